@@ -1,0 +1,225 @@
+/**
+ * Configuration: environment variables over an optional `longrun.config.json` over defaults, checked once, frozen.
+ * The only reader of process.env. Every problem is reported at once; secrets never appear in a report.
+ * docs/configuration.md lists the settings for operators; test/config.test.ts keeps the two in step.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { z } from 'zod';
+
+const CONFIG_FILE = 'longrun.config.json';
+
+/** An OpenAI-compatible server that answers `/chat/completions`. */
+const upstreamSchema = z.strictObject({
+  /** What assistants name in `metadata.backend_id`. */
+  name: z.string().min(1),
+  baseUrl: z.url({ protocol: /^https?$/ }),
+  apiKey: z.string().optional(),
+  /** The environment variable that holds the key, so that the file need not. */
+  apiKeyEnv: z.string().optional(),
+  /** Models this upstream serves; when a model is listed here it is routed here without a backend_id. */
+  models: z.array(z.string().min(1)).default([]),
+  /** Names clients use → names the upstream knows. */
+  aliases: z.record(z.string().min(1), z.string().min(1)).default({}),
+  /** Older servers know `max_tokens` only. */
+  maxTokensField: z.enum(['max_completion_tokens', 'max_tokens']).default('max_completion_tokens'),
+});
+
+export type Upstream = Readonly<z.infer<typeof upstreamSchema>>;
+
+const megabyte = 1024 * 1024;
+
+/** Every setting: the key in the file, in camel case; the environment variable, when there is one, in {@link ENV}. */
+const schema = z.strictObject({
+  port: z.coerce.number().int().min(0).max(65535).default(8080),
+  /** Loopback unless an operator says otherwise, because AUTH is none by default. */
+  host: z.string().min(1).default('127.0.0.1'),
+  redisUrl: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379'),
+  /** Begins every key, so that deployments may share a Redis. No braces: those steer Redis Cluster. */
+  redisPrefix: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+$/)
+    .default('longrun'),
+  auth: z.enum(['none', 'key']).default('none'),
+  apiKey: z.string().min(1).optional(),
+  /** Browser pages that may call the API: `*` or a comma-separated list of origins. */
+  corsOrigins: z.string().min(1).default('*'),
+  upstreams: z.array(upstreamSchema).default([]),
+  /** Runs one worker process executes at once. A run is one open stream, so this counts sockets, not cores. */
+  workerConcurrency: z.coerce.number().int().min(1).max(10_000).default(100),
+  /** How long a stopping worker lets its runs go on before it hands them over. */
+  drainMs: z.coerce.number().int().min(0).default(5_000),
+  /** How often a run is started anew after losing its worker, before it fails. */
+  maxAttempts: z.coerce.number().int().min(1).default(5),
+  /** A run's whole life, waiting for tool outputs included; the hosted API gave 600 s. */
+  runExpiresAfterS: z.coerce.number().int().min(1).max(86_400).default(600),
+  /** How long the event log of an ended run stays readable. */
+  logKeptS: z.coerce.number().int().min(1).default(600),
+  /** `openai-poll-after-ms`; without it SDKs poll every 1 to 5 seconds. */
+  pollAfterMs: z.coerce.number().int().min(1).max(60_000).default(250),
+  /** After tool outputs were posted, the next `requires_action` is held back this long, for clients that poll slowly. */
+  calmAfterSubmitMs: z.coerce.number().int().min(0).max(10_000).default(500),
+  parallelToolCalls: z.stringbool().or(z.boolean()).default(true),
+  /** Refuse unknown body keys on Assistants routes, as the hosted API did. */
+  strictParameters: z.stringbool().or(z.boolean()).default(true),
+  /** Prompts are cut to this many (estimated) tokens. */
+  contextTokens: z.coerce.number().int().min(256).default(128_000),
+  /** No byte from the upstream for this long fails the turn. */
+  upstreamIdleMs: z.coerce.number().int().min(100).default(120_000),
+  /** Further tries after a refused connection, 429 or 5xx, before the first part. */
+  upstreamRetries: z.coerce.number().int().min(0).max(10).default(2),
+  heartbeatMs: z.coerce.number().int().min(100).default(15_000),
+  /** Data URLs of photos come in bodies, so the limit is generous. */
+  bodyLimitBytes: z.coerce.number().int().min(1024).default(32 * megabyte),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
+});
+
+export type Config = Readonly<z.infer<typeof schema>>;
+
+/** Environment variable → setting. */
+const ENV: Readonly<Record<string, keyof Config>> = {
+  PORT: 'port',
+  HOST: 'host',
+  REDIS_URL: 'redisUrl',
+  REDIS_PREFIX: 'redisPrefix',
+  AUTH: 'auth',
+  API_KEY: 'apiKey',
+  CORS_ORIGINS: 'corsOrigins',
+  WORKER_CONCURRENCY: 'workerConcurrency',
+  DRAIN_MS: 'drainMs',
+  MAX_ATTEMPTS: 'maxAttempts',
+  RUN_EXPIRES_AFTER_S: 'runExpiresAfterS',
+  LOG_KEPT_S: 'logKeptS',
+  POLL_AFTER_MS: 'pollAfterMs',
+  CALM_AFTER_SUBMIT_MS: 'calmAfterSubmitMs',
+  PARALLEL_TOOL_CALLS: 'parallelToolCalls',
+  STRICT_PARAMETERS: 'strictParameters',
+  CONTEXT_TOKENS: 'contextTokens',
+  UPSTREAM_IDLE_MS: 'upstreamIdleMs',
+  UPSTREAM_RETRIES: 'upstreamRetries',
+  HEARTBEAT_MS: 'heartbeatMs',
+  BODY_LIMIT_BYTES: 'bodyLimitBytes',
+  LOG_LEVEL: 'logLevel',
+};
+
+/** Everything that is wrong with the configuration, one line each, fit to be shown to the operator. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration has ${problems.length} problem(s):\n${problems.map((line) => `  - ${line}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads and checks the configuration.
+ * @param env the environment; process.env outside tests
+ * @param file path of the config file; LONGRUN_CONFIG, or longrun.config.json where it exists
+ * @throws {ConfigError} naming every problem.
+ */
+export function readConfig(env: Env = process.env, file = env['LONGRUN_CONFIG'] ?? CONFIG_FILE): Config {
+  const problems: string[] = [];
+  const raw: Record<string, unknown> = { ...readFile(file, env['LONGRUN_CONFIG'] !== undefined, problems) };
+  for (const [name, key] of Object.entries(ENV)) {
+    if (env[name] !== undefined && env[name] !== '') raw[key] = env[name];
+  }
+  const parsed = schema.safeParse(raw);
+  if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => describe(issue, env, file)));
+  const config = parsed.data;
+  if (config === undefined) throw new ConfigError(problems);
+
+  const upstreams = config.upstreams.map((upstream) => withKey(upstream, env, problems));
+  const single = singleUpstream(env, problems);
+  if (single !== null && !upstreams.some((upstream) => upstream.name === single.name)) upstreams.push(single);
+  for (const [index, upstream] of upstreams.entries()) {
+    if (upstreams.findIndex(({ name }) => name === upstream.name) < index) {
+      problems.push(`upstreams: two are named '${upstream.name}'. Give each its own name.`);
+    }
+  }
+  if (config.auth === 'none' && !isLoopback(config.host)) {
+    problems.push(
+      `AUTH is none, which is allowed only on a loopback address, but HOST is ${config.host}. Set AUTH=key and API_KEY.`,
+    );
+  }
+  if (config.auth === 'key' && config.apiKey === undefined) {
+    problems.push('AUTH is key, but API_KEY is not set. Set it to the key that clients must send.');
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return deepFreeze({ ...config, upstreams });
+}
+
+/** The settings as they may be logged: keys and passwords replaced. */
+export function redacted(config: Config): Record<string, unknown> {
+  const url = new URL(config.redisUrl);
+  if (url.password !== '') url.password = 'redacted';
+  return {
+    ...config,
+    redisUrl: url.href,
+    ...(config.apiKey !== undefined && { apiKey: '[redacted]' }),
+    upstreams: config.upstreams.map((upstream) => ({
+      ...upstream,
+      ...(upstream.apiKey !== undefined && { apiKey: '[redacted]' }),
+    })),
+  };
+}
+
+function readFile(path: string, required: boolean, problems: string[]): Record<string, unknown> {
+  if (!existsSync(path)) {
+    if (required) problems.push(`LONGRUN_CONFIG names ${path}, which does not exist.`);
+    return {};
+  }
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+    problems.push(`${path} must hold one JSON object.`);
+  } catch (error) {
+    problems.push(`${path} cannot be read as JSON: ${error instanceof Error ? error.message : String(error)}.`);
+  }
+  return {};
+}
+
+/** One line about one zod issue, naming the variable or file key; the offending value is left out, it may be a secret. */
+function describe(issue: z.core.$ZodIssue, env: Env, file: string): string {
+  const key = String(issue.path[0] ?? '');
+  const variable = Object.keys(ENV).find((name) => ENV[name] === key && env[name] !== undefined && env[name] !== '');
+  const place = variable ?? `${file}: ${issue.path.map(String).join('.') || 'top level'}`;
+  return `${place}: ${issue.message}.`;
+}
+
+/** OPENAI_BASE_URL and OPENAI_API_KEY alone make one upstream named `default`. */
+function singleUpstream(env: Env, problems: string[]): Upstream | null {
+  const baseUrl = env['OPENAI_BASE_URL'];
+  const apiKey = env['OPENAI_API_KEY'];
+  if (!baseUrl && !apiKey) return null;
+  const parsed = upstreamSchema.safeParse({
+    name: 'default',
+    baseUrl: baseUrl || 'https://api.openai.com/v1',
+    ...(apiKey && { apiKey }),
+  });
+  if (parsed.success) return parsed.data;
+  problems.push('OPENAI_BASE_URL: must be an http or https URL, for example http://127.0.0.1:11434/v1.');
+  return null;
+}
+
+function withKey(upstream: Upstream, env: Env, problems: string[]): Upstream {
+  if (upstream.apiKeyEnv === undefined) return upstream;
+  const apiKey = env[upstream.apiKeyEnv];
+  if (!apiKey) {
+    problems.push(`upstream '${upstream.name}': its key should be in ${upstream.apiKeyEnv}, which is not set.`);
+    return upstream;
+  }
+  return { ...upstream, apiKey };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+function deepFreeze<T extends object>(value: T): Readonly<T> {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
+  return Object.freeze(value);
+}

@@ -1,0 +1,30 @@
+/** One pino logger per process, JSON lines on stdout. It logs ids, sizes and times; never message text or keys. */
+import { pino, type Logger } from 'pino';
+import type { Config } from './config.ts';
+
+export type { Logger };
+
+/** Paths that are masked should somebody log a whole request or setting by mistake. */
+const SECRET_PATHS = [
+  'apiKey',
+  'authorization',
+  'headers.authorization',
+  'req.headers.authorization',
+  'config.apiKey',
+];
+
+/** The logger of a process; `name` says which (api, worker, main). */
+export function createLog(config: Pick<Config, 'logLevel'>, name: string): Logger {
+  return pino({
+    name,
+    level: config.logLevel,
+    redact: { paths: SECRET_PATHS, censor: '[redacted]' },
+    // An upstream's or library's error may quote a request: name and message are enough to act on, and the stack.
+    serializers: { err: (error: unknown) => errorFields(error) },
+  });
+}
+
+function errorFields(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) };
+  return { name: error.name, message: error.message, stack: error.stack };
+}

@@ -1,0 +1,70 @@
+/**
+ * RunEvent: the one vocabulary in which everything that happens to a run is said. Workers and the API write events,
+ * dialects read them, `apply` in run.ts folds them. An event holds only what is new; the fold knows the rest.
+ *
+ * Names are `noun.past-or-state`. Times are unix seconds in `at`.
+ */
+import type { IncompleteReason, Run, RunError, Usage } from './thread.ts';
+
+/** What a run carries besides its wire object, fixed when it is created. */
+export interface RunOrigin {
+  /** The project every object of the run belongs to. */
+  readonly project: string;
+  /** The `x-request-id` of the request that created the run; every log line about the run repeats it. */
+  readonly request_id: string;
+  /** Which upstream to ask, by name (assistant `metadata.backend_id`); null means the default one. */
+  readonly backend_id: string | null;
+}
+
+type At = { readonly at: number };
+/** The usage of the model turn a closing step accounts for; null when there was none or it is not known. */
+type Closing = At & { readonly usage: Usage | null };
+
+export type RunEvent =
+  | (At & { readonly type: 'run.queued'; readonly run: Run; readonly origin: RunOrigin })
+  | (At & { readonly type: 'run.started' })
+  /** A worker gave the run back (shutdown), or was found to have lost it. */
+  | (At & { readonly type: 'run.released'; readonly reason: 'shutdown' | 'lost' })
+  /** The model called tools that the client must answer. `usage` is that turn's, shown when the step completes. */
+  | (At & { readonly type: 'run.blocked'; readonly usage: Usage | null })
+  /** The client answered. A new `requires_action` must not appear before `calm_until_ms` (unix milliseconds). */
+  | (At & { readonly type: 'run.resumed'; readonly calm_until_ms: number })
+  | (At & { readonly type: 'run.cancelling' })
+  | (At & { readonly type: 'run.cancelled' })
+  | (At & { readonly type: 'run.completed' })
+  | (At & { readonly type: 'run.incomplete'; readonly reason: NonNullable<Run['incomplete_details']>['reason'] })
+  | (At & { readonly type: 'run.failed'; readonly error: RunError })
+  | (At & { readonly type: 'run.expired' })
+  /** `message_id` names the message the step writes; null opens a step of tool calls. */
+  | (At & { readonly type: 'step.created'; readonly step_id: string; readonly message_id: string | null })
+  /** `outputs` answers the step's calls by call id; null for a message step. */
+  | (Closing & { readonly type: 'step.completed'; readonly outputs: Readonly<Record<string, string>> | null })
+  | (Closing & { readonly type: 'step.failed'; readonly error: RunError })
+  | (Closing & { readonly type: 'step.cancelled' })
+  | (Closing & { readonly type: 'step.expired' })
+  | (At & { readonly type: 'message.created'; readonly message_id: string })
+  | { readonly type: 'message.delta'; readonly text: string }
+  | (At & { readonly type: 'message.completed' })
+  /** `dropped`: the half-said message leaves the thread, because its run will say it anew under another id. */
+  | (At & { readonly type: 'message.incomplete'; readonly reason: IncompleteReason; readonly dropped: boolean })
+  | { readonly type: 'tool.called'; readonly index: number; readonly call_id: string; readonly name: string }
+  | { readonly type: 'tool.delta'; readonly index: number; readonly arguments: string };
+
+export type RunEventType = RunEvent['type'];
+
+/** A fragment: it only adds text to what is open, so fragments may be merged and committed in groups. */
+export function isDelta(event: RunEvent): event is Extract<RunEvent, { type: 'message.delta' | 'tool.delta' }> {
+  return event.type === 'message.delta' || event.type === 'tool.delta';
+}
+
+/** Appends `event` to `events`, melting it into the last one where both are fragments of the same text. */
+export function pushMerged(events: RunEvent[], event: RunEvent): void {
+  const last = events.at(-1);
+  if (last?.type === 'message.delta' && event.type === 'message.delta') {
+    events[events.length - 1] = { type: 'message.delta', text: last.text + event.text };
+  } else if (last?.type === 'tool.delta' && event.type === 'tool.delta' && last.index === event.index) {
+    events[events.length - 1] = { ...last, arguments: last.arguments + event.arguments };
+  } else {
+    events.push(event);
+  }
+}

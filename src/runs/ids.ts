@@ -1,0 +1,34 @@
+/** Ids and time as the runs see them: both are handed in wherever a test must be able to fix them. */
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+const ID_LENGTH = 24;
+/** The largest multiple of the alphabet's size below 256: bytes from here on would favour the first letters. */
+const FAIR_BYTES = 256 - (256 % ALPHABET.length);
+
+/** What an id begins with on the wire (contract: hosted ids are the prefix, `_` and 24 alphanumerics). */
+export type IdPrefix = 'asst' | 'thread' | 'msg' | 'run' | 'step' | 'call' | 'req';
+
+/** Makes ids; the default is {@link newId}. */
+export type NewId = (prefix: IdPrefix) => string;
+
+/** Unix time in whole seconds, the unit of every timestamp on the wire; the default is {@link unixSeconds}. */
+export type Clock = () => number;
+
+/** A new random id, for example `run_` and 24 alphanumerics: 143 bits, so that ids cannot be guessed. */
+export function newId(prefix: IdPrefix): string {
+  return `${prefix}_${randomText(ID_LENGTH)}`;
+}
+
+/** `length` random alphanumerics, each letter equally likely. */
+export function randomText(length: number): string {
+  let text = '';
+  while (text.length < length) {
+    for (const byte of crypto.getRandomValues(new Uint8Array(length * 2))) {
+      if (byte < FAIR_BYTES && text.length < length) text += ALPHABET[byte % ALPHABET.length];
+    }
+  }
+  return text;
+}
+
+/** The time now, in whole seconds since 1970. */
+export const unixSeconds: Clock = () => Math.floor(Date.now() / 1000);

@@ -1,0 +1,75 @@
+/** The model as a run sees it: a stream of tagged parts. Adapters in src/model implement it over real servers. */
+import type { FunctionTool, ResponseFormat, RunError, ToolChoice, Usage } from './thread.ts';
+
+/** A message in the words of `/chat/completions`, the one protocol every upstream speaks. */
+export type ChatMessage =
+  | { readonly role: 'system'; readonly content: string }
+  | { readonly role: 'user'; readonly content: string | readonly ChatPart[] }
+  | { readonly role: 'assistant'; readonly content: string | null; readonly tool_calls?: readonly ChatCall[] }
+  | { readonly role: 'tool'; readonly tool_call_id: string; readonly content: string };
+
+export type ChatPart =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'image_url'; readonly image_url: { readonly url: string; readonly detail: string } };
+
+export interface ChatCall {
+  readonly id: string;
+  readonly type: 'function';
+  readonly function: { readonly name: string; readonly arguments: string };
+}
+
+/** What one model turn is asked. Null means: not given, leave it to the upstream's default. */
+export interface ModelRequest {
+  /** The name the client used; the adapter resolves aliases. */
+  readonly model: string;
+  /** The upstream's name, or null for the default one. */
+  readonly backend_id: string | null;
+  readonly messages: readonly ChatMessage[];
+  readonly tools: readonly FunctionTool[];
+  readonly tool_choice: ToolChoice;
+  readonly parallel_tool_calls: boolean;
+  readonly response_format: ResponseFormat;
+  readonly temperature: number | null;
+  readonly top_p: number | null;
+  readonly reasoning_effort: string | null;
+  /** Tokens this turn may still produce. */
+  readonly max_completion_tokens: number | null;
+}
+
+/**
+ * What a turn is made of, already free of the upstream's quirks:
+ * - `text`: a non-empty fragment of the answer
+ * - `call`: the model calls a tool; indices count 0, 1, 2 … in order of appearance; id and name are never empty and
+ *   come once
+ * - `arguments`: a non-empty fragment of that call's JSON arguments
+ * - `finish`: the last part, exactly once; `usage` is null when the upstream did not say
+ */
+export type ModelPart =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'call'; readonly index: number; readonly id: string; readonly name: string }
+  | { readonly type: 'arguments'; readonly index: number; readonly text: string }
+  | {
+      readonly type: 'finish';
+      readonly reason: 'stop' | 'length' | 'content_filter';
+      readonly usage: Usage | null;
+    };
+
+export interface Model {
+  /**
+   * Asks the model. Retries are the adapter's business, and allowed only before the first part. Aborting `signal`
+   * closes the upstream connection at once; the stream then throws the signal's reason.
+   * @throws {ModelError} when the upstream cannot be reached, refuses, breaks off or talks nonsense.
+   */
+  stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelPart>;
+}
+
+/** A turn that failed, in the words that end up in the run's `last_error`: no keys, no stacks. */
+export class ModelError extends Error {
+  readonly code: RunError['code'];
+
+  constructor(code: RunError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ModelError';
+    this.code = code;
+  }
+}

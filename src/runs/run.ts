@@ -1,0 +1,422 @@
+/**
+ * What a run is and what may happen to it: the transition table, and `apply`, which folds one event into the state.
+ * Run statuses are compared in this file only. Pure: no clock, no ids, no I/O.
+ *
+ * Invariants, kept by `apply` (an illegal event throws and is never committed):
+ *   R1  an event is applied only in the statuses its row of the table lists
+ *   R2  at most one step and, inside it, at most one message is open at a time
+ *   R3  a message closes before its step, a step before its run ends
+ *   R4  only a step of tool calls stays open while the run waits for the client
+ *   R5  folding a run's log from its first event gives the run as it is stored
+ */
+import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
+import {
+  addUsage,
+  NO_USAGE,
+  type Message,
+  type RequiredCall,
+  type Run,
+  type RunError,
+  type RunStatus,
+  type RunStep,
+  type StepCall,
+  type Usage,
+} from './thread.ts';
+
+/** A run and what its execution needs to remember; the fold of its log. */
+export interface RunState {
+  readonly run: Run;
+  readonly origin: RunOrigin;
+  /** The open step, or null. */
+  readonly step: RunStep | null;
+  /** The open message, with the text said so far, or null. */
+  readonly message: Message | null;
+  /** Tokens spent so far; shown on the run only when it has ended. */
+  readonly spent: Usage;
+  /** Tokens of the turn that ended in the open step of tool calls; its closing event accounts for them. */
+  readonly owed: Usage | null;
+  /** How often the run has been queued by a client: once, and once for each answer. Names the queue's job. */
+  readonly turn: number;
+  /** How often a worker has started this turn. */
+  readonly attempts: number;
+  /** The next `requires_action` must not appear before this time (unix milliseconds); 0 when it may. */
+  readonly calm_until_ms: number;
+}
+
+/** The state after an event, and the wire object the event is about, as it is then. */
+export interface Applied {
+  readonly state: RunState;
+  readonly subject: Run | RunStep | Message;
+}
+
+/** A run that does not exist yet. */
+type From = RunStatus | 'new';
+
+interface Transition {
+  readonly from: readonly From[];
+  /** The status the event leads to; null keeps it. */
+  readonly to: RunStatus | null;
+}
+
+/** While a worker executes the run, or closes it after a cancel. */
+const EXECUTING: readonly From[] = ['in_progress', 'cancelling'];
+/** R4: the step of tool calls is closed by an answer, a cancel or the run's expiry while the client is waited for. */
+const CLOSABLE: readonly From[] = ['in_progress', 'cancelling', 'requires_action'];
+
+/** Every event, the statuses it is legal in, and the status it leads to. */
+export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
+  'run.queued': { from: ['new'], to: 'queued' },
+  'run.started': { from: ['queued'], to: 'in_progress' },
+  'run.released': { from: ['in_progress'], to: 'queued' },
+  'run.blocked': { from: ['in_progress'], to: 'requires_action' },
+  'run.resumed': { from: ['requires_action'], to: 'queued' },
+  'run.cancelling': { from: ['queued', 'in_progress', 'requires_action'], to: 'cancelling' },
+  'run.cancelled': { from: ['cancelling'], to: 'cancelled' },
+  'run.completed': { from: ['in_progress', 'cancelling'], to: 'completed' },
+  'run.incomplete': { from: ['in_progress', 'cancelling'], to: 'incomplete' },
+  'run.failed': { from: ['queued', 'in_progress', 'cancelling'], to: 'failed' },
+  'run.expired': { from: ['queued', 'in_progress', 'requires_action'], to: 'expired' },
+  'step.created': { from: ['in_progress'], to: null },
+  'step.completed': { from: CLOSABLE, to: null },
+  'step.failed': { from: CLOSABLE, to: null },
+  'step.cancelled': { from: CLOSABLE, to: null },
+  'step.expired': { from: CLOSABLE, to: null },
+  'message.created': { from: ['in_progress'], to: null },
+  'message.delta': { from: ['in_progress'], to: null },
+  'message.completed': { from: EXECUTING, to: null },
+  'message.incomplete': { from: EXECUTING, to: null },
+  'tool.called': { from: ['in_progress'], to: null },
+  'tool.delta': { from: ['in_progress'], to: null },
+};
+
+/** An event that the table or an invariant forbids: a bug in whoever wrote it, never in a client. */
+export class IllegalTransition extends Error {
+  constructor(event: RunEventType, status: From, why: string) {
+    super(`event ${event} is illegal on a run that is ${status}: ${why}`);
+    this.name = 'IllegalTransition';
+  }
+}
+
+export function isTerminal(run: Run): boolean {
+  switch (run.status) {
+    case 'cancelled':
+    case 'failed':
+    case 'completed':
+    case 'incomplete':
+    case 'expired':
+      return true;
+    case 'queued':
+    case 'in_progress':
+    case 'requires_action':
+    case 'cancelling':
+      return false;
+  }
+}
+
+/** The run waits for a worker: it must have a job. */
+export const isQueued = (run: Run): boolean => run.status === 'queued';
+/** A worker has it, or had it and died. */
+export const isExecuting = (run: Run): boolean => run.status === 'in_progress';
+/** It waits for the client's tool outputs; streams end here. */
+export const isBlocked = (run: Run): boolean => run.status === 'requires_action';
+/** A cancel was accepted and whoever executes the run has yet to close it. */
+export const isCancelling = (run: Run): boolean => run.status === 'cancelling';
+/** Its time is over and it should be closed as expired; a run being cancelled ends as cancelled instead. */
+export function isOverdue(run: Run, now: number): boolean {
+  return !isTerminal(run) && !isCancelling(run) && run.expires_at !== null && now >= run.expires_at;
+}
+
+/** The calls the client has yet to answer; empty unless the run is blocked. */
+export function pendingCalls(run: Run): readonly RequiredCall[] {
+  return run.required_action?.submit_tool_outputs.tool_calls ?? [];
+}
+
+/**
+ * The state after `event`. `state` is null only before `run.queued`.
+ * @throws {IllegalTransition} when the table or an invariant forbids the event.
+ */
+export function apply(state: RunState | null, event: RunEvent): Applied {
+  const transition = TRANSITIONS[event.type];
+  const status: From = state === null ? 'new' : state.run.status;
+  if (!transition.from.includes(status)) {
+    throw new IllegalTransition(event.type, status, `only ${transition.from.join(', ')} may`);
+  }
+  if (event.type === 'run.queued') return begin(event.run, event.origin);
+  if (state === null) throw new IllegalTransition(event.type, status, 'there is no run yet');
+  return isRunEvent(event)
+    ? applyToRun(state, event, transition.to ?? state.run.status)
+    : applyToPart(state, event, status);
+}
+
+/** Folds `events` into `state`, in order. */
+export function applyAll(state: RunState, events: readonly RunEvent[]): RunState {
+  return events.reduce((current, event) => apply(current, event).state, state);
+}
+
+/** How a run ends, short of completing: what closes its open parts, and with which words. */
+export type Ending =
+  | { readonly type: 'cancelled' }
+  | { readonly type: 'expired' }
+  | { readonly type: 'failed'; readonly error: RunError };
+
+/**
+ * The events that end a run in whatever state it is: its message closes, then its step, then the run itself (R3).
+ * A cancel of a run nobody executes is `run.cancelling` followed by these.
+ */
+export function ending(state: RunState, how: Ending, at: number): readonly RunEvent[] {
+  const events: RunEvent[] = [];
+  const usage = state.owed;
+  if (state.message !== null) {
+    events.push({ type: 'message.incomplete', at, reason: `run_${how.type}`, dropped: false });
+  }
+  if (state.step !== null) {
+    if (how.type === 'failed') events.push({ type: 'step.failed', at, usage, error: how.error });
+    else events.push({ type: `step.${how.type}`, at, usage });
+  }
+  if (how.type === 'failed') events.push({ type: 'run.failed', at, error: how.error });
+  else events.push({ type: `run.${how.type}`, at });
+  return events;
+}
+
+/**
+ * The events that give a started run back to the queue. A half-said message is dropped and a half-called step failed:
+ * the next attempt says them anew under new ids. Steps that were finished stay and are never asked again.
+ */
+export function release(state: RunState, reason: 'shutdown' | 'lost', at: number): readonly RunEvent[] {
+  const events: RunEvent[] = [];
+  if (state.message !== null) events.push({ type: 'message.incomplete', at, reason: 'run_failed', dropped: true });
+  if (state.step !== null) {
+    const message = 'The worker stopped in the middle of this step; the run says it again in another one.';
+    events.push({ type: 'step.failed', at, usage: null, error: { code: 'server_error', message } });
+  }
+  events.push({ type: 'run.released', at, reason });
+  return events;
+}
+
+type OwnEvent = Exclude<Extract<RunEvent, { type: `run.${string}` }>, { type: 'run.queued' }>;
+type PartEvent = Exclude<RunEvent, { type: `run.${string}` }>;
+
+function isRunEvent(event: RunEvent): event is OwnEvent {
+  return event.type.startsWith('run.');
+}
+
+function begin(run: Run, origin: RunOrigin): Applied {
+  const state: RunState = {
+    run,
+    origin,
+    step: null,
+    message: null,
+    spent: NO_USAGE,
+    owed: null,
+    turn: 1,
+    attempts: 0,
+    calm_until_ms: 0,
+  };
+  return { state, subject: run };
+}
+
+function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applied {
+  requireClosed(state, event);
+  const run = { ...state.run, status };
+  const ended = { ...run, required_action: null, expires_at: null, usage: state.spent };
+  switch (event.type) {
+    case 'run.started':
+      return withRun({ ...state, attempts: state.attempts + 1 }, { ...run, started_at: event.at });
+    case 'run.released':
+    case 'run.cancelling':
+      // The client of a cancelling run has nothing left to answer; an open step is closed by the events that follow.
+      return withRun(state, { ...run, required_action: null });
+    case 'run.blocked':
+      return withRun({ ...state, owed: event.usage }, { ...run, required_action: requiredAction(state, event) });
+    case 'run.resumed':
+      return withRun(
+        { ...state, turn: state.turn + 1, attempts: 0, calm_until_ms: event.calm_until_ms },
+        { ...run, required_action: null },
+      );
+    case 'run.cancelled':
+      return withRun(state, { ...ended, cancelled_at: event.at });
+    case 'run.completed':
+      return withRun(state, { ...ended, completed_at: event.at });
+    case 'run.incomplete':
+      return withRun(state, { ...ended, incomplete_details: { reason: event.reason } });
+    case 'run.failed':
+      return withRun(state, { ...ended, failed_at: event.at, last_error: event.error });
+    case 'run.expired':
+      // The wire has no `expired_at`: the run keeps `expires_at`, which says when it expired.
+      return withRun(state, { ...ended, expires_at: run.expires_at });
+  }
+}
+
+/** R3, R4: which parts may be open when a run event arrives. */
+function requireClosed(state: RunState, event: OwnEvent): void {
+  // A cancel is accepted at any moment; the parts are closed by whoever executes the run.
+  if (event.type === 'run.cancelling') return;
+  if (state.message !== null) throw new IllegalTransition(event.type, state.run.status, 'a message is open');
+  if (state.step !== null && event.type !== 'run.blocked') {
+    throw new IllegalTransition(event.type, state.run.status, 'a step is open');
+  }
+}
+
+function requiredAction(state: RunState, event: OwnEvent): NonNullable<Run['required_action']> {
+  const calls = state.step === null ? [] : callsOf(state.step);
+  if (calls.length === 0) throw new IllegalTransition(event.type, state.run.status, 'no tool was called');
+  const toolCalls = calls.map(({ id, type, function: { name, arguments: text } }) => ({
+    id,
+    type,
+    function: { name, arguments: text },
+  }));
+  return { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls: toolCalls } };
+}
+
+function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
+  const { run, step, message } = state;
+  const illegal = (why: string): never => {
+    throw new IllegalTransition(event.type, status, why);
+  };
+  switch (event.type) {
+    case 'step.created':
+      if (step !== null) return illegal('a step is open');
+      return withStep(state, newStep(run, event));
+    case 'step.completed': {
+      const { outputs, at } = event;
+      const details = openStep().step_details;
+      if (details.type === 'message_creation' || outputs === null) return closeStep({ completed_at: at });
+      const answered = details.tool_calls.map((call) => ({
+        ...call,
+        function: { ...call.function, output: outputs[call.id] ?? illegal(`call ${call.id} has no output`) },
+      }));
+      return closeStep({ completed_at: at, step_details: { type: 'tool_calls', tool_calls: answered } });
+    }
+    case 'step.failed': {
+      const { code, message: text } = event.error;
+      // Steps know two codes only: a refused prompt is, for its step, a fault of the server.
+      const last_error = { code: code === 'invalid_prompt' ? 'server_error' : code, message: text } as const;
+      return closeStep({ failed_at: event.at, last_error });
+    }
+    case 'step.cancelled':
+      return closeStep({ cancelled_at: event.at });
+    case 'step.expired':
+      return closeStep({ expired_at: event.at });
+    case 'message.created':
+      if (step?.step_details.type !== 'message_creation') return illegal('no message step is open');
+      if (step.step_details.message_creation.message_id !== event.message_id) return illegal('the step names another');
+      if (message !== null) return illegal('a message is open');
+      return withMessage(state, newMessage(run, event));
+    case 'message.delta':
+      return withMessage(state, { ...openMessage(), content: [textPart(said(openMessage()) + event.text)] });
+    case 'message.completed':
+      return closeMessage({ ...openMessage(), status: 'completed', completed_at: event.at });
+    case 'message.incomplete':
+      return closeMessage({
+        ...openMessage(),
+        status: 'incomplete',
+        incomplete_at: event.at,
+        incomplete_details: { reason: event.reason },
+      });
+    case 'tool.called': {
+      const calls = toolCalls();
+      if (event.index !== calls.length) return illegal(`the next call has index ${calls.length}`);
+      const call: StepCall = {
+        id: event.call_id,
+        type: 'function',
+        function: { name: event.name, arguments: '', output: null },
+      };
+      return withCalls([...calls, call]);
+    }
+    case 'tool.delta': {
+      const calls = toolCalls();
+      const call = calls[event.index] ?? illegal(`there is no call ${event.index}`);
+      const longer = { ...call, function: { ...call.function, arguments: call.function.arguments + event.arguments } };
+      return withCalls(calls.with(event.index, longer));
+    }
+  }
+
+  function openStep(): RunStep {
+    return step ?? illegal('no step is open');
+  }
+  function openMessage(): Message {
+    return message ?? illegal('no message is open');
+  }
+  function toolCalls(): readonly StepCall[] {
+    const details = openStep().step_details;
+    return details.type === 'tool_calls' ? details.tool_calls : illegal('the open step writes a message');
+  }
+  function withCalls(calls: readonly StepCall[]): Applied {
+    return withStep(state, { ...openStep(), step_details: { type: 'tool_calls', tool_calls: calls } });
+  }
+  function closeStep(change: Partial<RunStep>): Applied {
+    if (message !== null) return illegal('its message is open');
+    const { usage } = event as Extract<PartEvent, { usage: unknown }>;
+    const outcome = event.type.slice('step.'.length) as RunStep['status'];
+    const subject = { ...openStep(), ...change, status: outcome, usage };
+    return { state: { ...state, step: null, owed: null, spent: addUsage(state.spent, usage ?? NO_USAGE) }, subject };
+  }
+  function closeMessage(subject: Message): Applied {
+    return { state: { ...state, message: null }, subject };
+  }
+}
+
+const withRun = (state: RunState, run: Run): Applied => ({ state: { ...state, run }, subject: run });
+const withStep = (state: RunState, step: RunStep): Applied => ({ state: { ...state, step }, subject: step });
+const withMessage = (state: RunState, message: Message): Applied => ({
+  state: { ...state, message },
+  subject: message,
+});
+
+/** The calls of a step, in the order the model made them; empty for a message step. */
+export function callsOf(step: RunStep): readonly StepCall[] {
+  return step.step_details.type === 'tool_calls' ? step.step_details.tool_calls : [];
+}
+
+function said(message: Message): string {
+  const [part] = message.content;
+  return part?.type === 'text' ? part.text.value : '';
+}
+
+function textPart(value: string): Message['content'][number] {
+  return { type: 'text', text: { value, annotations: [] } };
+}
+
+function newStep(run: Run, event: Extract<RunEvent, { type: 'step.created' }>): RunStep {
+  return {
+    id: event.step_id,
+    object: 'thread.run.step',
+    created_at: event.at,
+    run_id: run.id,
+    assistant_id: run.assistant_id,
+    thread_id: run.thread_id,
+    type: event.message_id === null ? 'tool_calls' : 'message_creation',
+    status: 'in_progress',
+    step_details:
+      event.message_id === null
+        ? { type: 'tool_calls', tool_calls: [] }
+        : { type: 'message_creation', message_creation: { message_id: event.message_id } },
+    last_error: null,
+    cancelled_at: null,
+    completed_at: null,
+    failed_at: null,
+    expired_at: null,
+    expires_at: run.expires_at,
+    metadata: {},
+    usage: null,
+  };
+}
+
+function newMessage(run: Run, event: Extract<RunEvent, { type: 'message.created' }>): Message {
+  return {
+    id: event.message_id,
+    object: 'thread.message',
+    created_at: event.at,
+    thread_id: run.thread_id,
+    status: 'in_progress',
+    incomplete_details: null,
+    completed_at: null,
+    incomplete_at: null,
+    role: 'assistant',
+    content: [],
+    assistant_id: run.assistant_id,
+    run_id: run.id,
+    attachments: [],
+    metadata: {},
+  };
+}

@@ -1,0 +1,234 @@
+/**
+ * The objects people see: assistants, threads, messages, runs and run steps, in the shape and with the names of the
+ * OpenAI Assistants v2 wire. The wire is this domain's own language, so nothing is renamed on its way in or out
+ * (docs/decisions/0002-domain-objects-are-wire-objects.md). Data only; what happens to a run is in run.ts.
+ */
+
+/** Up to 16 pairs that a client hangs on an object; stored and echoed, never interpreted (but `backend_id`). */
+export type Metadata = Readonly<Record<string, string>>;
+
+/** A function the model may call. `parameters` is a JSON Schema, passed on untouched. */
+export interface FunctionTool {
+  readonly type: 'function';
+  readonly function: {
+    readonly name: string;
+    readonly description?: string;
+    readonly parameters: Readonly<Record<string, unknown>>;
+    readonly strict: boolean;
+  };
+}
+
+export type Tool = FunctionTool;
+
+export type ToolChoice =
+  | 'none'
+  | 'auto'
+  | 'required'
+  | { readonly type: 'function'; readonly function: { readonly name: string } };
+
+/** How the model must shape its answer; echoed exactly as the client gave it. */
+export type ResponseFormat = 'auto' | Readonly<Record<string, unknown>>;
+
+export interface TruncationStrategy {
+  readonly type: 'auto' | 'last_messages';
+  readonly last_messages: number | null;
+}
+
+/** Reserved for files and vector stores, which are not supported yet: always empty. */
+export type ToolResources = Readonly<Record<string, unknown>>;
+
+export interface Assistant {
+  readonly id: string;
+  readonly object: 'assistant';
+  readonly created_at: number;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly model: string;
+  readonly instructions: string | null;
+  readonly tools: readonly Tool[];
+  readonly tool_resources: ToolResources;
+  readonly metadata: Metadata;
+  readonly temperature: number;
+  readonly top_p: number;
+  readonly reasoning_effort: string | null;
+  readonly response_format: ResponseFormat;
+}
+
+export interface Thread {
+  readonly id: string;
+  readonly object: 'thread';
+  readonly created_at: number;
+  readonly metadata: Metadata;
+  readonly tool_resources: ToolResources;
+}
+
+export interface TextPart {
+  readonly type: 'text';
+  readonly text: { readonly value: string; readonly annotations: readonly unknown[] };
+}
+
+export interface ImageUrlPart {
+  readonly type: 'image_url';
+  readonly image_url: { readonly url: string; readonly detail: string };
+}
+
+export type ContentPart = TextPart | ImageUrlPart;
+
+/** Why a message stopped short of its end. */
+export type IncompleteReason = 'content_filter' | 'max_tokens' | 'run_cancelled' | 'run_expired' | 'run_failed';
+
+export interface Message {
+  readonly id: string;
+  readonly object: 'thread.message';
+  readonly created_at: number;
+  readonly thread_id: string;
+  readonly status: 'in_progress' | 'incomplete' | 'completed';
+  readonly incomplete_details: { readonly reason: IncompleteReason } | null;
+  readonly completed_at: number | null;
+  readonly incomplete_at: number | null;
+  readonly role: 'user' | 'assistant';
+  readonly content: readonly ContentPart[];
+  /** The assistant and run that wrote it; null for messages a client created. */
+  readonly assistant_id: string | null;
+  readonly run_id: string | null;
+  readonly attachments: readonly unknown[];
+  readonly metadata: Metadata;
+}
+
+export type RunStatus =
+  | 'queued'
+  | 'in_progress'
+  | 'requires_action'
+  | 'cancelling'
+  | 'cancelled'
+  | 'failed'
+  | 'completed'
+  | 'incomplete'
+  | 'expired';
+
+/** Why a run failed, in the words of the wire: three codes, and a message its user can act on. */
+export interface RunError {
+  readonly code: 'server_error' | 'rate_limit_exceeded' | 'invalid_prompt';
+  readonly message: string;
+}
+
+/** Tokens. The singular `prompt_token_details` is the hosted API's own spelling. */
+export interface Usage {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+  readonly prompt_token_details: { readonly cached_tokens: number };
+  readonly completion_tokens_details: { readonly reasoning_tokens: number };
+}
+
+/** A call as a run shows it in `required_action`: the arguments are JSON text, as the model wrote it. */
+export interface RequiredCall {
+  readonly id: string;
+  readonly type: 'function';
+  readonly function: { readonly name: string; readonly arguments: string };
+}
+
+export interface Run {
+  readonly id: string;
+  readonly object: 'thread.run';
+  readonly created_at: number;
+  readonly assistant_id: string;
+  readonly thread_id: string;
+  readonly status: RunStatus;
+  readonly started_at: number | null;
+  readonly expires_at: number | null;
+  readonly cancelled_at: number | null;
+  readonly failed_at: number | null;
+  readonly completed_at: number | null;
+  readonly required_action: {
+    readonly type: 'submit_tool_outputs';
+    readonly submit_tool_outputs: { readonly tool_calls: readonly RequiredCall[] };
+  } | null;
+  readonly last_error: RunError | null;
+  readonly incomplete_details: {
+    readonly reason: 'max_completion_tokens' | 'max_prompt_tokens' | 'content_filter';
+  } | null;
+  readonly model: string;
+  /** Never null: strict clients throw on a run without instructions. */
+  readonly instructions: string;
+  readonly tools: readonly Tool[];
+  readonly tool_resources: ToolResources;
+  readonly metadata: Metadata;
+  readonly temperature: number;
+  readonly top_p: number;
+  readonly reasoning_effort: string | null;
+  readonly max_completion_tokens: number | null;
+  readonly max_prompt_tokens: number | null;
+  readonly truncation_strategy: TruncationStrategy;
+  /** Null until the run has ended. */
+  readonly usage: Usage | null;
+  readonly response_format: ResponseFormat;
+  readonly tool_choice: ToolChoice;
+  readonly parallel_tool_calls: boolean;
+}
+
+/** A call as a step shows it: with its output, null until somebody gave one. */
+export interface StepCall {
+  readonly id: string;
+  readonly type: 'function';
+  readonly function: { readonly name: string; readonly arguments: string; readonly output: string | null };
+}
+
+export type StepDetails =
+  | { readonly type: 'message_creation'; readonly message_creation: { readonly message_id: string } }
+  | { readonly type: 'tool_calls'; readonly tool_calls: readonly StepCall[] };
+
+export interface RunStep {
+  readonly id: string;
+  readonly object: 'thread.run.step';
+  readonly created_at: number;
+  readonly run_id: string;
+  readonly assistant_id: string;
+  readonly thread_id: string;
+  readonly type: 'message_creation' | 'tool_calls';
+  readonly status: 'in_progress' | 'cancelled' | 'failed' | 'completed' | 'expired';
+  readonly step_details: StepDetails;
+  readonly last_error: { readonly code: 'server_error' | 'rate_limit_exceeded'; readonly message: string } | null;
+  readonly cancelled_at: number | null;
+  readonly completed_at: number | null;
+  readonly failed_at: number | null;
+  readonly expired_at: number | null;
+  /** The run's, while the run lives; null once it has ended. */
+  readonly expires_at: number | null;
+  readonly metadata: Metadata;
+  readonly usage: Usage | null;
+}
+
+/** What a thread is made of, in the order it happened: messages, and the tool steps between them. */
+export type ThreadItem = Message | RunStep;
+
+export const NO_USAGE: Usage = {
+  prompt_tokens: 0,
+  completion_tokens: 0,
+  total_tokens: 0,
+  prompt_token_details: { cached_tokens: 0 },
+  completion_tokens_details: { reasoning_tokens: 0 },
+};
+
+/** The sum of two usages; the run's is the sum of its steps'. */
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    prompt_tokens: a.prompt_tokens + b.prompt_tokens,
+    completion_tokens: a.completion_tokens + b.completion_tokens,
+    total_tokens: a.total_tokens + b.total_tokens,
+    prompt_token_details: {
+      cached_tokens: a.prompt_token_details.cached_tokens + b.prompt_token_details.cached_tokens,
+    },
+    completion_tokens_details: {
+      reasoning_tokens: a.completion_tokens_details.reasoning_tokens + b.completion_tokens_details.reasoning_tokens,
+    },
+  };
+}
+
+/** The text of a message: its text parts, joined by newlines. */
+export function textOf(message: Message): string {
+  return message.content
+    .filter((part) => part.type === 'text')
+    .map((part) => part.text.value)
+    .join('\n');
+}
