@@ -49,6 +49,8 @@ const schema = z.strictObject({
   workerConcurrency: z.coerce.number().int().min(1).max(10_000).default(100),
   /** How long a stopping worker lets its runs go on before it hands them over. */
   drainMs: z.coerce.number().int().min(0).default(5_000),
+  /** Worker processes that `npm start` runs; two, so that a run survives one of them. */
+  workers: z.coerce.number().int().min(1).max(64).default(2),
   /** How often a run is started anew after losing its worker, before it fails. */
   maxAttempts: z.coerce.number().int().min(1).default(5),
   /** A run's whole life, waiting for tool outputs included; the hosted API gave 600 s. */
@@ -70,7 +72,11 @@ const schema = z.strictObject({
   upstreamRetries: z.coerce.number().int().min(0).max(10).default(2),
   heartbeatMs: z.coerce.number().int().min(100).default(15_000),
   /** Data URLs of photos come in bodies, so the limit is generous. */
-  bodyLimitBytes: z.coerce.number().int().min(1024).default(32 * megabyte),
+  bodyLimitBytes: z.coerce
+    .number()
+    .int()
+    .min(1024)
+    .default(32 * megabyte),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
 });
 
@@ -87,6 +93,7 @@ const ENV: Readonly<Record<string, keyof Config>> = {
   CORS_ORIGINS: 'corsOrigins',
   WORKER_CONCURRENCY: 'workerConcurrency',
   DRAIN_MS: 'drainMs',
+  WORKERS: 'workers',
   MAX_ATTEMPTS: 'maxAttempts',
   RUN_EXPIRES_AFTER_S: 'runExpiresAfterS',
   LOG_KEPT_S: 'logKeptS',
@@ -107,7 +114,9 @@ export class ConfigError extends Error {
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
-    super(`The configuration has ${problems.length} problem(s):\n${problems.map((line) => `  - ${line}`).join('\n')}`);
+    super(
+      `The configuration has ${problems.length} problem(s):\n${problems.map((line) => `  - ${line}`).join('\n')}`,
+    );
     this.name = 'ConfigError';
     this.problems = problems;
   }
@@ -152,6 +161,23 @@ export function readConfig(env: Env = process.env, file = env['LONGRUN_CONFIG'] 
   return deepFreeze({ ...config, upstreams });
 }
 
+/** Whether somebody set `key`, in the environment or in the file; a default is nobody's wish. */
+export function isSet(
+  key: keyof Config,
+  env: Env = process.env,
+  file = env['LONGRUN_CONFIG'] ?? CONFIG_FILE,
+): boolean {
+  const inEnvironment = Object.keys(ENV).some(
+    (name) => ENV[name] === key && env[name] !== undefined && env[name] !== '',
+  );
+  return inEnvironment || Object.hasOwn(readFile(file, false, []), key);
+}
+
+/** The environment for a process that we start: our own, with `changes`. */
+export function childEnvironment(changes: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  return { ...process.env, ...changes };
+}
+
 /** The settings as they may be logged: keys and passwords replaced. */
 export function redacted(config: Config): Record<string, unknown> {
   const url = new URL(config.redisUrl);
@@ -177,7 +203,9 @@ function readFile(path: string, required: boolean, problems: string[]): Record<s
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
     problems.push(`${path} must hold one JSON object.`);
   } catch (error) {
-    problems.push(`${path} cannot be read as JSON: ${error instanceof Error ? error.message : String(error)}.`);
+    problems.push(
+      `${path} cannot be read as JSON: ${error instanceof Error ? error.message : String(error)}.`,
+    );
   }
   return {};
 }
@@ -185,7 +213,9 @@ function readFile(path: string, required: boolean, problems: string[]): Record<s
 /** One line about one zod issue, naming the variable or file key; the offending value is left out, it may be a secret. */
 function describe(issue: z.core.$ZodIssue, env: Env, file: string): string {
   const key = String(issue.path[0] ?? '');
-  const variable = Object.keys(ENV).find((name) => ENV[name] === key && env[name] !== undefined && env[name] !== '');
+  const variable = Object.keys(ENV).find(
+    (name) => ENV[name] === key && env[name] !== undefined && env[name] !== '',
+  );
   const place = variable ?? `${file}: ${issue.path.map(String).join('.') || 'top level'}`;
   return `${place}: ${issue.message}.`;
 }
@@ -209,7 +239,9 @@ function withKey(upstream: Upstream, env: Env, problems: string[]): Upstream {
   if (upstream.apiKeyEnv === undefined) return upstream;
   const apiKey = env[upstream.apiKeyEnv];
   if (!apiKey) {
-    problems.push(`upstream '${upstream.name}': its key should be in ${upstream.apiKeyEnv}, which is not set.`);
+    problems.push(
+      `upstream '${upstream.name}': its key should be in ${upstream.apiKeyEnv}, which is not set.`,
+    );
     return upstream;
   }
   return { ...upstream, apiKey };
@@ -220,6 +252,7 @@ function isLoopback(host: string): boolean {
 }
 
 function deepFreeze<T extends object>(value: T): Readonly<T> {
-  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
+  for (const inner of Object.values(value))
+    if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
   return Object.freeze(value);
 }

@@ -126,9 +126,9 @@ export function isOverdue(run: Run, now: number): boolean {
   return !isTerminal(run) && !isCancelling(run) && run.expires_at !== null && now >= run.expires_at;
 }
 
-/** The calls the client has yet to answer; empty unless the run is blocked. */
-export function pendingCalls(run: Run): readonly RequiredCall[] {
-  return run.required_action?.submit_tool_outputs.tool_calls ?? [];
+/** The calls the client has yet to answer; empty unless there is a run and it is blocked. */
+export function pendingCalls(run: Run | null): readonly RequiredCall[] {
+  return run?.required_action?.submit_tool_outputs.tool_calls ?? [];
 }
 
 /**
@@ -223,6 +223,8 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
     case 'run.started':
       return withRun({ ...state, attempts: state.attempts + 1 }, { ...run, started_at: event.at });
     case 'run.released':
+      // A worker that gave the run back in good order did not fail at it.
+      return withRun({ ...state, attempts: state.attempts - (event.reason === 'shutdown' ? 1 : 0) }, run);
     case 'run.cancelling':
       // The client of a cancelling run has nothing left to answer; an open step is closed by the events that follow.
       return withRun(state, { ...run, required_action: null });
@@ -348,7 +350,8 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
     if (message !== null) return illegal('its message is open');
     const { usage } = event as Extract<PartEvent, { usage: unknown }>;
     const outcome = event.type.slice('step.'.length) as RunStep['status'];
-    const subject = { ...openStep(), ...change, status: outcome, usage };
+    // What is closed cannot expire any more; streamed and stored step stay the same object when the run ends.
+    const subject = { ...openStep(), ...change, status: outcome, usage, expires_at: null };
     return { state: { ...state, step: null, owed: null, spent: addUsage(state.spent, usage ?? NO_USAGE) }, subject };
   }
   function closeMessage(subject: Message): Applied {

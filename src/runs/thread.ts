@@ -193,7 +193,7 @@ export interface RunStep {
   readonly completed_at: number | null;
   readonly failed_at: number | null;
   readonly expired_at: number | null;
-  /** The run's, while the run lives; null once it has ended. */
+  /** The run's, while the step is open; null once it is closed. */
   readonly expires_at: number | null;
   readonly metadata: Metadata;
   readonly usage: Usage | null;

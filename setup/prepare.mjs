@@ -1,0 +1,38 @@
+/**
+ * What Longrun needs on this machine, looked for in order and installed where it is missing: node modules, Node 24, Redis.
+ * Says what it does before it does it. What it cannot get becomes one sentence each, so that all are known at once.
+ */
+import { delimiter, dirname } from 'node:path';
+import { BIN, majorOf } from './machine.mjs';
+import { prepareModules } from './modules.mjs';
+import { prepareNode } from './node.mjs';
+import { prepareRedis } from './redis.mjs';
+
+const OLDEST_NODE = 20;
+
+/**
+ * @param {'start' | 'test'} purpose
+ * @returns {{ tools: { node: string, env: Record<string, string> } | null, missing: string[] }} the Node to run things
+ *   with and the environment to run them in, or the sentences about what is missing
+ */
+export function prepare(purpose) {
+  if (process.platform === 'win32') {
+    return { tools: null, missing: ['Windows is not supported: run this inside WSL (https://aka.ms/wsl).'] };
+  }
+  if (majorOf(process.versions.node) < OLDEST_NODE) {
+    const sentence = `Node ${process.versions.node} is too old: install Node ${OLDEST_NODE} or newer (https://nodejs.org).`;
+    return { tools: null, missing: [sentence] };
+  }
+  const missing = [];
+  const modules = prepareModules();
+  if (modules !== null) missing.push(modules);
+  // Without modules there is nowhere to take Node 24 from; that is one missing thing, not two.
+  const node = modules === null ? prepareNode() : { path: process.execPath };
+  if (node.problem) missing.push(node.problem);
+  const redis = prepareRedis(purpose);
+  if (redis.problem) missing.push(redis.problem);
+  if (missing.length > 0) return { tools: null, missing };
+
+  const path = [dirname(node.path), BIN, redis.folder, process.env.PATH].filter(Boolean).join(delimiter);
+  return { tools: { node: node.path, env: { PATH: path } }, missing };
+}

@@ -1,0 +1,100 @@
+/**
+ * The table of contents of the API: middleware in order, the endpoints under their base paths, and what everything else
+ * is answered with.
+ */
+import cors from 'cors';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
+import { unknownRoute, unsupported, wrongMethod } from '../errors.ts';
+import { authenticate, identify, type AuthMode } from './auth.ts';
+import { renderError, toHandler, type Endpoint, type EndpointOptions } from './endpoint.ts';
+import { assistantEndpoints } from './endpoints/assistants.ts';
+import { messageEndpoints } from './endpoints/messages.ts';
+import { modelEndpoints } from './endpoints/models.ts';
+import { pluginEndpoints } from './endpoints/plugins.ts';
+import { runEndpoints } from './endpoints/runs.ts';
+import { statusEndpoints } from './endpoints/status.ts';
+import { threadEndpoints } from './endpoints/threads.ts';
+import { toolOutputEndpoints } from './endpoints/tool-outputs.ts';
+import type { Services } from './services.ts';
+
+const BASE_PATHS = ['/v1', '/api/assts/v1'];
+
+/** Parts of the hosted API that are not built yet, and what to call them. */
+const UNSUPPORTED = {
+  '/files': 'Files are',
+  '/vector_stores': 'Vector stores are',
+  '/responses': 'The Responses API is',
+  '/conversations': 'The Conversations API is',
+  '/chat/completions': 'Chat completions are',
+} as const;
+
+export interface AppOptions extends EndpointOptions {
+  readonly auth: AuthMode;
+  /** `*`, or a comma-separated list of origins whose pages may call the API. */
+  readonly corsOrigins: string;
+  readonly bodyLimitBytes: number;
+}
+
+export function createApp(services: Services, options: AppOptions): Express {
+  const endpoints = [
+    ...assistantEndpoints(services),
+    // `/threads/runs` before `/threads/:thread_id`, or a thread named "runs" would be modified.
+    ...runEndpoints(services),
+    ...toolOutputEndpoints(services),
+    ...threadEndpoints(services),
+    ...messageEndpoints(services),
+    ...modelEndpoints(services),
+    ...pluginEndpoints(services),
+  ];
+  const paths = endpoints.map(({ method, path }) => `${method} ${BASE_PATHS[0]}${path}`);
+
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  app.use(identify(services.newId));
+  app.use(cors(corsOptions(options.corsOrigins)));
+  app.use(router(statusEndpoints(services, paths), options));
+  // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
+  const body = express.raw({ type: () => true, limit: options.bodyLimitBytes });
+  for (const base of BASE_PATHS) app.use(base, authenticate(options.auth), body, router(endpoints, options), later);
+  app.use((request) => {
+    throw unknownRoute(request.method, request.path);
+  });
+  const onError: ErrorRequestHandler = (error, _request, response, _next) => renderError(error, response, options.log);
+  app.use(onError);
+  return app;
+}
+
+function router(endpoints: readonly Endpoint[], options: EndpointOptions): Router {
+  const routes = express.Router();
+  for (const endpoint of endpoints) {
+    const verb = endpoint.method.toLowerCase() as 'get' | 'post' | 'delete';
+    routes[verb](endpoint.path, toHandler(endpoint, options));
+  }
+  for (const path of new Set(endpoints.map((endpoint) => endpoint.path))) {
+    const allowed = endpoints.filter((endpoint) => endpoint.path === path).map(({ method }) => method);
+    routes.all(path, (request) => {
+      throw wrongMethod(request.method, request.baseUrl + request.path, allowed);
+    });
+  }
+  return routes;
+}
+
+/** Says of known but missing parts of the API that they are missing, not mistyped. */
+const later: RequestHandler = (request, _response, next) => {
+  for (const [path, what] of Object.entries(UNSUPPORTED)) {
+    if (request.path === path || request.path.startsWith(`${path}/`)) throw unsupported(what, null);
+  }
+  next();
+};
+
+/** Browser clients send a dozen headers of their own, so whatever a preflight asks for is allowed. */
+function corsOptions(origins: string): cors.CorsOptions {
+  return {
+    origin: origins === '*' ? '*' : origins.split(',').map((origin) => origin.trim()),
+    methods: ['GET', 'POST', 'DELETE'],
+    exposedHeaders: ['openai-poll-after-ms', 'x-request-id', 'retry-after', 'retry-after-ms', 'x-should-retry'],
+    maxAge: 86_400,
+  };
+}

@@ -1,0 +1,58 @@
+/** Who asks: gives every request its id and its project, and refuses wrong keys. */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Request, RequestHandler } from 'express';
+import { missingKey, oldBeta, wrongKey } from '../errors.ts';
+import type { NewId } from '../runs/ids.ts';
+
+/** `none`: anybody may ask (only ever bound to loopback). `key`: one shared key. */
+export type AuthMode = { readonly type: 'none' } | { readonly type: 'key'; readonly key: string };
+
+/** The one project there is, until keys belong to projects. */
+const DEFAULT_PROJECT = 'default';
+
+/** Marks the request and its answer with an id, before anything can go wrong. */
+export function identify(newId: NewId): RequestHandler {
+  return (_request, response, next) => {
+    const requestId = newId('req');
+    response.locals['requestId'] = requestId;
+    response.setHeader('x-request-id', requestId);
+    response.setHeader('openai-version', '2020-10-01');
+    next();
+  };
+}
+
+/**
+ * Lets requests with the right key pass and gives them their project.
+ * Keys arrive as `Authorization: Bearer k`, `Authorization: k`, `X-API-Key` or `api-key`.
+ */
+export function authenticate(mode: AuthMode): RequestHandler {
+  const isRight = mode.type === 'key' ? keyTest(mode.key) : () => true;
+  return (request, response, next) => {
+    if (mode.type === 'key') {
+      const key = keyOf(request);
+      if (key === '') throw missingKey();
+      if (!isRight(key)) throw wrongKey(masked(key));
+    }
+    if (request.get('openai-beta')?.includes('assistants=v1') === true) throw oldBeta();
+    response.locals['project'] = DEFAULT_PROJECT;
+    next();
+  };
+}
+
+function keyOf(request: Request): string {
+  const authorization = request.get('authorization')?.replace(/^bearer\s+/i, '').trim();
+  return authorization || request.get('x-api-key')?.trim() || request.get('api-key')?.trim() || '';
+}
+
+/** Compares digests, which are of equal length, in constant time. */
+function keyTest(right: string): (key: string) => boolean {
+  const salt = randomBytes(32);
+  const digest = (key: string): Buffer => createHmac('sha256', salt).update(key).digest();
+  const expected = digest(right);
+  return (key) => timingSafeEqual(digest(key), expected);
+}
+
+/** `sk-a****wxyz`: enough to recognise one's own key, too little to use it. */
+function masked(key: string): string {
+  return key.length < 12 ? '****' : `${key.slice(0, 4)}****${key.slice(-4)}`;
+}

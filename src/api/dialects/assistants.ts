@@ -1,0 +1,173 @@
+/**
+ * The Assistants dialect: a run's events as the hosted API streamed them. It hears the whole log, because a frame needs
+ * what came before, and keeps silent up to the client's cursor. Orders and rules: contract §5.4, and
+ *
+ *   D1  at `requires_action` the step of tool calls stays open, and the stream ends
+ *   D2  a call's id and name are said once, in its first delta; `index` and `type` in every one
+ *   D3  the first delta of a message carries `annotations: []`, later ones no such key
+ *   D4  no object has a top-level key `error`; no frame has an `id:` line
+ */
+import type { RunEvent } from '../../runs/event.ts';
+import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
+import type { Thread } from '../../runs/thread.ts';
+import type { LogEntry } from '../../store/log.ts';
+
+export const DONE = 'event: done\ndata: [DONE]\n\n';
+
+/** An event of the wire: its name and its object. */
+export interface WireEvent {
+  readonly name: string;
+  readonly data: unknown;
+}
+
+/** Encodes one run's log, from its first event on. */
+export class AssistantsEncoder {
+  private state: RunState | null = null;
+  private messageHasDelta = false;
+  private blocked = false;
+
+  /** The wire's events for the next event of the log. */
+  encode(event: RunEvent): readonly WireEvent[] {
+    const applied = apply(this.state, event);
+    this.state = applied.state;
+    // Not the status: the answered step completes while the run still waits, and that is where a new stream begins.
+    this.blocked = event.type === 'run.blocked';
+    return this.frames(event, applied);
+  }
+
+  /** The run has ended: its log has no more events. */
+  get ended(): boolean {
+    return this.state !== null && isTerminal(this.state.run);
+  }
+
+  /** The event just encoded was the stream's last: the run has ended, or begins to wait for its client (D1). */
+  get atRest(): boolean {
+    return this.ended || this.blocked;
+  }
+
+  /** Exhaustive on purpose: a new event makes the compiler ask what this dialect says to it. */
+  private frames(event: RunEvent, { state, subject }: Applied): readonly WireEvent[] {
+    switch (event.type) {
+      case 'run.queued':
+        return [
+          { name: 'thread.run.created', data: subject },
+          { name: 'thread.run.queued', data: subject },
+        ];
+      case 'run.started':
+        return [{ name: 'thread.run.in_progress', data: subject }];
+      case 'run.released':
+      case 'run.resumed':
+        return [{ name: 'thread.run.queued', data: subject }];
+      case 'run.blocked':
+        return [{ name: 'thread.run.requires_action', data: subject }];
+      case 'run.cancelling':
+      case 'run.cancelled':
+      case 'run.completed':
+      case 'run.incomplete':
+      case 'run.failed':
+      case 'run.expired':
+        return [{ name: `thread.${event.type}`, data: subject }];
+      case 'step.created':
+        return [
+          { name: 'thread.run.step.created', data: subject },
+          { name: 'thread.run.step.in_progress', data: subject },
+        ];
+      case 'step.completed':
+      case 'step.failed':
+      case 'step.cancelled':
+      case 'step.expired':
+        return [{ name: `thread.run.${event.type}`, data: subject }];
+      case 'message.created':
+        this.messageHasDelta = false;
+        return [
+          { name: 'thread.message.created', data: subject },
+          { name: 'thread.message.in_progress', data: subject },
+        ];
+      case 'message.delta':
+        return [this.messageDelta(subject.id, event.text)];
+      case 'message.completed':
+      case 'message.incomplete':
+        return [{ name: `thread.${event.type}`, data: subject }];
+      case 'tool.called': {
+        const { index, call_id: id, name } = event;
+        const call = { index, id, type: 'function', function: { name, arguments: '', output: null } };
+        return [callDelta(state, call)];
+      }
+      case 'tool.delta': {
+        const { index, arguments: text } = event;
+        return [callDelta(state, { index, type: 'function', function: { arguments: text } })];
+      }
+    }
+  }
+
+  private messageDelta(id: string, value: string): WireEvent {
+    const text = this.messageHasDelta ? { value } : { value, annotations: [] };
+    this.messageHasDelta = true;
+    const delta = { content: [{ index: 0, type: 'text', text }] };
+    return { name: 'thread.message.delta', data: { id, object: 'thread.message.delta', delta } };
+  }
+}
+
+function callDelta({ step }: RunState, call: unknown): WireEvent {
+  const delta = { step_details: { type: 'tool_calls', tool_calls: [call] } };
+  return { name: 'thread.run.step.delta', data: { id: step?.id, object: 'thread.run.step.delta', delta } };
+}
+
+export interface StreamOptions {
+  /** Sequence number of the last event the client is not to be told (again); 0 tells everything. */
+  readonly after: number;
+  /** Said first, for a thread that was created together with its run. */
+  readonly thread: Thread | null;
+}
+
+/** The frames of a run's stream, from the client's cursor to where the run rests. */
+export async function* assistantsStream(
+  log: AsyncIterable<readonly LogEntry[]>,
+  { after, thread }: StreamOptions,
+): AsyncGenerator<string, void> {
+  if (thread !== null) yield frame({ name: 'thread.created', data: thread });
+  const encoder = new AssistantsEncoder();
+  for await (const entries of log) {
+    let text = '';
+    for (const { seq, event } of entries) {
+      const events = encoder.encode(event);
+      if (seq <= after) continue;
+      for (const wire of events) text += frame(wire);
+      if (encoder.atRest) {
+        yield text + DONE;
+        return;
+      }
+    }
+    if (text !== '') yield text;
+  }
+}
+
+/**
+ * The frames of our own endpoint for watching a run: the same events with the log's sequence number as `id:`, through
+ * every `requires_action` until the run has ended. Several frames of one event share its id, on the last of them, so
+ * that a client that resumes never loses the rest of an event.
+ */
+export async function* watchStream(
+  log: AsyncIterable<readonly LogEntry[]>,
+  after: number,
+): AsyncGenerator<string, void> {
+  const encoder = new AssistantsEncoder();
+  for await (const entries of log) {
+    let text = '';
+    for (const { seq, event } of entries) {
+      const events = encoder.encode(event);
+      if (seq > after) {
+        text += events.map((wire, index) => frame(wire, index === events.length - 1 ? seq : null)).join('');
+      }
+      if (encoder.ended) {
+        yield text + DONE;
+        return;
+      }
+    }
+    if (text !== '') yield text;
+  }
+}
+
+function frame({ name, data }: WireEvent, id: number | null = null): string {
+  return `${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+}

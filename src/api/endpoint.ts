@@ -1,0 +1,241 @@
+/**
+ * One request: parse → handle → render. A handler gets a {@link Call} and returns an {@link Answer}; this file is the only
+ * one that turns answers and errors into bytes (streams are written by sse.ts).
+ */
+import type { Request, RequestHandler, Response } from 'express';
+import { z } from 'zod';
+import { ApiError, bodyTooLarge, internalError, malformedId, notFound, notJson, unavailable } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { isSafeId } from '../store/keys.ts';
+import { shellSafe } from './shell-safe.ts';
+import { writeEvents } from './sse.ts';
+import { validate } from './validate.ts';
+
+/** What a handler may answer. */
+export type Answer =
+  | { readonly type: 'json'; readonly value: unknown; readonly status?: number; readonly headers?: Headers }
+  /** As json, but written so that even an unquoted `echo` in a shell leaves it intact. */
+  | { readonly type: 'shell-safe'; readonly value: unknown; readonly headers?: Headers }
+  /** JSON text that is written as it is. */
+  | { readonly type: 'text'; readonly text: string }
+  /** Frames of an event stream, as they come; the connection closes after the last. */
+  | { readonly type: 'events'; readonly frames: AsyncIterable<string>; readonly headers?: Headers };
+
+type Headers = Readonly<Record<string, string>>;
+
+export const json = (value: unknown, status = 200): Answer => ({ type: 'json', value, status });
+
+/** A handler and where it is reached; `:name` parts of the path are ids. */
+export interface Endpoint {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly handle: (call: Call) => Promise<Answer> | Answer;
+}
+
+export interface EndpointOptions {
+  readonly log: Logger;
+  readonly strictParameters: boolean;
+  readonly heartbeatMs: number;
+}
+
+/** What each kind of id begins with, and which object it names. */
+const IDS = {
+  assistant_id: ['asst', 'assistant'],
+  thread_id: ['thread', 'thread'],
+  run_id: ['run', 'run'],
+  message_id: ['msg', 'message'],
+  step_id: ['step', 'step'],
+} as const;
+
+type IdName = keyof typeof IDS;
+
+/** JSON deeper than this cannot be written again without overflowing the stack; nothing legitimate comes close. */
+const MAX_JSON_DEPTH = 64;
+
+/** A request on its way through a handler. */
+export class Call {
+  readonly project: string;
+  readonly requestId: string;
+  readonly log: Logger;
+  /** Aborted when the client has gone away. */
+  readonly gone: AbortSignal;
+  private readonly request: Request;
+  private readonly strict: boolean;
+
+  constructor(request: Request, response: Response, { log, strictParameters }: EndpointOptions) {
+    const { project, requestId } = identityOf(response);
+    this.project = project;
+    this.requestId = requestId;
+    this.log = log.child({ request_id: requestId });
+    this.request = request;
+    this.strict = strictParameters;
+    const gone = new AbortController();
+    response.on('close', () => gone.abort());
+    this.gone = gone.signal;
+  }
+
+  /**
+   * An id from the path.
+   * @throws {ApiError} 400 for ids that cannot be one, such as the text `undefined` of a client's bug; 404 for those
+   *   that cannot name anything here.
+   */
+  id(name: IdName): string {
+    const [prefix, kind] = IDS[name];
+    const id = String(this.request.params[name]);
+    // `null` is what jq prints when an earlier call of a shell script failed: say what was not found.
+    if (!id.startsWith(prefix) && id !== 'null') throw malformedId(name, id, prefix);
+    if (!isSafeId(id)) throw notFound(kind, id);
+    return id;
+  }
+
+  /** Another part of the path. */
+  part(name: string): string {
+    return String(this.request.params[name]);
+  }
+
+  header(name: string): string | undefined {
+    return this.request.get(name);
+  }
+
+  /** The query, arrays in either spelling (`include[]=a&include[]=b`, `include=a`). */
+  query<T>(schema: z.ZodType<T>): T {
+    return validate(schema, { ...this.request.query }, false);
+  }
+
+  /** The body as text, whatever its content type says; empty when there is none. */
+  get text(): string {
+    const body: unknown = this.request.body;
+    return Buffer.isBuffer(body) ? body.toString('utf8') : '';
+  }
+
+  /**
+   * The body, checked. No body at all is `{}`: several clients send none where they have nothing to say.
+   * @throws {ApiError} 400 for what does not parse or fit.
+   */
+  body<T>(schema: z.ZodType<T>): T {
+    return validate(schema, this.json(), this.strict);
+  }
+
+  /** The body as JSON, unchecked. */
+  json(): unknown {
+    const text = this.text.replace(/^\uFEFF/, '');
+    if (text.trim() === '') return {};
+    if (depthOf(text) > MAX_JSON_DEPTH) throw notJson(`It is nested deeper than ${MAX_JSON_DEPTH} levels.`);
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw notJson(explain(text, error as SyntaxError));
+    }
+  }
+}
+
+/** The express handler of an endpoint. */
+export function toHandler(endpoint: Endpoint, options: EndpointOptions): RequestHandler {
+  return async (request, response) => {
+    try {
+      const call = new Call(request, response, options);
+      const answer = await endpoint.handle(call);
+      await render(answer, response, call, options);
+    } catch (error) {
+      renderError(error, response, options.log);
+    }
+  };
+}
+
+async function render(answer: Answer, response: Response, call: Call, options: EndpointOptions): Promise<void> {
+  switch (answer.type) {
+    case 'json':
+      send(response, answer.status ?? 200, JSON.stringify(answer.value), answer.headers);
+      return;
+    case 'shell-safe':
+      send(response, 200, shellSafe(JSON.stringify(answer.value)), answer.headers);
+      return;
+    case 'text':
+      send(response, 200, answer.text);
+      return;
+    case 'events':
+      await writeEvents(response, answer.frames, { ...options, log: call.log, headers: answer.headers ?? {} });
+  }
+}
+
+/** Answers with an error in the wire's envelope; what was not foreseen is logged and stays inside. */
+export function renderError(error: unknown, response: Response, log: Logger): void {
+  const { requestId } = identityOf(response);
+  const refusal = toApiError(error, requestId);
+  if (refusal.status >= 500) log.error({ err: error, request_id: requestId }, 'request failed');
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  send(response, refusal.status, JSON.stringify(refusal.body), refusal.headers);
+}
+
+function send(response: Response, status: number, body: string, headers: Headers = {}): void {
+  response.writeHead(status, {
+    ...headers,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+function toApiError(error: unknown, requestId: string): ApiError {
+  if (error instanceof ApiError) return error;
+  const { type, name, limit, message } = error as Partial<Record<'type' | 'name' | 'limit' | 'message', unknown>>;
+  if (type === 'entity.too.large') return bodyTooLarge(Number(limit));
+  if (type === 'encoding.unsupported' || type === 'request.size.invalid' || type === 'request.aborted') {
+    return notJson('It did not arrive whole, or in an encoding this server does not read.');
+  }
+  // express throws it for broken percent-encoding in the path.
+  if (error instanceof URIError) return new ApiError(400, 'The path of the request has a broken percent-encoding.');
+  if (name === 'MaxRetriesPerRequestError' || message === 'Connection is closed.') return unavailable();
+  return internalError(requestId);
+}
+
+interface Identity {
+  readonly project: string;
+  readonly requestId: string;
+}
+
+/** Who asks: set once by the first middleware (auth.ts), read here. */
+export function identityOf(response: Response): Identity {
+  const { project = '', requestId = '' } = response.locals as Partial<Identity>;
+  return { project, requestId };
+}
+
+/** How deep arrays and objects are nested in JSON text, by one scan that skips strings. */
+function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit === 0x22) {
+      index = endOfString(text, index);
+    } else if (unit === 0x7b || unit === 0x5b) {
+      deepest = Math.max(deepest, ++depth);
+    } else if (unit === 0x7d || unit === 0x5d) depth--;
+  }
+  return deepest;
+}
+
+/** The index of the quote that closes the string opened at `start`. */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (end !== -1) {
+    let backslashes = 0;
+    while (text[end - 1 - backslashes] === '\\') backslashes++;
+    if (backslashes % 2 === 0) return end;
+    end = text.indexOf('"', end + 1);
+  }
+  return text.length;
+}
+
+/** Where the JSON breaks, and the mistakes we know. */
+function explain(text: string, error: SyntaxError): string {
+  if (/"tool_outputs":\s*\}/.test(text)) {
+    return 'There is nothing behind "tool_outputs": a shell script that builds the body failed to quote a tool output.';
+  }
+  const position = /position (\d+)/.exec(error.message)?.[1];
+  if (position === undefined) return 'It ends before the JSON is complete.';
+  return `It breaks at character ${position}. (JSON has no comments, trailing commas or single quotes.)`;
+}

@@ -1,0 +1,81 @@
+/** `/threads/{t}/messages`: create, list, retrieve, modify, delete (contract M1–M5). */
+import { z } from 'zod';
+import { notFound, threadLocked } from '../../errors.ts';
+import { json, type Call, type Endpoint } from '../endpoint.ts';
+import { page } from '../page.ts';
+import type { Services } from '../services.ts';
+import * as shapes from '../shapes.ts';
+
+const PATH = '/threads/:thread_id/messages';
+const modifyBody = z.strictObject({ metadata: shapes.metadata });
+const listFilter = z.object({ run_id: z.string().optional() });
+
+export function messageEndpoints({ objects, runs, now, newId }: Services): readonly Endpoint[] {
+  const refOf = (call: Call): { project: string; threadId: string } => ({
+    project: call.project,
+    threadId: call.id('thread_id'),
+  });
+  const find = async (call: Call) => {
+    const ref = refOf(call);
+    const id = call.id('message_id');
+    const message = await objects.getMessage(ref, id);
+    if (message !== null) return { ref, message };
+    throw (await objects.getThread(ref)) === null ? notFound('thread', ref.threadId) : notFound('message', id);
+  };
+
+  return [
+    {
+      method: 'POST',
+      path: PATH,
+      handle: async (call) => {
+        const ref = refOf(call);
+        if ((await objects.activeRun(ref)) === 'missing') throw notFound('thread', ref.threadId);
+        const message = shapes.toMessage(call.body(shapes.newMessage), ref.threadId, newId('msg'), now());
+        let added = await objects.addMessage(ref, message);
+        // The thread may be held by a run whose time is over, and that nobody has looked at since.
+        if (added.type === 'locked') {
+          await runs.current({ ...ref, runId: added.runId });
+          added = await objects.addMessage(ref, message);
+        }
+        if (added.type === 'locked') throw threadLocked(ref.threadId, added.runId);
+        if (added.type === 'no thread') throw notFound('thread', ref.threadId);
+        return json(message);
+      },
+    },
+    {
+      method: 'GET',
+      path: PATH,
+      handle: async (call) => {
+        const ref = refOf(call);
+        const { run_id: runId = null } = call.query(listFilter);
+        if ((await objects.getThread(ref)) === null) throw notFound('thread', ref.threadId);
+        return page(call, (query) => objects.listMessages(ref, runId, query));
+      },
+    },
+    {
+      method: 'GET',
+      path: `${PATH}/:message_id`,
+      handle: async (call) => json((await find(call)).message),
+    },
+    {
+      method: 'POST',
+      path: `${PATH}/:message_id`,
+      handle: async (call) => {
+        const { ref, message } = await find(call);
+        const { metadata } = call.body(modifyBody);
+        if (metadata === undefined) return json(message);
+        await objects.setLabels(ref, message.id, metadata);
+        return json({ ...message, metadata });
+      },
+    },
+    {
+      method: 'DELETE',
+      path: `${PATH}/:message_id`,
+      handle: async (call) => {
+        const { ref, message } = await find(call);
+        await objects.deleteMessage(ref, message);
+        return json({ id: message.id, object: 'thread.message.deleted', deleted: true });
+      },
+    },
+  ];
+}

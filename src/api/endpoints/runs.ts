@@ -1,0 +1,170 @@
+/** Runs: create (alone or with a thread), list, retrieve, modify, cancel, watch; and their steps (T5, R1–R5, S1–S2). */
+import { z } from 'zod';
+import { notCancellable, notFound, threadBusy } from '../../errors.ts';
+import { ending, isBlocked, isCancelling, isQueued, isTerminal } from '../../runs/run.ts';
+import type { RunEvent } from '../../runs/event.ts';
+import type { Message, Metadata, Run, Thread } from '../../runs/thread.ts';
+import type { RunRef, ThreadRef } from '../../store/keys.ts';
+import { runView, type StoredRun } from '../../store/runs.ts';
+import { assistantsStream, watchStream } from '../dialects/assistants.ts';
+import { json, type Answer, type Call, type Endpoint } from '../endpoint.ts';
+import { createRunBody, createThreadAndRunBody, newRun, type RunInput } from '../new-run.ts';
+import { page } from '../page.ts';
+import type { Services } from '../services.ts';
+import * as shapes from '../shapes.ts';
+import { newThread } from './threads.ts';
+
+const PATH = '/threads/:thread_id/runs';
+const RUN_PATH = `${PATH}/:run_id`;
+const modifyBody = z.strictObject({ metadata: shapes.metadata });
+const watchQuery = z.object({ after: z.coerce.number().int().min(0).optional() });
+
+export function runEndpoints(services: Services): readonly Endpoint[] {
+  const { runs, objects, hub, now, newId } = services;
+
+  /** Answers with a run as it is, and when to ask again. */
+  const answer = (run: Run): Answer => ({ type: 'shell-safe', value: run, headers: pollHeaders(services) });
+
+  const create = async (call: Call, input: RunInput, thread: Thread | null, messages: readonly Message[]) => {
+    const { project } = call;
+    const assistant = await objects.getAssistant(project, input.assistant_id);
+    if (assistant === null) throw notFound('assistant', input.assistant_id);
+    const threadId = thread?.id ?? call.id('thread_id');
+    const made = newRun(input, assistant, { ...services, threadId, project, requestId: call.requestId });
+    let created = await runs.create(project, { ...made, thread, messages });
+    // The thread may be held by a run whose time is over, and that nobody has looked at since.
+    if (created.type === 'locked') {
+      await runs.current({ project, threadId, runId: created.runId });
+      created = await runs.create(project, { ...made, thread, messages });
+    }
+    if (created.type === 'no thread') throw notFound('thread', threadId);
+    if (created.type === 'locked') throw threadBusy(threadId, created.runId);
+    const { ref, state } = created.stored;
+    if (input.stream !== true) return answer(state.run);
+    const frames = assistantsStream(hub.follow(ref, call.gone), { after: 0, thread });
+    return { type: 'events', frames, headers: pollHeaders(services) } satisfies Answer;
+  };
+
+  return [
+    {
+      method: 'POST',
+      path: '/threads/runs',
+      handle: async (call) => {
+        const { thread: given, ...input } = call.body(createThreadAndRunBody);
+        const { thread, messages } = newThread(given ?? { tool_resources: {}, metadata: {} }, services);
+        return create(call, input, thread, messages);
+      },
+    },
+    {
+      method: 'POST',
+      path: PATH,
+      handle: async (call) => {
+        const ref: ThreadRef = { project: call.project, threadId: call.id('thread_id') };
+        if ((await objects.activeRun(ref)) === 'missing') throw notFound('thread', ref.threadId);
+        const input = call.body(createRunBody);
+        const at = now();
+        const messages = (input.additional_messages ?? []).map((message) =>
+          shapes.toMessage(message, ref.threadId, newId('msg'), at),
+        );
+        return create(call, input, null, messages);
+      },
+    },
+    {
+      method: 'GET',
+      path: PATH,
+      handle: async (call) => {
+        const ref: ThreadRef = { project: call.project, threadId: call.id('thread_id') };
+        if ((await objects.getThread(ref)) === null) throw notFound('thread', ref.threadId);
+        return page(call, (query) => objects.listRuns(ref, query));
+      },
+    },
+    {
+      method: 'GET',
+      path: RUN_PATH,
+      handle: async (call) => {
+        const { stored, labels } = await findRun(services, call);
+        return answer(runView(stored, labels));
+      },
+    },
+    {
+      method: 'POST',
+      path: RUN_PATH,
+      handle: async (call) => {
+        const { stored, labels } = await findRun(services, call);
+        const { metadata } = call.body(modifyBody);
+        if (metadata === undefined) return answer(runView(stored, labels));
+        await objects.setLabels(stored.ref, stored.ref.runId, metadata);
+        return answer(runView(stored, metadata));
+      },
+    },
+    {
+      method: 'POST',
+      path: `${RUN_PATH}/cancel`,
+      handle: async (call) => {
+        const { stored: found } = await findRun(services, call);
+        let cancelling: Run = found.state.run;
+        const changed = await runs.change(found.ref, ({ state }) => {
+          const { run } = state;
+          if (isTerminal(run) || isCancelling(run)) throw notCancellable(run.status);
+          const at = now();
+          const accepted: RunEvent = { type: 'run.cancelling', at };
+          cancelling = { ...run, status: 'cancelling', required_action: null };
+          // Nobody executes a queued or waiting run, so it can be closed at once; the answer still says "cancelling".
+          const idle = isQueued(run) || isBlocked(run);
+          return idle ? [accepted, ...ending(state, { type: 'cancelled' }, at)] : [accepted];
+        });
+        if (changed === null) throw notFound('run', found.ref.runId);
+        return answer(changed.labels === null ? cancelling : { ...cancelling, metadata: changed.labels });
+      },
+    },
+    {
+      method: 'GET',
+      path: `${RUN_PATH}/events`,
+      handle: async (call) => {
+        const { stored } = await findRun(services, call);
+        const { after } = call.query(watchQuery);
+        const lastEventId = Number(call.header('last-event-id') ?? '0');
+        const cursor = after ?? (Number.isInteger(lastEventId) ? lastEventId : 0);
+        return { type: 'events', frames: watchStream(hub.follow(stored.ref, call.gone), cursor) };
+      },
+    },
+    {
+      method: 'GET',
+      path: `${RUN_PATH}/steps`,
+      handle: async (call) => {
+        const { stored } = await findRun(services, call);
+        return page(call, (query) => objects.listSteps(stored.ref, query));
+      },
+    },
+    {
+      method: 'GET',
+      path: `${RUN_PATH}/steps/:step_id`,
+      handle: async (call) => {
+        const { stored } = await findRun(services, call);
+        const id = call.id('step_id');
+        const step = await objects.getStep(stored.ref, id);
+        if (step === null || step.run_id !== stored.ref.runId) throw notFound('step', id);
+        return json(step);
+      },
+    },
+  ];
+}
+
+/**
+ * The run of the path, ended first if its time is over.
+ * @throws {ApiError} 404 for the thread, or for the run in it.
+ */
+export async function findRun(
+  { runs, objects }: Services,
+  call: Call,
+): Promise<{ stored: StoredRun; labels: Metadata | null }> {
+  const ref: RunRef = { project: call.project, threadId: call.id('thread_id'), runId: call.id('run_id') };
+  const found = await runs.current(ref);
+  if (found !== null) return found;
+  throw (await objects.getThread(ref)) === null ? notFound('thread', ref.threadId) : notFound('run', ref.runId);
+}
+
+/** Without it, SDKs poll every 1 to 5 seconds. An integer: a client's `int()` refuses anything else. */
+export function pollHeaders({ settings }: Services): Readonly<Record<string, string>> {
+  return { 'openai-poll-after-ms': String(settings.pollAfterMs) };
+}

@@ -1,0 +1,31 @@
+/** What an operator or a curious visitor asks: is it alive, is it ready, what is it. None needs a key. */
+import packageJson from '../../../package.json' with { type: 'json' };
+import { json, type Endpoint } from '../endpoint.ts';
+import type { Services } from '../services.ts';
+
+/** @param paths the API's endpoints, for `GET /` */
+export function statusEndpoints({ readiness }: Services, paths: readonly string[]): readonly Endpoint[] {
+  return [
+    {
+      method: 'GET',
+      path: '/',
+      handle: () =>
+        json({
+          name: packageJson.name,
+          version: packageJson.version,
+          description: packageJson.description,
+          endpoints: paths,
+        }),
+    },
+    { method: 'GET', path: '/health', handle: () => json({ status: 'healthy' }) },
+    {
+      method: 'GET',
+      path: '/ready',
+      handle: async () => {
+        const { redis, workers } = await readiness();
+        const ready = redis && workers > 0;
+        return json({ status: ready ? 'ready' : 'not ready', redis, workers }, ready ? 200 : 503);
+      },
+    },
+  ];
+}

@@ -1,0 +1,84 @@
+/** `/threads`: create, retrieve, modify, delete (contract T1–T4). Threads cannot be listed. */
+import { z } from 'zod';
+import { notFound } from '../../errors.ts';
+import type { Message, Thread } from '../../runs/thread.ts';
+import { json, type Endpoint } from '../endpoint.ts';
+import type { Services } from '../services.ts';
+import * as shapes from '../shapes.ts';
+
+const MAX_FIRST_MESSAGES = 10_000;
+
+/** What a thread is created from, alone or together with a run. */
+export const createThreadBody = z.strictObject({
+  messages: z.array(shapes.newMessage).max(MAX_FIRST_MESSAGES).nullish(),
+  tool_resources: shapes.toolResources,
+  metadata: shapes.metadata,
+});
+const modifyBody = z.strictObject({ tool_resources: shapes.toolResources, metadata: shapes.metadata });
+
+/** A new thread and its first messages, not yet stored. */
+export function newThread(
+  input: z.infer<typeof createThreadBody>,
+  { now, newId }: Pick<Services, 'now' | 'newId'>,
+): { thread: Thread; messages: readonly Message[] } {
+  const at = now();
+  const id = newId('thread');
+  const messages = (input.messages ?? []).map((message) => shapes.toMessage(message, id, newId('msg'), at));
+  const thread: Thread = {
+    id,
+    object: 'thread',
+    created_at: at,
+    metadata: input.metadata ?? {},
+    tool_resources: input.tool_resources,
+  };
+  return { thread, messages };
+}
+
+export function threadEndpoints(services: Services): readonly Endpoint[] {
+  const { objects } = services;
+  return [
+    {
+      method: 'POST',
+      path: '/threads',
+      handle: async (call) => {
+        const { thread, messages } = newThread(call.body(createThreadBody), services);
+        await objects.createThread(call.project, thread, messages);
+        return json(thread);
+      },
+    },
+    {
+      method: 'GET',
+      path: '/threads/:thread_id',
+      handle: async (call) => {
+        const threadId = call.id('thread_id');
+        return json((await objects.getThread({ project: call.project, threadId })) ?? refuse(threadId));
+      },
+    },
+    {
+      method: 'POST',
+      path: '/threads/:thread_id',
+      handle: async (call) => {
+        const threadId = call.id('thread_id');
+        const ref = { project: call.project, threadId };
+        const thread = (await objects.getThread(ref)) ?? refuse(threadId);
+        const { metadata } = call.body(modifyBody);
+        if (metadata === undefined) return json(thread);
+        const change = (old: Thread): Thread => ({ ...old, metadata });
+        return json((await objects.updateThread(ref, change)) ?? refuse(threadId));
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/threads/:thread_id',
+      handle: async (call) => {
+        const threadId = call.id('thread_id');
+        if (!(await objects.deleteThread({ project: call.project, threadId }))) refuse(threadId);
+        return json({ id: threadId, object: 'thread.deleted', deleted: true });
+      },
+    },
+  ];
+}
+
+function refuse(id: string): never {
+  throw notFound('thread', id);
+}

@@ -1,0 +1,92 @@
+/** `submit_tool_outputs` (contract R6): the client answers the calls its run waits for. */
+import { z } from 'zod';
+import { notFound, outputsNotWanted, wrongOutputs } from '../../errors.ts';
+import { callsOf, isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
+import type { RunEvent } from '../../runs/event.ts';
+import { runView, type StoredRun } from '../../store/runs.ts';
+import { assistantsStream } from '../dialects/assistants.ts';
+import type { Answer, Call, Endpoint } from '../endpoint.ts';
+import type { Services } from '../services.ts';
+import { findRun, pollHeaders } from './runs.ts';
+
+const MAX_OUTPUTS = 128;
+
+const submitBody = z.strictObject({
+  tool_outputs: z
+    .array(z.strictObject({ tool_call_id: z.string().nullish(), output: z.string().nullish() }))
+    .max(MAX_OUTPUTS),
+  stream: z.boolean().nullish(),
+});
+
+type Outputs = z.infer<typeof submitBody>['tool_outputs'];
+
+export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
+  const { runs, hub, now, settings } = services;
+
+  const follow = (call: Call, stored: StoredRun, after: number): Answer => ({
+    type: 'events',
+    frames: assistantsStream(hub.follow(stored.ref, call.gone), { after, thread: null }),
+    headers: pollHeaders(services),
+  });
+
+  return [
+    {
+      method: 'POST',
+      path: '/threads/:thread_id/runs/:run_id/submit_tool_outputs',
+      handle: async (call) => {
+        const { stored: found } = await findRun(services, call);
+        const { tool_outputs: outputs, stream } = call.body(submitBody);
+        const calmMs = stream === true ? 0 : settings.calmAfterSubmitMs;
+        const outputsOf = (stored: StoredRun): readonly RunEvent[] => answerCalls(stored, outputs, now(), calmMs);
+        const changed = await runs.change(found.ref, outputsOf).catch(async (refusal: unknown) => {
+          if (stream === true || !(await alreadyAnswered(services, found, outputs))) throw refusal;
+          return runs.change(found.ref, () => null);
+        });
+        if (changed === null) throw notFound('run', found.ref.runId);
+        // A stream begins with what the submission itself did: the old step completed, the run queued again.
+        if (stream === true) return follow(call, changed.stored, changed.after);
+        const value = runView(changed.stored, changed.labels);
+        return { type: 'shell-safe', value, headers: pollHeaders(services) };
+      },
+    },
+  ];
+}
+
+/** The step completes with the outputs, then the run is queued again. */
+function answerCalls({ state }: StoredRun, outputs: Outputs, at: number, calmMs: number): readonly RunEvent[] {
+  const { run } = state;
+  if (!isBlocked(run)) throw outputsNotWanted(run.status);
+  const expected = pendingCalls(run).map((pending) => pending.id);
+  const got = outputs.map((output) => output.tool_call_id ?? '');
+  if (!sameIds(expected, got)) throw wrongOutputs(expected, got);
+  const byId = Object.fromEntries(outputs.map((output) => [output.tool_call_id ?? '', output.output ?? '']));
+  return [
+    { type: 'step.completed', at, usage: state.owed, outputs: byId },
+    { type: 'run.resumed', at, calm_until_ms: calmMs === 0 ? 0 : Date.now() + calmMs },
+  ];
+}
+
+/**
+ * Whether a living run has had these very outputs before. The polling shell client of old repeats its submission when it
+ * reads a stale answer, for ever if it is refused; what it wants is done, so it is told how the run is now.
+ */
+async function alreadyAnswered(
+  { objects }: Services,
+  { ref, state }: StoredRun,
+  outputs: Outputs,
+): Promise<boolean> {
+  const got = outputs.map((output) => output.tool_call_id ?? '');
+  if (isTerminal(state.run) || got.length === 0) return false;
+  const pending = pendingCalls(state.run).map((call) => call.id);
+  if (got.some((id) => pending.includes(id))) return false;
+  const steps = await objects.listSteps(ref, { limit: 100, order: 'desc', after: null, before: null });
+  if (steps.type !== 'page') return false;
+  return steps.items.some(
+    (step) => step.status === 'completed' && sameIds(callsOf(step).map((call) => call.id), got),
+  );
+}
+
+/** The same ids, each once, in any order. */
+function sameIds(expected: readonly string[], got: readonly string[]): boolean {
+  return expected.length === got.length && new Set(got).size === got.length && expected.every((id) => got.includes(id));
+}

@@ -1,0 +1,96 @@
+/** The API process: answers clients. A composition root. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ConfigError, readConfig, redacted } from '../config.ts';
+import { createLog } from '../log.ts';
+import { ModelCatalog } from '../model/catalog.ts';
+import { newId, unixSeconds } from '../runs/ids.ts';
+import { stopOnSignal } from '../shutdown.ts';
+import { LogHub } from '../store/follow.ts';
+import { Keys } from '../store/keys.ts';
+import { ObjectStore } from '../store/objects.ts';
+import { OpenRuns } from '../store/open-runs.ts';
+import { countWorkers } from '../store/presence.ts';
+import { RunQueue } from '../store/queue.ts';
+import { openFeed, openState } from '../store/redis.ts';
+import { RunStore } from '../store/runs.ts';
+import { loadToolbox } from '../tools/registry.ts';
+import { createApp } from './app.ts';
+
+/** How long open requests may go on when the process is told to stop; streams end at once, their runs go on. */
+const STOP_DEADLINE_MS = 10_000;
+
+async function main(): Promise<void> {
+  const config = readConfig();
+  const log = createLog(config, 'api');
+  log.info({ config: redacted(config) }, 'starting');
+
+  const redis = openState(config.redisUrl, log);
+  const keys = new Keys(config.redisPrefix);
+  const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys);
+  const queue = new RunQueue(config.redisUrl, keys, log);
+  const open = new OpenRuns(redis, keys);
+  const runs = new RunStore({ redis, keys, queue, open, log, now: unixSeconds, logKeptS: config.logKeptS });
+  const catalog = new ModelCatalog({ upstreams: config.upstreams, log });
+  const readiness = async (): Promise<{ redis: boolean; workers: number }> => {
+    try {
+      return { redis: true, workers: await countWorkers(redis, keys) };
+    } catch {
+      // The connection has reported its loss in the log already.
+      return { redis: false, workers: 0 };
+    }
+  };
+  const app = createApp(
+    {
+      runs,
+      objects: new ObjectStore(redis, keys),
+      hub,
+      toolbox: await loadToolbox(),
+      models: () => catalog.list(),
+      readiness,
+      now: unixSeconds,
+      newId,
+      settings: config,
+    },
+    {
+      log,
+      auth: config.apiKey !== undefined && config.auth === 'key' ? { type: 'key', key: config.apiKey } : { type: 'none' },
+      corsOrigins: config.corsOrigins,
+      bodyLimitBytes: config.bodyLimitBytes,
+      strictParameters: config.strictParameters,
+      heartbeatMs: config.heartbeatMs,
+    },
+  );
+  await queue.ready();
+
+  const server = createServer(app);
+  server.listen(config.port, config.host);
+  await new Promise<void>((resolve, reject) => {
+    server.once('listening', resolve);
+    server.once('error', reject);
+  });
+  stopOnSignal(
+    {
+      stopTaking: () => {
+        server.close();
+        server.closeIdleConnections();
+      },
+      stop: async () => {
+        server.closeAllConnections();
+        await queue.close();
+        hub.close();
+        redis.disconnect();
+      },
+    },
+    STOP_DEADLINE_MS,
+    log,
+  );
+  const { port } = server.address() as AddressInfo;
+  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+  log.info({ url: `http://${host}:${port}` }, 'api listening');
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`);
+  process.exit(1);
+});

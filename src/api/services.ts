@@ -1,0 +1,36 @@
+/** What endpoints are given to work with; the composition root fills it. */
+import type { Clock, NewId } from '../runs/ids.ts';
+import type { Toolbox } from '../runs/tool.ts';
+import type { LogHub } from '../store/follow.ts';
+import type { ObjectStore } from '../store/objects.ts';
+import type { RunStore } from '../store/runs.ts';
+
+/** A model as `/models` lists it. */
+export interface ModelObject {
+  readonly id: string;
+  readonly object: 'model';
+  readonly created: number;
+  readonly owned_by: string;
+}
+
+export interface Services {
+  readonly runs: RunStore;
+  readonly objects: ObjectStore;
+  readonly hub: LogHub;
+  readonly toolbox: Toolbox;
+  readonly models: () => Promise<readonly ModelObject[]>;
+  /** Whether Redis answers, and how many workers are alive. */
+  readonly readiness: () => Promise<{ readonly redis: boolean; readonly workers: number }>;
+  readonly now: Clock;
+  readonly newId: NewId;
+  readonly settings: RunSettings;
+}
+
+/** The parts of the configuration that shape answers. */
+export interface RunSettings {
+  /** A run's whole life, where its metadata does not ask for less or more. */
+  readonly runExpiresAfterS: number;
+  readonly pollAfterMs: number;
+  readonly calmAfterSubmitMs: number;
+  readonly parallelToolCalls: boolean;
+}

@@ -1,0 +1,231 @@
+/**
+ * Request shapes that several resources share, with the bounds of the contract; each schema turns what clients send into
+ * what is stored. Null means "not given" for every optional field. What needs files or hosted tools is refused here.
+ */
+import { z } from 'zod';
+import { unsupported } from '../errors.ts';
+import type {
+  ContentPart,
+  FunctionTool,
+  Message,
+  Metadata,
+  ResponseFormat,
+  ToolChoice,
+  TruncationStrategy,
+} from '../runs/thread.ts';
+import type { CustomRefusal } from './validate.ts';
+
+const MAX_METADATA_PAIRS = 16;
+const MAX_TOOLS = 128;
+const MAX_CONTENT_PARTS = 1_000;
+/** Generous: the hosted bound of 256,000 characters was for text, and data URLs of photos are text here. */
+const MAX_TEXT_LENGTH = 32 * 1024 * 1024;
+export const MAX_INSTRUCTIONS_LENGTH = 256_000;
+
+export const metadata = z
+  .record(z.string().max(64), z.string().max(512))
+  .superRefine((value, context) => {
+    const count = Object.keys(value).length;
+    if (count <= MAX_METADATA_PAIRS) return;
+    refuse(context, {
+      code: 'object_above_max_properties',
+      message: `Invalid '{param}': too many properties. Expected an object with at most ${MAX_METADATA_PAIRS} properties, but got an object with ${count} properties instead.`,
+    });
+  })
+  .nullish()
+  // Absent is "leave it", an explicit null empties it.
+  .transform((value): Metadata | undefined => (value === null ? {} : value));
+
+const functionTool = z.strictObject({
+  type: z.literal('function'),
+  function: z.strictObject({
+    name: z
+      .string()
+      .min(1)
+      .max(64)
+      .regex(/^[A-Za-z0-9_-]+$/, "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'"),
+    description: z.string().nullish(),
+    parameters: z.record(z.string(), z.unknown()).nullish(),
+    strict: z.boolean().nullish(),
+  }),
+});
+
+/** Hosted tools: their shape is known, so that the refusal can say what is missing instead of "unknown". */
+const hostedTool = z.looseObject({ type: z.enum(['code_interpreter', 'file_search']) });
+
+/** A list of tools, echoed as the hosted API did: with an empty schema and `strict: false` where they were left out. */
+export const tools = z
+  .array(z.union([functionTool, hostedTool]))
+  .max(MAX_TOOLS)
+  .transform((list): readonly FunctionTool[] =>
+    list.map((tool, index): FunctionTool => {
+      if (tool.type !== 'function') throw unsupported(`The tool type '${tool.type}' is`, `tools[${index}].type`);
+      const { name, description, parameters, strict } = tool.function;
+      return {
+        type: 'function',
+        function: {
+          name,
+          ...(description != null && { description }),
+          parameters: parameters ?? { type: 'object', properties: {} },
+          strict: strict ?? false,
+        },
+      };
+    }),
+  );
+
+/** Only empty resources can be kept, because there are no files and vector stores yet. */
+export const toolResources = z
+  .record(z.string(), z.unknown())
+  .nullish()
+  .transform((value): Record<string, unknown> => {
+    if (value != null && hasContent(value)) throw unsupported('Files and vector stores are', 'tool_resources');
+    return {};
+  });
+
+export const toolChoice = z
+  .union([
+    z.enum(['none', 'auto', 'required']),
+    z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: z.string().min(1) }) }),
+    hostedTool,
+  ])
+  .nullish()
+  .transform((value): ToolChoice => {
+    if (value == null) return 'auto';
+    if (typeof value !== 'string' && value.type !== 'function') {
+      throw unsupported(`The tool type '${value.type}' is`, 'tool_choice.type');
+    }
+    return value;
+  });
+
+/** Echoed exactly as given, so the schema checks without changing anything. */
+export const responseFormat = z
+  .union([
+    z.literal('auto'),
+    z.strictObject({ type: z.literal('text') }),
+    z.strictObject({ type: z.literal('json_object') }),
+    z.strictObject({
+      type: z.literal('json_schema'),
+      json_schema: z.strictObject({
+        name: z.string().min(1).max(64),
+        description: z.string().optional(),
+        schema: z.record(z.string(), z.unknown()).optional(),
+        strict: z.boolean().nullish(),
+      }),
+    }),
+  ])
+  .nullish()
+  .transform((value): ResponseFormat | undefined => value ?? undefined);
+
+export const reasoningEffort = z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).nullish();
+
+export const temperature = z.number().min(0).max(2).nullish();
+export const topP = z.number().min(0).max(1).nullish();
+
+export const truncationStrategy = z
+  .strictObject({
+    type: z.enum(['auto', 'last_messages']),
+    last_messages: z.int().min(1).nullish(),
+  })
+  .superRefine((value, context) => {
+    if (value.type !== 'last_messages' || value.last_messages != null) return;
+    refuse(context, {
+      code: 'missing_required_parameter',
+      message: "Missing required parameter: '{param}.last_messages'. It says how many messages 'last_messages' keeps.",
+    });
+  })
+  .nullish()
+  .transform((value): TruncationStrategy => ({
+    type: value?.type ?? 'auto',
+    last_messages: value?.last_messages ?? null,
+  }));
+
+const detail = z.enum(['auto', 'low', 'high']).nullish();
+
+const imageUrl = z
+  .string()
+  .min(1)
+  .max(MAX_TEXT_LENGTH)
+  .superRefine((url, context) => {
+    if (/^(https?:\/\/\S+|data:image\/[\w.+-]+;base64,[A-Za-z0-9+/=\s]+)$/i.test(url)) return;
+    refuse(context, {
+      code: 'invalid_value',
+      message: "Invalid '{param}': expected an http(s) URL, or a base64 data URL of an image.",
+    });
+  });
+
+const contentPart = z.union([
+  z.strictObject({ type: z.literal('text'), text: z.string().max(MAX_TEXT_LENGTH) }),
+  z.strictObject({
+    type: z.literal('image_url'),
+    image_url: z.strictObject({ url: imageUrl, detail }),
+  }),
+  z.looseObject({ type: z.literal('image_file') }),
+]);
+
+const content = z
+  .union([z.string().min(1).max(MAX_TEXT_LENGTH), z.array(contentPart).min(1).max(MAX_CONTENT_PARTS)])
+  .transform((value): readonly ContentPart[] => {
+    const parts = typeof value === 'string' ? [{ type: 'text' as const, text: value }] : value;
+    return parts.map((part): ContentPart => {
+      switch (part.type) {
+        case 'text':
+          return { type: 'text', text: { value: part.text, annotations: [] } };
+        case 'image_url':
+          return { type: 'image_url', image_url: { url: part.image_url.url, detail: part.image_url.detail ?? 'auto' } };
+        case 'image_file':
+          throw unsupported('Files and image_file parts are', 'content');
+      }
+    });
+  });
+
+/** A message as clients create it, here and with threads and runs. */
+export const newMessage = z.strictObject({
+  role: z.enum(['user', 'assistant']),
+  content,
+  attachments: z
+    .array(z.unknown())
+    .nullish()
+    .transform((value) => {
+      if (value != null && value.length > 0) throw unsupported('Files are', 'attachments');
+      return [];
+    }),
+  metadata,
+});
+
+export type NewMessage = z.infer<typeof newMessage>;
+
+/** The stored form of a message a client created: it belongs to no run and is complete at once. */
+export function toMessage(input: NewMessage, threadId: string, id: string, at: number): Message {
+  return {
+    id,
+    object: 'thread.message',
+    created_at: at,
+    thread_id: threadId,
+    status: 'completed',
+    incomplete_details: null,
+    completed_at: at,
+    incomplete_at: null,
+    role: input.role,
+    content: input.content,
+    assistant_id: null,
+    run_id: null,
+    attachments: input.attachments,
+    metadata: input.metadata ?? {},
+  };
+}
+
+export const listQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  order: z.enum(['asc', 'desc']).default('desc'),
+  after: z.string().optional(),
+  before: z.string().optional(),
+});
+
+function hasContent(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  return typeof value === 'object' && value !== null ? Object.values(value).some(hasContent) : value != null;
+}
+
+function refuse(context: z.core.$RefinementCtx, refusal: CustomRefusal): void {
+  context.addIssue({ code: 'custom', params: { ...refusal } });
+}

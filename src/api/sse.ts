@@ -1,0 +1,84 @@
+/**
+ * Writes an event stream: headers at once, frames as they come, a comment as heartbeat in between. A reader that does not
+ * drain is waited for, and left after a while: what it missed is in the run's log.
+ */
+import type { Response } from 'express';
+import { LogGone } from '../store/follow.ts';
+import type { Logger } from '../log.ts';
+
+export interface EventsOptions {
+  readonly heartbeatMs: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly log: Logger;
+}
+
+/**
+ * A comment of one line. A blank line behind it would be an empty event for clients that remember an `id:` line, and
+ * their JSON parser would die of it.
+ */
+const HEARTBEAT = ': ping\n';
+const MAX_DRAIN_MS = 30_000;
+
+/** Writes `frames` to the client until they end or the client leaves; frames come whole, with their blank line. */
+export async function writeEvents(
+  response: Response,
+  frames: AsyncIterable<string>,
+  { heartbeatMs, headers, log }: EventsOptions,
+): Promise<void> {
+  response.writeHead(200, {
+    ...headers,
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache, no-transform',
+    'x-accel-buffering': 'no',
+  });
+  response.flushHeaders();
+  response.socket?.setNoDelay(true);
+  const heartbeat = setInterval(() => {
+    if (!response.writableNeedDrain) response.write(HEARTBEAT);
+  }, heartbeatMs);
+  try {
+    for await (const frame of frames) {
+      if (response.destroyed) return;
+      if (!response.write(frame) && !(await drained(response))) {
+        log.info('a reader did not drain its stream; leaving it');
+        response.destroy();
+        return;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof LogGone)) log.error({ err: error }, 'stream failed');
+    const message =
+      error instanceof LogGone
+        ? 'The run was deleted together with its thread.'
+        : 'The stream broke off. The run goes on; retrieve it to see how it ends.';
+    response.write(errorFrames(message));
+  } finally {
+    clearInterval(heartbeat);
+    response.end();
+  }
+}
+
+/**
+ * For faults that no run event can tell. The wrapping `error` is what makes SDKs raise it: a bare one is swallowed.
+ */
+function errorFrames(message: string): string {
+  const data = JSON.stringify({ error: { message, type: 'server_error', param: null, code: null } });
+  return `event: error\ndata: ${data}\n\nevent: done\ndata: [DONE]\n\n`;
+}
+
+/** Whether the client has read enough for more, before its patience with us, or ours with it, is over. */
+async function drained(response: Response): Promise<boolean> {
+  return new Promise((resolve) => {
+    const finish = (result: boolean) => (): void => {
+      clearTimeout(timer);
+      response.off('drain', onDrain);
+      response.off('close', onClose);
+      resolve(result);
+    };
+    const onDrain = finish(true);
+    const onClose = finish(false);
+    const timer = setTimeout(onClose, MAX_DRAIN_MS);
+    response.on('drain', onDrain);
+    response.on('close', onClose);
+  });
+}

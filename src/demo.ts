@@ -1,0 +1,15 @@
+/** The demo model as a process of its own, for docker-compose: there it is one container among others. A composition root. */
+import { createLog } from './log.ts';
+import { startDemoModel } from './model/demo.ts';
+import { stopOnSignal } from './shutdown.ts';
+
+/** docker-compose.yml names it; every interface, because the container's network is the only way in. */
+const PORT = 8090;
+const HOST = '0.0.0.0';
+/** An answer takes a few seconds at the demo's pace. */
+const DEADLINE_MS = 10_000;
+
+const log = createLog({ logLevel: 'info' }, 'demo');
+const demo = await startDemoModel({ port: PORT, host: HOST });
+stopOnSignal({ stopTaking: () => {}, stop: () => demo.stop() }, DEADLINE_MS, log);
+log.info({ url: demo.url }, 'demo model listening');

@@ -1,0 +1,161 @@
+/**
+ * The catalogue of what can be refused: code → HTTP status, type, message. Texts and codes are the hosted API's where
+ * it had one (people grep logs for them); the rest say what is wrong and what to do next. State refusals are 400:
+ * SDKs repeat a 409 by themselves.
+ */
+
+/** The error envelope of the wire; all four keys are always there. */
+export interface ErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string | null;
+  };
+}
+
+/** A refusal for the client. Everything it says is public. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly type: string;
+  readonly param: string | null;
+  readonly code: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    status: number,
+    message: string,
+    { type = 'invalid_request_error', param = null, code = null, headers = {} }: Partial<ApiErrorDetails> = {},
+  ) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.type = type;
+    this.param = param;
+    this.code = code;
+    this.headers = headers;
+  }
+
+  get body(): ErrorBody {
+    return { error: { message: this.message, type: this.type, param: this.param, code: this.code } };
+  }
+}
+
+interface ApiErrorDetails {
+  readonly type: string;
+  readonly param: string | null;
+  readonly code: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const KINDS = {
+  assistant: 'assistant',
+  thread: 'thread',
+  run: 'run',
+  message: 'message',
+  step: 'run step',
+} as const;
+
+/** Also said of objects of other projects, so that ids cannot be probed. */
+export function notFound(kind: keyof typeof KINDS, id: string): ApiError {
+  return new ApiError(404, `No ${KINDS[kind]} found with id '${id}'.`);
+}
+
+export function malformedId(param: string, id: string, prefix: string): ApiError {
+  const message = `Invalid '${param}': '${id}'. Expected an ID that begins with '${prefix}'.`;
+  return new ApiError(400, message, { param, code: 'invalid_value' });
+}
+
+export function unknownCursor(param: string, id: string): ApiError {
+  return new ApiError(400, `Invalid '${param}': '${id}' is not an item of this list.`, { param, code: 'invalid_value' });
+}
+
+export function missingKey(): ApiError {
+  const message =
+    "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'; the operator of this server has it.";
+  return new ApiError(401, message);
+}
+
+export function wrongKey(masked: string): ApiError {
+  const message = `Incorrect API key provided: ${masked}. Ask the operator of this server for the right one.`;
+  return new ApiError(401, message, { code: 'invalid_api_key' });
+}
+
+export function unknownRoute(method: string, path: string): ApiError {
+  return new ApiError(404, `Invalid URL (${method} ${path})`);
+}
+
+export function wrongMethod(method: string, path: string, allowed: readonly string[]): ApiError {
+  return new ApiError(405, `Not allowed to ${method} on ${path}. Allowed: ${allowed.join(', ')}.`, {
+    code: 'method_not_supported',
+    headers: { allow: allowed.join(', ') },
+  });
+}
+
+export function oldBeta(): ApiError {
+  const message =
+    "Assistants v1 is not served. Send 'OpenAI-Beta: assistants=v2', or leave the header out altogether.";
+  return new ApiError(400, message, { code: 'invalid_beta' });
+}
+
+export function notJson(detail: string): ApiError {
+  const message = `We could not parse the JSON body of your request. ${detail}`;
+  return new ApiError(400, message);
+}
+
+export function bodyTooLarge(limitBytes: number): ApiError {
+  return new ApiError(413, `The body of the request is larger than ${limitBytes} bytes, the limit of this server.`, {
+    code: 'request_too_large',
+  });
+}
+
+export function threadBusy(threadId: string, runId: string): ApiError {
+  return new ApiError(400, `Thread ${threadId} already has an active run ${runId}.`);
+}
+
+export function threadLocked(threadId: string, runId: string): ApiError {
+  return new ApiError(400, `Can't add messages to ${threadId} while a run ${runId} is active.`);
+}
+
+export function outputsNotWanted(status: string): ApiError {
+  return new ApiError(400, `Runs in status "${status}" do not accept tool outputs.`);
+}
+
+export function wrongOutputs(expected: readonly string[], got: readonly string[]): ApiError {
+  return new ApiError(400, `Expected tool outputs for call_ids ${listed(expected)}, got ${listed(got)}`);
+}
+
+export function notCancellable(status: string): ApiError {
+  return new ApiError(400, `Cannot cancel run with status '${status}'.`);
+}
+
+/** What this server does not do yet; the message says so rather than failing later. */
+export function unsupported(what: string, param: string | null, status = 400): ApiError {
+  return new ApiError(status, `${what} not supported by this server yet.`, { param, code: 'unsupported' });
+}
+
+export function unknownModel(model: string): ApiError {
+  return new ApiError(404, `The model '${model}' does not exist`, { param: 'model', code: 'model_not_found' });
+}
+
+export function unknownPlugin(name: string, known: readonly string[]): ApiError {
+  const message = `No plugin is named '${name}'. This server has: ${known.join(', ')}.`;
+  return new ApiError(404, message, { param: 'pid', code: 'plugin_not_found' });
+}
+
+export function unavailable(): ApiError {
+  return new ApiError(503, 'The server cannot reach its storage at the moment. Try again in a few seconds.', {
+    type: 'server_error',
+    headers: { 'retry-after': '1', 'retry-after-ms': '1000' },
+  });
+}
+
+/** For faults of our own: the log has the reason, under the request id the answer carries. */
+export function internalError(requestId: string): ApiError {
+  const message = `The server had an error while processing your request. The operator finds it in the log as ${requestId}.`;
+  // The request may have taken effect; a repetition could double it.
+  return new ApiError(500, message, { type: 'server_error', headers: { 'x-should-retry': 'false' } });
+}
+
+/** A list in the hosted API's own (Python) notation: `['call_A', 'call_B']`. */
+const listed = (ids: readonly string[]): string => `[${ids.map((id) => `'${id}'`).join(', ')}]`;

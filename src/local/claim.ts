@@ -1,0 +1,75 @@
+/** One start per data folder: a claim is a socket in it, which the kernel lets go of however its owner ends. */
+import { rm } from 'node:fs/promises';
+import { createConnection, createServer, type ListenOptions } from 'node:net';
+
+/**
+ * Claims `path` for this process.
+ * @returns a function that gives the claim back
+ * @throws when another process holds it.
+ */
+export async function claim(path: string): Promise<() => Promise<void>> {
+  if (await isListening({ path })) {
+    throw new Error(
+      'Longrun is already running on this folder. Stop that one first, or use a copy of the folder.',
+    );
+  }
+  // What a killed process left behind.
+  await rm(path, { force: true });
+  return listen({ path });
+}
+
+/** Throws when `port` cannot be listened on, in words for the person who chose it. */
+export async function checkPort(port: number, host: string): Promise<void> {
+  try {
+    const close = await listen({ port, host });
+    await close();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : '';
+    const sentences: Readonly<Record<string, string>> = {
+      EADDRINUSE: `Port ${port} is taken by another program. Choose another one: PORT=${port + 1} npm start`,
+      EACCES: `Port ${port} is reserved for the system. Choose one above 1023: PORT=8080 npm start`,
+      EADDRNOTAVAIL: `HOST is ${host}, which is no address of this machine. Use 127.0.0.1 or 0.0.0.0.`,
+    };
+    throw new Error(sentences[String(code)] ?? `Port ${port} cannot be used: ${String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** A port of the loopback interface that is free at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string')
+    throw new Error('The loopback interface has no free port.');
+  return address.port;
+}
+
+/** Whether something accepts connections there. */
+export async function isListening(
+  where: { path: string } | { port: number; host: string },
+): Promise<boolean> {
+  const socket = createConnection(where);
+  try {
+    return await new Promise((resolve) => {
+      socket.once('connect', () => resolve(true));
+      socket.once('error', () => resolve(false));
+    });
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function listen(where: ListenOptions): Promise<() => Promise<void>> {
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(where, resolve);
+  });
+  return () => new Promise((resolve) => server.close(() => resolve()));
+}

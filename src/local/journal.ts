@@ -1,0 +1,80 @@
+/**
+ * The log of one child process, in a file; the terminal only hears what a person should act on. Owns the file, and keeps it
+ * and its predecessor below a limit.
+ */
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+
+/** Two of these per process fit any disk, and hold the days somebody looks back. */
+const MAX_BYTES = 16 * 1024 * 1024;
+/** pino's number for warnings. */
+const WARN = 40;
+const LEVELS: Readonly<Record<number, string>> = { 40: 'warn', 50: 'error', 60: 'fatal' };
+/** Enough to see why a process did not start. */
+const REMEMBERED_LINES = 20;
+
+const lineSchema = z.looseObject({
+  level: z.number(),
+  msg: z.string().default(''),
+  err: z.looseObject({ message: z.string() }).optional(),
+});
+
+/** One line a process logged. */
+export type LogEntry = z.infer<typeof lineSchema>;
+
+export class Journal {
+  readonly path: string;
+  readonly #say: (text: string) => void;
+  #file: number;
+  #bytes: number;
+  #last: string[] = [];
+
+  /** Appends to the file at `path`; warnings and worse go to `say` as well, in short. */
+  constructor(path: string, say: (text: string) => void) {
+    mkdirSync(dirname(path), { recursive: true });
+    this.path = path;
+    this.#say = say;
+    this.#file = openSync(path, 'a');
+    this.#bytes = fstatSync(this.#file).size;
+  }
+
+  /** What the process said last that is not a log line: a stack, or why it would not start. */
+  get lastWords(): string {
+    return this.#last.join('\n');
+  }
+
+  /** @returns the log entry in `line`, or null when it is just text. */
+  write(line: string): LogEntry | null {
+    if (this.#bytes > MAX_BYTES) this.#turnOver();
+    this.#bytes += writeSync(this.#file, `${line}\n`);
+    const entry = parse(line);
+    if (entry === null) this.#last = [...this.#last, line].slice(-REMEMBERED_LINES);
+    else if (entry.level >= WARN) this.#say(`${LEVELS[entry.level] ?? 'warn'}: ${inShort(entry)}`);
+    return entry;
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+
+  #turnOver(): void {
+    closeSync(this.#file);
+    renameSync(this.path, `${this.path}.1`);
+    this.#file = openSync(this.path, 'a');
+    this.#bytes = 0;
+  }
+}
+
+function inShort({ msg, err }: LogEntry): string {
+  return err === undefined ? msg : `${msg} (${err.message})`;
+}
+
+function parse(line: string): LogEntry | null {
+  if (!line.startsWith('{')) return null;
+  try {
+    return lineSchema.safeParse(JSON.parse(line)).data ?? null;
+  } catch {
+    return null;
+  }
+}

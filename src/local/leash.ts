@@ -1,0 +1,79 @@
+/**
+ * A child process on a leash: it is told to stop when we let go of its standard input, whether we do that on purpose or die.
+ * Owns one process group per child; knows nothing of what runs in it.
+ *
+ * The child is in a session of its own, so that Ctrl-C in the terminal reaches only us and we choose the order in which
+ * things stop. The shell in between is what outlives a SIGKILL of ours by the moment it takes to pass the word on.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+/** $@ is the command. The watcher reads until the leash is let go, then asks the command to stop. */
+const LEASH = `
+exec 3<&0 </dev/null
+"$@" 3<&- &
+child=$!
+{ read -r _ <&3; kill -TERM "$child" 2>/dev/null; } >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+wait "$child" 2>/dev/null
+code=$?
+kill "$watcher" 2>/dev/null
+wait "$watcher" 2>/dev/null
+exit "$code"
+`;
+
+export interface LeashOptions {
+  /** The program and its arguments. */
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** Hears every line the child prints, on stdout or stderr. */
+  readonly onLine: (line: string) => void;
+}
+
+export class Leash {
+  /** Settles when the child is gone and its last line was heard; says how it ended, for a person. */
+  readonly gone: Promise<string>;
+  readonly #process: ChildProcess;
+
+  constructor({ command, env, onLine }: LeashOptions) {
+    const child = spawn('/bin/sh', ['-c', LEASH, 'leash', ...command], {
+      env,
+      detached: true,
+      stdio: 'pipe',
+    });
+    this.#process = child;
+    // Writing nothing to it, we only hear of a broken pipe when the child is gone, which `gone` says.
+    child.stdin.on('error', () => {});
+    for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', onLine);
+    this.gone = new Promise((resolve) => {
+      child.on('error', (error) => resolve(`could not be started: ${error.message}`));
+      child.on('close', (code) => resolve(describeEnd(code)));
+    });
+  }
+
+  /** Asks the child to stop, and ends it when it has not done so after `patienceMs`. */
+  async stop(patienceMs: number): Promise<void> {
+    this.#process.stdin?.end();
+    const timer = setTimeout(() => this.kill(), patienceMs);
+    await this.gone;
+    clearTimeout(timer);
+  }
+
+  /** Ends the child and whatever it started, at once. */
+  kill(): void {
+    const { pid, exitCode, signalCode } = this.#process;
+    if (pid === undefined || exitCode !== null || signalCode !== null) return;
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch {
+      // It ended in this very moment.
+    }
+  }
+}
+
+/** A shell reports a child that died of signal n as 128 + n. */
+function describeEnd(code: number | null): string {
+  if (code === null || code === 128 + 9) return 'was killed';
+  return code > 128 ? `died of signal ${code - 128}` : `ended with code ${code}`;
+}

@@ -1,0 +1,104 @@
+/**
+ * A part of the running service that must stay up: a child process that is started, watched, started again when it dies,
+ * and stopped. Owns the child and its journal.
+ *
+ * A part is in one phase: starting (a death is reported to whoever waits), up (a death is made good), or stopped.
+ */
+import { Journal, type LogEntry } from './journal.ts';
+import { Leash } from './leash.ts';
+
+const START_MS = 30_000;
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+/** A child that lived this long was well; the next death is a new story. */
+const WELL_AFTER_MS = 60_000;
+
+export interface PartOptions {
+  /** What people call it: `api`, `worker 1`, `redis`. */
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly logPath: string;
+  /** Whether the child is up, judging by a line it printed. `entry` is null when the line is not a log entry. */
+  readonly isUp: (line: string, entry: LogEntry | null) => boolean;
+  /** How long it may take to stop before it is ended. */
+  readonly patienceMs: number;
+  /** Tells the person at the terminal. */
+  readonly say: (text: string) => void;
+}
+
+export class Part {
+  readonly #options: PartOptions;
+  readonly #journal: Journal;
+  #phase: 'starting' | 'up' | 'stopped' = 'starting';
+  #leash: Leash | null = null;
+  #pauseMs = FIRST_PAUSE_MS;
+  #pause: NodeJS.Timeout | null = null;
+
+  constructor(options: PartOptions) {
+    this.#options = options;
+    this.#journal = new Journal(options.logPath, (text) => options.say(`${options.name}: ${text}`));
+  }
+
+  /**
+   * Starts the child and waits until it is up.
+   * @throws when it ends or is silent instead, with its last words.
+   */
+  async start(): Promise<void> {
+    const up = Promise.withResolvers<void>();
+    const fail = (why: string): void =>
+      up.reject(new Error(`${this.#options.name} ${why}. ${this.#advice()}`));
+    const timer = setTimeout(fail, START_MS, `was not up after ${START_MS / 1000} seconds`);
+    const leash = this.#spawn(up.resolve);
+    void leash.gone.then((how) => fail(`${how} while it started`));
+    try {
+      await up.promise;
+    } finally {
+      clearTimeout(timer);
+    }
+    if (this.#phase === 'starting') this.#phase = 'up';
+  }
+
+  async stop(): Promise<void> {
+    this.#phase = 'stopped';
+    if (this.#pause !== null) clearTimeout(this.#pause);
+    await this.#leash?.stop(this.#options.patienceMs);
+    this.#journal.close();
+  }
+
+  kill(): void {
+    this.#phase = 'stopped';
+    this.#leash?.kill();
+  }
+
+  #spawn(onUp: () => void): Leash {
+    const { command, env, isUp } = this.#options;
+    const startedAt = performance.now();
+    const leash = new Leash({
+      command,
+      env,
+      onLine: (line) => {
+        const entry = this.#journal.write(line);
+        if (isUp(line, entry)) onUp();
+      },
+    });
+    this.#leash = leash;
+    void leash.gone.then((how) => this.#onGone(how, performance.now() - startedAt));
+    return leash;
+  }
+
+  #onGone(how: string, livedMs: number): void {
+    // While it starts, start() reports it; once we stop it, that is what should happen.
+    if (this.#phase !== 'up') return;
+    if (livedMs > WELL_AFTER_MS) this.#pauseMs = FIRST_PAUSE_MS;
+    const { name, say } = this.#options;
+    say(`${name} ${how}; starting it again in ${this.#pauseMs / 1000} s. Its log: ${this.#journal.path}`);
+    this.#pause = setTimeout(() => this.#spawn(() => say(`${name} is up again.`)), this.#pauseMs);
+    this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
+  }
+
+  #advice(): string {
+    const { lastWords, path } = this.#journal;
+    return lastWords === '' ? `Its log: ${path}` : `It said:\n${lastWords}`;
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * `npm start`: the whole service on this machine, in processes of its own: a private Redis unless one is given, the demo
+ * model unless a real one is configured, the API and the workers. A composition root. Owns the terminal and the order in
+ * which things start and stop; the last thing started is the first to stop.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { childEnvironment, ConfigError, isSet, readConfig, type Config } from './config.ts';
+import { checkPort, claim } from './local/claim.ts';
+import type { LogEntry } from './local/journal.ts';
+import { Part } from './local/part.ts';
+import { privateRedis } from './local/redis.ts';
+import { welcome } from './local/welcome.ts';
+import { DEMO_MODEL, startDemoModel } from './model/demo.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+/** Relative to the repository, where we go: the path of a socket may have about 100 characters. */
+const DATA = '.data';
+const LOGS = join(DATA, 'log');
+/** Longer than a worker drains, so that it hands its runs over by itself. */
+const MARGIN_MS = 10_000;
+/** One Ctrl-C reaches us from the terminal, from npm and from the set-up; a person needs longer for a second one. */
+const ONE_PRESS_MS = 1_000;
+
+/** Started parts, for the second signal. */
+const parts: Part[] = [];
+
+async function main(): Promise<number> {
+  process.chdir(ROOT);
+  const config = readConfig();
+  const stopping = stopSignal();
+  const started = new AsyncDisposableStack();
+  try {
+    await Promise.race([start(config, started), stopping]);
+    await stopping;
+    return 0;
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+    return 1;
+  } finally {
+    if (parts.length > 0) say('stopping.');
+    await started.disposeAsync();
+    if (parts.length > 0) say('stopped.');
+  }
+}
+
+async function start(config: Config, started: AsyncDisposableStack): Promise<void> {
+  mkdirSync(DATA, { recursive: true });
+  started.defer(await claim(join(DATA, 'claim.sock')));
+  if (config.port !== 0) await checkPort(config.port, config.host);
+
+  const changes: Record<string, string> = {};
+  if (!isSet('redisUrl')) changes['REDIS_URL'] = await startRedis(started);
+  const isDemo = config.upstreams.length === 0;
+  if (isDemo) {
+    const demo = await startDemoModel({ port: 0, host: '127.0.0.1' });
+    started.defer(() => demo.stop());
+    changes['OPENAI_BASE_URL'] = demo.url;
+    changes['OPENAI_API_KEY'] = 'demo';
+  }
+  // We wait for lines of level info; they go to files, which have a size limit.
+  if (config.logLevel !== 'debug') changes['LOG_LEVEL'] = 'info';
+
+  const url = await startService(config, childEnvironment(changes), started);
+  const model = isDemo ? DEMO_MODEL : (config.upstreams[0]?.models[0] ?? 'gpt-4o-mini');
+  const needsKey = config.auth === 'key';
+  process.stdout.write(welcome({ url, needsKey, model, isDemo, workers: config.workers, logFolder: LOGS }));
+}
+
+/** @returns the address of a private Redis. */
+async function startRedis(started: AsyncDisposableStack): Promise<string> {
+  const folder = join(DATA, 'redis');
+  say(`starting a private Redis; its data is in ${folder}.`);
+  const env = childEnvironment({});
+  const { part, url } = await privateRedis({ folder, env, logPath: join(LOGS, 'redis.log'), say });
+  parts.push(part);
+  started.defer(() => part.stop());
+  await part.start();
+  return url;
+}
+
+/** Starts the API and the workers. @returns the API's address. */
+async function startService(
+  config: Config,
+  env: NodeJS.ProcessEnv,
+  started: AsyncDisposableStack,
+): Promise<string> {
+  let url = '';
+  const node = (name: string, file: string, isUp: (entry: LogEntry) => boolean): Part =>
+    new Part({
+      name,
+      command: [process.execPath, join(ROOT, 'src', file)],
+      env,
+      logPath: join(LOGS, `${name.replace(' ', '-')}.log`),
+      isUp: (_line, entry) => entry !== null && isUp(entry),
+      patienceMs: config.drainMs + MARGIN_MS,
+      say,
+    });
+  const api = node('api', 'api/main.ts', (entry) => {
+    if (entry.msg === 'api listening' && typeof entry['url'] === 'string') url = entry['url'];
+    return url !== '' && entry.msg === 'api listening';
+  });
+  const workers = Array.from({ length: config.workers }, (_, index) =>
+    node(`worker ${index + 1}`, 'worker/main.ts', ({ msg }) => msg === 'worker ready'),
+  );
+  const service = [api, ...workers];
+  parts.push(...service);
+  started.defer(async () => {
+    await Promise.all(service.map((part) => part.stop()));
+  });
+  await Promise.all(service.map((part) => part.start()));
+  return url;
+}
+
+/** Resolves at the first signal; a later one ends everything at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let firstMs = Infinity;
+    const onSignal = (): void => {
+      const nowMs = performance.now();
+      if (nowMs - firstMs > ONE_PRESS_MS) {
+        for (const part of parts) part.kill();
+        process.exit(1);
+      }
+      firstMs = Math.min(firstMs, nowMs);
+      resolve();
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+    // The set-up that started us was killed outright.
+    process.on('disconnect', onSignal);
+    // The terminal may be gone before we are.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  });
+}
+
+function say(text: string): void {
+  process.stderr.write(`longrun: ${text}\n`);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  say(error instanceof ConfigError ? error.message : String(error));
+  process.exitCode = 1;
+}
+process.exit();

@@ -1,0 +1,142 @@
+/**
+ * The tool calls of one turn, put together from the fragments in which upstreams send them. Owns which fragment
+ * belongs to which call; never looks at text, usage or the end of the turn.
+ *
+ *   C1  a call is announced once, with an id nobody else has and its whole name, before its arguments
+ *   C2  indices count 0, 1, 2 … in the order of the announcements
+ *   C3  a call whose name is still missing is held back; one without name and arguments never was
+ */
+import type { ModelPart } from '../runs/model.ts';
+import type { NewId } from '../runs/ids.ts';
+import { isRecord, parseJson, stringOr } from './json.ts';
+import { Surrogates } from './surrogates.ts';
+
+/** More calls than any model makes in one turn; a server in a loop stops here. */
+const MAX_CALLS = 128;
+/** Where a legacy `function_call` lives; no upstream index is negative. */
+const LEGACY_SLOT = -1;
+
+interface Call {
+  /** The upstream's id, or empty. */
+  upstreamId: string;
+  name: string;
+  /** Everything said so far, announced or not. */
+  text: string;
+  /** Our index, or null until the call is announced. */
+  index: number | null;
+  readonly surrogates: Surrogates;
+}
+
+/** A fragment that belongs to no call. */
+export class CallError extends Error {
+  override readonly name = 'CallError';
+}
+
+export class Calls {
+  readonly #newId: NewId;
+  readonly #calls: Call[] = [];
+  /** The call that fragments of an upstream's index continue. */
+  readonly #slots = new Map<number, Call>();
+  readonly #ids = new Set<string>();
+  #announced = 0;
+
+  constructor(newId: NewId) {
+    this.#newId = newId;
+  }
+
+  /** The `tool_calls` of a delta or a whole message. */
+  push(fragments: readonly unknown[], out: ModelPart[]): void {
+    for (const [position, fragment] of fragments.entries()) {
+      if (!isRecord(fragment)) continue;
+      const id = stringOr(fragment['id']);
+      const index = fragment['index'];
+      const slot = typeof index === 'number' ? index : this.#slotWithoutIndex(id, position, fragments.length);
+      this.#add(slot, id, fragment['function'], out);
+    }
+  }
+
+  /** The `function_call` that preceded `tool_calls`: one call, without an id. */
+  pushLegacy(fragment: unknown, out: ModelPart[]): void {
+    this.#add(LEGACY_SLOT, '', fragment, out);
+  }
+
+  /** The turn is over: what is still held back comes out, and calls without arguments get an empty object. */
+  end(out: ModelPart[]): void {
+    for (const call of this.#calls) {
+      if (call.name === '' && call.text !== '') throw new CallError('a tool call with a name');
+      if (call.name === '') continue;
+      if (call.index === null) this.#announce(call, out);
+      if (call.text === '') this.#say(call, '{}', out);
+    }
+  }
+
+  #add(slot: number, id: string, body: unknown, out: ModelPart[]): void {
+    const name = isRecord(body) ? stringOr(body['name']) : '';
+    const text = isRecord(body) ? argumentsText(body['arguments']) : '';
+    let call = this.#slots.get(slot);
+    // Some servers say a call in fragments and then once more as a whole.
+    if (call !== undefined && id !== '' && id === call.upstreamId && text !== '' && isRepeat(call, text))
+      return;
+    if (call === undefined || startsAnother(call, id, name, text)) {
+      if (this.#calls.length === MAX_CALLS) throw new CallError(`at most ${MAX_CALLS} tool calls`);
+      call = { upstreamId: id, name: '', text: '', index: null, surrogates: new Surrogates() };
+      this.#calls.push(call);
+      this.#slots.set(slot, call);
+    }
+    if (call.upstreamId === '') call.upstreamId = id;
+    if (call.index === null) {
+      // A name comes whole, in pieces, or anew with every fragment, longer each time perhaps.
+      call.name = name.startsWith(call.name) ? name || call.name : call.name + name;
+      call.text += text;
+      // The first argument says that the name is complete.
+      if (call.name !== '' && call.text !== '') this.#announce(call, out);
+    } else if (text !== '') {
+      call.text += text;
+      this.#say(call, text, out);
+    }
+  }
+
+  #announce(call: Call, out: ModelPart[]): void {
+    for (const earlier of this.#calls) {
+      if (earlier.name === '' || earlier.index !== null) continue;
+      const fresh = earlier.upstreamId !== '' && !this.#ids.has(earlier.upstreamId);
+      const id = fresh ? earlier.upstreamId : this.#newId('call');
+      this.#ids.add(id);
+      earlier.index = this.#announced;
+      this.#announced += 1;
+      out.push({ type: 'call', index: earlier.index, id, name: earlier.name });
+      this.#say(earlier, earlier.text, out);
+      if (earlier === call) return;
+    }
+  }
+
+  #say(call: Call, text: string, out: ModelPart[]): void {
+    const whole = call.surrogates.join(text);
+    if (whole !== '' && call.index !== null) out.push({ type: 'arguments', index: call.index, text: whole });
+  }
+
+  /** Without an index the id says which call is meant; without both it is the place in the list, or the last call. */
+  #slotWithoutIndex(id: string, position: number, count: number): number {
+    const last = this.#calls.at(-1);
+    for (const [slot, call] of this.#slots) {
+      if (id === '' ? count === 1 && call === last : call.upstreamId === id) return slot;
+    }
+    return id === '' ? position : this.#calls.length;
+  }
+}
+
+/** Whether a fragment for this slot begins a new call: another id, or another whole call without one. */
+function startsAnother(call: Call, id: string, name: string, text: string): boolean {
+  if (id !== '' && call.upstreamId !== '' && id !== call.upstreamId) return true;
+  if (name === '' || !text.startsWith('{') || !call.text.endsWith('}')) return false;
+  return parseJson(call.text) !== undefined;
+}
+
+function isRepeat(call: Call, text: string): boolean {
+  return call.text === text && text.endsWith('}');
+}
+
+function argumentsText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return isRecord(value) ? JSON.stringify(value) : '';
+}

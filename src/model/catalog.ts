@@ -1,0 +1,101 @@
+/**
+ * The models a client may name: what the configuration lists and what the upstreams say they have. Owns the cached
+ * list; never fails because an upstream does.
+ */
+import type { OpenAI } from 'openai';
+import type { Logger } from '../log.ts';
+import { createClient, readText } from './client.ts';
+import { countOf, isRecord, parseJson, stringOr } from './json.ts';
+import type { Upstream } from './upstreams.ts';
+
+/** Somebody waits for the list, and an upstream that is down must not make them wait long. */
+const ASK_LIMIT_MS = 2_000;
+const CACHED_MS = 60_000;
+const MAX_LIST_BYTES = 4 * 1024 * 1024;
+/** The largest public catalogues have hundreds of models. */
+const MAX_MODELS = 5_000;
+
+/** A model as `/v1/models` shows it. */
+export interface ModelObject {
+  readonly id: string;
+  readonly object: 'model';
+  /** Unix seconds; 0 when nobody said. */
+  readonly created: number;
+  /** What the upstream says, or the upstream's name. */
+  readonly owned_by: string;
+}
+
+export interface ModelCatalogOptions {
+  readonly upstreams: readonly Upstream[];
+  readonly log: Logger;
+  /** Milliseconds since any fixed time. */
+  readonly now?: () => number;
+}
+
+export class ModelCatalog {
+  readonly #log: Logger;
+  readonly #now: () => number;
+  readonly #upstreams: readonly { readonly upstream: Upstream; readonly client: OpenAI }[];
+  #models: Promise<readonly ModelObject[]> = Promise.resolve([]);
+  #freshUntil = Number.NEGATIVE_INFINITY;
+
+  constructor({ upstreams, log, now = Date.now }: ModelCatalogOptions) {
+    this.#log = log;
+    this.#now = now;
+    this.#upstreams = upstreams.map((upstream) => ({ upstream, client: createClient(upstream) }));
+  }
+
+  /** Every model once, in the order of the upstreams; at most a minute old. */
+  async list(): Promise<readonly ModelObject[]> {
+    if (this.#now() >= this.#freshUntil) {
+      this.#freshUntil = this.#now() + CACHED_MS;
+      this.#models = this.#refresh();
+    }
+    return await this.#models;
+  }
+
+  async #refresh(): Promise<readonly ModelObject[]> {
+    const lists = await Promise.all(
+      this.#upstreams.map(async ({ upstream, client }) => {
+        const listed = await this.#ask(upstream, client);
+        const configured = [...Object.keys(upstream.aliases), ...upstream.models].map((id) => ({
+          id,
+          object: 'model' as const,
+          created: 0,
+          owned_by: upstream.name,
+        }));
+        // What the upstream says about a configured model is better than what we could.
+        const byId = new Map(listed.map((model) => [model.id, model]));
+        return [...configured.map((model) => byId.get(model.id) ?? model), ...listed];
+      }),
+    );
+    const models = new Map<string, ModelObject>();
+    for (const model of lists.flat()) if (!models.has(model.id)) models.set(model.id, model);
+    return [...models.values()];
+  }
+
+  async #ask(upstream: Upstream, client: OpenAI): Promise<readonly ModelObject[]> {
+    try {
+      const response = await client
+        .get('/models', { signal: AbortSignal.timeout(ASK_LIMIT_MS) })
+        .asResponse();
+      const body = parseJson(await readText(response, MAX_LIST_BYTES));
+      if (!isRecord(body) || !Array.isArray(body['data'])) throw new Error('/models is not a list of models');
+      return body['data'].slice(0, MAX_MODELS).flatMap((model) => modelObject(model, upstream.name));
+    } catch (error) {
+      const why = error instanceof Error ? error.name : 'unknown';
+      this.#log.warn(
+        { upstream: upstream.name, why },
+        'models of upstream unknown: only the configured ones are listed',
+      );
+      return [];
+    }
+  }
+}
+
+function modelObject(model: unknown, upstream: string): ModelObject[] {
+  const id = isRecord(model) ? stringOr(model['id']) : '';
+  if (!isRecord(model) || id === '') return [];
+  const created = countOf(model['created']) ?? 0;
+  return [{ id, object: 'model', created, owned_by: stringOr(model['owned_by']) || upstream }];
+}

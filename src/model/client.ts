@@ -1,0 +1,71 @@
+/**
+ * The `openai` package's client for one upstream, with everything switched off that is ours to decide: retries, time
+ * limits, logging, and settings it would read from OPENAI_* variables, which belong to another upstream perhaps.
+ */
+import { OpenAI } from 'openai';
+import type { Upstream } from './upstreams.ts';
+
+/** How much of an error body is read; error pages can be long. */
+const MAX_ERROR_BYTES = 64 * 1024;
+/** The longest a timer can run: our own idle limit is the one that counts. */
+const NO_TIMEOUT_MS = 2 ** 31 - 1;
+/** The package insists on a key; this one is never sent. */
+const NO_KEY = 'none';
+
+type Fetch = typeof globalThis.fetch;
+
+/** A client for `upstream`. It holds no connection of its own. */
+export function createClient(upstream: Upstream): OpenAI {
+  return new OpenAI({
+    baseURL: upstream.baseUrl,
+    apiKey: upstream.apiKey ?? NO_KEY,
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+    webhookSecret: null,
+    maxRetries: 0,
+    timeout: NO_TIMEOUT_MS,
+    logLevel: 'off',
+    fetch: fetchFor(upstream),
+  });
+}
+
+/**
+ * Sends exactly our headers: the package adds those of OPENAI_CUSTOM_HEADERS to every request, and an upstream without
+ * a key gets no Authorization at all.
+ */
+function fetchFor({ apiKey }: Upstream): Fetch {
+  const headers = {
+    accept: 'text/event-stream, application/json',
+    'content-type': 'application/json',
+    'user-agent': 'longrun',
+    ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+  };
+  return async (input, init) => {
+    const response = await fetch(input, { ...init, headers });
+    if (response.ok) return response;
+    // The package reads an error's body to its end, however long.
+    const body = await readText(response, MAX_ERROR_BYTES);
+    return new Response(response.status === 304 ? null : body, {
+      status: response.status,
+      headers: response.headers,
+    });
+  };
+}
+
+/** The first `limitBytes` of a body as text; the rest is not read. */
+export async function readText(response: Response, limitBytes: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  let size = 0;
+  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = response.body?.getReader();
+  if (reader === undefined) return text;
+  while (size < limitBytes) {
+    const packet = await reader.read();
+    if (packet.done) return text + decoder.decode();
+    text += decoder.decode(packet.value, { stream: true });
+    size += packet.value.byteLength;
+  }
+  await reader.cancel();
+  return text;
+}

@@ -1,0 +1,150 @@
+/**
+ * What the demo model answers: a pure function of the request. It looks through the device's camera when it is asked
+ * what is there, searches when it is asked for news, and otherwise says what it is and how to get a real model.
+ */
+import { isRecord, stringOr } from './json.ts';
+
+/** As much of a chat completion request as the demo reads. */
+export interface DemoRequest {
+  readonly messages: readonly DemoMessage[];
+  readonly tools?: readonly { readonly function: { readonly name: string } }[] | undefined;
+  readonly tool_choice?: unknown;
+}
+
+export interface DemoMessage {
+  readonly role: string;
+  readonly content?: unknown;
+}
+
+/** Text, or one tool call. */
+export type DemoReply =
+  | { readonly content: string }
+  | { readonly toolCalls: { readonly name: string; readonly arguments: string }[] };
+
+const LOOK =
+  /what(?:'s| is| are)? (?:this|that|these|those|here)\b|what (?:do|can) you see|in front of me|look at (?:this|that)|take a (?:photo|picture)|看看|看一下|看到|看見|这是什么|這是什麼|眼前|面前|前面|拍照|拍一|照片/i;
+const NEWS =
+  /\b(?:news|weather|latest|today|tonight|tomorrow|currently|headlines?|forecast|olympics?|scores?|prices?|search|who won)\b|新闻|新聞|天气|天氣|最新|今天|今日|明天|现在|現在|奥运|奧運|表現|表现|搜索|搜尋|查一下|比赛|比賽|股价|股價/i;
+const HAN = /\p{Script=Han}/u;
+/** Words that say nothing to a search engine. */
+const FILLERS = new Set(
+  'a an and are at can did do does for from how i in is it me my of on or please show tell that the there this to was what when where which who will with you your'.split(
+    ' ',
+  ),
+);
+/** Search wants several keywords; a short question is filled up with these. */
+const MORE = {
+  en: ['latest', 'news', 'update', 'today', 'report'],
+  zh: ['最新', '消息', '新聞', '今日', '報導'],
+};
+const MIN_KEYWORDS = 5;
+const MAX_KEYWORDS = 12;
+/** How much of a question or a tool's output is quoted, in characters. */
+const MAX_QUOTE = 240;
+
+/** What the demo model says to `request`. */
+export function demoReply(request: DemoRequest): DemoReply {
+  const turn = lastTurn(request.messages);
+  const question = turn.question.trim();
+  const call = toolFor(request, question, turn.image, turn.outputs.length > 0);
+  if (call !== null) return { toolCalls: [call] };
+  return { content: isChinese(question) ? chinese(turn, question) : english(turn, question) };
+}
+
+/** Whether the answer to `request` is Chinese: it follows the question. */
+export function answersInChinese(request: DemoRequest): boolean {
+  return isChinese(lastTurn(request.messages).question);
+}
+
+interface Turn {
+  readonly question: string;
+  /** A picture came with the user's messages since the assistant last answered. */
+  readonly image: boolean;
+  /** What tools have answered since the user last spoke. */
+  readonly outputs: readonly string[];
+}
+
+function lastTurn(messages: readonly DemoMessage[]): Turn {
+  const lastUser = messages.findLastIndex(({ role }) => role === 'user');
+  const lastAnswer = messages.findLastIndex(({ role }, index) => role === 'assistant' && index < lastUser);
+  const said = messages.slice(lastAnswer + 1, lastUser + 1).filter(({ role }) => role === 'user');
+  const asked = messages
+    .slice(0, lastUser + 1)
+    .findLast((message) => message.role === 'user' && textOf(message) !== '');
+  const outputs = messages.slice(lastUser + 1).filter(({ role }) => role === 'tool');
+  return {
+    question: asked === undefined ? '' : textOf(asked),
+    image: said.some(hasImage),
+    outputs: outputs.map(textOf),
+  };
+}
+
+function toolFor(request: DemoRequest, question: string, image: boolean, answered: boolean) {
+  const names = (request.tools ?? []).map((tool) => tool.function.name);
+  if (answered || names.length === 0 || request.tool_choice === 'none') return null;
+  if (names.includes('take_a_photo') && LOOK.test(question) && !image)
+    return { name: 'take_a_photo', arguments: '{}' };
+  if (names.includes('SEARCH') && NEWS.test(question)) return { name: 'SEARCH', arguments: search(question) };
+  const name = demanded(request.tool_choice, names);
+  if (name === undefined) return null;
+  return { name, arguments: name === 'SEARCH' ? search(question) : '{}' };
+}
+
+/** The tool that `tool_choice` leaves no way around. */
+function demanded(choice: unknown, names: readonly string[]): string | undefined {
+  if (choice === 'required') return names[0];
+  const named = isRecord(choice) && isRecord(choice['function']) ? choice['function']['name'] : undefined;
+  return names.find((name) => name === named);
+}
+
+function search(question: string): string {
+  const language = isChinese(question) ? 'zh' : 'en';
+  const words = [...new Intl.Segmenter(language, { granularity: 'word' }).segment(question)]
+    .filter(({ isWordLike, segment }) => isWordLike === true && !FILLERS.has(segment.toLowerCase()))
+    .map(({ segment }) => segment);
+  const keywords = new Set(words.slice(0, MAX_KEYWORDS));
+  for (const word of MORE[language]) if (keywords.size < MIN_KEYWORDS) keywords.add(word);
+  const query = { q: [...keywords].join(' '), mkt: language === 'zh' ? 'zh-TW' : 'en-US' };
+  return JSON.stringify({ query, topk: '3' });
+}
+
+function english({ image, outputs }: Turn, question: string): string {
+  if (outputs.length > 0)
+    return `Here is what the tool found: “${quote(outputs)}”. (I am Longrun's demo model.)`;
+  if (image) {
+    return 'I received your picture. I am only Longrun’s demo model and cannot see what is on it; set OPENAI_BASE_URL to a model with vision and ask again.';
+  }
+  return `I am Longrun's demo model. You said: “${quote([question])}”. To talk to a real model, set OPENAI_BASE_URL and OPENAI_API_KEY and start Longrun again.`;
+}
+
+function chinese({ image, outputs }: Turn, question: string): string {
+  if (outputs.length > 0) return `工具的結果是：「${quote(outputs)}」。（我是 Longrun 的演示模型。）`;
+  if (image) {
+    return '我收到了你的圖片。我只是 Longrun 的演示模型，看不懂圖片；請把 OPENAI_BASE_URL 設為支援視覺的模型再問一次。';
+  }
+  return `我是 Longrun 的演示模型。你說：「${quote([question])}」。要使用真正的模型，請設定 OPENAI_BASE_URL 和 OPENAI_API_KEY，然後重新啟動 Longrun。`;
+}
+
+function quote(texts: readonly string[]): string {
+  const text = texts.join(' ').replaceAll(/\s+/g, ' ').trim();
+  // Not in the middle of an emoji.
+  return text.length > MAX_QUOTE ? `${text.slice(0, MAX_QUOTE).replace(/[\uD800-\uDBFF]$/, '')}…` : text;
+}
+
+function isChinese(text: string): boolean {
+  return HAN.test(text);
+}
+
+function textOf({ content }: DemoMessage): string {
+  if (!Array.isArray(content)) return stringOr(content);
+  return content
+    .map((part: unknown) => (isRecord(part) ? stringOr(part['text']) : ''))
+    .join(' ')
+    .trim();
+}
+
+function hasImage({ content }: DemoMessage): boolean {
+  return (
+    Array.isArray(content) && content.some((part: unknown) => isRecord(part) && part['type'] === 'image_url')
+  );
+}

@@ -1,0 +1,40 @@
+/**
+ * The demo model: a real HTTP server that speaks OpenAI's streaming protocol at the pace of a real model, so that
+ * Longrun works in a minute without a key. What it says is in demo-script.ts.
+ */
+import { LLMock, type ChatCompletionRequest, type FixtureOpts } from '@copilotkit/aimock';
+import { answersInChinese, demoReply } from './demo-script.ts';
+
+/** The name under which the demo answers; it answers under any other as well. */
+export const DEMO_MODEL = 'demo';
+
+/** A first token after 200 to 400 ms, then some 30 a second. */
+const PACE = { ttft: 300, tps: 30, jitter: 0.33 };
+/** Characters per token, roughly. */
+const ENGLISH: FixtureOpts = { streamingProfile: PACE, chunkSize: 5 };
+const CHINESE: FixtureOpts = { streamingProfile: PACE, chunkSize: 2 };
+/** The mock remembers requests, and those of devices hold photos. */
+const REMEMBERED_REQUESTS = 1;
+
+export interface DemoModel {
+  /** What OPENAI_BASE_URL would be; ends in /v1. */
+  readonly url: string;
+  /** Takes no more requests and ends when the answers under way have. */
+  stop(): Promise<void>;
+}
+
+/** Starts the demo model; port 0 takes any free one. */
+export async function startDemoModel({ port, host }: { port: number; host: string }): Promise<DemoModel> {
+  const mock = new LLMock({ port, host, logLevel: 'silent', journalMaxEntries: REMEMBERED_REQUESTS });
+  const inChinese = (request: ChatCompletionRequest) => answersInChinese(request);
+  // The fixtures that name the model are what GET /v1/models lists; the others answer whatever name is used.
+  mock.on({ model: DEMO_MODEL, predicate: inChinese }, demoReply, CHINESE);
+  mock.on({ model: DEMO_MODEL }, demoReply, ENGLISH);
+  mock.on({ predicate: inChinese }, demoReply, CHINESE);
+  mock.on({ predicate: () => true }, demoReply, ENGLISH);
+  await mock.start();
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${mock.port}/v1`,
+    stop: () => mock.stop(),
+  };
+}

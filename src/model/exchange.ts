@@ -1,0 +1,278 @@
+/**
+ * One request to an upstream and its answer, read from the raw body. Owns the connection, the idle clock and the limits
+ * on size; closing it closes the socket. Never retries.
+ *
+ *   X1  whatever happens, the caller's abort wins: then its reason is thrown, not a ModelError
+ *   X2  how the body is cut into packets changes nothing about the parts
+ *   X3  once the upstream has said how its answer ends, a bad end of the connection spoils nothing
+ */
+import { createParser, type EventSourceMessage, type EventSourceParser } from 'eventsource-parser';
+import type { ModelPart } from '../runs/model.ts';
+import type { NewId } from '../runs/ids.ts';
+import { CallError } from './calls.ts';
+import { brokeOff, gaveUp, nonsense, refusedInStream, silent, tooLarge } from './failure.ts';
+import { isRecord, parseJson } from './json.ts';
+import { Normalizer } from './normalize.ts';
+import type { Route } from './upstreams.ts';
+
+const MEGABYTE = 1024 * 1024;
+/** One event is a token or a whole call's arguments. */
+const MAX_EVENT_CHARS = MEGABYTE;
+/** A whole answer; the longest that models give is well below 1 MB. */
+const MAX_ANSWER_BYTES = 16 * MEGABYTE;
+/** Usage follows the finish reason at once; a server that then keeps the connection open does not hold up the run. */
+const TAIL_MS = 5_000;
+/** After [DONE] the body's end is awaited this long, because only a body read to its end frees the connection for reuse. */
+const DRAIN_MS = 1_000;
+const DONE = '[DONE]';
+
+type Body = ReadableStreamDefaultReader<Uint8Array>;
+
+export interface ExchangeOptions {
+  readonly route: Route;
+  /** The caller's; aborting it closes the connection at once. */
+  readonly signal: AbortSignal;
+  /** How long the upstream may send nothing. */
+  readonly idleMs: number;
+  readonly newId: NewId;
+}
+
+export class Exchange {
+  readonly #route: Route;
+  readonly #signal: AbortSignal;
+  readonly #idleMs: number;
+  readonly #normalizer: Normalizer;
+  readonly #connection = new AbortController();
+  readonly #onAbort = () => this.#connection.abort(this.#signal.reason);
+  readonly #decoder = new TextDecoder();
+  readonly #parser: EventSourceParser;
+  #clock: NodeJS.Timeout;
+  #waiting = false;
+  #idle = false;
+  #body: Body | null = null;
+  /** What the body turned out to be; its first character tells. */
+  #form: 'unknown' | 'events' | 'json' = 'unknown';
+  /** The body as far as it must be kept: all of it when it is JSON, its beginning otherwise. */
+  #text = '';
+  #bytes = 0;
+  #events = 0;
+  /** Where the part of an event goes while a packet is parsed. */
+  #out: ModelPart[] = [];
+  /** `done`: the upstream said so; `bodyEnded`: its connection is free again. */
+  #state: 'open' | 'done' | 'bodyEnded' = 'open';
+  #ended = false;
+  /** Why the answer failed, behind the parts that were given last. */
+  #failure: Error | null = null;
+
+  constructor({ route, signal, idleMs, newId }: ExchangeOptions) {
+    this.#route = route;
+    this.#signal = signal;
+    this.#idleMs = idleMs;
+    this.#normalizer = new Normalizer(newId);
+    this.#parser = createParser({
+      maxBufferSize: MAX_EVENT_CHARS,
+      onEvent: (event) => this.#event(event),
+      onError: (error) => {
+        if (error.type === 'max-buffer-size-exceeded') throw this.#eventTooLarge();
+      },
+    });
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#clock = this.#startClock(idleMs);
+  }
+
+  /**
+   * Sends the request and waits for the answer's head.
+   * @param request asks the upstream, obeying the signal it is given
+   * @throws {UpstreamFailure} when the upstream stays silent; and whatever `request` throws.
+   */
+  async send(request: (signal: AbortSignal) => Promise<Response>): Promise<void> {
+    const response = await this.#patiently(() => request(this.#connection.signal));
+    if (response.body === null) throw brokeOff(this.#route);
+    this.#body = response.body.getReader();
+  }
+
+  /**
+   * The parts that came next, at least one; null after the finish part.
+   * @throws {UpstreamFailure} when the answer breaks off, stays away, outgrows its limits or cannot be read.
+   */
+  async next(): Promise<readonly ModelPart[] | null> {
+    if (this.#failure !== null) throw this.#failure;
+    const parts: ModelPart[] = [];
+    this.#out = parts;
+    try {
+      while (parts.length === 0 && !this.#ended) await this.#read();
+    } catch (error) {
+      this.#signal.throwIfAborted(); // X1
+      const failure = error instanceof CallError ? nonsense(this.#route, error.message, this.#text) : error;
+      if (parts.length === 0 || !(failure instanceof Error)) throw failure;
+      this.#failure = failure; // X2: what came before it in the same packet is good
+    }
+    return parts.length > 0 ? parts : null;
+  }
+
+  /** Lets go of the connection: reused when the answer came to its end, closed at once otherwise. */
+  close(): void {
+    clearTimeout(this.#clock);
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    if (this.#state === 'done' && !this.#signal.aborted && this.#body !== null) {
+      void drain(this.#body, this.#connection);
+    } else if (this.#state !== 'bodyEnded') {
+      this.#connection.abort();
+    }
+  }
+
+  async #read(): Promise<void> {
+    const body = this.#body;
+    if (body === null) throw new Error('send comes before next');
+    let packet;
+    try {
+      packet = await this.#patiently(() => body.read());
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if (this.#normalizer.reason !== null) return this.#end(); // X3
+      throw this.#idle ? error : brokeOff(this.#route, error);
+    }
+    if (packet.done) {
+      this.#state = 'bodyEnded';
+      return this.#bodyEnded();
+    }
+    this.#bytes += packet.value.byteLength;
+    if (this.#bytes > MAX_ANSWER_BYTES) {
+      throw tooLarge(this.#route, `an answer of more than ${MAX_ANSWER_BYTES / MEGABYTE} MB`);
+    }
+    this.#feed(this.#decoder.decode(packet.value, { stream: true }));
+    if (this.#state === 'done') this.#end();
+  }
+
+  #feed(text: string): void {
+    if (this.#form === 'events') return this.#parser.feed(text);
+    this.#text += text;
+    if (this.#form === 'unknown') this.#recognise();
+  }
+
+  /** Content types are not to be trusted here: servers send JSON as events and events as plain text. */
+  #recognise(): void {
+    const first = this.#text.trimStart().charAt(0);
+    if (first === '') return;
+    if (first === '<') throw nonsense(this.#route, 'an event stream', this.#text);
+    this.#form = first === '{' ? 'json' : 'events';
+    if (this.#form === 'events') {
+      const text = this.#text;
+      this.#text = text.slice(0, 200);
+      this.#parser.feed(text);
+    }
+  }
+
+  #event({ event, data }: EventSourceMessage): void {
+    if (this.#state === 'done') return;
+    this.#events += 1;
+    if (data.length > MAX_EVENT_CHARS) throw this.#eventTooLarge();
+    const text = data.trim();
+    if (text === '') return;
+    if (text === DONE) {
+      this.#state = 'done';
+      return;
+    }
+    const chunk = parseJson(text);
+    if (event === 'error') throw refusedInStream(this.#route, errorIn(chunk) ?? chunk ?? text);
+    if (chunk === undefined && this.#state === 'bodyEnded') throw brokeOff(this.#route);
+    this.#chunk(chunk, text);
+  }
+
+  #chunk(chunk: unknown, text: string): void {
+    if (!isRecord(chunk)) throw nonsense(this.#route, 'a chunk of a chat completion', text);
+    const error = errorIn(chunk);
+    if (error !== null) throw refusedInStream(this.#route, error);
+    this.#normalizer.push(chunk, this.#out);
+    if (this.#normalizer.reason !== null) this.#shortenClock();
+  }
+
+  #bodyEnded(): void {
+    this.#feed(this.#decoder.decode());
+    if (this.#form === 'json') {
+      this.#completion();
+    } else {
+      // Some servers forget the blank line that ends the last event.
+      this.#parser.feed('\n\n');
+      if (this.#events === 0 && !/^\s*(?:$|:|(?:data|event|id|retry)\b)/.test(this.#text)) {
+        throw nonsense(this.#route, 'an event stream', this.#text);
+      }
+      if (this.#normalizer.reason === null && !this.#saidDone()) throw brokeOff(this.#route);
+    }
+    this.#end();
+  }
+
+  /** A server that does not stream answers with the whole completion. */
+  #completion(): void {
+    const completion = parseJson(this.#text);
+    const error = errorIn(completion);
+    if (error !== null) throw refusedInStream(this.#route, error);
+    const choices = isRecord(completion) ? completion['choices'] : undefined;
+    if (!isRecord(completion) || !Array.isArray(choices) || choices.length === 0) {
+      throw nonsense(this.#route, 'a chat completion', this.#text);
+    }
+    this.#normalizer.push(completion, this.#out);
+  }
+
+  #end(): void {
+    if (this.#normalizer.reason === 'error') throw gaveUp(this.#route);
+    this.#ended = true;
+    this.#normalizer.end(this.#out);
+  }
+
+  #saidDone(): boolean {
+    return this.#state === 'done';
+  }
+
+  #eventTooLarge(): Error {
+    return tooLarge(this.#route, `an event of more than ${MAX_EVENT_CHARS / MEGABYTE} MB`);
+  }
+
+  /** Waits for the upstream, but not longer than the idle clock runs. */
+  async #patiently<T>(wait: () => Promise<T>): Promise<T> {
+    this.#clock.refresh();
+    this.#waiting = true;
+    try {
+      return await wait();
+    } catch (error) {
+      if (this.#idle) throw silent(this.#route, this.#idleMs);
+      throw error;
+    } finally {
+      this.#waiting = false;
+    }
+  }
+
+  #startClock(limitMs: number): NodeJS.Timeout {
+    return setTimeout(() => {
+      // While nobody waits it is the reader who is slow, not the upstream.
+      if (!this.#waiting) return;
+      this.#idle = true;
+      this.#connection.abort();
+    }, limitMs);
+  }
+
+  #shortenClock(): void {
+    if (this.#idleMs <= TAIL_MS) return;
+    clearTimeout(this.#clock);
+    this.#clock = this.#startClock(TAIL_MS);
+  }
+}
+
+/** The error an upstream put in place of a chunk, or null. */
+function errorIn(chunk: unknown): unknown {
+  if (!isRecord(chunk)) return null;
+  return chunk['error'] ?? (chunk['object'] === 'error' ? chunk : null);
+}
+
+async function drain(body: Body, connection: AbortController): Promise<void> {
+  const clock = setTimeout(() => connection.abort(), DRAIN_MS);
+  try {
+    // What comes after [DONE] means nothing: one packet is the end of the body, or somebody who does not end.
+    const packet = await body.read();
+    if (!packet.done) connection.abort();
+  } catch {
+    // The answer was complete; how its connection ends is nobody's concern.
+  } finally {
+    clearTimeout(clock);
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Why a try failed, in words fit for a run's `last_error`, and whether another try may help. What upstreams say is
+ * passed on, but cut, on one line and with anything that looks like a key masked.
+ */
+import { ModelError } from '../runs/model.ts';
+import { isRecord, stringOr } from './json.ts';
+import type { Route } from './upstreams.ts';
+
+/** How much of an upstream's own words is passed on, in characters. */
+const MAX_SAID = 500;
+/** Shorter keys are placeholders such as `none`; masking them would mangle ordinary words. */
+const MIN_KEY_LENGTH = 6;
+/** The shapes of well-known keys, and whatever follows the word Bearer. */
+const KEYS =
+  /\b(?:sk-[\w*-]+|(?:gsk|xai|hf|pplx|nvapi|r8)[-_][\w*-]{16,}|AIza[\w-]{20,}|Bearer\s+[\w.~+/=*-]+)/gi;
+
+interface Retry {
+  /** Whether the same request may be sent again, provided nothing was passed on yet. */
+  readonly retryable: boolean;
+  /** How long the upstream asked to be left alone, in milliseconds; null when it did not say. */
+  readonly waitMs: number | null;
+}
+
+const NEVER: Retry = { retryable: false, waitMs: null };
+const AGAIN: Retry = { retryable: true, waitMs: null };
+
+/** A ModelError that knows whether to try again. */
+export class UpstreamFailure extends ModelError {
+  readonly retryable: boolean;
+  readonly waitMs: number | null;
+
+  constructor(code: ModelError['code'], message: string, retry: Retry, options?: ErrorOptions) {
+    super(code, message, options);
+    this.retryable = retry.retryable;
+    this.waitMs = retry.waitMs;
+  }
+}
+
+/** What an upstream answered instead of a turn. */
+export interface Refusal {
+  readonly status: number;
+  /** Its error body: JSON, or text that is not. */
+  readonly said: unknown;
+  readonly retry: Retry;
+}
+
+/** The upstream answered with an error status, or said the like in its stream. */
+export function refused({ upstream, model }: Route, refusal: Refusal): UpstreamFailure {
+  const { status, retry } = refusal;
+  const said = clean(wordsOf(refusal.said), upstream.apiKey) || `status ${status}, without a message`;
+  const who = `The upstream '${upstream.name}'`;
+  switch (status) {
+    case 429:
+      return new UpstreamFailure('rate_limit_exceeded', said, retry);
+    case 400:
+    case 413:
+    case 422:
+      return new UpstreamFailure('invalid_prompt', said, retry);
+    case 401:
+    case 403: {
+      const key = upstream.apiKey === undefined ? 'the request, which has no key' : 'its key';
+      const fix = `Check the apiKey of '${upstream.name}' in the config file, or OPENAI_API_KEY.`;
+      return new UpstreamFailure(
+        'server_error',
+        `${who} refused ${key} (${status}). ${fix} It said: ${said}`,
+        retry,
+      );
+    }
+    case 404: {
+      const text = `${who} does not know the model '${model}', or its baseUrl is wrong (404). It said: ${said}`;
+      return new UpstreamFailure('server_error', text, retry);
+    }
+    default:
+      return new UpstreamFailure('server_error', `${who} failed (${status}). It said: ${said}`, retry);
+  }
+}
+
+/** Whether a status is worth another try: the upstream was busy or ill, not the request wrong. */
+export function isPassing(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500;
+}
+
+/** An error object inside a stream that began well; `value` is what stood in its place. */
+export function refusedInStream(route: Route, value: unknown): UpstreamFailure {
+  const status = statusOf(value);
+  return refused(route, { status, said: value, retry: { retryable: isPassing(status), waitMs: null } });
+}
+
+/** No connection, or none any more, before the answer began. */
+export function unreachable({ upstream }: Route, cause: unknown): UpstreamFailure {
+  const code = codeOf(cause);
+  const why = code === null ? '' : ` (${code})`;
+  const text = `The upstream '${upstream.name}' cannot be reached${why}. Check that it runs, and its baseUrl (OPENAI_BASE_URL).`;
+  return new UpstreamFailure('server_error', text, AGAIN, { cause });
+}
+
+/** The answer ended before its end. */
+export function brokeOff({ upstream }: Route, cause?: unknown): UpstreamFailure {
+  const text = `The upstream '${upstream.name}' broke off in the middle of its answer.`;
+  return new UpstreamFailure('server_error', text, AGAIN, { cause });
+}
+
+/** Nothing came for `idleMs`. Trying again would double a wait that was too long already. */
+export function silent({ upstream }: Route, idleMs: number): UpstreamFailure {
+  const text = `The upstream '${upstream.name}' sent nothing for ${idleMs / 1000} s and was given up.`;
+  return new UpstreamFailure('server_error', text, NEVER);
+}
+
+/** The answer cannot be read; `what` names what was awaited, `sent` is quoted in part. */
+export function nonsense({ upstream }: Route, what: string, sent: string): UpstreamFailure {
+  const quote = clean(sent.slice(0, MAX_SAID), upstream.apiKey).slice(0, 120);
+  const text = `The upstream '${upstream.name}' sent something that is not ${what}: ${quote}`;
+  return new UpstreamFailure('server_error', text, NEVER);
+}
+
+/** The upstream said that it failed, and not why (`finish_reason: "error"`). */
+export function gaveUp({ upstream }: Route): UpstreamFailure {
+  return new UpstreamFailure(
+    'server_error',
+    `The upstream '${upstream.name}' ended its answer with an error.`,
+    AGAIN,
+  );
+}
+
+/** The answer outgrew a limit; `what` says which. */
+export function tooLarge({ upstream }: Route, what: string): UpstreamFailure {
+  return new UpstreamFailure('server_error', `The upstream '${upstream.name}' sent ${what}.`, NEVER);
+}
+
+/** On one line, without keys, at most MAX_SAID characters. */
+function clean(text: string, apiKey: string | undefined): string {
+  const line = text.replaceAll(/\p{Cc}+/gu, ' ').trim();
+  const own =
+    apiKey !== undefined && apiKey.length >= MIN_KEY_LENGTH ? line.replaceAll(apiKey, '[key]') : line;
+  const masked = own.replaceAll(KEYS, '[key]');
+  return masked.length > MAX_SAID ? `${masked.slice(0, MAX_SAID)}…` : masked;
+}
+
+/** The human words in an error body, wherever the server put them. */
+function wordsOf(said: unknown): string {
+  if (typeof said === 'string') return /^\s*</.test(said) ? 'an HTML page' : said;
+  if (!isRecord(said)) return said === null || said === undefined ? '' : JSON.stringify(said);
+  if (typeof said['message'] === 'string') return said['message'];
+  if (said['error'] !== undefined && said['error'] !== null) return wordsOf(said['error']);
+  return stringOr(said['detail']) || JSON.stringify(said);
+}
+
+/** The HTTP status an error object in a stream amounts to. */
+function statusOf(value: unknown): number {
+  if (!isRecord(value)) return 500;
+  for (const field of [value['status'], value['code'], value['status_code']]) {
+    const status = Number(field);
+    if (Number.isInteger(status) && status >= 400 && status <= 599) return status;
+  }
+  const names = `${stringOr(value['type'])} ${stringOr(value['code'])}`.toLowerCase();
+  if (/rate_?limit|quota|too_?many/.test(names)) return 429;
+  if (/auth|permission|api_?key/.test(names)) return 401;
+  if (/not_?found/.test(names)) return 404;
+  if (/invalid|bad_?request|context_?length|content_?policy/.test(names)) return 400;
+  return 500;
+}
+
+/** The system's error code at the bottom of a fetch error, for example ECONNREFUSED. */
+function codeOf(error: unknown): string | null {
+  let at = error;
+  for (let depth = 0; depth < 5 && at instanceof Error; depth += 1) {
+    if ('code' in at && typeof at.code === 'string') return at.code;
+    at = at.cause;
+  }
+  return null;
+}

@@ -1,0 +1,25 @@
+/** Looking into JSON that somebody else wrote: plain checks, because they run once per token. */
+
+/** A JSON object, not an array and not null. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `value` when it is a string, otherwise the empty string. */
+export function stringOr(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** `value` when it is a whole number of at least 0, otherwise null. */
+export function countOf(value: unknown): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
+}
+
+/** The JSON value of `text`, or undefined when it is none (JSON itself cannot say undefined). */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

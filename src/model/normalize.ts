@@ -1,0 +1,108 @@
+/**
+ * Chunks of an upstream's answer, as parsed JSON, into the parts of a turn. Every known quirk of OpenAI-compatible
+ * servers is evened out here and in calls.ts, so that nobody behind it meets one. Plain checks, no schemas: this runs
+ * once per token.
+ */
+import type { ModelPart } from '../runs/model.ts';
+import type { NewId } from '../runs/ids.ts';
+import type { Usage } from '../runs/thread.ts';
+import { Calls } from './calls.ts';
+import { countOf, isRecord } from './json.ts';
+import { Surrogates } from './surrogates.ts';
+
+type Finish = Extract<ModelPart, { type: 'finish' }>;
+
+/** One turn's answer. Push its chunks, then end it, once. */
+export class Normalizer {
+  readonly #calls: Calls;
+  readonly #surrogates = new Surrogates();
+  #reason: Finish['reason'] | 'error' | null = null;
+  #usage: Usage | null = null;
+
+  constructor(newId: NewId) {
+    this.#calls = new Calls(newId);
+  }
+
+  /** How the upstream said that it ended; null as long as it did not. */
+  get reason(): Finish['reason'] | 'error' | null {
+    return this.#reason;
+  }
+
+  /**
+   * Appends the parts a chunk holds to `out`.
+   * @param chunk a `chat.completion.chunk`, or a whole `chat.completion`
+   * @throws {CallError} when it makes more tool calls than a turn may.
+   */
+  push(chunk: Readonly<Record<string, unknown>>, out: ModelPart[]): void {
+    if (isRecord(chunk['usage'])) this.#account(chunk['usage']);
+    const choices = chunk['choices'];
+    if (!Array.isArray(choices)) return;
+    for (const choice of choices) {
+      if (!isRecord(choice) || (typeof choice['index'] === 'number' && choice['index'] !== 0)) continue;
+      const delta = isRecord(choice['delta']) ? choice['delta'] : choice['message'];
+      if (isRecord(delta)) this.#delta(delta, out);
+      if (isRecord(choice['usage'])) this.#account(choice['usage']);
+      if (typeof choice['finish_reason'] === 'string') this.#finish(choice['finish_reason']);
+    }
+  }
+
+  /**
+   * Appends what was held back, and the finish part.
+   * @throws {CallError} when a call never got its name.
+   */
+  end(out: ModelPart[]): void {
+    this.#calls.end(out);
+    const reason = this.#reason === 'error' || this.#reason === null ? 'stop' : this.#reason;
+    out.push({ type: 'finish', reason, usage: this.#usage });
+  }
+
+  #delta(delta: Readonly<Record<string, unknown>>, out: ModelPart[]): void {
+    const content = delta['content'];
+    if (typeof content === 'string') this.#say(content, out);
+    else if (Array.isArray(content)) this.#say(content.map(partText).join(''), out);
+    // A refusal is the model's answer, too; the Assistants wire has no other place for it.
+    if (typeof delta['refusal'] === 'string') this.#say(delta['refusal'], out);
+    if (Array.isArray(delta['tool_calls'])) this.#calls.push(delta['tool_calls'], out);
+    if (isRecord(delta['function_call'])) this.#calls.pushLegacy(delta['function_call'], out);
+  }
+
+  #say(text: string, out: ModelPart[]): void {
+    const whole = this.#surrogates.join(text);
+    if (whole !== '') out.push({ type: 'text', text: whole });
+  }
+
+  #finish(said: string): void {
+    // Some servers send an empty reason with every chunk, and some a second one, after the one that tells.
+    if (said === '' || said === 'null' || (this.#reason !== null && this.#reason !== 'stop')) return;
+    if (said === 'length' || said === 'max_tokens') this.#reason = 'length';
+    else if (said === 'content_filter' || said === 'error') this.#reason = said;
+    else this.#reason = 'stop';
+  }
+
+  #account(said: Readonly<Record<string, unknown>>): void {
+    const prompt = countOf(said['prompt_tokens']);
+    const completion = countOf(said['completion_tokens']);
+    if (prompt === null && completion === null) return;
+    this.#usage = {
+      prompt_tokens: prompt ?? 0,
+      completion_tokens: completion ?? 0,
+      total_tokens: countOf(said['total_tokens']) ?? (prompt ?? 0) + (completion ?? 0),
+      prompt_token_details: { cached_tokens: detail(said['prompt_tokens_details'], 'cached_tokens') },
+      completion_tokens_details: {
+        reasoning_tokens: detail(said['completion_tokens_details'], 'reasoning_tokens'),
+      },
+    };
+  }
+}
+
+/** The text of one part of a content array; thoughts are parts as well, and not text. */
+function partText(part: unknown): string {
+  if (typeof part === 'string') return part;
+  if (!isRecord(part) || typeof part['text'] !== 'string') return '';
+  const type = part['type'];
+  return type === undefined || type === 'text' || type === 'output_text' ? part['text'] : '';
+}
+
+function detail(details: unknown, name: string): number {
+  return isRecord(details) ? (countOf(details[name]) ?? 0) : 0;
+}

@@ -1,0 +1,135 @@
+/**
+ * The model behind any OpenAI-compatible server: which upstream, what is asked, how often. Requests go through the
+ * `openai` package, answers are read from the raw body (docs/decisions/0003-raw-upstream-stream.md).
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { APIConnectionError, APIError, type OpenAI } from 'openai';
+import type { Logger } from '../log.ts';
+import { newId, type NewId } from '../runs/ids.ts';
+import { ModelError, type Model, type ModelPart, type ModelRequest } from '../runs/model.ts';
+import { createClient } from './client.ts';
+import { Exchange } from './exchange.ts';
+import { isPassing, refused, unreachable, UpstreamFailure } from './failure.ts';
+import { chatBody } from './request.ts';
+import { route, type Route, type Upstream } from './upstreams.ts';
+
+/** An upstream that wants to be left alone for longer is not asked again: a worker's slot waits that long. */
+const MAX_ASKED_WAIT_MS = 30_000;
+/** The longest wait of our own choice between two tries. */
+const MAX_BACKOFF_MS = 8_000;
+
+export interface OpenAiModelOptions {
+  readonly upstreams: readonly Upstream[];
+  /** How long an upstream may send nothing before the turn fails. */
+  readonly idleMs: number;
+  /** Further tries before the first part of a turn. */
+  readonly retries: number;
+  readonly log: Logger;
+  /** The wait before the second try; it doubles with each further one. */
+  readonly backoffMs?: number;
+  readonly newId?: NewId;
+}
+
+export class OpenAiModel implements Model {
+  readonly #options: Required<OpenAiModelOptions>;
+  readonly #clients = new Map<string, OpenAI>();
+
+  constructor(options: OpenAiModelOptions) {
+    this.#options = { backoffMs: 500, newId, ...options };
+  }
+
+  async *stream(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart, void> {
+    signal.throwIfAborted();
+    const there = route(this.#options.upstreams, request.model, request.backend_id);
+    const { exchange, first } = await this.#open(there, chatBody(request, there), signal);
+    try {
+      for (let parts = first; parts !== null; parts = await exchange.next()) {
+        for (const part of parts) {
+          signal.throwIfAborted();
+          yield part;
+        }
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      exchange.close();
+    }
+  }
+
+  /** Asks until the first parts are there: up to here nothing was passed on, so trying again is safe. */
+  async #open(there: Route, body: Readonly<Record<string, unknown>>, signal: AbortSignal) {
+    const { idleMs, retries, log } = this.#options;
+    const client = this.#client(there.upstream);
+    for (let tries = 1; ; tries += 1) {
+      const exchange = new Exchange({ route: there, signal, idleMs, newId: this.#options.newId });
+      try {
+        await exchange.send((connection) =>
+          client.post('/chat/completions', { body, signal: connection }).asResponse(),
+        );
+        return { exchange, first: await exchange.next() };
+      } catch (error) {
+        exchange.close();
+        signal.throwIfAborted();
+        const failure = asFailure(there, error);
+        const waitMs = this.#waitMs(failure, tries);
+        if (tries > retries || waitMs === null) throw failure;
+        const { name: upstream } = there.upstream;
+        log.warn(
+          { upstream, model: there.model, code: failure.code, try: tries, wait_ms: waitMs },
+          'upstream retry',
+        );
+        await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+        signal.throwIfAborted();
+      }
+    }
+  }
+
+  /** How long to wait before the next try; null when there should be none. */
+  #waitMs(failure: ModelError, tries: number): number | null {
+    if (!(failure instanceof UpstreamFailure) || !failure.retryable) return null;
+    if (failure.waitMs !== null) return failure.waitMs <= MAX_ASKED_WAIT_MS ? failure.waitMs : null;
+    const fullMs = Math.min(this.#options.backoffMs * 2 ** (tries - 1), MAX_BACKOFF_MS);
+    // Jitter, so that the runs an upstream refused together do not come back together.
+    return Math.round(fullMs * (0.5 + Math.random() / 2));
+  }
+
+  #client(upstream: Upstream): OpenAI {
+    const known = this.#clients.get(upstream.name);
+    if (known !== undefined) return known;
+    const client = createClient(upstream);
+    this.#clients.set(upstream.name, client);
+    return client;
+  }
+}
+
+function asFailure(there: Route, error: unknown): ModelError {
+  if (error instanceof ModelError) return error;
+  if (error instanceof APIConnectionError) return unreachable(there, error);
+  if (isStatusError(error)) return statusFailure(there, error);
+  const text = `The upstream '${there.upstream.name}' could not be asked. Check its baseUrl and apiKey.`;
+  return new ModelError('server_error', text, { cause: error });
+}
+
+/** Spelt out, because `instanceof` makes every field of this generic class `any`. */
+function isStatusError(error: unknown): error is APIError {
+  return error instanceof APIError;
+}
+
+function statusFailure(there: Route, { status = 500, headers, error, message }: APIError): ModelError {
+  // Without JSON the package gives the body's text in the message, after the status.
+  const said: unknown = error ?? message.replace(/^\d{3} (?:status code \(no body\))?/, '');
+  const retryable = isPassing(status) && headers?.get('x-should-retry') !== 'false';
+  return refused(there, { status, said, retry: { retryable, waitMs: askedWaitMs(headers) } });
+}
+
+/** What `retry-after-ms` or `retry-after` (seconds or a date) asks for, in milliseconds. */
+function askedWaitMs(headers: Headers | undefined): number | null {
+  const ms = Number.parseFloat(headers?.get('retry-after-ms') ?? '');
+  if (ms >= 0) return ms;
+  const after = headers?.get('retry-after') ?? '';
+  const seconds = Number(after);
+  if (after !== '' && seconds >= 0) return seconds * 1000;
+  const date = Date.parse(after);
+  return Number.isNaN(date) ? null : Math.max(0, date - Date.now());
+}

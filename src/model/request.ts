@@ -1,0 +1,33 @@
+/** A turn as the body of `/chat/completions`. What is null or empty is left out: some servers refuse to see it. */
+import type { ModelRequest } from '../runs/model.ts';
+import type { FunctionTool } from '../runs/thread.ts';
+import type { Route } from './upstreams.ts';
+
+/** The JSON body that asks `route` for this turn, as a stream with usage. */
+export function chatBody(request: ModelRequest, route: Route): Readonly<Record<string, unknown>> {
+  return {
+    model: route.model,
+    messages: request.messages,
+    stream: true,
+    stream_options: { include_usage: true },
+    ...(request.tools.length > 0 && {
+      tools: request.tools.map(wireTool),
+      tool_choice: request.tool_choice,
+      parallel_tool_calls: request.parallel_tool_calls,
+    }),
+    ...(request.response_format !== 'auto' && { response_format: request.response_format }),
+    ...given('temperature', request.temperature),
+    ...given('top_p', request.top_p),
+    ...given('reasoning_effort', request.reasoning_effort),
+    ...given(route.upstream.maxTokensField, request.max_completion_tokens),
+  };
+}
+
+function given(name: string, value: unknown): Readonly<Record<string, unknown>> {
+  return value === null ? {} : { [name]: value };
+}
+
+/** Servers that do not know `strict` refuse it, and false is its default where it is known. */
+function wireTool({ function: { strict, ...rest } }: FunctionTool): unknown {
+  return { type: 'function', function: strict ? { ...rest, strict } : rest };
+}

@@ -1,0 +1,61 @@
+/** The servers that answer for models, and which of them a turn goes to. Pure: settings are handed in. */
+import { ModelError } from '../runs/model.ts';
+
+/** An OpenAI-compatible server, as the configuration describes it. */
+export interface Upstream {
+  /** What an assistant's `metadata.backend_id` names. */
+  readonly name: string;
+  /** Everything before `/chat/completions`, usually ending in `/v1`. */
+  readonly baseUrl: string;
+  readonly apiKey?: string | undefined;
+  /** Models this upstream serves, by its own names. */
+  readonly models: readonly string[];
+  /** Names clients use → names the upstream knows. */
+  readonly aliases: Readonly<Record<string, string>>;
+  readonly maxTokensField: 'max_completion_tokens' | 'max_tokens';
+}
+
+/** Where a turn goes, and the model's name there. */
+export interface Route {
+  readonly upstream: Upstream;
+  readonly model: string;
+}
+
+/** Means the same as no backend id at all, and is the name of the upstream that takes what nobody else lists. */
+const DEFAULT = 'default';
+
+/**
+ * Finds the upstream for a model.
+ * @param backendId an upstream's name; null or `default` leaves the choice to the model's name
+ * @throws {ModelError} when no upstream is configured, or none has that name.
+ */
+export function route(upstreams: readonly Upstream[], model: string, backendId: string | null): Route {
+  const upstream =
+    backendId === null || backendId === DEFAULT
+      ? (upstreams.find((candidate) => serves(candidate, model)) ?? named(upstreams, DEFAULT) ?? upstreams[0])
+      : named(upstreams, backendId);
+  if (upstream !== undefined) return { upstream, model: resolveAlias(upstream, model) };
+  if (upstreams.length === 0) {
+    throw new ModelError(
+      'server_error',
+      'No model server is configured. Set OPENAI_BASE_URL (and OPENAI_API_KEY), or list upstreams in the config file.',
+    );
+  }
+  const known = upstreams.map(({ name }) => `'${name}'`).join(', ');
+  throw new ModelError(
+    'server_error',
+    `The backend_id '${backendId}' names no upstream of this server. It knows ${known}; 'default' lets the model decide.`,
+  );
+}
+
+function serves(upstream: Upstream, model: string): boolean {
+  return Object.hasOwn(upstream.aliases, model) || upstream.models.includes(model);
+}
+
+function named(upstreams: readonly Upstream[], name: string): Upstream | undefined {
+  return upstreams.find((upstream) => upstream.name === name);
+}
+
+function resolveAlias(upstream: Upstream, model: string): string {
+  return Object.hasOwn(upstream.aliases, model) ? (upstream.aliases[model] ?? model) : model;
+}

@@ -1,0 +1,224 @@
+/**
+ * What the model is asked next: the thread and the run's own steps as chat messages, cut to what fits, with the run's
+ * settings. Pure. Truncation only ever leaves out whole blocks, so a tool answer never loses the call it belongs to.
+ */
+import { callsOf, type RunState } from './run.ts';
+import { textOf, type Message, type RunStep, type ThreadItem } from './thread.ts';
+import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
+
+/** Either a request, with an estimate of its size in tokens, or the budget that is used up. */
+export type Prompt =
+  | { readonly type: 'ask'; readonly request: ModelRequest; readonly estimatedTokens: number }
+  | { readonly type: 'exhausted'; readonly reason: 'max_prompt_tokens' | 'max_completion_tokens' };
+
+/** Messages that stay or go together. */
+interface Block {
+  readonly messages: readonly ChatMessage[];
+  readonly tokens: number;
+  /** Said or done by this very run: never cut, or the model would repeat itself. */
+  readonly own: boolean;
+  readonly user: boolean;
+}
+
+/**
+ * Builds the next request of a run.
+ * @param items the thread in order: its messages, and the tool steps of this and earlier runs between them
+ * @param contextTokens the most the prompt may have, whatever the run's own budget says
+ */
+export function buildPrompt(state: RunState, items: readonly ThreadItem[], contextTokens: number): Prompt {
+  const { run, spent } = state;
+  const completionLeft = left(run.max_completion_tokens, spent.completion_tokens);
+  if (completionLeft !== null && completionLeft <= 0) return { type: 'exhausted', reason: 'max_completion_tokens' };
+  const promptLeft = left(run.max_prompt_tokens, spent.prompt_tokens);
+  const system: readonly ChatMessage[] =
+    run.instructions === '' ? [] : [{ role: 'system', content: run.instructions }];
+  const systemTokens = tokensOf(system);
+  const room = Math.min(promptLeft ?? Infinity, contextTokens) - systemTokens;
+  const blocks = cut(lastMessages(toBlocks(run.id, items), run.truncation_strategy.last_messages), room);
+  const tokens = systemTokens + total(blocks);
+  if (promptLeft !== null && tokens > promptLeft) return { type: 'exhausted', reason: 'max_prompt_tokens' };
+  return {
+    type: 'ask',
+    estimatedTokens: tokens,
+    request: {
+      model: run.model,
+      backend_id: state.origin.backend_id,
+      messages: [...system, ...blocks.flatMap((block) => block.messages)],
+      tools: run.tools,
+      // "Must call a tool" means before the first answer; applied to every turn, the run would never end.
+      tool_choice: state.turn === 1 ? run.tool_choice : laterChoice(run.tool_choice),
+      parallel_tool_calls: run.parallel_tool_calls,
+      response_format: run.response_format,
+      // Reasoning models refuse these two, so the default is left unsaid.
+      temperature: run.temperature === 1 ? null : run.temperature,
+      top_p: run.top_p === 1 ? null : run.top_p,
+      reasoning_effort: run.reasoning_effort,
+      max_completion_tokens: completionLeft,
+    },
+  };
+}
+
+const left = (budget: number | null, spent: number): number | null => (budget === null ? null : budget - spent);
+
+const laterChoice = (choice: ModelRequest['tool_choice']): ModelRequest['tool_choice'] =>
+  choice === 'none' ? 'none' : 'auto';
+
+function toBlocks(runId: string, items: readonly ThreadItem[]): readonly Block[] {
+  const blocks: Block[] = [];
+  let previous: ThreadItem | null = null;
+  for (const item of items) {
+    const block = item.object === 'thread.message' ? messageBlock(item, runId) : stepBlock(item, runId);
+    if (block !== null) {
+      const text = textBefore(previous, item);
+      const before = text === null ? undefined : blocks.pop();
+      blocks.push(before === undefined ? block : melt(before, block));
+    }
+    previous = item;
+  }
+  return blocks;
+}
+
+/** The message that came out of the same completion as this tool step, which directly follows it; else null. */
+function textBefore(previous: ThreadItem | null, item: ThreadItem): Message | null {
+  if (item.object !== 'thread.run.step' || previous?.object !== 'thread.message') return null;
+  return previous.run_id === item.run_id && textOf(previous) !== '' ? previous : null;
+}
+
+/** One completion's text and calls are one assistant message for the model. */
+function melt(text: Block, calls: Block): Block {
+  const [said] = text.messages;
+  const [called, ...answers] = calls.messages;
+  if (said?.role !== 'assistant' || called?.role !== 'assistant') return calls;
+  return {
+    messages: [{ ...called, content: said.content }, ...answers],
+    tokens: text.tokens + calls.tokens,
+    own: calls.own,
+    user: false,
+  };
+}
+
+function messageBlock(message: Message, runId: string): Block | null {
+  const chat = message.role === 'user' ? userMessage(message) : assistantMessage(message);
+  return chat === null ? null : newBlock([chat], message.run_id === runId, message.role === 'user');
+}
+
+function userMessage(message: Message): ChatMessage | null {
+  if (message.content.every((part) => part.type === 'text')) {
+    return message.content.length === 0 ? null : { role: 'user', content: textOf(message) };
+  }
+  const parts: ChatPart[] = [];
+  for (const part of message.content) {
+    if (part.type === 'image_url') parts.push(part);
+    // Devices send an empty text beside a photo, and several upstreams refuse empty text parts.
+    else if (part.text.value !== '') parts.push({ type: 'text', text: part.text.value });
+  }
+  return { role: 'user', content: parts };
+}
+
+function assistantMessage(message: Message): ChatMessage | null {
+  const text = textOf(message);
+  if (text !== '') return { role: 'assistant', content: text };
+  // Assistant messages cannot carry pictures upstream, and several servers refuse empty ones.
+  return message.content.some((part) => part.type === 'image_url')
+    ? { role: 'assistant', content: '[picture]' }
+    : null;
+}
+
+/** A finished tool step as the call and its answers; null while an answer is missing, or when it never came. */
+function stepBlock(step: RunStep, runId: string): Block | null {
+  const calls = callsOf(step);
+  if (step.status !== 'completed' || calls.length === 0) return null;
+  const asked: ChatMessage = {
+    role: 'assistant',
+    content: null,
+    tool_calls: calls.map((call) => ({
+      id: call.id,
+      type: 'function',
+      function: { name: call.function.name, arguments: call.function.arguments },
+    })),
+  };
+  const answers = calls.map(
+    (call): ChatMessage => ({ role: 'tool', tool_call_id: call.id, content: call.function.output ?? '' }),
+  );
+  return newBlock([asked, ...answers], step.run_id === runId, false);
+}
+
+function newBlock(messages: readonly ChatMessage[], own: boolean, user: boolean): Block {
+  return { messages, own, user, tokens: tokensOf(messages) };
+}
+
+/** `last_messages`: only the newest `count` messages of the thread; what this run said or did always stays. */
+function lastMessages(blocks: readonly Block[], count: number | null): readonly Block[] {
+  if (count === null) return blocks;
+  const isMessage = (block: Block): boolean => !block.own && block.messages[0]?.role !== 'tool' && !isCall(block);
+  const newest = blocks.filter(isMessage).slice(-count);
+  const first = newest[0] === undefined ? blocks.length : blocks.indexOf(newest[0]);
+  return blocks.filter((block, index) => block.own || index >= first);
+}
+
+function isCall({ messages: [first] }: Block): boolean {
+  return first?.role === 'assistant' && first.content === null;
+}
+
+/**
+ * Cuts from the middle until the blocks fit into `room` tokens: the newest stay, and the beginning as long as it can.
+ * The last user message and everything of this run stay in any case; the caller sees by the size that it does not fit.
+ */
+function cut(blocks: readonly Block[], room: number): readonly Block[] {
+  let tokens = total(blocks);
+  if (tokens <= room) return blocks;
+  const lastUser = blocks.findLastIndex((block) => block.user);
+  const kept = new Set(blocks);
+  const candidates = blocks.filter((block, index) => !block.own && index !== lastUser);
+  // The beginning says what the thread is about, so it goes last.
+  for (const block of [...candidates.slice(1), ...candidates.slice(0, 1)]) {
+    if (tokens <= room) break;
+    kept.delete(block);
+    tokens -= block.tokens;
+  }
+  return blocks.filter((block) => kept.has(block));
+}
+
+const total = (blocks: readonly Block[]): number => blocks.reduce((sum, block) => sum + block.tokens, 0);
+
+const MESSAGE_TOKENS = 4;
+/** What a 1024 × 1024 picture costs at high detail. */
+const IMAGE_TOKENS = 765;
+const BYTES_PER_TOKEN = 4;
+
+/**
+ * An estimate, good to a factor of about two, that needs no model's own tokenizer: a quarter of the UTF-8 bytes. That
+ * is a token per four Latin letters, and three tokens per four Chinese characters.
+ */
+export function estimateTokens(text: string): number {
+  return Math.ceil(utf8Length(text) / BYTES_PER_TOKEN);
+}
+
+function tokensOf(messages: readonly ChatMessage[]): number {
+  let tokens = 0;
+  for (const message of messages) {
+    tokens += MESSAGE_TOKENS;
+    if (typeof message.content === 'string') tokens += estimateTokens(message.content);
+    else for (const part of message.content ?? []) tokens += partTokens(part);
+    if (message.role === 'assistant') {
+      for (const call of message.tool_calls ?? []) {
+        tokens += estimateTokens(call.function.name + call.function.arguments);
+      }
+    }
+  }
+  return tokens;
+}
+
+const partTokens = (part: ChatPart): number => (part.type === 'text' ? estimateTokens(part.text) : IMAGE_TOKENS);
+
+/** Bytes of `text` in UTF-8, without making them. */
+function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x80) continue;
+    // A surrogate pair is two units and four bytes: each half counts two.
+    bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
+  }
+  return bytes;
+}

@@ -1,0 +1,210 @@
+/**
+ * Read a run's log and follow it as it grows. One subscription hub per process: however many readers a run has, its
+ * channel is subscribed once, and each reader holds a bounded buffer. A reader that falls behind loses its buffer, not
+ * events: it reads on from the log. The writer never waits for anybody.
+ *
+ * Channels may lose messages (a dropped connection); gaps show in the sequence numbers, and a quiet log is looked at
+ * every now and then, so nothing that was committed stays unseen.
+ */
+import type { Redis } from 'ioredis';
+import type { RunEvent } from '../runs/event.ts';
+import type { Keys, RunRef } from './keys.ts';
+import { readLog, type LogEntry } from './log.ts';
+import type { State } from './redis.ts';
+
+export type { LogEntry };
+
+/** The run was deleted with its thread, or its log has expired: there is nothing to follow any more. */
+export class LogGone extends Error {
+  constructor(ref: RunRef) {
+    super(`the log of run ${ref.runId} is gone`);
+    this.name = 'LogGone';
+  }
+}
+
+const MAX_BUFFERED_EVENTS = 1_000;
+/** A loss of the very last message shows no gap; this bounds how long it stays unnoticed. */
+const WATCHDOG_MS = 2_000;
+
+export class LogHub {
+  private readonly redis: State;
+  private readonly feed: Redis;
+  private readonly keys: Keys;
+  private readonly readers = new Map<string, Set<Reader>>();
+  private readonly watchdog: NodeJS.Timeout;
+  private readonly changeListeners = new Set<(runId: string) => void>();
+
+  /** @param feed a connection of its own, used for nothing but this hub's subscriptions */
+  constructor(redis: State, feed: Redis, keys: Keys) {
+    this.redis = redis;
+    this.feed = feed;
+    this.keys = keys;
+    feed.on('message', (channel: string, message: string) => this.deliver(channel, message));
+    // ioredis subscribes again after a reconnect; what was said meanwhile is in the log.
+    feed.on('ready', () => this.lookAgain());
+    this.watchdog = setInterval(() => this.lookAtQuiet(), WATCHDOG_MS);
+    this.watchdog.unref();
+  }
+
+  /**
+   * The log of a run from its first event, followed as it grows, in batches. It does not end by itself: the consumer
+   * leaves the loop at the event that ends its business.
+   * @param signal ends the wait; the loop then simply ends
+   * @throws {LogGone} when the run is deleted, or has ended so long ago that its log has expired.
+   */
+  async *follow(ref: RunRef, signal: AbortSignal): AsyncGenerator<readonly LogEntry[], void> {
+    const channel = this.keys.events(ref);
+    const reader = new Reader();
+    const stop = (): void => reader.wake();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      await this.add(channel, reader);
+      while (!signal.aborted) {
+        if (reader.behind) {
+          reader.behind = false;
+          const entries = await this.read(ref, reader.next);
+          if (entries.length > 0) yield reader.advance(entries);
+        } else {
+          const batch = reader.take();
+          if (batch !== null) yield batch;
+          else await reader.wait();
+        }
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await this.remove(channel, reader);
+    }
+  }
+
+  /** Calls `listener` with the id of every run that somebody other than its worker changes. @returns how to stop. */
+  async onChange(listener: (runId: string) => void): Promise<() => void> {
+    this.changeListeners.add(listener);
+    if (this.changeListeners.size === 1) await this.feed.subscribe(this.keys.changes);
+    return () => this.changeListeners.delete(listener);
+  }
+
+  close(): void {
+    clearInterval(this.watchdog);
+    this.feed.disconnect();
+  }
+
+  /** The run is read before the log: whatever the run knows of, the log read after it has. */
+  private async read(ref: RunRef, next: number): Promise<readonly LogEntry[]> {
+    const [seq, entries] = await Promise.all([
+      this.redis.hget(this.keys.run(ref), 'seq'),
+      readLog(this.redis, this.keys, ref, next),
+    ]);
+    if (seq === null || (entries.length === 0 && Number(seq) >= next)) throw new LogGone(ref);
+    return entries;
+  }
+
+  private async add(channel: string, reader: Reader): Promise<void> {
+    const readers = this.readers.get(channel);
+    if (readers !== undefined) {
+      readers.add(reader);
+      return;
+    }
+    this.readers.set(channel, new Set([reader]));
+    await this.feed.subscribe(channel);
+  }
+
+  private async remove(channel: string, reader: Reader): Promise<void> {
+    const readers = this.readers.get(channel);
+    readers?.delete(reader);
+    if (readers?.size !== 0) return;
+    this.readers.delete(channel);
+    await this.feed.unsubscribe(channel).catch(() => {
+      // The connection is down or closed; the subscription goes with it, and an unread message is dropped in deliver.
+    });
+  }
+
+  private deliver(channel: string, message: string): void {
+    if (channel === this.keys.changes) {
+      for (const listener of this.changeListeners) listener(message);
+      return;
+    }
+    const readers = this.readers.get(channel);
+    if (readers === undefined) return;
+    const entries = parseMessage(message);
+    for (const reader of readers) {
+      if (entries === null) reader.lookAgain();
+      else reader.offer(entries);
+    }
+  }
+
+  private lookAgain(): void {
+    for (const readers of this.readers.values()) for (const reader of readers) reader.lookAgain();
+  }
+
+  private lookAtQuiet(): void {
+    for (const readers of this.readers.values()) {
+      for (const reader of readers) {
+        if (reader.quiet) reader.lookAgain();
+        reader.quiet = true;
+      }
+    }
+  }
+}
+
+/** One reader's place in one log. */
+class Reader {
+  /** The next sequence number the consumer needs. */
+  next = 1;
+  /** The buffer does not continue at `next`: read the log. */
+  behind = true;
+  /** Nothing came since the watchdog last looked. */
+  quiet = false;
+  private buffer: LogEntry[] = [];
+  private wakeUp: (() => void) | null = null;
+
+  offer(entries: readonly LogEntry[]): void {
+    const expected = this.next + this.buffer.length;
+    const fresh = entries.filter((entry) => entry.seq >= expected);
+    if (fresh[0] === undefined) return;
+    this.quiet = false;
+    if (fresh[0].seq !== expected || this.buffer.length + fresh.length > MAX_BUFFERED_EVENTS) this.lookAgain();
+    else this.buffer.push(...fresh);
+    this.wake();
+  }
+
+  lookAgain(): void {
+    this.behind = true;
+    this.buffer = [];
+    this.wake();
+  }
+
+  /** The buffered events, or null when there are none. */
+  take(): readonly LogEntry[] | null {
+    if (this.buffer.length === 0) return null;
+    const batch = this.buffer;
+    this.buffer = [];
+    return this.advance(batch);
+  }
+
+  /** Moves past `entries`, which the consumer is about to be given, and past what the buffer repeats of them. */
+  advance(entries: readonly LogEntry[]): readonly LogEntry[] {
+    this.next = (entries.at(-1)?.seq ?? this.next - 1) + 1;
+    this.buffer = this.buffer.filter((entry) => entry.seq >= this.next);
+    return entries;
+  }
+
+  async wait(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.wakeUp = resolve;
+    });
+  }
+
+  wake(): void {
+    this.wakeUp?.();
+    this.wakeUp = null;
+  }
+}
+
+/** `<first seq>[event,event…]`, as commit.lua publishes it; null for anything else, such as `gone`. */
+function parseMessage(message: string): readonly LogEntry[] | null {
+  const start = message.indexOf('[');
+  const first = Number(message.slice(0, start));
+  if (start < 1 || !Number.isInteger(first)) return null;
+  const events = JSON.parse(message.slice(start)) as RunEvent[];
+  return events.map((event, index) => ({ seq: first + index, event }));
+}

@@ -1,0 +1,141 @@
+/**
+ * Every key and channel in Redis: its type, who writes it, when it expires. The project is part of the key, so an
+ * object of another project is not refused but simply not there (docs/decisions/0004-projects-are-key-spaces.md).
+ *
+ * Everything of one thread carries the hash tag `{threadId}`: one commit stays in one slot of a Redis Cluster.
+ */
+
+/** Names a thread. Ids come from clients, so they are checked before they get here ({@link isSafeId}). */
+export interface ThreadRef {
+  readonly project: string;
+  readonly threadId: string;
+}
+
+export interface RunRef extends ThreadRef {
+  readonly runId: string;
+}
+
+/** The three keys of a collection: documents (hash), order (sorted set), and where deleted ones stood (sorted set). */
+export interface Collection {
+  readonly docs: string;
+  readonly index: string;
+  readonly gone: string;
+}
+
+export class Keys {
+  private readonly prefix: string;
+
+  constructor(prefix: string) {
+    this.prefix = prefix;
+  }
+
+  /** Sorted set: members `project/thread/run` of runs that may still need somebody, by when to look (unix ms). */
+  get open(): string {
+    return `${this.prefix}:open`;
+  }
+
+  /** Sorted set: worker ids by when they were last seen (unix ms). Trimmed by the workers. */
+  get workers(): string {
+    return `${this.prefix}:workers`;
+  }
+
+  /** String with expiry: held by the one worker whose turn it is to sweep. */
+  get sweeper(): string {
+    return `${this.prefix}:sweeper`;
+  }
+
+  /** Channel: run ids whose state somebody other than their worker has changed. */
+  get changes(): string {
+    return `${this.prefix}:changes`;
+  }
+
+  /** BullMQ's own prefix: a hash tag, because a queue must stay in one slot. */
+  get queue(): string {
+    return `{${this.prefix}}`;
+  }
+
+  assistants(project: string): Collection {
+    return collection(`${this.prefix}:${project}:{assistants}`);
+  }
+
+  /** String with expiry: the first answer to a request, for its retries. */
+  answer(project: string, digest: string): string {
+    return `${this.prefix}:${project}:answer:${digest}`;
+  }
+
+  /** Hash with the thread's document under its id. Exists exactly as long as the thread. */
+  thread(ref: ThreadRef): string {
+    return `${this.base(ref)}:thread`;
+  }
+
+  /** String: id of the run that locks the thread. Set when a run is created, removed when it ends. */
+  active(ref: ThreadRef): string {
+    return `${this.base(ref)}:active`;
+  }
+
+  /** Counter: gives messages, runs and steps of the thread their place. */
+  order(ref: ThreadRef): string {
+    return `${this.base(ref)}:order`;
+  }
+
+  /** Hash: id → metadata a client gave a message or run after it was created. */
+  labels(ref: ThreadRef): string {
+    return `${this.base(ref)}:labels`;
+  }
+
+  messages(ref: ThreadRef): Collection {
+    return collection(`${this.base(ref)}:messages`);
+  }
+
+  /** Sorted set: the messages one run wrote. */
+  runMessages(ref: RunRef): string {
+    return `${this.base(ref)}:messages:by:${ref.runId}`;
+  }
+
+  /** Sorted set of the thread's runs; their documents are the hashes of {@link run}. */
+  runs(ref: ThreadRef): string {
+    return `${this.base(ref)}:runs`;
+  }
+
+  /** Hash of one run: `doc` (its state), `version` (the fence), `seq` (of its last event). Written by commit.lua only. */
+  run(ref: RunRef): string {
+    return `${this.base(ref)}:run:${ref.runId}`;
+  }
+
+  /** Stream: the run's event log, entry ids `<seq>-0`. Expires some time after the run has ended. */
+  log(ref: RunRef): string {
+    return `${this.base(ref)}:log:${ref.runId}`;
+  }
+
+  /** Documents of all steps of the thread (hash); one run's order is {@link runSteps}. */
+  steps(ref: ThreadRef): string {
+    return `${this.base(ref)}:steps`;
+  }
+
+  runSteps(ref: RunRef): string {
+    return `${this.base(ref)}:steps:by:${ref.runId}`;
+  }
+
+  /** Sorted set: the thread's steps of tool calls, for prompts. */
+  toolSteps(ref: ThreadRef): string {
+    return `${this.base(ref)}:steps:tools`;
+  }
+
+  /** Channel: a run's events as they are committed. */
+  events(ref: RunRef): string {
+    return `${this.base(ref)}:events:${ref.runId}`;
+  }
+
+  private base({ project, threadId }: ThreadRef): string {
+    return `${this.prefix}:${project}:{${threadId}}`;
+  }
+}
+
+/** Ids that may stand in a key: no braces, which would move it to another slot, no colons, no blanks. */
+export function isSafeId(id: string): boolean {
+  return /^[\w.-]{1,128}$/.test(id);
+}
+
+function collection(base: string): Collection {
+  return { docs: base, index: `${base}:index`, gone: `${base}:gone` };
+}

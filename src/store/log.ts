@@ -1,0 +1,19 @@
+/** A run's event log as it is stored: entries with a sequence number, read in order. */
+import type { RunEvent } from '../runs/event.ts';
+import type { Keys, RunRef } from './keys.ts';
+import type { State } from './redis.ts';
+
+/** One event and its place: 1, 2, 3 … without gaps. */
+export interface LogEntry {
+  readonly seq: number;
+  readonly event: RunEvent;
+}
+
+/** The log from entry `first` on. @returns nothing when it does not reach that far, or has expired. */
+export async function readLog(redis: State, keys: Keys, ref: RunRef, first: number): Promise<readonly LogEntry[]> {
+  const rows = await redis.xrange(keys.log(ref), `${first}-0`, '+');
+  return rows.map(([id, fields]) => ({
+    seq: Number(id.slice(0, id.indexOf('-'))),
+    event: JSON.parse(fields[1] ?? 'null') as RunEvent,
+  }));
+}

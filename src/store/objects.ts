@@ -1,0 +1,257 @@
+/**
+ * Assistants, threads, messages and steps: create, read, change, delete, and pages by cursor. What belongs to a run's
+ * life (its messages while it writes them, its steps, the thread's lock) is written by commit.lua, not here.
+ */
+import type { Assistant, Message, Metadata, Run, RunStep, Thread, ThreadItem } from '../runs/thread.ts';
+import type { RunState } from '../runs/run.ts';
+import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
+import type { State } from './redis.ts';
+
+/** Which items a client wants: `after` and `before` are ids, meant in the requested order. */
+export interface PageQuery {
+  readonly limit: number;
+  readonly order: 'asc' | 'desc';
+  readonly after: string | null;
+  readonly before: string | null;
+}
+
+/** `unknown cursor` carries the id that never named an item of the list. */
+export type Page<T> =
+  | { readonly type: 'page'; readonly items: readonly T[]; readonly hasMore: boolean }
+  | { readonly type: 'unknown cursor'; readonly cursor: string };
+
+/** What became of messages that were to join a thread. */
+export type Appended =
+  | { readonly type: 'appended' }
+  | { readonly type: 'no thread' }
+  | { readonly type: 'locked'; readonly runId: string };
+
+/** How many deleted items of a list stay known as cursors. */
+const REMEMBERED_GONE = 1_000;
+const MAX_SWAP_TRIES = 20;
+/** More of a thread than this never goes into one prompt; its beginning is kept as well. */
+const MAX_PROMPT_ITEMS = 2_000;
+
+export class ObjectStore {
+  private readonly redis: State;
+  private readonly keys: Keys;
+
+  constructor(redis: State, keys: Keys) {
+    this.redis = redis;
+    this.keys = keys;
+  }
+
+  async createAssistant(project: string, assistant: Assistant): Promise<void> {
+    const { docs, index } = this.keys.assistants(project);
+    const json = JSON.stringify(assistant);
+    // Idempotent when sent twice: the order is the time of creation, and ids of the same millisecond are told apart by
+    // the counter of the process that made them.
+    await this.redis.multi().hset(docs, assistant.id, json).zadd(index, 'NX', nextOrder(), assistant.id).exec();
+  }
+
+  async getAssistant(project: string, id: string): Promise<Assistant | null> {
+    return parse<Assistant>(await this.redis.hget(this.keys.assistants(project).docs, id));
+  }
+
+  async updateAssistant(project: string, id: string, change: (old: Assistant) => Assistant): Promise<Assistant | null> {
+    return this.swap(this.keys.assistants(project).docs, id, change);
+  }
+
+  async deleteAssistant(project: string, id: string): Promise<boolean> {
+    return this.remove(this.keys.assistants(project), id, []);
+  }
+
+  async listAssistants(project: string, query: PageQuery): Promise<Page<Assistant>> {
+    const collection = this.keys.assistants(project);
+    return this.page(collection, query, (doc) => JSON.parse(doc) as Assistant);
+  }
+
+  /** Creates a thread with its first messages. */
+  async createThread(project: string, thread: Thread, messages: readonly Message[]): Promise<void> {
+    await this.append({ project, threadId: thread.id }, JSON.stringify(thread), messages);
+  }
+
+  async getThread(ref: ThreadRef): Promise<Thread | null> {
+    return parse<Thread>(await this.redis.hget(this.keys.thread(ref), ref.threadId));
+  }
+
+  async updateThread(ref: ThreadRef, change: (old: Thread) => Thread): Promise<Thread | null> {
+    return this.swap(this.keys.thread(ref), ref.threadId, change);
+  }
+
+  /** Deletes a thread with its messages, runs and steps; a worker that executes one of them stops by itself. */
+  async deleteThread(ref: ThreadRef): Promise<boolean> {
+    const { keys } = this;
+    const messages = keys.messages(ref);
+    const any: RunRef = { ...ref, runId: '' };
+    const names = [keys.thread(ref), keys.runs(ref), keys.active(ref), keys.order(ref), keys.labels(ref)];
+    names.push(messages.docs, messages.index, messages.gone, keys.steps(ref), keys.toolSteps(ref));
+    const perRun = [keys.run(any), keys.log(any), keys.runMessages(any), keys.runSteps(any)];
+    return (await this.redis.drop(names.length, ...names, keys.changes, keys.events(any), ...perRun)) === 1;
+  }
+
+  /** The run that locks the thread; `missing` when there is no thread. */
+  async activeRun(ref: ThreadRef): Promise<string | null | 'missing'> {
+    const [exists, active] = await Promise.all([
+      this.redis.exists(this.keys.thread(ref)),
+      this.redis.get(this.keys.active(ref)),
+    ]);
+    return exists === 0 ? 'missing' : active;
+  }
+
+  /** Adds a message to a thread that no run holds. */
+  async addMessage(ref: ThreadRef, message: Message): Promise<Appended> {
+    return this.append(ref, '', [message]);
+  }
+
+  async getMessage(ref: ThreadRef, id: string): Promise<Message | null> {
+    const [doc, labels] = await Promise.all([
+      this.redis.hget(this.keys.messages(ref).docs, id),
+      this.redis.hget(this.keys.labels(ref), id),
+    ]);
+    return doc === null ? null : labelled(JSON.parse(doc) as Message, labels ?? '');
+  }
+
+  /** Deletes a message. A run in progress that has read it already goes on. */
+  async deleteMessage(ref: ThreadRef, message: Message): Promise<boolean> {
+    const byRun = message.run_id === null ? [] : [this.keys.runMessages({ ...ref, runId: message.run_id })];
+    return this.remove(this.keys.messages(ref), message.id, byRun);
+  }
+
+  /** Messages of a thread, or only those that one run wrote. */
+  async listMessages(ref: ThreadRef, runId: string | null, query: PageQuery): Promise<Page<Message>> {
+    const all = this.keys.messages(ref);
+    const collection = runId === null ? all : { ...all, index: this.keys.runMessages({ ...ref, runId }) };
+    return this.page(collection, query, (doc, label) => labelled(JSON.parse(doc) as Message, label), ref);
+  }
+
+  /** Hangs metadata on a message or run that exists; it replaces what was there. */
+  async setLabels(ref: ThreadRef, id: string, metadata: Metadata): Promise<void> {
+    await this.redis.hset(this.keys.labels(ref), id, JSON.stringify(metadata));
+  }
+
+  async listRuns(ref: ThreadRef, query: PageQuery): Promise<Page<Run>> {
+    const collection = permanent(this.keys.runs(ref), this.keys.steps(ref));
+    const parseRun = (doc: string, label: string): Run => labelled((JSON.parse(doc) as RunState).run, label);
+    return this.page(collection, query, parseRun, ref, this.keys.run({ ...ref, runId: '' }));
+  }
+
+  async getStep(ref: ThreadRef, id: string): Promise<RunStep | null> {
+    return parse<RunStep>(await this.redis.hget(this.keys.steps(ref), id));
+  }
+
+  async listSteps(ref: RunRef, query: PageQuery): Promise<Page<RunStep>> {
+    const collection = permanent(this.keys.runSteps(ref), this.keys.steps(ref));
+    return this.page(collection, query, (doc) => JSON.parse(doc) as RunStep);
+  }
+
+  /** What a prompt is made from: the thread's messages with the tool steps between them, in order. */
+  async history(ref: ThreadRef): Promise<readonly ThreadItem[]> {
+    const messages = this.keys.messages(ref);
+    const range = (index: string): Promise<string[]> =>
+      this.redis.zrange(index, `-${MAX_PROMPT_ITEMS}`, '-1', 'WITHSCORES');
+    const [newest, first, tools] = await Promise.all([
+      range(messages.index),
+      this.redis.zrange(messages.index, '0', '0', 'WITHSCORES'),
+      range(this.keys.toolSteps(ref)),
+    ]);
+    const messagePlaces = new Map([...places(first), ...places(newest)]);
+    const stepPlaces = places(tools);
+    const [messageDocs, stepDocs] = await Promise.all([
+      this.documents<Message>(messages.docs, messagePlaces),
+      this.documents<RunStep>(this.keys.steps(ref), stepPlaces),
+    ]);
+    return [...messageDocs, ...stepDocs].toSorted((a, b) => a.place - b.place).map(({ item }) => item);
+  }
+
+  private async documents<T>(
+    docs: string,
+    placesById: ReadonlyMap<string, number>,
+  ): Promise<readonly { place: number; item: T }[]> {
+    const ids = [...placesById.keys()];
+    if (ids.length === 0) return [];
+    const found = await this.redis.hmget(docs, ...ids);
+    return ids.flatMap((id, index) => {
+      const doc = found[index];
+      return doc ? [{ place: placesById.get(id) ?? 0, item: JSON.parse(doc) as T }] : [];
+    });
+  }
+
+  private async append(ref: ThreadRef, threadDoc: string, messages: readonly Message[]): Promise<Appended> {
+    const { docs, index } = this.keys.messages(ref);
+    const names = [this.keys.thread(ref), this.keys.active(ref), this.keys.order(ref), docs, index];
+    const pairs = messages.flatMap((message) => [message.id, JSON.stringify(message)]);
+    const answer = (await this.redis.append(names.length, ...names, ref.threadId, threadDoc, ...pairs)) as [
+      number,
+      string?,
+    ];
+    if (answer[0] === -2) return { type: 'locked', runId: answer[1] ?? '' };
+    return { type: answer[0] === -1 ? 'no thread' : 'appended' };
+  }
+
+  private async swap<T>(docs: string, id: string, change: (old: T) => T): Promise<T | null> {
+    for (let tries = 0; tries < MAX_SWAP_TRIES; tries++) {
+      const old = await this.redis.hget(docs, id);
+      if (old === null) return null;
+      const changed = change(JSON.parse(old) as T);
+      const answer = await this.redis.swap(1, docs, id, old, JSON.stringify(changed));
+      if (answer === 1) return changed;
+      if (answer === -1) return null;
+    }
+    throw new Error(`${id} is being changed by too many at once`);
+  }
+
+  private async remove({ docs, index, gone }: Collection, id: string, indexes: readonly string[]): Promise<boolean> {
+    const names = [docs, index, gone, ...indexes];
+    return (await this.redis.remove(names.length, ...names, id, REMEMBERED_GONE)) !== 0;
+  }
+
+  private async page<T>(
+    { docs, index, gone }: Collection,
+    { limit, order, after, before }: PageQuery,
+    parseItem: (doc: string, label: string) => T,
+    labelsOf?: ThreadRef,
+    docPrefix = '',
+  ): Promise<Page<T>> {
+    const names = [index, gone, docs, ...(labelsOf === undefined ? [] : [this.keys.labels(labelsOf)])];
+    const answer = (await this.redis.page(names.length, ...names, limit, order, after ?? '', before ?? '', docPrefix)) as (
+      | string
+      | number
+    )[];
+    if (answer[0] === 0) return { type: 'unknown cursor', cursor: String(answer[1]) };
+    const items: T[] = [];
+    for (let position = 2; position < answer.length; position += 3) {
+      const doc = String(answer[position + 1]);
+      if (doc !== '') items.push(parseItem(doc, String(answer[position + 2])));
+    }
+    return { type: 'page', items, hasMore: answer[1] === 1 };
+  }
+}
+
+/** A collection whose items are never deleted one by one: a place in it is always found in the index itself. */
+function permanent(index: string, docs: string): Collection {
+  return { docs, index, gone: index };
+}
+
+function parse<T>(json: string | null): T | null {
+  return json === null ? null : (JSON.parse(json) as T);
+}
+
+/** The object with the metadata a client gave it after it was created, if any. */
+function labelled<T extends { readonly metadata: Metadata }>(object: T, label: string): T {
+  return label === '' ? object : { ...object, metadata: JSON.parse(label) as Metadata };
+}
+
+function places(flat: readonly string[]): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (let index = 0; index + 1 < flat.length; index += 2) found.set(flat[index] ?? '', Number(flat[index + 1]));
+  return found;
+}
+
+let lastOrder = 0;
+
+/** Microseconds, strictly increasing within this process: a place for objects that have no thread to count them. */
+function nextOrder(): number {
+  lastOrder = Math.max(lastOrder + 1, Date.now() * 1_000);
+  return lastOrder;
+}

@@ -1,0 +1,47 @@
+/**
+ * The index of open runs: which runs may still need somebody, and when to look at them. It is a reminder, not a truth:
+ * a run that has ended stays in it until somebody looks, and whoever looks reads the run itself.
+ */
+import { isSafeId, type Keys, type RunRef } from './keys.ts';
+import type { State } from './redis.ts';
+
+/** A run that is looked at this late has most likely been forgotten: by a crash between two writes, or a lost job. */
+const FORGOTTEN_AFTER_MS = 5_000;
+
+export class OpenRuns {
+  private readonly redis: State;
+  private readonly keys: Keys;
+
+  constructor(redis: State, keys: Keys) {
+    this.redis = redis;
+    this.keys = keys;
+  }
+
+  /** Remembers a run that is about to be created. */
+  async add(ref: RunRef): Promise<void> {
+    await this.lookAt(ref, Date.now() + FORGOTTEN_AFTER_MS);
+  }
+
+  /** Look at the run (again) at `unixMs`. */
+  async lookAt({ project, threadId, runId }: RunRef, unixMs: number): Promise<void> {
+    await this.redis.zadd(this.keys.open, unixMs, `${project}/${threadId}/${runId}`);
+  }
+
+  /** Up to `limit` runs whose time to be looked at has come, the longest waiting first. */
+  async due(limit: number): Promise<readonly RunRef[]> {
+    const members = await this.redis.zrangebyscore(this.keys.open, '-inf', Date.now(), 'LIMIT', 0, limit);
+    return members.flatMap((member) => {
+      const [project, threadId, runId] = member.split('/');
+      return project && threadId && runId && isSafeId(runId) ? [{ project, threadId, runId }] : [];
+    });
+  }
+
+  async forget({ project, threadId, runId }: RunRef): Promise<void> {
+    await this.redis.zrem(this.keys.open, `${project}/${threadId}/${runId}`);
+  }
+
+  /** Whether `holder` may sweep for the next `ms` milliseconds; one process at a time does. */
+  async lease(holder: string, ms: number): Promise<boolean> {
+    return (await this.redis.set(this.keys.sweeper, holder, 'PX', ms, 'NX')) === 'OK';
+  }
+}

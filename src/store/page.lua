@@ -1,0 +1,49 @@
+-- page: one page of a list, by cursor.
+-- KEYS  1 index  2 gone  3 documents (hash by id)  4 labels (hash by id), where items have them
+-- ARGV  1 limit  2 'asc' or 'desc'  3 after ('' none)  4 before ('' none)
+--       5 prefix of the keys that hold one document each in field `doc`; '' when KEYS[3] holds them
+-- Returns {1, has_more, id, document, label, id, document, label, …}, absent ones as ''; {0, cursor} for a cursor that
+-- never named an item here. A deleted item's place is remembered, so paging goes on where it stood.
+local limit, order, after, before = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+
+local function placeOf(id)
+  return redis.call('ZSCORE', KEYS[1], id) or redis.call('ZSCORE', KEYS[2], id)
+end
+
+local min, max = '-inf', '+inf'
+if after ~= '' then
+  local place = placeOf(after)
+  if not place then return {0, after} end
+  if order == 'asc' then min = '(' .. place else max = '(' .. place end
+end
+if before ~= '' then
+  local place = placeOf(before)
+  if not place then return {0, before} end
+  if order == 'asc' then max = '(' .. place else min = '(' .. place end
+end
+
+-- The page lies next to its cursor: with `before` alone it is read backwards, from the cursor.
+local backwards = before ~= '' and after == ''
+local ids
+if (order == 'asc') ~= backwards then
+  ids = redis.call('ZRANGEBYSCORE', KEYS[1], min, max, 'LIMIT', 0, limit + 1)
+else
+  ids = redis.call('ZREVRANGEBYSCORE', KEYS[1], max, min, 'LIMIT', 0, limit + 1)
+end
+
+local more = 0
+if #ids > limit then
+  more = 1
+  ids[#ids] = nil
+end
+
+local answer = {1, more}
+for i = 1, #ids do
+  local id = ids[backwards and (#ids + 1 - i) or i]
+  local doc
+  if ARGV[5] == '' then doc = redis.call('HGET', KEYS[3], id) else doc = redis.call('HGET', ARGV[5] .. id, 'doc') end
+  answer[#answer + 1] = id
+  answer[#answer + 1] = doc or ''
+  answer[#answer + 1] = KEYS[4] and redis.call('HGET', KEYS[4], id) or ''
+end
+return answer

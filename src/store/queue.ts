@@ -1,0 +1,133 @@
+/**
+ * The queue: BullMQ says "this run has work to do", and nothing else. A job names a run; all truth is in the run. It may
+ * be delivered twice or late, so whoever receives it looks at the run first.
+ */
+import { DelayedError, Queue, WaitingError, Worker, type Job } from 'bullmq';
+import type { Logger } from '../log.ts';
+import type { Keys, RunRef } from './keys.ts';
+import { connectionOptions } from './redis.ts';
+
+const QUEUE_NAME = 'runs';
+
+/**
+ * A job's lock is renewed every half of this; a dead worker's job is found within lock plus stall interval. No lower
+ * than the longest event loop stall one accepts without a wasted model call.
+ */
+const LOCK_MS = 10_000;
+const STALL_CHECK_MS = 5_000;
+/** Our own attempt limit decides when a run has been lost too often, not BullMQ's. */
+const MAX_STALLS = 1_000_000;
+const RETRY_AFTER_ERROR_MS = 500;
+
+/** What a job says: which run, and the request it came from, for the log. */
+export interface RunJob extends RunRef {
+  readonly requestId: string;
+}
+
+export class RunQueue {
+  private readonly queue: Queue<RunJob, void, 'run'>;
+
+  constructor(redisUrl: string, keys: Keys, log: Logger) {
+    this.queue = new Queue<RunJob, void, 'run'>(QUEUE_NAME, {
+      prefix: keys.queue,
+      connection: {
+        ...connectionOptions(redisUrl),
+        // With Redis away an enqueue fails at once instead of hanging; the sweeper makes up for it.
+        enableOfflineQueue: false,
+        maxRetriesPerRequest: 1,
+      },
+      // A retained job would silently swallow a later one with the same id.
+      defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
+    });
+    quiet(this.queue, log);
+  }
+
+  /** Resolves when jobs can be added. */
+  async ready(): Promise<void> {
+    await this.queue.waitUntilReady();
+  }
+
+  /** Adds the job of a run's turn. Adding it again while it exists changes nothing. */
+  async add(job: RunJob, turn: number): Promise<void> {
+    await this.queue.add('run', job, { jobId: `${job.runId}-${turn}` });
+  }
+
+  async close(): Promise<void> {
+    await this.queue.close();
+  }
+}
+
+/** What became of a job: `done`, or `handed over`, which gives it back for another worker at once. */
+export type JobOutcome = 'done' | 'handed over';
+
+/** Takes jobs and runs them, up to `concurrency` at a time. */
+export class RunConsumer {
+  private readonly worker: Worker<RunJob, void, 'run'>;
+
+  /** @param work does one job; `lost` is aborted when this process no longer holds the job's lock. */
+  constructor(
+    redisUrl: string,
+    keys: Keys,
+    log: Logger,
+    concurrency: number,
+    work: (job: RunJob, lost: AbortSignal) => Promise<JobOutcome>,
+  ) {
+    this.worker = new Worker<RunJob, void, 'run'>(
+      QUEUE_NAME,
+      async (job: Job<RunJob, void, 'run'>, token?: string, signal?: AbortSignal) => {
+        const outcome = await work(job.data, signal ?? new AbortController().signal);
+        if (outcome === 'done') return;
+        await job.moveToWait(token);
+        throw new WaitingError();
+      },
+      {
+        prefix: keys.queue,
+        concurrency,
+        connection: { ...connectionOptions(redisUrl), maxRetriesPerRequest: null },
+        lockDuration: LOCK_MS,
+        stalledInterval: STALL_CHECK_MS,
+        maxStalledCount: MAX_STALLS,
+        drainDelay: 2,
+        runRetryDelay: RETRY_AFTER_ERROR_MS,
+        removeOnComplete: { count: 0 },
+        removeOnFail: { count: 0 },
+      },
+    );
+    this.worker.on('lockRenewalFailed', (jobIds: string[]) => {
+      for (const jobId of jobIds) this.worker.cancelJob(jobId, 'lock lost');
+    });
+    this.worker.on('failed', (job: Job<RunJob> | undefined, err: Error) => {
+      if (!(err instanceof WaitingError) && !(err instanceof DelayedError)) {
+        log.error({ err, run_id: job?.data.runId, thread_id: job?.data.threadId }, 'job failed');
+      }
+    });
+    quiet(this.worker, log);
+  }
+
+  async ready(): Promise<void> {
+    await this.worker.waitUntilReady();
+  }
+
+  /** Takes no more jobs; those it has go on. */
+  async stopTaking(): Promise<void> {
+    await this.worker.pause(true);
+  }
+
+  /** Waits for the jobs it has, then closes. */
+  async close(): Promise<void> {
+    await this.worker.close();
+  }
+}
+
+/** Connection errors come by the thousand while Redis is away: one line each ten seconds is enough. */
+const ERROR_LOG_INTERVAL_MS = 10_000;
+
+function quiet(source: { on(event: 'error', listener: (err: Error) => void): unknown }, log: Logger): void {
+  let lastMs = 0;
+  source.on('error', (err: Error) => {
+    const nowMs = Date.now();
+    if (nowMs - lastMs < ERROR_LOG_INTERVAL_MS) return;
+    lastMs = nowMs;
+    log.error({ err }, 'queue error');
+  });
+}

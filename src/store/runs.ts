@@ -1,0 +1,334 @@
+/**
+ * Runs in Redis: read them, create them, commit to them. `commit` is for the worker that executes a run, `change` for
+ * everybody else; both go through commit.lua, the only writer. A run that is left queued gets its job here, after its
+ * state is written: never the other way round, or the worker would find nothing.
+ */
+import type { Logger } from '../log.ts';
+import { isDelta, type RunEvent, type RunOrigin } from '../runs/event.ts';
+import { randomText, type Clock } from '../runs/ids.ts';
+import {
+  apply,
+  ending,
+  isOverdue,
+  isQueued,
+  isTerminal,
+  release,
+  type Applied,
+  type Ending,
+  type RunState,
+} from '../runs/run.ts';
+import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
+import type { Keys, RunRef } from './keys.ts';
+import { readLog } from './log.ts';
+import type { OpenRuns } from './open-runs.ts';
+import type { RunQueue } from './queue.ts';
+import type { State } from './redis.ts';
+
+/** A run as it is stored. */
+export interface StoredRun {
+  readonly ref: RunRef;
+  /** While a worker executes the run, an open message may lack its last fragments; {@link RunStore.replay} has them. */
+  readonly state: RunState;
+  /** The fence: opaque, replaced by every transition, compared for equality only. */
+  readonly version: string;
+  /** Sequence number of the last event in the log. */
+  readonly seq: number;
+}
+
+/** A run as clients see it: the fold of its log, and the metadata a client gave it since. */
+export function runView(stored: StoredRun, labels: Metadata | null): Run {
+  return labels === null ? stored.state.run : { ...stored.state.run, metadata: labels };
+}
+
+/** Somebody else has changed the run since it was read (`conflict`), or it was deleted with its thread (`gone`). */
+export class Refused extends Error {
+  readonly why: 'conflict' | 'gone';
+
+  constructor(why: 'conflict' | 'gone', ref: RunRef) {
+    super(`the commit to run ${ref.runId} was refused: ${why}`);
+    this.name = 'Refused';
+    this.why = why;
+  }
+}
+
+export interface NewRun {
+  readonly run: Run;
+  readonly origin: RunOrigin;
+  /** Messages that join the thread together with the run, in order. */
+  readonly messages: readonly Message[];
+  /** The thread, when it is created together with the run; null when it must exist. */
+  readonly thread: Thread | null;
+}
+
+export type Created =
+  | { readonly type: 'created'; readonly stored: StoredRun }
+  /** Another run holds the thread. */
+  | { readonly type: 'locked'; readonly runId: string }
+  | { readonly type: 'no thread' };
+
+export interface RunStoreOptions {
+  readonly redis: State;
+  readonly keys: Keys;
+  readonly queue: RunQueue;
+  readonly open: OpenRuns;
+  readonly log: Logger;
+  readonly now: Clock;
+  /** How long the log of an ended run stays readable. */
+  readonly logKeptS: number;
+}
+
+/** How often somebody who is not the worker tries again after losing a race; each loss means that others made progress. */
+const MAX_CHANGE_TRIES = 20;
+
+export class RunStore {
+  private readonly options: RunStoreOptions;
+
+  constructor(options: RunStoreOptions) {
+    this.options = options;
+  }
+
+  /** Creates a run, its messages and its thread's lock in one step, then its job. */
+  async create(project: string, { run, origin, messages, thread }: NewRun): Promise<Created> {
+    const ref: RunRef = { project, threadId: run.thread_id, runId: run.id };
+    const writes: string[] = [];
+    if (thread !== null) writes.push('thread', thread.id, JSON.stringify(thread));
+    for (const message of messages) writes.push('message.new', message.id, JSON.stringify(message));
+    const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin }];
+    // The index of open runs lives in another slot, so it cannot be part of the commit. Written first, it may name a
+    // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.
+    const [, answer] = await Promise.all([
+      this.options.open.add(ref),
+      this.send(ref, null, events, writes),
+    ]);
+    if (answer.type === 'locked') return answer;
+    if (answer.type === 'gone') return { type: 'no thread' };
+    if (answer.type === 'conflict') throw new Refused('conflict', ref);
+    await this.enqueue(answer.stored);
+    return { type: 'created', stored: answer.stored };
+  }
+
+  /** One read. @returns null when there is no such run in this project and thread. */
+  async get(ref: RunRef): Promise<{ stored: StoredRun; labels: Metadata | null } | null> {
+    const { redis, keys } = this.options;
+    const [fields, labels] = await Promise.all([
+      redis.hmget(keys.run(ref), 'doc', 'version', 'seq'),
+      redis.hget(keys.labels(ref), ref.runId),
+    ]);
+    const [doc, version, seq] = fields;
+    if (!doc || !version || !seq) return null;
+    const stored = { ref, state: JSON.parse(doc) as RunState, version, seq: Number(seq) };
+    return { stored, labels: labels === null ? null : (JSON.parse(labels) as Metadata) };
+  }
+
+  /** As {@link get}, but a run whose time is over is ended first: nobody ever reads `requires_action` past its expiry. */
+  async current(ref: RunRef): Promise<{ stored: StoredRun; labels: Metadata | null } | null> {
+    const found = await this.get(ref);
+    if (found === null || !isOverdue(found.stored.state.run, this.options.now())) return found;
+    const stored = await this.close(ref, { type: 'expired' });
+    return stored === null ? null : { stored, labels: found.labels };
+  }
+
+  /**
+   * The run with everything its log says, folded from the first event: needed by whoever closes a run that a worker
+   * has been writing. @returns null when the run, or the log of a run that ended long ago, is gone.
+   */
+  async replay(ref: RunRef): Promise<StoredRun | null> {
+    const { redis, keys } = this.options;
+    // Both commands leave in one pipeline, run before log: events that come between them make a conflict, not a hole.
+    const [found, entries] = await Promise.all([this.get(ref), readLog(redis, keys, ref, 1)]);
+    if (found === null || entries.length === 0) return found?.stored ?? null;
+    const { stored } = found;
+    let state: RunState | null = null;
+    let seq = 0;
+    for (const entry of entries) {
+      if (entry.seq > stored.seq) break;
+      state = apply(state, entry.event).state;
+      seq = entry.seq;
+    }
+    return state === null ? stored : { ...stored, state, seq };
+  }
+
+  /**
+   * Commits events of the worker that executes the run. Deltas keep the version; everything else replaces it.
+   * @throws {Refused} when the run is no longer this worker's, or gone: whatever was not committed never happened.
+   */
+  async commit(held: StoredRun, events: readonly RunEvent[]): Promise<StoredRun> {
+    return this.settle(held, await this.send(held.ref, held, events, [], { exact: true, worker: true }));
+  }
+
+  /**
+   * Changes a run on behalf of a client or the sweeper, and enqueues it where the change leaves it queued. `decide`
+   * sees the run as it is and says the events, or null to leave it alone; it is asked again when somebody was faster.
+   * It must not close a message (use {@link close}). What `decide` throws is thrown.
+   * @returns the run afterwards and the seq before its new events; null when there is no such run.
+   */
+  async change(
+    ref: RunRef,
+    decide: (stored: StoredRun) => readonly RunEvent[] | null,
+  ): Promise<{ stored: StoredRun; labels: Metadata | null; after: number } | null> {
+    for (let tries = 0; tries < MAX_CHANGE_TRIES; tries++) {
+      const found = await this.get(ref);
+      if (found === null) return null;
+      const events = decide(found.stored);
+      if (events === null) return { ...found, after: found.stored.seq };
+      const answer = await this.send(ref, found.stored, events, []);
+      if (answer.type === 'committed') {
+        if (isQueued(answer.stored.state.run)) await this.enqueue(answer.stored);
+        return { ...found, stored: answer.stored, after: answer.stored.seq - events.length };
+      }
+      if (answer.type === 'gone') return null;
+    }
+    throw new Refused('conflict', ref);
+  }
+
+  /**
+   * Ends a run in whatever state it is, with everything its readers have heard so far. A run that has ended already
+   * stays as it is. @returns the run afterwards, or null when it is gone.
+   */
+  async close(ref: RunRef, how: Ending): Promise<StoredRun | null> {
+    return this.rewrite(ref, (stored) => ending(stored.state, how, this.options.now()));
+  }
+
+  /** Gives a run that its worker lost back to the queue: what was half said is dropped. */
+  async giveBack(ref: RunRef, reason: 'shutdown' | 'lost'): Promise<StoredRun | null> {
+    return this.rewrite(ref, (stored) => release(stored.state, reason, this.options.now()));
+  }
+
+  /** Adds the job of a run that may have none; an existing job stays as it is. */
+  async enqueue(stored: StoredRun): Promise<void> {
+    const { ref, state } = stored;
+    try {
+      await this.options.queue.add({ ...ref, requestId: state.origin.request_id }, state.turn);
+    } catch (err) {
+      // The run is safely stored, so the request has succeeded: the sweeper finds a queued run without a job.
+      this.options.log.warn({ err, ...logFields(ref, state) }, 'could not enqueue; the sweeper will');
+    }
+  }
+
+  private async rewrite(
+    ref: RunRef,
+    decide: (stored: StoredRun) => readonly RunEvent[],
+  ): Promise<StoredRun | null> {
+    for (let tries = 0; tries < MAX_CHANGE_TRIES; tries++) {
+      const stored = await this.replay(ref);
+      if (stored === null || isTerminal(stored.state.run)) return stored;
+      const answer = await this.send(ref, stored, decide(stored), [], { exact: true, worker: false });
+      if (answer.type === 'committed') return answer.stored;
+      if (answer.type === 'gone') return null;
+    }
+    // A worker is writing faster than we can read: the run is well alive, and its worker minds the clock itself.
+    return (await this.get(ref))?.stored ?? null;
+  }
+
+  private settle(held: StoredRun, answer: Answer): StoredRun {
+    if (answer.type === 'committed') return answer.stored;
+    throw new Refused(answer.type === 'gone' ? 'gone' : 'conflict', held.ref);
+  }
+
+  private async send(
+    ref: RunRef,
+    before: StoredRun | null,
+    events: readonly RunEvent[],
+    extraWrites: readonly string[],
+    { exact, worker } = { exact: false, worker: false },
+  ): Promise<Answer> {
+    const { redis, keys, now, logKeptS } = this.options;
+    let state = before?.state ?? null;
+    const writes = [...extraWrites];
+    for (const event of events) {
+      const applied = apply(state, event);
+      state = applied.state;
+      writes.push(...writesOf(event, applied));
+    }
+    if (state === null) throw new Error('a commit needs at least one event');
+    const fragments = before !== null && events.every(isDelta);
+    const version = fragments ? before.version : randomText(12);
+    const ended = isTerminal(state.run);
+    const lifeLeftS = ended ? 0 : Math.max(0, (state.run.expires_at ?? 0) - now());
+    const keyNames = [keys.run(ref), keys.log(ref)];
+    if (!fragments) {
+      const messages = keys.messages(ref);
+      keyNames.push(keys.thread(ref), keys.active(ref), keys.order(ref), messages.docs, messages.index);
+      keyNames.push(keys.runMessages(ref), keys.steps(ref), keys.runSteps(ref), keys.toolSteps(ref), keys.runs(ref));
+    }
+    const answer = (await redis.commit(
+      keyNames.length,
+      ...keyNames,
+      before?.version ?? '',
+      version,
+      exact && before !== null ? before.seq : '',
+      fragments ? '' : JSON.stringify(state),
+      before === null ? 'take' : ended ? 'free' : '',
+      (lifeLeftS + logKeptS) * 1000,
+      keys.events(ref),
+      worker || before === null ? '' : keys.changes,
+      ref.runId,
+      events.length,
+      ...events.map((event) => JSON.stringify(event)),
+      ...writes,
+    )) as [number, (number | string)?];
+    if (answer[0] === 1) {
+      this.report(ref, state, events);
+      return { type: 'committed', stored: { ref, state, version, seq: Number(answer[1]) } };
+    }
+    if (answer[0] === -2) return { type: 'locked', runId: String(answer[1]) };
+    return { type: answer[0] === -1 ? 'gone' : 'conflict' };
+  }
+
+  /** One line per transition. Ids and codes only: a run's texts are its users' business. */
+  private report(ref: RunRef, state: RunState, events: readonly RunEvent[]): void {
+    for (const event of events) {
+      if (!event.type.startsWith('run.')) continue;
+      const why = event.type === 'run.failed' ? { error_code: event.error.code } : {};
+      this.options.log.info({ event: event.type, ...logFields(ref, state), ...why }, 'transition');
+    }
+  }
+}
+
+type Answer =
+  | { readonly type: 'committed'; readonly stored: StoredRun }
+  | { readonly type: 'conflict' }
+  | { readonly type: 'gone' }
+  | { readonly type: 'locked'; readonly runId: string };
+
+/** What every log line about a run carries. */
+export function logFields(ref: RunRef, state: RunState): Record<string, string> {
+  return { run_id: ref.runId, thread_id: ref.threadId, request_id: state.origin.request_id };
+}
+
+/** Which objects an event changes in the store, in the words of commit.lua. */
+function writesOf(event: RunEvent, { state, subject }: Applied): readonly string[] {
+  const write = (kind: string): readonly string[] => [kind, subject.id, JSON.stringify(subject)];
+  switch (event.type) {
+    case 'message.created':
+      return write('message.mine');
+    case 'message.completed':
+      return write('message');
+    case 'message.incomplete':
+      return event.dropped ? ['message.drop', subject.id, ''] : write('message');
+    case 'step.created':
+      return write(event.message_id === null ? 'step.tools' : 'step.new');
+    case 'step.completed':
+    case 'step.failed':
+    case 'step.cancelled':
+    case 'step.expired':
+      return write('step');
+    case 'run.blocked':
+      // From now on people may read the step's calls, to answer them.
+      return state.step === null ? [] : ['step', state.step.id, JSON.stringify(state.step)];
+    case 'message.delta':
+    case 'tool.called':
+    case 'tool.delta':
+    case 'run.queued':
+    case 'run.started':
+    case 'run.released':
+    case 'run.resumed':
+    case 'run.cancelling':
+    case 'run.cancelled':
+    case 'run.completed':
+    case 'run.incomplete':
+    case 'run.failed':
+    case 'run.expired':
+      return [];
+  }
+}

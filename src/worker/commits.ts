@@ -1,0 +1,62 @@
+/**
+ * Group commit: while one commit is on its way, the fragments that arrive gather and go as the next one, so a slow
+ * Redis makes bigger batches, not a queue. Anything else than a fragment waits until it is stored.
+ */
+import { isDelta, pushMerged, type RunEvent } from '../runs/event.ts';
+import type { StoredRun } from '../store/runs.ts';
+
+/** Fragments that may wait for a commit before the model is made to wait, too. */
+const MAX_GATHERED = 256;
+
+export class Commits {
+  private stored: StoredRun;
+  private readonly commit: (held: StoredRun, events: readonly RunEvent[]) => Promise<StoredRun>;
+  private readonly onFailure: (error: unknown) => void;
+  private gathered: RunEvent[] = [];
+  private inFlight: Promise<void> | null = null;
+  private failure: { readonly error: unknown } | null = null;
+
+  /** @param onFailure is called once, as soon as a commit in the background fails; the next push throws the same. */
+  constructor(
+    stored: StoredRun,
+    commit: (held: StoredRun, events: readonly RunEvent[]) => Promise<StoredRun>,
+    onFailure: (error: unknown) => void,
+  ) {
+    this.stored = stored;
+    this.commit = commit;
+    this.onFailure = onFailure;
+  }
+
+  /** Takes a batch. Resolves at once for fragments, else when everything so far is stored. */
+  async push(events: readonly RunEvent[]): Promise<void> {
+    this.rethrow();
+    for (const event of events) pushMerged(this.gathered, event);
+    this.inFlight ??= this.flush();
+    if (!events.every(isDelta) || this.gathered.length > MAX_GATHERED) await this.settled();
+  }
+
+  /** Resolves when everything pushed is stored. */
+  async settled(): Promise<void> {
+    while (this.inFlight !== null) await this.inFlight;
+    this.rethrow();
+  }
+
+  private async flush(): Promise<void> {
+    try {
+      while (this.gathered.length > 0 && this.failure === null) {
+        const events = this.gathered;
+        this.gathered = [];
+        this.stored = await this.commit(this.stored, events);
+      }
+    } catch (error) {
+      this.failure = { error };
+      this.onFailure(error);
+    } finally {
+      this.inFlight = null;
+    }
+  }
+
+  private rethrow(): void {
+    if (this.failure !== null) throw this.failure.error;
+  }
+}

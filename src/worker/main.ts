@@ -1,0 +1,85 @@
+/** The worker process: takes runs from the queue and executes them. A composition root. */
+import { ConfigError, readConfig, redacted } from '../config.ts';
+import { createLog } from '../log.ts';
+import { OpenAiModel } from '../model/openai.ts';
+import { newId, randomText, unixSeconds } from '../runs/ids.ts';
+import { stopOnSignal } from '../shutdown.ts';
+import { LogHub } from '../store/follow.ts';
+import { Keys } from '../store/keys.ts';
+import { ObjectStore } from '../store/objects.ts';
+import { OpenRuns } from '../store/open-runs.ts';
+import { announceWorker } from '../store/presence.ts';
+import { RunConsumer, RunQueue } from '../store/queue.ts';
+import { openFeed, openState } from '../store/redis.ts';
+import { RunStore } from '../store/runs.ts';
+import { RunWorker } from './run-job.ts';
+import { startSweeper } from './sweeper.ts';
+
+/** Beyond the drain time: handing over, closing connections. */
+const STOP_MARGIN_MS = 10_000;
+const DRAIN_CHECK_MS = 50;
+
+async function main(): Promise<void> {
+  const config = readConfig();
+  const id = `worker_${randomText(8)}`;
+  const log = createLog(config, 'worker').child({ worker: id });
+  log.info({ config: redacted(config) }, 'starting');
+
+  const redis = openState(config.redisUrl, log);
+  const keys = new Keys(config.redisPrefix);
+  const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys);
+  const queue = new RunQueue(config.redisUrl, keys, log);
+  const open = new OpenRuns(redis, keys);
+  const runs = new RunStore({ redis, keys, queue, open, log, now: unixSeconds, logKeptS: config.logKeptS });
+  const worker = new RunWorker({
+    runs,
+    objects: new ObjectStore(redis, keys),
+    hub,
+    model: new OpenAiModel({
+      upstreams: config.upstreams,
+      idleMs: config.upstreamIdleMs,
+      retries: config.upstreamRetries,
+      log,
+    }),
+    log,
+    now: unixSeconds,
+    newId,
+    contextTokens: config.contextTokens,
+    maxAttempts: config.maxAttempts,
+  });
+  await Promise.all([queue.ready(), worker.start()]);
+  const consumer = new RunConsumer(config.redisUrl, keys, log, config.workerConcurrency, (job, lost) =>
+    worker.work(job, lost),
+  );
+  await consumer.ready();
+  const leave = await announceWorker(redis, keys, id);
+  const stopSweeping = startSweeper({ runs, open, now: unixSeconds, log, holder: id });
+
+  stopOnSignal(
+    {
+      stopTaking: () => consumer.stopTaking(),
+      stop: async () => {
+        await leave();
+        await stopSweeping();
+        const drainedByMs = Date.now() + config.drainMs;
+        while (worker.busy > 0 && Date.now() < drainedByMs) await delay(DRAIN_CHECK_MS);
+        worker.handOver();
+        await consumer.close();
+        worker.stop();
+        await queue.close();
+        hub.close();
+        redis.disconnect();
+      },
+    },
+    config.drainMs + STOP_MARGIN_MS,
+    log,
+  );
+  log.info('worker ready');
+}
+
+const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`);
+  process.exit(1);
+});

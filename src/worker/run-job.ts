@@ -1,0 +1,206 @@
+/**
+ * One job of the queue: take the run, execute it, commit what it says. The job is only a doorbell; what is to be done
+ * is read from the run itself, so a job that comes twice, late or for a run that somebody lost does the right thing.
+ *
+ * Invariants:
+ *   W1  the model is asked only after `run.started` is committed: two workers never both execute a turn
+ *   W2  whatever a commit refused never happened: the worker looks at the run again and closes it from its log
+ *   W3  every way out leaves the run ended, blocked, queued with a job, or in other hands
+ */
+import type { Logger } from '../log.ts';
+import { execute } from '../runs/execute.ts';
+import type { Clock, NewId } from '../runs/ids.ts';
+import type { Model } from '../runs/model.ts';
+import { isBlocked, isCancelling, isExecuting, isOverdue, isTerminal } from '../runs/run.ts';
+import type { LogHub } from '../store/follow.ts';
+import type { ObjectStore } from '../store/objects.ts';
+import type { JobOutcome, RunJob } from '../store/queue.ts';
+import { logFields, Refused, type RunStore, type StoredRun } from '../store/runs.ts';
+import { Commits } from './commits.ts';
+
+export interface RunWorkerOptions {
+  readonly runs: RunStore;
+  readonly objects: ObjectStore;
+  readonly hub: LogHub;
+  readonly model: Model;
+  readonly log: Logger;
+  readonly now: Clock;
+  readonly newId: NewId;
+  readonly contextTokens: number;
+  /** How often a turn is started before its run fails. */
+  readonly maxAttempts: number;
+}
+
+/** Why an execution stops before its end. */
+class Stop extends Error {
+  readonly why: 'changed' | 'expired' | 'shutdown' | 'lost';
+
+  constructor(why: Stop['why']) {
+    super(`the execution stops: ${why}`);
+    this.name = 'Stop';
+    this.why = why;
+  }
+}
+
+/** How often a job looks at its run again after losing a race before the sweeper may have it. */
+const MAX_LOOKS = 10;
+
+/** Executes the runs of this process. */
+export class RunWorker {
+  private readonly options: RunWorkerOptions;
+  private readonly executing = new Map<string, AbortController>();
+  private stopListening: (() => void) | null = null;
+
+  constructor(options: RunWorkerOptions) {
+    this.options = options;
+  }
+
+  /** Listens for changes that others make to the runs it executes. */
+  async start(): Promise<void> {
+    this.stopListening = await this.options.hub.onChange((runId) => {
+      this.executing.get(runId)?.abort(new Stop('changed'));
+    });
+  }
+
+  /** Gives every run it executes back to the queue. */
+  handOver(): void {
+    for (const controller of this.executing.values()) controller.abort(new Stop('shutdown'));
+  }
+
+  stop(): void {
+    this.stopListening?.();
+  }
+
+  /** How many runs it executes now. */
+  get busy(): number {
+    return this.executing.size;
+  }
+
+  /** Does one job. @param lost is aborted when the queue has given the job to somebody else. */
+  async work(job: RunJob, lost: AbortSignal): Promise<JobOutcome> {
+    const startedMs = performance.now();
+    const fields = { run_id: job.runId, thread_id: job.threadId, request_id: job.requestId };
+    try {
+      const outcome = await this.look(job, lost);
+      const ms = Math.round(performance.now() - startedMs);
+      this.options.log.info({ ...fields, outcome, ms }, 'job');
+      return outcome;
+    } catch (err) {
+      if (!(err instanceof Refused)) throw err;
+      // W2: the run has moved on without us. Whoever moved it sees to the rest.
+      this.options.log.info({ ...fields, outcome: err.why }, 'job');
+      return 'done';
+    }
+  }
+
+  /** Looks at the run until it is ours to execute, or needs nothing more. */
+  private async look(job: RunJob, lost: AbortSignal): Promise<JobOutcome> {
+    const { runs, now } = this.options;
+    for (let looks = 0; looks < MAX_LOOKS; looks++) {
+      const found = await runs.get(job);
+      if (found === null) return 'done';
+      const { stored } = found;
+      const { run } = stored.state;
+      if (isTerminal(run) || isBlocked(run)) return 'done';
+      if (isOverdue(run, now())) await runs.close(job, { type: 'expired' });
+      else if (isCancelling(run)) await runs.close(job, { type: 'cancelled' });
+      // Its worker died, or lost the job to us without knowing: from here on its commits are refused.
+      else if (isExecuting(run)) await runs.giveBack(job, 'lost');
+      else if (stored.state.attempts >= this.options.maxAttempts) await runs.close(job, this.tooOften(stored));
+      else {
+        const started = await this.begin(stored);
+        if (started !== null) return this.drive(started, lost);
+      }
+    }
+    return 'done';
+  }
+
+  private tooOften({ state }: StoredRun): { type: 'failed'; error: { code: 'server_error'; message: string } } {
+    const message = `The run lost its worker ${state.attempts} times and was given up. Ask the operator for the logs.`;
+    return { type: 'failed', error: { code: 'server_error', message } };
+  }
+
+  /** W1. @returns null when somebody else was faster. */
+  private async begin(stored: StoredRun): Promise<StoredRun | null> {
+    try {
+      return await this.options.runs.commit(stored, [{ type: 'run.started', at: this.options.now() }]);
+    } catch (error) {
+      if (error instanceof Refused && error.why === 'conflict') return null;
+      throw error;
+    }
+  }
+
+  private async drive(started: StoredRun, lost: AbortSignal): Promise<JobOutcome> {
+    const { runs, objects, log } = this.options;
+    const controller = new AbortController();
+    const { ref, state } = started;
+    const onLost = (): void => controller.abort(new Stop('lost'));
+    lost.addEventListener('abort', onLost, { once: true });
+    this.executing.set(ref.runId, controller);
+    const timer = this.expireIn(state.run.expires_at, controller);
+    try {
+      const commit = runs.commit.bind(runs);
+      const commits = new Commits(started, commit, (error) => controller.abort(error));
+      const items = await objects.history(ref);
+      const { model, now, newId, contextTokens } = this.options;
+      const context = { model, now, newId, contextTokens, until, signal: controller.signal };
+      for await (const events of execute(state, items, context)) await commits.push(events);
+      await commits.settled();
+      return 'done';
+    } catch (error) {
+      if (error instanceof Stop) return await this.stopped(error.why, started);
+      if (error instanceof Refused) return await this.stopped('changed', started);
+      log.error({ err: error, ...logFields(ref, state) }, 'execution failed');
+      const message = 'Sorry, something went wrong in the worker. The operator finds the reason in its log.';
+      await runs.close(ref, { type: 'failed', error: { code: 'server_error', message } });
+      return 'done';
+    } finally {
+      clearTimeout(timer);
+      lost.removeEventListener('abort', onLost);
+      this.executing.delete(ref.runId);
+    }
+  }
+
+  /** W2, W3: what to do with a run whose execution was stopped. */
+  private async stopped(why: Stop['why'], { ref }: StoredRun): Promise<JobOutcome> {
+    const { runs } = this.options;
+    switch (why) {
+      case 'lost':
+        return 'done';
+      case 'expired':
+        await runs.close(ref, { type: 'expired' });
+        return 'done';
+      case 'shutdown':
+        await runs.giveBack(ref, 'shutdown');
+        return 'handed over';
+      case 'changed': {
+        const found = await runs.get(ref);
+        if (found !== null && isCancelling(found.stored.state.run)) await runs.close(ref, { type: 'cancelled' });
+        return 'done';
+      }
+    }
+  }
+
+  private expireIn(expiresAt: number | null, controller: AbortController): NodeJS.Timeout | undefined {
+    if (expiresAt === null) return undefined;
+    return setTimeout(() => controller.abort(new Stop('expired')), Math.max(0, expiresAt * 1000 - Date.now()));
+  }
+}
+
+/** Resolves at `unixMs`, or rejects with the signal's reason. */
+async function until(unixMs: number, signal: AbortSignal): Promise<void> {
+  const ms = unixMs - Date.now();
+  if (ms <= 0) return;
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', stop, { once: true });
+    function done(): void {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }
+    function stop(): void {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }
+  });
+}

@@ -1,0 +1,71 @@
+/**
+ * Finds runs that nobody looks after: ends those whose time is over, and rings again for those whose job was lost (a
+ * crash between two writes, a failover). One worker at a time sweeps.
+ */
+import type { Logger } from '../log.ts';
+import { isBlocked, isOverdue, isTerminal } from '../runs/run.ts';
+import type { Clock } from '../runs/ids.ts';
+import type { RunRef } from '../store/keys.ts';
+import type { OpenRuns } from '../store/open-runs.ts';
+import type { RunStore } from '../store/runs.ts';
+
+const SWEEP_EVERY_MS = 2_000;
+const LOOK_AGAIN_MS = 5_000;
+/** Runs one sweep looks at; the rest wait for the next. */
+const BATCH = 500;
+
+export interface Sweeping {
+  readonly runs: RunStore;
+  readonly open: OpenRuns;
+  readonly now: Clock;
+  readonly log: Logger;
+  /** Names this process in the lease. */
+  readonly holder: string;
+}
+
+/** Sweeps every few seconds until the returned function is called, which waits for a sweep under way. */
+export function startSweeper(sweeping: Sweeping): () => Promise<void> {
+  let underWay: Promise<void> = Promise.resolve();
+  let stopped = false;
+  const schedule = (): NodeJS.Timeout =>
+    setTimeout(() => {
+      underWay = sweep(sweeping)
+        .catch((err: unknown) => sweeping.log.error({ err }, 'sweep failed; the next one tries again'))
+        .then(() => {
+          if (!stopped) timer = schedule();
+        });
+    }, SWEEP_EVERY_MS);
+  let timer = schedule();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await underWay;
+  };
+}
+
+async function sweep({ runs, open, now, log, holder }: Sweeping): Promise<void> {
+  if (!(await open.lease(holder, SWEEP_EVERY_MS - 100))) return;
+  for (const ref of await open.due(BATCH)) {
+    const next = await attend(runs, ref, now, log);
+    if (next === null) await open.forget(ref);
+    else await open.lookAt(ref, next);
+  }
+}
+
+/** Does for one run what it needs. @returns when to look again (unix ms); null when it has ended. */
+async function attend(runs: RunStore, ref: RunRef, now: Clock, log: Logger): Promise<number | null> {
+  const found = await runs.get(ref);
+  if (found === null) return null;
+  const { stored } = found;
+  const { run } = stored.state;
+  if (isTerminal(run)) return null;
+  if (isOverdue(run, now())) {
+    log.info({ run_id: ref.runId, thread_id: ref.threadId, request_id: stored.state.origin.request_id }, 'run overdue');
+    await runs.close(ref, { type: 'expired' });
+    return Date.now() + LOOK_AGAIN_MS;
+  }
+  if (isBlocked(run)) return (run.expires_at ?? now()) * 1000;
+  // Queued, in progress or cancelling: somebody should have its job. Where the job exists, this changes nothing.
+  await runs.enqueue(stored);
+  return Math.min(Date.now() + LOOK_AGAIN_MS, (run.expires_at ?? Infinity) * 1000);
+}

@@ -1,0 +1,230 @@
+/**
+ * One table of scenarios, played by the official Node SDKs of four major versions against the running service: what an
+ * application built on any of them sees, event by event, and that streams and REST tell the same story.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { outputsFor, SDKS, WEATHER, type Client, type Stream } from '../support/sdks.ts';
+import { startService, type Service } from '../support/service.ts';
+import { calls, FakeUpstream, finish, gate, says, text, TURN_USAGE } from '../support/upstream.ts';
+
+const RUN_BEGINS = ['thread.run.created', 'thread.run.queued', 'thread.run.in_progress'];
+const MESSAGE_STEP = [
+  'thread.run.step.created',
+  'thread.run.step.in_progress',
+  'thread.message.created',
+  'thread.message.in_progress',
+  'thread.message.delta',
+  'thread.message.completed',
+  'thread.run.step.completed',
+];
+const CALLS = [
+  'thread.run.step.created',
+  'thread.run.step.in_progress',
+  'thread.run.step.delta',
+  'thread.run.requires_action',
+];
+const RUN_RESUMES = ['thread.run.step.completed', 'thread.run.queued', 'thread.run.in_progress'];
+
+let upstream: FakeUpstream;
+let service: Service;
+
+beforeAll(async () => {
+  upstream = await FakeUpstream.start();
+  service = await startService({
+    redisUrl: inject('redisUrl'),
+    upstream,
+    // A short interval only spares the SDKs' sleep; every wait is still for an answer.
+    env: { POLL_AFTER_MS: '20' },
+  });
+});
+
+afterAll(async () => {
+  await service?.stop();
+  await upstream?.stop();
+});
+
+beforeEach(() => upstream.reply(() => undefined));
+
+/** Asks for the weather of the cities once; with the outputs at hand, repeats them. */
+function weatherOf(...cities: readonly string[]): void {
+  upstream.reply(({ outputs }) =>
+    outputs.length > 0
+      ? says('It is ', outputs.join(' and '), '.')
+      : calls(cities.map((city) => ({ name: 'weather', arguments: { city } }))),
+  );
+}
+
+describe.each(SDKS)('$name', (sdk) => {
+  let client: Client;
+  let assistantId: string;
+
+  beforeAll(async () => {
+    client = sdk.connect(service.baseUrl, 'any key');
+    assistantId = (await client.createAssistant({ model: 'gpt-4o', tools: [WEATHER] })).id;
+  });
+
+  /** A thread in which the user has said `content`. */
+  async function threadWith(content: string): Promise<string> {
+    return (await client.createThread([{ role: 'user', content }])).id;
+  }
+
+  async function textsOf(threadId: string): Promise<readonly string[]> {
+    const { data } = await client.listMessages(threadId, { order: 'asc' });
+    return data.map(({ content: [part] }) => (part?.type === 'text' ? part.text.value : ''));
+  }
+
+  /** What the stream made of messages, steps and run is what REST shows afterwards. */
+  async function expectStored(stream: Stream): Promise<void> {
+    const run = await stream.finalRun();
+    expect(run).toEqual(await client.retrieveRun(run.thread_id, run.id));
+    for (const message of await stream.finalMessages()) {
+      expect(message).toEqual(await client.retrieveMessage(run.thread_id, message.id));
+    }
+    for (const step of await stream.finalRunSteps()) {
+      const stored = await client.retrieveStep(run.thread_id, run.id, step.id);
+      // A step shows when its run will expire, and its run ended after the step did.
+      expect({ ...step, expires_at: null }).toEqual({ ...stored, expires_at: null });
+    }
+  }
+
+  describe('a run without tools', () => {
+    test('is created and polled until it is completed', async () => {
+      const threadId = await threadWith('hello');
+      const run = await client.createAndPoll(threadId, { assistant_id: assistantId });
+      expect(run).toMatchObject({
+        status: 'completed',
+        usage: TURN_USAGE,
+        last_error: null,
+        expires_at: null,
+      });
+      expect(await textsOf(threadId)).toEqual(['hello', 'You said: hello']);
+    });
+
+    test('is streamed in the order of the hosted API, and the snapshots are what is stored', async () => {
+      const stream = client.stream(await threadWith('hello'), { assistant_id: assistantId });
+      expect(await orderOf(stream)).toEqual([...RUN_BEGINS, ...MESSAGE_STEP, 'thread.run.completed']);
+      const [message] = await stream.finalMessages();
+      expect(message?.content).toEqual([
+        { type: 'text', text: { value: 'You said: hello', annotations: [] } },
+      ]);
+      expect(await stream.finalRunSteps()).toHaveLength(1);
+      await expectStored(stream);
+    });
+  });
+
+  describe('a run that calls a tool', () => {
+    test('is answered and polled', async () => {
+      weatherOf('Taipei');
+      const threadId = await threadWith('weather?');
+      const waiting = await client.createAndPoll(threadId, { assistant_id: assistantId });
+      expect(waiting).toMatchObject({ status: 'requires_action', usage: null });
+      const [call] = waiting.required_action?.submit_tool_outputs.tool_calls ?? [];
+      expect(call).toMatchObject({
+        type: 'function',
+        function: { name: 'weather', arguments: '{"city":"Taipei"}' },
+      });
+      const run = await client.submitAndPoll(threadId, waiting.id, outputsFor(waiting, 'sunny'));
+      expect(run).toMatchObject({ status: 'completed', required_action: null, usage: { total_tokens: 30 } });
+      expect(await textsOf(threadId)).toEqual(['weather?', 'It is sunny.']);
+    });
+
+    test('is streamed up to the call, and from the outputs on', async () => {
+      weatherOf('Taipei');
+      const threadId = await threadWith('weather?');
+      const asking = client.stream(threadId, { assistant_id: assistantId });
+      expect(await orderOf(asking)).toEqual([...RUN_BEGINS, ...CALLS]);
+      const waiting = await asking.finalRun();
+      expect(await asking.finalMessages()).toEqual([]);
+      await expectStored(asking);
+      const telling = client.submitAndStream(threadId, waiting.id, outputsFor(waiting, 'sunny'));
+      expect(await orderOf(telling)).toEqual([...RUN_RESUMES, ...MESSAGE_STEP, 'thread.run.completed']);
+      await expectStored(telling);
+      const { data: steps } = await client.listSteps(threadId, waiting.id);
+      expect(steps.map(({ type }) => type)).toEqual(['message_creation', 'tool_calls']);
+    });
+
+    test('may call two at once, which are one step and are answered together', async () => {
+      weatherOf('Taipei', 'Paris');
+      const threadId = await threadWith('weather?');
+      const asking = client.stream(threadId, { assistant_id: assistantId });
+      expect(await orderOf(asking)).toEqual([...RUN_BEGINS, ...CALLS]);
+      const waiting = await asking.finalRun();
+      await expectStored(asking);
+      const telling = client.submitAndStream(
+        threadId,
+        waiting.id,
+        outputsFor(waiting, 'sunny', 'wet').toReversed(),
+      );
+      expect(await orderOf(telling)).toEqual([...RUN_RESUMES, ...MESSAGE_STEP, 'thread.run.completed']);
+      await expectStored(telling);
+      expect(await textsOf(threadId)).toEqual(['weather?', 'It is sunny and wet.']);
+      const { data: steps } = await client.listSteps(threadId, waiting.id);
+      expect(steps.at(-1)?.step_details).toMatchObject({
+        tool_calls: [
+          { function: { name: 'weather', arguments: '{"city":"Taipei"}', output: 'sunny' } },
+          { function: { name: 'weather', arguments: '{"city":"Paris"}', output: 'wet' } },
+        ],
+      });
+    });
+  });
+
+  describe('a thread created together with its run', () => {
+    const thread = { messages: [{ role: 'user' as const, content: 'hello' }] };
+
+    test('is polled', async () => {
+      const run = await client.createThreadAndPoll({ assistant_id: assistantId, thread });
+      expect(run.status).toBe('completed');
+      expect(await textsOf(run.thread_id)).toEqual(['hello', 'You said: hello']);
+    });
+
+    test('is streamed, the thread first', async () => {
+      const stream = client.createThreadAndStream({ assistant_id: assistantId, thread });
+      const order = ['thread.created', ...RUN_BEGINS, ...MESSAGE_STEP, 'thread.run.completed'];
+      expect(await orderOf(stream)).toEqual(order);
+      await expectStored(stream);
+    });
+  });
+
+  test('cancels a run in the middle of its answer, which stays as far as it was said', async () => {
+    const door = gate();
+    upstream.reply(() => [text('Once upon'), door, text(' a time'), finish('stop')]);
+    const threadId = await threadWith(`a story for ${sdk.name}`);
+    const stream = client.stream(threadId, { assistant_id: assistantId });
+    let runId = '';
+    const order = await orderOf(stream, async ({ event, data }) => {
+      if (event === 'thread.run.created') runId = data.id;
+      if (event !== 'thread.message.delta') return;
+      await expect(client.cancelRun(threadId, runId)).resolves.toMatchObject({ status: 'cancelling' });
+    });
+    expect(order).toEqual([
+      ...RUN_BEGINS,
+      ...MESSAGE_STEP.slice(0, 5),
+      'thread.run.cancelling',
+      'thread.message.incomplete',
+      'thread.run.step.cancelled',
+      'thread.run.cancelled',
+    ]);
+    const [message] = await stream.finalMessages();
+    expect(message).toMatchObject({
+      status: 'incomplete',
+      incomplete_details: { reason: 'run_cancelled' },
+      content: [{ text: { value: 'Once upon' } }],
+    });
+    await expectStored(stream);
+    const asked = await upstream.asked((request) => request.text === `a story for ${sdk.name}`);
+    await expect(asked.closed).resolves.toMatchObject({ by: 'client' });
+    await expect(client.createMessage(threadId, { role: 'user', content: 'go on' })).resolves.toBeDefined();
+  });
+});
+
+type Event = Stream extends AsyncIterable<infer Item> ? Item : never;
+
+/** The names of a stream's events, neighbours of the same name counted once. */
+async function orderOf(stream: Stream, react?: (event: Event) => Promise<void>): Promise<readonly string[]> {
+  const names: string[] = [];
+  for await (const event of stream) {
+    if (names.at(-1) !== event.event) names.push(event.event);
+    await react?.(event);
+  }
+  return names;
+}

@@ -1,0 +1,107 @@
+/** Other people's programs, run as they run them: shells and Pythons found on this machine, in a folder of their own. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const CACHE = fileURLToPath(new URL('../../node_modules/.cache/longrun/', import.meta.url));
+const PROGRAM_MS = 40_000;
+const INSTALL_MS = 150_000;
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Surroundings {
+  readonly cwd?: string;
+  /** Besides PATH and HOME, which every program gets; nothing else of this process' environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** After this long the program is killed; what it had written is in the result. */
+  readonly timeoutMs?: number;
+}
+
+/** Runs a program to its end. @throws when it cannot be started. */
+export function runProgram(
+  command: string,
+  args: readonly string[],
+  around: Surroundings = {},
+): Promise<Ended> {
+  const { PATH, HOME } = process.env;
+  const child = spawn(command, args, {
+    cwd: around.cwd,
+    env: { PATH, HOME, ...around.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: around.timeoutMs ?? PROGRAM_MS,
+    killSignal: 'SIGKILL',
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/** The first of these programs that this machine lacks, or null. */
+export async function missingProgram(...names: readonly string[]): Promise<string | null> {
+  for (const name of names) {
+    const { code } = await runProgram('sh', ['-c', `command -v ${name}`]);
+    if (code !== 0) return name;
+  }
+  return null;
+}
+
+/** A Python that has the package, or why there is none. */
+export type Python = { readonly path: string } | { readonly missing: string };
+
+/**
+ * A virtual environment with the newest `openai` of a major version, made once and kept under node_modules/.cache.
+ * @param major for example 3
+ */
+export async function pythonWithOpenAi(major: number): Promise<Python> {
+  const folder = join(CACHE, `python-${major}`);
+  const python = { path: join(folder, 'bin', 'python') };
+  if (existsSync(python.path)) return python;
+  if ((await missingProgram('python3')) !== null) return { missing: 'python3 is not installed' };
+  await mkdir(CACHE, { recursive: true });
+  // Made aside and renamed, so that a half-installed one is never taken for a whole one.
+  const draft = await mkdtemp(join(CACHE, 'draft-'));
+  const install = [
+    ['python3', '-m', 'venv', draft],
+    [join(draft, 'bin', 'python'), '-m', 'pip', 'install', '--quiet', `openai>=${major},<${major + 1}`],
+  ];
+  try {
+    for (const [command = '', ...args] of install) {
+      const { code, stdout, stderr } = await runProgram(command, args, {
+        timeoutMs: INSTALL_MS,
+        env: pipSettings(),
+      });
+      if (code !== 0) {
+        const [why] = `${stdout}\n${stderr}`.trim().split('\n').slice(-1);
+        return { missing: `Python's openai ${major} cannot be installed: ${why || `code ${code}`}` };
+      }
+    }
+    await rename(draft, folder).catch((error: unknown) => {
+      // Another run was faster.
+      if (!existsSync(python.path)) throw error;
+    });
+    return python;
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}
+
+/** Where packages come from is the machine's business: mirrors, certificates and proxies. */
+function pipSettings(): Record<string, string> {
+  const relevant = /^(PIP_|SSL_CERT_|REQUESTS_CA_|(https?|no)_proxy$)/i;
+  return Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) =>
+      value !== undefined && relevant.test(name) ? [[name, value]] : [],
+    ),
+  );
+}

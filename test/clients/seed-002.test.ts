@@ -1,0 +1,161 @@
+/**
+ * The three programs that people wrote against the original service, run as they were published (seed-002/): a bash script and
+ * two Python scripts, with only address, key, assistant and picture filled in. They must end as their documentation shows.
+ */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, inject, test, type TestContext } from 'vitest';
+import search from '../../src/tools/search.ts';
+import { startService, type Service } from '../support/service.ts';
+import { calls, FakeUpstream, says, type Script } from '../support/upstream.ts';
+import { missingProgram, pythonWithOpenAi, runProgram, type Ended, type Python } from './programs.ts';
+import { Tap } from './tap.ts';
+
+const KEY = 'the-users-key';
+const IMAGE_URL = 'https://pictures.example.com/cat.jpg?size=big&x=1';
+const ANSWER = 'Here is what I found.';
+const SEARCHES = [
+  // What a shell would make of this: patterns become the names in FILES, and two spaces one.
+  { query: { q: '5 * 3 [x] "quoted"  double  spaces taipei 101', mkt: 'en-US' }, topk: '2' },
+  { query: { q: '5 * 3 [x]  double  spaces boiling water?', mkt: 'zh-TW' }, topk: '1' },
+] as const;
+/** Each would be found, had it got into a search. */
+const FILES = ['x', 'oolong', 'yushan'];
+
+let upstream: FakeUpstream;
+let service: Service;
+let assistantId: string;
+let missing: string | null;
+const pythons = new Map<number, Python>();
+
+beforeAll(async () => {
+  upstream = await FakeUpstream.start();
+  service = await startService({
+    redisUrl: inject('redisUrl'),
+    upstream,
+    env: { AUTH: 'key', API_KEY: KEY },
+  });
+  const openai = new OpenAI({ baseURL: service.baseUrl, apiKey: KEY });
+  // oxlint-disable-next-line typescript/no-deprecated -- the SDK deprecates what this service keeps alive.
+  const assistant = await openai.beta.assistants.create({
+    model: 'aide-gpt-4-turbo',
+    tools: [{ type: 'function', function: { name: 'SEARCH', parameters: { type: 'object' } } }],
+  });
+  assistantId = assistant.id;
+  missing = await missingProgram('bash', 'jq', 'curl');
+  await Promise.all([2, 3].map(async (major) => pythons.set(major, await pythonWithOpenAi(major))));
+}, 200_000);
+
+afterAll(async () => {
+  await service?.stop();
+  await upstream?.stop();
+});
+
+describe.each([
+  { rounds: 1, delayMs: 0, model: 'an instant model that searches once' },
+  { rounds: 2, delayMs: 0, model: 'an instant model that searches twice' },
+  { rounds: 2, delayMs: 100, model: 'a model that takes its time and searches twice' },
+])('with $model', ({ rounds, delayMs }) => {
+  const searches = SEARCHES.slice(0, rounds);
+
+  beforeAll(() => {
+    upstream.reply(({ outputs }): Script => {
+      const next = searches[outputs.length];
+      const turn =
+        next === undefined ? says('Here is ', 'what I found.') : calls([{ name: 'SEARCH', arguments: next }]);
+      return [{ type: 'delay', delayMs }, ...turn];
+    });
+  });
+
+  test.concurrent('the bash script prints the answer about an image', async (context) => {
+    if (missing !== null) return context.skip(`${missing} is not installed`);
+    const { ended, tap } = await play('image.sh', 'bash', (script, url) => ({
+      script: script.replace('https://prod.dvcbot.net', url),
+      env: { API_KEY: KEY, ASSISTANT_ID: assistantId, IMAGE_URL },
+    }));
+    expect(ended.stdout.trim()).toBe(`davinci bot: "${ANSWER}"`);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    // The quotes inside the first search's arguments are broken by the script itself; see the answer instead.
+    expect(tap.calls.slice(1).map(({ body }) => JSON.parse(body) as unknown)).toEqual(searches.slice(1));
+    await expectSearched(tap, (said) => said === '');
+  });
+
+  describe.each([3, 2])('Python with openai %i', (major) => {
+    test.concurrent('the polling script prints the answer about text and image', async (context) => {
+      const { ended, tap } = await play('poll.py', pythonOf(major, context), (script, url) => ({
+        script: script
+          .replace('https://prod.dvcbot.net', url)
+          .replace("API_KEY = ''", `API_KEY = '${KEY}'`)
+          .replace("ASSISTANT_ID = ''", `ASSISTANT_ID = '${assistantId}'`)
+          .replace('https://xxx.xxx.xxx.jpg', IMAGE_URL),
+      }));
+      expect(ended.stdout.trim()).toBe(ANSWER);
+      expect(ended.code).toBe(0);
+      expect(tap.calls.map(({ body }) => JSON.parse(body) as unknown)).toEqual(searches);
+      await expectSearched(tap, (said) => said === 'What do you think about this image?');
+    });
+
+    test.concurrent('the streaming script prints the answer as it comes', async (context) => {
+      const { ended, tap } = await play('stream.py', pythonOf(major, context), (script, url) => ({
+        script: script.replace('https://prod.dvcbot.net', url).replace('PLACE YOUR API KEY HERE', KEY),
+      }));
+      expect(ended.stderr).not.toContain('Traceback');
+      expect(ended.stdout).toContain('assistant created, id:  asst_');
+      expect(ended.stdout.match(/DONE STATUS: requires_action/g)).toHaveLength(rounds);
+      expect(ended.stdout).toContain('\nHere is \nwhat I found.\n');
+      expect(ended.stdout).toMatch(/on_message_done > Message\(.*Here is what I found\./);
+      expect(ended.code).toBe(0);
+      expect(tap.calls.map(({ body }) => JSON.parse(body) as unknown)).toEqual(searches);
+      await expectSearched(tap, (said) => said.includes('巴黎奧運'));
+    });
+  });
+
+  /** Every search was made with the model's own arguments, and the model was told exactly what it gave. */
+  async function expectSearched(tap: Tap, fits: (text: string) => boolean): Promise<void> {
+    const found = await Promise.all(searches.map(searchDirectly));
+    expect(tap.calls.map(({ answer }) => JSON.parse(answer) as unknown)).toEqual(found);
+    expect(tap.calls.map(({ query }) => query['pid'])).toEqual(searches.map(() => 'SEARCH'));
+    const last = upstream.requests.findLast(({ text, outputs }) => fits(text) && outputs.length === rounds);
+    expect(last?.outputs.map((output) => JSON.parse(output) as unknown)).toEqual(found);
+  }
+});
+
+interface Filled {
+  readonly script: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs a script of seed-002 in a folder that holds FILES, its placeholders filled in. */
+async function play(
+  name: string,
+  command: string,
+  fill: (script: string, url: string) => Filled,
+): Promise<{ readonly ended: Ended; readonly tap: Tap }> {
+  const tap = await Tap.start(service.url);
+  const folder = await mkdtemp(join(tmpdir(), 'longrun-client-'));
+  try {
+    const published = await readFile(new URL(`seed-002/${name}`, import.meta.url), 'utf8');
+    const { script, env } = fill(published, tap.url);
+    for (const file of FILES) await writeFile(join(folder, file), '');
+    const path = join(folder, name);
+    await writeFile(path, script);
+    return { tap, ended: await runProgram(command, [path], { cwd: folder, ...(env && { env }) }) };
+  } finally {
+    await tap.stop();
+    await rm(folder, { recursive: true });
+  }
+}
+
+function pythonOf(major: number, context: TestContext): string {
+  const python = pythons.get(major) ?? { missing: 'it was not looked for' };
+  return 'path' in python ? python.path : context.skip(python.missing);
+}
+
+/** What the server's own tool finds for these arguments. */
+async function searchDirectly(args: unknown): Promise<unknown> {
+  const signal = AbortSignal.timeout(search.timeoutMs);
+  const found = await search.run(args, { threadId: 't', assistantId: null, callId: null, signal });
+  return JSON.parse(JSON.stringify(found));
+}

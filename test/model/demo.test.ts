@@ -1,0 +1,139 @@
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startDemoModel, type DemoModel } from '../../src/model/demo.ts';
+import { demoReply } from '../../src/model/demo-script.ts';
+
+let demo: DemoModel;
+let client: OpenAI;
+beforeAll(async () => {
+  demo = await startDemoModel({ port: 0, host: '127.0.0.1' });
+  client = new OpenAI({ baseURL: demo.url, apiKey: 'none', maxRetries: 0 });
+});
+afterAll(() => demo.stop());
+
+const tool = (name: string) => ({ type: 'function' as const, function: { name, parameters: {} } });
+const tools = [tool('take_a_photo'), tool('SEARCH')];
+const user = (content: unknown) => ({ role: 'user', content });
+const picture = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } };
+
+/** What the demo says to these messages: its text, or the call it makes. */
+function reply(...messages: { role: string; content: unknown }[]): string {
+  const said = demoReply({ messages, tools });
+  return 'content' in said
+    ? said.content
+    : said.toolCalls.map((call) => `${call.name} ${call.arguments}`).join();
+}
+
+describe('the protocol', () => {
+  test('is the one of OpenAI, with usage at the end', async () => {
+    const stream = await client.chat.completions.create({
+      model: 'any-name',
+      messages: [{ role: 'user', content: 'Hello there' }],
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    let text = '';
+    let finish: string | null = null;
+    let total = 0;
+    for await (const chunk of stream) {
+      text += chunk.choices[0]?.delta.content ?? '';
+      finish = chunk.choices[0]?.finish_reason ?? finish;
+      total = chunk.usage?.total_tokens ?? total;
+    }
+    expect(text).toMatch(/Longrun's demo model.*Hello there.*OPENAI_BASE_URL/);
+    expect(finish).toBe('stop');
+    expect(total).toBeGreaterThan(0);
+  });
+
+  test('calls tools as OpenAI does', async () => {
+    const answer = await client.chat.completions
+      .stream({
+        model: 'demo',
+        messages: [{ role: 'user', content: '这是什么？' }],
+        tools: [tool('take_a_photo')],
+      })
+      .finalChatCompletion();
+    const { message, finish_reason } = answer.choices[0] ?? {};
+    expect(finish_reason).toBe('tool_calls');
+    expect(message?.tool_calls).toMatchObject([
+      { type: 'function', function: { name: 'take_a_photo', arguments: '{}' } },
+    ]);
+  });
+
+  test('lists the one model it has', async () => {
+    const models = await client.models.list();
+    expect(models.data.map(({ id }) => id)).toEqual(['demo']);
+  });
+});
+
+describe('the demo looks', () => {
+  test.each([
+    'What is this?',
+    'what do you see',
+    'Is there a door in front of me?',
+    '幫我看看',
+    '这是什么',
+    '我眼前是什麼',
+  ])('when asked %s', (question) => {
+    expect(reply(user(question))).toBe('take_a_photo {}');
+  });
+
+  test('not again when the photo is there', () => {
+    const question = [{ type: 'text', text: 'What is this?' }, picture];
+    expect(reply(user(question))).toMatch(/received your picture/);
+    expect(reply(user('这是什么'), user([picture]))).toMatch(/收到了你的圖片/);
+  });
+
+  test('again at the next question', () => {
+    const before = [
+      user([{ type: 'text', text: 'What is this?' }, picture]),
+      { role: 'assistant', content: 'A picture.' },
+    ];
+    expect(reply(...before, user('And what is that?'))).toBe('take_a_photo {}');
+  });
+
+  test('only when it has the tool, and may use it', () => {
+    const messages = [user('What is this?')];
+    expect(demoReply({ messages })).toHaveProperty('content');
+    expect(demoReply({ messages, tools, tool_choice: 'none' })).toHaveProperty('content');
+  });
+});
+
+describe('the demo searches', () => {
+  test.each([
+    ['What is the latest news about the space station in Texas?', 'en-US'],
+    ['Weather?', 'en-US'],
+    ['中華隊在奧運的表現如何？', 'zh-TW'],
+    ['今天天气', 'zh-TW'],
+  ])('when asked %s', (question, market) => {
+    const called = reply(user(question));
+    expect(called).toMatch(/^SEARCH /);
+    const args = called.slice('SEARCH '.length);
+    expect(JSON.parse(args)).toMatchObject({ query: { mkt: market }, topk: '3' });
+    const q = /"q":"([^"]*)"/.exec(args)?.[1] ?? '';
+    expect(q.split(' ').length).toBeGreaterThanOrEqual(5);
+    expect(question).toContain(q.split(' ')[0]);
+  });
+
+  test('once, and then says what was found', () => {
+    const found = { role: 'tool', content: '{"headline":"Rocket lands"}' };
+    const call = { role: 'assistant', content: null };
+    expect(reply(user('Any news?'), call, found)).toMatch(/tool found.*Rocket lands/);
+    expect(reply(user('有新聞嗎'), call, found)).toMatch(/工具的結果.*Rocket lands/);
+    expect(reply(user('Any news?'), call, found, user('And the weather?'))).toMatch(/^SEARCH/);
+  });
+});
+
+test('a tool that must be called is called', () => {
+  const messages = [user('Hello')];
+  expect(demoReply({ messages, tools, tool_choice: 'required' })).toHaveProperty('toolCalls');
+  const named = { type: 'function', function: { name: 'SEARCH' } };
+  expect(demoReply({ messages, tools, tool_choice: named })).toMatchObject({
+    toolCalls: [{ name: 'SEARCH' }],
+  });
+});
+
+test('otherwise the demo says what it is, in the language of the question', () => {
+  expect(reply(user('Tell me a story'))).toMatch(/demo model.*Tell me a story.*OPENAI_BASE_URL/);
+  expect(reply(user('讲个故事'))).toMatch(/演示模型.*讲个故事.*OPENAI_BASE_URL/);
+});

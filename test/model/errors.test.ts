@@ -1,0 +1,166 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { begin, chunk, failureOf, modelAt, startUpstream, type TestUpstream } from './upstream.ts';
+
+let upstream: TestUpstream;
+afterEach(() => upstream.stop());
+
+/** How a turn fails when the upstream answers so. */
+async function failure(status: number, body: string, more = {}) {
+  upstream = await startUpstream((response) => void response.writeHead(status).end(body));
+  return await failureOf(modelAt(upstream.url, { upstream: more }));
+}
+
+/** How a turn fails when the upstream sends this as its event stream. */
+async function streamFailure(body: string | Buffer) {
+  upstream = await startUpstream((response) => {
+    begin(response);
+    response.end(body);
+  });
+  return await failureOf(modelAt(upstream.url));
+}
+
+const QUOTA = 'You exceeded your current quota, please check your plan and billing details.';
+
+describe('error statuses', () => {
+  test.each([
+    [429, { error: { message: QUOTA, type: 'insufficient_quota' } }, 'rate_limit_exceeded', QUOTA],
+    [400, { error: { message: 'This model has no vision.' } }, 'invalid_prompt', 'This model has no vision.'],
+    [400, { object: 'error', message: 'Too long.', code: 400 }, 'invalid_prompt', 'Too long.'],
+    [413, { error: 'request too large' }, 'invalid_prompt', 'request too large'],
+    [422, { detail: [{ msg: 'field required' }] }, 'invalid_prompt', '{"detail":[{"msg":"field required"}]}'],
+    [422, { detail: 'no such role' }, 'invalid_prompt', 'no such role'],
+    [500, { error: { message: 'CUDA' } }, 'server_error', "The upstream 'test' failed (500). It said: CUDA"],
+    [402, { error: { message: 'Pay.' } }, 'server_error', "The upstream 'test' failed (402). It said: Pay."],
+  ])('%i %j', async (status, body, code, message) => {
+    expect(await failure(status, JSON.stringify(body))).toEqual({ parts: [], code, message });
+  });
+
+  test.each([
+    ['text', 'Service down', 'Service down'],
+    ['an HTML page', '<!doctype html><h1>502</h1>', 'an HTML page'],
+    ['nothing', '', 'status 502, without a message'],
+  ])('whose body is %s', async (_, body, said) => {
+    const message = `The upstream 'test' failed (502). It said: ${said}`;
+    expect(await failure(502, body)).toEqual({ parts: [], code: 'server_error', message });
+  });
+
+  test('404 names the model and the upstream', async () => {
+    const { code, message } = await failure(404, '{"error":{"message":"not here"}}');
+    expect(code).toBe('server_error');
+    expect(message).toMatch(/'test'.*'gpt-test'.*not here/);
+  });
+
+  test.each([401, 403])('%i says whose key to check, and masks every key', async (status) => {
+    const said =
+      'Incorrect API key: sk-own-key-123456, sk-proj-ab*****cd, gsk_0123456789abcdefgh, Bearer abc.def';
+    const { code, message } = await failure(status, JSON.stringify({ error: { message: said } }));
+    expect(code).toBe('server_error');
+    expect(message).toMatch(/'test' refused its key .* apiKey of 'test'/);
+    expect(message).toMatch(/Incorrect API key: \[key\], \[key\], \[key\], \[key\]$/);
+  });
+
+  test('a key of no known shape is masked as well', async () => {
+    const { message } = await failure(401, 'bad key hunter2-hunter2', { apiKey: 'hunter2-hunter2' });
+    expect(message).not.toContain('hunter2');
+  });
+
+  test('401 without a key says that there is none', async () => {
+    expect((await failure(401, '', { apiKey: undefined })).message).toContain('has no key');
+  });
+
+  test('long messages are cut and stay on one line', async () => {
+    const { message } = await failure(400, JSON.stringify({ error: { message: `a\nb${'x'.repeat(5000)}` } }));
+    expect(message).toHaveLength(501);
+    expect(message).toMatch(/^a bx+…$/);
+  });
+
+  test('an endless error page is not read to its end', async () => {
+    upstream = await startUpstream((response) => {
+      response.writeHead(500);
+      const more = () => {
+        while (!response.destroyed && response.write('x'.repeat(65_536)));
+      };
+      response.on('drain', more);
+      more();
+    });
+    expect((await failureOf(modelAt(upstream.url))).code).toBe('server_error');
+  });
+});
+
+describe('errors inside a stream', () => {
+  test.each([
+    ['{"error":{"message":"m","code":429}}', 'rate_limit_exceeded'],
+    ['{"error":{"message":"m","type":"rate_limit_error"}}', 'rate_limit_exceeded'],
+    ['{"error":{"message":"m","code":"insufficient_quota"}}', 'rate_limit_exceeded'],
+    [
+      '{"error":{"message":"m","type":"invalid_request_error","code":"context_length_exceeded"}}',
+      'invalid_prompt',
+    ],
+    ['{"object":"error","message":"m","type":"BadRequestError","code":400}', 'invalid_prompt'],
+    ['{"error":{"message":"m","type":"invalid_api_key"}}', 'server_error'],
+    ['{"error":{"message":"m","type":"server_error"}}', 'server_error'],
+    ['{"error":"m"}', 'server_error'],
+  ])('%s', async (data, code) => {
+    for (const name of ['', 'event: error\n']) {
+      const failed = await streamFailure(`${chunk({ content: 'a' })}${name}data: ${data}\n\n`);
+      expect(failed).toMatchObject({ parts: [{ type: 'text', text: 'a' }], code });
+      expect(failed.message).toMatch(/\bm$/);
+      if (name === '') await upstream.stop();
+    }
+  });
+
+  test('an error event of bare text', async () => {
+    expect((await streamFailure('event: error\ndata: out of memory\n\n')).message).toMatch(/out of memory$/);
+  });
+
+  test('the finish reason error', async () => {
+    const failed = await streamFailure(chunk({ content: 'a' }, { finish_reason: 'error' }));
+    expect(failed.code).toBe('server_error');
+    expect(failed.message).toContain('ended its answer with an error');
+  });
+});
+
+describe('answers that are none', () => {
+  test.each<[string, string | Buffer, RegExp]>([
+    ['an HTML page', '<html>login</html>', /not an event stream: <html>login/],
+    ['plain text', 'Hello, I am a text', /not an event stream: Hello/],
+    [
+      'an event that is not JSON',
+      `${chunk({ content: 'a' })}data: nonsense\n\n`,
+      /not a chunk of a chat completion: nonsense/,
+    ],
+    ['an event that is a list', 'data: [1,2]\n\n', /not a chunk/],
+    ['JSON of another kind', '{"hello":1}', /not a chat completion/],
+    ['JSON lines', '{"message":"a"}\n{"message":"b"}\n', /not a chat completion/],
+    ['a completion without choices', '{"choices":[]}', /not a chat completion/],
+    ['an error under status 200', '{"error":{"message":"no"}}', /failed \(500\). It said: no/],
+    [
+      'an end in the middle of an event',
+      `${chunk({ content: 'a' })}data: {"choices":[{"del`,
+      /'test' broke off/,
+    ],
+    ['an end without a finish', chunk({ content: 'a' }), /'test' broke off/],
+    [
+      'a call without a name',
+      `${chunk({ tool_calls: [{ index: 0, function: { arguments: '{}' } }] })}data: [DONE]\n\n`,
+      /not a tool call with a name/,
+    ],
+    ['an event of more than 1 MB', chunk({ content: 'x'.repeat(2 ** 20) }), /an event of more than 1 MB/],
+    ['an event that never ends', `data: ${'x'.repeat(3 * 2 ** 20)}`, /an event of more than 1 MB/],
+    [
+      'more than 16 MB',
+      Buffer.from(chunk({ reasoning: 'x'.repeat(2 ** 19) }).repeat(33)),
+      /an answer of more than 16 MB/,
+    ],
+    ['more than 16 MB of JSON', `{"a":"${'x'.repeat(17 * 2 ** 20)}"}`, /an answer of more than 16 MB/],
+  ])('%s', async (_, body, message) => {
+    const failed = await streamFailure(body);
+    expect(failed.code).toBe('server_error');
+    expect(failed.message).toMatch(message);
+    expect(failed.message.length).toBeLessThan(300);
+  });
+
+  test('what is quoted of them holds no key', async () => {
+    expect((await streamFailure('data: token sk-abcdef123456\n\n')).message).toMatch(/token \[key\]$/);
+  });
+});

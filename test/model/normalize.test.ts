@@ -1,0 +1,284 @@
+import { describe, expect, test } from 'vitest';
+import { Normalizer } from '../../src/model/normalize.ts';
+import type { ModelPart } from '../../src/runs/model.ts';
+
+/** The parts of the chunks, and of the end. */
+function parts(chunks: readonly Record<string, unknown>[]): ModelPart[] {
+  let count = 0;
+  const normalizer = new Normalizer((prefix) => `${prefix}_new${(count += 1)}`);
+  const out: ModelPart[] = [];
+  for (const chunk of chunks) normalizer.push(chunk, out);
+  normalizer.end(out);
+  return out;
+}
+
+const delta = (value: object) => ({ choices: [{ index: 0, delta: value }] });
+const calls = (...tool_calls: object[]) => delta({ tool_calls });
+const text = (...deltas: object[]) =>
+  parts(deltas.map(delta)).flatMap((part) => (part.type === 'text' ? [part.text] : []));
+
+/** The calls of a turn as `index id name arguments`, which is what a tool is run with. */
+function toolCalls(...chunks: Record<string, unknown>[]): string[] {
+  const lines: string[] = [];
+  for (const part of parts(chunks)) {
+    if (part.type === 'call') lines[part.index] = `${part.index} ${part.id} ${part.name} `;
+    if (part.type === 'arguments') lines[part.index] += part.text;
+  }
+  return lines;
+}
+
+describe('text', () => {
+  test.each<[string, object[], string[]]>([
+    ['strings', [{ content: 'a' }, { content: 'b' }], ['a', 'b']],
+    ['null and empty fragments vanish', [{ content: null }, { content: '' }, {}], []],
+    [
+      'content arrays',
+      [
+        {
+          content: [
+            { type: 'text', text: 'a' },
+            { type: 'text', text: 'b' },
+          ],
+        },
+      ],
+      ['ab'],
+    ],
+    ['refusals are text', [{ refusal: 'I will not.' }], ['I will not.']],
+    [
+      'reasoning is ignored',
+      [{ reasoning: 'x', reasoning_content: 'y', reasoning_details: [{ text: 'z' }] }],
+      [],
+    ],
+    [
+      'thoughts in content arrays are ignored',
+      [{ content: [{ type: 'thinking', text: 'x' }, { text: 'a' }] }],
+      ['a'],
+    ],
+    ['an emoji cut in two is put together', [{ content: 'a\ud83d' }, { content: '\ude00b' }], ['a', '😀b']],
+    ['numbers are not text', [{ content: 5 }], []],
+  ])('%s', (_, deltas, expected) => {
+    expect(text(...deltas)).toEqual(expected);
+  });
+
+  test('only the first choice counts', () => {
+    const choices = [
+      { index: 1, delta: { content: 'no' } },
+      { index: 0, delta: { content: 'yes' } },
+    ];
+    expect(parts([{ choices }])).toMatchObject([{ type: 'text', text: 'yes' }, { type: 'finish' }]);
+  });
+
+  test.each([
+    [{}],
+    [{ choices: [] }],
+    [{ choices: null }],
+    [{ choices: [null, 3] }],
+    [{ choices: [{ delta: null }] }],
+  ])('the chunk %j holds nothing', (chunk) => {
+    expect(parts([chunk])).toEqual([{ type: 'finish', reason: 'stop', usage: null }]);
+  });
+});
+
+describe('tool calls', () => {
+  const start = { index: 0, id: 'a', type: 'function', function: { name: 'f', arguments: '' } };
+  const more = (index: number, args: string) => ({ index, function: { arguments: args } });
+
+  test('come once, with their arguments behind them, as they arrive', () => {
+    expect(parts([calls(start), calls(more(0, '{"x"')), calls(more(0, ':1}'))])).toEqual([
+      { type: 'call', index: 0, id: 'a', name: 'f' },
+      { type: 'arguments', index: 0, text: '{"x"' },
+      { type: 'arguments', index: 0, text: ':1}' },
+      { type: 'finish', reason: 'stop', usage: null },
+    ]);
+  });
+
+  const two = ['0 a f {"x":1}', '1 b g {}'];
+  const whole = (id: unknown, name: string, args: unknown, index?: unknown) => ({
+    index,
+    id,
+    function: { name, arguments: args },
+  });
+  test.each<[string, Record<string, unknown>[], string[]]>([
+    ['indices that start at 5', [calls(whole('a', 'f', '{"x":1}', 5)), calls(whole('b', 'g', '{}', 7))], two],
+    ['no indices', [calls(whole('a', 'f', '{"x":1}')), calls(whole('b', 'g', '{}'))], two],
+    ['no indices, in one list', [calls(whole('a', 'f', '{"x":1}'), whole('b', 'g', '{}'))], two],
+    ['null indices', [calls(whole('a', 'f', '{"x":1}', null)), calls(whole('b', 'g', '{}', null))], two],
+    ['all indices 0', [calls(whole('a', 'f', '{"x":1}', 0), whole('b', 'g', '{}', 0))], two],
+    [
+      'no indices and fragments',
+      [
+        calls({ id: 'a', function: { name: 'f' } }),
+        calls({ function: { arguments: '{"x"' } }),
+        calls(whole('', '', ':1}')),
+        calls(whole('b', 'g', '{}')),
+      ],
+      two,
+    ],
+    [
+      'indices 0 and fragments',
+      [calls(start), calls(more(0, '{"x":1}')), calls(whole('b', 'g', '{', 0)), calls(more(0, '}'))],
+      two,
+    ],
+    [
+      'repeated ids and names',
+      [calls(whole('a', 'f', '{"x"', 0)), calls(whole('a', 'f', ':1}', 0)), calls(whole('b', 'g', '{}', 1))],
+      two,
+    ],
+    [
+      'a call said again as a whole',
+      [
+        calls(whole('a', 'f', '{"x":1}', 0)),
+        calls(whole('a', 'f', '{"x":1}', 0)),
+        calls(whole('b', 'g', '{}', 1)),
+      ],
+      two,
+    ],
+    [
+      'interleaved',
+      [
+        calls(start, { ...start, index: 1, id: 'b', function: { name: 'g' } }),
+        calls(more(1, '{')),
+        calls(more(0, '{"x":1}')),
+        calls(more(1, '}')),
+      ],
+      two,
+    ],
+    ['arguments as an object', [calls(whole('a', 'f', { x: 1 }, 0)), calls(whole('b', 'g', {}, 1))], two],
+    [
+      'missing arguments become an empty object',
+      [calls(whole('a', 'f', '{"x":1}', 0)), calls(whole('b', 'g', null, 1))],
+      two,
+    ],
+    [
+      'missing ids are made',
+      [calls(whole(undefined, 'f', '{}', 0)), calls(whole('', 'g', '{}', 1))],
+      ['0 call_new1 f {}', '1 call_new2 g {}'],
+    ],
+    [
+      'neither ids nor indices',
+      [calls(whole('', 'f', '{"x":1}')), calls(whole('', 'f', '{"x":2}'))],
+      ['0 call_new1 f {"x":1}', '1 call_new2 f {"x":2}'],
+    ],
+    [
+      'no ids and all indices 0',
+      [calls(whole('', 'f', '{"x":1}', 0)), calls(whole('', 'f', '{"x":2}', 0))],
+      ['0 call_new1 f {"x":1}', '1 call_new2 f {"x":2}'],
+    ],
+    [
+      'an id used twice is replaced',
+      [calls(whole('a', 'f', '{}', 0)), calls(whole('a', 'g', '{}', 1))],
+      ['0 a f {}', '1 call_new1 g {}'],
+    ],
+    [
+      'a name in pieces',
+      [
+        calls({ index: 0, id: 'a', function: { name: 'get_' } }),
+        calls({ index: 0, function: { name: 'it' } }),
+        calls(more(0, '{}')),
+      ],
+      ['0 a get_it {}'],
+    ],
+    [
+      'a name that grows',
+      [calls({ index: 0, id: 'a', function: { name: 'get' } }), calls(whole('a', 'get_it', '{}', 0))],
+      ['0 a get_it {}'],
+    ],
+    [
+      'a name that comes late',
+      [calls({ index: 0, id: 'a' }), calls(more(0, '{"x"')), calls(whole('', 'f', ':1}', 0))],
+      ['0 a f {"x":1}'],
+    ],
+    [
+      'a late name behind a finished call',
+      [calls({ index: 0, id: 'a' }), calls(whole('b', 'g', '{}', 1)), calls(whole('a', 'f', '{}', 0))],
+      ['0 b g {}', '1 a f {}'],
+    ],
+    [
+      'a legacy function_call',
+      [
+        delta({ function_call: { name: 'f' } }),
+        delta({ function_call: { arguments: '{"x"' } }),
+        delta({ function_call: { arguments: ':1}' } }),
+      ],
+      ['0 call_new1 f {"x":1}'],
+    ],
+    ['empty entries are no calls', [calls({}, { index: 3 })], []],
+  ])('%s', (_, chunks, expected) => {
+    expect(toolCalls(...chunks)).toEqual(expected);
+  });
+
+  test('a call whose arguments never got a name fails the turn', () => {
+    expect(() => toolCalls(calls(more(0, '{}')))).toThrow(/name/);
+  });
+
+  test('a server that never stops calling is stopped', () => {
+    expect(() =>
+      toolCalls(calls(...Array.from({ length: 500 }, (_, index) => whole(`c${index}`, 'f', '{}', index)))),
+    ).toThrow(/128/);
+  });
+});
+
+describe('the end', () => {
+  test.each([
+    ['stop', 'stop'],
+    ['end_turn', 'stop'],
+    ['eos', 'stop'],
+    ['tool_calls', 'stop'],
+    ['function_call', 'stop'],
+    [null, 'stop'],
+    ['', 'stop'],
+    ['length', 'length'],
+    ['max_tokens', 'length'],
+    ['content_filter', 'content_filter'],
+  ])('finish_reason %s ends with %s', (finish_reason, reason) => {
+    expect(parts([{ choices: [{ delta: {}, finish_reason }] }]).at(-1)).toEqual({
+      type: 'finish',
+      reason,
+      usage: null,
+    });
+  });
+
+  test('a stop after a telling reason does not hide it', () => {
+    const chunks = ['length', 'stop'].map((finish_reason) => ({ choices: [{ delta: {}, finish_reason }] }));
+    expect(parts(chunks)).toMatchObject([{ reason: 'length' }]);
+  });
+
+  const usage = (prompt: number, completion: number, total: number, cached = 0, reasoning = 0) => ({
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: total,
+    prompt_token_details: { cached_tokens: cached },
+    completion_tokens_details: { reasoning_tokens: reasoning },
+  });
+  test.each([
+    [
+      'the whole of it',
+      [
+        {
+          prompt_tokens: 5,
+          completion_tokens: 3,
+          total_tokens: 8,
+          prompt_tokens_details: { cached_tokens: 2 },
+          completion_tokens_details: { reasoning_tokens: 1 },
+        },
+      ],
+      usage(5, 3, 8, 2, 1),
+    ],
+    [
+      'the last one wins',
+      [{ prompt_tokens: 5, completion_tokens: 1 }, { prompt_tokens: 5, completion_tokens: 2 }, null],
+      usage(5, 2, 7),
+    ],
+    ['a missing total is computed', [{ prompt_tokens: 5, completion_tokens: 3 }], usage(5, 3, 8)],
+    [
+      'what is no count is ignored',
+      [{ prompt_tokens: 5, completion_tokens: -3, total_tokens: 'x', prompt_tokens_details: null }],
+      usage(5, 0, 5),
+    ],
+    ['nothing usable is nothing', [{ prompt_tokens: '5' }, {}, 7], null],
+  ])('usage: %s', (_, said, expected) => {
+    expect(parts(said.map((value) => ({ choices: [], usage: value })))).toEqual([
+      { type: 'finish', reason: 'stop', usage: expected },
+    ]);
+  });
+});

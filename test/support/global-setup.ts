@@ -1,0 +1,16 @@
+/** One Redis for the whole test run, handed to every test file as `inject('redisUrl')`; each takes its own key prefix. */
+import type { TestProject } from 'vitest/node';
+import { startPrivateRedis } from './redis.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** The shared server; use a fresh REDIS_PREFIX. */
+    redisUrl: string;
+  }
+}
+
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const redis = await startPrivateRedis();
+  project.provide('redisUrl', redis.url);
+  return redis.stop;
+}

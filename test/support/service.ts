@@ -1,0 +1,211 @@
+/**
+ * The service as its users run it: one API process and any number of worker processes, over a Redis and a model server that
+ * the test hands in. Owns the processes and their logs; ends every one of them, and never lets a broken one pass unseen.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+
+export interface ServiceOptions {
+  readonly redisUrl: string;
+  /** The model server; anything with an OpenAI-compatible base URL. */
+  readonly upstream?: { readonly baseUrl: string };
+  /** How many worker processes to begin with. */
+  readonly workers?: number;
+  /** Further settings, by environment variable. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const lineSchema = z.looseObject({ level: z.number(), msg: z.string() });
+const listeningSchema = z.looseObject({ url: z.url() });
+
+/** A line that a process of the service logged; `process` says which: `api`, `worker 0`, `worker 1` … */
+export type LogLine = z.infer<typeof lineSchema> & { readonly process: string };
+
+const API = fileURLToPath(new URL('../../src/api/main.ts', import.meta.url));
+const WORKER = fileURLToPath(new URL('../../src/worker/main.ts', import.meta.url));
+/** No developer's `longrun.config.json` lies here. */
+const FOLDER = fileURLToPath(new URL('.', import.meta.url));
+const READY_MS = 20_000;
+/** Longer than a worker drains (5 s by default). */
+const STOP_MS = 15_000;
+const LAST_LINES = 20;
+
+let serviceCount = 0;
+
+/**
+ * A running service under a key prefix of its own, ready for requests.
+ * @throws with the processes' last words when one does not come up.
+ */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const service = new Service(options);
+  try {
+    await service.start(options.workers ?? 1);
+  } catch (error) {
+    await service.stop().catch(() => {});
+    throw error;
+  }
+  return service;
+}
+
+export class Service {
+  /** The API's origin, for example `http://127.0.0.1:41234`. */
+  url = '';
+  /** Every line of every process, in order of arrival. */
+  readonly logs: LogLine[] = [];
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #workers: ServiceProcess[] = [];
+  #api: ServiceProcess | null = null;
+  /** The next line's coming; renewed with each. */
+  #logged = Promise.withResolvers<void>();
+
+  constructor({ redisUrl, upstream, env }: ServiceOptions) {
+    serviceCount += 1;
+    this.#env = {
+      // Not the whole environment: a developer's own OPENAI_API_KEY or PORT must not steer a test.
+      PATH: process.env['PATH'],
+      PORT: '0',
+      REDIS_URL: redisUrl,
+      REDIS_PREFIX: `test-${process.pid}-${serviceCount}-${Date.now()}`,
+      ...(upstream && { OPENAI_BASE_URL: upstream.baseUrl, OPENAI_API_KEY: 'upstream-key' }),
+      ...env,
+    };
+  }
+
+  /** Where an SDK's `baseURL` points. */
+  get baseUrl(): string {
+    return `${this.url}/v1`;
+  }
+
+  /** The prefix of every key this service writes. */
+  get redisPrefix(): string {
+    return this.#env['REDIS_PREFIX'] ?? '';
+  }
+
+  /** Starts the API and `workers` workers at once; resolves when all are ready. Called once, by `startService`. */
+  async start(workers: number): Promise<void> {
+    this.#api = this.#spawn('api', API);
+    const listening = this.#ready(this.#api, 'api listening');
+    await Promise.all([listening, ...Array.from({ length: workers }, () => this.startWorker())]);
+    this.url = listeningSchema.parse(await listening).url;
+  }
+
+  /** Starts one more worker; resolves to its number when it is ready. */
+  async startWorker(): Promise<number> {
+    const number = this.#workers.length;
+    const worker = this.#spawn(`worker ${number}`, WORKER);
+    this.#workers.push(worker);
+    await this.#ready(worker, 'worker ready');
+    return number;
+  }
+
+  /** Sends a worker a signal and waits until it is gone. SIGKILL is a crash; SIGTERM must end it properly. */
+  async killWorker(number: number, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
+    const worker = this.#workers[number];
+    if (worker === undefined) throw new Error(`there is no worker ${number}`);
+    await worker.end(signal);
+  }
+
+  /** The first line, past or future, that fits. The test's own time limit bounds the wait. */
+  async waitForLog(fits: (line: LogLine) => boolean): Promise<LogLine> {
+    for (;;) {
+      const found = this.logs.find(fits);
+      if (found !== undefined) return found;
+      await this.#logged.promise;
+    }
+  }
+
+  /** Ends every process. @throws when one crashed, did not end properly, or wrote anything to stderr. */
+  async stop(): Promise<void> {
+    const processes = [...(this.#api === null ? [] : [this.#api]), ...this.#workers];
+    await Promise.all(processes.map((child) => child.end('SIGTERM')));
+    const problems = processes.flatMap((child) => child.problems());
+    if (problems.length > 0) throw new Error(`${problems.join('\n')}\n${this.#lastWords()}`);
+  }
+
+  #spawn(name: string, script: string): ServiceProcess {
+    return new ServiceProcess(name, script, this.#env, (line) => {
+      this.logs.push(line);
+      this.#logged.resolve();
+      this.#logged = Promise.withResolvers();
+    });
+  }
+
+  async #ready(child: ServiceProcess, msg: string): Promise<LogLine> {
+    const deadline = Promise.withResolvers<never>();
+    const fail = (why: string): void =>
+      deadline.reject(new Error(`${child.name} ${why}\n${child.stderr}\n${this.#lastWords()}`));
+    const timer = setTimeout(fail, READY_MS, `was not ready after ${READY_MS} ms`);
+    void child.ended.then(() => fail('ended before it was ready'));
+    const said = this.waitForLog((line) => line.process === child.name && line.msg === msg);
+    return Promise.race([said, deadline.promise]).finally(() => clearTimeout(timer));
+  }
+
+  #lastWords(): string {
+    const lines = this.logs.slice(-LAST_LINES).map((line) => JSON.stringify(line));
+    return `The last lines of the log:\n${lines.join('\n')}`;
+  }
+}
+
+/** One process of the service. */
+class ServiceProcess {
+  readonly name: string;
+  /** Resolves when the process is gone and its output has been read. */
+  readonly ended: Promise<void>;
+  stderr = '';
+  readonly #child: ChildProcess;
+  /** The signals the test sent. */
+  readonly #sent = new Set<NodeJS.Signals>();
+
+  constructor(name: string, script: string, env: NodeJS.ProcessEnv, onLine: (line: LogLine) => void) {
+    this.name = name;
+    const child = spawn(process.execPath, [script], { cwd: FOLDER, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    const killChild = (): void => void child.kill('SIGKILL');
+    // A test run that is ended in the middle must not leave processes behind.
+    process.once('exit', killChild);
+    this.ended = new Promise((resolve) => {
+      child.once('close', () => {
+        process.off('exit', killChild);
+        resolve();
+      });
+    });
+    createInterface({ input: child.stdout }).on('line', (line) =>
+      onLine({ process: name, ...parseLine(line) }),
+    );
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+  }
+
+  /** Sends `signal` and waits for the end; what does not end in time is killed, and counts as a problem. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.ended;
+    this.#sent.add(signal);
+    this.#child.kill(signal);
+    const deadline = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
+    await this.ended;
+    clearTimeout(deadline);
+  }
+
+  /** What was wrong with it, once it has ended. */
+  problems(): readonly string[] {
+    const { exitCode, signalCode } = this.#child;
+    const proper = this.#sent.has('SIGKILL') || (this.#sent.has('SIGTERM') && exitCode === 0);
+    return [
+      ...(proper
+        ? []
+        : [
+            `${this.name} ended with ${signalCode ?? `code ${exitCode}`}, signals sent: ${[...this.#sent].join() || 'none'}`,
+          ]),
+      ...(this.stderr === '' ? [] : [`${this.name} wrote to stderr:\n${this.stderr}`]),
+    ];
+  }
+}
+
+function parseLine(line: string): z.infer<typeof lineSchema> {
+  try {
+    return lineSchema.parse(JSON.parse(line));
+  } catch {
+    return { level: 0, msg: line };
+  }
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { ToolArgumentError } from '../../src/runs/tool.ts';
+import clock, { createClock } from '../../src/tools/clock.ts';
+
+const context = {
+  threadId: 'thread_1',
+  assistantId: null,
+  callId: null,
+  signal: new AbortController().signal,
+};
+const answerSchema = z.object({ utc: z.string() });
+const fixed = createClock(() => new Date('2026-03-01T16:05:09.500Z'));
+
+describe('clock', () => {
+  test('tells the time in UTC when no zone is asked for', async () => {
+    const answer = {
+      timezone: 'UTC',
+      local: '2026-03-01T16:05:09+00:00',
+      weekday: 'Sunday',
+      utc: '2026-03-01T16:05:09.500Z',
+      unix_seconds: 1772381109,
+    };
+    for (const args of [{}, null, undefined, { timezone: '' }, { timezone: null }]) {
+      expect(await fixed.run(args, context)).toStrictEqual(answer);
+    }
+  });
+
+  test.each([
+    ['Asia/Taipei', '2026-03-02T00:05:09+08:00', 'Monday'],
+    ['america/new_york', '2026-03-01T11:05:09-05:00', 'Sunday'],
+    ['Asia/Kathmandu', '2026-03-01T21:50:09+05:45', 'Sunday'],
+  ])('tells the time in %s with its offset, midnight as hour 00', async (timezone, local, weekday) => {
+    expect(await fixed.run({ timezone }, context)).toMatchObject({ local, weekday });
+  });
+
+  test('follows daylight saving time', async () => {
+    const summer = createClock(() => new Date('2026-07-01T00:00:00Z'));
+    expect(await summer.run({ timezone: 'Europe/Berlin' }, context)).toMatchObject({
+      local: '2026-07-01T02:00:00+02:00',
+    });
+  });
+
+  test('an unknown zone is named, with what to use instead', async () => {
+    await expect(fixed.run({ timezone: 'Mars/Base "1"' }, context)).rejects.toThrow(ToolArgumentError);
+    await expect(fixed.run({ timezone: 'Mars/Base' }, context)).rejects.toThrow(
+      /"Mars\/Base".*"Asia\/Taipei"/,
+    );
+  });
+
+  test.each([[5], ['Asia/Taipei'], [{ timezone: 8 }], [[]]])('refuses the arguments %j', async (args) => {
+    await expect(fixed.run(args, context)).rejects.toThrow(ToolArgumentError);
+  });
+
+  test('the tool of the folder reads the real clock', async () => {
+    const before = Date.now();
+    const answer = await clock.run({}, context);
+    const told = Date.parse(answerSchema.parse(answer).utc);
+    expect(told).toBeGreaterThanOrEqual(before);
+    expect(told).toBeLessThanOrEqual(Date.now());
+  });
+});

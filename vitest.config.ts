@@ -1,0 +1,21 @@
+import { existsSync } from 'node:fs';
+import { defineConfig } from 'vitest/config';
+import { ClosingLine } from './test/support/closing-line.ts';
+
+const redisForAll = 'test/support/global-setup.ts';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: existsSync(redisForAll) ? [redisForAll] : [],
+    // A file is a process: a leaked connection or signal handler cannot reach the next file.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    // A test that fails now and then is broken; trying it again would hide that.
+    retry: 0,
+    dangerouslyIgnoreUnhandledErrors: false,
+    reporters: ['default', new ClosingLine()],
+  },
+});
