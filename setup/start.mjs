@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { ROOT } from './machine.mjs';
 
+const PARENT_CHECK_MS = 1_000;
+
 /**
  * @param {{ node: string, env: Record<string, string> }} tools
  * @returns {Promise<number>} the exit code
@@ -18,6 +20,7 @@ export function start({ node, env }) {
   const forward = (signal) => child.kill(signal);
   process.on('SIGINT', forward);
   process.on('SIGTERM', forward);
+  stopWithNpm(() => forward('SIGTERM'));
   return new Promise((resolve) => {
     child.on('error', (error) => {
       console.error(`longrun: ${node} could not be started: ${error.message}`);
@@ -25,4 +28,16 @@ export function start({ node, env }) {
     });
     child.on('exit', (code) => resolve(code ?? 1));
   });
+}
+
+/** An npm that is killed outright tells nobody; that somebody else has become our parent says so. */
+function stopWithNpm(stop) {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const npm = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === npm) return;
+    clearInterval(timer);
+    stop();
+  }, PARENT_CHECK_MS);
+  timer.unref();
 }

@@ -83,7 +83,7 @@ const schema = z.strictObject({
 export type Config = Readonly<z.infer<typeof schema>>;
 
 /** Environment variable → setting. */
-const ENV: Readonly<Record<string, keyof Config>> = {
+export const ENV: Readonly<Record<string, keyof Config>> = {
   PORT: 'port',
   HOST: 'host',
   REDIS_URL: 'redisUrl',
@@ -136,11 +136,7 @@ export function readConfig(env: Env = process.env, file = env['LONGRUN_CONFIG'] 
   for (const [name, key] of Object.entries(ENV)) {
     if (env[name] !== undefined && env[name] !== '') raw[key] = env[name];
   }
-  const parsed = schema.safeParse(raw);
-  if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => describe(issue, env, file)));
-  const config = parsed.data;
-  if (config === undefined) throw new ConfigError(problems);
-
+  const config = parseEach(raw, (issue, key) => problems.push(describe(issue, key, env, file)));
   const upstreams = config.upstreams.map((upstream) => withKey(upstream, env, problems));
   const single = singleUpstream(env, problems);
   if (single !== null && !upstreams.some((upstream) => upstream.name === single.name)) upstreams.push(single);
@@ -180,17 +176,46 @@ export function childEnvironment(changes: Readonly<Record<string, string>>): Nod
 
 /** The settings as they may be logged: keys and passwords replaced. */
 export function redacted(config: Config): Record<string, unknown> {
-  const url = new URL(config.redisUrl);
-  if (url.password !== '') url.password = 'redacted';
   return {
     ...config,
-    redisUrl: url.href,
+    redisUrl: withoutPassword(config.redisUrl),
     ...(config.apiKey !== undefined && { apiKey: '[redacted]' }),
     upstreams: config.upstreams.map((upstream) => ({
       ...upstream,
+      baseUrl: withoutPassword(upstream.baseUrl),
       ...(upstream.apiKey !== undefined && { apiKey: '[redacted]' }),
     })),
   };
+}
+
+function withoutPassword(address: string): string {
+  const url = new URL(address);
+  if (url.password === '') return address;
+  url.password = 'redacted';
+  return url.href;
+}
+
+/** Where JSON broke. The parser's own message quotes the text, which may be a key. */
+function positionIn(error: unknown): string {
+  const position = error instanceof SyntaxError ? /position \d+/.exec(error.message)?.[0] : undefined;
+  return position === undefined ? '' : `: it breaks at ${position}`;
+}
+
+/** Checks setting by setting, so that one bad value does not hide what is wrong with the others. */
+function parseEach(
+  raw: Record<string, unknown>,
+  report: (issue: z.core.$ZodIssue, key: string) => void,
+): Config {
+  const good: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(raw)) {
+    const setting: z.ZodType | undefined = Object.hasOwn(schema.shape, key)
+      ? schema.shape[key as keyof Config]
+      : undefined;
+    const parsed = (setting ?? schema).safeParse(setting === undefined ? { [key]: value } : value);
+    if (parsed.success) good[key] = value;
+    else for (const issue of parsed.error.issues) report(issue, setting === undefined ? '' : key);
+  }
+  return schema.parse(good);
 }
 
 function readFile(path: string, required: boolean, problems: string[]): Record<string, unknown> {
@@ -203,21 +228,18 @@ function readFile(path: string, required: boolean, problems: string[]): Record<s
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
     problems.push(`${path} must hold one JSON object.`);
   } catch (error) {
-    problems.push(
-      `${path} cannot be read as JSON: ${error instanceof Error ? error.message : String(error)}.`,
-    );
+    problems.push(`${path} cannot be read as JSON${positionIn(error)}.`);
   }
   return {};
 }
 
-/** One line about one zod issue, naming the variable or file key; the offending value is left out, it may be a secret. */
-function describe(issue: z.core.$ZodIssue, env: Env, file: string): string {
-  const key = String(issue.path[0] ?? '');
+/** One line about one zod issue, naming the variable or file key; the value is left out, it may be a secret. */
+function describe(issue: z.core.$ZodIssue, key: string, env: Env, file: string): string {
   const variable = Object.keys(ENV).find(
     (name) => ENV[name] === key && env[name] !== undefined && env[name] !== '',
   );
-  const place = variable ?? `${file}: ${issue.path.map(String).join('.') || 'top level'}`;
-  return `${place}: ${issue.message}.`;
+  const path = [...(key === '' ? [] : [key]), ...issue.path].map(String).join('.');
+  return `${variable ?? `${file}: ${path || 'top level'}`}: ${issue.message}.`;
 }
 
 /** OPENAI_BASE_URL and OPENAI_API_KEY alone make one upstream named `default`. */

@@ -25,7 +25,12 @@ export class ApiError extends Error {
   constructor(
     status: number,
     message: string,
-    { type = 'invalid_request_error', param = null, code = null, headers = {} }: Partial<ApiErrorDetails> = {},
+    {
+      type = 'invalid_request_error',
+      param = null,
+      code = null,
+      headers = {},
+    }: Partial<ApiErrorDetails> = {},
   ) {
     super(message);
     this.name = 'ApiError';
@@ -67,7 +72,10 @@ export function malformedId(param: string, id: string, prefix: string): ApiError
 }
 
 export function unknownCursor(param: string, id: string): ApiError {
-  return new ApiError(400, `Invalid '${param}': '${id}' is not an item of this list.`, { param, code: 'invalid_value' });
+  return new ApiError(400, `Invalid '${param}': '${id}' is not an item of this list.`, {
+    param,
+    code: 'invalid_value',
+  });
 }
 
 export function missingKey(): ApiError {
@@ -104,9 +112,13 @@ export function notJson(detail: string): ApiError {
 }
 
 export function bodyTooLarge(limitBytes: number): ApiError {
-  return new ApiError(413, `The body of the request is larger than ${limitBytes} bytes, the limit of this server.`, {
-    code: 'request_too_large',
-  });
+  return new ApiError(
+    413,
+    `The body of the request is larger than ${limitBytes} bytes, the limit of this server.`,
+    {
+      code: 'request_too_large',
+    },
+  );
 }
 
 export function threadBusy(threadId: string, runId: string): ApiError {
@@ -135,7 +147,10 @@ export function unsupported(what: string, param: string | null, status = 400): A
 }
 
 export function unknownModel(model: string): ApiError {
-  return new ApiError(404, `The model '${model}' does not exist`, { param: 'model', code: 'model_not_found' });
+  return new ApiError(404, `The model '${model}' does not exist`, {
+    param: 'model',
+    code: 'model_not_found',
+  });
 }
 
 export function unknownPlugin(name: string, known: readonly string[]): ApiError {

@@ -109,7 +109,8 @@ async function startService(
     await Promise.all(service.map((part) => part.stop()));
   });
   await Promise.all(service.map((part) => part.start()));
-  return url;
+  // Every interface is an address to listen on, not one to call.
+  return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 }
 
 /** Resolves at the first signal; a later one ends everything at once. */

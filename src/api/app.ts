@@ -11,10 +11,11 @@ import { assistantEndpoints } from './endpoints/assistants.ts';
 import { messageEndpoints } from './endpoints/messages.ts';
 import { modelEndpoints } from './endpoints/models.ts';
 import { pluginEndpoints } from './endpoints/plugins.ts';
-import { runEndpoints } from './endpoints/runs.ts';
+import { runEndpoints, runStream } from './endpoints/runs.ts';
 import { statusEndpoints } from './endpoints/status.ts';
 import { threadEndpoints } from './endpoints/threads.ts';
 import { toolOutputEndpoints } from './endpoints/tool-outputs.ts';
+import { once, type OpenStream } from './idempotency.ts';
 import type { Services } from './services.ts';
 
 const BASE_PATHS = ['/v1', '/api/assts/v1'];
@@ -36,6 +37,8 @@ export interface AppOptions extends EndpointOptions {
 }
 
 export function createApp(services: Services, options: AppOptions): Express {
+  const reopen: OpenStream = async (ref, after, withThread, call) =>
+    runStream(services, call, ref, after, withThread ? await services.objects.getThread(ref) : null);
   const endpoints = [
     ...assistantEndpoints(services),
     // `/threads/runs` before `/threads/:thread_id`, or a thread named "runs" would be modified.
@@ -45,7 +48,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...messageEndpoints(services),
     ...modelEndpoints(services),
     ...pluginEndpoints(services),
-  ];
+  ].map((endpoint) => once(endpoint, services.answers, reopen));
   const paths = endpoints.map(({ method, path }) => `${method} ${BASE_PATHS[0]}${path}`);
 
   const app = express();
@@ -57,11 +60,13 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.use(router(statusEndpoints(services, paths), options));
   // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
   const body = express.raw({ type: () => true, limit: options.bodyLimitBytes });
-  for (const base of BASE_PATHS) app.use(base, authenticate(options.auth), body, router(endpoints, options), later);
+  for (const base of BASE_PATHS)
+    app.use(base, authenticate(options.auth), body, router(endpoints, options), later);
   app.use((request) => {
     throw unknownRoute(request.method, request.path);
   });
-  const onError: ErrorRequestHandler = (error, _request, response, _next) => renderError(error, response, options.log);
+  const onError: ErrorRequestHandler = (error, _request, response, _next) =>
+    renderError(error, response, options.log);
   app.use(onError);
   return app;
 }
@@ -94,7 +99,13 @@ function corsOptions(origins: string): cors.CorsOptions {
   return {
     origin: origins === '*' ? '*' : origins.split(',').map((origin) => origin.trim()),
     methods: ['GET', 'POST', 'DELETE'],
-    exposedHeaders: ['openai-poll-after-ms', 'x-request-id', 'retry-after', 'retry-after-ms', 'x-should-retry'],
+    exposedHeaders: [
+      'openai-poll-after-ms',
+      'x-request-id',
+      'retry-after',
+      'retry-after-ms',
+      'x-should-retry',
+    ],
     maxAge: 86_400,
   };
 }

@@ -40,7 +40,10 @@ export function authenticate(mode: AuthMode): RequestHandler {
 }
 
 function keyOf(request: Request): string {
-  const authorization = request.get('authorization')?.replace(/^bearer\s+/i, '').trim();
+  const authorization = request
+    .get('authorization')
+    ?.replace(/^bearer\s+/i, '')
+    .trim();
   return authorization || request.get('x-api-key')?.trim() || request.get('api-key')?.trim() || '';
 }
 

@@ -4,9 +4,18 @@
  */
 import type { Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
-import { ApiError, bodyTooLarge, internalError, malformedId, notFound, notJson, unavailable } from '../errors.ts';
+import {
+  ApiError,
+  bodyTooLarge,
+  internalError,
+  malformedId,
+  notFound,
+  notJson,
+  unavailable,
+} from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { isSafeId } from '../store/keys.ts';
+import { isSafeId, type RunRef } from '../store/keys.ts';
+import { isUnavailable } from '../store/redis.ts';
 import { shellSafe } from './shell-safe.ts';
 import { writeEvents } from './sse.ts';
 import { validate } from './validate.ts';
@@ -17,9 +26,15 @@ export type Answer =
   /** As json, but written so that even an unquoted `echo` in a shell leaves it intact. */
   | { readonly type: 'shell-safe'; readonly value: unknown; readonly headers?: Headers }
   /** JSON text that is written as it is. */
-  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'text'; readonly text: string; readonly headers?: Headers }
   /** Frames of an event stream, as they come; the connection closes after the last. */
-  | { readonly type: 'events'; readonly frames: AsyncIterable<string>; readonly headers?: Headers };
+  | {
+      readonly type: 'events';
+      readonly frames: AsyncIterable<string>;
+      readonly headers?: Headers;
+      /** Where the stream can be had again: the run, and the seq before its first event. */
+      readonly resume?: { readonly ref: RunRef; readonly after: number; readonly withThread: boolean };
+    };
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -61,6 +76,7 @@ export class Call {
   readonly gone: AbortSignal;
   private readonly request: Request;
   private readonly strict: boolean;
+  private parsed: { readonly value: unknown } | null = null;
 
   constructor(request: Request, response: Response, { log, strictParameters }: EndpointOptions) {
     const { project, requestId } = identityOf(response);
@@ -86,6 +102,11 @@ export class Call {
     if (!id.startsWith(prefix) && id !== 'null') throw malformedId(name, id, prefix);
     if (!isSafeId(id)) throw notFound(kind, id);
     return id;
+  }
+
+  /** The whole path, with its base. */
+  get path(): string {
+    return this.request.baseUrl + this.request.path;
   }
 
   /** Another part of the path. */
@@ -116,8 +137,20 @@ export class Call {
     return validate(schema, this.json(), this.strict);
   }
 
+  /** A string of the body before it is checked, for looking things up ahead; empty when there is none of that name. */
+  peek(name: string): string {
+    const body = this.json();
+    const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
+    return typeof value === 'string' ? value : '';
+  }
+
   /** The body as JSON, unchecked. */
   json(): unknown {
+    this.parsed ??= { value: this.parse() };
+    return this.parsed.value;
+  }
+
+  private parse(): unknown {
     const text = this.text.replace(/^\uFEFF/, '');
     if (text.trim() === '') return {};
     if (depthOf(text) > MAX_JSON_DEPTH) throw notJson(`It is nested deeper than ${MAX_JSON_DEPTH} levels.`);
@@ -142,7 +175,12 @@ export function toHandler(endpoint: Endpoint, options: EndpointOptions): Request
   };
 }
 
-async function render(answer: Answer, response: Response, call: Call, options: EndpointOptions): Promise<void> {
+async function render(
+  answer: Answer,
+  response: Response,
+  call: Call,
+  options: EndpointOptions,
+): Promise<void> {
   switch (answer.type) {
     case 'json':
       send(response, answer.status ?? 200, JSON.stringify(answer.value), answer.headers);
@@ -151,10 +189,14 @@ async function render(answer: Answer, response: Response, call: Call, options: E
       send(response, 200, shellSafe(JSON.stringify(answer.value)), answer.headers);
       return;
     case 'text':
-      send(response, 200, answer.text);
+      send(response, 200, answer.text, answer.headers);
       return;
     case 'events':
-      await writeEvents(response, answer.frames, { ...options, log: call.log, headers: answer.headers ?? {} });
+      await writeEvents(response, answer.frames, {
+        ...options,
+        log: call.log,
+        headers: answer.headers ?? {},
+      });
   }
 }
 
@@ -181,14 +223,15 @@ function send(response: Response, status: number, body: string, headers: Headers
 
 function toApiError(error: unknown, requestId: string): ApiError {
   if (error instanceof ApiError) return error;
-  const { type, name, limit, message } = error as Partial<Record<'type' | 'name' | 'limit' | 'message', unknown>>;
+  const { type, limit } = error as Partial<Record<'type' | 'limit', unknown>>;
   if (type === 'entity.too.large') return bodyTooLarge(Number(limit));
   if (type === 'encoding.unsupported' || type === 'request.size.invalid' || type === 'request.aborted') {
     return notJson('It did not arrive whole, or in an encoding this server does not read.');
   }
   // express throws it for broken percent-encoding in the path.
-  if (error instanceof URIError) return new ApiError(400, 'The path of the request has a broken percent-encoding.');
-  if (name === 'MaxRetriesPerRequestError' || message === 'Connection is closed.') return unavailable();
+  if (error instanceof URIError)
+    return new ApiError(400, 'The path of the request has a broken percent-encoding.');
+  if (isUnavailable(error)) return unavailable();
   return internalError(requestId);
 }
 

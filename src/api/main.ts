@@ -6,6 +6,7 @@ import { createLog } from '../log.ts';
 import { ModelCatalog } from '../model/catalog.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
 import { stopOnSignal } from '../shutdown.ts';
+import { Answers } from '../store/answers.ts';
 import { LogHub } from '../store/follow.ts';
 import { Keys } from '../store/keys.ts';
 import { ObjectStore } from '../store/objects.ts';
@@ -20,12 +21,14 @@ import { createApp } from './app.ts';
 /** How long open requests may go on when the process is told to stop; streams end at once, their runs go on. */
 const STOP_DEADLINE_MS = 10_000;
 
+const KEEP_ALIVE_MS = 65_000;
+
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog(config, 'api');
   log.info({ config: redacted(config) }, 'starting');
 
-  const redis = openState(config.redisUrl, log);
+  const redis = await openState(config.redisUrl, 'fail', log);
   const keys = new Keys(config.redisPrefix);
   const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys);
   const queue = new RunQueue(config.redisUrl, keys, log);
@@ -45,6 +48,7 @@ async function main(): Promise<void> {
       runs,
       objects: new ObjectStore(redis, keys),
       hub,
+      answers: new Answers(redis, keys),
       toolbox: await loadToolbox(),
       models: () => catalog.list(),
       readiness,
@@ -54,7 +58,10 @@ async function main(): Promise<void> {
     },
     {
       log,
-      auth: config.apiKey !== undefined && config.auth === 'key' ? { type: 'key', key: config.apiKey } : { type: 'none' },
+      auth:
+        config.apiKey !== undefined && config.auth === 'key'
+          ? { type: 'key', key: config.apiKey }
+          : { type: 'none' },
       corsOrigins: config.corsOrigins,
       bodyLimitBytes: config.bodyLimitBytes,
       strictParameters: config.strictParameters,
@@ -64,6 +71,8 @@ async function main(): Promise<void> {
   await queue.ready();
 
   const server = createServer(app);
+  // Longer than clients keep idle connections, or they write into one that is just being closed.
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.listen(config.port, config.host);
   await new Promise<void>((resolve, reject) => {
     server.once('listening', resolve);

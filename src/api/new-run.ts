@@ -41,7 +41,9 @@ export const createThreadAndRunBody = z.strictObject({
   tool_resources: shapes.toolResources,
 });
 
-export type RunInput = z.infer<z.ZodObject<typeof common>> & { readonly additional_instructions?: string | null | undefined };
+export type RunInput = z.infer<z.ZodObject<typeof common>> & {
+  readonly additional_instructions?: string | null | undefined;
+};
 
 interface Context extends Pick<Services, 'now' | 'newId' | 'settings'> {
   readonly project: string;

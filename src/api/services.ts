@@ -1,6 +1,7 @@
 /** What endpoints are given to work with; the composition root fills it. */
 import type { Clock, NewId } from '../runs/ids.ts';
 import type { Toolbox } from '../runs/tool.ts';
+import type { Answers } from '../store/answers.ts';
 import type { LogHub } from '../store/follow.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { RunStore } from '../store/runs.ts';
@@ -17,6 +18,7 @@ export interface Services {
   readonly runs: RunStore;
   readonly objects: ObjectStore;
   readonly hub: LogHub;
+  readonly answers: Answers;
   readonly toolbox: Toolbox;
   readonly models: () => Promise<readonly ModelObject[]>;
   /** Whether Redis answers, and how many workers are alive. */

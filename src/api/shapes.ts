@@ -43,7 +43,10 @@ const functionTool = z.strictObject({
       .string()
       .min(1)
       .max(64)
-      .regex(/^[A-Za-z0-9_-]+$/, "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'"),
+      .regex(
+        /^[A-Za-z0-9_-]+$/,
+        "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'",
+      ),
     description: z.string().nullish(),
     parameters: z.record(z.string(), z.unknown()).nullish(),
     strict: z.boolean().nullish(),
@@ -59,7 +62,8 @@ export const tools = z
   .max(MAX_TOOLS)
   .transform((list): readonly FunctionTool[] =>
     list.map((tool, index): FunctionTool => {
-      if (tool.type !== 'function') throw unsupported(`The tool type '${tool.type}' is`, `tools[${index}].type`);
+      if (tool.type !== 'function')
+        throw unsupported(`The tool type '${tool.type}' is`, `tools[${index}].type`);
       const { name, description, parameters, strict } = tool.function;
       return {
         type: 'function',
@@ -78,7 +82,8 @@ export const toolResources = z
   .record(z.string(), z.unknown())
   .nullish()
   .transform((value): Record<string, unknown> => {
-    if (value != null && hasContent(value)) throw unsupported('Files and vector stores are', 'tool_resources');
+    if (value != null && hasContent(value))
+      throw unsupported('Files and vector stores are', 'tool_resources');
     return {};
   });
 
@@ -130,7 +135,8 @@ export const truncationStrategy = z
     if (value.type !== 'last_messages' || value.last_messages != null) return;
     refuse(context, {
       code: 'missing_required_parameter',
-      message: "Missing required parameter: '{param}.last_messages'. It says how many messages 'last_messages' keeps.",
+      message:
+        "Missing required parameter: '{param}.last_messages'. It says how many messages 'last_messages' keeps.",
     });
   })
   .nullish()
@@ -171,7 +177,10 @@ const content = z
         case 'text':
           return { type: 'text', text: { value: part.text, annotations: [] } };
         case 'image_url':
-          return { type: 'image_url', image_url: { url: part.image_url.url, detail: part.image_url.detail ?? 'auto' } };
+          return {
+            type: 'image_url',
+            image_url: { url: part.image_url.url, detail: part.image_url.detail ?? 'auto' },
+          };
         case 'image_file':
           throw unsupported('Files and image_file parts are', 'content');
       }

@@ -16,7 +16,9 @@ export interface CustomRefusal {
 export function validate<T>(schema: z.ZodType<T>, value: unknown, strict: boolean): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const unknown = parsed.error.issues.find((issue) => issue.code === 'unrecognized_keys' && issue.path.length === 0);
+  const unknown = parsed.error.issues.find(
+    (issue) => issue.code === 'unrecognized_keys' && issue.path.length === 0,
+  );
   if (!strict && unknown?.code === 'unrecognized_keys' && isObject(value)) {
     const known = Object.entries(value).filter(([key]) => !unknown.keys.includes(key));
     return validate(schema, Object.fromEntries(known), strict);
@@ -56,7 +58,9 @@ function refusal(issue: Issue, root: unknown, base: Path): ApiError {
       return outOfBounds(issue.origin, 'below_min', Number(issue.minimum), param, value);
     case 'invalid_key': {
       const [inner] = issue.issues;
-      return inner === undefined ? invalid(param, 'invalid_value', `Invalid ${where}.`) : keyRefusal(inner, path);
+      return inner === undefined
+        ? invalid(param, 'invalid_value', `Invalid ${where}.`)
+        : keyRefusal(inner, path);
     }
     case 'invalid_format': {
       const text = `Invalid ${where}: ${issue.message}.`;
@@ -84,11 +88,15 @@ function unionRefusal(branches: readonly Issue[][], root: unknown, path: Path, w
     if (value['type'] === undefined) {
       return invalid(name, 'missing_required_parameter', `Missing required parameter: '${name}'.`);
     }
-    const supported = types.flatMap((issue) => (issue.code === 'invalid_value' ? issue.values.map(String) : []));
+    const supported = types.flatMap((issue) =>
+      issue.code === 'invalid_value' ? issue.values.map(String) : [],
+    );
     return unsupportedValue(name, value['type'], supported);
   }
   if (typeof value === 'string') {
-    const supported = branches.flat().flatMap((issue) => (issue.code === 'invalid_value' ? issue.values.map(String) : []));
+    const supported = branches
+      .flat()
+      .flatMap((issue) => (issue.code === 'invalid_value' ? issue.values.map(String) : []));
     if (supported.length > 0) return unsupportedValue(param, value, supported);
   }
   const expected = branches
@@ -147,7 +155,9 @@ function wrongType(param: string, where: string, expected: string, value: unknow
 function unsupportedValue(param: string, value: unknown, supported: readonly string[]): ApiError {
   const quoted = [...new Set(supported)].map((name) => `'${name}'`);
   const list =
-    quoted.length < 3 ? quoted.join(' and ') : `${quoted.slice(0, -1).join(', ')}, and ${quoted.at(-1) ?? ''}`;
+    quoted.length < 3
+      ? quoted.join(' and ')
+      : `${quoted.slice(0, -1).join(', ')}, and ${quoted.at(-1) ?? ''}`;
   const given = typeof value === 'string' ? value : JSON.stringify(value);
   return invalid(param, 'invalid_value', `Invalid value: '${given}'. Supported values are: ${list}.`);
 }
@@ -180,7 +190,8 @@ function pathText(path: Path): string {
 
 function valueAt(root: unknown, path: Path): unknown {
   return path.reduce<unknown>(
-    (value, key) => (typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined),
+    (value, key) =>
+      typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined,
     root,
   );
 }

@@ -6,22 +6,10 @@
  * things stop. The shell in between is what outlives a SIGKILL of ours by the moment it takes to pass the word on.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** $@ is the command. The watcher reads until the leash is let go, then asks the command to stop. */
-const LEASH = `
-exec 3<&0 </dev/null
-"$@" 3<&- &
-child=$!
-{ read -r _ <&3; kill -TERM "$child" 2>/dev/null; } >/dev/null 2>&1 &
-watcher=$!
-exec 3<&-
-wait "$child" 2>/dev/null
-code=$?
-kill "$watcher" 2>/dev/null
-wait "$watcher" 2>/dev/null
-exit "$code"
-`;
+const LEASH = join(import.meta.dirname, 'leash.sh');
 
 export interface LeashOptions {
   /** The program and its arguments. */
@@ -37,7 +25,7 @@ export class Leash {
   readonly #process: ChildProcess;
 
   constructor({ command, env, onLine }: LeashOptions) {
-    const child = spawn('/bin/sh', ['-c', LEASH, 'leash', ...command], {
+    const child = spawn('/bin/sh', [LEASH, ...command], {
       env,
       detached: true,
       stdio: 'pipe',

@@ -15,25 +15,26 @@ export interface Welcome {
 /** The text, ready to be printed. */
 export function welcome({ url, needsKey, model, isDemo, workers, logFolder }: Welcome): string {
   const base = `${url}/v1`;
-  const header = needsKey ? ` -H "Authorization: Bearer $API_KEY"` : '';
-  const key = needsKey ? 'process.env.API_KEY' : `'none'`;
+  const header = needsKey ? ` -H "Authorization: Bearer $OPENAI_API_KEY"` : '';
+  // Without a key in its options, the SDK takes the one in OPENAI_API_KEY.
+  const key = needsKey ? '' : `, apiKey: 'none'`;
   const models = isDemo
     ? 'No model is configured, so the demo model answers. For a real one: OPENAI_BASE_URL=… OPENAI_API_KEY=… npm start'
     : 'The models are those of your upstream.';
   return `
 Longrun is up: ${base}
 ${models}
-API, ${workers} workers and Redis log to ${logFolder}. Ctrl-C stops everything; the data stays.
-${needsKey ? `\nClients must send the key: export API_KEY=… in the terminal you paste into.\n` : ''}
+API, ${workers === 1 ? 'a worker' : `${workers} workers`} and Redis log to ${logFolder}. Ctrl-C stops everything; the data stays.
+${needsKey ? `\nClients must send your API_KEY. In the terminal you paste into: export OPENAI_API_KEY=(that key)\n` : ''}
 With curl, an assistant's answer as it is said:
 
 curl -sN ${base}/threads/runs${header} -H 'Content-Type: application/json' -d "{\\"assistant_id\\":\\"$(curl -s ${base}/assistants${header} -H 'Content-Type: application/json' -d '{"model":"${model}"}' | grep -o 'asst_[A-Za-z0-9]*')\\",\\"stream\\":true,\\"thread\\":{\\"messages\\":[{\\"role\\":\\"user\\",\\"content\\":\\"Hello\\"}]}}"
 
-With the official SDK, in any folder (Node 22 or newer):
+With the official SDK, in any folder:
 
 npm install openai && node --input-type=module <<'END'
 import OpenAI from 'openai';
-const { beta } = new OpenAI({ baseURL: '${base}', apiKey: ${key} });
+const { beta } = new OpenAI({ baseURL: '${base}'${key} });
 const assistant = await beta.assistants.create({ model: '${model}', instructions: 'Be brief.' });
 const thread = await beta.threads.create();
 await beta.threads.messages.create(thread.id, { role: 'user', content: 'What can you do?' });

@@ -32,7 +32,10 @@ export type RunEvent =
   | (At & { readonly type: 'run.cancelling' })
   | (At & { readonly type: 'run.cancelled' })
   | (At & { readonly type: 'run.completed' })
-  | (At & { readonly type: 'run.incomplete'; readonly reason: NonNullable<Run['incomplete_details']>['reason'] })
+  | (At & {
+      readonly type: 'run.incomplete';
+      readonly reason: NonNullable<Run['incomplete_details']>['reason'];
+    })
   | (At & { readonly type: 'run.failed'; readonly error: RunError })
   | (At & { readonly type: 'run.expired' })
   /** `message_id` names the message the step writes; null opens a step of tool calls. */
@@ -46,14 +49,20 @@ export type RunEvent =
   | { readonly type: 'message.delta'; readonly text: string }
   | (At & { readonly type: 'message.completed' })
   /** `dropped`: the half-said message leaves the thread, because its run will say it anew under another id. */
-  | (At & { readonly type: 'message.incomplete'; readonly reason: IncompleteReason; readonly dropped: boolean })
+  | (At & {
+      readonly type: 'message.incomplete';
+      readonly reason: IncompleteReason;
+      readonly dropped: boolean;
+    })
   | { readonly type: 'tool.called'; readonly index: number; readonly call_id: string; readonly name: string }
   | { readonly type: 'tool.delta'; readonly index: number; readonly arguments: string };
 
 export type RunEventType = RunEvent['type'];
 
 /** A fragment: it only adds text to what is open, so fragments may be merged and committed in groups. */
-export function isDelta(event: RunEvent): event is Extract<RunEvent, { type: 'message.delta' | 'tool.delta' }> {
+export function isDelta(
+  event: RunEvent,
+): event is Extract<RunEvent, { type: 'message.delta' | 'tool.delta' }> {
   return event.type === 'message.delta' || event.type === 'tool.delta';
 }
 

@@ -7,7 +7,8 @@ import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
 import { ModelError, type Model, type ModelPart } from './model.ts';
 import { buildPrompt, estimateTokens } from './prompt.ts';
-import { apply, ending, type RunState } from './run.ts';
+import { ending } from './ending.ts';
+import { apply, type RunState } from './run.ts';
 import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
 
 export interface Execution {
@@ -80,7 +81,9 @@ class Turn {
       case 'text':
         this.heard += part.text;
         // Calls are made at the end of a completion; what a model mumbles behind them has no place on the wire.
-        return this.calls() ? [] : this.say([...this.openMessage(), { type: 'message.delta', text: part.text }]);
+        return this.calls()
+          ? []
+          : this.say([...this.openMessage(), { type: 'message.delta', text: part.text }]);
       case 'call': {
         if (!this.wanted(part.index)) return [];
         this.heard += part.name;

@@ -28,7 +28,8 @@ interface Block {
 export function buildPrompt(state: RunState, items: readonly ThreadItem[], contextTokens: number): Prompt {
   const { run, spent } = state;
   const completionLeft = left(run.max_completion_tokens, spent.completion_tokens);
-  if (completionLeft !== null && completionLeft <= 0) return { type: 'exhausted', reason: 'max_completion_tokens' };
+  if (completionLeft !== null && completionLeft <= 0)
+    return { type: 'exhausted', reason: 'max_completion_tokens' };
   const promptLeft = left(run.max_prompt_tokens, spent.prompt_tokens);
   const system: readonly ChatMessage[] =
     run.instructions === '' ? [] : [{ role: 'system', content: run.instructions }];
@@ -58,7 +59,8 @@ export function buildPrompt(state: RunState, items: readonly ThreadItem[], conte
   };
 }
 
-const left = (budget: number | null, spent: number): number | null => (budget === null ? null : budget - spent);
+const left = (budget: number | null, spent: number): number | null =>
+  budget === null ? null : budget - spent;
 
 const laterChoice = (choice: ModelRequest['tool_choice']): ModelRequest['tool_choice'] =>
   choice === 'none' ? 'none' : 'auto';
@@ -137,9 +139,11 @@ function stepBlock(step: RunStep, runId: string): Block | null {
       function: { name: call.function.name, arguments: call.function.arguments },
     })),
   };
-  const answers = calls.map(
-    (call): ChatMessage => ({ role: 'tool', tool_call_id: call.id, content: call.function.output ?? '' }),
-  );
+  const answers = calls.map((call): ChatMessage => ({
+    role: 'tool',
+    tool_call_id: call.id,
+    content: call.function.output ?? '',
+  }));
   return newBlock([asked, ...answers], step.run_id === runId, false);
 }
 
@@ -150,7 +154,8 @@ function newBlock(messages: readonly ChatMessage[], own: boolean, user: boolean)
 /** `last_messages`: only the newest `count` messages of the thread; what this run said or did always stays. */
 function lastMessages(blocks: readonly Block[], count: number | null): readonly Block[] {
   if (count === null) return blocks;
-  const isMessage = (block: Block): boolean => !block.own && block.messages[0]?.role !== 'tool' && !isCall(block);
+  const isMessage = (block: Block): boolean =>
+    !block.own && block.messages[0]?.role !== 'tool' && !isCall(block);
   const newest = blocks.filter(isMessage).slice(-count);
   const first = newest[0] === undefined ? blocks.length : blocks.indexOf(newest[0]);
   return blocks.filter((block, index) => block.own || index >= first);
@@ -209,7 +214,8 @@ function tokensOf(messages: readonly ChatMessage[]): number {
   return tokens;
 }
 
-const partTokens = (part: ChatPart): number => (part.type === 'text' ? estimateTokens(part.text) : IMAGE_TOKENS);
+const partTokens = (part: ChatPart): number =>
+  part.type === 'text' ? estimateTokens(part.text) : IMAGE_TOKENS;
 
 /** Bytes of `text` in UTF-8, without making them. */
 function utf8Length(text: string): number {

@@ -10,13 +10,13 @@
  *   R5  folding a run's log from its first event gives the run as it is stored
  */
 import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
+import { newMessage, newStep, said, textPart } from './parts.ts';
 import {
   addUsage,
   NO_USAGE,
   type Message,
   type RequiredCall,
   type Run,
-  type RunError,
   type RunStatus,
   type RunStep,
   type StepCall,
@@ -31,6 +31,8 @@ export interface RunState {
   readonly step: RunStep | null;
   /** The open message, with the text said so far, or null. */
   readonly message: Message | null;
+  /** The open step's message has been closed; it has no other. */
+  readonly said: boolean;
   /** Tokens spent so far; shown on the run only when it has ended. */
   readonly spent: Usage;
   /** Tokens of the turn that ended in the open step of tool calls; its closing event accounts for them. */
@@ -153,46 +155,6 @@ export function applyAll(state: RunState, events: readonly RunEvent[]): RunState
   return events.reduce((current, event) => apply(current, event).state, state);
 }
 
-/** How a run ends, short of completing: what closes its open parts, and with which words. */
-export type Ending =
-  | { readonly type: 'cancelled' }
-  | { readonly type: 'expired' }
-  | { readonly type: 'failed'; readonly error: RunError };
-
-/**
- * The events that end a run in whatever state it is: its message closes, then its step, then the run itself (R3).
- * A cancel of a run nobody executes is `run.cancelling` followed by these.
- */
-export function ending(state: RunState, how: Ending, at: number): readonly RunEvent[] {
-  const events: RunEvent[] = [];
-  const usage = state.owed;
-  if (state.message !== null) {
-    events.push({ type: 'message.incomplete', at, reason: `run_${how.type}`, dropped: false });
-  }
-  if (state.step !== null) {
-    if (how.type === 'failed') events.push({ type: 'step.failed', at, usage, error: how.error });
-    else events.push({ type: `step.${how.type}`, at, usage });
-  }
-  if (how.type === 'failed') events.push({ type: 'run.failed', at, error: how.error });
-  else events.push({ type: `run.${how.type}`, at });
-  return events;
-}
-
-/**
- * The events that give a started run back to the queue. A half-said message is dropped and a half-called step failed:
- * the next attempt says them anew under new ids. Steps that were finished stay and are never asked again.
- */
-export function release(state: RunState, reason: 'shutdown' | 'lost', at: number): readonly RunEvent[] {
-  const events: RunEvent[] = [];
-  if (state.message !== null) events.push({ type: 'message.incomplete', at, reason: 'run_failed', dropped: true });
-  if (state.step !== null) {
-    const message = 'The worker stopped in the middle of this step; the run says it again in another one.';
-    events.push({ type: 'step.failed', at, usage: null, error: { code: 'server_error', message } });
-  }
-  events.push({ type: 'run.released', at, reason });
-  return events;
-}
-
 type OwnEvent = Exclude<Extract<RunEvent, { type: `run.${string}` }>, { type: 'run.queued' }>;
 type PartEvent = Exclude<RunEvent, { type: `run.${string}` }>;
 
@@ -206,6 +168,7 @@ function begin(run: Run, origin: RunOrigin): Applied {
     origin,
     step: null,
     message: null,
+    said: false,
     spent: NO_USAGE,
     owed: null,
     turn: 1,
@@ -229,7 +192,10 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
       // The client of a cancelling run has nothing left to answer; an open step is closed by the events that follow.
       return withRun(state, { ...run, required_action: null });
     case 'run.blocked':
-      return withRun({ ...state, owed: event.usage }, { ...run, required_action: requiredAction(state, event) });
+      return withRun(
+        { ...state, owed: event.usage },
+        { ...run, required_action: requiredAction(state, event) },
+      );
     case 'run.resumed':
       return withRun(
         { ...state, turn: state.turn + 1, attempts: 0, calm_until_ms: event.calm_until_ms },
@@ -282,10 +248,13 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
     case 'step.completed': {
       const { outputs, at } = event;
       const details = openStep().step_details;
-      if (details.type === 'message_creation' || outputs === null) return closeStep({ completed_at: at });
+      if (details.type === 'message_creation') {
+        return state.said ? closeStep({ completed_at: at }) : illegal('its message was never said');
+      }
+      if (outputs === null) return illegal('its calls have no outputs');
       const answered = details.tool_calls.map((call) => ({
         ...call,
-        function: { ...call.function, output: outputs[call.id] ?? illegal(`call ${call.id} has no output`) },
+        function: { ...call.function, output: outputOf(outputs, call.id) },
       }));
       return closeStep({ completed_at: at, step_details: { type: 'tool_calls', tool_calls: answered } });
     }
@@ -301,8 +270,9 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       return closeStep({ expired_at: event.at });
     case 'message.created':
       if (step?.step_details.type !== 'message_creation') return illegal('no message step is open');
-      if (step.step_details.message_creation.message_id !== event.message_id) return illegal('the step names another');
-      if (message !== null) return illegal('a message is open');
+      if (step.step_details.message_creation.message_id !== event.message_id)
+        return illegal('the step names another');
+      if (message !== null || state.said) return illegal('the step has its message already');
       return withMessage(state, newMessage(run, event));
     case 'message.delta':
       return withMessage(state, { ...openMessage(), content: [textPart(said(openMessage()) + event.text)] });
@@ -318,6 +288,8 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
     case 'tool.called': {
       const calls = toolCalls();
       if (event.index !== calls.length) return illegal(`the next call has index ${calls.length}`);
+      if (calls.some(({ id }) => id === event.call_id))
+        return illegal(`call ${event.call_id} was made already`);
       const call: StepCall = {
         id: event.call_id,
         type: 'function',
@@ -328,11 +300,19 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
     case 'tool.delta': {
       const calls = toolCalls();
       const call = calls[event.index] ?? illegal(`there is no call ${event.index}`);
-      const longer = { ...call, function: { ...call.function, arguments: call.function.arguments + event.arguments } };
+      const longer = {
+        ...call,
+        function: { ...call.function, arguments: call.function.arguments + event.arguments },
+      };
       return withCalls(calls.with(event.index, longer));
     }
   }
 
+  function outputOf(outputs: Readonly<Record<string, string>>, id: string): string {
+    // Own keys only: a call may be named like something every object inherits.
+    const output = Object.hasOwn(outputs, id) ? outputs[id] : undefined;
+    return output ?? illegal(`call ${id} has no output`);
+  }
   function openStep(): RunStep {
     return step ?? illegal('no step is open');
   }
@@ -352,10 +332,19 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
     const outcome = event.type.slice('step.'.length) as RunStep['status'];
     // What is closed cannot expire any more; streamed and stored step stay the same object when the run ends.
     const subject = { ...openStep(), ...change, status: outcome, usage, expires_at: null };
-    return { state: { ...state, step: null, owed: null, spent: addUsage(state.spent, usage ?? NO_USAGE) }, subject };
+    return {
+      state: {
+        ...state,
+        step: null,
+        said: false,
+        owed: null,
+        spent: addUsage(state.spent, usage ?? NO_USAGE),
+      },
+      subject,
+    };
   }
   function closeMessage(subject: Message): Applied {
-    return { state: { ...state, message: null }, subject };
+    return { state: { ...state, message: null, said: true }, subject };
   }
 }
 
@@ -369,57 +358,4 @@ const withMessage = (state: RunState, message: Message): Applied => ({
 /** The calls of a step, in the order the model made them; empty for a message step. */
 export function callsOf(step: RunStep): readonly StepCall[] {
   return step.step_details.type === 'tool_calls' ? step.step_details.tool_calls : [];
-}
-
-function said(message: Message): string {
-  const [part] = message.content;
-  return part?.type === 'text' ? part.text.value : '';
-}
-
-function textPart(value: string): Message['content'][number] {
-  return { type: 'text', text: { value, annotations: [] } };
-}
-
-function newStep(run: Run, event: Extract<RunEvent, { type: 'step.created' }>): RunStep {
-  return {
-    id: event.step_id,
-    object: 'thread.run.step',
-    created_at: event.at,
-    run_id: run.id,
-    assistant_id: run.assistant_id,
-    thread_id: run.thread_id,
-    type: event.message_id === null ? 'tool_calls' : 'message_creation',
-    status: 'in_progress',
-    step_details:
-      event.message_id === null
-        ? { type: 'tool_calls', tool_calls: [] }
-        : { type: 'message_creation', message_creation: { message_id: event.message_id } },
-    last_error: null,
-    cancelled_at: null,
-    completed_at: null,
-    failed_at: null,
-    expired_at: null,
-    expires_at: run.expires_at,
-    metadata: {},
-    usage: null,
-  };
-}
-
-function newMessage(run: Run, event: Extract<RunEvent, { type: 'message.created' }>): Message {
-  return {
-    id: event.message_id,
-    object: 'thread.message',
-    created_at: event.at,
-    thread_id: run.thread_id,
-    status: 'in_progress',
-    incomplete_details: null,
-    completed_at: null,
-    incomplete_at: null,
-    role: 'assistant',
-    content: [],
-    assistant_id: run.assistant_id,
-    run_id: run.id,
-    attachments: [],
-    metadata: {},
-  };
 }

@@ -75,7 +75,12 @@ export interface ImageUrlPart {
 export type ContentPart = TextPart | ImageUrlPart;
 
 /** Why a message stopped short of its end. */
-export type IncompleteReason = 'content_filter' | 'max_tokens' | 'run_cancelled' | 'run_expired' | 'run_failed';
+export type IncompleteReason =
+  | 'content_filter'
+  | 'max_tokens'
+  | 'run_cancelled'
+  | 'run_expired'
+  | 'run_failed';
 
 export interface Message {
   readonly id: string;
@@ -188,7 +193,10 @@ export interface RunStep {
   readonly type: 'message_creation' | 'tool_calls';
   readonly status: 'in_progress' | 'cancelled' | 'failed' | 'completed' | 'expired';
   readonly step_details: StepDetails;
-  readonly last_error: { readonly code: 'server_error' | 'rate_limit_exceeded'; readonly message: string } | null;
+  readonly last_error: {
+    readonly code: 'server_error' | 'rate_limit_exceeded';
+    readonly message: string;
+  } | null;
   readonly cancelled_at: number | null;
   readonly completed_at: number | null;
   readonly failed_at: number | null;
@@ -220,7 +228,8 @@ export function addUsage(a: Usage, b: Usage): Usage {
       cached_tokens: a.prompt_token_details.cached_tokens + b.prompt_token_details.cached_tokens,
     },
     completion_tokens_details: {
-      reasoning_tokens: a.completion_tokens_details.reasoning_tokens + b.completion_tokens_details.reasoning_tokens,
+      reasoning_tokens:
+        a.completion_tokens_details.reasoning_tokens + b.completion_tokens_details.reasoning_tokens,
     },
   };
 }

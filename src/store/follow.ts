@@ -14,11 +14,14 @@ import type { State } from './redis.ts';
 
 export type { LogEntry };
 
-/** The run was deleted with its thread, or its log has expired: there is nothing to follow any more. */
+/** There is nothing to follow any more: the run was `deleted` with its thread, or its log has `expired`. */
 export class LogGone extends Error {
-  constructor(ref: RunRef) {
-    super(`the log of run ${ref.runId} is gone`);
+  readonly why: 'deleted' | 'expired';
+
+  constructor(ref: RunRef, why: LogGone['why']) {
+    super(`the log of run ${ref.runId} is gone: ${why}`);
     this.name = 'LogGone';
+    this.why = why;
   }
 }
 
@@ -94,7 +97,8 @@ export class LogHub {
       this.redis.hget(this.keys.run(ref), 'seq'),
       readLog(this.redis, this.keys, ref, next),
     ]);
-    if (seq === null || (entries.length === 0 && Number(seq) >= next)) throw new LogGone(ref);
+    if (seq === null) throw new LogGone(ref, 'deleted');
+    if (entries.length === 0 && Number(seq) >= next) throw new LogGone(ref, 'expired');
     return entries;
   }
 
@@ -162,7 +166,8 @@ class Reader {
     const fresh = entries.filter((entry) => entry.seq >= expected);
     if (fresh[0] === undefined) return;
     this.quiet = false;
-    if (fresh[0].seq !== expected || this.buffer.length + fresh.length > MAX_BUFFERED_EVENTS) this.lookAgain();
+    if (fresh[0].seq !== expected || this.buffer.length + fresh.length > MAX_BUFFERED_EVENTS)
+      this.lookAgain();
     else this.buffer.push(...fresh);
     this.wake();
   }

@@ -10,7 +10,12 @@ export interface LogEntry {
 }
 
 /** The log from entry `first` on. @returns nothing when it does not reach that far, or has expired. */
-export async function readLog(redis: State, keys: Keys, ref: RunRef, first: number): Promise<readonly LogEntry[]> {
+export async function readLog(
+  redis: State,
+  keys: Keys,
+  ref: RunRef,
+  first: number,
+): Promise<readonly LogEntry[]> {
   const rows = await redis.xrange(keys.log(ref), `${first}-0`, '+');
   return rows.map(([id, fields]) => ({
     seq: Number(id.slice(0, id.indexOf('-'))),

@@ -46,14 +46,22 @@ export class ObjectStore {
     const json = JSON.stringify(assistant);
     // Idempotent when sent twice: the order is the time of creation, and ids of the same millisecond are told apart by
     // the counter of the process that made them.
-    await this.redis.multi().hset(docs, assistant.id, json).zadd(index, 'NX', nextOrder(), assistant.id).exec();
+    await this.redis
+      .multi()
+      .hset(docs, assistant.id, json)
+      .zadd(index, 'NX', nextOrder(), assistant.id)
+      .exec();
   }
 
   async getAssistant(project: string, id: string): Promise<Assistant | null> {
     return parse<Assistant>(await this.redis.hget(this.keys.assistants(project).docs, id));
   }
 
-  async updateAssistant(project: string, id: string, change: (old: Assistant) => Assistant): Promise<Assistant | null> {
+  async updateAssistant(
+    project: string,
+    id: string,
+    change: (old: Assistant) => Assistant,
+  ): Promise<Assistant | null> {
     return this.swap(this.keys.assistants(project).docs, id, change);
   }
 
@@ -201,7 +209,11 @@ export class ObjectStore {
     throw new Error(`${id} is being changed by too many at once`);
   }
 
-  private async remove({ docs, index, gone }: Collection, id: string, indexes: readonly string[]): Promise<boolean> {
+  private async remove(
+    { docs, index, gone }: Collection,
+    id: string,
+    indexes: readonly string[],
+  ): Promise<boolean> {
     const names = [docs, index, gone, ...indexes];
     return (await this.redis.remove(names.length, ...names, id, REMEMBERED_GONE)) !== 0;
   }
@@ -214,10 +226,15 @@ export class ObjectStore {
     docPrefix = '',
   ): Promise<Page<T>> {
     const names = [index, gone, docs, ...(labelsOf === undefined ? [] : [this.keys.labels(labelsOf)])];
-    const answer = (await this.redis.page(names.length, ...names, limit, order, after ?? '', before ?? '', docPrefix)) as (
-      | string
-      | number
-    )[];
+    const answer = (await this.redis.page(
+      names.length,
+      ...names,
+      limit,
+      order,
+      after ?? '',
+      before ?? '',
+      docPrefix,
+    )) as (string | number)[];
     if (answer[0] === 0) return { type: 'unknown cursor', cursor: String(answer[1]) };
     const items: T[] = [];
     for (let position = 2; position < answer.length; position += 3) {
@@ -244,7 +261,8 @@ function labelled<T extends { readonly metadata: Metadata }>(object: T, label: s
 
 function places(flat: readonly string[]): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
-  for (let index = 0; index + 1 < flat.length; index += 2) found.set(flat[index] ?? '', Number(flat[index + 1]));
+  for (let index = 0; index + 1 < flat.length; index += 2)
+    found.set(flat[index] ?? '', Number(flat[index + 1]));
   return found;
 }
 

@@ -1,4 +1,5 @@
 /** Which workers are alive: each says so every few seconds, and readiness asks who has lately. */
+import { randomText } from '../runs/ids.ts';
 import type { Keys } from './keys.ts';
 import type { State } from './redis.ts';
 
@@ -23,6 +24,17 @@ export async function announceWorker(redis: State, keys: Keys, id: string): Prom
     clearInterval(timer);
     await redis.zrem(keys.workers, id);
   };
+}
+
+/** Whether a worker on `host` has lately said that it is alive; their ids begin with {@link workerId}'s host. */
+export async function isHostAlive(redis: State, keys: Keys, host: string): Promise<boolean> {
+  const lately = await redis.zrangebyscore(keys.workers, Date.now() - ABSENT_AFTER_MS, '+inf');
+  return lately.some((id) => id.startsWith(`${host}/`));
+}
+
+/** A worker's id: where it runs, and which of those there it is. */
+export function workerId(host: string): string {
+  return `${host}/${randomText(8)}`;
 }
 
 /** How many workers have lately said that they are alive. */

@@ -29,14 +29,38 @@ type Script = (typeof SCRIPTS)[number];
 /** A state connection: ioredis plus our scripts, each called with its number of keys first. */
 export type State = Redis & Readonly<Record<Script, (...args: (string | number)[]) => Promise<unknown>>>;
 
-/** Opens the connection that carries commands. Concurrent commands go out as one pipeline. */
-export function openState(url: string, log: Logger): State {
-  const redis = new Redis({ ...connectionOptions(url), enableAutoPipelining: true, connectionName: 'longrun-state' });
+/**
+ * What a command does while Redis is away: `fail` at once, so that a client is told to come back, or `wait` for its
+ * return, so that the result of work is not lost.
+ */
+export type WhenAway = 'fail' | 'wait';
+
+/** Opens the connection that carries commands, and waits until it can. Concurrent commands go out as one pipeline. */
+export async function openState(url: string, whenAway: WhenAway, log: Logger): Promise<State> {
+  const redis = new Redis({
+    ...connectionOptions(url),
+    enableAutoPipelining: true,
+    connectionName: 'longrun-state',
+    ...(whenAway === 'fail'
+      ? { enableOfflineQueue: false, maxRetriesPerRequest: 0 }
+      : { maxRetriesPerRequest: null }),
+  });
   reportErrors(redis, log);
   for (const name of SCRIPTS) {
     redis.defineCommand(name, { lua: readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8') });
   }
+  if (redis.status !== 'ready') await new Promise((resolve) => redis.once('ready', resolve));
   return redis as State;
+}
+
+/** Whether a command failed because Redis could not be reached, not because of what it said. */
+export function isUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return (
+    error.name === 'MaxRetriesPerRequestError' ||
+    error.message.startsWith('Connection is closed') ||
+    error.message.includes('enableOfflineQueue')
+  );
 }
 
 /** Opens a connection that only listens to channels; it subscribes again by itself after a reconnect. */

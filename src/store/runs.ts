@@ -6,17 +6,8 @@
 import type { Logger } from '../log.ts';
 import { isDelta, type RunEvent, type RunOrigin } from '../runs/event.ts';
 import { randomText, type Clock } from '../runs/ids.ts';
-import {
-  apply,
-  ending,
-  isOverdue,
-  isQueued,
-  isTerminal,
-  release,
-  type Applied,
-  type Ending,
-  type RunState,
-} from '../runs/run.ts';
+import { ending, release, type Ending } from '../runs/ending.ts';
+import { apply, isOverdue, isQueued, isTerminal, type Applied, type RunState } from '../runs/run.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
 import type { Keys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
@@ -96,10 +87,7 @@ export class RunStore {
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin }];
     // The index of open runs lives in another slot, so it cannot be part of the commit. Written first, it may name a
     // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.
-    const [, answer] = await Promise.all([
-      this.options.open.add(ref),
-      this.send(ref, null, events, writes),
-    ]);
+    const [, answer] = await Promise.all([this.options.open.add(ref), this.send(ref, null, events, writes)]);
     if (answer.type === 'locked') return answer;
     if (answer.type === 'gone') return { type: 'no thread' };
     if (answer.type === 'conflict') throw new Refused('conflict', ref);
@@ -249,7 +237,13 @@ export class RunStore {
     if (!fragments) {
       const messages = keys.messages(ref);
       keyNames.push(keys.thread(ref), keys.active(ref), keys.order(ref), messages.docs, messages.index);
-      keyNames.push(keys.runMessages(ref), keys.steps(ref), keys.runSteps(ref), keys.toolSteps(ref), keys.runs(ref));
+      keyNames.push(
+        keys.runMessages(ref),
+        keys.steps(ref),
+        keys.runSteps(ref),
+        keys.toolSteps(ref),
+        keys.runs(ref),
+      );
     }
     const answer = (await redis.commit(
       keyNames.length,

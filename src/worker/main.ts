@@ -1,14 +1,15 @@
 /** The worker process: takes runs from the queue and executes them. A composition root. */
+import { hostname } from 'node:os';
 import { ConfigError, readConfig, redacted } from '../config.ts';
 import { createLog } from '../log.ts';
 import { OpenAiModel } from '../model/openai.ts';
-import { newId, randomText, unixSeconds } from '../runs/ids.ts';
+import { newId, unixSeconds } from '../runs/ids.ts';
 import { stopOnSignal } from '../shutdown.ts';
 import { LogHub } from '../store/follow.ts';
 import { Keys } from '../store/keys.ts';
 import { ObjectStore } from '../store/objects.ts';
 import { OpenRuns } from '../store/open-runs.ts';
-import { announceWorker } from '../store/presence.ts';
+import { announceWorker, workerId } from '../store/presence.ts';
 import { RunConsumer, RunQueue } from '../store/queue.ts';
 import { openFeed, openState } from '../store/redis.ts';
 import { RunStore } from '../store/runs.ts';
@@ -21,11 +22,11 @@ const DRAIN_CHECK_MS = 50;
 
 async function main(): Promise<void> {
   const config = readConfig();
-  const id = `worker_${randomText(8)}`;
+  const id = workerId(hostname());
   const log = createLog(config, 'worker').child({ worker: id });
   log.info({ config: redacted(config) }, 'starting');
 
-  const redis = openState(config.redisUrl, log);
+  const redis = await openState(config.redisUrl, 'wait', log);
   const keys = new Keys(config.redisPrefix);
   const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys);
   const queue = new RunQueue(config.redisUrl, keys, log);

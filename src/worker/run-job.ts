@@ -106,7 +106,8 @@ export class RunWorker {
       else if (isCancelling(run)) await runs.close(job, { type: 'cancelled' });
       // Its worker died, or lost the job to us without knowing: from here on its commits are refused.
       else if (isExecuting(run)) await runs.giveBack(job, 'lost');
-      else if (stored.state.attempts >= this.options.maxAttempts) await runs.close(job, this.tooOften(stored));
+      else if (stored.state.attempts >= this.options.maxAttempts)
+        await runs.close(job, this.tooOften(stored));
       else {
         const started = await this.begin(stored);
         if (started !== null) return this.drive(started, lost);
@@ -115,7 +116,10 @@ export class RunWorker {
     return 'done';
   }
 
-  private tooOften({ state }: StoredRun): { type: 'failed'; error: { code: 'server_error'; message: string } } {
+  private tooOften({ state }: StoredRun): {
+    type: 'failed';
+    error: { code: 'server_error'; message: string };
+  } {
     const message = `The run lost its worker ${state.attempts} times and was given up. Ask the operator for the logs.`;
     return { type: 'failed', error: { code: 'server_error', message } };
   }
@@ -175,7 +179,8 @@ export class RunWorker {
         return 'handed over';
       case 'changed': {
         const found = await runs.get(ref);
-        if (found !== null && isCancelling(found.stored.state.run)) await runs.close(ref, { type: 'cancelled' });
+        if (found !== null && isCancelling(found.stored.state.run))
+          await runs.close(ref, { type: 'cancelled' });
         return 'done';
       }
     }
@@ -183,7 +188,10 @@ export class RunWorker {
 
   private expireIn(expiresAt: number | null, controller: AbortController): NodeJS.Timeout | undefined {
     if (expiresAt === null) return undefined;
-    return setTimeout(() => controller.abort(new Stop('expired')), Math.max(0, expiresAt * 1000 - Date.now()));
+    return setTimeout(
+      () => controller.abort(new Stop('expired')),
+      Math.max(0, expiresAt * 1000 - Date.now()),
+    );
   }
 }
 

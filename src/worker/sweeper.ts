@@ -60,7 +60,10 @@ async function attend(runs: RunStore, ref: RunRef, now: Clock, log: Logger): Pro
   const { run } = stored.state;
   if (isTerminal(run)) return null;
   if (isOverdue(run, now())) {
-    log.info({ run_id: ref.runId, thread_id: ref.threadId, request_id: stored.state.origin.request_id }, 'run overdue');
+    log.info(
+      { run_id: ref.runId, thread_id: ref.threadId, request_id: stored.state.origin.request_id },
+      'run overdue',
+    );
     await runs.close(ref, { type: 'expired' });
     return Date.now() + LOOK_AGAIN_MS;
   }

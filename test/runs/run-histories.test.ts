@@ -6,17 +6,15 @@ import {
   apply,
   applyAll,
   callsOf,
-  ending,
   isBlocked,
   isCancelling,
   isExecuting,
   isQueued,
   isTerminal,
   pendingCalls,
-  release,
-  type Ending,
   type RunState,
 } from '../../src/runs/run.ts';
+import { ending, release, type Ending } from '../../src/runs/ending.ts';
 import {
   addUsage,
   NO_USAGE,

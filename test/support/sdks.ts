@@ -10,7 +10,7 @@ import * as OpenAI6 from 'openai-v6';
 import * as OpenAI7 from 'openai';
 
 type Assistant = OpenAI7.OpenAI.Beta.Assistant;
-type Event = OpenAI7.OpenAI.Beta.AssistantStreamEvent;
+export type Event = OpenAI7.OpenAI.Beta.AssistantStreamEvent;
 type Message = OpenAI7.OpenAI.Beta.Threads.Message;
 type Run = OpenAI7.OpenAI.Beta.Threads.Run;
 type RunStep = OpenAI7.OpenAI.Beta.Threads.Runs.RunStep;
@@ -82,6 +82,8 @@ type ErrorClass = new (...args: never[]) => Error;
 export interface Sdk {
   readonly name: string;
   readonly connect: (baseURL: string, apiKey: string) => Client;
+  /** Whether a streamed message's snapshot takes over the last event; before version 7 it stays `in_progress`. */
+  readonly closesMessages: boolean;
   readonly errors: { readonly 400: ErrorClass; readonly 401: ErrorClass; readonly 404: ErrorClass };
 }
 
@@ -91,21 +93,25 @@ const options = { maxRetries: 0 };
 export const SDKS: readonly Sdk[] = [
   {
     name: 'openai 7',
+    closesMessages: true,
     connect: (baseURL, apiKey) => modern(new OpenAI7.OpenAI({ baseURL, apiKey, ...options })),
     errors: { 400: OpenAI7.BadRequestError, 401: OpenAI7.AuthenticationError, 404: OpenAI7.NotFoundError },
   },
   {
     name: 'openai 6',
+    closesMessages: false,
     connect: (baseURL, apiKey) => modern(new OpenAI6.OpenAI({ baseURL, apiKey, ...options })),
     errors: { 400: OpenAI6.BadRequestError, 401: OpenAI6.AuthenticationError, 404: OpenAI6.NotFoundError },
   },
   {
     name: 'openai 5',
+    closesMessages: false,
     connect: (baseURL, apiKey) => modern(new OpenAI5.OpenAI({ baseURL, apiKey, ...options })),
     errors: { 400: OpenAI5.BadRequestError, 401: OpenAI5.AuthenticationError, 404: OpenAI5.NotFoundError },
   },
   {
     name: 'openai 4',
+    closesMessages: false,
     connect: (baseURL, apiKey) => legacy(new OpenAI4.OpenAI({ baseURL, apiKey, ...options })),
     errors: { 400: OpenAI4.BadRequestError, 401: OpenAI4.AuthenticationError, 404: OpenAI4.NotFoundError },
   },

@@ -9,19 +9,19 @@
  */
 import type { RunEvent } from '../../runs/event.ts';
 import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
-import type { Thread } from '../../runs/thread.ts';
-import type { LogEntry } from '../../store/log.ts';
+import type { Run, Thread } from '../../runs/thread.ts';
+import { LogGone, type LogEntry } from '../../store/follow.ts';
 
-export const DONE = 'event: done\ndata: [DONE]\n\n';
+const DONE = 'event: done\ndata: [DONE]\n\n';
 
 /** An event of the wire: its name and its object. */
-export interface WireEvent {
+interface WireEvent {
   readonly name: string;
   readonly data: unknown;
 }
 
 /** Encodes one run's log, from its first event on. */
-export class AssistantsEncoder {
+class AssistantsEncoder {
   private state: RunState | null = null;
   private messageHasDelta = false;
   private blocked = false;
@@ -113,7 +113,7 @@ function callDelta({ step }: RunState, call: unknown): WireEvent {
   return { name: 'thread.run.step.delta', data: { id: step?.id, object: 'thread.run.step.delta', delta } };
 }
 
-export interface StreamOptions {
+interface StreamOptions {
   /** Sequence number of the last event the client is not to be told (again); 0 tells everything. */
   readonly after: number;
   /** Said first, for a thread that was created together with its run. */
@@ -146,11 +146,22 @@ export async function* assistantsStream(
  * The frames of our own endpoint for watching a run: the same events with the log's sequence number as `id:`, through
  * every `requires_action` until the run has ended. Several frames of one event share its id, on the last of them, so
  * that a client that resumes never loses the rest of an event.
+ * @param run as it is stored: of a run whose log has expired, how it ended is all there is to say
  */
 export async function* watchStream(
   log: AsyncIterable<readonly LogEntry[]>,
   after: number,
+  run: Run,
 ): AsyncGenerator<string, void> {
+  try {
+    yield* watch(log, after);
+  } catch (error) {
+    if (!(error instanceof LogGone) || error.why !== 'expired') throw error;
+    yield frame({ name: `thread.run.${run.status}`, data: run }) + DONE;
+  }
+}
+
+async function* watch(log: AsyncIterable<readonly LogEntry[]>, after: number): AsyncGenerator<string, void> {
   const encoder = new AssistantsEncoder();
   for await (const entries of log) {
     let text = '';

@@ -100,7 +100,9 @@ function stated(given: Fields): Partial<Assistant> {
 /** The fields the client mentioned: an explicit null resets to the default, an absent field stays as it is. */
 function mentioned(given: z.infer<typeof modifyBody>, raw: unknown): Partial<Assistant> {
   const names = Object.keys(raw as object);
-  const entries = Object.entries(given).filter(([name, value]) => names.includes(name) && (name !== 'model' || value));
+  const entries = Object.entries(given).filter(
+    ([name, value]) => names.includes(name) && (name !== 'model' || value),
+  );
   const defaults: Readonly<Record<string, unknown>> = DEFAULTS;
   return Object.fromEntries(entries.map(([name, value]) => [name, value ?? defaults[name]]));
 }

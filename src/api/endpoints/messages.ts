@@ -20,7 +20,9 @@ export function messageEndpoints({ objects, runs, now, newId }: Services): reado
     const id = call.id('message_id');
     const message = await objects.getMessage(ref, id);
     if (message !== null) return { ref, message };
-    throw (await objects.getThread(ref)) === null ? notFound('thread', ref.threadId) : notFound('message', id);
+    throw (await objects.getThread(ref)) === null
+      ? notFound('thread', ref.threadId)
+      : notFound('message', id);
   };
 
   return [

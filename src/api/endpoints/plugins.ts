@@ -31,7 +31,12 @@ export function pluginEndpoints(services: Services): readonly Endpoint[] {
         const args = parseArguments(call.text, pending);
         const timeout = AbortSignal.timeout(tool.timeoutMs);
         const signal = AbortSignal.any([timeout, call.gone]);
-        const value = await answer(tool, args, { threadId, assistantId, callId: pending?.id ?? null, signal }, call);
+        const value = await answer(
+          tool,
+          args,
+          { threadId, assistantId, callId: pending?.id ?? null, signal },
+          call,
+        );
         return { type: 'text', text: fitJson(value, MAX_ANSWER_BYTES) };
       },
     },

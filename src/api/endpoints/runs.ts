@@ -1,9 +1,10 @@
 /** Runs: create (alone or with a thread), list, retrieve, modify, cancel, watch; and their steps (T5, R1–R5, S1–S2). */
 import { z } from 'zod';
 import { notCancellable, notFound, threadBusy } from '../../errors.ts';
-import { ending, isBlocked, isCancelling, isQueued, isTerminal } from '../../runs/run.ts';
+import { ending } from '../../runs/ending.ts';
+import { isBlocked, isCancelling, isQueued, isTerminal } from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
-import type { Message, Metadata, Run, Thread } from '../../runs/thread.ts';
+import type { Assistant, Message, Metadata, Run, Thread } from '../../runs/thread.ts';
 import type { RunRef, ThreadRef } from '../../store/keys.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';
 import { assistantsStream, watchStream } from '../dialects/assistants.ts';
@@ -25,9 +26,14 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
   /** Answers with a run as it is, and when to ask again. */
   const answer = (run: Run): Answer => ({ type: 'shell-safe', value: run, headers: pollHeaders(services) });
 
-  const create = async (call: Call, input: RunInput, thread: Thread | null, messages: readonly Message[]) => {
+  const create = async (
+    call: Call,
+    input: RunInput,
+    assistant: Assistant | null,
+    thread: Thread | null,
+    messages: readonly Message[],
+  ) => {
     const { project } = call;
-    const assistant = await objects.getAssistant(project, input.assistant_id);
     if (assistant === null) throw notFound('assistant', input.assistant_id);
     const threadId = thread?.id ?? call.id('thread_id');
     const made = newRun(input, assistant, { ...services, threadId, project, requestId: call.requestId });
@@ -41,8 +47,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     if (created.type === 'locked') throw threadBusy(threadId, created.runId);
     const { ref, state } = created.stored;
     if (input.stream !== true) return answer(state.run);
-    const frames = assistantsStream(hub.follow(ref, call.gone), { after: 0, thread });
-    return { type: 'events', frames, headers: pollHeaders(services) } satisfies Answer;
+    return runStream(services, call, ref, 0, thread);
   };
 
   return [
@@ -51,8 +56,9 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       path: '/threads/runs',
       handle: async (call) => {
         const { thread: given, ...input } = call.body(createThreadAndRunBody);
+        const assistant = await objects.getAssistant(call.project, input.assistant_id);
         const { thread, messages } = newThread(given ?? { tool_resources: {}, metadata: {} }, services);
-        return create(call, input, thread, messages);
+        return create(call, input, assistant, thread, messages);
       },
     },
     {
@@ -60,13 +66,18 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       path: PATH,
       handle: async (call) => {
         const ref: ThreadRef = { project: call.project, threadId: call.id('thread_id') };
-        if ((await objects.activeRun(ref)) === 'missing') throw notFound('thread', ref.threadId);
+        // Both are looked up at once; what is missing is said in the order of the path, the body, the assistant.
+        const [active, assistant] = await Promise.all([
+          objects.activeRun(ref),
+          objects.getAssistant(call.project, call.peek('assistant_id')),
+        ]);
+        if (active === 'missing') throw notFound('thread', ref.threadId);
         const input = call.body(createRunBody);
         const at = now();
         const messages = (input.additional_messages ?? []).map((message) =>
           shapes.toMessage(message, ref.threadId, newId('msg'), at),
         );
-        return create(call, input, null, messages);
+        return create(call, input, assistant, null, messages);
       },
     },
     {
@@ -125,7 +136,10 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { after } = call.query(watchQuery);
         const lastEventId = Number(call.header('last-event-id') ?? '0');
         const cursor = after ?? (Number.isInteger(lastEventId) ? lastEventId : 0);
-        return { type: 'events', frames: watchStream(hub.follow(stored.ref, call.gone), cursor) };
+        return {
+          type: 'events',
+          frames: watchStream(hub.follow(stored.ref, call.gone), cursor, stored.state.run),
+        };
       },
     },
     {
@@ -161,7 +175,25 @@ export async function findRun(
   const ref: RunRef = { project: call.project, threadId: call.id('thread_id'), runId: call.id('run_id') };
   const found = await runs.current(ref);
   if (found !== null) return found;
-  throw (await objects.getThread(ref)) === null ? notFound('thread', ref.threadId) : notFound('run', ref.runId);
+  throw (await objects.getThread(ref)) === null
+    ? notFound('thread', ref.threadId)
+    : notFound('run', ref.runId);
+}
+
+/** The Assistants stream of a run, from behind the event with sequence number `after`. */
+export function runStream(
+  services: Services,
+  call: Call,
+  ref: RunRef,
+  after: number,
+  thread: Thread | null,
+): Answer {
+  return {
+    type: 'events',
+    frames: assistantsStream(services.hub.follow(ref, call.gone), { after, thread }),
+    headers: pollHeaders(services),
+    resume: { ref, after, withThread: thread !== null },
+  };
 }
 
 /** Without it, SDKs poll every 1 to 5 seconds. An integer: a client's `int()` refuses anything else. */

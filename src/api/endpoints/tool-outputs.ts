@@ -4,10 +4,9 @@ import { notFound, outputsNotWanted, wrongOutputs } from '../../errors.ts';
 import { callsOf, isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';
-import { assistantsStream } from '../dialects/assistants.ts';
-import type { Answer, Call, Endpoint } from '../endpoint.ts';
+import type { Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
-import { findRun, pollHeaders } from './runs.ts';
+import { findRun, pollHeaders, runStream } from './runs.ts';
 
 const MAX_OUTPUTS = 128;
 
@@ -21,13 +20,7 @@ const submitBody = z.strictObject({
 type Outputs = z.infer<typeof submitBody>['tool_outputs'];
 
 export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
-  const { runs, hub, now, settings } = services;
-
-  const follow = (call: Call, stored: StoredRun, after: number): Answer => ({
-    type: 'events',
-    frames: assistantsStream(hub.follow(stored.ref, call.gone), { after, thread: null }),
-    headers: pollHeaders(services),
-  });
+  const { runs, now, settings } = services;
 
   return [
     {
@@ -37,14 +30,15 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
         const { stored: found } = await findRun(services, call);
         const { tool_outputs: outputs, stream } = call.body(submitBody);
         const calmMs = stream === true ? 0 : settings.calmAfterSubmitMs;
-        const outputsOf = (stored: StoredRun): readonly RunEvent[] => answerCalls(stored, outputs, now(), calmMs);
+        const outputsOf = (stored: StoredRun): readonly RunEvent[] =>
+          answerCalls(stored, outputs, now(), calmMs);
         const changed = await runs.change(found.ref, outputsOf).catch(async (refusal: unknown) => {
           if (stream === true || !(await alreadyAnswered(services, found, outputs))) throw refusal;
           return runs.change(found.ref, () => null);
         });
         if (changed === null) throw notFound('run', found.ref.runId);
         // A stream begins with what the submission itself did: the old step completed, the run queued again.
-        if (stream === true) return follow(call, changed.stored, changed.after);
+        if (stream === true) return runStream(services, call, found.ref, changed.after, null);
         const value = runView(changed.stored, changed.labels);
         return { type: 'shell-safe', value, headers: pollHeaders(services) };
       },
@@ -53,7 +47,12 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
 }
 
 /** The step completes with the outputs, then the run is queued again. */
-function answerCalls({ state }: StoredRun, outputs: Outputs, at: number, calmMs: number): readonly RunEvent[] {
+function answerCalls(
+  { state }: StoredRun,
+  outputs: Outputs,
+  at: number,
+  calmMs: number,
+): readonly RunEvent[] {
   const { run } = state;
   if (!isBlocked(run)) throw outputsNotWanted(run.status);
   const expected = pendingCalls(run).map((pending) => pending.id);
@@ -82,11 +81,20 @@ async function alreadyAnswered(
   const steps = await objects.listSteps(ref, { limit: 100, order: 'desc', after: null, before: null });
   if (steps.type !== 'page') return false;
   return steps.items.some(
-    (step) => step.status === 'completed' && sameIds(callsOf(step).map((call) => call.id), got),
+    (step) =>
+      step.status === 'completed' &&
+      sameIds(
+        callsOf(step).map((call) => call.id),
+        got,
+      ),
   );
 }
 
 /** The same ids, each once, in any order. */
 function sameIds(expected: readonly string[], got: readonly string[]): boolean {
-  return expected.length === got.length && new Set(got).size === got.length && expected.every((id) => got.includes(id));
+  return (
+    expected.length === got.length &&
+    new Set(got).size === got.length &&
+    expected.every((id) => got.includes(id))
+  );
 }

@@ -1,0 +1,111 @@
+/**
+ * A repeated POST gets the first one's answer instead of doing its work twice. Two kinds of repetition are known: the
+ * same `Idempotency-Key`, and an SDK's own retry (it counts them in `x-stainless-retry-count`) of an identical recent
+ * request. Refusals are not remembered: they changed nothing.
+ */
+import { createHash } from 'node:crypto';
+import { ApiError } from '../errors.ts';
+import type { Answers, FirstAnswer } from '../store/answers.ts';
+import type { RunRef } from '../store/keys.ts';
+import type { Answer, Call, Endpoint } from './endpoint.ts';
+import { shellSafe } from './shell-safe.ts';
+
+/** A retry comes within seconds. Longer, and somebody may really mean to say the same again. */
+const RETRY_KEPT_MS = 60_000;
+const KEY_KEPT_MS = 24 * 60 * 60 * 1000;
+/** Answers that repeat large bodies (data URLs of photos) are not worth keeping. */
+const MAX_KEPT_CHARACTERS = 256 * 1024;
+const MAX_KEY_LENGTH = 255;
+
+/** Opens the stream of a run again, from where the first answer's stream began. */
+export type OpenStream = (ref: RunRef, after: number, withThread: boolean, call: Call) => Promise<Answer>;
+
+/** The endpoint, answering repetitions with the first answer. Only POSTs change anything twice. */
+export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStream): Endpoint {
+  if (endpoint.method !== 'POST') return endpoint;
+  return {
+    ...endpoint,
+    handle: async (call) => {
+      const key = call.header('idempotency-key');
+      if (key !== undefined) return withKey(key, call);
+      const retries = call.header('x-stainless-retry-count');
+      // Clients that never retry by themselves need nothing kept.
+      if (retries === undefined) return endpoint.handle(call);
+      const digest = digestOf(call, 'body', call.text);
+      const first = Number(retries) > 0 ? await answers.find(call.project, digest) : null;
+      if (first !== null && first !== 'pending') return again(first, call);
+      return work(call, digest, RETRY_KEPT_MS);
+    },
+  };
+
+  async function withKey(key: string, call: Call): Promise<Answer> {
+    if (key.length > MAX_KEY_LENGTH) {
+      const text = `The Idempotency-Key is longer than ${MAX_KEY_LENGTH} characters.`;
+      throw new ApiError(400, text, { code: 'invalid_value' });
+    }
+    const digest = digestOf(call, 'key', key);
+    if (await answers.claim(call.project, digest)) {
+      try {
+        return await work(call, digest, KEY_KEPT_MS);
+      } catch (error) {
+        await answers.release(call.project, digest);
+        throw error;
+      }
+    }
+    const first = await answers.find(call.project, digest);
+    if (first !== null && first !== 'pending') return again(first, call);
+    // The one 409 of this server: coming back in a moment is exactly what the SDKs do with it, and what helps.
+    throw new ApiError(
+      409,
+      'A request with this Idempotency-Key is still being worked on. Try again in a moment.',
+      {
+        code: 'idempotency_pending',
+        headers: { 'retry-after-ms': '250' },
+      },
+    );
+  }
+
+  async function work(call: Call, digest: string, keptMs: number): Promise<Answer> {
+    const answer = await endpoint.handle(call);
+    const first = toKeep(answer);
+    if (first !== null) {
+      // Not waited for: the answer is right either way, and a repetition comes later than this is written.
+      answers.keep(call.project, digest, first, keptMs).catch((err: unknown) => {
+        call.log.warn({ err }, 'could not keep an answer for repetitions');
+      });
+    }
+    return answer;
+  }
+
+  async function again(first: FirstAnswer, call: Call): Promise<Answer> {
+    if (first.type === 'stream') return openStream(first.ref, first.after, first.withThread, call);
+    return { type: 'text', text: first.text, headers: first.headers };
+  }
+}
+
+function toKeep(answer: Answer): FirstAnswer | null {
+  switch (answer.type) {
+    case 'events': {
+      if (answer.resume === undefined) return null;
+      return { type: 'stream', ...answer.resume };
+    }
+    case 'json':
+    case 'shell-safe':
+    case 'text': {
+      const text = textOf(answer);
+      const headers = answer.headers ?? {};
+      return text.length > MAX_KEPT_CHARACTERS ? null : { type: 'json', text, headers };
+    }
+  }
+}
+
+function textOf(answer: Exclude<Answer, { type: 'events' }>): string {
+  if (answer.type === 'text') return answer.text;
+  const text = JSON.stringify(answer.value);
+  return answer.type === 'shell-safe' ? shellSafe(text) : text;
+}
+
+/** The same project, path and key or body. The path has no query that would change what a POST does. */
+function digestOf(call: Call, kind: 'key' | 'body', value: string): string {
+  return createHash('sha256').update(`${kind}\n${call.path}\n${value}`).digest('base64url');
+}

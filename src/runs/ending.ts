@@ -1,0 +1,45 @@
+/** The events that end a run early, or give it back: what is open closes first, the message before its step. Pure. */
+import type { RunEvent } from './event.ts';
+import type { RunState } from './run.ts';
+import type { RunError } from './thread.ts';
+
+/** How a run ends, short of completing: what closes its open parts, and with which words. */
+export type Ending =
+  | { readonly type: 'cancelled' }
+  | { readonly type: 'expired' }
+  | { readonly type: 'failed'; readonly error: RunError };
+
+/**
+ * The events that end a run in whatever state it is: its message closes, then its step, then the run itself (R3).
+ * A cancel of a run nobody executes is `run.cancelling` followed by these.
+ */
+export function ending(state: RunState, how: Ending, at: number): readonly RunEvent[] {
+  const events: RunEvent[] = [];
+  const usage = state.owed;
+  if (state.message !== null) {
+    events.push({ type: 'message.incomplete', at, reason: `run_${how.type}`, dropped: false });
+  }
+  if (state.step !== null) {
+    if (how.type === 'failed') events.push({ type: 'step.failed', at, usage, error: how.error });
+    else events.push({ type: `step.${how.type}`, at, usage });
+  }
+  if (how.type === 'failed') events.push({ type: 'run.failed', at, error: how.error });
+  else events.push({ type: `run.${how.type}`, at });
+  return events;
+}
+
+/**
+ * The events that give a started run back to the queue. A half-said message is dropped and a half-called step failed:
+ * the next attempt says them anew under new ids. Steps that were finished stay and are never asked again.
+ */
+export function release(state: RunState, reason: 'shutdown' | 'lost', at: number): readonly RunEvent[] {
+  const events: RunEvent[] = [];
+  if (state.message !== null)
+    events.push({ type: 'message.incomplete', at, reason: 'run_failed', dropped: true });
+  if (state.step !== null) {
+    const message = 'The worker stopped in the middle of this step; the run says it again in another one.';
+    events.push({ type: 'step.failed', at, usage: null, error: { code: 'server_error', message } });
+  }
+  events.push({ type: 'run.released', at, reason });
+  return events;
+}

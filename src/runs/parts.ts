@@ -1,0 +1,60 @@
+/** A run's steps and messages at the moment they are opened, and the text that grows in them. Pure. */
+import type { RunEvent } from './event.ts';
+import type { Message, Run, RunStep } from './thread.ts';
+
+/** The text a message holds so far. */
+export function said(message: Message): string {
+  const [part] = message.content;
+  return part?.type === 'text' ? part.text.value : '';
+}
+
+/** The one part of a message that a run writes. */
+export function textPart(value: string): Message['content'][number] {
+  return { type: 'text', text: { value, annotations: [] } };
+}
+
+/** A step as it is opened. */
+export function newStep(run: Run, event: Extract<RunEvent, { type: 'step.created' }>): RunStep {
+  return {
+    id: event.step_id,
+    object: 'thread.run.step',
+    created_at: event.at,
+    run_id: run.id,
+    assistant_id: run.assistant_id,
+    thread_id: run.thread_id,
+    type: event.message_id === null ? 'tool_calls' : 'message_creation',
+    status: 'in_progress',
+    step_details:
+      event.message_id === null
+        ? { type: 'tool_calls', tool_calls: [] }
+        : { type: 'message_creation', message_creation: { message_id: event.message_id } },
+    last_error: null,
+    cancelled_at: null,
+    completed_at: null,
+    failed_at: null,
+    expired_at: null,
+    expires_at: run.expires_at,
+    metadata: {},
+    usage: null,
+  };
+}
+
+/** A message as a run opens it: nothing said yet. */
+export function newMessage(run: Run, event: Extract<RunEvent, { type: 'message.created' }>): Message {
+  return {
+    id: event.message_id,
+    object: 'thread.message',
+    created_at: event.at,
+    thread_id: run.thread_id,
+    status: 'in_progress',
+    incomplete_details: null,
+    completed_at: null,
+    incomplete_at: null,
+    role: 'assistant',
+    content: [],
+    assistant_id: run.assistant_id,
+    run_id: run.id,
+    attachments: [],
+    metadata: {},
+  };
+}

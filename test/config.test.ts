@@ -1,0 +1,311 @@
+/** What an operator may rely on: where settings come from, what is refused and how, and that the docs say it all. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { ConfigError, ENV, isSet, readConfig, redacted, type Config } from '../src/config.ts';
+import { route } from '../src/model/upstreams.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'longrun-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const NO_FILE = path.join(folder, 'there-is-no-such-file.json');
+let files = 0;
+
+/** The path of a new config file. */
+function file(content: unknown): string {
+  const name = path.join(folder, `${(files += 1)}.json`);
+  writeFileSync(name, typeof content === 'string' ? content : JSON.stringify(content));
+  return name;
+}
+
+type Env = Readonly<Record<string, string>>;
+
+/** What is wrong with these settings; nothing when they are accepted. */
+function problems(env: Env, from = NO_FILE): readonly string[] {
+  try {
+    readConfig(env, from);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+const SECRET = 'sk-very-secret';
+const KEYED = { AUTH: 'key', API_KEY: SECRET };
+
+describe('where settings come from', () => {
+  test('without any, the service is reachable from this machine only and needs nothing', () => {
+    expect(readConfig({}, NO_FILE)).toMatchObject({ host: '127.0.0.1', auth: 'none', upstreams: [] });
+  });
+
+  test('the environment stands over the file, and the file over the defaults', () => {
+    const from = file({ port: 1111, drainMs: 7, logLevel: 'warn' });
+    expect(readConfig({ PORT: '2222', DRAIN_MS: '' }, from)).toMatchObject({
+      port: 2222,
+      drainMs: 7,
+      logLevel: 'warn',
+      pollAfterMs: 250,
+    });
+  });
+
+  test('LONGRUN_CONFIG names the file', () => {
+    expect(readConfig({ LONGRUN_CONFIG: file({ port: 3333 }) }).port).toBe(3333);
+  });
+
+  test('a file that LONGRUN_CONFIG names must exist', () => {
+    expect(problems({ LONGRUN_CONFIG: NO_FILE })).toStrictEqual([
+      `LONGRUN_CONFIG names ${NO_FILE}, which does not exist.`,
+    ]);
+  });
+
+  test.each([
+    ['true', true],
+    ['1', true],
+    ['false', false],
+    ['0', false],
+  ])('a switch may be written as %s', (text, value) => {
+    expect(readConfig({ STRICT_PARAMETERS: text }, NO_FILE).strictParameters).toBe(value);
+  });
+
+  test('a switch in the file is true or false', () => {
+    expect(readConfig({}, file({ parallelToolCalls: false })).parallelToolCalls).toBe(false);
+  });
+
+  test('a setting is set by either place, but not by its default', () => {
+    expect(isSet('redisUrl', {}, NO_FILE)).toBe(false);
+    expect(isSet('redisUrl', { REDIS_URL: '' }, NO_FILE)).toBe(false);
+    expect(isSet('redisUrl', { REDIS_URL: 'redis://redis:6379' }, NO_FILE)).toBe(true);
+    expect(isSet('redisUrl', {}, file({ redisUrl: 'redis://redis:6379' }))).toBe(true);
+  });
+
+  test('nobody can change the result', () => {
+    const config = readConfig({ OPENAI_BASE_URL: 'http://127.0.0.1:1/v1' }, NO_FILE);
+    expect(
+      [config, config.upstreams, config.upstreams[0], config.upstreams[0]?.aliases].every(Object.isFrozen),
+    ).toBe(true);
+  });
+});
+
+describe('what is refused', () => {
+  test('every wrong setting is named at once, by the place it came from', () => {
+    const from = file({ drainMs: -1, upstreams: [{ name: '', baseUrl: 'ftp://x' }], colour: 'blue' });
+    const lines = problems(
+      { PORT: 'eighty', LOG_LEVEL: 'loud', REDIS_URL: 'http://x', REDIS_PREFIX: 'a{b}' },
+      from,
+    );
+    expect(lines).toHaveLength(8);
+    for (const place of [
+      'PORT: ',
+      'LOG_LEVEL: ',
+      'REDIS_URL: ',
+      'REDIS_PREFIX: ',
+      `${from}: drainMs: `,
+      `${from}: upstreams.0.name: `,
+      `${from}: upstreams.0.baseUrl: `,
+      `${from}: top level: `,
+    ]) {
+      expect(
+        lines.filter((line) => line.startsWith(place)),
+        place,
+      ).toHaveLength(1);
+    }
+  });
+
+  test('the message of the error is the list', () => {
+    expect(() => readConfig({ PORT: 'x', HEARTBEAT_MS: 'y' }, NO_FILE)).toThrow(
+      /^The configuration has 2 problem\(s\):\n {2}- PORT: .*\n {2}- HEARTBEAT_MS: .*$/,
+    );
+  });
+
+  test.each([['0.0.0.0'], ['::'], ['192.168.1.5'], ['example.com'], ['127.0.0.1.example.com']])(
+    'no key is refused on %s, with what to set',
+    (host) => {
+      const [problem] = problems({ HOST: host });
+      expect(problem).toContain(`HOST is ${host}`);
+      expect(problem).toContain('Set AUTH=key and API_KEY.');
+      expect(problems({ HOST: host, ...KEYED })).toStrictEqual([]);
+    },
+  );
+
+  test.each([['127.0.0.1'], ['127.1.2.3'], ['localhost'], ['::1']])('no key is needed on %s', (host) => {
+    expect(problems({ HOST: host })).toStrictEqual([]);
+  });
+
+  test('AUTH=key needs a key', () => {
+    expect(problems({ AUTH: 'key' })).toStrictEqual([expect.stringContaining('API_KEY is not set')]);
+  });
+
+  test.each([['[]'], ['"text"'], ['null']])('a file that holds %s is no configuration', (content) => {
+    const from = file(content);
+    expect(problems({}, from)).toStrictEqual([`${from} must hold one JSON object.`]);
+  });
+
+  test('a file that is no JSON is named', () => {
+    const from = file('{"port": 1,}');
+    expect(problems({}, from)).toStrictEqual([expect.stringContaining(`${from} cannot be read as JSON`)]);
+  });
+});
+
+describe('upstreams', () => {
+  const baseUrl = 'http://127.0.0.1:11434/v1';
+
+  test('OPENAI_BASE_URL and OPENAI_API_KEY alone make one', () => {
+    const { upstreams } = readConfig({ OPENAI_BASE_URL: baseUrl, OPENAI_API_KEY: 'k' }, NO_FILE);
+    expect(upstreams).toStrictEqual([
+      {
+        name: 'default',
+        baseUrl,
+        apiKey: 'k',
+        models: [],
+        aliases: {},
+        maxTokensField: 'max_completion_tokens',
+      },
+    ]);
+  });
+
+  test('a key alone is for api.openai.com, a URL alone needs no key', () => {
+    const [keyed] = readConfig({ OPENAI_API_KEY: 'k' }, NO_FILE).upstreams;
+    const [open] = readConfig({ OPENAI_BASE_URL: baseUrl }, NO_FILE).upstreams;
+    expect(keyed?.baseUrl).toBe('https://api.openai.com/v1');
+    expect([open?.baseUrl, open?.apiKey]).toStrictEqual([baseUrl, undefined]);
+  });
+
+  test('the variables come after the file, and give way to an upstream named default', () => {
+    const env = { OPENAI_BASE_URL: baseUrl };
+    const house = { name: 'house', baseUrl: 'http://house/v1' };
+    const own = { name: 'default', baseUrl: 'http://own/v1' };
+    const urls = (upstreams: Config['upstreams']): readonly string[] =>
+      upstreams.map((upstream) => upstream.baseUrl);
+    expect(urls(readConfig(env, file({ upstreams: [house] })).upstreams)).toStrictEqual([
+      house.baseUrl,
+      baseUrl,
+    ]);
+    expect(urls(readConfig(env, file({ upstreams: [own] })).upstreams)).toStrictEqual([own.baseUrl]);
+  });
+
+  test('a base URL that is none is refused', () => {
+    expect(problems({ OPENAI_BASE_URL: 'localhost:11434' })).toStrictEqual([
+      expect.stringContaining('OPENAI_BASE_URL: must be an http or https URL'),
+    ]);
+  });
+
+  test('apiKeyEnv names the variable that holds the key, which must be set', () => {
+    const from = file({ upstreams: [{ name: 'house', baseUrl, apiKeyEnv: 'HOUSE_KEY' }] });
+    expect(readConfig({ HOUSE_KEY: 'k' }, from).upstreams[0]?.apiKey).toBe('k');
+    expect(problems({}, from)).toStrictEqual([
+      "upstream 'house': its key should be in HOUSE_KEY, which is not set.",
+    ]);
+  });
+
+  test('two of one name are refused', () => {
+    const house = { name: 'house', baseUrl };
+    expect(problems({}, file({ upstreams: [house, house] }))).toStrictEqual([
+      "upstreams: two are named 'house'. Give each its own name.",
+    ]);
+  });
+});
+
+describe('secrets', () => {
+  const from = file({
+    upstreams: [
+      { name: 'a', baseUrl: 'http://a/v1', apiKey: SECRET },
+      { name: 'b', baseUrl: 'http://b/v1', apiKeyEnv: 'B_KEY' },
+    ],
+  });
+  const env = {
+    ...KEYED,
+    B_KEY: SECRET,
+    OPENAI_API_KEY: SECRET,
+    REDIS_URL: `redis://user:${SECRET}@127.0.0.1:1`,
+  };
+
+  test('are in the configuration but not in what may be logged', () => {
+    const config = readConfig(env, from);
+    expect(JSON.stringify(config).split(SECRET)).toHaveLength(6);
+    expect(JSON.stringify(redacted(config))).not.toContain(SECRET);
+    expect(redacted(config)).toMatchObject({ port: 8080, apiKey: '[redacted]' });
+  });
+
+  test('are not in problems, even when they are what is wrong', () => {
+    const wrong = file({
+      apiKey: [SECRET],
+      redisUrl: `http://user:${SECRET}@x`,
+      upstreams: [{ name: 'a', baseUrl: `ftp://${SECRET}@x`, apiKey: { key: SECRET } }],
+    });
+    const lines = problems({ ...env, REDIS_URL: '', API_KEY: '', AUTH: SECRET, PORT: SECRET }, wrong);
+    expect(lines.length).toBeGreaterThanOrEqual(6);
+    expect(lines.join()).not.toContain(SECRET);
+  });
+});
+
+/** Each of these fails until config.ts is mended. */
+describe('what an operator must never miss or leak', () => {
+  test('settings that do not go together are named along with settings that are wrong in themselves', () => {
+    const lines = problems({ PORT: 'eighty', HOST: '0.0.0.0', OPENAI_BASE_URL: 'nowhere' });
+    expect(lines.map((line) => line.split(/[: ]/)[0])).toStrictEqual(
+      expect.arrayContaining(['PORT', 'AUTH', 'OPENAI_BASE_URL']),
+    );
+  });
+
+  test('a file that is no JSON is not quoted, it may hold a key', () => {
+    expect(problems({}, file(`{"apiKey":${SECRET}}`)).join()).not.toContain(SECRET.slice(0, 6));
+  });
+
+  test('a password in the URL of an upstream is not logged', () => {
+    const config = readConfig({ OPENAI_BASE_URL: `http://user:${SECRET}@127.0.0.1/v1` }, NO_FILE);
+    expect(JSON.stringify(redacted(config))).not.toContain(SECRET);
+  });
+});
+
+describe('docs/configuration.md', () => {
+  const text = readFileSync(path.join(import.meta.dirname, '../docs/configuration.md'), 'utf8');
+  /** The cells of the rows that begin with a variable's name. */
+  const rows = [...text.matchAll(/^\| `([A-Z_]+)` \| (.+) \|$/gm)].map(([, name = '', rest = '']) => ({
+    name,
+    cells: rest.split(' | ').map((cell) => cell.replaceAll('`', '')),
+  }));
+  const withoutKey = ['LONGRUN_CONFIG', 'OPENAI_API_KEY', 'OPENAI_BASE_URL'];
+
+  test('lists every variable once, and no others', () => {
+    expect(rows.map(({ name }) => name).toSorted()).toStrictEqual(
+      [...Object.keys(ENV), ...withoutKey].toSorted(),
+    );
+  });
+
+  test('gives every variable its file key and its default', () => {
+    const defaults = readConfig({}, NO_FILE);
+    const listed = rows.filter(({ name }) => !withoutKey.includes(name));
+    expect(listed.map(({ name, cells: [key, value] }) => [name, key, value])).toStrictEqual(
+      listed.map(({ name }) => {
+        const key = ENV[name];
+        const value = key && defaults[key];
+        return [name, key, typeof value === 'object' ? JSON.stringify(value) : String(value ?? 'none')];
+      }),
+    );
+  });
+
+  test('leaves no setting out', () => {
+    for (const key of Object.keys(readConfig(KEYED, NO_FILE))) expect(text).toContain(`\`${key}\``);
+  });
+
+  const [, example = ''] = /```json\n(.+?)\n```/s.exec(text) ?? [];
+
+  test('shows an example that works, and says truly which upstream answers', () => {
+    const { upstreams } = readConfig({ PROVIDER_KEY: SECRET }, file(example));
+    expect(upstreams.map(({ name, apiKey }) => [name, apiKey])).toStrictEqual([
+      ['default', SECRET],
+      ['house', undefined],
+    ]);
+    const [, section = ''] = text.split('### Which upstream answers a run');
+    const table = [...section.matchAll(/^\| `([^`]+)` \| ([^|]+) \| `([^`|]+)` \| `([^`]+)`/gm)];
+    expect(table).toHaveLength(5);
+    for (const [, model = '', backend = '', upstream, asked] of table) {
+      for (const backendId of backend === '`house`' ? ['house'] : [null, 'default']) {
+        const answer = route(upstreams, model, backendId);
+        expect([answer.upstream.name, answer.model]).toStrictEqual([upstream, asked]);
+      }
+    }
+  });
+});
