@@ -240,7 +240,6 @@ describe('secrets', () => {
   });
 });
 
-/** Each of these fails until config.ts is mended. */
 describe('what an operator must never miss or leak', () => {
   test('settings that do not go together are named along with settings that are wrong in themselves', () => {
     const lines = problems({ PORT: 'eighty', HOST: '0.0.0.0', OPENAI_BASE_URL: 'nowhere' });

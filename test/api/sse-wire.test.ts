@@ -37,13 +37,15 @@ afterAll(async () => {
 
 beforeEach(() => upstream.reply(() => undefined));
 
+interface Wish {
+  readonly signal?: AbortSignal;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
 /** Starts a run over a new thread that holds `content`; the raw response. */
-function stream(content: string, signal?: AbortSignal): Promise<Response> {
-  return post(
-    '/threads/runs',
-    { assistant_id: assistantId, stream: true, thread: threadWith(content) },
-    signal,
-  );
+function stream(content: string, { signal, metadata = {} }: Wish = {}): Promise<Response> {
+  const body = { assistant_id: assistantId, stream: true, metadata, thread: threadWith(content) };
+  return post('/threads/runs', body, signal);
 }
 
 const threadWith = (content: string) => ({ messages: [{ role: 'user' as const, content }] });
@@ -90,6 +92,9 @@ describe('a stream of a run', () => {
     const frames = framesOf(bytes);
     expect(namesOf(frames)[0]).toBe('thread.created');
     expect(namesOf(frames).at(-1)).toBe('thread.run.completed');
+    const runs = frames.filter(({ data }) => data.object === 'thread.run');
+    expect(runs.map(({ data }) => data['status'])).toEqual(['queued', 'queued', 'in_progress', 'completed']);
+    expect(runs[1]?.data).toEqual(runs[0]?.data);
     // Unescaped, so that programs that search the text for words find them.
     expect(bytes).toContain('晴れ');
     expect(frames.filter(({ data }) => 'error' in data)).toEqual([]);
@@ -162,6 +167,20 @@ describe('a stream of a run', () => {
     expect(frames.at(-1)?.data).toMatchObject(run);
   });
 
+  test('expires with what was said so far when its time is over', async () => {
+    upstream.reply(() => [text('Once upon'), { type: 'stall' }]);
+    const response = await stream('a story that never ends', { metadata: { expires_after_s: '1' } });
+    const frames = framesOf(await response.text());
+    const order = [...speaks, 'thread.message.incomplete', 'thread.run.step.expired', 'thread.run.expired'];
+    expect(namesOf(frames)).toEqual(order);
+    expect(frames.at(-3)?.data).toMatchObject({
+      incomplete_details: { reason: 'run_expired' },
+      content: [{ text: { value: 'Once upon' } }],
+    });
+    const request = await upstream.asked((asked) => asked.text === 'a story that never ends');
+    await expect(request.closed).resolves.toMatchObject({ by: 'client' });
+  });
+
   test('is refused in plain JSON, before anything is streamed', async () => {
     const response = await post('/threads/runs', { assistant_id: 'asst_none', stream: true });
     expect(response.status).toBe(404);
@@ -180,7 +199,7 @@ describe('a stream of a run', () => {
     const door = gate();
     upstream.reply(() => [text('half'), door, ...says(' done')]);
     const hangUp = new AbortController();
-    const response = await stream('I shall not wait', hangUp.signal);
+    const response = await stream('I shall not wait', { signal: hangUp.signal });
     await door.reached;
     hangUp.abort();
     await expect(response.text()).rejects.toThrow('aborted');

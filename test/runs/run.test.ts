@@ -225,7 +225,6 @@ describe('what the statuses mean', () => {
   });
 });
 
-/** Each of these fails until run.ts refuses the event. */
 describe('what happens once', () => {
   test('a call whose id is also the name of an inherited property has to be answered too', () => {
     const calling = apply(stateAfter(['run.started', 'step.tools']), {
