@@ -4,7 +4,7 @@
  */
 import cors from 'cors';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
-import { unknownRoute, unsupported, wrongMethod } from '../errors.ts';
+import { notFound, unknownRoute, unsupported, wrongMethod } from '../errors.ts';
 import { authenticate, identify, type AuthMode } from './auth.ts';
 import { renderError, toHandler, type Endpoint, type EndpointOptions } from './endpoint.ts';
 import { assistantEndpoints } from './endpoints/assistants.ts';
@@ -37,8 +37,11 @@ export interface AppOptions extends EndpointOptions {
 }
 
 export function createApp(services: Services, options: AppOptions): Express {
-  const reopen: OpenStream = async (ref, after, withThread, call) =>
-    runStream(services, call, ref, after, withThread ? await services.objects.getThread(ref) : null);
+  const reopen: OpenStream = async (ref, after, withThread, call) => {
+    const [found, thread] = await Promise.all([services.runs.get(ref), services.objects.getThread(ref)]);
+    if (found === null) throw notFound('run', ref.runId);
+    return runStream(services, call, found.stored, after, withThread ? thread : null);
+  };
   const endpoints = [
     ...assistantEndpoints(services),
     // `/threads/runs` before `/threads/:thread_id`, or a thread named "runs" would be modified.

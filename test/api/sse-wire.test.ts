@@ -169,7 +169,8 @@ describe('a stream of a run', () => {
 
   test('expires with what was said so far when its time is over', async () => {
     upstream.reply(() => [text('Once upon'), { type: 'stall' }]);
-    const response = await stream('a story that never ends', { metadata: { expires_after_s: '1' } });
+    // Expiry counts whole seconds of the clock, so one second could be over before the model has spoken.
+    const response = await stream('a story that never ends', { metadata: { expires_after_s: '2' } });
     const frames = framesOf(await response.text());
     const order = [...speaks, 'thread.message.incomplete', 'thread.run.step.expired', 'thread.run.expired'];
     expect(namesOf(frames)).toEqual(order);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/longrun/', import.meta.url));
-const PROGRAM_MS = 40_000;
+const PROGRAM_MS = 50_000;
 const INSTALL_MS = 150_000;
 
 export interface Ended {

@@ -60,7 +60,7 @@ describe.each([
   { rounds: 1, delayMs: 0, model: 'an instant model that searches once' },
   { rounds: 2, delayMs: 0, model: 'an instant model that searches twice' },
   { rounds: 2, delayMs: 100, model: 'a model that takes its time and searches twice' },
-])('with $model', ({ rounds, delayMs }) => {
+])('with $model', { timeout: 60_000 }, ({ rounds, delayMs }) => {
   const searches = SEARCHES.slice(0, rounds);
 
   beforeAll(() => {

@@ -45,9 +45,8 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     }
     if (created.type === 'no thread') throw notFound('thread', threadId);
     if (created.type === 'locked') throw threadBusy(threadId, created.runId);
-    const { ref, state } = created.stored;
-    if (input.stream !== true) return answer(state.run);
-    return runStream(services, call, ref, 0, thread);
+    const { stored } = created;
+    return input.stream === true ? runStream(services, call, stored, 0, thread) : answer(stored.state.run);
   };
 
   return [
@@ -184,16 +183,31 @@ export async function findRun(
 export function runStream(
   services: Services,
   call: Call,
-  ref: RunRef,
+  { ref, state }: StoredRun,
   after: number,
   thread: Thread | null,
 ): Answer {
+  endInTime(services, call, ref, state.run.expires_at);
   return {
     type: 'events',
     frames: assistantsStream(services.hub.follow(ref, call.gone), { after, thread }),
     headers: pollHeaders(services),
     resume: { ref, after, withThread: thread !== null },
   };
+}
+
+/** A run that no worker takes or sweeps is ended by its reader, or the stream would never end. */
+function endInTime({ runs }: Services, call: Call, ref: RunRef, expiresAt: number | null): void {
+  if (expiresAt === null) return;
+  const timer = setTimeout(
+    () => {
+      runs
+        .current(ref)
+        .catch((err: unknown) => call.log.warn({ err, run_id: ref.runId }, 'could not end the run'));
+    },
+    Math.max(0, expiresAt * 1000 - Date.now()),
+  );
+  call.gone.addEventListener('abort', () => clearTimeout(timer));
 }
 
 /** Without it, SDKs poll every 1 to 5 seconds. An integer: a client's `int()` refuses anything else. */

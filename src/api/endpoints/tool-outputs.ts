@@ -38,7 +38,7 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
         });
         if (changed === null) throw notFound('run', found.ref.runId);
         // A stream begins with what the submission itself did: the old step completed, the run queued again.
-        if (stream === true) return runStream(services, call, found.ref, changed.after, null);
+        if (stream === true) return runStream(services, call, changed.stored, changed.after, null);
         const value = runView(changed.stored, changed.labels);
         return { type: 'shell-safe', value, headers: pollHeaders(services) };
       },
