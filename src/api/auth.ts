@@ -42,7 +42,7 @@ export function authenticate(mode: AuthMode): RequestHandler {
 function keyOf(request: Request): string {
   const authorization = request
     .get('authorization')
-    ?.replace(/^bearer\s+/i, '')
+    ?.replace(/^bearer(\s+|$)/i, '')
     .trim();
   return authorization || request.get('x-api-key')?.trim() || request.get('api-key')?.trim() || '';
 }

@@ -16,6 +16,7 @@ import {
 import type { Logger } from '../log.ts';
 import { isSafeId, type RunRef } from '../store/keys.ts';
 import { isUnavailable } from '../store/redis.ts';
+import { parseJson } from './json-text.ts';
 import { shellSafe } from './shell-safe.ts';
 import { writeEvents } from './sse.ts';
 import { validate } from './validate.ts';
@@ -64,9 +65,6 @@ const IDS = {
 
 type IdName = keyof typeof IDS;
 
-/** JSON deeper than this cannot be written again without overflowing the stack; nothing legitimate comes close. */
-const MAX_JSON_DEPTH = 64;
-
 /** A request on its way through a handler. */
 export class Call {
   readonly project: string;
@@ -111,7 +109,8 @@ export class Call {
 
   /** Another part of the path. */
   part(name: string): string {
-    return String(this.request.params[name]);
+    const part = this.request.params[name];
+    return Array.isArray(part) ? part.join('/') : String(part);
   }
 
   header(name: string): string | undefined {
@@ -139,25 +138,23 @@ export class Call {
 
   /** A string of the body before it is checked, for looking things up ahead; empty when there is none of that name. */
   peek(name: string): string {
-    const body = this.json();
+    const body = this.jsonIfAny();
     const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
     return typeof value === 'string' ? value : '';
   }
 
   /** The body as JSON, unchecked. */
   json(): unknown {
-    this.parsed ??= { value: this.parse() };
+    this.parsed ??= { value: parseJson(this.text) };
     return this.parsed.value;
   }
 
-  private parse(): unknown {
-    const text = this.text.replace(/^\uFEFF/, '');
-    if (text.trim() === '') return {};
-    if (depthOf(text) > MAX_JSON_DEPTH) throw notJson(`It is nested deeper than ${MAX_JSON_DEPTH} levels.`);
+  /** What does not parse is refused when the body's turn comes: an unknown thread in the path is said first. */
+  private jsonIfAny(): unknown {
     try {
-      return JSON.parse(text);
-    } catch (error) {
-      throw notJson(explain(text, error as SyntaxError));
+      return this.json();
+    } catch {
+      return null;
     }
   }
 }
@@ -223,14 +220,15 @@ function send(response: Response, status: number, body: string, headers: Headers
 
 function toApiError(error: unknown, requestId: string): ApiError {
   if (error instanceof ApiError) return error;
-  const { type, limit } = error as Partial<Record<'type' | 'limit', unknown>>;
-  if (type === 'entity.too.large') return bodyTooLarge(Number(limit));
-  if (type === 'encoding.unsupported' || type === 'request.size.invalid' || type === 'request.aborted') {
-    return notJson('It did not arrive whole, or in an encoding this server does not read.');
-  }
+  const { type, limit, status } = error as Partial<Record<'type' | 'limit' | 'status', unknown>>;
   // express throws it for broken percent-encoding in the path.
   if (error instanceof URIError)
     return new ApiError(400, 'The path of the request has a broken percent-encoding.');
+  if (type === 'entity.too.large') return bodyTooLarge(Number(limit));
+  // Thrown by express' body parser, for compressed bodies that do not unpack too.
+  if (status === 400 || type === 'encoding.unsupported') {
+    return notJson('It did not arrive whole, or in an encoding this server does not read.');
+  }
   if (isUnavailable(error)) return unavailable();
   return internalError(requestId);
 }
@@ -244,41 +242,4 @@ interface Identity {
 export function identityOf(response: Response): Identity {
   const { project = '', requestId = '' } = response.locals as Partial<Identity>;
   return { project, requestId };
-}
-
-/** How deep arrays and objects are nested in JSON text, by one scan that skips strings. */
-function depthOf(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index);
-    if (unit === 0x22) {
-      index = endOfString(text, index);
-    } else if (unit === 0x7b || unit === 0x5b) {
-      deepest = Math.max(deepest, ++depth);
-    } else if (unit === 0x7d || unit === 0x5d) depth--;
-  }
-  return deepest;
-}
-
-/** The index of the quote that closes the string opened at `start`. */
-function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1);
-  while (end !== -1) {
-    let backslashes = 0;
-    while (text[end - 1 - backslashes] === '\\') backslashes++;
-    if (backslashes % 2 === 0) return end;
-    end = text.indexOf('"', end + 1);
-  }
-  return text.length;
-}
-
-/** Where the JSON breaks, and the mistakes we know. */
-function explain(text: string, error: SyntaxError): string {
-  if (/"tool_outputs":\s*\}/.test(text)) {
-    return 'There is nothing behind "tool_outputs": a shell script that builds the body failed to quote a tool output.';
-  }
-  const position = /position (\d+)/.exec(error.message)?.[1];
-  if (position === undefined) return 'It ends before the JSON is complete.';
-  return `It breaks at character ${position}. (JSON has no comments, trailing commas or single quotes.)`;
 }

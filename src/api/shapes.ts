@@ -13,7 +13,7 @@ import type {
   ToolChoice,
   TruncationStrategy,
 } from '../runs/thread.ts';
-import type { CustomRefusal } from './validate.ts';
+import { DECIMAL, type CustomRefusal } from './validate.ts';
 
 const MAX_METADATA_PAIRS = 16;
 const MAX_TOOLS = 128;
@@ -112,8 +112,8 @@ export const responseFormat = z
       type: z.literal('json_schema'),
       json_schema: z.strictObject({
         name: z.string().min(1).max(64),
-        description: z.string().optional(),
-        schema: z.record(z.string(), z.unknown()).optional(),
+        description: z.string().nullish(),
+        schema: z.record(z.string(), z.unknown()).nullish(),
         strict: z.boolean().nullish(),
       }),
     }),
@@ -123,8 +123,8 @@ export const responseFormat = z
 
 export const reasoningEffort = z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).nullish();
 
-export const temperature = z.number().min(0).max(2).nullish();
-export const topP = z.number().min(0).max(1).nullish();
+export const temperature = z.number(DECIMAL).min(0, DECIMAL).max(2, DECIMAL).nullish();
+export const topP = z.number(DECIMAL).min(0, DECIMAL).max(1, DECIMAL).nullish();
 
 export const truncationStrategy = z
   .strictObject({
@@ -133,17 +133,14 @@ export const truncationStrategy = z
   })
   .superRefine((value, context) => {
     if (value.type !== 'last_messages' || value.last_messages != null) return;
-    refuse(context, {
-      code: 'missing_required_parameter',
-      message:
-        "Missing required parameter: '{param}.last_messages'. It says how many messages 'last_messages' keeps.",
-    });
+    const message = "Missing required parameter: '{param}'. It says how many messages 'last_messages' keeps.";
+    refuse(context, { code: 'missing_required_parameter', message }, ['last_messages']);
   })
   .nullish()
-  .transform((value): TruncationStrategy => ({
-    type: value?.type ?? 'auto',
-    last_messages: value?.last_messages ?? null,
-  }));
+  .transform((value): TruncationStrategy => {
+    if (value?.type !== 'last_messages') return { type: 'auto', last_messages: null };
+    return { type: 'last_messages', last_messages: value.last_messages ?? null };
+  });
 
 const detail = z.enum(['auto', 'low', 'high']).nullish();
 
@@ -235,6 +232,6 @@ function hasContent(value: unknown): boolean {
   return typeof value === 'object' && value !== null ? Object.values(value).some(hasContent) : value != null;
 }
 
-function refuse(context: z.core.$RefinementCtx, refusal: CustomRefusal): void {
-  context.addIssue({ code: 'custom', params: { ...refusal } });
+function refuse(context: z.core.$RefinementCtx, refusal: CustomRefusal, path: string[] = []): void {
+  context.addIssue({ code: 'custom', path, params: { ...refusal } });
 }

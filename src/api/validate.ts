@@ -8,6 +8,9 @@ export interface CustomRefusal {
   readonly message: string;
 }
 
+/** The message of a number's checks when it need not be whole: zod's issues do not tell, and the wire's codes do. */
+export const DECIMAL = 'decimal';
+
 /**
  * The value as the schema reads it.
  * @param strict refuse unknown keys at the top level; otherwise they are dropped
@@ -44,18 +47,21 @@ function refusal(issue: Issue, root: unknown, base: Path): ApiError {
       if (value === undefined && path.length > 0) {
         return invalid(param, 'missing_required_parameter', `Missing required parameter: '${param}'.`);
       }
-      return wrongType(param, where, withArticle(EXPECTED[issue.expected] ?? issue.expected), value);
+      return wrongType(param, where, withArticle(expectedType(issue)), value);
     case 'invalid_value':
       if (value === undefined) {
         return invalid(param, 'missing_required_parameter', `Missing required parameter: '${param}'.`);
       }
       return unsupportedValue(param, value, issue.values.map(String));
     case 'invalid_union':
+      if (value === undefined) {
+        return invalid(param, 'missing_required_parameter', `Missing required parameter: '${param}'.`);
+      }
       return unionRefusal(issue.errors, root, path, where);
     case 'too_big':
-      return outOfBounds(issue.origin, 'above_max', Number(issue.maximum), param, value);
+      return outOfBounds(issue, 'above_max', Number(issue.maximum), param, value);
     case 'too_small':
-      return outOfBounds(issue.origin, 'below_min', Number(issue.minimum), param, value);
+      return outOfBounds(issue, 'below_min', Number(issue.minimum), param, value);
     case 'invalid_key': {
       const [inner] = issue.issues;
       return inner === undefined
@@ -99,13 +105,14 @@ function unionRefusal(branches: readonly Issue[][], root: unknown, path: Path, w
       .flatMap((issue) => (issue.code === 'invalid_value' ? issue.values.map(String) : []));
     if (supported.length > 0) return unsupportedValue(param, value, supported);
   }
-  const expected = branches
-    .flatMap(([issue]) => {
-      if (issue?.code === 'invalid_value') return ['string'];
-      return issue?.code === 'invalid_type' ? [EXPECTED[issue.expected] ?? issue.expected] : [];
-    })
-    .map((name, index) => (index === 0 ? withArticle(name) : name));
-  return wrongType(param, where, `one of ${[...new Set(expected)].join(' or ')}`, value);
+  const expected = branches.flatMap(([issue]) => {
+    if (issue?.code === 'invalid_value') return ['string'];
+    return issue?.code === 'invalid_type' ? [expectedType(issue)] : [];
+  });
+  const [first = '', ...others] = new Set(expected);
+  const choice =
+    others.length === 0 ? withArticle(first) : `one of ${[withArticle(first), ...others].join(' or ')}`;
+  return wrongType(param, where, choice, value);
 }
 
 /** The branch is for another JSON type, or for another `type`. */
@@ -123,7 +130,7 @@ function keyRefusal(issue: z.core.$ZodRawIssue | Issue, path: Path): ApiError {
 }
 
 function outOfBounds(
-  origin: string,
+  { origin, message }: Extract<Issue, { code: 'too_big' | 'too_small' }>,
   side: 'above_max' | 'below_min',
   bound: number,
   param: string,
@@ -141,7 +148,7 @@ function outOfBounds(
     const text = `Invalid '${param}': ${origin} too ${above ? 'long' : 'short'}. ${expected}, but got ${a} with length ${length} instead.`;
     return invalid(param, `${origin}_${side}_length`, text);
   }
-  const kind = Number.isInteger(value) ? 'integer' : 'decimal';
+  const kind = message === DECIMAL ? 'decimal' : 'integer';
   const sides = above ? 'above maximum' : 'below minimum';
   const text = `Invalid '${param}': ${kind} ${sides} value. Expected a value ${above ? '<=' : '>='} ${bound}, but got ${String(value)} instead.`;
   return invalid(param, `${kind}_${side}_value`, text);
@@ -167,7 +174,11 @@ function invalid(param: string, code: string, message: string): ApiError {
 }
 
 /** zod's names of types → the hosted API's. */
-const EXPECTED: Readonly<Record<string, string>> = { int: 'integer', number: 'decimal', record: 'object' };
+const EXPECTED: Readonly<Record<string, string>> = { int: 'integer', number: 'integer', record: 'object' };
+
+function expectedType({ expected, message }: Extract<Issue, { code: 'invalid_type' }>): string {
+  return message === DECIMAL ? DECIMAL : (EXPECTED[expected] ?? expected);
+}
 
 function jsonType(value: unknown): string {
   if (value === null) return 'null value';

@@ -22,7 +22,8 @@ const all = <S extends RunStatus>(
   status: S,
   types: readonly RunEventType[],
 ): Partial<Record<RunEventType, S>> => Object.fromEntries(types.map((type) => [type, status]));
-const CLOSE_STEP = ['step.completed', 'step.failed', 'step.cancelled', 'step.expired'] as const;
+const END_STEP = ['step.failed', 'step.cancelled', 'step.expired'] as const;
+const CLOSE_STEP = ['step.completed', ...END_STEP] as const;
 const ASKING: readonly Move[] = ['run.started', 'step.tools', 'tool.called'];
 const SPEAKING: readonly Move[] = ['run.started', 'step.message', 'message.created'];
 
@@ -62,7 +63,7 @@ const PLACES: readonly (readonly [
     'in_progress with an open message step',
     'in_progress',
     ['run.started', 'step.message'],
-    { 'run.cancelling': 'cancelling', ...all('in_progress', [...CLOSE_STEP, 'message.created']) },
+    { 'run.cancelling': 'cancelling', ...all('in_progress', [...END_STEP, 'message.created']) },
   ],
   [
     'in_progress with an open message',
@@ -116,7 +117,7 @@ const PLACES: readonly (readonly [
     'cancelling with an open message step',
     'cancelling',
     ['run.started', 'step.message', 'run.cancelling'],
-    all('cancelling', CLOSE_STEP),
+    all('cancelling', END_STEP),
   ],
   [
     'cancelling with an open message',

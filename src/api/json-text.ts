@@ -1,0 +1,89 @@
+/**
+ * JSON as clients write it, read with a limit on its depth. What does not parse is refused with the place where it breaks:
+ * many clients build their bodies from strings, and look for the mistake in a log.
+ */
+import { notJson } from '../errors.ts';
+
+/** JSON deeper than this cannot be written again without overflowing the stack; nothing legitimate comes close. */
+const MAX_DEPTH = 64;
+/** Searching takes a parse for each doubling of the length; beyond this it would hold other requests up. */
+const MAX_SEARCHED_CHARACTERS = 1024 * 1024;
+
+/**
+ * The value of a body; no body at all is `{}`.
+ * @throws {ApiError} 400 saying where it breaks.
+ */
+export function parseJson(body: string): unknown {
+  const text = body.replace(/^\uFEFF/, '');
+  if (text.trim() === '') return {};
+  if (depthOf(text) > MAX_DEPTH) throw notJson(`It is nested deeper than ${MAX_DEPTH} levels.`);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw notJson(explain(text, String(error)));
+  }
+}
+
+/** How deep arrays and objects are nested in JSON text, by one scan that skips strings. */
+function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit === 0x22) {
+      index = endOfString(text, index);
+    } else if (unit === 0x7b || unit === 0x5b) {
+      deepest = Math.max(deepest, ++depth);
+    } else if (unit === 0x7d || unit === 0x5d) depth--;
+  }
+  return deepest;
+}
+
+/** The index of the quote that closes the string opened at `start`. */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (end !== -1) {
+    let backslashes = 0;
+    while (text[end - 1 - backslashes] === '\\') backslashes++;
+    if (backslashes % 2 === 0) return end;
+    end = text.indexOf('"', end + 1);
+  }
+  return text.length;
+}
+
+/** Where the JSON breaks, and the mistakes we know. */
+function explain(text: string, complaint: string): string {
+  if (/"tool_outputs":\s*\}/.test(text)) {
+    return 'There is nothing behind "tool_outputs": a shell script that builds the body failed to quote a tool output.';
+  }
+  if (endsEarly(text, complaint)) return 'It ends before the JSON is complete.';
+  if (text.length > MAX_SEARCHED_CHARACTERS) return 'It is not JSON.';
+  return `It breaks at character ${breaksAt(text)}. (JSON has no comments, trailing commas or single quotes.)`;
+}
+
+/** How many characters can begin a JSON text: V8 does not always say where it breaks, so shorter texts are tried. */
+function breaksAt(text: string): number {
+  let sound = 0;
+  let broken = text.length;
+  while (sound + 1 < broken) {
+    const middle = Math.floor((sound + broken) / 2);
+    if (isBeginning(text.slice(0, middle))) sound = middle;
+    else broken = middle;
+  }
+  return sound;
+}
+
+function isBeginning(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (error) {
+    return endsEarly(text, String(error));
+  }
+}
+
+/** Whether V8's complaint about `text` is only that it stops too soon. */
+function endsEarly(text: string, complaint: string): boolean {
+  const position = /position (\d+)/.exec(complaint)?.[1];
+  return complaint.includes('Unexpected end') || Number(position) === text.length;
+}

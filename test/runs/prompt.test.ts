@@ -1,0 +1,590 @@
+/** What the model is asked: how a thread becomes chat messages, what is cut to fit, and when a budget is used up. */
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { ChatMessage, ModelRequest } from '../../src/runs/model.ts';
+import { buildPrompt, estimateTokens } from '../../src/runs/prompt.ts';
+import type { RunState } from '../../src/runs/run.ts';
+import type { ContentPart, FunctionTool, Message, Run, RunStep, ThreadItem } from '../../src/runs/thread.ts';
+import { stateAfter, usage } from './histories.ts';
+
+const OWN = 'run_1';
+const EARLIER = 'run_0';
+const ROOMY = 100_000;
+
+const SEARCH: FunctionTool = {
+  type: 'function',
+  function: { name: 'SEARCH', parameters: { type: 'object' }, strict: false },
+};
+
+const text = (value: string): ContentPart => ({ type: 'text', text: { value, annotations: [] } });
+const photo = (detail = 'auto'): ContentPart => ({
+  type: 'image_url',
+  image_url: { url: 'https://example.test/photo.jpg', detail },
+});
+
+let made = 0;
+function message(role: Message['role'], content: readonly ContentPart[], run_id: string | null): Message {
+  made += 1;
+  return {
+    id: `msg_${made}`,
+    object: 'thread.message',
+    created_at: 1,
+    thread_id: 'thread_1',
+    status: 'completed',
+    incomplete_details: null,
+    completed_at: 1,
+    incomplete_at: null,
+    role,
+    content,
+    assistant_id: run_id === null ? null : 'asst_1',
+    run_id,
+    attachments: [],
+    metadata: {},
+  };
+}
+const user = (...content: (string | ContentPart)[]): Message =>
+  message(
+    'user',
+    content.map((part) => (typeof part === 'string' ? text(part) : part)),
+    null,
+  );
+const assistant = (value: string, run_id: string | null = EARLIER): Message =>
+  message('assistant', [text(value)], run_id);
+
+/** A step of tool calls with these outputs; null is a call nobody has answered. */
+function toolStep(outputs: readonly (string | null)[], run_id = EARLIER): RunStep {
+  made += 1;
+  const id = made;
+  return {
+    ...messageStep(run_id),
+    status: outputs.includes(null) ? 'in_progress' : 'completed',
+    type: 'tool_calls',
+    step_details: {
+      type: 'tool_calls',
+      tool_calls: outputs.map((output, index) => ({
+        id: `call_${id}_${index}`,
+        type: 'function',
+        function: { name: 'SEARCH', arguments: `{"q":${index}}`, output },
+      })),
+    },
+  };
+}
+
+function messageStep(run_id: string): RunStep {
+  made += 1;
+  return {
+    id: `step_${made}`,
+    object: 'thread.run.step',
+    created_at: 1,
+    run_id,
+    assistant_id: 'asst_1',
+    thread_id: 'thread_1',
+    type: 'message_creation',
+    status: 'completed',
+    step_details: { type: 'message_creation', message_creation: { message_id: 'msg_0' } },
+    last_error: null,
+    cancelled_at: null,
+    completed_at: null,
+    failed_at: null,
+    expired_at: null,
+    expires_at: null,
+    metadata: {},
+    usage: null,
+  };
+}
+
+/** A run's first turn, with these settings. */
+function turn(settings: Partial<Run> = {}): RunState {
+  const state = stateAfter(['run.started']);
+  return { ...state, run: { ...state.run, ...settings } };
+}
+
+/** The same in the turn after the client's answer. */
+function laterTurn(settings: Partial<Run> = {}): RunState {
+  return { ...turn(settings), turn: 2 };
+}
+
+function ask(state: RunState, items: readonly ThreadItem[], contextTokens = ROOMY): ModelRequest {
+  const prompt = buildPrompt(state, items, contextTokens);
+  if (prompt.type !== 'ask') throw new Error(`exhausted: ${prompt.reason}`);
+  return prompt.request;
+}
+
+const messagesOf = (items: readonly ThreadItem[], settings: Partial<Run> = {}): readonly ChatMessage[] =>
+  ask(turn(settings), items).messages;
+
+/** What a prompt says, shortly: the text of messages, the ids of calls. */
+const told = (messages: readonly ChatMessage[]): readonly string[] =>
+  messages.map((chat) => {
+    if (chat.role === 'tool') return `tool ${chat.content}`;
+    if (chat.role === 'assistant' && chat.tool_calls !== undefined) return `calls ${chat.content ?? '–'}`;
+    return typeof chat.content === 'string' ? `${chat.role} ${chat.content}` : `${chat.role} with parts`;
+  });
+
+describe('a thread as chat messages', () => {
+  test('the instructions come first, as the system says them', () => {
+    expect(messagesOf([user('Hi')], { instructions: 'Be brief.' })).toStrictEqual([
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'Hi' },
+    ]);
+  });
+
+  test('without instructions there is no system message', () => {
+    expect(messagesOf([user('Hi')])).toStrictEqual([{ role: 'user', content: 'Hi' }]);
+  });
+
+  test('text parts are joined by newlines, empty ones included', () => {
+    expect(messagesOf([user('one', 'two'), user('a', '', 'b'), user('')])).toStrictEqual([
+      { role: 'user', content: 'one\ntwo' },
+      { role: 'user', content: 'a\n\nb' },
+      { role: 'user', content: '' },
+    ]);
+  });
+
+  test('a message with pictures is a list of parts, each picture with its url and detail', () => {
+    expect(messagesOf([user('What is', photo('low'), 'this?')])).toStrictEqual([
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'What is' },
+          { type: 'image_url', image_url: { url: 'https://example.test/photo.jpg', detail: 'low' } },
+          { type: 'text', text: 'this?' },
+        ],
+      },
+    ]);
+  });
+
+  test('an empty text beside a picture is dropped, since upstreams refuse it', () => {
+    expect(messagesOf([user('', photo())])).toStrictEqual([{ role: 'user', content: [photo()] }]);
+  });
+
+  test('a user message without any part is left out', () => {
+    expect(messagesOf([user(), user('Hi')])).toStrictEqual([{ role: 'user', content: 'Hi' }]);
+  });
+
+  test('an assistant message is its text, whoever wrote it, without its annotations', () => {
+    const annotated = message(
+      'assistant',
+      [
+        { type: 'text', text: { value: 'See 【1】.', annotations: [{ type: 'file_citation' }] } },
+        text('Two.'),
+      ],
+      null,
+    );
+    expect(messagesOf([annotated])).toStrictEqual([{ role: 'assistant', content: 'See 【1】.\nTwo.' }]);
+  });
+
+  test('an empty assistant message is skipped, one with only a picture is named as such', () => {
+    const empty = [assistant(''), message('assistant', [], EARLIER)];
+    expect(messagesOf([user('Hi'), ...empty, message('assistant', [photo()], null)])).toStrictEqual([
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: '[picture]' },
+    ]);
+  });
+
+  test('messages that follow one another under the same role stay apart', () => {
+    expect(told(messagesOf([user('a'), user('b'), assistant('c'), assistant('d')]))).toStrictEqual([
+      'user a',
+      'user b',
+      'assistant c',
+      'assistant d',
+    ]);
+  });
+});
+
+describe('tool steps', () => {
+  test('a finished step is the calls, then one answer each, in the order of the calls', () => {
+    const step = toolStep(['sunny', ''], OWN);
+    const [first, second] = idsOf(step);
+    expect(messagesOf([user('Weather?'), step])).toStrictEqual([
+      { role: 'user', content: 'Weather?' },
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: [
+          { id: first, type: 'function', function: { name: 'SEARCH', arguments: '{"q":0}' } },
+          { id: second, type: 'function', function: { name: 'SEARCH', arguments: '{"q":1}' } },
+        ],
+      },
+      { role: 'tool', tool_call_id: first, content: 'sunny' },
+      { role: 'tool', tool_call_id: second, content: '' },
+    ]);
+  });
+
+  test('text and calls of one completion are one message, said once', () => {
+    const items = [user('Weather?'), assistant('Let me look.', OWN), toolStep(['sunny'], OWN)];
+    const [asked, called, answer, ...rest] = messagesOf(items);
+    expect(asked).toStrictEqual({ role: 'user', content: 'Weather?' });
+    expect(called).toMatchObject({ role: 'assistant', content: 'Let me look.', tool_calls: [{}] });
+    expect(answer).toMatchObject({ role: 'tool', content: 'sunny' });
+    expect(rest).toStrictEqual([]);
+  });
+
+  test('calls after an empty message, or after another run’s text, are a message of their own', () => {
+    expect(told(messagesOf([assistant('', OWN), toolStep(['1'], OWN)]))).toStrictEqual(['calls –', 'tool 1']);
+    expect(told(messagesOf([assistant('Bye.', EARLIER), toolStep(['1'], OWN)]))).toStrictEqual([
+      'assistant Bye.',
+      'calls –',
+      'tool 1',
+    ]);
+  });
+
+  test('two steps one after the other stay two rounds of calls', () => {
+    const items = [user('Hi'), assistant('Wait.', OWN), toolStep(['1'], OWN), toolStep(['2', '3'], OWN)];
+    expect(told(messagesOf(items))).toStrictEqual([
+      'user Hi',
+      'calls Wait.',
+      'tool 1',
+      'calls –',
+      'tool 2',
+      'tool 3',
+    ]);
+  });
+
+  test('earlier runs’ steps stand where they happened', () => {
+    const items = [user('a'), toolStep(['1']), assistant('b'), user('c'), toolStep(['2'], OWN)];
+    expect(told(messagesOf(items))).toStrictEqual([
+      'user a',
+      'calls –',
+      'tool 1',
+      'assistant b',
+      'user c',
+      'calls –',
+      'tool 2',
+    ]);
+  });
+
+  test.each<[string, RunStep]>([
+    ['one that waits for an answer', toolStep(['1', null])],
+    ['one that failed', { ...toolStep(['1']), status: 'failed' }],
+    ['one that was cancelled', { ...toolStep([null]), status: 'cancelled' }],
+    ['one that expired', { ...toolStep([null]), status: 'expired' }],
+    ['one without calls', toolStep([])],
+    ['one that wrote a message', messageStep(EARLIER)],
+  ])('an unfinished step is left out: %s', (_, step) => {
+    expect(told(messagesOf([user('a'), assistant('b'), step, user('c')]))).toStrictEqual([
+      'user a',
+      'assistant b',
+      'user c',
+    ]);
+  });
+
+  test('text before a step that failed stays, and is not said again by the step that follows', () => {
+    const failed: RunStep = { ...toolStep([null], OWN), status: 'failed' };
+    const items = [user('a'), assistant('b', OWN), failed, toolStep(['1'], OWN)];
+    expect(told(messagesOf(items))).toStrictEqual(['user a', 'assistant b', 'calls –', 'tool 1']);
+  });
+});
+
+describe('last_messages', () => {
+  const last = (count: number): Partial<Run> => ({
+    truncation_strategy: { type: 'last_messages', last_messages: count },
+  });
+  const thread = [user('a'), assistant('b'), user('c'), assistant('d'), user('e')];
+
+  test('only the newest messages of the thread are kept, and all when there are fewer', () => {
+    expect(told(messagesOf(thread, last(2)))).toStrictEqual(['assistant d', 'user e']);
+    expect(messagesOf(thread, last(9))).toHaveLength(5);
+    expect(messagesOf([], last(1))).toStrictEqual([]);
+  });
+
+  test('what this run said and did stays and is not counted', () => {
+    const own = [assistant('Wait.', OWN), toolStep(['1'], OWN), toolStep(['2'], OWN)];
+    expect(told(messagesOf([...thread, ...own], last(1)))).toStrictEqual([
+      'user e',
+      'calls Wait.',
+      'tool 1',
+      'calls –',
+      'tool 2',
+    ]);
+  });
+
+  test('earlier steps are kept with the messages around them, and are not counted either', () => {
+    const items = [toolStep(['old']), user('a'), toolStep(['new']), assistant('b'), user('c')];
+    expect(told(messagesOf(items, last(3)))).toStrictEqual([
+      'user a',
+      'calls –',
+      'tool new',
+      'assistant b',
+      'user c',
+    ]);
+    expect(told(messagesOf(items, last(2)))).toStrictEqual(['assistant b', 'user c']);
+  });
+
+  test('the instructions are not a message of the thread', () => {
+    expect(told(messagesOf(thread, { ...last(1), instructions: 'Be brief.' }))).toStrictEqual([
+      'system Be brief.',
+      'user e',
+    ]);
+  });
+});
+
+describe('cutting to what fits', () => {
+  /** 104 tokens as a message. */
+  const long = (name: string): string => name.padEnd(400, '.');
+  const names = (messages: readonly ChatMessage[]): readonly string[] =>
+    told(messages).map((line) => line.replaceAll('.', ''));
+  const thread = ['a', 'b', 'c', 'd', 'e'].map((name) => user(long(name)));
+
+  test('what fits exactly is not cut', () => {
+    expect(names(ask(turn(), thread, 520).messages)).toHaveLength(5);
+    expect(names(ask(turn(), thread, 519).messages)).toStrictEqual(['user a', 'user c', 'user d', 'user e']);
+  });
+
+  test('the beginning and the newest stay as long as they can', () => {
+    expect(names(ask(turn(), thread, 320).messages)).toStrictEqual(['user a', 'user d', 'user e']);
+    expect(names(ask(turn(), thread, 210).messages)).toStrictEqual(['user a', 'user e']);
+    expect(names(ask(turn(), thread, 105).messages)).toStrictEqual(['user e']);
+  });
+
+  test('the last question stays even when it is too big, since without it there is nothing to answer', () => {
+    expect(names(ask(turn(), thread, 10).messages)).toStrictEqual(['user e']);
+    const answered = [...thread, assistant(long('f'))];
+    expect(names(ask(turn(), answered, 10).messages)).toStrictEqual(['user e']);
+  });
+
+  test('this run’s own words and calls are never cut', () => {
+    const own = [assistant(long('f'), OWN), toolStep(['1'], OWN)];
+    expect(names(ask(turn(), [...thread, ...own], 10).messages)).toStrictEqual([
+      'user e',
+      'calls f',
+      'tool 1',
+    ]);
+  });
+
+  test('the instructions are never cut, and their size counts', () => {
+    const state = turn({ instructions: long('s') });
+    expect(names(ask(state, thread, 320).messages)).toStrictEqual(['system s', 'user a', 'user e']);
+    expect(names(ask(state, thread, 1).messages)).toStrictEqual(['system s', 'user e']);
+  });
+
+  test('pictures and calls count', () => {
+    const items = [user('a'), user(photo()), toolStep([long('answer')]), user('b')];
+    expect(names(ask(turn(), items, 1_000).messages)).toHaveLength(5);
+    expect(names(ask(turn(), items, 800).messages)).toStrictEqual([
+      'user a',
+      'calls –',
+      'tool answer',
+      'user b',
+    ]);
+  });
+
+  test('a run’s prompt budget cuts as the context does, whichever is smaller', () => {
+    const state = turn({ max_prompt_tokens: 320 });
+    expect(names(ask(state, thread).messages)).toStrictEqual(['user a', 'user d', 'user e']);
+    expect(names(ask(state, thread, 210).messages)).toStrictEqual(['user a', 'user e']);
+  });
+});
+
+describe('budgets', () => {
+  const spent = (settings: Partial<Run>, tokens: number): RunState => ({
+    ...turn(settings),
+    spent: usage(tokens),
+  });
+
+  test('what earlier turns produced is taken off the completion budget', () => {
+    expect(ask(turn({ max_completion_tokens: 1_000 }), [user('a')]).max_completion_tokens).toBe(1_000);
+    expect(ask(spent({ max_completion_tokens: 1_000 }, 999), [user('a')]).max_completion_tokens).toBe(1);
+  });
+
+  test.each([1_000, 1_200])('a completion budget of 1000 is exhausted by %i tokens', (tokens) => {
+    expect(buildPrompt(spent({ max_completion_tokens: 1_000 }, tokens), [user('a')], ROOMY)).toStrictEqual({
+      type: 'exhausted',
+      reason: 'max_completion_tokens',
+    });
+  });
+
+  test('what earlier turns were asked is taken off the prompt budget', () => {
+    // 200 prompt tokens are spent. The minimum that is left of the thread is five: four for the message, one for `a`.
+    const state = (budget: number): RunState => spent({ max_prompt_tokens: budget }, 100);
+    expect(buildPrompt(state(205), [user('a')], ROOMY)).toMatchObject({ type: 'ask', estimatedTokens: 5 });
+    expect(buildPrompt(state(204), [user('a')], ROOMY)).toStrictEqual({
+      type: 'exhausted',
+      reason: 'max_prompt_tokens',
+    });
+  });
+
+  test('the prompt budget is exhausted only when even the shortest prompt is too long', () => {
+    const state = turn({ max_prompt_tokens: 10, instructions: 'Be brief.' });
+    const long = user('x'.repeat(4_000));
+    expect(buildPrompt(state, [long, long], ROOMY)).toStrictEqual({
+      type: 'exhausted',
+      reason: 'max_prompt_tokens',
+    });
+    expect(buildPrompt(turn({ max_prompt_tokens: 10 }), [long, user('a')], ROOMY)).toMatchObject({
+      type: 'ask',
+      estimatedTokens: 5,
+    });
+  });
+
+  test('a context that is too small is the upstream’s to refuse, not the run’s budget', () => {
+    expect(ask(turn(), [user('x'.repeat(4_000))], 1).messages).toHaveLength(1);
+  });
+});
+
+describe('the settings of a run', () => {
+  test('defaults are left to the upstream', () => {
+    expect(ask(turn(), [])).toStrictEqual({
+      model: 'model',
+      backend_id: null,
+      messages: [],
+      tools: [],
+      tool_choice: 'auto',
+      parallel_tool_calls: true,
+      response_format: 'auto',
+      temperature: null,
+      top_p: null,
+      reasoning_effort: null,
+      max_completion_tokens: null,
+    });
+  });
+
+  test('what was given is passed on, but metadata', () => {
+    const given = {
+      model: 'other',
+      tools: [SEARCH],
+      tool_choice: 'required',
+      parallel_tool_calls: false,
+      response_format: { type: 'json_object' },
+      temperature: 0,
+      top_p: 0.5,
+      reasoning_effort: 'low',
+    } as const;
+    const state = turn({ ...given, metadata: { secret: 'not for the upstream' } });
+    expect(ask({ ...state, origin: { ...state.origin, backend_id: 'local' } }, [])).toStrictEqual({
+      ...given,
+      backend_id: 'local',
+      messages: [],
+      max_completion_tokens: null,
+    });
+  });
+
+  const named = { type: 'function', function: { name: 'SEARCH' } } as const;
+  test.each<[string, Run['tool_choice'], Run['tool_choice']]>([
+    ['a named tool', named, 'auto'],
+    ['required', 'required', 'auto'],
+    ['auto', 'auto', 'auto'],
+    ['none', 'none', 'none'],
+  ])('tool_choice %s holds in the first turn; later ones may answer', (_, tool_choice, later) => {
+    expect(ask(turn({ tool_choice }), []).tool_choice).toStrictEqual(tool_choice);
+    expect(ask(laterTurn({ tool_choice }), []).tool_choice).toBe(later);
+  });
+});
+
+describe('estimateTokens', () => {
+  test('is a quarter of the UTF-8 bytes of any text', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 50 }), (value) => {
+        expect(estimateTokens(value)).toBe(Math.ceil(Buffer.byteLength(value) / 4));
+      }),
+    );
+  });
+});
+
+describe('any thread, cut to any size', () => {
+  const runId = fc.constantFrom(OWN, EARLIER);
+  const words = fc.string({ maxLength: 40 });
+  const item: fc.Arbitrary<ThreadItem> = fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc
+        .array(fc.oneof(words, fc.constant(photo())), { maxLength: 3 })
+        .map((parts) => user(...parts)),
+    },
+    { weight: 2, arbitrary: fc.tuple(words, runId).map(([value, run]) => assistant(value, run)) },
+    {
+      weight: 3,
+      arbitrary: fc
+        .tuple(fc.array(fc.option(words, { freq: 8 }), { maxLength: 3 }), runId)
+        .map(([outputs, run]) => toolStep(outputs, run)),
+    },
+  );
+  const question = fc.record({
+    items: fc.array(item, { maxLength: 15 }),
+    instructions: fc.constantFrom('', 'Be brief.'),
+    contextTokens: fc.nat({ max: 400 }),
+    count: fc.option(fc.integer({ min: 1, max: 6 })),
+    budget: fc.option(fc.nat({ max: 400 })),
+  });
+
+  function always(
+    check: (request: ModelRequest, whole: ModelRequest, items: readonly ThreadItem[]) => void,
+  ): void {
+    fc.assert(
+      fc.property(question, ({ items, instructions, contextTokens, count, budget }) => {
+        const state = turn({
+          instructions,
+          max_prompt_tokens: budget,
+          truncation_strategy: { type: count === null ? 'auto' : 'last_messages', last_messages: count },
+        });
+        const prompt = buildPrompt(state, items, contextTokens);
+        if (prompt.type === 'ask') check(prompt.request, ask(turn({ instructions }), items), items);
+        else expect(prompt.reason).toBe('max_prompt_tokens');
+      }),
+      { numRuns: 500 },
+    );
+  }
+
+  test('no answer is without its call and no call without all its answers', () => {
+    always(({ messages }) => {
+      let owed: readonly string[] = [];
+      for (const chat of messages) {
+        if (chat.role === 'tool') {
+          expect(chat.tool_call_id).toBe(owed[0]);
+          owed = owed.slice(1);
+        } else {
+          expect(owed).toStrictEqual([]);
+          owed = chat.role === 'assistant' ? (chat.tool_calls ?? []).map(({ id }) => id) : [];
+        }
+      }
+      expect(owed).toStrictEqual([]);
+    });
+  });
+
+  test('the instructions come first and only there', () => {
+    always(({ messages }, whole) => {
+      const systems = messages.flatMap(({ role }, index) => (role === 'system' ? [index] : []));
+      expect(systems).toStrictEqual(whole.messages[0]?.role === 'system' ? [0] : []);
+    });
+  });
+
+  test('what is kept is kept as it is and in order', () => {
+    always(({ messages }, whole) => {
+      const left = whole.messages.map((chat) => JSON.stringify(chat));
+      for (const chat of messages) {
+        const found = left.indexOf(JSON.stringify(chat));
+        expect(found).toBeGreaterThanOrEqual(0);
+        left.splice(0, found + 1);
+      }
+    });
+  });
+
+  test('this run’s finished calls are all there', () => {
+    always(({ messages }, _, items) => {
+      const asked = messages.flatMap((chat) =>
+        chat.role === 'assistant' ? (chat.tool_calls ?? []).map(({ id }) => id) : [],
+      );
+      const own = items.flatMap((one) =>
+        one.object === 'thread.run.step' && one.run_id === OWN && one.status === 'completed'
+          ? idsOf(one)
+          : [],
+      );
+      expect(asked).toEqual(expect.arrayContaining(own));
+    });
+  });
+
+  test('no assistant message is empty, and no text beside a picture', () => {
+    always(({ messages }) => {
+      for (const chat of messages) {
+        if (chat.role === 'assistant') expect(chat.content || chat.tool_calls?.length).toBeTruthy();
+        if (chat.role === 'user' && typeof chat.content !== 'string') {
+          for (const part of chat.content) if (part.type === 'text') expect(part.text).not.toBe('');
+        }
+      }
+    });
+  });
+});
+
+function idsOf(step: RunStep): readonly string[] {
+  return step.step_details.type === 'tool_calls' ? step.step_details.tool_calls.map(({ id }) => id) : [];
+}
