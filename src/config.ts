@@ -206,11 +206,10 @@ function parseEach(
   raw: Record<string, unknown>,
   report: (issue: z.core.$ZodIssue, key: string) => void,
 ): Config {
+  const settings = new Map<string, z.ZodType>(Object.entries(schema.shape));
   const good: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(raw)) {
-    const setting: z.ZodType | undefined = Object.hasOwn(schema.shape, key)
-      ? schema.shape[key as keyof Config]
-      : undefined;
+    const setting = settings.get(key);
     const parsed = (setting ?? schema).safeParse(setting === undefined ? { [key]: value } : value);
     if (parsed.success) good[key] = value;
     else for (const issue of parsed.error.issues) report(issue, setting === undefined ? '' : key);

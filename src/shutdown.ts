@@ -2,6 +2,7 @@
  * How a process ends: on the first SIGTERM or SIGINT it stops taking work and then stops what is open, each step bounded by a
  * deadline; a second signal, or the deadline, ends it at once.
  */
+import { ConfigError } from './config.ts';
 import type { Logger } from './log.ts';
 
 export interface Stoppable {
@@ -9,6 +10,14 @@ export interface Stoppable {
   readonly stopTaking: () => Promise<void> | void;
   /** Finish or hand over what is open, and release every resource. */
   readonly stop: () => Promise<void>;
+}
+
+/** Ends a process that could not start, saying why: a stack for us, a plain message for a mistake in the settings. */
+export function die(error: unknown): never {
+  const detail = error instanceof Error ? error.stack : String(error);
+  const text = error instanceof ConfigError ? error.message : detail;
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
 }
 
 /** Ends the process properly when it is told to. `deadlineMs` bounds the whole stop. */

@@ -74,11 +74,13 @@ export function createApp(services: Services, options: AppOptions): Express {
   return app;
 }
 
+/** express' names of the methods. */
+const VERBS = { GET: 'get', POST: 'post', DELETE: 'delete' } as const;
+
 function router(endpoints: readonly Endpoint[], options: EndpointOptions): Router {
   const routes = express.Router();
   for (const endpoint of endpoints) {
-    const verb = endpoint.method.toLowerCase() as 'get' | 'post' | 'delete';
-    routes[verb](endpoint.path, toHandler(endpoint, options));
+    routes[VERBS[endpoint.method]](endpoint.path, toHandler(endpoint, options));
   }
   for (const path of new Set(endpoints.map((endpoint) => endpoint.path))) {
     const allowed = endpoints.filter((endpoint) => endpoint.path === path).map(({ method }) => method);

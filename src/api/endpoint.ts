@@ -3,7 +3,7 @@
  * one that turns answers and errors into bytes (streams are written by sse.ts).
  */
 import type { Request, RequestHandler, Response } from 'express';
-import { z } from 'zod';
+import type { z } from 'zod';
 import {
   ApiError,
   bodyTooLarge,
@@ -143,8 +143,14 @@ export class Call {
     return typeof value === 'string' ? value : '';
   }
 
+  /** The keys the body has, before it is checked. */
+  get names(): readonly string[] {
+    const body = this.json();
+    return typeof body === 'object' && body !== null ? Object.keys(body) : [];
+  }
+
   /** The body as JSON, unchecked. */
-  json(): unknown {
+  private json(): unknown {
     this.parsed ??= { value: parseJson(this.text) };
     return this.parsed.value;
   }
@@ -220,13 +226,14 @@ function send(response: Response, status: number, body: string, headers: Headers
 
 function toApiError(error: unknown, requestId: string): ApiError {
   if (error instanceof ApiError) return error;
-  const { type, limit, status } = error as Partial<Record<'type' | 'limit' | 'status', unknown>>;
+  // What express' body parser throws is an error with fields of its own.
+  const field = (name: string): unknown => (error instanceof Error ? Reflect.get(error, name) : undefined);
   // express throws it for broken percent-encoding in the path.
   if (error instanceof URIError)
     return new ApiError(400, 'The path of the request has a broken percent-encoding.');
-  if (type === 'entity.too.large') return bodyTooLarge(Number(limit));
+  if (field('type') === 'entity.too.large') return bodyTooLarge(Number(field('limit')));
   // Thrown by express' body parser, for compressed bodies that do not unpack too.
-  if (status === 400 || type === 'encoding.unsupported') {
+  if (field('status') === 400 || field('type') === 'encoding.unsupported') {
     return notJson('It did not arrive whole, or in an encoding this server does not read.');
   }
   if (isUnavailable(error)) return unavailable();
@@ -240,6 +247,9 @@ interface Identity {
 
 /** Who asks: set once by the first middleware (auth.ts), read here. */
 export function identityOf(response: Response): Identity {
-  const { project = '', requestId = '' } = response.locals as Partial<Identity>;
-  return { project, requestId };
+  const { project, requestId }: { project?: unknown; requestId?: unknown } = response.locals;
+  return {
+    project: typeof project === 'string' ? project : '',
+    requestId: typeof requestId === 'string' ? requestId : '',
+  };
 }

@@ -84,6 +84,6 @@ function isBeginning(text: string): boolean {
 
 /** Whether V8's complaint about `text` is only that it stops too soon. */
 function endsEarly(text: string, complaint: string): boolean {
-  const position = /position (\d+)/.exec(complaint)?.[1];
-  return complaint.includes('Unexpected end') || Number(position) === text.length;
+  const position = /in JSON at position (\d+)/.exec(complaint)?.[1];
+  return complaint.startsWith('SyntaxError: Unexpected end') || Number(position) === text.length;
 }

@@ -1,11 +1,10 @@
 /** The API process: answers clients. A composition root. */
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { ConfigError, readConfig, redacted } from '../config.ts';
+import { readConfig, redacted } from '../config.ts';
 import { createLog } from '../log.ts';
 import { ModelCatalog } from '../model/catalog.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
-import { stopOnSignal } from '../shutdown.ts';
+import { die, stopOnSignal } from '../shutdown.ts';
 import { Answers } from '../store/answers.ts';
 import { LogHub } from '../store/follow.ts';
 import { Keys } from '../store/keys.ts';
@@ -94,12 +93,11 @@ async function main(): Promise<void> {
     STOP_DEADLINE_MS,
     log,
   );
-  const { port } = server.address() as AddressInfo;
+  const address = server.address();
+  // With port 0 the system has chosen one.
+  const port = typeof address === 'object' && address !== null ? address.port : config.port;
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
   log.info({ url: `http://${host}:${port}` }, 'api listening');
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`);
-  process.exit(1);
-});
+main().catch(die);

@@ -169,20 +169,23 @@ const content = z
   .union([z.string().min(1).max(MAX_TEXT_LENGTH), z.array(contentPart).min(1).max(MAX_CONTENT_PARTS)])
   .transform((value): readonly ContentPart[] => {
     const parts = typeof value === 'string' ? [{ type: 'text' as const, text: value }] : value;
-    return parts.map((part): ContentPart => {
-      switch (part.type) {
-        case 'text':
-          return { type: 'text', text: { value: part.text, annotations: [] } };
-        case 'image_url':
-          return {
-            type: 'image_url',
-            image_url: { url: part.image_url.url, detail: part.image_url.detail ?? 'auto' },
-          };
-        case 'image_file':
-          throw unsupported('Files and image_file parts are', 'content');
-      }
-    });
+    return parts.map(toContentPart);
   });
+
+/** A part as it is stored: text gets its (empty) annotations, pictures their detail. */
+function toContentPart(part: z.infer<typeof contentPart>): ContentPart {
+  switch (part.type) {
+    case 'text':
+      return { type: 'text', text: { value: part.text, annotations: [] } };
+    case 'image_url':
+      return {
+        type: 'image_url',
+        image_url: { url: part.image_url.url, detail: part.image_url.detail ?? 'auto' },
+      };
+    case 'image_file':
+      throw unsupported('Files and image_file parts are', 'content');
+  }
+}
 
 /** A message as clients create it, here and with threads and runs. */
 export const newMessage = z.strictObject({

@@ -73,8 +73,8 @@ function refusal(issue: Issue, root: unknown, base: Path): ApiError {
       return invalid(param, 'invalid_value', text);
     }
     case 'custom': {
-      const { code, message } = issue.params as unknown as CustomRefusal;
-      return invalid(param, code, message.replaceAll('{param}', param));
+      const code = String(issue.params?.['code']);
+      return invalid(param, code, String(issue.params?.['message']).replaceAll('{param}', param));
     }
     case 'invalid_element':
     case 'not_multiple_of':
@@ -138,7 +138,7 @@ function outOfBounds(
 ): ApiError {
   const above = side === 'above_max';
   if (origin === 'string' || origin === 'array') {
-    const length = (value as { readonly length: number }).length;
+    const length = typeof value === 'string' || Array.isArray(value) ? value.length : 0;
     const a = withArticle(origin);
     if (length === 0) {
       const text = `Invalid '${param}': empty ${origin}. Expected ${a} with minimum length ${bound}, but got an empty ${origin} instead.`;
@@ -201,8 +201,7 @@ function pathText(path: Path): string {
 
 function valueAt(root: unknown, path: Path): unknown {
   return path.reduce<unknown>(
-    (value, key) =>
-      typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined,
+    (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
     root,
   );
 }

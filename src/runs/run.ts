@@ -249,25 +249,28 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       const { outputs, at } = event;
       const details = openStep().step_details;
       if (details.type === 'message_creation') {
-        return state.said ? closeStep({ completed_at: at }) : illegal('its message was never said');
+        return state.said
+          ? closeStep(event, { status: 'completed', completed_at: at })
+          : illegal('its message was never said');
       }
       if (outputs === null) return illegal('its calls have no outputs');
       const answered = details.tool_calls.map((call) => ({
         ...call,
         function: { ...call.function, output: outputOf(outputs, call.id) },
       }));
-      return closeStep({ completed_at: at, step_details: { type: 'tool_calls', tool_calls: answered } });
+      const step_details = { type: 'tool_calls', tool_calls: answered } as const;
+      return closeStep(event, { status: 'completed', completed_at: at, step_details });
     }
     case 'step.failed': {
       const { code, message: text } = event.error;
       // Steps know two codes only: a refused prompt is, for its step, a fault of the server.
       const last_error = { code: code === 'invalid_prompt' ? 'server_error' : code, message: text } as const;
-      return closeStep({ failed_at: event.at, last_error });
+      return closeStep(event, { status: 'failed', failed_at: event.at, last_error });
     }
     case 'step.cancelled':
-      return closeStep({ cancelled_at: event.at });
+      return closeStep(event, { status: 'cancelled', cancelled_at: event.at });
     case 'step.expired':
-      return closeStep({ expired_at: event.at });
+      return closeStep(event, { status: 'expired', expired_at: event.at });
     case 'message.created':
       if (step?.step_details.type !== 'message_creation') return illegal('no message step is open');
       if (step.step_details.message_creation.message_id !== event.message_id)
@@ -326,12 +329,10 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
   function withCalls(calls: readonly StepCall[]): Applied {
     return withStep(state, { ...openStep(), step_details: { type: 'tool_calls', tool_calls: calls } });
   }
-  function closeStep(change: Partial<RunStep>): Applied {
+  function closeStep({ usage }: { usage: Usage | null }, change: Partial<RunStep>): Applied {
     if (message !== null) return illegal('its message is open');
-    const { usage } = event as Extract<PartEvent, { usage: unknown }>;
-    const outcome = event.type.slice('step.'.length) as RunStep['status'];
     // What is closed cannot expire any more; streamed and stored step stay the same object when the run ends.
-    const subject = { ...openStep(), ...change, status: outcome, usage, expires_at: null };
+    const subject = { ...openStep(), ...change, usage, expires_at: null };
     return {
       state: {
         ...state,

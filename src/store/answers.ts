@@ -1,4 +1,5 @@
 /** First answers to requests that change something, kept for a minute or a day, so that a repetition gets the same. */
+import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import type { State } from './redis.ts';
 
@@ -25,7 +26,7 @@ export class Answers {
   async find(project: string, digest: string): Promise<FirstAnswer | 'pending' | null> {
     const kept = await this.redis.get(this.keys.answer(project, digest));
     if (kept === null || kept === PENDING) return kept;
-    return JSON.parse(kept) as FirstAnswer;
+    return decode<FirstAnswer>(kept);
   }
 
   /** Takes `digest` for a request that is about to be worked on. @returns whether nobody else had it. */

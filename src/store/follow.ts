@@ -8,6 +8,7 @@
  */
 import type { Redis } from 'ioredis';
 import type { RunEvent } from '../runs/event.ts';
+import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import { readLog, type LogEntry } from './log.ts';
 import type { State } from './redis.ts';
@@ -210,6 +211,6 @@ function parseMessage(message: string): readonly LogEntry[] | null {
   const start = message.indexOf('[');
   const first = Number(message.slice(0, start));
   if (start < 1 || !Number.isInteger(first)) return null;
-  const events = JSON.parse(message.slice(start)) as RunEvent[];
+  const events = decode<RunEvent[]>(message.slice(start));
   return events.map((event, index) => ({ seq: first + index, event }));
 }

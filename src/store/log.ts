@@ -1,5 +1,6 @@
 /** A run's event log as it is stored: entries with a sequence number, read in order. */
 import type { RunEvent } from '../runs/event.ts';
+import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import type { State } from './redis.ts';
 
@@ -19,6 +20,6 @@ export async function readLog(
   const rows = await redis.xrange(keys.log(ref), `${first}-0`, '+');
   return rows.map(([id, fields]) => ({
     seq: Number(id.slice(0, id.indexOf('-'))),
-    event: JSON.parse(fields[1] ?? 'null') as RunEvent,
+    event: decode<RunEvent>(fields[1] ?? 'null'),
   }));
 }

@@ -5,6 +5,7 @@
 import type { Assistant, Message, Metadata, Run, RunStep, Thread, ThreadItem } from '../runs/thread.ts';
 import type { RunState } from '../runs/run.ts';
 import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
+import { decode } from './json.ts';
 import type { State } from './redis.ts';
 
 /** Which items a client wants: `after` and `before` are ids, meant in the requested order. */
@@ -54,7 +55,7 @@ export class ObjectStore {
   }
 
   async getAssistant(project: string, id: string): Promise<Assistant | null> {
-    return parse<Assistant>(await this.redis.hget(this.keys.assistants(project).docs, id));
+    return decode<Assistant>(await this.redis.hget(this.keys.assistants(project).docs, id));
   }
 
   async updateAssistant(
@@ -71,7 +72,7 @@ export class ObjectStore {
 
   async listAssistants(project: string, query: PageQuery): Promise<Page<Assistant>> {
     const collection = this.keys.assistants(project);
-    return this.page(collection, query, (doc) => JSON.parse(doc) as Assistant);
+    return this.page(collection, query, (doc) => decode<Assistant>(doc));
   }
 
   /** Creates a thread with its first messages. */
@@ -80,7 +81,7 @@ export class ObjectStore {
   }
 
   async getThread(ref: ThreadRef): Promise<Thread | null> {
-    return parse<Thread>(await this.redis.hget(this.keys.thread(ref), ref.threadId));
+    return decode<Thread>(await this.redis.hget(this.keys.thread(ref), ref.threadId));
   }
 
   async updateThread(ref: ThreadRef, change: (old: Thread) => Thread): Promise<Thread | null> {
@@ -98,13 +99,13 @@ export class ObjectStore {
     return (await this.redis.drop(names.length, ...names, keys.changes, keys.events(any), ...perRun)) === 1;
   }
 
-  /** The run that locks the thread; `missing` when there is no thread. */
-  async activeRun(ref: ThreadRef): Promise<string | null | 'missing'> {
-    const [exists, active] = await Promise.all([
+  /** The id of the run that locks the thread, or null; and whether there is such a thread at all. */
+  async activeRun(ref: ThreadRef): Promise<{ readonly exists: boolean; readonly runId: string | null }> {
+    const [exists, runId] = await Promise.all([
       this.redis.exists(this.keys.thread(ref)),
       this.redis.get(this.keys.active(ref)),
     ]);
-    return exists === 0 ? 'missing' : active;
+    return { exists: exists === 1, runId };
   }
 
   /** Adds a message to a thread that no run holds. */
@@ -117,7 +118,7 @@ export class ObjectStore {
       this.redis.hget(this.keys.messages(ref).docs, id),
       this.redis.hget(this.keys.labels(ref), id),
     ]);
-    return doc === null ? null : labelled(JSON.parse(doc) as Message, labels ?? '');
+    return doc === null ? null : labelled(decode<Message>(doc), labels ?? '');
   }
 
   /** Deletes a message. A run in progress that has read it already goes on. */
@@ -130,7 +131,7 @@ export class ObjectStore {
   async listMessages(ref: ThreadRef, runId: string | null, query: PageQuery): Promise<Page<Message>> {
     const all = this.keys.messages(ref);
     const collection = runId === null ? all : { ...all, index: this.keys.runMessages({ ...ref, runId }) };
-    return this.page(collection, query, (doc, label) => labelled(JSON.parse(doc) as Message, label), ref);
+    return this.page(collection, query, (doc, label) => labelled(decode<Message>(doc), label), ref);
   }
 
   /** Hangs metadata on a message or run that exists; it replaces what was there. */
@@ -140,17 +141,17 @@ export class ObjectStore {
 
   async listRuns(ref: ThreadRef, query: PageQuery): Promise<Page<Run>> {
     const collection = permanent(this.keys.runs(ref), this.keys.steps(ref));
-    const parseRun = (doc: string, label: string): Run => labelled((JSON.parse(doc) as RunState).run, label);
+    const parseRun = (doc: string, label: string): Run => labelled(decode<RunState>(doc).run, label);
     return this.page(collection, query, parseRun, ref, this.keys.run({ ...ref, runId: '' }));
   }
 
   async getStep(ref: ThreadRef, id: string): Promise<RunStep | null> {
-    return parse<RunStep>(await this.redis.hget(this.keys.steps(ref), id));
+    return decode<RunStep>(await this.redis.hget(this.keys.steps(ref), id));
   }
 
   async listSteps(ref: RunRef, query: PageQuery): Promise<Page<RunStep>> {
     const collection = permanent(this.keys.runSteps(ref), this.keys.steps(ref));
-    return this.page(collection, query, (doc) => JSON.parse(doc) as RunStep);
+    return this.page(collection, query, (doc) => decode<RunStep>(doc));
   }
 
   /** What a prompt is made from: the thread's messages with the tool steps between them, in order. */
@@ -181,7 +182,7 @@ export class ObjectStore {
     const found = await this.redis.hmget(docs, ...ids);
     return ids.flatMap((id, index) => {
       const doc = found[index];
-      return doc ? [{ place: placesById.get(id) ?? 0, item: JSON.parse(doc) as T }] : [];
+      return doc ? [{ place: placesById.get(id) ?? 0, item: decode<T>(doc) }] : [];
     });
   }
 
@@ -189,19 +190,18 @@ export class ObjectStore {
     const { docs, index } = this.keys.messages(ref);
     const names = [this.keys.thread(ref), this.keys.active(ref), this.keys.order(ref), docs, index];
     const pairs = messages.flatMap((message) => [message.id, JSON.stringify(message)]);
-    const answer = (await this.redis.append(names.length, ...names, ref.threadId, threadDoc, ...pairs)) as [
-      number,
-      string?,
-    ];
-    if (answer[0] === -2) return { type: 'locked', runId: answer[1] ?? '' };
-    return { type: answer[0] === -1 ? 'no thread' : 'appended' };
+    const [code, runId] = listOf(
+      await this.redis.append(names.length, ...names, ref.threadId, threadDoc, ...pairs),
+    );
+    if (code === -2) return { type: 'locked', runId: String(runId) };
+    return { type: code === -1 ? 'no thread' : 'appended' };
   }
 
   private async swap<T>(docs: string, id: string, change: (old: T) => T): Promise<T | null> {
     for (let tries = 0; tries < MAX_SWAP_TRIES; tries++) {
       const old = await this.redis.hget(docs, id);
       if (old === null) return null;
-      const changed = change(JSON.parse(old) as T);
+      const changed = change(decode<T>(old));
       const answer = await this.redis.swap(1, docs, id, old, JSON.stringify(changed));
       if (answer === 1) return changed;
       if (answer === -1) return null;
@@ -226,15 +226,9 @@ export class ObjectStore {
     docPrefix = '',
   ): Promise<Page<T>> {
     const names = [index, gone, docs, ...(labelsOf === undefined ? [] : [this.keys.labels(labelsOf)])];
-    const answer = (await this.redis.page(
-      names.length,
-      ...names,
-      limit,
-      order,
-      after ?? '',
-      before ?? '',
-      docPrefix,
-    )) as (string | number)[];
+    const answer = listOf(
+      await this.redis.page(names.length, ...names, limit, order, after ?? '', before ?? '', docPrefix),
+    );
     if (answer[0] === 0) return { type: 'unknown cursor', cursor: String(answer[1]) };
     const items: T[] = [];
     for (let position = 2; position < answer.length; position += 3) {
@@ -250,13 +244,14 @@ function permanent(index: string, docs: string): Collection {
   return { docs, index, gone: index };
 }
 
-function parse<T>(json: string | null): T | null {
-  return json === null ? null : (JSON.parse(json) as T);
+/** What a script returned. */
+function listOf(reply: unknown): readonly unknown[] {
+  return Array.isArray(reply) ? reply : [];
 }
 
 /** The object with the metadata a client gave it after it was created, if any. */
 function labelled<T extends { readonly metadata: Metadata }>(object: T, label: string): T {
-  return label === '' ? object : { ...object, metadata: JSON.parse(label) as Metadata };
+  return label === '' ? object : { ...object, metadata: decode<Metadata>(label) };
 }
 
 function places(flat: readonly string[]): ReadonlyMap<string, number> {

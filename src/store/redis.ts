@@ -50,6 +50,7 @@ export async function openState(url: string, whenAway: WhenAway, log: Logger): P
     redis.defineCommand(name, { lua: readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8') });
   }
   if (redis.status !== 'ready') await new Promise((resolve) => redis.once('ready', resolve));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- defineCommand has just added the scripts.
   return redis as State;
 }
 

@@ -9,6 +9,7 @@ import { randomText, type Clock } from '../runs/ids.ts';
 import { ending, release, type Ending } from '../runs/ending.ts';
 import { apply, isOverdue, isQueued, isTerminal, type Applied, type RunState } from '../runs/run.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
+import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
 import type { OpenRuns } from './open-runs.ts';
@@ -68,6 +69,8 @@ export interface RunStoreOptions {
   readonly logKeptS: number;
 }
 
+/** 62^12 values: two versions of one run never meet. */
+const VERSION_LENGTH = 12;
 /** How often somebody who is not the worker tries again after losing a race; each loss means that others made progress. */
 const MAX_CHANGE_TRIES = 20;
 
@@ -104,8 +107,8 @@ export class RunStore {
     ]);
     const [doc, version, seq] = fields;
     if (!doc || !version || !seq) return null;
-    const stored = { ref, state: JSON.parse(doc) as RunState, version, seq: Number(seq) };
-    return { stored, labels: labels === null ? null : (JSON.parse(labels) as Metadata) };
+    const stored = { ref, state: decode<RunState>(doc), version, seq: Number(seq) };
+    return { stored, labels: labels === null ? null : decode<Metadata>(labels) };
   }
 
   /** As {@link get}, but a run whose time is over is ended first: nobody ever reads `requires_action` past its expiry. */
@@ -220,53 +223,67 @@ export class RunStore {
     extraWrites: readonly string[],
     { exact, worker } = { exact: false, worker: false },
   ): Promise<Answer> {
-    const { redis, keys, now, logKeptS } = this.options;
-    let state = before?.state ?? null;
-    const writes = [...extraWrites];
-    for (const event of events) {
-      const applied = apply(state, event);
-      state = applied.state;
-      writes.push(...writesOf(event, applied));
-    }
-    if (state === null) throw new Error('a commit needs at least one event');
+    const { redis, keys } = this.options;
+    const { state, writes } = fold(before?.state ?? null, events);
     const fragments = before !== null && events.every(isDelta);
-    const version = fragments ? before.version : randomText(12);
-    const ended = isTerminal(state.run);
-    const lifeLeftS = ended ? 0 : Math.max(0, (state.run.expires_at ?? 0) - now());
-    const keyNames = [keys.run(ref), keys.log(ref)];
-    if (!fragments) {
-      const messages = keys.messages(ref);
-      keyNames.push(keys.thread(ref), keys.active(ref), keys.order(ref), messages.docs, messages.index);
-      keyNames.push(
-        keys.runMessages(ref),
-        keys.steps(ref),
-        keys.runSteps(ref),
-        keys.toolSteps(ref),
-        keys.runs(ref),
-      );
+    const version = fragments ? before.version : randomText(VERSION_LENGTH);
+    const keyNames = fragments ? [keys.run(ref), keys.log(ref)] : this.commitKeys(ref);
+    const [code, detail] = replyOf(
+      await redis.commit(
+        keyNames.length,
+        ...keyNames,
+        before?.version ?? '',
+        version,
+        exact && before !== null ? before.seq : '',
+        fragments ? '' : JSON.stringify(state),
+        lockMove(before, state),
+        this.logLifeMs(state.run),
+        keys.events(ref),
+        worker || before === null ? '' : keys.changes,
+        ref.runId,
+        events.length,
+        ...events.map((event) => JSON.stringify(event)),
+        ...extraWrites,
+        ...writes,
+      ),
+    );
+    switch (code) {
+      case 1:
+        this.report(ref, state, events);
+        return { type: 'committed', stored: { ref, state, version, seq: Number(detail) } };
+      case -1:
+        return { type: 'gone' };
+      case -2:
+        return { type: 'locked', runId: String(detail) };
+      default:
+        return { type: 'conflict' };
     }
-    const answer = (await redis.commit(
-      keyNames.length,
-      ...keyNames,
-      before?.version ?? '',
-      version,
-      exact && before !== null ? before.seq : '',
-      fragments ? '' : JSON.stringify(state),
-      before === null ? 'take' : ended ? 'free' : '',
-      (lifeLeftS + logKeptS) * 1000,
-      keys.events(ref),
-      worker || before === null ? '' : keys.changes,
-      ref.runId,
-      events.length,
-      ...events.map((event) => JSON.stringify(event)),
-      ...writes,
-    )) as [number, (number | string)?];
-    if (answer[0] === 1) {
-      this.report(ref, state, events);
-      return { type: 'committed', stored: { ref, state, version, seq: Number(answer[1]) } };
-    }
-    if (answer[0] === -2) return { type: 'locked', runId: String(answer[1]) };
-    return { type: answer[0] === -1 ? 'gone' : 'conflict' };
+  }
+
+  /** KEYS of commit.lua, in its order. */
+  private commitKeys(ref: RunRef): readonly string[] {
+    const { keys } = this.options;
+    const messages = keys.messages(ref);
+    return [
+      keys.run(ref),
+      keys.log(ref),
+      keys.thread(ref),
+      keys.active(ref),
+      keys.order(ref),
+      messages.docs,
+      messages.index,
+      keys.runMessages(ref),
+      keys.steps(ref),
+      keys.runSteps(ref),
+      keys.toolSteps(ref),
+      keys.runs(ref),
+    ];
+  }
+
+  /** How long the log stays from now on: as long as the run may live, and then some. */
+  private logLifeMs(run: Run): number {
+    const leftS = isTerminal(run) ? 0 : Math.max(0, (run.expires_at ?? 0) - this.options.now());
+    return (leftS + this.options.logKeptS) * 1000;
   }
 
   /** One line per transition. Ids and codes only: a run's texts are its users' business. */
@@ -288,6 +305,34 @@ type Answer =
 /** What every log line about a run carries. */
 export function logFields(ref: RunRef, state: RunState): Record<string, string> {
   return { run_id: ref.runId, thread_id: ref.threadId, request_id: state.origin.request_id };
+}
+
+/** The state after `events`, and what they write besides the run. */
+function fold(
+  before: RunState | null,
+  events: readonly RunEvent[],
+): { readonly state: RunState; readonly writes: readonly string[] } {
+  let state = before;
+  const writes: string[] = [];
+  for (const event of events) {
+    const applied = apply(state, event);
+    state = applied.state;
+    writes.push(...writesOf(event, applied));
+  }
+  if (state === null) throw new Error('a commit needs at least one event');
+  return { state, writes };
+}
+
+/** A run takes its thread's lock when it is created, and frees it when it ends. */
+function lockMove(before: StoredRun | null, { run }: RunState): 'take' | 'free' | '' {
+  if (before === null) return 'take';
+  return isTerminal(run) ? 'free' : '';
+}
+
+/** What commit.lua returned: a code, and a number or id that belongs to it. */
+function replyOf(reply: unknown): readonly [code: unknown, detail: unknown] {
+  const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
+  return [list[0], list[1]];
 }
 
 /** Which objects an event changes in the store, in the words of commit.lua. */

@@ -13,6 +13,8 @@ export class Commits {
   private readonly commit: (held: StoredRun, events: readonly RunEvent[]) => Promise<StoredRun>;
   private readonly onFailure: (error: unknown) => void;
   private gathered: RunEvent[] = [];
+  /** How many events have gathered, counted before they melt: one text may grow without end, too. */
+  private waiting = 0;
   private inFlight: Promise<void> | null = null;
   private failure: { readonly error: unknown } | null = null;
 
@@ -30,9 +32,11 @@ export class Commits {
   /** Takes a batch. Resolves at once for fragments, else when everything so far is stored. */
   async push(events: readonly RunEvent[]): Promise<void> {
     this.rethrow();
+    if (events.length === 0) return;
     for (const event of events) pushMerged(this.gathered, event);
+    this.waiting += events.length;
     this.inFlight ??= this.flush();
-    if (!events.every(isDelta) || this.gathered.length > MAX_GATHERED) await this.settled();
+    if (!events.every(isDelta) || this.waiting > MAX_GATHERED) await this.settled();
   }
 
   /** Resolves when everything pushed is stored. */
@@ -46,6 +50,7 @@ export class Commits {
       while (this.gathered.length > 0 && this.failure === null) {
         const events = this.gathered;
         this.gathered = [];
+        this.waiting = 0;
         this.stored = await this.commit(this.stored, events);
       }
     } catch (error) {

@@ -1,10 +1,10 @@
 /** The worker process: takes runs from the queue and executes them. A composition root. */
 import { hostname } from 'node:os';
-import { ConfigError, readConfig, redacted } from '../config.ts';
+import { readConfig, redacted } from '../config.ts';
 import { createLog } from '../log.ts';
 import { OpenAiModel } from '../model/openai.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
-import { stopOnSignal } from '../shutdown.ts';
+import { die, stopOnSignal } from '../shutdown.ts';
 import { LogHub } from '../store/follow.ts';
 import { Keys } from '../store/keys.ts';
 import { ObjectStore } from '../store/objects.ts';
@@ -80,7 +80,4 @@ async function main(): Promise<void> {
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`);
-  process.exit(1);
-});
+main().catch(die);

@@ -208,7 +208,8 @@ async function until(unixMs: number, signal: AbortSignal): Promise<void> {
     }
     function stop(): void {
       clearTimeout(timer);
-      reject(signal.reason);
+      const reason: unknown = signal.reason;
+      reject(reason);
     }
   });
 }

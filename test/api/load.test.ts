@@ -28,7 +28,6 @@ afterAll(async () => {
   await upstream?.stop();
 });
 
-/* oxlint-disable typescript/no-deprecated -- the SDK deprecates what this service keeps alive. */
 test(`${RUNS} runs complete, each model turn asked once, while one of three workers is stopped`, async () => {
   const openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any', maxRetries: 0 });
   const { threads } = openai.beta;

@@ -2,7 +2,6 @@
  * A run's stream byte by byte: what clients without an SDK parse, and what makes SDKs stumble (id and retry lines, blank lines
  * after comments, an `error` key). Also what a stream must never do: hold its run back, or end it.
  */
-/* oxlint-disable typescript/no-deprecated -- the SDK deprecates what this service keeps alive. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';

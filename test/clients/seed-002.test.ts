@@ -41,7 +41,6 @@ beforeAll(async () => {
     env: { AUTH: 'key', API_KEY: KEY },
   });
   const openai = new OpenAI({ baseURL: service.baseUrl, apiKey: KEY });
-  // oxlint-disable-next-line typescript/no-deprecated -- the SDK deprecates what this service keeps alive.
   const assistant = await openai.beta.assistants.create({
     model: 'aide-gpt-4-turbo',
     tools: [{ type: 'function', function: { name: 'SEARCH', parameters: { type: 'object' } } }],

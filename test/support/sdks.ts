@@ -3,7 +3,6 @@
  * between them is spelt out here: version 4 takes ids one after the other, later ones the innermost id first and the others
  * by name.
  */
-/* oxlint-disable typescript/no-deprecated -- the SDKs deprecate the API that this service keeps alive. */
 import * as OpenAI4 from 'openai-v4';
 import * as OpenAI5 from 'openai-v5';
 import * as OpenAI6 from 'openai-v6';

@@ -68,7 +68,7 @@ export function assistantEndpoints({ objects, now, newId }: Services): readonly 
       handle: async (call) => {
         const id = call.id('assistant_id');
         if ((await objects.getAssistant(call.project, id)) === null) refuse(id);
-        const given = mentioned(call.body(modifyBody), call.json());
+        const given = mentioned(call.body(modifyBody), call.names);
         const change = (old: Assistant): Assistant => ({ ...old, ...given });
         return json((await objects.updateAssistant(call.project, id, change)) ?? refuse(id));
       },
@@ -98,8 +98,7 @@ function stated(given: Fields): Partial<Assistant> {
 }
 
 /** The fields the client mentioned: an explicit null resets to the default, an absent field stays as it is. */
-function mentioned(given: z.infer<typeof modifyBody>, raw: unknown): Partial<Assistant> {
-  const names = Object.keys(raw as object);
+function mentioned(given: z.infer<typeof modifyBody>, names: readonly string[]): Partial<Assistant> {
   const entries = Object.entries(given).filter(
     ([name, value]) => names.includes(name) && (name !== 'model' || value),
   );

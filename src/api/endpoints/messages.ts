@@ -31,7 +31,7 @@ export function messageEndpoints({ objects, runs, now, newId }: Services): reado
       path: PATH,
       handle: async (call) => {
         const ref = refOf(call);
-        if ((await objects.activeRun(ref)) === 'missing') throw notFound('thread', ref.threadId);
+        if (!(await objects.activeRun(ref)).exists) throw notFound('thread', ref.threadId);
         const message = shapes.toMessage(call.body(shapes.newMessage), ref.threadId, newId('msg'), now());
         let added = await objects.addMessage(ref, message);
         // The thread may be held by a run whose time is over, and that nobody has looked at since.

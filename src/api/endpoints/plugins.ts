@@ -53,10 +53,11 @@ async function pendingCall(
   threadId: string,
   name: string,
 ): Promise<RequiredCall | null> {
-  const active = isSafeId(threadId) ? await objects.activeRun({ project, threadId }) : 'missing';
-  if (active === 'missing') throw notFound('thread', threadId);
-  if (active === null) return null;
-  const found = await runs.get({ project, threadId, runId: active });
+  if (!isSafeId(threadId)) throw notFound('thread', threadId);
+  const { exists, runId } = await objects.activeRun({ project, threadId });
+  if (!exists) throw notFound('thread', threadId);
+  if (runId === null) return null;
+  const found = await runs.get({ project, threadId, runId });
   return pendingCalls(found?.stored.state.run ?? null).find((call) => call.function.name === name) ?? null;
 }
 
@@ -94,6 +95,6 @@ async function answer(tool: Tool, args: unknown, context: ToolContext, call: Cal
 
 async function timeUp(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    signal.addEventListener('abort', () => reject(new Error('time is up')), { once: true });
   });
 }

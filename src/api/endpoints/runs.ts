@@ -70,7 +70,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
           objects.activeRun(ref),
           objects.getAssistant(call.project, call.peek('assistant_id')),
         ]);
-        if (active === 'missing') throw notFound('thread', ref.threadId);
+        if (!active.exists) throw notFound('thread', ref.threadId);
         const input = call.body(createRunBody);
         const at = now();
         const messages = (input.additional_messages ?? []).map((message) =>
