@@ -8,8 +8,9 @@ export function prepareModules() {
   if (stale === null) return null;
   say(`${stale}; running \`npm ci\`.`);
   const [command, args] = npm();
-  // A production setting of the machine must not leave out Node 24 and the tools of the tests.
-  if (!run(command, [...args, 'ci', '--include=dev', '--no-audit', '--no-fund'])) {
+  // A production setting of the machine must not leave out Node 24 and the tools of the tests. Warnings would be about the
+  // machine's Node, which only has to get us as far as the right one.
+  if (!run(command, [...args, 'ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])) {
     return 'the node modules are missing because `npm ci` failed; what it printed above says why.';
   }
   const still = whyStale(readJson(join(ROOT, 'package-lock.json')), installed());

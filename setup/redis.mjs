@@ -63,9 +63,20 @@ function install() {
   if (!root && (which('sudo') === null || output('sudo', ['-n', 'true']) === null)) {
     return `redis-server is missing: run \`sudo apt-get install redis-server\` and start again, ${OTHERWISE}.`;
   }
-  say('redis-server is missing; installing it with `apt-get install redis-server`.');
+  say(
+    'redis-server is missing; installing it with `apt-get install redis-server`. The service it may start is not used.',
+  );
   const apt = (...args) => {
-    const command = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', '-y', ...args];
+    const command = [
+      'env',
+      'DEBIAN_FRONTEND=noninteractive',
+      'apt-get',
+      '-qq',
+      '-o',
+      'Dpkg::Use-Pty=0',
+      '-y',
+      ...args,
+    ];
     return root ? run(command[0], command.slice(1)) : run('sudo', ['-n', ...command]);
   };
   // The package lists of a fresh machine are empty or old, and fetching them takes longer than the package.

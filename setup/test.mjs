@@ -2,11 +2,11 @@
  * Every check there is, from the quickest to the slowest; the first that fails ends it. Whatever happens, the last line
  * of the output is `N passed, N failed, N skipped`.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BIN, ROOT } from './machine.mjs';
+import { runChild } from './child.mjs';
+import { BIN } from './machine.mjs';
 
 /** npm scripts of the same checks are for running one alone. */
 const STEPS = [
@@ -20,20 +20,19 @@ const FAILED = '0 passed, 1 failed, 0 skipped';
 
 /**
  * @param {{ env: Record<string, string> }} tools
- * @returns {number} the exit code
+ * @returns {Promise<number>} the exit code
  */
-export function runTests({ env }) {
+export async function runTests({ env }) {
   const folder = mkdtempSync(join(tmpdir(), 'longrun-test-'));
   const file = join(folder, 'closing-line');
   let failed = false;
   for (const [heading, program, ...args] of STEPS) {
     console.log(`\n== ${heading}: ${[program, ...args].join(' ')}`);
-    const { status } = spawnSync(join(BIN, program), args, {
-      cwd: ROOT,
-      stdio: 'inherit',
-      env: { ...process.env, ...env, LONGRUN_CLOSING_LINE: file },
-    });
-    failed = status !== 0;
+    const settings = { ...env, LONGRUN_CLOSING_LINE: file };
+    // vitest, told to stop, leaves its workers and what they started to themselves; a group hears it as one.
+    const options = { stdio: 'inherit', detached: true };
+    const { code, wasTold } = await runChild(join(BIN, program), args, settings, options);
+    failed = code !== 0 || wasTold;
     if (failed) break;
   }
   console.log(`\n${closingLine(file, failed)}`);

@@ -15,13 +15,18 @@ const SECRET_PATHS = [
 
 /** The logger of a process; `name` says which (api, worker, main). */
 export function createLog(config: Pick<Config, 'logLevel'>, name: string): Logger {
-  return pino({
-    name,
-    level: config.logLevel,
-    redact: { paths: SECRET_PATHS, censor: '[redacted]' },
-    // An upstream's or library's error may quote a request: name and message are enough to act on, and the stack.
-    serializers: { err: (error: unknown) => errorFields(error) },
-  });
+  // When whoever reads our log is gone, pino's own writer would try for ever and keep the process from ending.
+  process.stdout.on('error', () => {});
+  return pino(
+    {
+      name,
+      level: config.logLevel,
+      redact: { paths: SECRET_PATHS, censor: '[redacted]' },
+      // An upstream's or library's error may quote a request: name and message are enough to act on, and the stack.
+      serializers: { err: (error: unknown) => errorFields(error) },
+    },
+    process.stdout,
+  );
 }
 
 function errorFields(error: unknown): Record<string, unknown> {

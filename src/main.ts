@@ -9,7 +9,7 @@ import { childEnvironment, ConfigError, isSet, readConfig, type Config } from '.
 import { checkPort, claim } from './local/claim.ts';
 import type { LogEntry } from './local/journal.ts';
 import { Part } from './local/part.ts';
-import { privateRedis } from './local/redis.ts';
+import { checkGivenRedis, privateRedis } from './local/redis.ts';
 import { welcome } from './local/welcome.ts';
 import { DEMO_MODEL, startDemoModel } from './model/demo.ts';
 
@@ -18,7 +18,7 @@ const ROOT = join(import.meta.dirname, '..');
 const DATA = '.data';
 const LOGS = join(DATA, 'log');
 /** Longer than a worker drains, so that it hands its runs over by itself. */
-const MARGIN_MS = 10_000;
+const MARGIN_S = 10;
 /** One Ctrl-C reaches us from the terminal, from npm and from the set-up; a person needs longer for a second one. */
 const ONE_PRESS_MS = 1_000;
 
@@ -50,7 +50,8 @@ async function start(config: Config, started: AsyncDisposableStack): Promise<voi
   if (config.port !== 0) await checkPort(config.port, config.host);
 
   const changes: Record<string, string> = {};
-  if (!isSet('redisUrl')) changes['REDIS_URL'] = await startRedis(started);
+  if (isSet('redisUrl')) await checkGivenRedis(config.redisUrl);
+  else changes['REDIS_URL'] = await startRedis(started);
   const isDemo = config.upstreams.length === 0;
   if (isDemo) {
     const demo = await startDemoModel({ port: 0, host: '127.0.0.1' });
@@ -93,7 +94,7 @@ async function startService(
       env,
       logPath: join(LOGS, `${name.replace(' ', '-')}.log`),
       isUp: (_line, entry) => entry !== null && isUp(entry),
-      patienceMs: config.drainMs + MARGIN_MS,
+      patienceS: Math.ceil(config.drainMs / 1000) + MARGIN_S,
       say,
     });
   const api = node('api', 'api/main.ts', (entry) => {

@@ -246,7 +246,7 @@ interface Identity {
 }
 
 /** Who asks: set once by the first middleware (auth.ts), read here. */
-export function identityOf(response: Response): Identity {
+function identityOf(response: Response): Identity {
   const { project, requestId }: { project?: unknown; requestId?: unknown } = response.locals;
   return {
     project: typeof project === 'string' ? project : '',

@@ -1,6 +1,12 @@
-/** One start per data folder: a claim is a socket in it, which the kernel lets go of however its owner ends. */
+/**
+ * Who listens where. A folder is claimed with a socket in it, which the kernel lets go of however its owner ends; ports are
+ * only looked at, so that a person hears what is wrong before anything is started.
+ */
 import { rm } from 'node:fs/promises';
 import { createConnection, createServer, type ListenOptions } from 'node:net';
+
+/** A host that lets packets vanish must not keep us waiting. */
+const ANSWER_MS = 5_000;
 
 /**
  * Claims `path` for this process.
@@ -54,10 +60,11 @@ export async function freePort(): Promise<number> {
 export async function isListening(
   where: { path: string } | { port: number; host: string },
 ): Promise<boolean> {
-  const socket = createConnection(where);
+  const socket = createConnection({ ...where, timeout: ANSWER_MS });
   try {
     return await new Promise((resolve) => {
       socket.once('connect', () => resolve(true));
+      socket.once('timeout', () => resolve(false));
       socket.once('error', () => resolve(false));
     });
   } finally {

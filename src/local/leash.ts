@@ -1,5 +1,5 @@
 /**
- * A child process on a leash: it is told to stop when we let go of its standard input, whether we do that on purpose or die.
+ * A child process on a leash: it is told to stop through its standard input, when we say so there and when we die.
  * Owns one process group per child; knows nothing of what runs in it.
  *
  * The child is in a session of its own, so that Ctrl-C in the terminal reaches only us and we choose the order in which
@@ -17,6 +17,10 @@ export interface LeashOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Hears every line the child prints, on stdout or stderr. */
   readonly onLine: (line: string) => void;
+  /** When we die, the child is asked to stop this much later: those that need it end first. */
+  readonly graceS: number;
+  /** How long it may take to stop before it is ended. */
+  readonly patienceS: number;
 }
 
 export class Leash {
@@ -24,14 +28,14 @@ export class Leash {
   readonly gone: Promise<string>;
   readonly #process: ChildProcess;
 
-  constructor({ command, env, onLine }: LeashOptions) {
-    const child = spawn('/bin/sh', [LEASH, ...command], {
+  constructor({ command, env, onLine, graceS, patienceS }: LeashOptions) {
+    const child = spawn('/bin/sh', [LEASH, `${graceS}`, `${patienceS}`, ...command], {
       env,
       detached: true,
       stdio: 'pipe',
     });
     this.#process = child;
-    // Writing nothing to it, we only hear of a broken pipe when the child is gone, which `gone` says.
+    // A broken pipe means that the child is gone, which `gone` says.
     child.stdin.on('error', () => {});
     for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', onLine);
     this.gone = new Promise((resolve) => {
@@ -40,12 +44,10 @@ export class Leash {
     });
   }
 
-  /** Asks the child to stop, and ends it when it has not done so after `patienceMs`. */
-  async stop(patienceMs: number): Promise<void> {
-    this.#process.stdin?.end();
-    const timer = setTimeout(() => this.kill(), patienceMs);
+  /** Asks the child to stop; it is gone after `patienceS` at the latest. */
+  async stop(): Promise<void> {
+    this.#process.stdin?.end('stop\n');
     await this.gone;
-    clearTimeout(timer);
   }
 
   /** Ends the child and whatever it started, at once. */

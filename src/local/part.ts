@@ -22,7 +22,9 @@ export interface PartOptions {
   /** Whether the child is up, judging by a line it printed. `entry` is null when the line is not a log entry. */
   readonly isUp: (line: string, entry: LogEntry | null) => boolean;
   /** How long it may take to stop before it is ended. */
-  readonly patienceMs: number;
+  readonly patienceS: number;
+  /** How much longer than us it lives when we are killed; see Leash. */
+  readonly graceS?: number;
   /** Tells the person at the terminal. */
   readonly say: (text: string) => void;
 }
@@ -62,7 +64,7 @@ export class Part {
   async stop(): Promise<void> {
     this.#phase = 'stopped';
     if (this.#pause !== null) clearTimeout(this.#pause);
-    await this.#leash?.stop(this.#options.patienceMs);
+    await this.#leash?.stop();
     this.#journal.close();
   }
 
@@ -72,11 +74,13 @@ export class Part {
   }
 
   #spawn(onUp: () => void): Leash {
-    const { command, env, isUp } = this.#options;
+    const { command, env, isUp, graceS = 0, patienceS } = this.#options;
     const startedAt = performance.now();
     const leash = new Leash({
       command,
       env,
+      graceS,
+      patienceS,
       onLine: (line) => {
         const entry = this.#journal.write(line);
         if (isUp(line, entry)) onUp();

@@ -6,9 +6,12 @@ import { Part } from './part.ts';
 
 const SOCKET = 'redis.sock';
 /** Writing a large data set takes a while, and ending it early costs the last second. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_S = 30;
+/** API and workers that nobody asks anything stop in less; without Redis they would wait for it until their deadline. */
+const GRACE_S = 1;
 const LET_GO_MS = 10_000;
 const LOOK_EVERY_MS = 100;
+const DEFAULT_PORT = 6379;
 
 export interface PrivateRedis {
   readonly part: Part;
@@ -45,8 +48,19 @@ export async function privateRedis(
     ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
   ];
   const isUp = (line: string): boolean => line.includes('Ready to accept connections');
-  const part = new Part({ ...rest, name: 'redis', command, isUp, patienceMs: PATIENCE_MS });
+  const part = new Part({ ...rest, name: 'redis', command, isUp, patienceS: PATIENCE_S, graceS: GRACE_S });
   return { part, url: `redis://127.0.0.1:${port}` };
+}
+
+/** Throws when no server accepts connections at `url`. The password in it is never shown. */
+export async function checkGivenRedis(url: string): Promise<void> {
+  const { hostname, port } = new URL(url);
+  const where = { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || DEFAULT_PORT) };
+  if (await isListening(where)) return;
+  throw new Error(
+    `No Redis answers at ${where.host}, port ${where.port}, which REDIS_URL names. Start it, or leave REDIS_URL out: then ` +
+      'Longrun brings its own.',
+  );
 }
 
 /** Two servers on one set of files would ruin it. One that lost its parent a moment ago is about to end. */

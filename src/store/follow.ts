@@ -30,11 +30,18 @@ const MAX_BUFFERED_EVENTS = 1_000;
 /** A loss of the very last message shows no gap; this bounds how long it stays unnoticed. */
 const WATCHDOG_MS = 2_000;
 
+/** A channel this process listens to, and who reads through it. */
+interface Subscription {
+  readonly readers: Set<Reader>;
+  /** Resolves when the subscription stands. */
+  readonly standing: Promise<unknown>;
+}
+
 export class LogHub {
   private readonly redis: State;
   private readonly feed: Redis;
   private readonly keys: Keys;
-  private readonly readers = new Map<string, Set<Reader>>();
+  private readonly subscriptions = new Map<string, Subscription>();
   private readonly watchdog: NodeJS.Timeout;
   private readonly changeListeners = new Set<(runId: string) => void>();
 
@@ -44,8 +51,7 @@ export class LogHub {
     this.feed = feed;
     this.keys = keys;
     feed.on('message', (channel: string, message: string) => this.deliver(channel, message));
-    // ioredis subscribes again after a reconnect; what was said meanwhile is in the log.
-    feed.on('ready', () => this.lookAgain());
+    feed.on('ready', () => void this.resume());
     this.watchdog = setInterval(() => this.lookAtQuiet(), WATCHDOG_MS);
     this.watchdog.unref();
   }
@@ -99,28 +105,38 @@ export class LogHub {
       readLog(this.redis, this.keys, ref, next),
     ]);
     if (seq === null) throw new LogGone(ref, 'deleted');
-    if (entries.length === 0 && Number(seq) >= next) throw new LogGone(ref, 'expired');
+    const first = entries[0]?.seq ?? Number(seq) + 1;
+    if (first > next) throw new LogGone(ref, 'expired');
     return entries;
   }
 
   private async add(channel: string, reader: Reader): Promise<void> {
-    const readers = this.readers.get(channel);
-    if (readers !== undefined) {
-      readers.add(reader);
-      return;
+    let subscription = this.subscriptions.get(channel);
+    if (subscription === undefined) {
+      subscription = { readers: new Set(), standing: this.feed.subscribe(channel) };
+      this.subscriptions.set(channel, subscription);
     }
-    this.readers.set(channel, new Set([reader]));
-    await this.feed.subscribe(channel);
+    subscription.readers.add(reader);
+    // Whoever read the log before it stands would miss what is said between the two.
+    await subscription.standing;
   }
 
   private async remove(channel: string, reader: Reader): Promise<void> {
-    const readers = this.readers.get(channel);
+    const readers = this.subscriptions.get(channel)?.readers;
     readers?.delete(reader);
     if (readers?.size !== 0) return;
-    this.readers.delete(channel);
+    this.subscriptions.delete(channel);
     await this.feed.unsubscribe(channel).catch(() => {
       // The connection is down or closed; the subscription goes with it, and an unread message is dropped in deliver.
     });
+  }
+
+  /** The connection is back. What was said meanwhile is in the log, to be read when the subscriptions stand again. */
+  private async resume(): Promise<void> {
+    const channels = [...this.subscriptions.keys()];
+    // ioredis subscribes again by itself, but does not say when that is done; this is answered after it.
+    if (channels.length > 0) await this.feed.subscribe(...channels).catch(() => {});
+    this.lookAgain();
   }
 
   private deliver(channel: string, message: string): void {
@@ -128,7 +144,7 @@ export class LogHub {
       for (const listener of this.changeListeners) listener(message);
       return;
     }
-    const readers = this.readers.get(channel);
+    const readers = this.subscriptions.get(channel)?.readers;
     if (readers === undefined) return;
     const entries = parseMessage(message);
     for (const reader of readers) {
@@ -138,11 +154,11 @@ export class LogHub {
   }
 
   private lookAgain(): void {
-    for (const readers of this.readers.values()) for (const reader of readers) reader.lookAgain();
+    for (const { readers } of this.subscriptions.values()) for (const reader of readers) reader.lookAgain();
   }
 
   private lookAtQuiet(): void {
-    for (const readers of this.readers.values()) {
+    for (const { readers } of this.subscriptions.values()) {
       for (const reader of readers) {
         if (reader.quiet) reader.lookAgain();
         reader.quiet = true;

@@ -108,7 +108,7 @@ export class RunConsumer {
     await this.worker.waitUntilReady();
   }
 
-  /** Takes no more jobs; those it has go on. */
+  /** Takes no more jobs, but perhaps one that comes to it while it already waits; those it has go on. */
   async stopTaking(): Promise<void> {
     await this.worker.pause(true);
   }

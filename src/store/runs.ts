@@ -7,7 +7,16 @@ import type { Logger } from '../log.ts';
 import { isDelta, type RunEvent, type RunOrigin } from '../runs/event.ts';
 import { randomText, type Clock } from '../runs/ids.ts';
 import { ending, release, type Ending } from '../runs/ending.ts';
-import { apply, isOverdue, isQueued, isTerminal, type Applied, type RunState } from '../runs/run.ts';
+import {
+  apply,
+  isCancelling,
+  isExecuting,
+  isOverdue,
+  isQueued,
+  isTerminal,
+  type Applied,
+  type RunState,
+} from '../runs/run.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
 import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
@@ -121,13 +130,13 @@ export class RunStore {
 
   /**
    * The run with everything its log says, folded from the first event: needed by whoever closes a run that a worker
-   * has been writing. @returns null when the run, or the log of a run that ended long ago, is gone.
+   * has been writing. Where the log's beginning has expired, the run as it is stored. @returns null when it is gone.
    */
   async replay(ref: RunRef): Promise<StoredRun | null> {
     const { redis, keys } = this.options;
     // Both commands leave in one pipeline, run before log: events that come between them make a conflict, not a hole.
     const [found, entries] = await Promise.all([this.get(ref), readLog(redis, keys, ref, 1)]);
-    if (found === null || entries.length === 0) return found?.stored ?? null;
+    if (found === null || entries[0]?.seq !== 1) return found?.stored ?? null;
     const { stored } = found;
     let state: RunState | null = null;
     let seq = 0;
@@ -177,12 +186,21 @@ export class RunStore {
    * stays as it is. @returns the run afterwards, or null when it is gone.
    */
   async close(ref: RunRef, how: Ending): Promise<StoredRun | null> {
-    return this.rewrite(ref, (stored) => ending(stored.state, how, this.options.now()));
+    return this.rewrite(ref, ({ state }) => {
+      // A cancel that was accepted a moment ago wins over the clock.
+      const overtaken = how.type === 'expired' && isCancelling(state.run);
+      return ending(state, overtaken ? { type: 'cancelled' } : how, this.options.now());
+    });
   }
 
-  /** Gives a run that its worker lost back to the queue: what was half said is dropped. */
+  /**
+   * Gives a run that its worker lost back to the queue: what was half said is dropped. A run that is not being executed
+   * (any more: somebody may have been faster) stays as it is. @returns the run afterwards, or null when it is gone.
+   */
   async giveBack(ref: RunRef, reason: 'shutdown' | 'lost'): Promise<StoredRun | null> {
-    return this.rewrite(ref, (stored) => release(stored.state, reason, this.options.now()));
+    return this.rewrite(ref, ({ state }) =>
+      isExecuting(state.run) ? release(state, reason, this.options.now()) : null,
+    );
   }
 
   /** Adds the job of a run that may have none; an existing job stays as it is. */
@@ -198,12 +216,14 @@ export class RunStore {
 
   private async rewrite(
     ref: RunRef,
-    decide: (stored: StoredRun) => readonly RunEvent[],
+    decide: (stored: StoredRun) => readonly RunEvent[] | null,
   ): Promise<StoredRun | null> {
     for (let tries = 0; tries < MAX_CHANGE_TRIES; tries++) {
       const stored = await this.replay(ref);
       if (stored === null || isTerminal(stored.state.run)) return stored;
-      const answer = await this.send(ref, stored, decide(stored), [], { exact: true, worker: false });
+      const events = decide(stored);
+      if (events === null) return stored;
+      const answer = await this.send(ref, stored, events, [], { exact: true, worker: false });
       if (answer.type === 'committed') return answer.stored;
       if (answer.type === 'gone') return null;
     }

@@ -161,7 +161,8 @@ export class RunWorker {
     } finally {
       clearTimeout(timer);
       lost.removeEventListener('abort', onLost);
-      this.executing.delete(ref.runId);
+      // The run's next turn may have begun here already.
+      if (this.executing.get(ref.runId) === controller) this.executing.delete(ref.runId);
     }
   }
 

@@ -46,7 +46,7 @@ const NEW_RUN: Run = {
 };
 
 export const ERROR = { code: 'server_error', message: 'The upstream broke off.' } as const;
-export const QUEUED: RunEvent = {
+const QUEUED: RunEvent = {
   type: 'run.queued',
   at: 1_000,
   run: NEW_RUN,

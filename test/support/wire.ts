@@ -208,6 +208,9 @@ export class EventStream {
 
 export const namesOf = (frames: readonly Frame[]): string[] => frames.map(({ name }) => name);
 
+/** The run that a frame is about. */
+export const runIn = (frame: Frame | undefined): WireRun => runSchema.parse(frame?.data);
+
 /** The text that a stream's message deltas add up to. */
 export function saidIn(frames: readonly Frame[]): string {
   const deltas = frames.filter(({ name }) => name === 'thread.message.delta');

@@ -135,6 +135,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { after } = call.query(watchQuery);
         const lastEventId = Number(call.header('last-event-id') ?? '0');
         const cursor = after ?? (Number.isInteger(lastEventId) ? lastEventId : 0);
+        endInTime(services, call, stored.ref, stored.state.run.expires_at);
         return {
           type: 'events',
           frames: watchStream(hub.follow(stored.ref, call.gone), cursor, stored.state.run),
@@ -196,6 +197,9 @@ export function runStream(
   };
 }
 
+/** Timers may go off a millisecond early, when the run's time is not over yet. */
+const TIMER_SLACK_MS = 10;
+
 /** A run that no worker takes or sweeps is ended by its reader, or the stream would never end. */
 function endInTime({ runs }: Services, call: Call, ref: RunRef, expiresAt: number | null): void {
   if (expiresAt === null) return;
@@ -205,7 +209,7 @@ function endInTime({ runs }: Services, call: Call, ref: RunRef, expiresAt: numbe
         .current(ref)
         .catch((err: unknown) => call.log.warn({ err, run_id: ref.runId }, 'could not end the run'));
     },
-    Math.max(0, expiresAt * 1000 - Date.now()),
+    Math.max(0, expiresAt * 1000 - Date.now()) + TIMER_SLACK_MS,
   );
   call.gone.addEventListener('abort', () => clearTimeout(timer));
 }

@@ -1,0 +1,237 @@
+/**
+ * What browsers and operators ask before anybody asks for a run: preflights and exposed headers, health and readiness, what this
+ * server is, and which models it has.
+ */
+/* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
+import { Agent, request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
+import { expectRefusal } from '../support/refusal.ts';
+import { startService, type Service } from '../support/service.ts';
+import { FakeUpstream } from '../support/upstream.ts';
+import { runIn, Wire } from '../support/wire.ts';
+
+const KEY = 'the key';
+const PAGE = 'https://a.page.example';
+const EXPOSED = ['openai-poll-after-ms', 'x-request-id', 'retry-after', 'retry-after-ms', 'x-should-retry'];
+
+let upstream: FakeUpstream;
+let service: Service;
+let wire: Wire;
+/** As somebody without a key. */
+let visitor: Wire;
+
+beforeAll(async () => {
+  upstream = await FakeUpstream.start();
+  const env = { AUTH: 'key', API_KEY: KEY, POLL_AFTER_MS: '123' };
+  service = await startService({ redisUrl: inject('redisUrl'), upstream, workers: 0, env });
+  wire = new Wire(service.baseUrl, { authorization: `Bearer ${KEY}` });
+  visitor = new Wire(service.url);
+});
+
+afterAll(async () => {
+  await service?.stop();
+  await upstream?.stop();
+});
+
+describe('a preflight', () => {
+  const paths = [
+    '/v1/assistants',
+    '/v1/threads/thread_x/runs',
+    '/api/assts/v1/threads',
+    '/v1/nothing',
+    '/health',
+  ];
+  test.each(paths)('for %s is allowed, without a key, whatever headers it asks for', async (path) => {
+    const asked = 'authorization,content-type,openai-beta,x-stainless-os,x-stainless-retry-count,x-whatever';
+    const reply = await visitor.ask('OPTIONS', path, {
+      headers: {
+        origin: PAGE,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': asked,
+      },
+    });
+    expect(reply.status).toBe(204);
+    expect(reply.text).toBe('');
+    const allowed = Object.fromEntries(reply.headers);
+    expect(allowed).toMatchObject({
+      'access-control-allow-origin': '*',
+      'access-control-allow-headers': asked,
+      'access-control-allow-methods': 'GET,POST,DELETE',
+      'access-control-max-age': '86400',
+    });
+    expect(allowed['x-request-id']).toMatch(/^req_/);
+  });
+});
+
+describe('a page of any origin', () => {
+  const headers = { origin: PAGE };
+
+  test('may read every answer and its headers, refusals included', async () => {
+    const replies = [
+      await wire.ask('GET', '/assistants', { headers }),
+      await wire.ask('GET', '/assistants/asst_none', { headers }),
+      await wire.ask('PATCH', '/assistants', { headers }),
+      await visitor.ask('GET', '/v1/assistants', { headers }),
+      await visitor.ask('GET', '/nothing', { headers }),
+      await visitor.ask('GET', '/health', { headers }),
+    ];
+    expect(replies.map(({ status }) => status)).toEqual([200, 404, 405, 401, 404, 200]);
+    for (const reply of replies) {
+      expect(reply.headers.get('access-control-allow-origin')).toBe('*');
+      expect(reply.headers.get('access-control-expose-headers')?.split(',')).toEqual(EXPOSED);
+    }
+  });
+
+  test('may read streams, and is told when to poll', async () => {
+    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+    const thread = { messages: [{ role: 'user', content: 'hello' }] };
+    const body = { assistant_id, thread, stream: true };
+    const stream = await wire.stream('POST', '/threads/runs', { body, headers });
+    const begun = await stream.until('thread.run.queued');
+    stream.close();
+    expect(stream.headers.get('access-control-allow-origin')).toBe('*');
+    expect(stream.headers.get('access-control-expose-headers')?.split(',')).toEqual(EXPOSED);
+    expect(stream.headers.get('x-request-id')).toMatch(/^req_/);
+    expect(stream.headers.get('openai-poll-after-ms')).toBe('123');
+    const { id, thread_id } = runIn(begun.at(-1));
+    const run = await wire.ask('GET', `/threads/${thread_id}/runs/${id}`, { headers });
+    expect(run.headers.get('openai-poll-after-ms')).toBe('123');
+  });
+});
+
+test('only pages that were named may call, where some were', async () => {
+  const env = { CORS_ORIGINS: `${PAGE}, https://b.page.example` };
+  const choosy = await startService({ redisUrl: inject('redisUrl'), workers: 0, env });
+  try {
+    const origin = async (of: string): Promise<string | null> => {
+      const reply = await new Wire(choosy.url).ask('GET', '/v1/models', { headers: { origin: of } });
+      return reply.headers.get('access-control-allow-origin');
+    };
+    expect(await origin(PAGE)).toBe(PAGE);
+    expect(await origin('https://b.page.example')).toBe('https://b.page.example');
+    expect(await origin('https://c.page.example')).toBe(null);
+  } finally {
+    await choosy.stop();
+  }
+});
+
+describe('without a key one may ask', () => {
+  test('whether the server is alive', async () => {
+    const reply = await visitor.ask('GET', '/health');
+    expect(reply).toMatchObject({ status: 200, body: { status: 'healthy' } });
+  });
+
+  test('whether it is ready, which takes a worker', async () => {
+    const ready = () => visitor.ask('GET', '/ready');
+    const notReady = { status: 503, body: { status: 'not ready', redis: true, workers: 0 } };
+    expect(await ready()).toMatchObject(notReady);
+    const number = await service.startWorker();
+    expect(await ready()).toMatchObject({ status: 200, body: { status: 'ready', redis: true, workers: 1 } });
+    await service.startWorker();
+    expect(await ready()).toMatchObject({ status: 200, body: { workers: 2 } });
+    await service.killWorker(number, 'SIGTERM');
+    expect(await ready()).toMatchObject({ status: 200, body: { workers: 1 } });
+    await service.killWorker(number + 1, 'SIGTERM');
+    expect(await ready()).toMatchObject(notReady);
+  });
+
+  test('what it is', async () => {
+    const { name, version, description } = packageJson;
+    const endpoints: unknown = expect.arrayContaining([
+      'POST /v1/assistants',
+      'POST /v1/threads/runs',
+      'POST /v1/threads/:thread_id/runs/:run_id/submit_tool_outputs',
+    ]);
+    const { status, body } = await visitor.ask('GET', '/');
+    expect({ status, body }).toEqual({ status: 200, body: { name, version, description, endpoints } });
+  });
+
+  test('nothing else, and only by GET and HEAD', async () => {
+    for (const path of ['/', '/health', '/ready']) {
+      const message = `Not allowed to POST on ${path}. Allowed: GET.`;
+      expectRefusal(await visitor.ask('POST', path), { status: 405, message, code: 'method_not_supported' });
+    }
+    expectRefusal(await visitor.ask('GET', '/metrics'), {
+      status: 404,
+      message: 'Invalid URL (GET /metrics)',
+    });
+  });
+});
+
+describe('models', () => {
+  const model = { id: 'fake-model', object: 'model', created: 0, owned_by: 'tests' };
+
+  test('are listed, without the rest of the envelope of other lists', async () => {
+    expect((await wire.ask('GET', '/models')).body).toEqual({ object: 'list', data: [model] });
+    expect((await wire.ask('GET', '/models/fake-model')).body).toEqual(model);
+  });
+
+  test('that are unknown are not found, slashes or not', async () => {
+    const names = { 'gpt-9': 'gpt-9', 'vendor/model': 'vendor/model', 'vendor%2Fmodel:1': 'vendor/model:1' };
+    for (const [path, name] of Object.entries(names)) {
+      const message = `The model '${name}' does not exist`;
+      const refusal = { status: 404, message, param: 'model', code: 'model_not_found' };
+      expectRefusal(await wire.ask('GET', `/models/${path}`), refusal);
+    }
+  });
+
+  test('cannot be deleted', async () => {
+    const message = 'Models belong to the upstream of this server and cannot be deleted here.';
+    expectRefusal(await wire.ask('DELETE', '/models/fake-model'), { status: 403, message });
+    expect((await wire.ask('GET', '/models/fake-model')).body).toEqual(model);
+  });
+});
+
+describe('HEAD', () => {
+  test.each(['/health', '/v1/assistants', '/v1/models', '/v1/assistants/asst_none'])(
+    '%s is GET without the body',
+    async (path) => {
+      const [get, head] = [await headersOf('GET', path), await headersOf('HEAD', path)];
+      expect(head).toEqual({ ...get, 'x-request-id': head['x-request-id'], date: head['date'] });
+      expect(Number(head['content-length'])).toBeGreaterThan(0);
+    },
+  );
+
+  test('of an event stream does not wait for its events', async () => {
+    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+    const run = await wire.run(await wire.thread('hello'), { assistant_id });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const events = `/v1/threads/${run.thread_id}/runs/${run.id}/events`;
+    expect(await headersOf('HEAD', events, agent)).toMatchObject({
+      status: 200,
+      'content-type': 'text/event-stream; charset=utf-8',
+    });
+    // Over the same connection, which is free again.
+    expect(await headersOf('GET', '/health', agent)).toMatchObject({ status: 200 });
+    agent.destroy();
+  });
+
+  test('of what cannot be got is not allowed', async () => {
+    expect((await wire.ask('HEAD', '/threads')).status).toBe(405);
+  });
+});
+
+test('every answer has a request id of its own, and the version of the API', async () => {
+  const replies = await Promise.all(Array.from({ length: 10 }, () => visitor.ask('GET', '/health')));
+  const ids = replies.map(({ headers }) => headers.get('x-request-id'));
+  expect(new Set(ids).size).toBe(replies.length);
+  expect(replies.map(({ headers }) => headers.get('openai-version'))).toEqual(
+    replies.map(() => '2020-10-01'),
+  );
+});
+
+/** Over a bare connection: fetch hides what it decodes. */
+async function headersOf(
+  method: string,
+  path: string,
+  agent: Agent | false = false,
+): Promise<Readonly<Record<string, unknown>>> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${KEY}` };
+    const sent = request(service.url + path, { method, headers, agent }, (response) => {
+      response.resume().once('end', () => resolve({ ...response.headers, status: response.statusCode }));
+    });
+    sent.once('error', reject).end();
+  });
+}

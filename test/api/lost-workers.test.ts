@@ -1,0 +1,228 @@
+/**
+ * Runs outlive their workers: they wait for one, move to another when theirs is stopped or killed, and in the end have said everything
+ * exactly once. Each test has a service of its own, because workers are not to be had back.
+ */
+/* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { problemsOf } from '../support/order.ts';
+import { expectRefusal } from '../support/refusal.ts';
+import { startService, type Service } from '../support/service.ts';
+import { FakeUpstream, gate, says, text } from '../support/upstream.ts';
+import { namesOf, runIn, saidIn, textOf, Wire, type EventStream, type WireRun } from '../support/wire.ts';
+
+/** Longer than it takes to miss a killed worker: its lock of 10 s, and the next look, 5 s later at most. */
+const MISSED_MS = 30_000;
+
+let upstream: FakeUpstream;
+
+beforeAll(async () => {
+  upstream = await FakeUpstream.start();
+});
+
+afterAll(async () => {
+  await upstream?.stop();
+});
+
+beforeEach(() => upstream.reply(() => undefined));
+
+interface Stage {
+  readonly service: Service;
+  readonly wire: Wire;
+  readonly assistant_id: string;
+}
+
+/** Plays a scene with a service of these many workers. */
+async function onStage(workers: number, scene: (stage: Stage) => Promise<void>): Promise<void> {
+  const env = { DRAIN_MS: '0', UPSTREAM_RETRIES: '0' };
+  const service = await startService({ redisUrl: inject('redisUrl'), upstream, workers, env });
+  try {
+    const wire = new Wire(service.baseUrl);
+    const assistant_id = (await wire.ok('POST', '/assistants', { model: 'm' })).id;
+    await scene({ service, wire, assistant_id });
+  } finally {
+    await service.stop();
+  }
+}
+
+const pathOf = ({ thread_id, id }: WireRun): string => `/threads/${thread_id}/runs/${id}`;
+
+/** A run that has said its first words, and whose model says no more; the next one that is asked tells the whole story. */
+async function interruptedRun({ wire, assistant_id }: Stage): Promise<{ run: WireRun; stream: EventStream }> {
+  let asked = 0;
+  upstream.reply(() =>
+    (asked += 1) === 1 ? [text('Once'), text(' upon'), { type: 'stall' }] : says('Once upon', ' a time'),
+  );
+  const body = { assistant_id, stream: true };
+  const stream = await wire.stream('POST', `/threads/${await wire.thread('a story')}/runs`, { body });
+  return { run: runIn((await stream.until('thread.message.delta'))[0]), stream };
+}
+
+/** The story was told once, whole, and nothing of the first try is left in the thread. */
+async function expectToldOnce({ wire }: Stage, run: WireRun, attempts: readonly string[]): Promise<void> {
+  const ended = await wire.get(run);
+  expect(ended).toMatchObject({ status: 'completed', last_error: null, usage: { total_tokens: 15 } });
+  const messages = await wire.list(`/threads/${run.thread_id}/messages`);
+  expect(messages.map(textOf)).toEqual(['Once upon a time', 'a story']);
+  const steps = await wire.list(`${pathOf(run)}/steps?order=asc`);
+  expect(steps.map(({ status }) => status)).toEqual(attempts);
+  await wire.ok('POST', `/threads/${run.thread_id}/messages`, { role: 'user', content: 'Another!' });
+}
+
+const TAKEN_BACK = [
+  'thread.message.incomplete',
+  'thread.run.step.failed',
+  'thread.run.queued',
+  'thread.run.in_progress',
+];
+
+describe('while no worker lives', () => {
+  test('a run waits for one, and its stream with it', () =>
+    onStage(0, async ({ service, wire, assistant_id }) => {
+      const thread = await wire.thread('hello');
+      const stream = await wire.stream('POST', `/threads/${thread}/runs`, {
+        body: { assistant_id, stream: true },
+      });
+      const begun = await stream.until('thread.run.queued');
+      const run = runIn(begun[0]);
+      expect(await wire.get(run)).toMatchObject({ status: 'queued', started_at: null });
+      expectRefusal(
+        await wire.ask('POST', `/threads/${thread}/messages`, { body: { role: 'user', content: 'x' } }),
+        {
+          message: `Can't add messages to ${thread} while a run ${run.id} is active.`,
+        },
+      );
+      await service.startWorker();
+      const frames = [...begun, ...(await stream.rest())];
+      expect(problemsOf(frames)).toEqual([]);
+      expect(saidIn(frames)).toBe('You said: hello');
+    }));
+
+  test('a run is cancelled at once, and its thread is free', () =>
+    onStage(0, async ({ wire, assistant_id }) => {
+      const thread_id = await wire.thread('hello');
+      const stream = await wire.stream('POST', `/threads/${thread_id}/runs`, {
+        body: { assistant_id, stream: true },
+      });
+      const run = runIn((await stream.next()) ?? undefined);
+      const cancel = () => wire.ask('POST', `${pathOf(run)}/cancel`);
+      expect(await cancel()).toMatchObject({ status: 200, body: { ...run, status: 'cancelling' } });
+      expect(namesOf(await stream.rest())).toEqual([
+        'thread.run.queued',
+        'thread.run.cancelling',
+        'thread.run.cancelled',
+        'done',
+      ]);
+      expect(await wire.get(run)).toMatchObject({ status: 'cancelled', started_at: null, expires_at: null });
+      expectRefusal(await cancel(), { message: "Cannot cancel run with status 'cancelled'." });
+      await wire.ok('POST', `/threads/${thread_id}/messages`, { role: 'user', content: 'x' });
+      expect(await wire.run(thread_id, { assistant_id })).toMatchObject({ status: 'queued' });
+    }));
+
+  test('a run expires: for its streams, for who watches it, and for who looks at it', () =>
+    onStage(0, async ({ wire, assistant_id }) => {
+      const body = { assistant_id, metadata: { expires_after_s: '1' } };
+      const [looked, watched] = await Promise.all(
+        [0, 1].map(async () => wire.run(await wire.thread('x'), body)),
+      );
+      if (!looked || !watched) throw new Error('two were made');
+      const watching = await wire.stream('GET', `${pathOf(watched)}/events`);
+      const stream = await wire.stream('POST', `/threads/${await wire.thread('x')}/runs`, {
+        body: { ...body, stream: true },
+      });
+      const expired = ['thread.run.created', 'thread.run.queued', 'thread.run.expired', 'done'];
+      expect(namesOf(await stream.rest())).toEqual(expired);
+      expect(namesOf(await watching.rest())).toEqual(expired);
+      const ended = await wire.get(looked);
+      expect(ended).toMatchObject({ status: 'expired', expires_at: looked['expires_at'], started_at: null });
+      expectRefusal(await wire.ask('POST', `${pathOf(looked)}/cancel`), {
+        message: "Cannot cancel run with status 'expired'.",
+      });
+    }));
+});
+
+describe('a worker that is stopped in the middle of an answer', () => {
+  test('hands its run over: its stream goes on, and the answer is said once', () =>
+    onStage(1, async (stage) => {
+      const { run, stream } = await interruptedRun(stage);
+      const [first] = upstream.requests.slice(-1);
+      await stage.service.startWorker();
+      await stage.service.killWorker(0, 'SIGTERM');
+      expect(await first?.closed).toMatchObject({ by: 'client' });
+      const frames = await stream.rest();
+      expect(
+        namesOf(frames)
+          .filter((name) => !name.endsWith('delta'))
+          .slice(0, 4),
+      ).toEqual(TAKEN_BACK);
+      const whole = await (await stage.wire.stream('GET', `${pathOf(run)}/events`)).rest();
+      expect(problemsOf(whole.map((frame) => ({ ...frame, id: null })))).toEqual([]);
+      expect(whole.slice(-frames.length).map(({ data }) => data)).toEqual(frames.map(({ data }) => data));
+      await expectToldOnce(stage, run, ['failed', 'completed']);
+    }));
+
+  test('hands a run over that has said nothing yet, and nobody notices', () =>
+    onStage(1, async (stage) => {
+      const { wire, assistant_id } = stage;
+      const door = gate();
+      let asked = 0;
+      upstream.reply(() => ((asked += 1) === 1 ? [door] : says('Once upon', ' a time')));
+      const run = await wire.run(await wire.thread('a story'), { assistant_id });
+      await door.reached;
+      await stage.service.startWorker();
+      await stage.service.killWorker(0, 'SIGTERM');
+      await wire.rested(run);
+      await expectToldOnce(stage, run, ['completed']);
+    }));
+});
+
+describe('a worker that is killed in the middle of an answer', () => {
+  test(
+    'is missed: another one tells the story from its beginning, and ends what was being cancelled',
+    () =>
+      onStage(1, async (stage) => {
+        const { wire, service } = stage;
+        const cancelled = await interruptedRun(stage);
+        const { run, stream } = await interruptedRun(stage);
+        await service.startWorker();
+        await service.killWorker(0, 'SIGKILL');
+
+        // Nobody is there to hang up on the model, so the cancel stays under way.
+        const path = pathOf(cancelled.run);
+        const cancelling = { status: 'cancelling', cancelled_at: null, required_action: null };
+        expect(await wire.ask('POST', `${path}/cancel`)).toMatchObject({ status: 200, body: cancelling });
+        expect(await wire.get(cancelled.run)).toMatchObject(cancelling);
+        expectRefusal(await wire.ask('POST', `${path}/cancel`), {
+          message: "Cannot cancel run with status 'cancelling'.",
+        });
+        expectRefusal(await wire.ask('POST', `${path}/submit_tool_outputs`, { body: { tool_outputs: [] } }), {
+          message: 'Runs in status "cancelling" do not accept tool outputs.',
+        });
+        const thread = cancelled.run.thread_id;
+        const body = { role: 'user', content: 'x' };
+        expectRefusal(await wire.ask('POST', `/threads/${thread}/messages`, { body }), {
+          message: `Can't add messages to ${thread} while a run ${cancelled.run.id} is active.`,
+        });
+
+        const frames = await stream.rest();
+        expect(
+          namesOf(frames)
+            .filter((name) => !name.endsWith('delta'))
+            .slice(0, 4),
+        ).toEqual(TAKEN_BACK);
+        expect(namesOf(frames).slice(-2)).toEqual(['thread.run.completed', 'done']);
+        await expectToldOnce(stage, run, ['failed', 'completed']);
+
+        expect(namesOf(await cancelled.stream.rest()).filter((name) => !name.endsWith('delta'))).toEqual([
+          'thread.run.cancelling',
+          'thread.message.incomplete',
+          'thread.run.step.cancelled',
+          'thread.run.cancelled',
+          'done',
+        ]);
+        const [answer] = await wire.list(`/threads/${thread}/messages`);
+        expect(answer).toMatchObject({ status: 'incomplete', content: [{ text: { value: 'Once upon' } }] });
+        expect(await wire.get(cancelled.run)).toMatchObject({ status: 'cancelled' });
+      }),
+    MISSED_MS,
+  );
+});

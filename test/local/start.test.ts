@@ -1,0 +1,181 @@
+/**
+ * `npm start` as a person has it: src/main.ts in a copy of the repository, with its own data folder. Every process that ever
+ * logged must be gone when it is over, however it ended.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { cp, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import OpenAI from 'openai';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+const LOOK_EVERY_MS = 50;
+
+let folder = '';
+const running: Start[] = [];
+
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'longrun-start-')));
+  await cp(join(REPOSITORY, 'src'), join(folder, 'src'), { recursive: true });
+  await cp(join(REPOSITORY, 'package.json'), join(folder, 'package.json'));
+  await symlink(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'));
+});
+afterEach(async () => {
+  for (const start of running.splice(0)) await start.end('SIGTERM');
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('npm start', () => {
+  test('answers with the demo model, stops cleanly, and finds its data again', async () => {
+    const first = await Start.up();
+    const { beta } = first.client;
+    const assistant = await beta.assistants.create({ model: 'demo' });
+    const thread = await beta.threads.create({ messages: [{ role: 'user', content: 'Hello' }] });
+    const run = await beta.threads.runs.createAndPoll(thread.id, { assistant_id: assistant.id });
+    expect(run.status).toBe('completed');
+    const pids = await loggedPids();
+    expect(pids.length).toBeGreaterThanOrEqual(3);
+    expect(await first.end('SIGINT')).toBe(0);
+    expect(pids.filter(isAlive)).toEqual([]);
+
+    const second = await Start.up();
+    const messages = await second.client.beta.threads.messages.list(thread.id);
+    expect(messages.data.map(({ role }) => role)).toEqual(['assistant', 'user']);
+  });
+
+  test('refuses a folder that is in use, and leaves whoever uses it alone', async () => {
+    const first = await Start.up();
+    const second = new Start();
+    expect(await second.ended).toBe(1);
+    expect(second.output).toContain('already running on this folder');
+    expect((await fetch(`${first.url}/health`)).status).toBe(200);
+  });
+
+  test('starts a worker again that dies', async () => {
+    const start = await Start.up();
+    const [worker] = await loggedPids('worker-1.log');
+    process.kill(worker ?? 0, 'SIGKILL');
+    await start.says('worker 1 is up again.');
+    expect(start.output).toContain('worker 1 was killed; starting it again in 1 s.');
+  });
+
+  test('leaves nothing behind when it is killed outright', async () => {
+    const start = await Start.up();
+    const pids = await loggedPids();
+    await start.end('SIGKILL');
+    while (pids.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    expect((await Start.up()).url).not.toBe('');
+  });
+
+  test.for([
+    ['a wrong setting', { PORT: 'abc' }, 'PORT'],
+    [
+      'a Redis that is not there',
+      { REDIS_URL: 'redis://:secret@127.0.0.1:1' },
+      'No Redis answers at 127.0.0.1, port 1',
+    ],
+  ] as const)('says in a sentence that there is %s', async ([, env, sentence]) => {
+    const start = new Start(env);
+    expect(await start.ended).toBe(1);
+    expect(start.output).toContain(sentence);
+    expect(start.output).not.toContain('secret');
+    expect(start.output).not.toContain('    at ');
+  });
+
+  test('says which port is taken and how to choose another', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void holder.close());
+    await new Promise((resolve) => holder.once('listening', resolve));
+    const address = holder.address();
+    const port = address === null || typeof address === 'string' ? 0 : address.port;
+    const start = new Start({ PORT: String(port) });
+    expect(await start.ended).toBe(1);
+    expect(start.output).toContain(
+      `Port ${port} is taken by another program. Choose another one: PORT=${port + 1}`,
+    );
+  });
+});
+
+class Start {
+  readonly ended: Promise<number | null>;
+  readonly #process: ChildProcess;
+  readonly #lines: string[] = [];
+  #arrival = Promise.withResolvers<void>();
+
+  constructor(env: Readonly<Record<string, string>> = {}) {
+    this.#process = spawn(process.execPath, [join(folder, 'src/main.ts')], {
+      env: { ...process.env, PORT: '0', REDIS_URL: '', OPENAI_BASE_URL: '', OPENAI_API_KEY: '', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
+      if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#hear(line));
+    }
+    this.ended = new Promise((resolve) => this.#process.once('close', (code) => resolve(code)));
+    void this.ended.then(() => this.#arrival.reject(new Error(`it ended:\n${this.output}`)));
+    // Whoever waits for a line hears of the end; nobody has to.
+    this.#arrival.promise.catch(() => {});
+    running.push(this);
+  }
+
+  static async up(): Promise<Start> {
+    const start = new Start();
+    await start.says('END');
+    return start;
+  }
+
+  get output(): string {
+    return this.#lines.join('\n');
+  }
+
+  get url(): string {
+    return /Longrun is up: (\S+)\/v1/.exec(this.output)?.[1] ?? '';
+  }
+
+  get client(): OpenAI {
+    return new OpenAI({ baseURL: `${this.url}/v1`, apiKey: 'none', maxRetries: 0 });
+  }
+
+  /** Waits for a line that contains `text`. The test's own time limit bounds the wait. */
+  async says(text: string): Promise<void> {
+    while (!this.#lines.some((line) => line.includes(text))) await this.#arrival.promise;
+  }
+
+  /** @returns the exit code. */
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    this.#process.kill(signal);
+    return this.ended;
+  }
+
+  #hear(line: string): void {
+    this.#lines.push(line);
+    this.#arrival.resolve();
+    this.#arrival = Promise.withResolvers();
+    this.#arrival.promise.catch(() => {});
+  }
+}
+
+/** The processes that wrote the logs, the latest of each first; redis-server's own lines begin with its pid. */
+async function loggedPids(file?: string): Promise<number[]> {
+  const logs = join(folder, '.data/log');
+  const names = file === undefined ? await readdir(logs) : [file];
+  const texts = await Promise.all(names.map((name) => readFile(join(logs, name), 'utf8')));
+  return texts.flatMap((text) => {
+    const pids = [...text.matchAll(/"pid":(\d+)|^(\d+):[MC] /gm)].map(([, node, redis]) =>
+      Number(node ?? redis),
+    );
+    return [...new Set(pids.toReversed())];
+  });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * What store tests stand on: a store under key names of its own, with a clock the test sets, closed when the test ends;
+ * the objects and events of a short run; and a look at everything that is stored.
+ */
+import type { Redis } from 'ioredis';
+import { onTestFinished } from 'vitest';
+import { createLog } from '../../src/log.ts';
+import type { RunEvent } from '../../src/runs/event.ts';
+import type { Message, Run, Thread } from '../../src/runs/thread.ts';
+import { LogHub, type LogEntry } from '../../src/store/follow.ts';
+import { Keys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
+import { ObjectStore } from '../../src/store/objects.ts';
+import { OpenRuns } from '../../src/store/open-runs.ts';
+import { RunQueue } from '../../src/store/queue.ts';
+import { openFeed, openState, type State } from '../../src/store/redis.ts';
+import { RunStore, type NewRun, type StoredRun } from '../../src/store/runs.ts';
+import { stateAfter, usage } from '../runs/histories.ts';
+
+export const PROJECT = 'p';
+export const LOG_KEPT_S = 300;
+/** When runs are created; they expire 600 s later. */
+export const CREATED_AT = 1_000;
+export const EXPIRES_AT = 1_600;
+
+export const silent = createLog({ logLevel: 'silent' }, 'test');
+
+export interface Store {
+  readonly url: string;
+  readonly redis: State;
+  readonly keys: Keys;
+  readonly queue: RunQueue;
+  readonly open: OpenRuns;
+  readonly runs: RunStore;
+  readonly objects: ObjectStore;
+  /** Unix seconds, as the store sees them. */
+  readonly clock: { s: number };
+}
+
+let stores = 0;
+
+/** A store of its own. @param wrap may listen in on the connection its commands go through. */
+export async function openStore(url: string, wrap = (redis: State): State => redis): Promise<Store> {
+  stores += 1;
+  const keys = new Keys(`t${process.pid}-${stores}`);
+  const connection = await openState(url, 'wait', silent);
+  const redis = wrap(connection);
+  const queue = new RunQueue(url, keys, silent);
+  await queue.ready();
+  const open = new OpenRuns(redis, keys);
+  const clock = { s: CREATED_AT };
+  const now = (): number => clock.s;
+  const runs = new RunStore({ redis, keys, queue, open, log: silent, now, logKeptS: LOG_KEPT_S });
+  onTestFinished(async () => {
+    await queue.close();
+    connection.disconnect();
+  });
+  return { url, redis, keys, queue, open, runs, objects: new ObjectStore(redis, keys), clock };
+}
+
+/** A hub of its own, as another process has one. @param wrap may come between the hub and its subscriptions. */
+export async function openHub(
+  store: Store,
+  wrap = (feed: Redis): Redis => feed,
+): Promise<{ hub: LogHub; feed: Redis; feedId: number }> {
+  const feed = openFeed(store.url, silent);
+  // Asked before the first subscription: a connection that listens takes no other commands.
+  const feedId = await feed.client('ID');
+  const hub = new LogHub(store.redis, wrap(feed), store.keys);
+  onTestFinished(() => hub.close());
+  return { hub, feed, feedId };
+}
+
+/** An object whose method `name` is `method`, and which is `target` in everything else. */
+export function withMethod<T extends object>(target: T, name: keyof T, method: unknown): T {
+  return new Proxy(target, {
+    get: (_, key) => {
+      if (key === name) return method;
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+export const THREAD: ThreadRef = { project: PROJECT, threadId: 'thread_1' };
+export const refOf = (runId = 'run_1', { project, threadId } = THREAD): RunRef => ({
+  project,
+  threadId,
+  runId,
+});
+
+export function newThread(id = THREAD.threadId): Thread {
+  return { id, object: 'thread', created_at: CREATED_AT, metadata: {}, tool_resources: {} };
+}
+
+export function newMessage(id: string, threadId = THREAD.threadId): Message {
+  return {
+    id,
+    object: 'thread.message',
+    created_at: CREATED_AT,
+    thread_id: threadId,
+    status: 'completed',
+    incomplete_details: null,
+    completed_at: CREATED_AT,
+    incomplete_at: null,
+    role: 'user',
+    content: [{ type: 'text', text: { value: `text of ${id}`, annotations: [] } }],
+    assistant_id: null,
+    run_id: null,
+    attachments: [],
+    metadata: {},
+  };
+}
+
+/** A run with its thread; `more` changes what is created. */
+export function newRun({ runId, threadId, project }: RunRef = refOf(), more: Partial<NewRun> = {}): NewRun {
+  const run: Run = { ...stateAfter([]).run, id: runId, thread_id: threadId };
+  const origin = { project, request_id: 'req_1', backend_id: null };
+  return { run, origin, messages: [], thread: newThread(threadId), ...more };
+}
+
+/** Creates a run. @throws when it is not created. */
+export async function create(store: Store, ref = refOf(), more: Partial<NewRun> = {}): Promise<StoredRun> {
+  const created = await store.runs.create(ref.project, newRun(ref, more));
+  if (created.type !== 'created') throw new Error(`not created: ${created.type}`);
+  return created.stored;
+}
+
+/** Creates a run and starts it as a worker does. */
+export async function start(store: Store, ref = refOf(), more: Partial<NewRun> = {}): Promise<StoredRun> {
+  return store.runs.commit(await create(store, ref, more), [STARTED]);
+}
+
+/** A started run with an open message. */
+export async function startTalking(store: Store, ref = refOf()): Promise<StoredRun> {
+  return store.runs.commit(await start(store, ref), OPEN_MESSAGE);
+}
+
+const AT = { at: CREATED_AT + 1 };
+export const STARTED: RunEvent = { type: 'run.started', ...AT };
+export const OPEN_MESSAGE: readonly RunEvent[] = [
+  { type: 'step.created', ...AT, step_id: 'step_1', message_id: 'msg_1' },
+  { type: 'message.created', ...AT, message_id: 'msg_1' },
+];
+export const delta = (text: string): RunEvent => ({ type: 'message.delta', text });
+export const COMPLETED: readonly RunEvent[] = [
+  { type: 'message.completed', ...AT },
+  { type: 'step.completed', ...AT, usage: usage(1), outputs: null },
+  { type: 'run.completed', ...AT },
+];
+export const CALL: readonly RunEvent[] = [
+  { type: 'step.created', ...AT, step_id: 'step_tools', message_id: null },
+  { type: 'tool.called', index: 0, call_id: 'call_1', name: 'SEARCH' },
+  { type: 'tool.delta', index: 0, arguments: '{}' },
+  { type: 'run.blocked', ...AT, usage: usage(1) },
+];
+export const ANSWERED: readonly RunEvent[] = [
+  { type: 'step.completed', ...AT, usage: usage(1), outputs: { call_1: 'news' } },
+  { type: 'run.resumed', ...AT, calm_until_ms: 0 },
+];
+export const CANCELLING: RunEvent = { type: 'run.cancelling', ...AT };
+
+/** What cannot be missing. */
+export function must<T>(value: T | null | undefined): T {
+  if (value === null || value === undefined) throw new Error('it is missing');
+  return value;
+}
+
+/** The run as it is stored now. */
+export async function read(store: Store, ref = refOf()): Promise<StoredRun> {
+  return must(await store.runs.get(ref)).stored;
+}
+
+/** The text of a message as it is stored now. */
+export async function storedText(store: Store, id = 'msg_1'): Promise<string> {
+  const [part] = must(await store.objects.getMessage(THREAD, id)).content;
+  return part?.type === 'text' ? part.text.value : '';
+}
+
+/** What a log's fragments say together. */
+export function textIn(log: readonly Pick<LogEntry, 'event'>[]): string {
+  return log.map(({ event }) => (event.type === 'message.delta' ? event.text : '')).join('');
+}
+
+/** Every key of the store, the queue's own aside. */
+export async function keysOf({ redis, keys }: Store): Promise<readonly string[]> {
+  // The index of open runs begins with the prefix, as all but the queue's keys do.
+  const prefix = keys.open.slice(0, -'open'.length);
+  const found: string[] = [];
+  let cursor = '0';
+  do {
+    const [next, page] = await redis.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', 1_000);
+    cursor = next;
+    found.push(...page);
+  } while (cursor !== '0');
+  return [...new Set(found)].toSorted();
+}
+
+/** Everything that is stored, by key; the queue's own keys aside, and the times in the index of open runs. */
+export async function contents(store: Store): Promise<Readonly<Record<string, unknown>>> {
+  const names = await keysOf(store);
+  const values = await Promise.all(names.map(async (key) => contentOf(store, key)));
+  return Object.fromEntries(names.map((key, index) => [key, values[index]]));
+}
+
+async function contentOf({ redis, keys }: Store, key: string): Promise<unknown> {
+  if (key === keys.open) return redis.zrange(key, '0', '-1');
+  switch (await redis.type(key)) {
+    case 'hash':
+      return redis.hgetall(key);
+    case 'zset':
+      return redis.zrange(key, '0', '-1', 'WITHSCORES');
+    case 'stream':
+      return redis.xrange(key, '-', '+');
+    case 'string':
+      return redis.get(key);
+  }
+  throw new Error(`${key} is of no kind this store knows`);
+}

@@ -1,0 +1,184 @@
+/** The queue: a queued run has one job, whoever adds it how often; and what becomes of jobs that are taken. */
+import { Queue } from 'bullmq';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { RunConsumer, type JobOutcome, type RunJob } from '../../src/store/queue.ts';
+import { connectionOptions } from '../../src/store/redis.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import {
+  ANSWERED,
+  CALL,
+  CANCELLING,
+  create,
+  must,
+  newRun,
+  openStore,
+  PROJECT,
+  read,
+  refOf,
+  silent,
+  start,
+  STARTED,
+  startTalking,
+  type Store,
+} from './fixture.ts';
+
+let server: RedisServer;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(async () => server.stop());
+
+/** The ids of the jobs that wait. */
+async function waiting({ url, keys }: Store): Promise<readonly (string | undefined)[]> {
+  const queue = new Queue('runs', { prefix: keys.queue, connection: connectionOptions(url) });
+  try {
+    return (await queue.getJobs()).map(({ id }) => id);
+  } finally {
+    await queue.close();
+  }
+}
+
+/** A worker process, as far as the queue sees it, whose jobs end as `work` says. */
+async function consume(
+  { url, keys }: Store,
+  work: (job: RunJob, lost: AbortSignal) => Promise<JobOutcome>,
+): Promise<RunConsumer> {
+  const consumer = new RunConsumer(url, keys, silent, 5, work);
+  onTestFinished(async () => consumer.close());
+  await consumer.ready();
+  return consumer;
+}
+
+/** Resolves when the queue is empty: what was taken is done. */
+async function drained(store: Store): Promise<void> {
+  while ((await waiting(store)).length > 0);
+}
+
+describe('the job of a run', () => {
+  test('is there as soon as the run is, and says which run and which request', async () => {
+    const store = await openStore(server.url);
+    await create(store);
+    expect(await waiting(store)).toStrictEqual(['run_1-1']);
+    const taken = Promise.withResolvers<RunJob>();
+    await consume(store, async (job) => {
+      taken.resolve(job);
+      return 'done';
+    });
+    expect(await taken.promise).toStrictEqual({ ...refOf(), requestId: 'req_1' });
+  });
+
+  test('added again and again is one job, which is done once', async () => {
+    const store = await openStore(server.url);
+    const queued = await create(store);
+    await Promise.all(Array.from({ length: 10 }, async () => store.runs.enqueue(queued)));
+    expect(await waiting(store)).toStrictEqual(['run_1-1']);
+    let taken = 0;
+    await consume(store, async () => {
+      taken += 1;
+      return 'done';
+    });
+    await drained(store);
+    expect(taken).toBe(1);
+  });
+
+  test('is one for each turn: after an answer the run has another, though the first was done', async () => {
+    const store = await openStore(server.url);
+    const taken: string[] = [];
+    const consumer = await consume(store, async (job) => {
+      taken.push(job.runId);
+      return 'done';
+    });
+    const queued = await create(store);
+    await drained(store);
+    await store.runs.commit(await store.runs.commit(queued, [STARTED]), CALL);
+    await consumer.close();
+    await store.runs.change(refOf(), () => ANSWERED);
+    expect(await waiting(store)).toStrictEqual(['run_1-2']);
+    expect(taken).toStrictEqual(['run_1']);
+  });
+
+  test('that is done leaves nothing behind that would swallow the same job later', async () => {
+    const store = await openStore(server.url);
+    const consumer = await consume(store, async () => 'done');
+    const queued = await create(store);
+    await drained(store);
+    await consumer.close();
+    await store.runs.enqueue(queued);
+    expect(await waiting(store)).toStrictEqual(['run_1-1']);
+  });
+
+  test('is not added by changes that leave the run to nobody', async () => {
+    const store = await openStore(server.url);
+    const consumer = await consume(store, async () => 'done');
+    await startTalking(store);
+    await drained(store);
+    await consumer.close();
+    await store.runs.change(refOf(), () => [CANCELLING]);
+    await store.runs.close(refOf(), { type: 'cancelled' });
+    expect(await waiting(store)).toStrictEqual([]);
+  });
+
+  test('is not needed for the run to be created: without the queue the sweeper finds it', async () => {
+    const store = await openStore(server.url);
+    await store.queue.close();
+    expect((await store.runs.create(PROJECT, newRun())).type).toBe('created');
+    expect((await read(store)).state.run.status).toBe('queued');
+    expect(await store.redis.zrange(store.keys.open, '0', '-1')).toStrictEqual(['p/thread_1/run_1']);
+  });
+});
+
+describe('a job that is taken', () => {
+  test('and handed over goes to the next worker at once', async () => {
+    const store = await openStore(server.url);
+    const log: string[] = [];
+    const second = Promise.withResolvers<RunJob>();
+    const first = await consume(store, async () => {
+      log.push('handed over');
+      // The process that hands its jobs over is one that stops taking any.
+      void first.stopTaking();
+      return 'handed over';
+    });
+    await create(store);
+    while (log.length === 0) await store.redis.ping();
+    await consume(store, async (job) => {
+      log.push('done');
+      second.resolve(job);
+      return 'done';
+    });
+    expect(await second.promise).toMatchObject({ runId: 'run_1' });
+    await drained(store);
+    expect(log).toStrictEqual(['handed over', 'done']);
+  });
+
+  test('and fails is not tried again: the run says what there is to do, and the sweeper looks', async () => {
+    const store = await openStore(server.url);
+    let taken = 0;
+    await consume(store, async () => {
+      taken += 1;
+      throw new Error('a bug');
+    });
+    await create(store);
+    await drained(store);
+    expect(taken).toBe(1);
+    expect(must(await store.runs.get(refOf())).stored.state.run.status).toBe('queued');
+  });
+
+  test('is one of several that run at the same time', async () => {
+    const store = await openStore(server.url);
+    const all = Promise.withResolvers<void>();
+    const running = new Set<string>();
+    await consume(store, async ({ runId }) => {
+      running.add(runId);
+      if (running.size === 5) all.resolve();
+      await all.promise;
+      return 'done';
+    });
+    const ids = ['run_1', 'run_2', 'run_3', 'run_4', 'run_5'];
+    await Promise.all(
+      ids.map(async (id) => start(store, refOf(id, { project: 'p', threadId: `thread_${id}` }))),
+    );
+    await all.promise;
+    expect([...running].toSorted()).toStrictEqual(ids);
+    await drained(store);
+  });
+});

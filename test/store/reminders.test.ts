@@ -1,0 +1,156 @@
+/** What is remembered beside the runs: which of them to look at, which workers live, and first answers to requests. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Answers, type FirstAnswer } from '../../src/store/answers.ts';
+import { announceWorker, countWorkers, isHostAlive, workerId } from '../../src/store/presence.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import { openStore, refOf, type Store } from './fixture.ts';
+
+let server: RedisServer;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(async () => server.stop());
+
+describe('the index of open runs', () => {
+  const dueIds = async ({ open }: Store, limit = 10): Promise<readonly string[]> =>
+    (await open.due(limit)).map(({ runId }) => runId);
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['Date'], now: 1_000_000 });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('names a run some seconds after it was added, when it may have been forgotten', async () => {
+    const store = await openStore(server.url);
+    await store.open.add(refOf());
+    expect(await store.open.due(10)).toStrictEqual([]);
+    vi.setSystemTime(1_005_000);
+    expect(await store.open.due(10)).toStrictEqual([refOf()]);
+  });
+
+  test('names the longest waiting first, and no more than it is asked for', async () => {
+    const store = await openStore(server.url);
+    await store.open.lookAt(refOf('run_late'), 900);
+    await store.open.lookAt(refOf('run_early'), 100);
+    await store.open.lookAt(refOf('run_future'), 1_000_001);
+    expect(await dueIds(store)).toStrictEqual(['run_early', 'run_late']);
+    expect(await dueIds(store, 1)).toStrictEqual(['run_early']);
+  });
+
+  test('moves a run that is looked at again, and forgets one that has ended', async () => {
+    const store = await openStore(server.url);
+    await store.open.lookAt(refOf(), 100);
+    await store.open.lookAt(refOf(), 2_000_000);
+    expect(await dueIds(store)).toStrictEqual([]);
+    vi.setSystemTime(2_000_000);
+    expect(await dueIds(store)).toStrictEqual(['run_1']);
+    await store.open.forget(refOf());
+    expect(await dueIds(store)).toStrictEqual([]);
+    expect(await store.redis.exists(store.keys.open)).toBe(0);
+  });
+
+  test('is swept by one at a time, and by the next when that one’s time is over', async () => {
+    const store = await openStore(server.url);
+    expect(await store.open.lease('a', 60_000)).toBe(true);
+    expect(await store.open.lease('b', 60_000)).toBe(false);
+    expect(await store.redis.pttl(store.keys.sweeper)).toBeGreaterThan(0);
+    await store.redis.pexpire(store.keys.sweeper, 0);
+    expect(await store.open.lease('b', 60_000)).toBe(true);
+  });
+});
+
+describe('workers', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'], now: 1_000_000 });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('count from when they say that they are there until they say that they leave', async () => {
+    const { redis, keys } = await openStore(server.url);
+    expect(await countWorkers(redis, keys)).toBe(0);
+    const leaves = await Promise.all(['a', 'b'].map(async (id) => announceWorker(redis, keys, id)));
+    expect(await countWorkers(redis, keys)).toBe(2);
+    for (const leave of leaves) await leave();
+    expect(await countWorkers(redis, keys)).toBe(0);
+  });
+
+  test('do not count when they have long said nothing, and are trimmed by those that live', async () => {
+    const { redis, keys } = await openStore(server.url);
+    await redis.zadd(keys.workers, 1_000_000, 'killed');
+    vi.setSystemTime(1_014_999);
+    expect(await countWorkers(redis, keys)).toBe(1);
+    vi.setSystemTime(1_015_001);
+    expect(await countWorkers(redis, keys)).toBe(0);
+    const leave = await announceWorker(redis, keys, 'alive');
+    expect(await redis.zrange(keys.workers, '0', '-1')).toStrictEqual(['alive']);
+    await leave();
+  });
+
+  test('say every few seconds that they are alive, and no more once they have left', async () => {
+    const { redis, keys } = await openStore(server.url);
+    const leave = await announceWorker(redis, keys, 'a');
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await countWorkers(redis, keys)).toBe(1);
+    await leave();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await redis.exists(keys.workers)).toBe(0);
+  });
+
+  test('are known by their host', async () => {
+    const { redis, keys } = await openStore(server.url);
+    const leave = await announceWorker(redis, keys, workerId('host-1'));
+    expect(await isHostAlive(redis, keys, 'host-1')).toBe(true);
+    expect(await isHostAlive(redis, keys, 'host')).toBe(false);
+    expect(workerId('host-1')).not.toBe(workerId('host-1'));
+    vi.setSystemTime(1_016_000);
+    expect(await isHostAlive(redis, keys, 'host-1')).toBe(false);
+    await leave();
+  });
+});
+
+describe('first answers', () => {
+  const answer: FirstAnswer = { type: 'json', text: '{"a":1}', headers: { 'x-request-id': 'req_1' } };
+
+  async function openAnswers(): Promise<{ store: Store; answers: Answers }> {
+    const store = await openStore(server.url);
+    return { store, answers: new Answers(store.redis, store.keys) };
+  }
+
+  test('are claimed by whoever comes first, pending until there is one, then the same for everybody', async () => {
+    const { answers } = await openAnswers();
+    expect(await answers.find('p', 'digest')).toBeNull();
+    const claims = await Promise.all(Array.from({ length: 10 }, async () => answers.claim('p', 'digest')));
+    expect(claims.filter(Boolean)).toHaveLength(1);
+    expect(await answers.find('p', 'digest')).toBe('pending');
+    await answers.keep('p', 'digest', answer, 60_000);
+    expect(await answers.find('p', 'digest')).toStrictEqual(answer);
+    expect(await answers.claim('p', 'digest')).toBe(false);
+  });
+
+  test('of one project are not another’s', async () => {
+    const { answers } = await openAnswers();
+    await answers.keep('p', 'digest', answer, 60_000);
+    expect(await answers.find('q', 'digest')).toBeNull();
+  });
+
+  test('a claim that is given up is free again', async () => {
+    const { answers } = await openAnswers();
+    await answers.claim('p', 'digest');
+    await answers.release('p', 'digest');
+    expect(await answers.claim('p', 'digest')).toBe(true);
+  });
+
+  test('and claims expire', async () => {
+    const { store, answers } = await openAnswers();
+    const ttlMs = async (): Promise<number> => store.redis.pttl(store.keys.answer('p', 'digest'));
+    await answers.claim('p', 'digest');
+    expect(await ttlMs()).toBeGreaterThan(0);
+    await answers.keep('p', 'digest', answer, 500_000);
+    expect(await ttlMs()).toBeGreaterThan(100_000);
+    expect(await ttlMs()).toBeLessThanOrEqual(500_000);
+  });
+});
