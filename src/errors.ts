@@ -141,6 +141,12 @@ export function notCancellable(status: string): ApiError {
   return new ApiError(400, `Cannot cancel run with status '${status}'.`);
 }
 
+/** A strict function whose schema leaves room for more; the model's server would refuse it in the middle of a run. */
+export function looseSchema(name: string, param: string): ApiError {
+  const message = `Invalid schema for function '${name}': In context=(), 'additionalProperties' is required to be supplied and to be false.`;
+  return new ApiError(400, message, { param, code: 'invalid_function_parameters' });
+}
+
 /** What this server does not do yet; the message says so rather than failing later. */
 export function unsupported(what: string, param: string | null, status = 400): ApiError {
   return new ApiError(status, `${what} not supported by this server yet.`, { param, code: 'unsupported' });

@@ -73,6 +73,7 @@ export class Call {
   /** Aborted when the client has gone away. */
   readonly gone: AbortSignal;
   private readonly request: Request;
+  private readonly response: Response;
   private readonly strict: boolean;
   private parsed: { readonly value: unknown } | null = null;
 
@@ -82,6 +83,7 @@ export class Call {
     this.requestId = requestId;
     this.log = log.child({ request_id: requestId });
     this.request = request;
+    this.response = response;
     this.strict = strictParameters;
     const gone = new AbortController();
     response.on('close', () => gone.abort());
@@ -102,9 +104,16 @@ export class Call {
     return id;
   }
 
-  /** The whole path, with its base. */
-  get path(): string {
-    return this.request.baseUrl + this.request.path;
+  /** The whole path, with its base and its query. */
+  get url(): string {
+    return this.request.originalUrl;
+  }
+
+  /** Calls `listener` when the connection breaks before the answer has left whole. */
+  onUndelivered(listener: () => void): void {
+    this.response.on('close', () => {
+      if (!this.response.writableFinished) listener();
+    });
   }
 
   /** Another part of the path. */

@@ -1,7 +1,7 @@
 /**
  * A repeated POST gets the first one's answer instead of doing its work twice. Two kinds of repetition are known: the
- * same `Idempotency-Key`, and an SDK's own retry (it counts them in `x-stainless-retry-count`) of an identical recent
- * request. Refusals are not remembered: they changed nothing.
+ * same `Idempotency-Key`, and an SDK's own retry (it counts them in `x-stainless-retry-count`) of an identical request
+ * whose answer did not get through a moment ago. Refusals are not remembered: they changed nothing.
  */
 import { createHash } from 'node:crypto';
 import { ApiError } from '../errors.ts';
@@ -13,8 +13,8 @@ import { shellSafe } from './shell-safe.ts';
 /** A retry comes within seconds. Longer, and somebody may really mean to say the same again. */
 const RETRY_KEPT_MS = 60_000;
 const KEY_KEPT_MS = 24 * 60 * 60 * 1000;
-/** Answers that repeat large bodies (data URLs of photos) are not worth keeping. */
-const MAX_KEPT_CHARACTERS = 256 * 1024;
+/** Answers repeat what was sent, data URLs of photos for instance; beyond this they are not worth the memory. */
+const MAX_KEPT_CHARACTERS = 4 * 1024 * 1024;
 const MAX_KEY_LENGTH = 255;
 
 /** Opens the stream of a run again, from where the first answer's stream began. */
@@ -34,7 +34,10 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
       const digest = digestOf(call, 'body', call.text);
       const first = Number(retries) > 0 ? await answers.find(call.project, digest) : null;
       if (first !== null && first !== 'pending') return again(first, call);
-      return work(call, digest, RETRY_KEPT_MS);
+      const answer = await endpoint.handle(call);
+      // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
+      call.onUndelivered(() => keep(call, digest, answer, RETRY_KEPT_MS));
+      return answer;
     },
   };
 
@@ -46,7 +49,9 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
     const digest = digestOf(call, 'key', key);
     if (await answers.claim(call.project, digest)) {
       try {
-        return await work(call, digest, KEY_KEPT_MS);
+        const answer = await endpoint.handle(call);
+        keep(call, digest, answer, KEY_KEPT_MS);
+        return answer;
       } catch (error) {
         await answers.release(call.project, digest);
         throw error;
@@ -65,16 +70,13 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
     );
   }
 
-  async function work(call: Call, digest: string, keptMs: number): Promise<Answer> {
-    const answer = await endpoint.handle(call);
+  function keep(call: Call, digest: string, answer: Answer, keptMs: number): void {
     const first = toKeep(answer);
-    if (first !== null) {
-      // Not waited for: the answer is right either way, and a repetition comes later than this is written.
-      answers.keep(call.project, digest, first, keptMs).catch((err: unknown) => {
-        call.log.warn({ err }, 'could not keep an answer for repetitions');
-      });
-    }
-    return answer;
+    if (first === null) return;
+    // Not waited for: the answer is right either way, and a repetition comes later than this is written.
+    answers.keep(call.project, digest, first, keptMs).catch((err: unknown) => {
+      call.log.warn({ err }, 'could not keep an answer for repetitions');
+    });
   }
 
   async function again(first: FirstAnswer, call: Call): Promise<Answer> {
@@ -105,7 +107,7 @@ function textOf(answer: Exclude<Answer, { type: 'events' }>): string {
   return answer.type === 'shell-safe' ? shellSafe(text) : text;
 }
 
-/** The same project, path and key or body. The path has no query that would change what a POST does. */
+/** The same project, address (with its query) and key or body. */
 function digestOf(call: Call, kind: 'key' | 'body', value: string): string {
-  return createHash('sha256').update(`${kind}\n${call.path}\n${value}`).digest('base64url');
+  return createHash('sha256').update(`${kind}\n${call.url}\n${value}`).digest('base64url');
 }

@@ -3,7 +3,7 @@
  * what is stored. Null means "not given" for every optional field. What needs files or hosted tools is refused here.
  */
 import { z } from 'zod';
-import { unsupported } from '../errors.ts';
+import { looseSchema, unsupported } from '../errors.ts';
 import type {
   ContentPart,
   FunctionTool,
@@ -65,6 +65,9 @@ export const tools = z
       if (tool.type !== 'function')
         throw unsupported(`The tool type '${tool.type}' is`, `tools[${index}].type`);
       const { name, description, parameters, strict } = tool.function;
+      if (strict === true && parameters != null && parameters['additionalProperties'] !== false) {
+        throw looseSchema(name, `tools[${index}].function.parameters`);
+      }
       return {
         type: 'function',
         function: {

@@ -32,10 +32,6 @@ export async function writeEvents(
     'x-accel-buffering': 'no',
   });
   response.flushHeaders();
-  if (response.req.method === 'HEAD') {
-    response.end();
-    return;
-  }
   response.socket?.setNoDelay(true);
   const heartbeat = setInterval(() => {
     if (!response.writableNeedDrain) response.write(HEARTBEAT);

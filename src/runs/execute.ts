@@ -9,7 +9,7 @@ import { ModelError, type Model, type ModelPart } from './model.ts';
 import { buildPrompt, estimateTokens } from './prompt.ts';
 import { ending } from './ending.ts';
 import { apply, type RunState } from './run.ts';
-import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
+import { NO_USAGE, type Run, type RunError, type ThreadItem, type Usage } from './thread.ts';
 
 export interface Execution {
   readonly model: Model;
@@ -39,6 +39,10 @@ export async function* execute(
     yield [{ type: 'run.incomplete', at: now(), reason: prompt.reason }];
     return;
   }
+  if (prompt.type === 'empty') {
+    yield ending(initial, { type: 'failed', error: NOTHING_TO_ASK }, now());
+    return;
+  }
   const turn = new Turn(initial, prompt.estimatedTokens, execution);
   try {
     for await (const part of model.stream(prompt.request, signal)) {
@@ -51,6 +55,11 @@ export async function* execute(
     yield turn.fail(error);
   }
 }
+
+const NOTHING_TO_ASK: RunError = {
+  code: 'invalid_prompt',
+  message: 'There is nothing to ask the model: the thread has no messages, and the run no instructions.',
+};
 
 type Finish = Extract<ModelPart, { type: 'finish' }>;
 

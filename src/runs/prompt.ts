@@ -6,8 +6,9 @@ import { callsOf, type RunState } from './run.ts';
 import { textOf, type Message, type RunStep, type ThreadItem } from './thread.ts';
 import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
 
-/** Either a request, with an estimate of its size in tokens, or the budget that is used up. */
+/** A request, with an estimate of its size in tokens; or the budget that is used up; or nothing there is to ask. */
 export type Prompt =
+  | { readonly type: 'empty' }
   | { readonly type: 'ask'; readonly request: ModelRequest; readonly estimatedTokens: number }
   | { readonly type: 'exhausted'; readonly reason: 'max_prompt_tokens' | 'max_completion_tokens' };
 
@@ -36,6 +37,7 @@ export function buildPrompt(state: RunState, items: readonly ThreadItem[], conte
   const systemTokens = tokensOf(system);
   const room = Math.min(promptLeft ?? Infinity, contextTokens) - systemTokens;
   const blocks = cut(lastMessages(toBlocks(run.id, items), run.truncation_strategy.last_messages), room);
+  if (system.length + blocks.length === 0) return { type: 'empty' };
   const tokens = systemTokens + total(blocks);
   if (promptLeft !== null && tokens > promptLeft) return { type: 'exhausted', reason: 'max_prompt_tokens' };
   return {

@@ -134,6 +134,11 @@ export class ObjectStore {
     return this.page(collection, query, (doc, label) => labelled(decode<Message>(doc), label), ref);
   }
 
+  /** The metadata that was hung on a message or run since it was created; null when none was. */
+  async labels(ref: ThreadRef, id: string): Promise<Metadata | null> {
+    return decode<Metadata>(await this.redis.hget(this.keys.labels(ref), id));
+  }
+
   /** Hangs metadata on a message or run that exists; it replaces what was there. */
   async setLabels(ref: ThreadRef, id: string, metadata: Metadata): Promise<void> {
     await this.redis.hset(this.keys.labels(ref), id, JSON.stringify(metadata));

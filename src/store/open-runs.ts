@@ -17,9 +17,9 @@ export class OpenRuns {
     this.keys = keys;
   }
 
-  /** Remembers a run that is about to be created. */
-  async add(ref: RunRef): Promise<void> {
-    await this.lookAt(ref, Date.now() + FORGOTTEN_AFTER_MS);
+  /** Remembers a run that is about to be created and ends at `expiresAt` (unix seconds) at the latest. */
+  async add(ref: RunRef, expiresAt: number | null): Promise<void> {
+    await this.lookAt(ref, Math.min(Date.now() + FORGOTTEN_AFTER_MS, (expiresAt ?? Infinity) * 1000));
   }
 
   /** Look at the run (again) at `unixMs`. */

@@ -99,7 +99,10 @@ export class RunStore {
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin }];
     // The index of open runs lives in another slot, so it cannot be part of the commit. Written first, it may name a
     // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.
-    const [, answer] = await Promise.all([this.options.open.add(ref), this.send(ref, null, events, writes)]);
+    const [, answer] = await Promise.all([
+      this.options.open.add(ref, run.expires_at),
+      this.send(ref, null, events, writes),
+    ]);
     if (answer.type === 'locked') return answer;
     if (answer.type === 'gone') return { type: 'no thread' };
     if (answer.type === 'conflict') throw new Refused('conflict', ref);

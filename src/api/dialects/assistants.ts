@@ -9,7 +9,7 @@
  */
 import type { RunEvent } from '../../runs/event.ts';
 import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
-import type { Run, Thread } from '../../runs/thread.ts';
+import type { Metadata, Run, Thread } from '../../runs/thread.ts';
 import { LogGone, type LogEntry } from '../../store/follow.ts';
 
 const DONE = 'event: done\ndata: [DONE]\n\n';
@@ -17,7 +17,7 @@ const DONE = 'event: done\ndata: [DONE]\n\n';
 /** An event of the wire: its name and its object. */
 interface WireEvent {
   readonly name: string;
-  readonly data: unknown;
+  readonly data: object;
 }
 
 /** Encodes one run's log, from its first event on. */
@@ -118,12 +118,14 @@ interface StreamOptions {
   readonly after: number;
   /** Said first, for a thread that was created together with its run. */
   readonly thread: Thread | null;
+  /** The metadata a client gave the run since it was created; null when none did. */
+  readonly labels: () => Promise<Metadata | null>;
 }
 
 /** The frames of a run's stream, from the client's cursor to where the run rests. */
 export async function* assistantsStream(
   log: AsyncIterable<readonly LogEntry[]>,
-  { after, thread }: StreamOptions,
+  { after, thread, labels }: StreamOptions,
 ): AsyncGenerator<string, void> {
   if (thread !== null) yield frame({ name: 'thread.created', data: thread });
   const encoder = new AssistantsEncoder();
@@ -132,14 +134,24 @@ export async function* assistantsStream(
     for (const { seq, event } of entries) {
       const events = encoder.encode(event);
       if (seq <= after) continue;
-      for (const wire of events) text += frame(wire);
       if (encoder.atRest) {
-        yield text + DONE;
+        yield text + (await lastFrames(events, labels)) + DONE;
         return;
       }
+      text += events.map((wire) => frame(wire)).join('');
     }
     if (text !== '') yield text;
   }
+}
+
+/** The last snapshot of the run is the one clients keep: it has the metadata that was given to it meanwhile. */
+async function lastFrames(
+  events: readonly WireEvent[],
+  labels: () => Promise<Metadata | null>,
+): Promise<string> {
+  const metadata = await labels();
+  const labelled = (data: object): object => (metadata === null ? data : { ...data, metadata });
+  return events.map(({ name, data }) => frame({ name, data: labelled(data) })).join('');
 }
 
 /**

@@ -131,14 +131,14 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       method: 'GET',
       path: `${RUN_PATH}/events`,
       handle: async (call) => {
-        const { stored } = await findRun(services, call);
+        const { stored, labels } = await findRun(services, call);
         const { after } = call.query(watchQuery);
         const lastEventId = Number(call.header('last-event-id') ?? '0');
         const cursor = after ?? (Number.isInteger(lastEventId) ? lastEventId : 0);
         endInTime(services, call, stored.ref, stored.state.run.expires_at);
         return {
           type: 'events',
-          frames: watchStream(hub.follow(stored.ref, call.gone), cursor, stored.state.run),
+          frames: watchStream(hub.follow(stored.ref, call.gone), cursor, runView(stored, labels)),
         };
       },
     },
@@ -189,9 +189,10 @@ export function runStream(
   thread: Thread | null,
 ): Answer {
   endInTime(services, call, ref, state.run.expires_at);
+  const labels = (): Promise<Metadata | null> => services.objects.labels(ref, ref.runId);
   return {
     type: 'events',
-    frames: assistantsStream(services.hub.follow(ref, call.gone), { after, thread }),
+    frames: assistantsStream(services.hub.follow(ref, call.gone), { after, thread, labels }),
     headers: pollHeaders(services),
     resume: { ref, after, withThread: thread !== null },
   };
