@@ -4,6 +4,11 @@ import type { Page, PageQuery } from '../store/objects.ts';
 import { json, type Answer, type Call } from './endpoint.ts';
 import { listQuery } from './shapes.ts';
 
+/** The page with each of its items changed. */
+export function mapPage<T>(found: Page<T>, change: (item: T) => T): Page<T> {
+  return found.type === 'page' ? { ...found, items: found.items.map(change) } : found;
+}
+
 /** Reads `limit`, `order`, `after` and `before`, asks for that page, and answers with the list envelope. */
 export async function page<T extends { readonly id: string }>(
   call: Call,

@@ -82,13 +82,14 @@ export const tools = z
 
 /** Only empty resources can be kept, because there are no files and vector stores yet. */
 export const toolResources = z
-  .record(z.string(), z.unknown())
+  .strictObject({
+    code_interpreter: z.strictObject({ file_ids: none('Files are') }).nullish(),
+    file_search: z
+      .strictObject({ vector_store_ids: none('Vector stores are'), vector_stores: none('Vector stores are') })
+      .nullish(),
+  })
   .nullish()
-  .transform((value): Record<string, unknown> => {
-    if (value != null && hasContent(value))
-      throw unsupported('Files and vector stores are', 'tool_resources');
-    return {};
-  });
+  .transform((): Record<string, unknown> => ({}));
 
 export const toolChoice = z
   .union([
@@ -165,7 +166,9 @@ const contentPart = z.union([
     type: z.literal('image_url'),
     image_url: z.strictObject({ url: imageUrl, detail }),
   }),
-  z.looseObject({ type: z.literal('image_file') }),
+  z.looseObject({ type: z.literal('image_file') }).superRefine((_part, context) => {
+    refuse(context, notYet('Files and image_file parts are'));
+  }),
 ]);
 
 const content = z
@@ -186,7 +189,7 @@ function toContentPart(part: z.infer<typeof contentPart>): ContentPart {
         image_url: { url: part.image_url.url, detail: part.image_url.detail ?? 'auto' },
       };
     case 'image_file':
-      throw unsupported('Files and image_file parts are', 'content');
+      throw new Error('the schema refuses it');
   }
 }
 
@@ -194,13 +197,7 @@ function toContentPart(part: z.infer<typeof contentPart>): ContentPart {
 export const newMessage = z.strictObject({
   role: z.enum(['user', 'assistant']),
   content,
-  attachments: z
-    .array(z.unknown())
-    .nullish()
-    .transform((value) => {
-      if (value != null && value.length > 0) throw unsupported('Files are', 'attachments');
-      return [];
-    }),
+  attachments: none('Files are').transform(() => []),
   metadata,
 });
 
@@ -233,9 +230,20 @@ export const listQuery = z.object({
   before: z.string().optional(),
 });
 
-function hasContent(value: unknown): boolean {
-  if (Array.isArray(value)) return value.length > 0;
-  return typeof value === 'object' && value !== null ? Object.values(value).some(hasContent) : value != null;
+/** A list of things that are not supported yet: only an empty one is. */
+function none(what: string) {
+  return z
+    .array(z.unknown())
+    .superRefine((list, context) => {
+      if (list.length > 0) refuse(context, notYet(what));
+    })
+    .nullish();
+}
+
+/** As {@link unsupported}, where zod knows the path. */
+function notYet(what: string): CustomRefusal {
+  const { code, message } = unsupported(what, null);
+  return { code: code ?? '', message };
 }
 
 function refuse(context: z.core.$RefinementCtx, refusal: CustomRefusal, path: string[] = []): void {

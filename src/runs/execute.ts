@@ -9,7 +9,7 @@ import { ModelError, type Model, type ModelPart } from './model.ts';
 import { buildPrompt, estimateTokens } from './prompt.ts';
 import { ending } from './ending.ts';
 import { apply, type RunState } from './run.ts';
-import { NO_USAGE, type Run, type RunError, type ThreadItem, type Usage } from './thread.ts';
+import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
 
 export interface Execution {
   readonly model: Model;
@@ -39,10 +39,6 @@ export async function* execute(
     yield [{ type: 'run.incomplete', at: now(), reason: prompt.reason }];
     return;
   }
-  if (prompt.type === 'empty') {
-    yield ending(initial, { type: 'failed', error: NOTHING_TO_ASK }, now());
-    return;
-  }
   const turn = new Turn(initial, prompt.estimatedTokens, execution);
   try {
     for await (const part of model.stream(prompt.request, signal)) {
@@ -50,16 +46,13 @@ export async function* execute(
       if (part.type === 'finish' && turn.calls()) await execution.until(initial.calm_until_ms, signal);
       if (events.length > 0) yield events;
     }
+    if (!turn.isOver)
+      throw new ModelError('server_error', 'The model stopped without saying that it was done.');
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
     yield turn.fail(error);
   }
 }
-
-const NOTHING_TO_ASK: RunError = {
-  code: 'invalid_prompt',
-  message: 'There is nothing to ask the model: the thread has no messages, and the run no instructions.',
-};
 
 type Finish = Extract<ModelPart, { type: 'finish' }>;
 
@@ -79,6 +72,9 @@ class Turn {
     this.newId = newId;
     this.toolsAllowed = state.run.tools.length > 0 && state.run.tool_choice !== 'none';
   }
+
+  /** The model has said how it ends. */
+  isOver = false;
 
   /** Whether the turn has called tools. */
   calls(): boolean {
@@ -105,6 +101,7 @@ class Turn {
         return this.say([{ type: 'tool.delta', index: part.index, arguments: part.text }]);
       }
       case 'finish':
+        this.isOver = true;
         return this.say(this.finish(part));
     }
   }

@@ -6,9 +6,8 @@ import { callsOf, type RunState } from './run.ts';
 import { textOf, type Message, type RunStep, type ThreadItem } from './thread.ts';
 import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
 
-/** A request, with an estimate of its size in tokens; or the budget that is used up; or nothing there is to ask. */
+/** Either a request, with an estimate of its size in tokens, or the budget that is used up. */
 export type Prompt =
-  | { readonly type: 'empty' }
   | { readonly type: 'ask'; readonly request: ModelRequest; readonly estimatedTokens: number }
   | { readonly type: 'exhausted'; readonly reason: 'max_prompt_tokens' | 'max_completion_tokens' };
 
@@ -37,7 +36,6 @@ export function buildPrompt(state: RunState, items: readonly ThreadItem[], conte
   const systemTokens = tokensOf(system);
   const room = Math.min(promptLeft ?? Infinity, contextTokens) - systemTokens;
   const blocks = cut(lastMessages(toBlocks(run.id, items), run.truncation_strategy.last_messages), room);
-  if (system.length + blocks.length === 0) return { type: 'empty' };
   const tokens = systemTokens + total(blocks);
   if (promptLeft !== null && tokens > promptLeft) return { type: 'exhausted', reason: 'max_prompt_tokens' };
   return {

@@ -331,8 +331,9 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
   }
   function closeStep({ usage }: { usage: Usage | null }, change: Partial<RunStep>): Applied {
     if (message !== null) return illegal('its message is open');
-    // What is closed cannot expire any more; streamed and stored step stay the same object when the run ends.
-    const subject = { ...openStep(), ...change, usage, expires_at: null };
+    // A step the client answered lives on in a run that goes on; of any other, nothing is left that could expire.
+    const expires_at = change.step_details === undefined ? null : openStep().expires_at;
+    const subject = { ...openStep(), ...change, usage, expires_at };
     return {
       state: {
         ...state,
@@ -355,6 +356,11 @@ const withMessage = (state: RunState, message: Message): Applied => ({
   state: { ...state, message },
   subject: message,
 });
+
+/** A step as it is read: it expires with its run, so nothing of it does when the run has ended. */
+export function stepView(step: RunStep, run: Run): RunStep {
+  return isTerminal(run) ? { ...step, expires_at: null } : step;
+}
 
 /** The calls of a step, in the order the model made them; empty for a message step. */
 export function callsOf(step: RunStep): readonly StepCall[] {

@@ -4,7 +4,7 @@
  * (docs/decisions/0002-domain-objects-are-wire-objects.md). Data only; what happens to a run is in run.ts.
  */
 
-/** Up to 16 pairs that a client hangs on an object; stored and echoed, never interpreted (but `backend_id`). */
+/** Up to 16 pairs that a client hangs on an object; stored and echoed. We read `backend_id` and `expires_after_s` in it. */
 export type Metadata = Readonly<Record<string, string>>;
 
 /** A function the model may call. `parameters` is a JSON Schema, passed on untouched. */
@@ -201,7 +201,7 @@ export interface RunStep {
   readonly completed_at: number | null;
   readonly failed_at: number | null;
   readonly expired_at: number | null;
-  /** The run's, while the step is open; null once it is closed. */
+  /** The run's, as long as the step may still expire with it. */
   readonly expires_at: number | null;
   readonly metadata: Metadata;
   readonly usage: Usage | null;

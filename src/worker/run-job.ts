@@ -50,6 +50,7 @@ export class RunWorker {
   private readonly options: RunWorkerOptions;
   private readonly executing = new Map<string, AbortController>();
   private stopListening: (() => void) | null = null;
+  private leaving = false;
 
   constructor(options: RunWorkerOptions) {
     this.options = options;
@@ -64,6 +65,7 @@ export class RunWorker {
 
   /** Gives every run it executes back to the queue. */
   handOver(): void {
+    this.leaving = true;
     for (const controller of this.executing.values()) controller.abort(new Stop('shutdown'));
   }
 
@@ -78,6 +80,8 @@ export class RunWorker {
 
   /** Does one job. @param lost is aborted when the queue has given the job to somebody else. */
   async work(job: RunJob, lost: AbortSignal): Promise<JobOutcome> {
+    // A job may still come in while the queue is told to stop.
+    if (this.leaving) return 'handed over';
     const startedMs = performance.now();
     const fields = { run_id: job.runId, thread_id: job.threadId, request_id: job.requestId };
     try {

@@ -333,15 +333,45 @@ describe('what this server cannot do yet is said, not taken', () => {
     ]),
     ['run', { tool_choice: { type: 'file_search' } }, 'tool_choice.type'],
     ['run', { tool_choice: { type: 'code_interpreter' } }, 'tool_choice.type'],
-    ['assistant', { tool_resources: { code_interpreter: { file_ids: ['file-1'] } } }, 'tool_resources'],
-    ['thread', { tool_resources: { file_search: { vector_stores: [{}] } } }, 'tool_resources'],
-    ['thread and run', { tool_resources: { file_search: { vector_store_ids: ['vs_1'] } } }, 'tool_resources'],
-    ['message', { content: [file] }, 'content'],
+    [
+      'assistant',
+      { tool_resources: { code_interpreter: { file_ids: ['file-1'] } } },
+      'tool_resources.code_interpreter.file_ids',
+    ],
+    [
+      'thread',
+      { tool_resources: { file_search: { vector_stores: [{}] } } },
+      'tool_resources.file_search.vector_stores',
+    ],
+    [
+      'thread and run',
+      { tool_resources: { file_search: { vector_store_ids: ['vs_1'] } } },
+      'tool_resources.file_search.vector_store_ids',
+    ],
+    ['message', { content: [file] }, 'content[0]'],
+    ['message', { content: [{ type: 'text', text: 'a' }, file] }, 'content[1]'],
     ['message', { attachments: [{ file_id: 'file-1', tools: [] }] }, 'attachments'],
   ];
   test.each(rows)('%s %j', async (kind, fields, param) => {
     await expectRefused(kind, fields, param, 'unsupported', sentence('unsupported'));
   });
+});
+
+test('a strict function whose schema leaves room for more is refused', async () => {
+  const message =
+    "Invalid schema for function 'f': In context=(), 'additionalProperties' is required to be supplied and to be false.";
+  const reply = await send('assistant', { tools: [tool({ parameters: { type: 'object' }, strict: true })] });
+  expectRefusal(reply, {
+    message,
+    param: 'tools[0].function.parameters',
+    code: 'invalid_function_parameters',
+  });
+});
+
+test('an unknown kind of tool resource is refused by its name', async () => {
+  const message = "Unknown parameter: 'tool_resources.bogus'.";
+  const reply = await send('assistant', { tool_resources: { bogus: [] } });
+  expectRefusal(reply, { message, param: 'tool_resources.bogus', code: 'unknown_parameter' });
 });
 
 describe('a tool choice that cannot be fulfilled is refused', () => {
@@ -426,7 +456,11 @@ describe('a tool is echoed', () => {
       { description: 'd', parameters: null, strict: null },
       { description: 'd', parameters: { type: 'object', properties: {} }, strict: false },
     ],
-    ['as it was given', { parameters: {}, strict: true }, { parameters: {}, strict: true }],
+    [
+      'as it was given',
+      { parameters: { additionalProperties: false }, strict: true },
+      { parameters: { additionalProperties: false }, strict: true },
+    ],
     [
       'with every word of its schema',
       { parameters: { type: 'object', properties: { q: { enum: ['*', 1, null] } }, $defs: { x: {} } } },

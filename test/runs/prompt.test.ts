@@ -106,7 +106,7 @@ function laterTurn(settings: Partial<Run> = {}): RunState {
 
 function ask(state: RunState, items: readonly ThreadItem[], contextTokens = ROOMY): ModelRequest {
   const prompt = buildPrompt(state, items, contextTokens);
-  if (prompt.type !== 'ask') throw new Error(`exhausted: ${prompt.reason}`);
+  if (prompt.type !== 'ask') throw new Error(`not asked: ${prompt.type}`);
   return prompt.request;
 }
 

@@ -24,9 +24,16 @@ describe('the index of open runs', () => {
 
   test('names a run some seconds after it was added, when it may have been forgotten', async () => {
     const store = await openStore(server.url);
-    await store.open.add(refOf());
+    await store.open.add(refOf(), 2_000);
     expect(await store.open.due(10)).toStrictEqual([]);
     vi.setSystemTime(1_005_000);
+    expect(await store.open.due(10)).toStrictEqual([refOf()]);
+  });
+
+  test('names a run that ends sooner when it ends', async () => {
+    const store = await openStore(server.url);
+    await store.open.add(refOf(), 1_002);
+    vi.setSystemTime(1_002_000);
     expect(await store.open.due(10)).toStrictEqual([refOf()]);
   });
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { notCancellable, notFound, threadBusy } from '../../errors.ts';
 import { ending } from '../../runs/ending.ts';
-import { isBlocked, isCancelling, isQueued, isTerminal } from '../../runs/run.ts';
+import { isBlocked, isCancelling, isOverdue, isQueued, isTerminal, stepView } from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import type { Assistant, Message, Metadata, Run, Thread } from '../../runs/thread.ts';
 import type { RunRef, ThreadRef } from '../../store/keys.ts';
@@ -10,7 +10,7 @@ import { runView, type StoredRun } from '../../store/runs.ts';
 import { assistantsStream, watchStream } from '../dialects/assistants.ts';
 import { json, type Answer, type Call, type Endpoint } from '../endpoint.ts';
 import { createRunBody, createThreadAndRunBody, newRun, type RunInput } from '../new-run.ts';
-import { page } from '../page.ts';
+import { mapPage, page } from '../page.ts';
 import type { Services } from '../services.ts';
 import * as shapes from '../shapes.ts';
 import { newThread } from './threads.ts';
@@ -85,7 +85,14 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const ref: ThreadRef = { project: call.project, threadId: call.id('thread_id') };
         if ((await objects.getThread(ref)) === null) throw notFound('thread', ref.threadId);
-        return page(call, (query) => objects.listRuns(ref, query));
+        return page(call, async (query) => {
+          const found = await objects.listRuns(ref, query);
+          if (found.type === 'unknown cursor' || !found.items.some((run) => isOverdue(run, now())))
+            return found;
+          // Ended first, so that no list shows a run alive beyond its time.
+          await Promise.all(found.items.map((run) => runs.current({ ...ref, runId: run.id })));
+          return objects.listRuns(ref, query);
+        });
       },
     },
     {
@@ -147,7 +154,10 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       path: `${RUN_PATH}/steps`,
       handle: async (call) => {
         const { stored } = await findRun(services, call);
-        return page(call, (query) => objects.listSteps(stored.ref, query));
+        const { run } = stored.state;
+        return page(call, async (query) =>
+          mapPage(await objects.listSteps(stored.ref, query), (step) => stepView(step, run)),
+        );
       },
     },
     {
@@ -158,7 +168,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const id = call.id('step_id');
         const step = await objects.getStep(stored.ref, id);
         if (step === null || step.run_id !== stored.ref.runId) throw notFound('step', id);
-        return json(step);
+        return json(stepView(step, stored.state.run));
       },
     },
   ];
