@@ -45,7 +45,7 @@ export interface Refusal {
 }
 
 /** The upstream answered with an error status, or said the like in its stream. */
-export function refused({ upstream, model }: Route, refusal: Refusal): UpstreamFailure {
+export function refused({ upstream, model, isCallersKey }: Route, refusal: Refusal): UpstreamFailure {
   const { status, retry } = refusal;
   const said = clean(wordsOf(refusal.said), upstream.apiKey) || `status ${status}, without a message`;
   const who = `The upstream '${upstream.name}'`;
@@ -58,8 +58,12 @@ export function refused({ upstream, model }: Route, refusal: Refusal): UpstreamF
       return new UpstreamFailure('invalid_prompt', said, retry);
     case 401:
     case 403: {
-      const key = upstream.apiKey === undefined ? 'the request, which has no key' : 'its key';
-      const fix = `Check the apiKey of '${upstream.name}' in the config file, or OPENAI_API_KEY.`;
+      const ours = upstream.apiKey === undefined ? 'the request, which has no key' : 'its key';
+      const key = isCallersKey === true ? 'your API key' : ours;
+      const fix =
+        isCallersKey === true
+          ? 'This server passes it on as it came.'
+          : `Check the apiKey of '${upstream.name}' in the config file, or OPENAI_API_KEY.`;
       return new UpstreamFailure(
         'server_error',
         `${who} refused ${key} (${status}). ${fix} It said: ${said}`,

@@ -10,7 +10,7 @@ import { ModelError, type Model, type ModelPart, type ModelRequest } from '../ru
 import { createClient } from './client.ts';
 import { Exchange } from './exchange.ts';
 import { isPassing, refused, unreachable, UpstreamFailure } from './failure.ts';
-import { chatBody } from './request.ts';
+import { chatBody, hasPicture } from './request.ts';
 import { route, type Route, type Upstream } from './upstreams.ts';
 
 /** An upstream that wants to be left alone for longer is not asked again: a worker's slot waits that long. */
@@ -25,6 +25,8 @@ export interface OpenAiModelOptions {
   /** Further tries before the first part of a turn. */
   readonly retries: number;
   readonly log: Logger;
+  /** The caller's own upstream key among the sealed secrets of a run, or null. */
+  readonly upstreamKey?: (sealed: string) => string | null;
   /** The wait before the second try; it doubles with each further one. */
   readonly backoffMs?: number;
   readonly newId?: NewId;
@@ -35,13 +37,16 @@ export class OpenAiModel implements Model {
   readonly #clients = new Map<string, OpenAI>();
 
   constructor(options: OpenAiModelOptions) {
-    this.#options = { backoffMs: 500, newId, ...options };
+    this.#options = { backoffMs: 500, newId, upstreamKey: () => null, ...options };
   }
 
   async *stream(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart, void> {
     signal.throwIfAborted();
-    const there = route(this.#options.upstreams, request.model, request.backend_id);
-    const { exchange, first } = await this.#open(there, chatBody(request, there), signal);
+    const { upstreams, upstreamKey } = this.#options;
+    const asked = route(upstreams, request.model, request.backend_id, hasPicture(request));
+    const there = withKey(asked, request.sealed === null ? null : upstreamKey(request.sealed));
+    const client = this.#client(there);
+    const { exchange, first } = await this.#open(client, there, chatBody(request, there), signal);
     try {
       for (let parts = first; parts !== null; parts = await exchange.next()) {
         for (const part of parts) {
@@ -58,9 +63,8 @@ export class OpenAiModel implements Model {
   }
 
   /** Asks until the first parts are there: up to here nothing was passed on, so trying again is safe. */
-  async #open(there: Route, body: Readonly<Record<string, unknown>>, signal: AbortSignal) {
+  async #open(client: OpenAI, there: Route, body: Readonly<Record<string, unknown>>, signal: AbortSignal) {
     const { idleMs, retries, log } = this.#options;
-    const client = this.#client(there.upstream);
     for (let tries = 1; ; tries += 1) {
       const exchange = new Exchange({ route: there, signal, idleMs, newId: this.#options.newId });
       try {
@@ -94,13 +98,21 @@ export class OpenAiModel implements Model {
     return Math.round(fullMs * (0.5 + Math.random() / 2));
   }
 
-  #client(upstream: Upstream): OpenAI {
+  #client({ upstream, isCallersKey }: Route): OpenAI {
+    // A caller's own key is used for its run and kept nowhere.
+    if (isCallersKey === true) return createClient(upstream);
     const known = this.#clients.get(upstream.name);
     if (known !== undefined) return known;
     const client = createClient(upstream);
     this.#clients.set(upstream.name, client);
     return client;
   }
+}
+
+/** The route as a caller with a key of its own takes it: failures then know which key to mask. */
+function withKey(there: Route, callersKey: string | null): Route {
+  if (callersKey === null) return there;
+  return { ...there, upstream: { ...there.upstream, apiKey: callersKey }, isCallersKey: true };
 }
 
 function asFailure(there: Route, error: unknown): ModelError {

@@ -1,11 +1,12 @@
 /** A turn as the body of `/chat/completions`. What is null or empty is left out: some servers refuse to see it. */
-import type { ModelRequest } from '../runs/model.ts';
+import type { ChatPart, ModelRequest } from '../runs/model.ts';
 import type { FunctionTool } from '../runs/thread.ts';
 import type { Route } from './upstreams.ts';
 
 /** The JSON body that asks `route` for this turn, as a stream with usage. */
 export function chatBody(request: ModelRequest, route: Route): Readonly<Record<string, unknown>> {
   return {
+    ...request.passed_on,
     model: route.model,
     messages: request.messages,
     stream: true,
@@ -27,7 +28,17 @@ function given(name: string, value: unknown): Readonly<Record<string, unknown>> 
   return value === null ? {} : { [name]: value };
 }
 
+/** Whether there is something to see in the prompt. */
+export function hasPicture({ messages }: ModelRequest): boolean {
+  return messages.some(
+    ({ content }) => Array.isArray(content) && content.some((part: ChatPart) => part.type === 'image_url'),
+  );
+}
+
 /** Servers that do not know `strict` refuse it, and false is its default where it is known. */
 function wireTool({ function: { strict, ...rest } }: FunctionTool): unknown {
-  return { type: 'function', function: strict ? { ...rest, strict } : rest };
+  // Devices declare tools without a schema as `{}`, which strict servers refuse.
+  const parameters =
+    Object.keys(rest.parameters).length === 0 ? { type: 'object', properties: {} } : rest.parameters;
+  return { type: 'function', function: { ...rest, parameters, ...(strict && { strict }) } };
 }

@@ -12,6 +12,8 @@ export interface Upstream {
   readonly models: readonly string[];
   /** Names clients use → names the upstream knows. */
   readonly aliases: Readonly<Record<string, string>>;
+  /** Names clients use → the model to ask when a picture is in the prompt. */
+  readonly visionModels: Readonly<Record<string, string>>;
   readonly maxTokensField: 'max_completion_tokens' | 'max_tokens';
 }
 
@@ -19,6 +21,8 @@ export interface Upstream {
 export interface Route {
   readonly upstream: Upstream;
   readonly model: string;
+  /** The upstream's key came with the request, from somebody who has it from there. */
+  readonly isCallersKey?: boolean;
 }
 
 /** Means the same as no backend id at all, and is the name of the upstream that takes what nobody else lists. */
@@ -29,12 +33,18 @@ const DEFAULT = 'default';
  * @param backendId an upstream's name; null or `default` leaves the choice to the model's name
  * @throws {ModelError} when no upstream is configured, or none has that name.
  */
-export function route(upstreams: readonly Upstream[], model: string, backendId: string | null): Route {
+export function route(
+  upstreams: readonly Upstream[],
+  model: string,
+  backendId: string | null,
+  hasPicture = false,
+): Route {
   const upstream =
     backendId === null || backendId === DEFAULT
       ? (upstreams.find((candidate) => serves(candidate, model)) ?? named(upstreams, DEFAULT) ?? upstreams[0])
       : named(upstreams, backendId);
-  if (upstream !== undefined) return { upstream, model: resolveAlias(upstream, model) };
+  if (upstream !== undefined)
+    return { upstream, model: resolveAlias(upstream, seeing(upstream, model, hasPicture)) };
   if (upstreams.length === 0) {
     throw new ModelError(
       'server_error',
@@ -48,14 +58,23 @@ export function route(upstreams: readonly Upstream[], model: string, backendId: 
   );
 }
 
-function serves(upstream: Upstream, model: string): boolean {
-  return Object.hasOwn(upstream.aliases, model) || upstream.models.includes(model);
+function seeing({ visionModels }: Upstream, model: string, hasPicture: boolean): string {
+  return (hasPicture ? entry(visionModels, model) : undefined) ?? model;
+}
+
+function serves({ aliases, models }: Upstream, model: string): boolean {
+  return entry(aliases, model) !== undefined || models.includes(model);
 }
 
 function named(upstreams: readonly Upstream[], name: string): Upstream | undefined {
   return upstreams.find((upstream) => upstream.name === name);
 }
 
-function resolveAlias(upstream: Upstream, model: string): string {
-  return Object.hasOwn(upstream.aliases, model) ? (upstream.aliases[model] ?? model) : model;
+function resolveAlias({ aliases }: Upstream, model: string): string {
+  return entry(aliases, model) ?? model;
+}
+
+/** Devices write the names of agents as `<name>`; operators may list them either way. */
+function entry(names: Readonly<Record<string, string>>, name: string): string | undefined {
+  return [name, `<${name}>`].filter((key) => Object.hasOwn(names, key)).map((key) => names[key])[0];
 }

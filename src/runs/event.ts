@@ -14,7 +14,30 @@ export interface RunOrigin {
   readonly request_id: string;
   /** Which upstream to ask, by name (assistant `metadata.backend_id`); null means the default one. */
   readonly backend_id: string | null;
+  /** Tools the worker runs itself, by name; every other call is the client's to answer. */
+  readonly server_tools: readonly string[];
+  /** Parameters of a chat request that only the upstream understands (`stop`, `seed` …); passed on untouched. */
+  readonly passed_on: Readonly<Record<string, unknown>>;
+  /** What the caller sent along that is nobody's parameter; tools may read it. */
+  readonly context: Readonly<Record<string, unknown>>;
+  /** Secrets of the request (seal.ts), such as the caller's own upstream key; null when it has none. */
+  readonly sealed: string | null;
+  /** The run of a request without a thread: its messages are its input, and all of it is gone soon after its end. */
+  readonly ephemeral: boolean;
+  /** Tells whether a repeated chat request means this very turn; null where nobody asks. */
+  readonly turn_key: string | null;
 }
+
+/** An origin with nothing special about it. */
+export const PLAIN_ORIGIN = {
+  backend_id: null,
+  server_tools: [],
+  passed_on: {},
+  context: {},
+  sealed: null,
+  ephemeral: false,
+  turn_key: null,
+} as const satisfies Omit<RunOrigin, 'project' | 'request_id'>;
 
 type At = { readonly at: number };
 /** The usage of the model turn a closing step accounts for; null when there was none or it is not known. */
@@ -29,6 +52,8 @@ export type RunEvent =
   | (At & { readonly type: 'run.blocked'; readonly usage: Usage | null })
   /** The client answered. A new `requires_action` must not appear before `calm_until_ms` (unix milliseconds). */
   | (At & { readonly type: 'run.resumed'; readonly calm_until_ms: number })
+  /** Its client has not noticed the new calls yet; until then the run is read as queued ({@link calmView}). */
+  | (At & { readonly type: 'run.calmed'; readonly calm_until_ms: number })
   | (At & { readonly type: 'run.cancelling' })
   | (At & { readonly type: 'run.cancelled' })
   | (At & { readonly type: 'run.completed' })
@@ -40,7 +65,7 @@ export type RunEvent =
   | (At & { readonly type: 'run.expired' })
   /** `message_id` names the message the step writes; null opens a step of tool calls. */
   | (At & { readonly type: 'step.created'; readonly step_id: string; readonly message_id: string | null })
-  /** `outputs` answers the step's calls by call id; null for a message step. */
+  /** `outputs` answers, by call id, the calls the worker did not answer itself; null for a message step. */
   | (Closing & { readonly type: 'step.completed'; readonly outputs: Readonly<Record<string, string>> | null })
   | (Closing & { readonly type: 'step.failed'; readonly error: RunError })
   | (Closing & { readonly type: 'step.cancelled' })
@@ -55,7 +80,9 @@ export type RunEvent =
       readonly dropped: boolean;
     })
   | { readonly type: 'tool.called'; readonly index: number; readonly call_id: string; readonly name: string }
-  | { readonly type: 'tool.delta'; readonly index: number; readonly arguments: string };
+  | { readonly type: 'tool.delta'; readonly index: number; readonly arguments: string }
+  /** The worker ran the call itself. */
+  | { readonly type: 'tool.answered'; readonly index: number; readonly output: string };
 
 export type RunEventType = RunEvent['type'];
 

@@ -5,16 +5,21 @@
  */
 import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
-import { ModelError, type Model, type ModelPart } from './model.ts';
-import { buildPrompt, estimateTokens } from './prompt.ts';
+import { ModelError, type Model, type ModelPart, type ModelRequest } from './model.ts';
+import { buildPrompt, estimateTokens, type History, type Prompt } from './prompt.ts';
 import { ending } from './ending.ts';
-import { apply, type RunState } from './run.ts';
-import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
+import { apply, callsOf, isBlocked, isExecuting, openCalls, type RunState } from './run.ts';
+import { NO_USAGE, type Run, type StepCall, type ThreadItem, type Usage } from './thread.ts';
+import type { RunTool } from './tool.ts';
 
 export interface Execution {
   readonly model: Model;
+  /** Runs the worker's own tools. */
+  readonly runTool: RunTool;
   readonly now: Clock;
   readonly newId: NewId;
+  /** The sensitive variables among the sealed secrets of a run. */
+  readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
   /** Resolves at `unixMs`, or rejects with the signal's reason. */
   readonly until: (unixMs: number, signal: AbortSignal) => Promise<void>;
   /** Aborts the model call; the generator then throws the signal's reason and says nothing more. */
@@ -22,28 +27,51 @@ export interface Execution {
   readonly contextTokens: number;
 }
 
+/** Passes of a run in which the worker's own tools may answer before the model must do without. */
+const MAX_TOOL_PASSES = 8;
+
 /**
- * Executes one turn of a run that has been started: from the prompt to an answer, to calls the client must answer, or
- * to a reason why not. After the last batch the run is blocked or ended.
- * @param items the thread, as {@link buildPrompt} takes it
+ * Executes a run that has been started: from the prompt to an answer, to calls the client must answer, or to a reason
+ * why not. Calls of the worker's own tools are answered on the way, and the model is asked again. After the last batch
+ * the run is blocked or ended.
  * @throws the signal's reason when aborted; anything else is a bug.
  */
 export async function* execute(
   initial: RunState,
-  items: readonly ThreadItem[],
+  history: History,
   execution: Execution,
 ): AsyncGenerator<readonly RunEvent[], void> {
-  const { model, now, signal } = execution;
-  const prompt = buildPrompt(initial, items, execution.contextTokens);
-  if (prompt.type === 'exhausted') {
-    yield [{ type: 'run.incomplete', at: now(), reason: prompt.reason }];
-    return;
+  let state = initial;
+  let { items } = history;
+  for (let pass = 0; isExecuting(state.run); pass++) {
+    const options = {
+      contextTokens: execution.contextTokens,
+      first: pass === 0,
+      last: pass === MAX_TOOL_PASSES,
+    };
+    const prompt = buildPrompt(state, { ...history, items }, options);
+    if (prompt.type === 'exhausted') {
+      yield [{ type: 'run.incomplete', at: execution.now(), reason: prompt.reason }];
+      return;
+    }
+    const turn = new Turn(state, prompt, execution);
+    yield* ask(turn, prompt.request, execution);
+    if (turn.ownCalls().length > 0) yield* answer(turn, execution);
+    state = turn.state;
+    items = [...items, ...turn.closed];
   }
-  const turn = new Turn(initial, prompt.estimatedTokens, execution);
+}
+
+/** Asks the model and says what it says. */
+async function* ask(
+  turn: Turn,
+  request: ModelRequest,
+  { model, until, signal }: Execution,
+): AsyncGenerator<readonly RunEvent[], void> {
   try {
-    for await (const part of model.stream(prompt.request, signal)) {
+    for await (const part of model.stream(request, signal)) {
       const events = turn.hear(part);
-      if (part.type === 'finish' && turn.calls()) await execution.until(initial.calm_until_ms, signal);
+      if (isBlocked(turn.state.run)) await until(turn.calmUntilMs, signal);
       if (events.length > 0) yield events;
     }
     if (!turn.isOver)
@@ -54,31 +82,104 @@ export async function* execute(
   }
 }
 
+/** Runs the calls that are the worker's own, all at once, and says each answer as it comes. */
+async function* answer(
+  turn: Turn,
+  { runTool, secretsIn, until, signal }: Execution,
+): AsyncGenerator<readonly RunEvent[], void> {
+  const { run, origin } = turn.state;
+  const waiting = new Map(
+    turn.ownCalls().map(({ index, call }) => {
+      const context = {
+        threadId: run.thread_id,
+        assistantId: run.assistant_id,
+        callId: call.id,
+        extras: origin.context,
+        secrets: origin.sealed === null ? {} : secretsIn(origin.sealed),
+      };
+      const output = runTool(call.function.name, parse(call.function.arguments), context, signal);
+      return [index, output.then((value) => ({ index, text: outputText(value) }))];
+    }),
+  );
+  while (waiting.size > 0) {
+    const { index, text } = await Promise.race(waiting.values());
+    signal.throwIfAborted();
+    waiting.delete(index);
+    yield turn.say([{ type: 'tool.answered', index, output: text }]);
+  }
+  const events = turn.answered();
+  if (isBlocked(turn.state.run)) await until(turn.calmUntilMs, signal);
+  yield events;
+}
+
+/** Arguments as JSON, or as the text they are when the model wrote no JSON; the tool says what it misses. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** More would crowd out the conversation. */
+const MAX_OUTPUT_LENGTH = 32_000;
+
+/** A tool's answer as the model reads it. */
+function outputText(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  return text.length > MAX_OUTPUT_LENGTH ? `${text.slice(0, MAX_OUTPUT_LENGTH)} … (cut)` : text;
+}
+
 type Finish = Extract<ModelPart, { type: 'finish' }>;
+type Ask = Extract<Prompt, { type: 'ask' }>;
 
 /** One completion: turns the parts the model streams into events that are legal one after the other. */
 class Turn {
-  private state: RunState;
+  state: RunState;
+  /** Messages and steps that this turn has closed, in order. */
+  readonly closed: ThreadItem[] = [];
+  /** When the run may block at the earliest. */
+  readonly calmUntilMs: number;
   private readonly estimatedTokens: number;
   private readonly now: Clock;
   private readonly newId: NewId;
   private readonly toolsAllowed: boolean;
   private heard = '';
+  private usage: Usage | null = null;
 
-  constructor(state: RunState, estimatedTokens: number, { now, newId }: Execution) {
+  constructor(state: RunState, { request, estimatedTokens }: Ask, { now, newId }: Execution) {
     this.state = state;
+    this.calmUntilMs = state.calm_until_ms;
     this.estimatedTokens = estimatedTokens;
     this.now = now;
     this.newId = newId;
-    this.toolsAllowed = state.run.tools.length > 0 && state.run.tool_choice !== 'none';
+    this.toolsAllowed = request.tools.length > 0 && request.tool_choice !== 'none';
   }
 
   /** The model has said how it ends. */
   isOver = false;
 
   /** Whether the turn has called tools. */
-  calls(): boolean {
+  private calls(): boolean {
     return this.state.step?.type === 'tool_calls';
+  }
+
+  /** The calls the worker answers itself, with their place in the step. */
+  ownCalls(): readonly { readonly index: number; readonly call: StepCall }[] {
+    const { step, origin, run } = this.state;
+    if (step === null || !isExecuting(run)) return [];
+    return callsOf(step)
+      .map((call, index) => ({ index, call }))
+      .filter(({ call }) => origin.server_tools.includes(call.function.name));
+  }
+
+  /** The worker has answered its calls: the step is complete, or the client has the rest. */
+  answered(): readonly RunEvent[] {
+    const at = this.now();
+    const { step } = this.state;
+    const rest = step === null ? [] : openCalls(step);
+    if (rest.length > 0) return this.say([{ type: 'run.blocked', at, usage: this.usage }]);
+    return this.say([{ type: 'step.completed', at, usage: this.usage, outputs: {} }]);
   }
 
   hear(part: ModelPart): readonly RunEvent[] {
@@ -102,12 +203,24 @@ class Turn {
       }
       case 'finish':
         this.isOver = true;
-        return this.say(this.finish(part));
+        this.usage = part.usage ?? this.estimate();
+        return this.say(this.finish(part.reason, this.usage));
     }
   }
 
   fail({ code, message }: ModelError): readonly RunEvent[] {
-    return ending(this.state, { type: 'failed', error: { code, message } }, this.now());
+    return this.say(ending(this.state, { type: 'failed', error: { code, message } }, this.now()));
+  }
+
+  /** Every event is folded here before it is said, so an illegal one never leaves this file. */
+  say(events: readonly RunEvent[]): readonly RunEvent[] {
+    for (const event of events) {
+      const { state, subject } = apply(this.state, event);
+      this.state = state;
+      const isClosed = event.type === 'message.completed' || event.type === 'step.completed';
+      if (isClosed && subject.object !== 'thread.run') this.closed.push(subject);
+    }
+    return events;
   }
 
   /** Models ignore what they are told: no tools, or one call at a time. */
@@ -138,10 +251,11 @@ class Turn {
     ];
   }
 
-  private finish({ reason, usage: reported }: Finish): readonly RunEvent[] {
+  private finish(reason: Finish['reason'], usage: Usage): readonly RunEvent[] {
     const at = this.now();
-    const usage = reported ?? this.estimate();
-    if (reason === 'stop' && this.calls()) return [{ type: 'run.blocked', at, usage }];
+    if (reason === 'stop' && this.calls()) {
+      return this.ownCalls().length > 0 ? [] : [{ type: 'run.blocked', at, usage }];
+    }
     if (reason === 'stop') {
       return [
         ...this.messageWithText(),
@@ -177,12 +291,6 @@ class Turn {
       completion_tokens: completion,
       total_tokens: this.estimatedTokens + completion,
     };
-  }
-
-  /** Every event is folded here before it is said, so an illegal one never leaves this file. */
-  private say(events: readonly RunEvent[]): readonly RunEvent[] {
-    for (const event of events) this.state = apply(this.state, event).state;
-    return events;
   }
 }
 

@@ -34,6 +34,10 @@ export interface ModelRequest {
   readonly reasoning_effort: string | null;
   /** Tokens this turn may still produce. */
   readonly max_completion_tokens: number | null;
+  /** Further parameters for the upstream, as the caller gave them; none of the above. */
+  readonly passed_on: Readonly<Record<string, unknown>>;
+  /** Secrets that came with the request, sealed; the adapter opens them when it asks. */
+  readonly sealed: string | null;
 }
 
 /**

@@ -2,14 +2,36 @@
  * What the model is asked next: the thread and the run's own steps as chat messages, cut to what fits, with the run's
  * settings. Pure. Truncation only ever leaves out whole blocks, so a tool answer never loses the call it belongs to.
  */
+import { photoIn, PHOTO_TOOL } from './photo.ts';
 import { callsOf, type RunState } from './run.ts';
-import { textOf, type Message, type RunStep, type ThreadItem } from './thread.ts';
+import {
+  textOf,
+  type FunctionTool,
+  type Message,
+  type RunStep,
+  type ThreadItem,
+  type ToolChoice,
+} from './thread.ts';
 import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
 
 /** Either a request, with an estimate of its size in tokens, or the budget that is used up. */
 export type Prompt =
   | { readonly type: 'ask'; readonly request: ModelRequest; readonly estimatedTokens: number }
   | { readonly type: 'exhausted'; readonly reason: 'max_prompt_tokens' | 'max_completion_tokens' };
+
+/** What a run is about: the messages of a request without a thread, and the thread with its tool steps, in order. */
+export interface History {
+  readonly input: readonly ChatMessage[];
+  readonly items: readonly ThreadItem[];
+}
+
+export interface PromptOptions {
+  /** The most the prompt may have, whatever the run's own budget says. */
+  readonly contextTokens: number;
+  /** The first time this run asks, and the last time it may: then the model has to answer without tools. */
+  readonly first: boolean;
+  readonly last: boolean;
+}
 
 /** Messages that stay or go together. */
 interface Block {
@@ -20,12 +42,12 @@ interface Block {
   readonly user: boolean;
 }
 
-/**
- * Builds the next request of a run.
- * @param items the thread in order: its messages, and the tool steps of this and earlier runs between them
- * @param contextTokens the most the prompt may have, whatever the run's own budget says
- */
-export function buildPrompt(state: RunState, items: readonly ThreadItem[], contextTokens: number): Prompt {
+/** Builds the next request of a run. */
+export function buildPrompt(
+  state: RunState,
+  { input, items }: History,
+  { contextTokens, first, last }: PromptOptions,
+): Prompt {
   const { run, spent } = state;
   const completionLeft = left(run.max_completion_tokens, spent.completion_tokens);
   if (completionLeft !== null && completionLeft <= 0)
@@ -35,8 +57,11 @@ export function buildPrompt(state: RunState, items: readonly ThreadItem[], conte
     run.instructions === '' ? [] : [{ role: 'system', content: run.instructions }];
   const systemTokens = tokensOf(system);
   const room = Math.min(promptLeft ?? Infinity, contextTokens) - systemTokens;
-  const blocks = cut(lastMessages(toBlocks(run.id, items), run.truncation_strategy.last_messages), room);
+  const all = [...inputBlocks(input), ...toBlocks(run.id, items)];
+  const blocks = cut(lastMessages(all, run.truncation_strategy.last_messages), room);
   const tokens = systemTokens + total(blocks);
+  const said = blocks.flatMap((block) => block.messages);
+  const tools = run.tools.filter((tool) => !isSpent(tool, state, said));
   if (promptLeft !== null && tokens > promptLeft) return { type: 'exhausted', reason: 'max_prompt_tokens' };
   return {
     type: 'ask',
@@ -44,10 +69,9 @@ export function buildPrompt(state: RunState, items: readonly ThreadItem[], conte
     request: {
       model: run.model,
       backend_id: state.origin.backend_id,
-      messages: [...system, ...blocks.flatMap((block) => block.messages)],
-      tools: run.tools,
-      // "Must call a tool" means before the first answer; applied to every turn, the run would never end.
-      tool_choice: state.turn === 1 ? run.tool_choice : laterChoice(run.tool_choice),
+      messages: [...system, ...said],
+      tools,
+      tool_choice: last ? 'none' : toolChoice(run.tool_choice, tools, first && state.turn === 1),
       parallel_tool_calls: run.parallel_tool_calls,
       response_format: run.response_format,
       // Reasoning models refuse these two, so the default is left unsaid.
@@ -55,6 +79,8 @@ export function buildPrompt(state: RunState, items: readonly ThreadItem[], conte
       top_p: run.top_p === 1 ? null : run.top_p,
       reasoning_effort: run.reasoning_effort,
       max_completion_tokens: completionLeft,
+      passed_on: state.origin.passed_on,
+      sealed: state.origin.sealed,
     },
   };
 }
@@ -62,8 +88,55 @@ export function buildPrompt(state: RunState, items: readonly ThreadItem[], conte
 const left = (budget: number | null, spent: number): number | null =>
   budget === null ? null : budget - spent;
 
-const laterChoice = (choice: ModelRequest['tool_choice']): ModelRequest['tool_choice'] =>
-  choice === 'none' ? 'none' : 'auto';
+/** A device that has just shown its photo needs no camera: offered one, models take one photo after the other. */
+function isSpent(tool: FunctionTool, { origin }: RunState, said: readonly ChatMessage[]): boolean {
+  // Runs of the Assistants API have no key of a turn; their clients are offered what they declared, always.
+  if (tool.function.name !== PHOTO_TOOL || origin.turn_key === null) return false;
+  const content = said.findLast(({ role }) => role === 'user')?.content;
+  return Array.isArray(content) && content.some((part: ChatPart) => part.type === 'image_url');
+}
+
+/** "Must call a tool" means before the first answer; applied to every turn, the run would never end. */
+function toolChoice(
+  choice: ToolChoice,
+  tools: readonly FunctionTool[],
+  first: boolean,
+): ModelRequest['tool_choice'] {
+  const isGone =
+    typeof choice === 'object' && !tools.some((tool) => tool.function.name === choice.function.name);
+  if (first && !isGone) return choice;
+  return choice === 'none' ? 'none' : 'auto';
+}
+
+/** Messages of a request as blocks; the answers to calls stay with the calls. */
+function inputBlocks(input: readonly ChatMessage[]): readonly Block[] {
+  const blocks: Block[] = [];
+  for (const message of input) {
+    const before = message.role === 'tool' ? blocks.pop() : undefined;
+    const messages = before === undefined ? [message] : [...before.messages, message];
+    blocks.push(newBlock(messages, false, message.role === 'user'));
+  }
+  return blocks.map(({ messages, own, user }) => newBlock(withPhotos(messages), own, user));
+}
+
+/**
+ * Pictures among the answers to photo calls are shown to the model. Tool messages cannot carry them, so they follow as if
+ * the user had shown them.
+ */
+function withPhotos(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+  const [asked] = messages;
+  if (asked?.role !== 'assistant') return messages;
+  const photos: ChatMessage[] = [];
+  const answered = messages.map((message) => {
+    if (message.role !== 'tool') return message;
+    const call = asked.tool_calls?.find(({ id }) => id === message.tool_call_id);
+    const photo = call && photoIn(call.function.name, message.content);
+    if (!photo) return message;
+    photos.push({ role: 'user', content: photo });
+    return { ...message, content: PHOTO_TAKEN };
+  });
+  return [...answered, ...photos];
+}
 
 function toBlocks(runId: string, items: readonly ThreadItem[]): readonly Block[] {
   const blocks: Block[] = [];
@@ -139,12 +212,12 @@ function stepBlock(step: RunStep, runId: string): Block | null {
       function: { name: call.function.name, arguments: call.function.arguments },
     })),
   };
-  const answers = calls.map((call): ChatMessage => ({
+  const answers = calls.map(({ id, function: { output } }): ChatMessage => ({
     role: 'tool',
-    tool_call_id: call.id,
-    content: call.function.output ?? '',
+    tool_call_id: id,
+    content: output ?? '',
   }));
-  return newBlock([asked, ...answers], step.run_id === runId, false);
+  return newBlock(withPhotos([asked, ...answers]), step.run_id === runId, false);
 }
 
 function newBlock(messages: readonly ChatMessage[], own: boolean, user: boolean): Block {
@@ -186,6 +259,7 @@ function cut(blocks: readonly Block[], room: number): readonly Block[] {
 
 const total = (blocks: readonly Block[]): number => blocks.reduce((sum, block) => sum + block.tokens, 0);
 
+const PHOTO_TAKEN = 'The photo was taken; it follows.';
 const MESSAGE_TOKENS = 4;
 /** What a 1024 × 1024 picture costs at high detail. */
 const IMAGE_TOKENS = 765;

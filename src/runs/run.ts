@@ -72,6 +72,7 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'run.released': { from: ['in_progress'], to: 'queued' },
   'run.blocked': { from: ['in_progress'], to: 'requires_action' },
   'run.resumed': { from: ['requires_action'], to: 'queued' },
+  'run.calmed': { from: ['requires_action'], to: null },
   'run.cancelling': { from: ['queued', 'in_progress', 'requires_action'], to: 'cancelling' },
   'run.cancelled': { from: ['cancelling'], to: 'cancelled' },
   'run.completed': { from: ['in_progress', 'cancelling'], to: 'completed' },
@@ -89,6 +90,7 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'message.incomplete': { from: EXECUTING, to: null },
   'tool.called': { from: ['in_progress'], to: null },
   'tool.delta': { from: ['in_progress'], to: null },
+  'tool.answered': { from: ['in_progress'], to: null },
 };
 
 /** An event that the table or an invariant forbids: a bug in whoever wrote it, never in a client. */
@@ -201,6 +203,8 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
         { ...state, turn: state.turn + 1, attempts: 0, calm_until_ms: event.calm_until_ms },
         { ...run, required_action: null },
       );
+    case 'run.calmed':
+      return withRun({ ...state, calm_until_ms: event.calm_until_ms }, run);
     case 'run.cancelled':
       return withRun(state, { ...ended, cancelled_at: event.at });
     case 'run.completed':
@@ -220,13 +224,13 @@ function requireClosed(state: RunState, event: OwnEvent): void {
   // A cancel is accepted at any moment; the parts are closed by whoever executes the run.
   if (event.type === 'run.cancelling') return;
   if (state.message !== null) throw new IllegalTransition(event.type, state.run.status, 'a message is open');
-  if (state.step !== null && event.type !== 'run.blocked') {
+  if (state.step !== null && event.type !== 'run.blocked' && event.type !== 'run.calmed') {
     throw new IllegalTransition(event.type, state.run.status, 'a step is open');
   }
 }
 
 function requiredAction(state: RunState, event: OwnEvent): NonNullable<Run['required_action']> {
-  const calls = state.step === null ? [] : callsOf(state.step);
+  const calls = state.step === null ? [] : openCalls(state.step);
   if (calls.length === 0) throw new IllegalTransition(event.type, state.run.status, 'no tool was called');
   const toolCalls = calls.map(({ id, type, function: { name, arguments: text } }) => ({
     id,
@@ -256,7 +260,7 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       if (outputs === null) return illegal('its calls have no outputs');
       const answered = details.tool_calls.map((call) => ({
         ...call,
-        function: { ...call.function, output: outputOf(outputs, call.id) },
+        function: { ...call.function, output: call.function.output ?? outputOf(outputs, call.id) },
       }));
       const step_details = { type: 'tool_calls', tool_calls: answered } as const;
       return closeStep(event, { status: 'completed', completed_at: at, step_details });
@@ -309,6 +313,14 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       };
       return withCalls(calls.with(event.index, longer));
     }
+    case 'tool.answered': {
+      const calls = toolCalls();
+      const call = calls[event.index] ?? illegal(`there is no call ${event.index}`);
+      if (call.function.output !== null) return illegal(`call ${call.id} is answered already`);
+      return withCalls(
+        calls.with(event.index, { ...call, function: { ...call.function, output: event.output } }),
+      );
+    }
   }
 
   function outputOf(outputs: Readonly<Record<string, string>>, id: string): string {
@@ -356,6 +368,19 @@ const withMessage = (state: RunState, message: Message): Applied => ({
   state: { ...state, message },
   subject: message,
 });
+
+/** The calls of a step that nobody has answered yet. */
+export function openCalls(step: RunStep): readonly StepCall[] {
+  return callsOf(step).filter((call) => call.function.output === null);
+}
+
+/**
+ * The run as it is read. A client that answers the calls before last, over and over, has never seen the run go on: for a
+ * moment it is shown as queued, so that such a client looks again at what is asked.
+ */
+export function calmView({ run, calm_until_ms }: RunState, nowMs: number): Run {
+  return isBlocked(run) && nowMs < calm_until_ms ? { ...run, status: 'queued', required_action: null } : run;
+}
 
 /** A step as it is read: it expires with its run, so nothing of it does when the run has ended. */
 export function stepView(step: RunStep, run: Run): RunStep {

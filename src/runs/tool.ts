@@ -6,6 +6,10 @@ export interface ToolContext {
   readonly assistantId: string | null;
   /** The pending call of a run that this answers, when there is one: the key for tools that must not act twice. */
   readonly callId: string | null;
+  /** What the caller sent along that is nobody's parameter: a device's location, an engine's channel. */
+  readonly extras: Readonly<Record<string, unknown>>;
+  /** Sensitive variables of the request: never said to the model, logged or stored in clear. */
+  readonly secrets: Readonly<Record<string, string>>;
   /** Aborted when the tool's time is over or nobody waits for its answer any more. */
   readonly signal: AbortSignal;
 }
@@ -28,6 +32,18 @@ export interface Tool {
    */
   run(args: unknown, context: ToolContext): Promise<unknown>;
 }
+
+/**
+ * Runs one call to its end and answers with JSON for the model, errors included.
+ * @param args whatever JSON the model wrote
+ * @throws the signal's reason when aborted, and nothing else.
+ */
+export type RunTool = (
+  name: string,
+  args: unknown,
+  context: Omit<ToolContext, 'signal'>,
+  signal: AbortSignal,
+) => Promise<unknown>;
 
 /** The tools this process can run, by name. */
 export type Toolbox = ReadonlyMap<string, Tool>;

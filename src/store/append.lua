@@ -7,7 +7,7 @@ if ARGV[2] == '' then
   local holder = redis.call('GET', KEYS[2])
   if holder then return {-2, holder} end
 else
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+  redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 end
 for i = 3, #ARGV, 2 do
   if redis.call('HSETNX', KEYS[4], ARGV[i], ARGV[i + 1]) == 1 then

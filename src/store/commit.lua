@@ -6,18 +6,20 @@
 --
 -- KEYS  1 run  2 log                      (a commit of fragments names these two only)
 --       3 thread  4 active  5 order  6 messages  7 messages:index  8 messages:by:run
---       9 steps  10 steps:by:run  11 steps:tools  12 runs
+--       9 steps  10 steps:by:run  11 steps:tools  12 runs  13 input
 -- ARGV  1 expected version ('' creates the run)   2 version from now on
 --       3 expected seq ('' takes any)             4 run document ('' leaves it)
 --       5 'take' or 'free' the thread's lock, ''  6 milliseconds the log lives on
 --       7 channel of the run's events             8 channel of changes ('' when the run's own worker writes)
---       9 run id                                  10 number of events, then the events
---       then writes in threes: kind, id, document
+--       9 run id                                  10 '1' for a run without a thread: no lock, and all its keys
+--                                                    live only as long as its log
+--       11 number of events, then the events, then writes in threes: kind, id, document
 -- Returns {1, last seq} when committed; {0} when refused by the fence; {-1} when run or thread is gone;
 --         {-2, run id} when another run holds the thread.
 
 local expected, version, expectedSeq, doc = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local lock, ttl, runId, count = ARGV[5], ARGV[6], ARGV[9], tonumber(ARGV[10])
+local lock, ttl, runId, ephemeral, count = ARGV[5], ARGV[6], ARGV[9], ARGV[10] == '1', tonumber(ARGV[11])
+local writes = 12 + count
 
 local stored = redis.call('HMGET', KEYS[1], 'version', 'seq')
 local seq = tonumber(stored[2] or '0')
@@ -25,8 +27,8 @@ local seq = tonumber(stored[2] or '0')
 if expected == '' then
   if stored[1] == version then return {1, seq} end
   if stored[1] then return {0} end
-  local newThread = ARGV[11 + count] == 'thread'
-  if not newThread and redis.call('EXISTS', KEYS[3]) == 0 then return {-1} end
+  local newThread = ARGV[writes] == 'thread'
+  if not ephemeral and not newThread and redis.call('EXISTS', KEYS[3]) == 0 then return {-1} end
   local holder = redis.call('GET', KEYS[4])
   if holder then return {-2, holder} end
 else
@@ -47,7 +49,7 @@ local first = seq + 1
 local events = {}
 for i = 1, count do
   seq = seq + 1
-  events[i] = ARGV[10 + i]
+  events[i] = ARGV[11 + i]
   redis.call('XADD', KEYS[2], seq .. '-0', 'e', events[i])
 end
 
@@ -62,7 +64,7 @@ local function place(index, id)
   redis.call('ZADD', index, redis.call('INCR', KEYS[5]), id)
 end
 
-for i = 11 + count, #ARGV, 3 do
+for i = writes, #ARGV, 3 do
   local kind, id, json = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   if kind == 'thread' then
     redis.call('HSET', KEYS[3], id, json)
@@ -86,11 +88,15 @@ for i = 11 + count, #ARGV, 3 do
     if kind == 'step.tools' then place(KEYS[11], id) end
   elseif kind == 'step' then
     redis.call('HSET', KEYS[9], id, json)
+  elseif kind == 'input' then
+    redis.call('SET', KEYS[13], json)
   end
 end
 
 if expected == '' then place(KEYS[12], runId) end
-if lock == 'take' then
+if ephemeral then
+  for i = 1, #KEYS do redis.call('PEXPIRE', KEYS[i], ttl) end
+elseif lock == 'take' then
   redis.call('SET', KEYS[4], runId)
 elseif lock == 'free' and redis.call('GET', KEYS[4]) == runId then
   redis.call('DEL', KEYS[4])

@@ -82,7 +82,7 @@ export class LogHub {
       }
     } finally {
       signal.removeEventListener('abort', stop);
-      await this.remove(channel, reader);
+      this.remove(channel, reader);
     }
   }
 
@@ -121,12 +121,13 @@ export class LogHub {
     await subscription.standing;
   }
 
-  private async remove(channel: string, reader: Reader): Promise<void> {
+  /** Not waited for: a stream that has said its last word must not linger for it. */
+  private remove(channel: string, reader: Reader): void {
     const readers = this.subscriptions.get(channel)?.readers;
     readers?.delete(reader);
     if (readers?.size !== 0) return;
     this.subscriptions.delete(channel);
-    await this.feed.unsubscribe(channel).catch(() => {
+    this.feed.unsubscribe(channel).catch(() => {
       // The connection is down or closed; the subscription goes with it, and an unread message is dropped in deliver.
     });
   }

@@ -58,6 +58,21 @@ export class Keys {
     return collection(`${this.prefix}:${project}:{assistants}`);
   }
 
+  /** Hash: lower-case name of an assistant → id of the one last so named. */
+  assistantNames(project: string): string {
+    return `${this.assistants(project).docs}:names`;
+  }
+
+  /** Counter with expiry: how many listen to a run besides the caller that began it. */
+  audience(ref: RunRef): string {
+    return `${this.base(ref)}:audience:${ref.runId}`;
+  }
+
+  /** String with expiry: the run that waits for a photo of this caller. */
+  photo(project: string, digest: string): string {
+    return `${this.prefix}:${project}:photo:${digest}`;
+  }
+
   /** String with expiry: the first answer to a request, for its retries. */
   answer(project: string, digest: string): string {
     return `${this.prefix}:${project}:answer:${digest}`;
@@ -105,6 +120,11 @@ export class Keys {
   /** Stream: the run's event log, entry ids `<seq>-0`. Expires some time after the run has ended. */
   log(ref: RunRef): string {
     return `${this.base(ref)}:log:${ref.runId}`;
+  }
+
+  /** String: the messages of a request without a thread, as JSON; expires with its run. */
+  input(ref: RunRef): string {
+    return `${this.base(ref)}:input:${ref.runId}`;
   }
 
   /** Documents of all steps of the thread (hash); one run's order is {@link runSteps}. */

@@ -3,6 +3,8 @@
  * life (its messages while it writes them, its steps, the thread's lock) is written by commit.lua, not here.
  */
 import type { Assistant, Message, Metadata, Run, RunStep, Thread, ThreadItem } from '../runs/thread.ts';
+import type { ChatMessage } from '../runs/model.ts';
+import type { History } from '../runs/prompt.ts';
 import type { RunState } from '../runs/run.ts';
 import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
 import { decode } from './json.ts';
@@ -47,11 +49,10 @@ export class ObjectStore {
     const json = JSON.stringify(assistant);
     // Idempotent when sent twice: the order is the time of creation, and ids of the same millisecond are told apart by
     // the counter of the process that made them.
-    await this.redis
-      .multi()
-      .hset(docs, assistant.id, json)
-      .zadd(index, 'NX', nextOrder(), assistant.id)
-      .exec();
+    await Promise.all([
+      this.redis.multi().hset(docs, assistant.id, json).zadd(index, 'NX', nextOrder(), assistant.id).exec(),
+      this.nameAssistant(project, assistant),
+    ]);
   }
 
   async getAssistant(project: string, id: string): Promise<Assistant | null> {
@@ -63,7 +64,21 @@ export class ObjectStore {
     id: string,
     change: (old: Assistant) => Assistant,
   ): Promise<Assistant | null> {
-    return this.swap(this.keys.assistants(project).docs, id, change);
+    const changed = await this.swap(this.keys.assistants(project).docs, id, change);
+    if (changed !== null) await this.nameAssistant(project, changed);
+    return changed;
+  }
+
+  /** The assistant that was last given this name, in any case; brackets around it are a device's habit. */
+  async findAssistant(project: string, name: string): Promise<Assistant | null> {
+    const id = await this.redis.hget(this.keys.assistantNames(project), name.toLowerCase());
+    const assistant = id === null ? null : await this.getAssistant(project, id);
+    // The index is only ever added to: the assistant may have another name by now.
+    return assistant?.name?.toLowerCase() === name.toLowerCase() ? assistant : null;
+  }
+
+  private async nameAssistant(project: string, { id, name }: Assistant): Promise<void> {
+    if (name !== null) await this.redis.hset(this.keys.assistantNames(project), name.toLowerCase(), id);
   }
 
   async deleteAssistant(project: string, id: string): Promise<boolean> {
@@ -159,8 +174,13 @@ export class ObjectStore {
     return this.page(collection, query, (doc) => decode<RunStep>(doc));
   }
 
-  /** What a prompt is made from: the thread's messages with the tool steps between them, in order. */
-  async history(ref: ThreadRef): Promise<readonly ThreadItem[]> {
+  /** What a prompt is made from: the input of the run, and its thread's messages with the tool steps between them. */
+  async history(ref: RunRef): Promise<History> {
+    const [input, items] = await Promise.all([this.redis.get(this.keys.input(ref)), this.items(ref)]);
+    return { input: decode<readonly ChatMessage[]>(input) ?? [], items };
+  }
+
+  private async items(ref: ThreadRef): Promise<readonly ThreadItem[]> {
     const messages = this.keys.messages(ref);
     const range = (index: string): Promise<string[]> =>
       this.redis.zrange(index, `-${MAX_PROMPT_ITEMS}`, '-1', 'WITHSCORES');

@@ -9,14 +9,15 @@ import { randomText, type Clock } from '../runs/ids.ts';
 import { ending, release, type Ending } from '../runs/ending.ts';
 import {
   apply,
+  calmView,
   isCancelling,
   isExecuting,
   isOverdue,
   isQueued,
   isTerminal,
-  type Applied,
   type RunState,
 } from '../runs/run.ts';
+import type { ChatMessage } from '../runs/model.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
 import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
@@ -24,6 +25,7 @@ import { readLog } from './log.ts';
 import type { OpenRuns } from './open-runs.ts';
 import type { RunQueue } from './queue.ts';
 import type { State } from './redis.ts';
+import { fold } from './writes.ts';
 
 /** A run as it is stored. */
 export interface StoredRun {
@@ -37,8 +39,9 @@ export interface StoredRun {
 }
 
 /** A run as clients see it: the fold of its log, and the metadata a client gave it since. */
-export function runView(stored: StoredRun, labels: Metadata | null): Run {
-  return labels === null ? stored.state.run : { ...stored.state.run, metadata: labels };
+export function runView({ state }: StoredRun, labels: Metadata | null): Run {
+  const run = calmView(state, Date.now());
+  return labels === null ? run : { ...run, metadata: labels };
 }
 
 /** Somebody else has changed the run since it was read (`conflict`), or it was deleted with its thread (`gone`). */
@@ -59,6 +62,8 @@ export interface NewRun {
   readonly messages: readonly Message[];
   /** The thread, when it is created together with the run; null when it must exist. */
   readonly thread: Thread | null;
+  /** What a run without a thread is about; only with an origin that says `ephemeral`. */
+  readonly input: readonly ChatMessage[];
 }
 
 export type Created =
@@ -91,11 +96,12 @@ export class RunStore {
   }
 
   /** Creates a run, its messages and its thread's lock in one step, then its job. */
-  async create(project: string, { run, origin, messages, thread }: NewRun): Promise<Created> {
+  async create(project: string, { run, origin, messages, thread, input }: NewRun): Promise<Created> {
     const ref: RunRef = { project, threadId: run.thread_id, runId: run.id };
     const writes: string[] = [];
     if (thread !== null) writes.push('thread', thread.id, JSON.stringify(thread));
     for (const message of messages) writes.push('message.new', message.id, JSON.stringify(message));
+    if (input.length > 0) writes.push('input', run.id, JSON.stringify(input));
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin }];
     // The index of open runs lives in another slot, so it cannot be part of the commit. Written first, it may name a
     // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.
@@ -264,6 +270,7 @@ export class RunStore {
         keys.events(ref),
         worker || before === null ? '' : keys.changes,
         ref.runId,
+        state.origin.ephemeral ? '1' : '',
         events.length,
         ...events.map((event) => JSON.stringify(event)),
         ...extraWrites,
@@ -300,6 +307,7 @@ export class RunStore {
       keys.runSteps(ref),
       keys.toolSteps(ref),
       keys.runs(ref),
+      keys.input(ref),
     ];
   }
 
@@ -330,22 +338,6 @@ export function logFields(ref: RunRef, state: RunState): Record<string, string> 
   return { run_id: ref.runId, thread_id: ref.threadId, request_id: state.origin.request_id };
 }
 
-/** The state after `events`, and what they write besides the run. */
-function fold(
-  before: RunState | null,
-  events: readonly RunEvent[],
-): { readonly state: RunState; readonly writes: readonly string[] } {
-  let state = before;
-  const writes: string[] = [];
-  for (const event of events) {
-    const applied = apply(state, event);
-    state = applied.state;
-    writes.push(...writesOf(event, applied));
-  }
-  if (state === null) throw new Error('a commit needs at least one event');
-  return { state, writes };
-}
-
 /** A run takes its thread's lock when it is created, and frees it when it ends. */
 function lockMove(before: StoredRun | null, { run }: RunState): 'take' | 'free' | '' {
   if (before === null) return 'take';
@@ -356,41 +348,4 @@ function lockMove(before: StoredRun | null, { run }: RunState): 'take' | 'free' 
 function replyOf(reply: unknown): readonly [code: unknown, detail: unknown] {
   const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
   return [list[0], list[1]];
-}
-
-/** Which objects an event changes in the store, in the words of commit.lua. */
-function writesOf(event: RunEvent, { state, subject }: Applied): readonly string[] {
-  const write = (kind: string): readonly string[] => [kind, subject.id, JSON.stringify(subject)];
-  switch (event.type) {
-    case 'message.created':
-      return write('message.mine');
-    case 'message.completed':
-      return write('message');
-    case 'message.incomplete':
-      return event.dropped ? ['message.drop', subject.id, ''] : write('message');
-    case 'step.created':
-      return write(event.message_id === null ? 'step.tools' : 'step.new');
-    case 'step.completed':
-    case 'step.failed':
-    case 'step.cancelled':
-    case 'step.expired':
-      return write('step');
-    case 'run.blocked':
-      // From now on people may read the step's calls, to answer them.
-      return state.step === null ? [] : ['step', state.step.id, JSON.stringify(state.step)];
-    case 'message.delta':
-    case 'tool.called':
-    case 'tool.delta':
-    case 'run.queued':
-    case 'run.started':
-    case 'run.released':
-    case 'run.resumed':
-    case 'run.cancelling':
-    case 'run.cancelled':
-    case 'run.completed':
-    case 'run.incomplete':
-    case 'run.failed':
-    case 'run.expired':
-      return [];
-  }
 }

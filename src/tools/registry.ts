@@ -1,6 +1,6 @@
 /**
- * The tools this process can run. The folder is the registry: every `.ts` file that lies directly in it, but this one,
- * is one tool and exports it as its default. What a tool needs beside its own file lies in a folder of the tool's name.
+ * The tools this process can run. The folder is the registry: every `.ts` file that lies directly in it, but this one
+ * and runner.ts, is one tool and exports it as its default. What a tool needs beside its own file lies in a folder of the tool's name.
  * Never runs a tool.
  */
 import { readdir } from 'node:fs/promises';
@@ -10,7 +10,8 @@ import { z } from 'zod';
 import type { Tool, Toolbox } from '../runs/tool.ts';
 
 const OWN_FOLDER = import.meta.dirname;
-const OWN_FILE = import.meta.filename;
+/** What lies in our own folder without being a tool. */
+const NO_TOOLS: readonly string[] = [import.meta.filename, path.join(OWN_FOLDER, 'runner.ts')];
 
 /** Names that every upstream accepts as function names. */
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
@@ -64,7 +65,7 @@ async function toolFiles(folder: string): Promise<readonly string[]> {
     return entries
       .filter((entry) => !entry.isDirectory() && entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts'))
       .map((entry) => path.join(folder, entry.name))
-      .filter((file) => path.resolve(file) !== OWN_FILE)
+      .filter((file) => !NO_TOOLS.includes(path.resolve(file)))
       .toSorted();
   } catch (error) {
     throw new ToolboxError([`${folder}: the folder cannot be read: ${messageOf(error)}.`]);

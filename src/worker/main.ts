@@ -4,6 +4,7 @@ import { readConfig, redacted } from '../config.ts';
 import { createLog } from '../log.ts';
 import { OpenAiModel } from '../model/openai.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
+import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { LogHub } from '../store/follow.ts';
 import { Keys } from '../store/keys.ts';
@@ -13,6 +14,8 @@ import { announceWorker, workerId } from '../store/presence.ts';
 import { RunConsumer, RunQueue } from '../store/queue.ts';
 import { openFeed, openState } from '../store/redis.ts';
 import { RunStore } from '../store/runs.ts';
+import { loadToolbox } from '../tools/registry.ts';
+import { toolRunner } from '../tools/runner.ts';
 import { RunWorker } from './run-job.ts';
 import { startSweeper } from './sweeper.ts';
 
@@ -32,6 +35,7 @@ async function main(): Promise<void> {
   const queue = new RunQueue(config.redisUrl, keys, log);
   const open = new OpenRuns(redis, keys);
   const runs = new RunStore({ redis, keys, queue, open, log, now: unixSeconds, logKeptS: config.logKeptS });
+  const seal = config.secret === undefined ? null : new Seal(config.secret);
   const worker = new RunWorker({
     runs,
     objects: new ObjectStore(redis, keys),
@@ -40,8 +44,11 @@ async function main(): Promise<void> {
       upstreams: config.upstreams,
       idleMs: config.upstreamIdleMs,
       retries: config.upstreamRetries,
+      upstreamKey: (sealed) => seal?.open(sealed).upstreamKey ?? null,
       log,
     }),
+    secretsIn: (sealed) => seal?.open(sealed).variables ?? {},
+    runTool: toolRunner(await loadToolbox(), log),
     log,
     now: unixSeconds,
     newId,

@@ -12,6 +12,7 @@ import { execute } from '../runs/execute.ts';
 import type { Clock, NewId } from '../runs/ids.ts';
 import type { Model } from '../runs/model.ts';
 import { isBlocked, isCancelling, isExecuting, isOverdue, isTerminal } from '../runs/run.ts';
+import type { RunTool } from '../runs/tool.ts';
 import type { LogHub } from '../store/follow.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { JobOutcome, RunJob } from '../store/queue.ts';
@@ -23,6 +24,9 @@ export interface RunWorkerOptions {
   readonly objects: ObjectStore;
   readonly hub: LogHub;
   readonly model: Model;
+  readonly runTool: RunTool;
+  /** The sensitive variables among the sealed secrets of a run. */
+  readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
   readonly log: Logger;
   readonly now: Clock;
   readonly newId: NewId;
@@ -149,10 +153,9 @@ export class RunWorker {
     try {
       const commit = runs.commit.bind(runs);
       const commits = new Commits(started, commit, (error) => controller.abort(error));
-      const items = await objects.history(ref);
-      const { model, now, newId, contextTokens } = this.options;
-      const context = { model, now, newId, contextTokens, until, signal: controller.signal };
-      for await (const events of execute(state, items, context)) await commits.push(events);
+      const history = await objects.history(ref);
+      const context = { ...this.options, until, signal: controller.signal };
+      for await (const events of execute(state, history, context)) await commits.push(events);
       await commits.settled();
       return 'done';
     } catch (error) {

@@ -79,6 +79,7 @@ export function upstreamAt(url: string, more: Partial<Upstream> = {}): Upstream 
     apiKey: 'sk-own-key-123456',
     models: [],
     aliases: {},
+    visionModels: {},
     maxTokensField: 'max_completion_tokens',
     ...more,
   };
@@ -119,6 +120,8 @@ export function ask(more: Partial<ModelRequest> = {}): ModelRequest {
     top_p: null,
     reasoning_effort: null,
     max_completion_tokens: null,
+    passed_on: {},
+    sealed: null,
     ...more,
   };
 }

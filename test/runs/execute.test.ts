@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { execute, type Execution } from '../../src/runs/execute.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from '../../src/runs/model.ts';
+import type { History } from '../../src/runs/prompt.ts';
 import { applyAll, callsOf, isBlocked, isTerminal, pendingCalls, type RunState } from '../../src/runs/run.ts';
 import type { FunctionTool, Message, Run } from '../../src/runs/thread.ts';
 import { stateAfter, usage } from './histories.ts';
@@ -80,10 +81,15 @@ function started(settings: Partial<Run> = {}): RunState {
   return { ...state, run: { ...state.run, tools: [SEARCH], ...settings } };
 }
 
+/** The history of a run in a thread with these items. */
+const historyOf = (items: readonly Message[]): History => ({ input: [], items });
+
 function context(model: Model, more: Partial<Execution> = {}): Execution {
   let ids = 0;
   return {
     model,
+    runTool: async () => ({ error: 'no tool was expected to run' }),
+    secretsIn: () => ({}),
     now: () => NOW,
     newId: (prefix) => `${prefix}_${(ids += 1)}`,
     until: async () => {},
@@ -102,7 +108,9 @@ interface Outcome {
 
 async function play(script: readonly Move[], settings: Partial<Run> = {}): Promise<Outcome> {
   const state = started(settings);
-  const batches = await Array.fromAsync(execute(state, [QUESTION], context(new ScriptedModel(script))));
+  const batches = await Array.fromAsync(
+    execute(state, historyOf([QUESTION]), context(new ScriptedModel(script))),
+  );
   const events = batches.flat();
   return { batches, events, after: applyAll(state, events) };
 }
@@ -342,7 +350,7 @@ describe('a model that fails', () => {
         throw bug;
       },
     };
-    await expect(execute(started(), [], context(model)).next()).rejects.toBe(bug);
+    await expect(execute(started(), historyOf([]), context(model)).next()).rejects.toBe(bug);
   });
 });
 
@@ -350,11 +358,11 @@ describe('budgets', () => {
   test('an exhausted run ends without asking the model', async () => {
     const model = new ScriptedModel([say('never'), finish()]);
     const state: RunState = { ...started({ max_completion_tokens: 5 }), spent: usage(5) };
-    expect(await Array.fromAsync(execute(state, [QUESTION], context(model)))).toStrictEqual([
+    expect(await Array.fromAsync(execute(state, historyOf([QUESTION]), context(model)))).toStrictEqual([
       [{ type: 'run.incomplete', ...AT, reason: 'max_completion_tokens' }],
     ]);
     const short = started({ max_prompt_tokens: 1 });
-    expect(await Array.fromAsync(execute(short, [QUESTION], context(model)))).toStrictEqual([
+    expect(await Array.fromAsync(execute(short, historyOf([QUESTION]), context(model)))).toStrictEqual([
       [{ type: 'run.incomplete', ...AT, reason: 'max_prompt_tokens' }],
     ]);
     expect(model.asked).toStrictEqual([]);
@@ -363,7 +371,7 @@ describe('budgets', () => {
   test('the model is asked once, with the prompt of the run', async () => {
     const model = new ScriptedModel([finish()]);
     const state = started({ instructions: 'Be brief.', max_completion_tokens: 50 });
-    await Array.fromAsync(execute(state, [QUESTION], context(model)));
+    await Array.fromAsync(execute(state, historyOf([QUESTION]), context(model)));
     expect(model.asked).toMatchObject([
       {
         max_completion_tokens: 50,
@@ -381,7 +389,7 @@ describe('an abort', () => {
     const controller = new AbortController();
     const reason = new Error('the run was cancelled');
     const model = new ScriptedModel([say('a'), 'silence', say('b'), finish()]);
-    const events = execute(started(), [], context(model, { signal: controller.signal }));
+    const events = execute(started(), historyOf([]), context(model, { signal: controller.signal }));
     expect((await events.next()).value).toHaveLength(3);
     const next = events.next();
     controller.abort(reason);
@@ -392,7 +400,7 @@ describe('an abort', () => {
   test('before the model is asked throws as well', async () => {
     const reason = new Error('too late');
     const model = new ScriptedModel([finish()]);
-    const events = execute(started(), [], context(model, { signal: AbortSignal.abort(reason) }));
+    const events = execute(started(), historyOf([]), context(model, { signal: AbortSignal.abort(reason) }));
     await expect(events.next()).rejects.toBe(reason);
   });
 });
@@ -409,7 +417,7 @@ describe('the calm after an answer', () => {
       await calm.promise;
     };
     const model = new ScriptedModel([call(0), args(0, '{}'), finish()]);
-    const events = execute(resumed, [], context(model, { until }));
+    const events = execute(resumed, historyOf([]), context(model, { until }));
     expect((await events.next()).value).toStrictEqual([openCalls('step_1'), called(0)]);
     expect((await events.next()).value).toStrictEqual([toolDelta(0, '{}')]);
     expect(waits).toStrictEqual([]);
@@ -426,14 +434,18 @@ describe('the calm after an answer', () => {
   test('does not hold back an answer', async () => {
     const until = async (): Promise<void> => Promise.reject(new Error('nobody should wait'));
     const model = new ScriptedModel([say('Hi'), finish()]);
-    const batches = await Array.fromAsync(execute(resumed, [], context(model, { until })));
+    const batches = await Array.fromAsync(execute(resumed, historyOf([]), context(model, { until })));
     expect(batches.flat().at(-1)?.type).toBe('run.completed');
   });
 
   test('ends with an abort, and then the question is never asked', async () => {
     const reason = new Error('cancelled meanwhile');
     const model = new ScriptedModel([call(0), finish()]);
-    const events = execute(resumed, [], context(model, { until: async () => Promise.reject(reason) }));
+    const events = execute(
+      resumed,
+      historyOf([]),
+      context(model, { until: async () => Promise.reject(reason) }),
+    );
     expect((await events.next()).value).toStrictEqual([openCalls('step_1'), called(0)]);
     await expect(events.next()).rejects.toBe(reason);
   });

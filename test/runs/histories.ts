@@ -1,6 +1,6 @@
 /** Legal histories of a run, by name or at random, for the tests of its life. States are folded, never written down. */
 import * as fc from 'fast-check';
-import type { RunEvent, RunEventType } from '../../src/runs/event.ts';
+import { PLAIN_ORIGIN, type RunEvent, type RunEventType } from '../../src/runs/event.ts';
 import {
   apply,
   callsOf,
@@ -50,7 +50,7 @@ const QUEUED: RunEvent = {
   type: 'run.queued',
   at: 1_000,
   run: NEW_RUN,
-  origin: { project: 'p', request_id: 'req_1', backend_id: null },
+  origin: { ...PLAIN_ORIGIN, project: 'p', request_id: 'req_1' },
 };
 
 export const usage = (tokens: number): Usage => ({
@@ -78,6 +78,7 @@ export function eventsFor(
     'run.released': { type: 'run.released', at, reason: 'lost' },
     'run.blocked': { type: 'run.blocked', at, usage: usage(tokens) },
     'run.resumed': { type: 'run.resumed', at, calm_until_ms: at * 1000 + 500 },
+    'run.calmed': { type: 'run.calmed', at, calm_until_ms: at * 1000 + 500 },
     'run.cancelling': { type: 'run.cancelling', at },
     'run.cancelled': { type: 'run.cancelled', at },
     'run.completed': { type: 'run.completed', at },
@@ -109,6 +110,14 @@ export function eventsFor(
       name: 'SEARCH',
     },
     'tool.delta': { type: 'tool.delta', index: Math.max(0, calls.length - 1), arguments: text },
+    'tool.answered': {
+      type: 'tool.answered',
+      index: Math.max(
+        0,
+        calls.findIndex((call) => call.function.output === null),
+      ),
+      output: text,
+    },
   };
 }
 

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ChatMessage, ModelRequest } from '../../src/runs/model.ts';
-import { buildPrompt, estimateTokens } from '../../src/runs/prompt.ts';
+import { buildPrompt, type Prompt } from '../../src/runs/prompt.ts';
 import type { RunState } from '../../src/runs/run.ts';
 import type { ContentPart, FunctionTool, Message, Run, RunStep, ThreadItem } from '../../src/runs/thread.ts';
 import { stateAfter, usage } from './histories.ts';
@@ -104,8 +104,13 @@ function laterTurn(settings: Partial<Run> = {}): RunState {
   return { ...turn(settings), turn: 2 };
 }
 
+/** The prompt of a run that asks for the first time in a thread with these items. */
+function build(state: RunState, items: readonly ThreadItem[], contextTokens: number): Prompt {
+  return buildPrompt(state, { input: [], items }, { contextTokens, first: true, last: false });
+}
+
 function ask(state: RunState, items: readonly ThreadItem[], contextTokens = ROOMY): ModelRequest {
-  const prompt = buildPrompt(state, items, contextTokens);
+  const prompt = build(state, items, contextTokens);
   if (prompt.type !== 'ask') throw new Error(`not asked: ${prompt.type}`);
   return prompt.request;
 }
@@ -388,7 +393,7 @@ describe('budgets', () => {
   });
 
   test.each([1_000, 1_200])('a completion budget of 1000 is exhausted by %i tokens', (tokens) => {
-    expect(buildPrompt(spent({ max_completion_tokens: 1_000 }, tokens), [user('a')], ROOMY)).toStrictEqual({
+    expect(build(spent({ max_completion_tokens: 1_000 }, tokens), [user('a')], ROOMY)).toStrictEqual({
       type: 'exhausted',
       reason: 'max_completion_tokens',
     });
@@ -397,8 +402,8 @@ describe('budgets', () => {
   test('what earlier turns were asked is taken off the prompt budget', () => {
     // 200 prompt tokens are spent. The minimum that is left of the thread is five: four for the message, one for `a`.
     const state = (budget: number): RunState => spent({ max_prompt_tokens: budget }, 100);
-    expect(buildPrompt(state(205), [user('a')], ROOMY)).toMatchObject({ type: 'ask', estimatedTokens: 5 });
-    expect(buildPrompt(state(204), [user('a')], ROOMY)).toStrictEqual({
+    expect(build(state(205), [user('a')], ROOMY)).toMatchObject({ type: 'ask', estimatedTokens: 5 });
+    expect(build(state(204), [user('a')], ROOMY)).toStrictEqual({
       type: 'exhausted',
       reason: 'max_prompt_tokens',
     });
@@ -407,11 +412,11 @@ describe('budgets', () => {
   test('the prompt budget is exhausted only when even the shortest prompt is too long', () => {
     const state = turn({ max_prompt_tokens: 10, instructions: 'Be brief.' });
     const long = user('x'.repeat(4_000));
-    expect(buildPrompt(state, [long, long], ROOMY)).toStrictEqual({
+    expect(build(state, [long, long], ROOMY)).toStrictEqual({
       type: 'exhausted',
       reason: 'max_prompt_tokens',
     });
-    expect(buildPrompt(turn({ max_prompt_tokens: 10 }), [long, user('a')], ROOMY)).toMatchObject({
+    expect(build(turn({ max_prompt_tokens: 10 }), [long, user('a')], ROOMY)).toMatchObject({
       type: 'ask',
       estimatedTokens: 5,
     });
@@ -433,6 +438,8 @@ describe('the settings of a run', () => {
       parallel_tool_calls: true,
       response_format: 'auto',
       temperature: null,
+      passed_on: {},
+      sealed: null,
       top_p: null,
       reasoning_effort: null,
       max_completion_tokens: null,
@@ -453,6 +460,8 @@ describe('the settings of a run', () => {
     const state = turn({ ...given, metadata: { secret: 'not for the upstream' } });
     expect(ask({ ...state, origin: { ...state.origin, backend_id: 'local' } }, [])).toStrictEqual({
       ...given,
+      passed_on: {},
+      sealed: null,
       backend_id: 'local',
       messages: [],
       max_completion_tokens: null,
@@ -466,18 +475,9 @@ describe('the settings of a run', () => {
     ['auto', 'auto', 'auto'],
     ['none', 'none', 'none'],
   ])('tool_choice %s holds in the first turn; later ones may answer', (_, tool_choice, later) => {
-    expect(ask(turn({ tool_choice }), []).tool_choice).toStrictEqual(tool_choice);
-    expect(ask(laterTurn({ tool_choice }), []).tool_choice).toBe(later);
-  });
-});
-
-describe('estimateTokens', () => {
-  test('is a quarter of the UTF-8 bytes of any text', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 50 }), (value) => {
-        expect(estimateTokens(value)).toBe(Math.ceil(Buffer.byteLength(value) / 4));
-      }),
-    );
+    const tools = [SEARCH];
+    expect(ask(turn({ tool_choice, tools }), []).tool_choice).toStrictEqual(tool_choice);
+    expect(ask(laterTurn({ tool_choice, tools }), []).tool_choice).toBe(later);
   });
 });
 
@@ -517,7 +517,7 @@ describe('any thread, cut to any size', () => {
           max_prompt_tokens: budget,
           truncation_strategy: { type: count === null ? 'auto' : 'last_messages', last_messages: count },
         });
-        const prompt = buildPrompt(state, items, contextTokens);
+        const prompt = build(state, items, contextTokens);
         if (prompt.type === 'ask') check(prompt.request, ask(turn({ instructions }), items), items);
       }),
       { numRuns: 500 },

@@ -87,20 +87,25 @@ const PLACES: readonly (readonly [
     {
       'run.blocked': 'requires_action',
       'run.cancelling': 'cancelling',
-      ...all('in_progress', [...CLOSE_STEP, 'tool.called', 'tool.delta']),
+      ...all('in_progress', [...CLOSE_STEP, 'tool.called', 'tool.delta', 'tool.answered']),
     },
   ],
   [
     'requires_action',
     'requires_action',
     [...ASKING, 'run.blocked'],
-    { 'run.cancelling': 'cancelling', ...all('requires_action', CLOSE_STEP) },
+    { 'run.cancelling': 'cancelling', ...all('requires_action', [...CLOSE_STEP, 'run.calmed']) },
   ],
   [
     'requires_action with its step answered',
     'requires_action',
     [...ASKING, 'run.blocked', 'step.completed'],
-    { 'run.resumed': 'queued', 'run.cancelling': 'cancelling', 'run.expired': 'expired' },
+    {
+      'run.resumed': 'queued',
+      'run.calmed': 'requires_action',
+      'run.cancelling': 'cancelling',
+      'run.expired': 'expired',
+    },
   ],
   [
     'cancelling',
@@ -145,7 +150,7 @@ describe('the transition table', () => {
 
   test('the table has a row for every event, and every status is tried below', () => {
     expect(Object.keys(TRANSITIONS).toSorted()).toStrictEqual(EVENT_TYPES.toSorted());
-    expect(EVENT_TYPES).toHaveLength(22);
+    expect(EVENT_TYPES).toHaveLength(24);
     const tried = new Set(PLACES.map(([, status]) => status));
     expect(tried.size).toBe(9);
   });

@@ -5,7 +5,7 @@
 import type { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 import { createLog } from '../../src/log.ts';
-import type { RunEvent } from '../../src/runs/event.ts';
+import { PLAIN_ORIGIN, type RunEvent, type RunOrigin } from '../../src/runs/event.ts';
 import type { Message, Run, Thread } from '../../src/runs/thread.ts';
 import { LogHub, type LogEntry } from '../../src/store/follow.ts';
 import { Keys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
@@ -114,8 +114,8 @@ export function newMessage(id: string, threadId = THREAD.threadId): Message {
 /** A run with its thread; `more` changes what is created. */
 export function newRun({ runId, threadId, project }: RunRef = refOf(), more: Partial<NewRun> = {}): NewRun {
   const run: Run = { ...stateAfter([]).run, id: runId, thread_id: threadId };
-  const origin = { project, request_id: 'req_1', backend_id: null };
-  return { run, origin, messages: [], thread: newThread(threadId), ...more };
+  const origin: RunOrigin = { ...PLAIN_ORIGIN, project, request_id: 'req_1' };
+  return { run, origin, messages: [], thread: newThread(threadId), input: [], ...more };
 }
 
 /** Creates a run. @throws when it is not created. */

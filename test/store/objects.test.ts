@@ -268,7 +268,7 @@ describe('history', () => {
     const talking = await store.runs.commit(await read(store), [STARTED]);
     await store.runs.commit(await store.runs.commit(talking, OPEN_MESSAGE), COMPLETED);
     await store.objects.addMessage(THREAD, newMessage('b'));
-    expect((await store.objects.history(THREAD)).map(({ id }) => id)).toStrictEqual([
+    expect((await store.objects.history(refOf())).items.map(({ id }) => id)).toStrictEqual([
       'a',
       'step_tools',
       'msg_1',
@@ -279,15 +279,16 @@ describe('history', () => {
   test('of a very long thread is its beginning and its newest part', async () => {
     const ids = Array.from({ length: 2_010 }, (_, index) => `msg_${index}`);
     const store = await withMessages(...ids);
-    const history = (await store.objects.history(THREAD)).map(({ id }) => id);
+    const history = (await store.objects.history(refOf())).items.map(({ id }) => id);
     expect(history).toStrictEqual(['msg_0', ...ids.slice(10)]);
   });
 
   test('leaves out what was deleted, and is empty where there is no thread', async () => {
     const store = await withMessages('a', 'b');
     await remove(store, 'a');
-    expect((await store.objects.history(THREAD)).map(({ id }) => id)).toStrictEqual(['b']);
-    expect(await store.objects.history({ ...THREAD, threadId: 'thread_2' })).toStrictEqual([]);
+    expect((await store.objects.history(refOf())).items.map(({ id }) => id)).toStrictEqual(['b']);
+    const elsewhere = await store.objects.history({ ...refOf(), threadId: 'thread_2' });
+    expect(elsewhere).toStrictEqual({ input: [], items: [] });
   });
 });
 

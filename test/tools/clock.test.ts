@@ -7,6 +7,8 @@ const context = {
   threadId: 'thread_1',
   assistantId: null,
   callId: null,
+  extras: {},
+  secrets: {},
   signal: new AbortController().signal,
 };
 const answerSchema = z.object({ utc: z.string() });

@@ -39,7 +39,14 @@ describe('loadToolbox', () => {
     await write('a/part.ts', 'export const part = 1;');
     const tools = await loadToolbox(folder);
     expect([...tools.keys()]).toStrictEqual(['second', 'first']);
-    const context = { threadId: 't', assistantId: null, callId: null, signal: new AbortController().signal };
+    const context = {
+      threadId: 't',
+      assistantId: null,
+      callId: null,
+      extras: {},
+      secrets: {},
+      signal: new AbortController().signal,
+    };
     expect(await tools.get('first')?.run({}, context)).toBe('hello');
   });
 

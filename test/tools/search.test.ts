@@ -9,6 +9,8 @@ const context: ToolContext = {
   threadId: 'thread_1',
   assistantId: null,
   callId: null,
+  extras: {},
+  secrets: {},
   signal: new AbortController().signal,
 };
 

@@ -1,0 +1,46 @@
+/**
+ * Seals secrets that have to travel from the API to a worker through Redis: a caller's own upstream key, a device's
+ * sensitive variables. What lies in Redis or a backup of it is ciphertext (AES-256-GCM under the operator's SECRET).
+ */
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { z } from 'zod';
+
+/** What a request brought along that must not be stored in clear. */
+export interface Secrets {
+  /** The caller's key, which is the upstream's. */
+  readonly upstreamKey: string | null;
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+const secretsSchema = z.object({
+  upstreamKey: z.string().nullable(),
+  variables: z.record(z.string(), z.string()),
+});
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+export class Seal {
+  private readonly key: Buffer;
+
+  /** @param secret the operator's; the same in the API and in every worker */
+  constructor(secret: string) {
+    this.key = Buffer.from(hkdfSync('sha256', secret, '', 'longrun seal v1', 32));
+  }
+
+  close(secrets: Secrets): string {
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', this.key, nonce);
+    const sealed = Buffer.concat([cipher.update(JSON.stringify(secrets), 'utf8'), cipher.final()]);
+    return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
+  }
+
+  /** @throws when it was sealed under another secret, or changed. */
+  open(sealed: string): Secrets {
+    const bytes = Buffer.from(sealed, 'base64');
+    const decipher = createDecipheriv('aes-256-gcm', this.key, bytes.subarray(0, NONCE_BYTES));
+    decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+    const clear = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
+    return secretsSchema.parse(JSON.parse(clear.toString('utf8')));
+  }
+}

@@ -1,0 +1,58 @@
+/** What events write besides the run itself: the messages and steps they are about, in the words of commit.lua. Pure. */
+import type { RunEvent } from '../runs/event.ts';
+import { apply, type Applied, type RunState } from '../runs/run.ts';
+
+/** The state after `events`, and what they write besides the run. */
+export function fold(
+  before: RunState | null,
+  events: readonly RunEvent[],
+): { readonly state: RunState; readonly writes: readonly string[] } {
+  let state = before;
+  const writes: string[] = [];
+  for (const event of events) {
+    const applied = apply(state, event);
+    state = applied.state;
+    writes.push(...writesOf(event, applied));
+  }
+  if (state === null) throw new Error('a commit needs at least one event');
+  return { state, writes };
+}
+
+/** Which objects an event changes in the store, in the words of commit.lua. */
+function writesOf(event: RunEvent, { state, subject }: Applied): readonly string[] {
+  const write = (kind: string): readonly string[] => [kind, subject.id, JSON.stringify(subject)];
+  switch (event.type) {
+    case 'message.created':
+      return write('message.mine');
+    case 'message.completed':
+      return write('message');
+    case 'message.incomplete':
+      return event.dropped ? ['message.drop', subject.id, ''] : write('message');
+    case 'step.created':
+      return write(event.message_id === null ? 'step.tools' : 'step.new');
+    case 'step.completed':
+    case 'step.failed':
+    case 'step.cancelled':
+    case 'step.expired':
+      return write('step');
+    case 'run.blocked':
+      // From now on people may read the step's calls, to answer them.
+      return state.step === null ? [] : ['step', state.step.id, JSON.stringify(state.step)];
+    case 'message.delta':
+    case 'tool.called':
+    case 'tool.delta':
+    case 'tool.answered':
+    case 'run.queued':
+    case 'run.started':
+    case 'run.released':
+    case 'run.resumed':
+    case 'run.calmed':
+    case 'run.cancelling':
+    case 'run.cancelled':
+    case 'run.completed':
+    case 'run.incomplete':
+    case 'run.failed':
+    case 'run.expired':
+      return [];
+  }
+}
