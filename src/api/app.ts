@@ -7,7 +7,11 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler, t
 import { notFound, unknownRoute, unsupported, wrongMethod } from '../errors.ts';
 import { authenticate, identify, type AuthMode } from './auth.ts';
 import { renderError, toHandler, type Endpoint, type EndpointOptions } from './endpoint.ts';
+import { agentError } from './dialects/agent-events.ts';
+import { agentEndpoints, isAgentPath } from './endpoints/agents.ts';
+import { chatEndpoint, type ChatSettings, type ProfileName } from './endpoints/chat.ts';
 import { assistantEndpoints } from './endpoints/assistants.ts';
+import { memoryEndpoints } from './endpoints/memory.ts';
 import { messageEndpoints } from './endpoints/messages.ts';
 import { modelEndpoints } from './endpoints/models.ts';
 import { pluginEndpoints } from './endpoints/plugins.ts';
@@ -26,7 +30,6 @@ const UNSUPPORTED = {
   '/vector_stores': 'Vector stores are',
   '/responses': 'The Responses API is',
   '/conversations': 'The Conversations API is',
-  '/chat/completions': 'Chat completions are',
 } as const;
 
 export interface AppOptions extends EndpointOptions {
@@ -34,6 +37,9 @@ export interface AppOptions extends EndpointOptions {
   /** `*`, or a comma-separated list of origins whose pages may call the API. */
   readonly corsOrigins: string;
   readonly bodyLimitBytes: number;
+  /** Paths outside the base paths where chat clients and devices find us. */
+  readonly devicePaths: readonly { readonly path: string; readonly profile: ProfileName }[];
+  readonly chat: ChatSettings;
 }
 
 export function createApp(services: Services, options: AppOptions): Express {
@@ -42,7 +48,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     if (found === null) throw notFound('run', ref.runId);
     return runStream(services, call, found.stored, after, withThread ? thread : null);
   };
-  const endpoints = [
+  const resources = [
     ...assistantEndpoints(services),
     // `/threads/runs` before `/threads/:thread_id`, or a thread named "runs" would be modified.
     ...runEndpoints(services),
@@ -51,8 +57,21 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...messageEndpoints(services),
     ...modelEndpoints(services),
     ...pluginEndpoints(services),
-  ].map((endpoint) => once(endpoint, services.answers, reopen));
-  const paths = endpoints.map(({ method, path }) => `${method} ${BASE_PATHS[0]}${path}`);
+  ];
+  const endpoints = [
+    ...resources.map((endpoint) => once(endpoint, services.answers, reopen)),
+    // Conversations know their own repetitions (chat/repeat.ts): an answer may be half told.
+    ...agentEndpoints(services),
+    ...memoryEndpoints(services),
+    chatEndpoint(services, '/chat/completions', 'chat', options.chat),
+  ];
+  const devices = options.devicePaths.map(({ path, profile }) =>
+    chatEndpoint(services, path, profile, options.chat),
+  );
+  const paths = [
+    ...endpoints.map(({ method, path }) => `${method} ${BASE_PATHS[0]}${path}`),
+    ...devices.map(({ method, path }) => `${method} ${path}`),
+  ];
 
   const app = express();
   app.disable('x-powered-by');
@@ -65,11 +84,13 @@ export function createApp(services: Services, options: AppOptions): Express {
   const body = express.raw({ type: () => true, limit: options.bodyLimitBytes });
   for (const base of BASE_PATHS)
     app.use(base, authenticate(options.auth), body, router(endpoints, options), later);
+  for (const device of devices) app.use(device.path, authenticate(options.auth), body);
+  app.use(router(devices, options));
   app.use((request) => {
     throw unknownRoute(request.method, request.path);
   });
-  const onError: ErrorRequestHandler = (error, _request, response, _next) =>
-    renderError(error, response, options.log);
+  const onError: ErrorRequestHandler = (error, request, response, _next) =>
+    renderError(error, response, options.log, isAgentPath(request.path) ? agentError : undefined);
   app.use(onError);
   return app;
 }
@@ -107,9 +128,11 @@ function corsOptions(origins: string): cors.CorsOptions {
     exposedHeaders: [
       'openai-poll-after-ms',
       'x-request-id',
+      'x-thread-id',
       'retry-after',
       'retry-after-ms',
       'x-should-retry',
+      'server-timing',
     ],
     maxAge: 86_400,
   };

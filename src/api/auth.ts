@@ -1,11 +1,17 @@
 /** Who asks: gives every request its id and its project, and refuses wrong keys. */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
 import { missingKey, oldBeta, wrongKey } from '../errors.ts';
 import type { NewId } from '../runs/ids.ts';
 
-/** `none`: anybody may ask (only ever bound to loopback). `key`: one shared key. */
-export type AuthMode = { readonly type: 'none' } | { readonly type: 'key'; readonly key: string };
+/**
+ * `none`: anybody may ask (only ever bound to loopback). `key`: one shared key. `passthrough`: the caller's key is the
+ * upstream's, and whoever has the same key is in the same project.
+ */
+export type AuthMode =
+  | { readonly type: 'none' }
+  | { readonly type: 'key'; readonly key: string }
+  | { readonly type: 'passthrough' };
 
 /** The one project there is, until keys belong to projects. */
 const DEFAULT_PROJECT = 'default';
@@ -28,13 +34,12 @@ export function identify(newId: NewId): RequestHandler {
 export function authenticate(mode: AuthMode): RequestHandler {
   const isRight = mode.type === 'key' ? keyTest(mode.key) : () => true;
   return (request, response, next) => {
-    if (mode.type === 'key') {
-      const key = keyOf(request);
-      if (key === '') throw missingKey();
-      if (!isRight(key)) throw wrongKey(masked(key));
-    }
+    const key = keyOf(request);
+    if (mode.type !== 'none' && key === '') throw missingKey();
+    if (!isRight(key)) throw wrongKey(masked(key));
     if (request.get('openai-beta')?.includes('assistants=v1') === true) throw oldBeta();
-    response.locals['project'] = DEFAULT_PROJECT;
+    response.locals['project'] = mode.type === 'passthrough' ? projectOf(key) : DEFAULT_PROJECT;
+    if (mode.type === 'passthrough') response.locals['upstreamKey'] = key;
     next();
   };
 }
@@ -45,6 +50,11 @@ function keyOf(request: Request): string {
     ?.replace(/^bearer(\s+|$)/i, '')
     .trim();
   return authorization || request.get('x-api-key')?.trim() || request.get('api-key')?.trim() || '';
+}
+
+/** A name for the owners of a key that does not tell the key. */
+function projectOf(key: string): string {
+  return `p-${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
 }
 
 /** Compares digests, which are of equal length, in constant time. */

@@ -46,7 +46,12 @@ export interface Endpoint {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly handle: (call: Call) => Promise<Answer> | Answer;
+  /** How it words refusals; in OpenAI's envelope where it does not say. */
+  readonly refusal?: Refusal;
 }
+
+/** A refusal as it is written. */
+export type Refusal = (error: ApiError) => { readonly status: number; readonly body: unknown };
 
 export interface EndpointOptions {
   readonly log: Logger;
@@ -69,6 +74,8 @@ type IdName = keyof typeof IDS;
 export class Call {
   readonly project: string;
   readonly requestId: string;
+  /** The caller's key, where it is the upstream's. */
+  readonly upstreamKey: string | null;
   readonly log: Logger;
   /** Aborted when the client has gone away. */
   readonly gone: AbortSignal;
@@ -78,8 +85,9 @@ export class Call {
   private parsed: { readonly value: unknown } | null = null;
 
   constructor(request: Request, response: Response, { log, strictParameters }: EndpointOptions) {
-    const { project, requestId } = identityOf(response);
+    const { project, requestId, upstreamKey } = identityOf(response);
     this.project = project;
+    this.upstreamKey = upstreamKey;
     this.requestId = requestId;
     this.log = log.child({ request_id: requestId });
     this.request = request;
@@ -102,6 +110,11 @@ export class Call {
     if (!id.startsWith(prefix) && id !== 'null') throw malformedId(name, id, prefix);
     if (!isSafeId(id)) throw notFound(kind, id);
     return id;
+  }
+
+  /** The client's address, as the connection has it. */
+  get address(): string {
+    return this.request.socket.remoteAddress ?? '';
   }
 
   /** The whole path, with its base and its query. */
@@ -182,7 +195,7 @@ export function toHandler(endpoint: Endpoint, options: EndpointOptions): Request
       const answer = await endpoint.handle(call);
       await render(answer, response, call, options);
     } catch (error) {
-      renderError(error, response, options.log);
+      renderError(error, response, options.log, endpoint.refusal);
     }
   };
 }
@@ -212,8 +225,15 @@ async function render(
   }
 }
 
-/** Answers with an error in the wire's envelope; what was not foreseen is logged and stays inside. */
-export function renderError(error: unknown, response: Response, log: Logger): void {
+const inEnvelope: Refusal = ({ status, body }) => ({ status, body });
+
+/** Answers with an error, in the wire's envelope unless told otherwise; what was not foreseen is logged and stays inside. */
+export function renderError(
+  error: unknown,
+  response: Response,
+  log: Logger,
+  refusalOf: Refusal = inEnvelope,
+): void {
   const { requestId } = identityOf(response);
   const refusal = toApiError(error, requestId);
   if (refusal.status >= 500) log.error({ err: error, request_id: requestId }, 'request failed');
@@ -221,7 +241,8 @@ export function renderError(error: unknown, response: Response, log: Logger): vo
     response.destroy();
     return;
   }
-  send(response, refusal.status, JSON.stringify(refusal.body), refusal.headers);
+  const { status, body } = refusalOf(refusal);
+  send(response, status, JSON.stringify(body), refusal.headers);
 }
 
 function send(response: Response, status: number, body: string, headers: Headers = {}): void {
@@ -252,13 +273,16 @@ function toApiError(error: unknown, requestId: string): ApiError {
 interface Identity {
   readonly project: string;
   readonly requestId: string;
+  /** The caller's key, where it is the upstream's; null elsewhere. */
+  readonly upstreamKey: string | null;
 }
 
 /** Who asks: set once by the first middleware (auth.ts), read here. */
 function identityOf(response: Response): Identity {
-  const { project, requestId }: { project?: unknown; requestId?: unknown } = response.locals;
+  const { project, requestId, upstreamKey }: Readonly<Record<string, unknown>> = response.locals;
   return {
     project: typeof project === 'string' ? project : '',
     requestId: typeof requestId === 'string' ? requestId : '',
+    upstreamKey: typeof upstreamKey === 'string' ? upstreamKey : null,
   };
 }

@@ -4,8 +4,10 @@ import { readConfig, redacted } from '../config.ts';
 import { createLog } from '../log.ts';
 import { ModelCatalog } from '../model/catalog.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
+import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { Answers } from '../store/answers.ts';
+import { Audience } from '../store/audience.ts';
 import { LogHub } from '../store/follow.ts';
 import { Keys } from '../store/keys.ts';
 import { ObjectStore } from '../store/objects.ts';
@@ -13,8 +15,10 @@ import { OpenRuns } from '../store/open-runs.ts';
 import { countWorkers } from '../store/presence.ts';
 import { RunQueue } from '../store/queue.ts';
 import { openFeed, openState } from '../store/redis.ts';
+import { PhotoRelay } from '../store/relay.ts';
 import { RunStore } from '../store/runs.ts';
 import { loadToolbox } from '../tools/registry.ts';
+import { toolRunner } from '../tools/runner.ts';
 import { createApp } from './app.ts';
 
 /** How long open requests may go on when the process is told to stop; streams end at once, their runs go on. */
@@ -42,13 +46,18 @@ async function main(): Promise<void> {
       return { redis: false, workers: 0 };
     }
   };
+  const toolbox = await loadToolbox();
   const app = createApp(
     {
       runs,
       objects: new ObjectStore(redis, keys),
       hub,
       answers: new Answers(redis, keys),
-      toolbox: await loadToolbox(),
+      tools: new Set(toolbox.keys()),
+      runTool: toolRunner(toolbox, log),
+      photos: new PhotoRelay(redis, keys),
+      audience: new Audience(redis, keys, config.runExpiresAfterS * 1000),
+      seal: config.secret === undefined ? null : new Seal(config.secret),
       models: () => catalog.list(),
       readiness,
       now: unixSeconds,
@@ -57,12 +66,11 @@ async function main(): Promise<void> {
     },
     {
       log,
-      auth:
-        config.apiKey !== undefined && config.auth === 'key'
-          ? { type: 'key', key: config.apiKey }
-          : { type: 'none' },
+      auth: config.auth === 'key' ? { type: 'key', key: config.apiKey ?? '' } : { type: config.auth },
       corsOrigins: config.corsOrigins,
       bodyLimitBytes: config.bodyLimitBytes,
+      devicePaths: config.devicePaths,
+      chat: config,
       strictParameters: config.strictParameters,
       heartbeatMs: config.heartbeatMs,
     },

@@ -1,7 +1,7 @@
 /** From a client's request and an assistant to a new run: which value wins, and which combinations make no sense. */
 import { z } from 'zod';
 import { ApiError } from '../errors.ts';
-import type { RunOrigin } from '../runs/event.ts';
+import { PLAIN_ORIGIN, type RunOrigin } from '../runs/event.ts';
 import type { Assistant, Metadata, Run } from '../runs/thread.ts';
 import { createThreadBody } from './endpoints/threads.ts';
 import type { Services } from './services.ts';
@@ -49,6 +49,7 @@ interface Context extends Pick<Services, 'now' | 'newId' | 'settings'> {
   readonly project: string;
   readonly threadId: string;
   readonly requestId: string;
+  readonly sealed: string | null;
 }
 
 /**
@@ -58,12 +59,12 @@ interface Context extends Pick<Services, 'now' | 'newId' | 'settings'> {
 export function newRun(
   input: RunInput,
   assistant: Assistant,
-  { project, threadId, requestId, now, newId, settings }: Context,
+  { project, threadId, requestId, sealed, now, newId, settings }: Context,
 ): { run: Run; origin: RunOrigin } {
   const at = now();
   const tools = input.tools ?? assistant.tools;
   const metadata = input.metadata ?? {};
-  checkToolChoice(input, tools);
+  checkToolChoice(input.tool_choice, tools);
   const run: Run = {
     id: newId('run'),
     object: 'thread.run',
@@ -96,7 +97,7 @@ export function newRun(
     parallel_tool_calls: input.parallel_tool_calls ?? settings.parallelToolCalls,
   };
   const backend_id = metadata['backend_id'] ?? assistant.metadata['backend_id'] ?? null;
-  return { run, origin: { project, request_id: requestId, backend_id } };
+  return { run, origin: { ...PLAIN_ORIGIN, project, request_id: requestId, backend_id, sealed } };
 }
 
 /** The run's instructions replace the assistant's, also when empty; additional ones are appended to either. */
@@ -116,7 +117,8 @@ function lifetimeS(metadata: Metadata, limitS: number): number {
   throw new ApiError(400, text, { param: 'metadata.expires_after_s', code: 'invalid_value' });
 }
 
-function checkToolChoice({ tool_choice: choice }: RunInput, tools: Run['tools']): void {
+/** @throws {ApiError} 400 for a choice that the tools cannot fulfil. */
+export function checkToolChoice(choice: Run['tool_choice'], tools: Run['tools']): void {
   const refuse = (text: string): never => {
     throw new ApiError(400, text, { param: 'tool_choice', code: 'invalid_value' });
   };

@@ -1,8 +1,11 @@
 /** What endpoints are given to work with; the composition root fills it. */
 import type { Clock, NewId } from '../runs/ids.ts';
-import type { Toolbox } from '../runs/tool.ts';
+import type { RunTool } from '../runs/tool.ts';
+import type { Seal } from '../seal.ts';
 import type { Answers } from '../store/answers.ts';
+import type { Audience } from '../store/audience.ts';
 import type { LogHub } from '../store/follow.ts';
+import type { PhotoRelay } from '../store/relay.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { RunStore } from '../store/runs.ts';
 
@@ -19,7 +22,13 @@ export interface Services {
   readonly objects: ObjectStore;
   readonly hub: LogHub;
   readonly answers: Answers;
-  readonly toolbox: Toolbox;
+  /** The tools this server can run, by name, and how. */
+  readonly tools: ReadonlySet<string>;
+  readonly runTool: RunTool;
+  readonly photos: PhotoRelay;
+  readonly audience: Audience;
+  /** Seals secrets of requests; null when the operator has set no SECRET. */
+  readonly seal: Seal | null;
   readonly models: () => Promise<readonly ModelObject[]>;
   /** Whether Redis answers, and how many workers are alive. */
   readonly readiness: () => Promise<{ readonly redis: boolean; readonly workers: number }>;

@@ -53,11 +53,17 @@ const functionTool = z.strictObject({
   }),
 });
 
+/** What the hosted API echoed for a function without a schema. */
+const EMPTY_SCHEMA = { type: 'object', properties: {} };
+
 /** Hosted tools: their shape is known, so that the refusal can say what is missing instead of "unknown". */
 const hostedTool = z.looseObject({ type: z.enum(['code_interpreter', 'file_search']) });
 
-/** A list of tools, echoed as the hosted API did: with an empty schema and `strict: false` where they were left out. */
-export const tools = z
+/**
+ * A list of tools as it is kept: with an empty schema and `strict: false` where they were left out. Whether a strict
+ * schema is strict enough is between the caller and the model's server.
+ */
+export const chatTools = z
   .array(z.union([functionTool, hostedTool]))
   .max(MAX_TOOLS)
   .transform((list): readonly FunctionTool[] =>
@@ -65,20 +71,27 @@ export const tools = z
       if (tool.type !== 'function')
         throw unsupported(`The tool type '${tool.type}' is`, `tools[${index}].type`);
       const { name, description, parameters, strict } = tool.function;
-      if (strict === true && parameters != null && parameters['additionalProperties'] !== false) {
-        throw looseSchema(name, `tools[${index}].function.parameters`);
-      }
       return {
         type: 'function',
         function: {
           name,
           ...(description != null && { description }),
-          parameters: parameters ?? { type: 'object', properties: {} },
+          parameters: parameters ?? EMPTY_SCHEMA,
           strict: strict ?? false,
         },
       };
     }),
   );
+
+/** The tools of assistants and runs: a schema that could only fail later, in the middle of a run, is refused now. */
+export const tools = chatTools.transform((list) => {
+  for (const [index, { function: tool }] of list.entries()) {
+    if (!tool.strict || tool.parameters === EMPTY_SCHEMA || tool.parameters['additionalProperties'] === false)
+      continue;
+    throw looseSchema(tool.name, `tools[${index}].function.parameters`);
+  }
+  return list;
+});
 
 /** Only empty resources can be kept, because there are no files and vector stores yet. */
 export const toolResources = z
@@ -146,9 +159,9 @@ export const truncationStrategy = z
     return { type: 'last_messages', last_messages: value.last_messages ?? null };
   });
 
-const detail = z.enum(['auto', 'low', 'high']).nullish();
+export const imageDetail = z.enum(['auto', 'low', 'high']).nullish();
 
-const imageUrl = z
+export const imageUrl = z
   .string()
   .min(1)
   .max(MAX_TEXT_LENGTH)
@@ -164,7 +177,7 @@ const contentPart = z.union([
   z.strictObject({ type: z.literal('text'), text: z.string().max(MAX_TEXT_LENGTH) }),
   z.strictObject({
     type: z.literal('image_url'),
-    image_url: z.strictObject({ url: imageUrl, detail }),
+    image_url: z.strictObject({ url: imageUrl, detail: imageDetail }),
   }),
   z.looseObject({ type: z.literal('image_file') }).superRefine((_part, context) => {
     refuse(context, notYet('Files and image_file parts are'));

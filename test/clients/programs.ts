@@ -60,11 +60,20 @@ export async function missingProgram(...names: readonly string[]): Promise<strin
 export type Python = { readonly path: string } | { readonly missing: string };
 
 /**
- * A virtual environment with the newest `openai` of a major version, made once and kept under node_modules/.cache.
+ * A Python with the newest `openai` of a major version.
  * @param major for example 3
  */
-export async function pythonWithOpenAi(major: number): Promise<Python> {
-  const folder = join(CACHE, `python-${major}`);
+export function pythonWithOpenAi(major: number): Promise<Python> {
+  return pythonWith(`python-${major}`, `openai>=${major},<${major + 1}`);
+}
+
+/**
+ * A virtual environment with a package, made once and kept under node_modules/.cache.
+ * @param name of the environment; another requirement needs another
+ * @param requirement as pip reads it
+ */
+export async function pythonWith(name: string, requirement: string): Promise<Python> {
+  const folder = join(CACHE, name);
   const python = { path: join(folder, 'bin', 'python') };
   if (existsSync(python.path)) return python;
   if ((await missingProgram('python3')) !== null) return { missing: 'python3 is not installed' };
@@ -73,7 +82,7 @@ export async function pythonWithOpenAi(major: number): Promise<Python> {
   const draft = await mkdtemp(join(CACHE, 'draft-'));
   const install = [
     ['python3', '-m', 'venv', draft],
-    [join(draft, 'bin', 'python'), '-m', 'pip', 'install', '--quiet', `openai>=${major},<${major + 1}`],
+    [join(draft, 'bin', 'python'), '-m', 'pip', 'install', '--quiet', requirement],
   ];
   try {
     for (const [command = '', ...args] of install) {
@@ -83,7 +92,7 @@ export async function pythonWithOpenAi(major: number): Promise<Python> {
       });
       if (code !== 0) {
         const [why] = `${stdout}\n${stderr}`.trim().split('\n').slice(-1);
-        return { missing: `Python's openai ${major} cannot be installed: ${why || `code ${code}`}` };
+        return { missing: `Python's ${requirement} cannot be installed: ${why || `code ${code}`}` };
       }
     }
     await rename(draft, folder).catch((error: unknown) => {

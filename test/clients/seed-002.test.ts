@@ -163,6 +163,13 @@ function pythonOf(major: number, context: TestContext): string {
 /** What the server's own tool finds for these arguments. */
 async function searchDirectly(args: unknown): Promise<unknown> {
   const signal = AbortSignal.timeout(search.timeoutMs);
-  const found = await search.run(args, { threadId: 't', assistantId: null, callId: null, signal });
+  const found = await search.run(args, {
+    threadId: 't',
+    assistantId: null,
+    callId: null,
+    extras: {},
+    secrets: {},
+    signal,
+  });
   return JSON.parse(JSON.stringify(found));
 }

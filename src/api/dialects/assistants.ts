@@ -58,6 +58,9 @@ class AssistantsEncoder {
       case 'run.released':
       case 'run.resumed':
         return [{ name: 'thread.run.queued', data: subject }];
+      case 'run.calmed':
+        // A stream has seen everything in order; only clients that poll need it.
+        return [];
       case 'run.blocked':
         return [{ name: 'thread.run.requires_action', data: subject }];
       case 'run.cancelling':
@@ -97,6 +100,9 @@ class AssistantsEncoder {
         const { index, arguments: text } = event;
         return [callDelta(state, { index, type: 'function', function: { arguments: text } })];
       }
+      case 'tool.answered':
+        // The hosted API had no word for it; the completed step shows the output.
+        return [];
     }
   }
 

@@ -1,18 +1,40 @@
 /** `/models`: what assistants may name as their model (contract D1–D3). */
 import { ApiError, unknownModel } from '../../errors.ts';
 import { json, type Endpoint } from '../endpoint.ts';
-import type { Services } from '../services.ts';
+import type { ModelObject, Services } from '../services.ts';
 
-export function modelEndpoints({ models }: Services): readonly Endpoint[] {
+/** More would make the list useless in the menus it fills. */
+const MAX_ASSISTANTS = 100;
+
+export function modelEndpoints({ models, objects }: Services): readonly Endpoint[] {
+  /** The models of the upstreams, and the project's assistants, which chat clients name as their model. */
+  const all = async (project: string): Promise<readonly ModelObject[]> => {
+    const query = { limit: MAX_ASSISTANTS, order: 'desc', after: null, before: null } as const;
+    const [upstream, page] = await Promise.all([models(), objects.listAssistants(project, query)]);
+    const assistants = page.type === 'page' ? page.items : [];
+    return [
+      ...upstream,
+      ...assistants.map(({ id, created_at: created, name }): ModelObject => ({
+        id: name ?? id,
+        object: 'model',
+        created,
+        owned_by: id,
+      })),
+    ];
+  };
   return [
-    { method: 'GET', path: '/models', handle: async () => json({ object: 'list', data: await models() }) },
+    {
+      method: 'GET',
+      path: '/models',
+      handle: async (call) => json({ object: 'list', data: await all(call.project) }),
+    },
     {
       method: 'GET',
       // Names of models have slashes: `vendor/model`.
       path: '/models/*model',
       handle: async (call) => {
         const id = call.part('model');
-        const found = (await models()).find((model) => model.id === id);
+        const found = (await all(call.project)).find((model) => model.id === id || model.owned_by === id);
         if (found === undefined) throw unknownModel(id);
         return json(found);
       },

@@ -6,9 +6,8 @@ import { z } from 'zod';
 import { notFound, unknownPlugin } from '../../errors.ts';
 import { pendingCalls } from '../../runs/run.ts';
 import type { RequiredCall } from '../../runs/thread.ts';
-import { ToolArgumentError, type Tool, type ToolContext } from '../../runs/tool.ts';
 import { isSafeId } from '../../store/keys.ts';
-import type { Call, Endpoint } from '../endpoint.ts';
+import type { Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
 import { fitJson } from '../shell-safe.ts';
 
@@ -18,7 +17,7 @@ const MAX_ANSWER_BYTES = 8_000;
 const pluginQuery = z.object({ tid: z.string().min(1), aid: z.string().optional(), pid: z.string().min(1) });
 
 export function pluginEndpoints(services: Services): readonly Endpoint[] {
-  const { toolbox } = services;
+  const { tools, runTool } = services;
   return [
     {
       method: 'POST',
@@ -26,17 +25,10 @@ export function pluginEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const { tid: threadId, aid: assistantId = null, pid: name } = call.query(pluginQuery);
         const pending = await pendingCall(services, call.project, threadId, name);
-        const tool = toolbox.get(name);
-        if (tool === undefined) throw unknownPlugin(name, [...toolbox.keys()]);
+        if (!tools.has(name)) throw unknownPlugin(name, [...tools]);
         const args = parseArguments(call.text, pending);
-        const timeout = AbortSignal.timeout(tool.timeoutMs);
-        const signal = AbortSignal.any([timeout, call.gone]);
-        const value = await answer(
-          tool,
-          args,
-          { threadId, assistantId, callId: pending?.id ?? null, signal },
-          call,
-        );
+        const context = { threadId, assistantId, callId: pending?.id ?? null, extras: {}, secrets: {} };
+        const value = await runTool(name, args, context, call.gone);
         return { type: 'text', text: fitJson(value, MAX_ANSWER_BYTES) };
       },
     },
@@ -75,26 +67,4 @@ function parse(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** What the tool answers; what goes wrong is an answer too, because the model is the one to read it. */
-async function answer(tool: Tool, args: unknown, context: ToolContext, call: Call): Promise<unknown> {
-  const failed = (error: string): unknown => ({ error });
-  try {
-    return await Promise.race([tool.run(args, context), timeUp(context.signal)]);
-  } catch (error) {
-    if (error instanceof ToolArgumentError) return failed(error.message);
-    call.log.warn({ err: error, tool: tool.name, thread_id: context.threadId }, 'tool failed');
-    return failed(
-      context.signal.aborted
-        ? `${tool.name} did not answer within ${tool.timeoutMs / 1000} s.`
-        : `${tool.name} failed. Try without it.`,
-    );
-  }
-}
-
-async function timeUp(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(new Error('time is up')), { once: true });
-  });
 }

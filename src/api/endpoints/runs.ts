@@ -1,9 +1,7 @@
 /** Runs: create (alone or with a thread), list, retrieve, modify, cancel, watch; and their steps (T5, R1–R5, S1–S2). */
 import { z } from 'zod';
-import { notCancellable, notFound, threadBusy } from '../../errors.ts';
-import { ending } from '../../runs/ending.ts';
-import { isBlocked, isCancelling, isOverdue, isQueued, isTerminal, stepView } from '../../runs/run.ts';
-import type { RunEvent } from '../../runs/event.ts';
+import { notFound, threadBusy } from '../../errors.ts';
+import { isOverdue, stepView } from '../../runs/run.ts';
 import type { Assistant, Message, Metadata, Run, Thread } from '../../runs/thread.ts';
 import type { RunRef, ThreadRef } from '../../store/keys.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';
@@ -11,6 +9,8 @@ import { assistantsStream, watchStream } from '../dialects/assistants.ts';
 import { json, type Answer, type Call, type Endpoint } from '../endpoint.ts';
 import { createRunBody, createThreadAndRunBody, newRun, type RunInput } from '../new-run.ts';
 import { mapPage, page } from '../page.ts';
+import { cancelEvents } from '../run-changes.ts';
+import { sealedKey } from '../secrets.ts';
 import type { Services } from '../services.ts';
 import * as shapes from '../shapes.ts';
 import { newThread } from './threads.ts';
@@ -36,12 +36,18 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     const { project } = call;
     if (assistant === null) throw notFound('assistant', input.assistant_id);
     const threadId = thread?.id ?? call.id('thread_id');
-    const made = newRun(input, assistant, { ...services, threadId, project, requestId: call.requestId });
-    let created = await runs.create(project, { ...made, thread, messages });
+    const made = newRun(input, assistant, {
+      ...services,
+      threadId,
+      project,
+      requestId: call.requestId,
+      sealed: sealedKey(services, call),
+    });
+    let created = await runs.create(project, { ...made, thread, messages, input: [] });
     // The thread may be held by a run whose time is over, and that nobody has looked at since.
     if (created.type === 'locked') {
       await runs.current({ project, threadId, runId: created.runId });
-      created = await runs.create(project, { ...made, thread, messages });
+      created = await runs.create(project, { ...made, thread, messages, input: [] });
     }
     if (created.type === 'no thread') throw notFound('thread', threadId);
     if (created.type === 'locked') throw threadBusy(threadId, created.runId);
@@ -121,14 +127,10 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { stored: found } = await findRun(services, call);
         let cancelling: Run = found.state.run;
         const changed = await runs.change(found.ref, ({ state }) => {
-          const { run } = state;
-          if (isTerminal(run) || isCancelling(run)) throw notCancellable(run.status);
-          const at = now();
-          const accepted: RunEvent = { type: 'run.cancelling', at };
-          cancelling = { ...run, status: 'cancelling', required_action: null };
-          // Nobody executes a queued or waiting run, so it can be closed at once; the answer still says "cancelling".
-          const idle = isQueued(run) || isBlocked(run);
-          return idle ? [accepted, ...ending(state, { type: 'cancelled' }, at)] : [accepted];
+          const events = cancelEvents(state, now());
+          // Closed already or not, the answer says what was accepted.
+          cancelling = { ...state.run, status: 'cancelling', required_action: null };
+          return events;
         });
         if (changed === null) throw notFound('run', found.ref.runId);
         return answer(changed.labels === null ? cancelling : { ...cancelling, metadata: changed.labels });

@@ -17,6 +17,7 @@ export function statusEndpoints({ readiness }: Services, paths: readonly string[
           endpoints: paths,
         }),
     },
+    { method: 'GET', path: '/ping', handle: () => json({ message: 'pong' }) },
     { method: 'GET', path: '/health', handle: () => json({ status: 'healthy' }) },
     {
       method: 'GET',

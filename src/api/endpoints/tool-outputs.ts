@@ -1,10 +1,11 @@
 /** `submit_tool_outputs` (contract R6): the client answers the calls its run waits for. */
 import { z } from 'zod';
-import { notFound, outputsNotWanted, wrongOutputs } from '../../errors.ts';
+import { notFound, wrongOutputs } from '../../errors.ts';
 import { callsOf, isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';
 import type { Endpoint } from '../endpoint.ts';
+import { answerCalls } from '../run-changes.ts';
 import type { Services } from '../services.ts';
 import { findRun, pollHeaders, runStream } from './runs.ts';
 
@@ -31,10 +32,10 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
         const { tool_outputs: outputs, stream } = call.body(submitBody);
         const calmMs = stream === true ? 0 : settings.calmAfterSubmitMs;
         const outputsOf = (stored: StoredRun): readonly RunEvent[] =>
-          answerCalls(stored, outputs, now(), calmMs);
+          eventsFor(stored, outputs, now(), calmMs);
         const changed = await runs.change(found.ref, outputsOf).catch(async (refusal: unknown) => {
           if (stream === true || !(await alreadyAnswered(services, found, outputs))) throw refusal;
-          return runs.change(found.ref, () => null);
+          return runs.change(found.ref, (stored) => calmed(stored, now()));
         });
         if (changed === null) throw notFound('run', found.ref.runId);
         // A stream begins with what the submission itself did: the old step completed, the run queued again.
@@ -46,28 +47,18 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
   ];
 }
 
-/** The step completes with the outputs, then the run is queued again. */
-function answerCalls(
-  { state }: StoredRun,
-  outputs: Outputs,
-  at: number,
-  calmMs: number,
-): readonly RunEvent[] {
-  const { run } = state;
-  if (!isBlocked(run)) throw outputsNotWanted(run.status);
-  const expected = pendingCalls(run).map((pending) => pending.id);
+/** @throws {ApiError} 400 when the outputs are not for exactly the pending calls. */
+function eventsFor({ state }: StoredRun, outputs: Outputs, at: number, calmMs: number): readonly RunEvent[] {
+  const expected = pendingCalls(state.run).map((pending) => pending.id);
   const got = outputs.map((output) => output.tool_call_id ?? '');
-  if (!sameIds(expected, got)) throw wrongOutputs(expected, got);
+  if (isBlocked(state.run) && !sameIds(expected, got)) throw wrongOutputs(expected, got);
   const byId = Object.fromEntries(outputs.map((output) => [output.tool_call_id ?? '', output.output ?? '']));
-  return [
-    { type: 'step.completed', at, usage: state.owed, outputs: byId },
-    { type: 'run.resumed', at, calm_until_ms: calmMs === 0 ? 0 : Date.now() + calmMs },
-  ];
+  return answerCalls(state, byId, at, calmMs === 0 ? 0 : Date.now() + calmMs);
 }
 
 /**
  * Whether a living run has had these very outputs before. The polling shell client of old repeats its submission when it
- * reads a stale answer, for ever if it is refused; what it wants is done, so it is told how the run is now.
+ * reads a stale answer, for ever if nothing stops it; what it wants is done, so it is shown a run that goes on.
  */
 async function alreadyAnswered(
   { objects }: Services,
@@ -88,6 +79,13 @@ async function alreadyAnswered(
         got,
       ),
   );
+}
+
+/** How long a run is read as queued for a client that has missed that it went on. */
+const CALMED_MS = 500;
+
+function calmed({ state }: StoredRun, at: number): readonly RunEvent[] | null {
+  return isBlocked(state.run) ? [{ type: 'run.calmed', at, calm_until_ms: Date.now() + CALMED_MS }] : null;
 }
 
 /** The same ids, each once, in any order. */

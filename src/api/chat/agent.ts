@@ -1,0 +1,96 @@
+/** Who answers a chat turn: an assistant, by id or by its spoken name, or just a model. */
+import { notFound } from '../../errors.ts';
+import { PLAIN_ORIGIN, type RunOrigin } from '../../runs/event.ts';
+import type { Assistant, Run } from '../../runs/thread.ts';
+import type { Call } from '../endpoint.ts';
+import { checkToolChoice } from '../new-run.ts';
+import type { Services } from '../services.ts';
+import type { ChatSettings, ChatTurn } from './turn.ts';
+
+/** Stands on runs of plain models, where the wire wants an assistant. */
+const NO_ASSISTANT = 'asst_none';
+
+/**
+ * The assistant a turn asks for; null when it names a model.
+ * @throws {ApiError} 404 for an assistant id that is nobody's.
+ */
+export async function findAgent(
+  { objects }: Services,
+  project: string,
+  name: string,
+): Promise<Assistant | null> {
+  if (name.startsWith('asst_')) {
+    const assistant = await objects.getAssistant(project, name);
+    if (assistant === null) throw notFound('assistant', name);
+    return assistant;
+  }
+  return objects.findAssistant(project, name);
+}
+
+/** The run that a turn is, not yet stored. */
+export function chatRun(
+  { now, newId, settings, tools: known }: Services,
+  call: Call,
+  turn: ChatTurn,
+  agent: Assistant | null,
+  threadId: string,
+): { run: Run; origin: RunOrigin } {
+  const at = now();
+  const declared = turn.tools.map((tool) => tool.function.name);
+  // A tool the caller declares is the caller's, also when the server has one of that name.
+  const own = (agent?.tools ?? []).filter((tool) => !declared.includes(tool.function.name));
+  const system = turn.messages.flatMap((message) => (message.role === 'system' ? [message.content] : []));
+  const tools = [...turn.tools, ...own];
+  checkToolChoice(turn.settings.toolChoice, tools);
+  const run: Run = {
+    id: newId('run'),
+    object: 'thread.run',
+    created_at: at,
+    assistant_id: agent?.id ?? NO_ASSISTANT,
+    thread_id: threadId,
+    status: 'queued',
+    started_at: null,
+    expires_at: at + settings.runExpiresAfterS,
+    cancelled_at: null,
+    failed_at: null,
+    completed_at: null,
+    required_action: null,
+    last_error: null,
+    incomplete_details: null,
+    model: agent?.model ?? turn.agent,
+    instructions: [agent?.instructions ?? '', ...system].filter((text) => text !== '').join('\n'),
+    tools,
+    tool_resources: {},
+    metadata: {},
+    max_prompt_tokens: null,
+    truncation_strategy: { type: 'auto', last_messages: null },
+    usage: null,
+    ...settingsOf(turn.settings, agent),
+    parallel_tool_calls: turn.settings.parallelToolCalls ?? settings.parallelToolCalls,
+  };
+  const origin: RunOrigin = {
+    ...PLAIN_ORIGIN,
+    project: call.project,
+    request_id: call.requestId,
+    backend_id: agent?.metadata['backend_id'] ?? null,
+    server_tools: own.map((tool) => tool.function.name).filter((name) => known.has(name)),
+    passed_on: turn.passedOn,
+    context: turn.context,
+    sealed: turn.sealed,
+    ephemeral: turn.thread === null,
+    turn_key: turn.turnKey,
+  };
+  return { run, origin };
+}
+
+/** What the caller did not say, the assistant decides, and else the upstream. */
+function settingsOf(given: ChatSettings, agent: Assistant | null) {
+  return {
+    temperature: given.temperature ?? agent?.temperature ?? 1,
+    top_p: given.topP ?? agent?.top_p ?? 1,
+    reasoning_effort: given.reasoningEffort ?? agent?.reasoning_effort ?? null,
+    response_format: given.responseFormat ?? agent?.response_format ?? 'auto',
+    tool_choice: given.toolChoice,
+    max_completion_tokens: given.maxCompletionTokens,
+  };
+}

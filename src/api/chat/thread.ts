@@ -1,0 +1,129 @@
+/** The thread behind a conversation: found by the caller's name for it, and given what is new of what the caller sent. */
+import { createHash } from 'node:crypto';
+import { notFound } from '../../errors.ts';
+import type { ChatMessage } from '../../runs/model.ts';
+import type { Message } from '../../runs/thread.ts';
+import { isSafeId, type ThreadRef } from '../../store/keys.ts';
+import type { Services } from '../services.ts';
+import type { ChatTurn } from './turn.ts';
+
+/** How much of a thread is compared with what the caller sent. */
+const COMPARED_MESSAGES = 100;
+
+/**
+ * The thread a caller means: one of the Assistants API by its id, or the one behind a key of the caller's own.
+ * @throws {ApiError} 404 for the id of no thread.
+ */
+export async function threadOf(
+  { objects, now }: Services,
+  project: string,
+  name: string,
+): Promise<ThreadRef> {
+  if (name.startsWith('thread_')) {
+    const ref = { project, threadId: name };
+    if (!isSafeId(name) || (await objects.getThread(ref)) === null) throw notFound('thread', name);
+    return ref;
+  }
+  const ref = { project, threadId: threadIdOf(name) };
+  if ((await objects.getThread(ref)) === null) {
+    const thread = {
+      id: ref.threadId,
+      object: 'thread',
+      created_at: now(),
+      metadata: {},
+      tool_resources: {},
+    } as const;
+    await objects.createThread(project, thread, []);
+  }
+  return ref;
+}
+
+/** The id of the thread of that name: a `thread_…` id is one, other names are the caller's own. */
+export function threadIdOf(name: string): string {
+  if (name.startsWith('thread_')) return name;
+  const digest = createHash('sha256').update(name).digest('base64url').replaceAll(/[-_]/g, '').slice(0, 24);
+  return `thread_${digest}`;
+}
+
+/** What the caller sent beyond what the thread already has: all of a conversation, a part of it, or only its news. */
+export async function newMessages(
+  { objects, now, newId }: Services,
+  ref: ThreadRef,
+  turn: ChatTurn,
+): Promise<readonly Message[]> {
+  const query = { limit: COMPARED_MESSAGES, order: 'desc', after: null, before: null } as const;
+  const page = await objects.listMessages(ref, null, query);
+  const known = page.type === 'page' ? page.items.toReversed() : [];
+  const sent = turn.messages.flatMap((message) => toStored(message, ref.threadId, newId('msg'), now()));
+  return sent.slice(knownLength(sent, known));
+}
+
+/** How many of the first messages sent are what the thread ends with. */
+function knownLength(sent: readonly Message[], known: readonly Message[]): number {
+  const overlap = alignment(sent.map(fingerprint), known.map(fingerprint));
+  if (overlap > 0 || !sent.some(isAnswer)) return overlap;
+  // Who was interrupted, or spoke the answer in other words, tells it differently; what the user said tells as well.
+  const questions = sent.filter((message) => !isAnswer(message));
+  const asked = alignment(
+    questions.map(fingerprint),
+    known.filter((message) => !isAnswer(message)).map(fingerprint),
+  );
+  const next = questions[asked];
+  if (asked === 0) return 0;
+  return next === undefined ? sent.length : sent.indexOf(next);
+}
+
+const isAnswer = ({ role }: Message): boolean => role === 'assistant';
+
+/**
+ * The length of the longest beginning of `sent` that `known` ends with. Of a long thread only the end is at hand: a
+ * beginning that is longer has to end with all of it.
+ */
+function alignment(sent: readonly string[], known: readonly string[]): number {
+  const longest = known.length < COMPARED_MESSAGES ? Math.min(known.length, sent.length) : sent.length;
+  for (let length = longest; length > 0; length--) {
+    const compared = Math.min(length, known.length);
+    const end = known.slice(known.length - compared);
+    if (end.every((text, index) => text === sent[length - compared + index])) return length;
+  }
+  return 0;
+}
+
+function fingerprint({ role, content }: Message): string {
+  const parts = content.map((part) =>
+    part.type === 'text' ? part.text.value.replaceAll(/\s+/g, ' ').trim() : part.image_url.url,
+  );
+  return `${role}:${parts.filter((part) => part !== '').join('|')}`;
+}
+
+/** A chat message as the thread keeps it; messages without words or pictures say nothing and are left out. */
+function toStored(message: ChatMessage, threadId: string, id: string, at: number): readonly Message[] {
+  if (message.role !== 'user' && message.role !== 'assistant') return [];
+  const parts =
+    typeof message.content === 'string'
+      ? [{ type: 'text' as const, text: message.content }]
+      : (message.content ?? []);
+  const content = parts.flatMap((part): Message['content'] => {
+    if (part.type === 'image_url') return [part];
+    return part.text === '' ? [] : [{ type: 'text', text: { value: part.text, annotations: [] } }];
+  });
+  if (content.length === 0) return [];
+  return [
+    {
+      id,
+      object: 'thread.message',
+      created_at: at,
+      thread_id: threadId,
+      status: 'completed',
+      incomplete_details: null,
+      completed_at: at,
+      incomplete_at: null,
+      role: message.role,
+      content,
+      assistant_id: null,
+      run_id: null,
+      attachments: [],
+      metadata: {},
+    },
+  ];
+}

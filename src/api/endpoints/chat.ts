@@ -1,0 +1,136 @@
+/** `/chat/completions` and its relatives: the same runs as everywhere, for chat clients, voice engines and devices. */
+import { createHash } from 'node:crypto';
+import { converse } from '../chat/converse.ts';
+import { Overhead } from '../chat/overhead.ts';
+import { Ahead, audible, filled, type Audible, type Filler } from '../chat/pace.ts';
+import { readChat } from '../chat/request.ts';
+import type { Say } from '../chat/says.ts';
+import { threadIdOf } from '../chat/thread.ts';
+import type { ChatTurn } from '../chat/turn.ts';
+import { ApiError } from '../../errors.ts';
+import { chatFrames, chatObject, errorOf, type ChatReply } from '../dialects/chat.ts';
+import type { Call, Endpoint } from '../endpoint.ts';
+import { sealedKey } from '../secrets.ts';
+import type { Services } from '../services.ts';
+
+/** How a route treats its callers. */
+interface ChatProfile {
+  /** Whether an answer streams when the caller does not say. */
+  readonly streamByDefault: boolean;
+  readonly filler: Filler | null;
+  /** Said instead of an error, by devices that speak whatever they get; null elsewhere. */
+  readonly apology: string | null;
+  /** A picture in a new request may answer an earlier `take_a_photo` call. */
+  readonly relaysPhotos: boolean;
+}
+
+/**
+ * Until then an answer that has not begun may still become an HTTP error; later its headers go out, because proxies and
+ * clients give up on silent servers.
+ */
+const HOLD_MS = 10_000;
+
+/** What the operator may say about devices. */
+export interface ChatSettings {
+  readonly fillerAfterMs: number;
+  readonly fillerText: string;
+  readonly apology: string;
+}
+
+export type ProfileName = 'chat' | 'voice' | 'glasses';
+
+/** The kinds of callers there are: SDKs and programs, voice engines, and glasses. */
+function profileOf(name: ProfileName, { fillerAfterMs, fillerText, apology }: ChatSettings): ChatProfile {
+  const plain = { streamByDefault: false, filler: null, apology: null, relaysPhotos: false };
+  switch (name) {
+    case 'chat':
+      return plain;
+    case 'voice':
+      return { ...plain, streamByDefault: true, filler: { afterMs: fillerAfterMs, text: fillerText } };
+    case 'glasses':
+      return { ...plain, streamByDefault: true, apology, relaysPhotos: true };
+  }
+}
+
+/** The chat endpoint at `path`, for callers of that kind. */
+export function chatEndpoint(
+  services: Services,
+  path: string,
+  name: ProfileName,
+  settings: ChatSettings,
+): Endpoint {
+  const profile = profileOf(name, settings);
+  return {
+    method: 'POST',
+    path,
+    handle: async (call) => {
+      const startedMs = performance.now();
+      const overhead = new Overhead();
+      const photoCaller = profile.relaysPhotos ? callerOf(call) : null;
+      const request = readChat(call, { photoCaller, sealed: sealedKey(services, call) });
+      const reply: ChatReply = {
+        id: `chatcmpl-${call.requestId.slice('req_'.length)}`,
+        created: services.now(),
+        model: request.model,
+        includeUsage: request.includeUsage,
+        apology: profile.apology,
+      };
+      const ahead = new Ahead(audible(await answers(services, call, request.turn, profile, overhead)));
+      const { thread } = request.turn;
+      const headers = (): Record<string, string> => ({
+        'server-timing': overhead.header,
+        // Under which id the Assistants API shows the conversation.
+        ...(thread !== null && { 'x-thread-id': threadIdOf(thread) }),
+      });
+      if (!(request.stream ?? profile.streamByDefault)) {
+        const value = await chatObject(ahead, reply);
+        return { type: 'json', value, headers: headers() };
+      }
+      const { filler } = profile;
+      const leftMs = (ms: number): number => Math.max(0, startedMs + ms - performance.now());
+      const first = await ahead.peek(leftMs(Math.min(HOLD_MS, filler?.afterMs ?? HOLD_MS)));
+      refuseEarly(first, reply);
+      const says = filler === null ? ahead : filled(ahead, { ...filler, afterMs: leftMs(filler.afterMs) });
+      return { type: 'events', frames: chatFrames(says, reply), headers: headers() };
+    },
+  };
+}
+
+/** What the run says. */
+async function answers(
+  services: Services,
+  call: Call,
+  turn: ChatTurn,
+  { apology }: ChatProfile,
+  overhead: Overhead,
+): Promise<AsyncIterable<Say>> {
+  return apology === null ? converse(services, call, turn, overhead) : spoken(services, call, turn, overhead);
+}
+
+/** For devices that speak whatever they get, whatever goes wrong is something said, too. */
+async function* spoken(
+  services: Services,
+  call: Call,
+  turn: ChatTurn,
+  overhead: Overhead,
+): AsyncGenerator<Say, void> {
+  try {
+    yield* await converse(services, call, turn, overhead);
+  } catch (error) {
+    const why = error instanceof ApiError ? { status: error.status, code: error.code } : { err: error };
+    call.log.warn(why, 'a device was answered with an apology');
+    yield { type: 'failed', error: { code: 'server_error', message: 'The turn could not be answered.' } };
+  }
+}
+
+/** A run that failed before its first word is an HTTP error, where errors are wanted. */
+function refuseEarly(first: IteratorResult<Audible> | null, { apology }: ChatReply): void {
+  if (first === null || first.done === true || first.value.type !== 'failed' || apology !== null) return;
+  throw errorOf(first.value.error);
+}
+
+/** Tells callers apart without keeping their keys. Devices without a key are told apart by their address. */
+function callerOf(call: Call): string {
+  const who = call.header('authorization') ?? call.header('x-api-key') ?? call.address;
+  return createHash('sha256').update(who).digest('base64url');
+}

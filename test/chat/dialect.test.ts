@@ -1,0 +1,109 @@
+/** The chat dialect frame by frame, for what no live test shows: who reads which key of a call, and failures that are spoken. */
+import { describe, expect, test } from 'vitest';
+import type { Audible } from '../../src/api/chat/pace.ts';
+import { chatFrames, chatObject, errorOf, type ChatReply } from '../../src/api/dialects/chat.ts';
+import { NO_USAGE, type RequiredCall } from '../../src/runs/thread.ts';
+
+const REPLY: ChatReply = { id: 'chatcmpl-1', created: 1, model: '<Ada>', includeUsage: false, apology: null };
+const SPEAKING: ChatReply = { ...REPLY, apology: '抱歉。' };
+const FAILED: Audible = { type: 'failed', error: { code: 'rate_limit_exceeded', message: 'Too much.' } };
+const END: Audible = { type: 'end', reason: 'stop', usage: NO_USAGE };
+const CALL: RequiredCall = {
+  id: 'call_1',
+  type: 'function',
+  function: { name: 'take_a_photo', arguments: '{}' },
+};
+const CALLS: Audible = { type: 'calls', calls: [CALL, { ...CALL, id: 'call_2' }], usage: NO_USAGE };
+const word = (text: string): Audible => ({ type: 'text', text });
+
+async function* of(...says: readonly Audible[]): AsyncGenerator<Audible, void> {
+  yield* says;
+}
+
+/** The data of the frames; `[DONE]` must be the last, and only there. */
+async function framesOf(reply: ChatReply, ...says: readonly Audible[]): Promise<readonly unknown[]> {
+  const bytes = (await Array.fromAsync(chatFrames(of(...says), reply))).join('');
+  expect(bytes).toMatch(/^(?:data: [^\n]+\n\n)+$/);
+  const data = [...bytes.matchAll(/^data: (.+)$/gm)].map(([, text = '']) => text);
+  expect(data.indexOf('[DONE]')).toBe(data.length - 1);
+  return data.slice(0, -1).map((text): unknown => JSON.parse(text));
+}
+
+const chunk = (delta: object, finish_reason: string | null = null): object => ({
+  id: 'chatcmpl-1',
+  object: 'chat.completion.chunk',
+  created: 1,
+  model: '<Ada>',
+  system_fingerprint: 'fp_longrun',
+  choices: [{ index: 0, delta, logprobs: null, finish_reason }],
+});
+
+describe('frames', () => {
+  test('begin with the role, once, and end with the reason', async () => {
+    expect(await framesOf(REPLY, word('a'), word('b\n\nc'), END)).toEqual([
+      chunk({ role: 'assistant', content: 'a' }),
+      chunk({ content: 'b\n\nc' }),
+      chunk({}, 'stop'),
+    ]);
+  });
+
+  test('of calls are one, with the reason in it and the arguments under both names', async () => {
+    const told = { name: 'take_a_photo', arguments: '{}', parameters: '{}' };
+    const tool_calls = [
+      { index: 0, id: 'call_1', type: 'function', function: told },
+      { index: 1, id: 'call_2', type: 'function', function: told },
+    ];
+    expect(await framesOf(REPLY, CALLS)).toEqual([
+      chunk({ role: 'assistant', content: null, tool_calls }, 'tool_calls'),
+    ]);
+  });
+
+  test('of a failure are an error, or words where errors would be read aloud', async () => {
+    const error = {
+      message: 'Too much.',
+      type: 'rate_limit_error',
+      param: null,
+      code: 'rate_limit_exceeded',
+    };
+    expect(await framesOf(REPLY, word('a'), FAILED)).toEqual([
+      chunk({ role: 'assistant', content: 'a' }),
+      { error },
+    ]);
+    expect(await framesOf(SPEAKING, word('a'), FAILED)).toEqual([
+      chunk({ role: 'assistant', content: 'a' }),
+      chunk({ content: '抱歉。' }),
+      chunk({}, 'stop'),
+    ]);
+  });
+});
+
+describe('an object', () => {
+  test('of calls keeps what was said before them', async () => {
+    const message = {
+      role: 'assistant',
+      refusal: null,
+      content: 'Look!',
+      tool_calls: [CALL, { ...CALL, id: 'call_2' }],
+    };
+    expect(await chatObject(of(word('Look'), word('!'), CALLS), REPLY)).toMatchObject({
+      object: 'chat.completion',
+      choices: [{ index: 0, message, finish_reason: 'tool_calls' }],
+    });
+  });
+
+  test('of nothing is empty, not missing', async () => {
+    expect(await chatObject(of(END), REPLY)).toMatchObject({ choices: [{ message: { content: '' } }] });
+  });
+
+  test('of a failure is none, or the apology', async () => {
+    await expect(chatObject(of(word('a'), FAILED), REPLY)).rejects.toMatchObject({ status: 429 });
+    expect(await chatObject(of(FAILED), SPEAKING)).toMatchObject({
+      choices: [{ message: { content: '抱歉。' }, finish_reason: 'stop' }],
+    });
+  });
+});
+
+test('errors are never repeated by an SDK on its own: the upstream was asked often enough', () => {
+  for (const code of ['server_error', 'rate_limit_exceeded', 'invalid_prompt'] as const)
+    expect(errorOf({ code, message: 'm' }).headers).toMatchObject({ 'x-should-retry': 'false' });
+});

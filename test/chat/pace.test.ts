@@ -1,0 +1,110 @@
+/** Reading ahead of an answer without losing any of it, and what is said while there is nothing to read. */
+import { describe, expect, test } from 'vitest';
+import { Ahead, audible, filled, type Audible } from '../../src/api/chat/pace.ts';
+import type { Say } from '../../src/api/chat/says.ts';
+
+const word = (text: string): Audible => ({ type: 'text', text });
+
+/** A source that a test feeds by hand; tells whether its reader has left it. */
+function byHand() {
+  const items: PromiseWithResolvers<string | null>[] = [Promise.withResolvers()];
+  const left = Promise.withResolvers<void>();
+  async function* source(): AsyncGenerator<Audible, void> {
+    try {
+      for (let index = 0; ; index += 1) {
+        const item = await items[index]?.promise;
+        if (item === null || item === undefined) return;
+        yield word(item);
+      }
+    } finally {
+      left.resolve();
+    }
+  }
+  const feed = (item: string | null): void => {
+    const last = items.at(-1);
+    items.push(Promise.withResolvers());
+    last?.resolve(item);
+  };
+  return { source: source(), feed, left: left.promise };
+}
+
+describe('reading ahead', () => {
+  test('shows what comes next, without taking it', async () => {
+    const { source, feed } = byHand();
+    const ahead = new Ahead(source);
+    feed('a');
+    feed('b');
+    feed(null);
+    expect(await ahead.peek(10_000)).toEqual({ done: false, value: word('a') });
+    expect(await ahead.peek(10_000)).toEqual({ done: false, value: word('a') });
+    expect(await Array.fromAsync(ahead)).toEqual([word('a'), word('b')]);
+  });
+
+  test('gives up waiting, and misses nothing by it', async () => {
+    const { source, feed } = byHand();
+    const ahead = new Ahead(source);
+    expect(await ahead.peek(0)).toBeNull();
+    feed('late');
+    feed(null);
+    expect(await Array.fromAsync(ahead)).toEqual([word('late')]);
+  });
+
+  test('shows the end of a source that says nothing, and the error of one that fails', async () => {
+    const { source, feed } = byHand();
+    feed(null);
+    expect(await new Ahead(source).peek(10_000)).toEqual({ done: true, value: undefined });
+    async function* failing(): AsyncGenerator<Audible, void> {
+      yield await Promise.reject(new Error('no'));
+    }
+    const ahead = new Ahead(failing());
+    await expect(ahead.peek(10_000)).rejects.toThrow('no');
+    await expect(Array.fromAsync(ahead)).rejects.toThrow('no');
+  });
+
+  test('lets go of the source when its own reader leaves', async () => {
+    const { source, feed, left } = byHand();
+    feed('a');
+    feed('b');
+    const ahead = new Ahead(source);
+    await ahead.peek(10_000);
+    for await (const say of ahead) {
+      expect(say).toEqual(word('a'));
+      break;
+    }
+    await left;
+  });
+});
+
+describe('the filler', () => {
+  test('comes first when the answer is late', async () => {
+    const { source, feed } = byHand();
+    const says = filled(new Ahead(source), { afterMs: 0, text: 'Hm.' });
+    expect((await says.next()).value).toEqual(word('Hm.'));
+    feed('Yes.');
+    feed(null);
+    expect(await Array.fromAsync(says)).toEqual([word('Yes.')]);
+  });
+
+  test('stays away when the answer is there', async () => {
+    const { source, feed } = byHand();
+    feed('Yes.');
+    feed(null);
+    const says = filled(new Ahead(source), { afterMs: 10_000, text: 'Hm.' });
+    expect(await Array.fromAsync(says)).toEqual([word('Yes.')]);
+  });
+
+  test('is not for an answer that is over, such as one whose caller has gone', async () => {
+    const { source, feed } = byHand();
+    feed(null);
+    expect(await Array.fromAsync(filled(new Ahead(source), { afterMs: 10_000, text: 'Hm.' }))).toEqual([]);
+  });
+});
+
+test('the server’s own tools are not heard', async () => {
+  async function* says(): AsyncGenerator<Say, void> {
+    yield { type: 'tool.start', id: 'c', name: 'SEARCH', arguments: '{}' };
+    yield { type: 'tool.end', id: 'c', name: 'SEARCH', arguments: '{}', output: '[]' };
+    yield word('Found.');
+  }
+  expect(await Array.fromAsync(audible(says()))).toEqual([word('Found.')]);
+});

@@ -1,0 +1,177 @@
+/** What a conversation hears of a run's log: its words, its calls, its end, and nothing twice. */
+import { describe, expect, test } from 'vitest';
+import { says, type Say } from '../../src/api/chat/says.ts';
+import type { RunEvent } from '../../src/runs/event.ts';
+import type { LogEntry } from '../../src/store/follow.ts';
+import { ERROR, eventsFor, usage } from '../runs/histories.ts';
+
+const { 'run.queued': queued, 'run.started': started } = eventsFor(null);
+const at = 1_001;
+
+const openMessage = (id: string): readonly RunEvent[] => [
+  { type: 'step.created', at, step_id: `step_${id}`, message_id: id },
+  { type: 'message.created', at, message_id: id },
+];
+const delta = (text: string): RunEvent => ({ type: 'message.delta', text });
+const complete = (tokens: number): readonly RunEvent[] => [
+  { type: 'message.completed', at },
+  { type: 'step.completed', at, usage: usage(tokens), outputs: null },
+  { type: 'run.completed', at },
+];
+const call = (index: number, name: string): readonly RunEvent[] => [
+  { type: 'tool.called', index, call_id: `call_${name}`, name },
+  { type: 'tool.delta', index, arguments: '{"a":1}' },
+];
+const openCalls: RunEvent = { type: 'step.created', at, step_id: 'step_calls', message_id: null };
+
+/** What is heard of these events behind `after`, however the log is cut into batches. */
+async function heard(events: readonly RunEvent[], after = 0): Promise<readonly Say[]> {
+  const entries = events.map((event, index): LogEntry => ({ seq: index + 1, event }));
+  const all = await Array.fromAsync(says(batches(entries, entries.length), after));
+  expect(await Array.fromAsync(says(batches(entries, 1), after))).toEqual(all);
+  return all;
+}
+
+async function* batches(
+  entries: readonly LogEntry[],
+  size: number,
+): AsyncGenerator<readonly LogEntry[], void> {
+  for (let index = 0; index < entries.length; index += size) yield entries.slice(index, index + size);
+}
+
+describe('a conversation hears', () => {
+  test('words as they come, the end, and what it cost', async () => {
+    const events = [
+      queued,
+      started,
+      ...openMessage('m'),
+      delta('Hel'),
+      delta(''),
+      delta('lo'),
+      ...complete(2),
+    ];
+    expect(await heard(events)).toEqual([
+      { type: 'text', text: 'Hel' },
+      { type: 'text', text: 'lo' },
+      { type: 'end', reason: 'stop', usage: usage(2) },
+    ]);
+  });
+
+  test('only what lies behind its cursor', async () => {
+    const events = [queued, started, ...openMessage('m'), delta('Hel'), delta('lo'), ...complete(2)];
+    expect(await heard(events, 5)).toEqual([
+      { type: 'text', text: 'lo' },
+      { type: 'end', reason: 'stop', usage: usage(2) },
+    ]);
+  });
+
+  test('the server’s own calls with their answers, and what all passes cost together', async () => {
+    const events = [
+      queued,
+      started,
+      openCalls,
+      ...call(0, 'SEARCH'),
+      { type: 'tool.answered', index: 0, output: '[]' },
+      { type: 'step.completed', at, usage: usage(1), outputs: {} },
+      ...openMessage('m'),
+      delta('Found.'),
+      ...complete(2),
+    ] as const;
+    const tool = { id: 'call_SEARCH', name: 'SEARCH', arguments: '{"a":1}' };
+    expect(await heard(events)).toEqual([
+      { type: 'tool.start', ...tool },
+      { type: 'tool.end', ...tool, output: '[]' },
+      { type: 'text', text: 'Found.' },
+      { type: 'end', reason: 'stop', usage: usage(3) },
+    ]);
+  });
+
+  test('its own calls only, and after their answers not again what they cost', async () => {
+    const asked = [
+      queued,
+      started,
+      openCalls,
+      ...call(0, 'SEARCH'),
+      ...call(1, 'weather'),
+      { type: 'tool.answered', index: 0, output: '[]' },
+      { type: 'run.blocked', at, usage: usage(1) },
+    ] as const;
+    const told = [
+      { type: 'step.completed', at, usage: usage(1), outputs: { call_weather: 'sunny' } },
+      { type: 'run.resumed', at, calm_until_ms: 0 },
+      started,
+      ...openMessage('m'),
+      delta('Sunny.'),
+      ...complete(2),
+    ] as const;
+    expect((await heard([...asked, ...told])).at(-1)).toEqual({
+      type: 'calls',
+      calls: [{ id: 'call_weather', type: 'function', function: { name: 'weather', arguments: '{"a":1}' } }],
+      usage: usage(1),
+    });
+    expect(await heard([...asked, ...told], asked.length)).toEqual([
+      { type: 'text', text: 'Sunny.' },
+      { type: 'end', reason: 'stop', usage: usage(2) },
+    ]);
+  });
+
+  test('why there is no answer', async () => {
+    const begun = [queued, started];
+    expect(await heard([...begun, { type: 'run.failed', at, error: ERROR }])).toEqual([
+      { type: 'failed', error: ERROR },
+    ]);
+    const cancelled: RunEvent[] = [
+      { type: 'run.cancelling', at },
+      { type: 'run.cancelled', at },
+    ];
+    for (const end of [cancelled, [{ type: 'run.expired', at } as const]])
+      expect(await heard([...begun, ...end])).toMatchObject([
+        { type: 'failed', error: { code: 'server_error' } },
+      ]);
+  });
+
+  test('that an answer is cut short', async () => {
+    const cut = (reason: 'max_completion_tokens' | 'content_filter'): RunEvent => ({
+      type: 'run.incomplete',
+      at,
+      reason,
+    });
+    for (const [reason, told] of [
+      ['max_completion_tokens', 'length'],
+      ['content_filter', 'content_filter'],
+    ] as const)
+      expect((await heard([queued, started, cut(reason)])).at(-1)).toMatchObject({
+        type: 'end',
+        reason: told,
+      });
+  });
+});
+
+describe('an answer that its worker lost', () => {
+  const lost: readonly RunEvent[] = [
+    { type: 'message.incomplete', at, reason: 'run_failed', dropped: true },
+    { type: 'step.cancelled', at, usage: null },
+    { type: 'run.released', at, reason: 'lost' },
+    started,
+    ...openMessage('m2'),
+    delta('Anew.'),
+    ...complete(2),
+  ];
+
+  test('is told anew when nothing of it was heard', async () => {
+    expect(await heard([queued, started, ...openMessage('m'), ...lost])).toMatchObject([
+      { type: 'text', text: 'Anew.' },
+      { type: 'end' },
+    ]);
+  });
+
+  test('is an error when something was: a chat cannot take back what it said', async () => {
+    expect(await heard([queued, started, ...openMessage('m'), delta('Hel'), ...lost])).toMatchObject([
+      { type: 'text', text: 'Hel' },
+      {
+        type: 'failed',
+        error: { message: 'The answer was interrupted and could not be continued. Ask again.' },
+      },
+    ]);
+  });
+});
