@@ -21,6 +21,8 @@ const upstreamSchema = z.strictObject({
   models: z.array(z.string().min(1)).default([]),
   /** Names clients use → names the upstream knows. */
   aliases: z.record(z.string().min(1), z.string().min(1)).default({}),
+  /** Models by the name clients use → the one that is asked instead when a picture is in the prompt. */
+  visionModels: z.record(z.string().min(1), z.string().min(1)).default({}),
   /** Older servers know `max_tokens` only. */
   maxTokensField: z.enum(['max_completion_tokens', 'max_tokens']).default('max_completion_tokens'),
 });
@@ -40,8 +42,11 @@ const schema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_-]+$/)
     .default('longrun'),
-  auth: z.enum(['none', 'key']).default('none'),
+  /** Anybody; one shared key; or the caller's key is the upstream's, and its owner the project. */
+  auth: z.enum(['none', 'key', 'passthrough']).default('none'),
   apiKey: z.string().min(1).optional(),
+  /** Seals what callers entrust to a run: their own upstream keys, sensitive variables. The same in every process. */
+  secret: z.string().min(16).optional(),
   /** Browser pages that may call the API: `*` or a comma-separated list of origins. */
   corsOrigins: z.string().min(1).default('*'),
   upstreams: z.array(upstreamSchema).default([]),
@@ -70,6 +75,23 @@ const schema = z.strictObject({
   upstreamIdleMs: z.coerce.number().int().min(100).default(120_000),
   /** Further tries after a refused connection, 429 or 5xx, before the first part. */
   upstreamRetries: z.coerce.number().int().min(0).max(10).default(2),
+  /** Further paths of the chat endpoint, and how they treat their callers (docs/devices.md). */
+  devicePaths: z
+    .array(
+      z.strictObject({
+        path: z.string().regex(/^\/[\w./-]+$/),
+        profile: z.enum(['chat', 'voice', 'glasses']),
+      }),
+    )
+    .default([
+      { path: '/chat/completions', profile: 'voice' },
+      { path: '/custom_agent/chat', profile: 'glasses' },
+    ]),
+  /** Voice engines hang up after about four silent seconds. */
+  fillerAfterMs: z.coerce.number().int().min(0).max(60_000).default(2_500),
+  fillerText: z.string().min(1).max(200).default(' '),
+  /** What glasses say instead of an error. */
+  apology: z.string().min(1).max(200).default('抱歉，请稍后再试。 Sorry, please try again later.'),
   heartbeatMs: z.coerce.number().int().min(100).default(15_000),
   /** Data URLs of photos come in bodies, so the limit is generous. */
   bodyLimitBytes: z.coerce
@@ -90,6 +112,7 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   REDIS_PREFIX: 'redisPrefix',
   AUTH: 'auth',
   API_KEY: 'apiKey',
+  SECRET: 'secret',
   CORS_ORIGINS: 'corsOrigins',
   WORKER_CONCURRENCY: 'workerConcurrency',
   DRAIN_MS: 'drainMs',
@@ -104,6 +127,9 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   CONTEXT_TOKENS: 'contextTokens',
   UPSTREAM_IDLE_MS: 'upstreamIdleMs',
   UPSTREAM_RETRIES: 'upstreamRetries',
+  FILLER_AFTER_MS: 'fillerAfterMs',
+  FILLER_TEXT: 'fillerText',
+  APOLOGY: 'apology',
   HEARTBEAT_MS: 'heartbeatMs',
   BODY_LIMIT_BYTES: 'bodyLimitBytes',
   LOG_LEVEL: 'logLevel',
@@ -150,6 +176,9 @@ export function readConfig(env: Env = process.env, file = env['LONGRUN_CONFIG'] 
       `AUTH is none, which is allowed only on a loopback address, but HOST is ${config.host}. Set AUTH=key and API_KEY.`,
     );
   }
+  if (config.auth === 'passthrough' && config.secret === undefined) {
+    problems.push("AUTH is passthrough, but SECRET is not set: callers' keys would lie in Redis in clear.");
+  }
   if (config.auth === 'key' && config.apiKey === undefined) {
     problems.push('AUTH is key, but API_KEY is not set. Set it to the key that clients must send.');
   }
@@ -180,6 +209,7 @@ export function redacted(config: Config): Record<string, unknown> {
     ...config,
     redisUrl: withoutPassword(config.redisUrl),
     ...(config.apiKey !== undefined && { apiKey: '[redacted]' }),
+    ...(config.secret !== undefined && { secret: '[redacted]' }),
     upstreams: config.upstreams.map((upstream) => ({
       ...upstream,
       baseUrl: withoutPassword(upstream.baseUrl),

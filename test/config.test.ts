@@ -137,6 +137,26 @@ describe('what is refused', () => {
     expect(problems({ AUTH: 'key' })).toStrictEqual([expect.stringContaining('API_KEY is not set')]);
   });
 
+  test('AUTH=passthrough needs a SECRET to seal the keys of callers with, and may then be reached from anywhere', () => {
+    expect(problems({ AUTH: 'passthrough' })).toStrictEqual([expect.stringContaining('SECRET is not set')]);
+    expect(
+      problems({ AUTH: 'passthrough', SECRET: `${SECRET}-of-some-length`, HOST: '0.0.0.0' }),
+    ).toStrictEqual([]);
+  });
+
+  test('a path of a device must be a path, and its profile one of the three', () => {
+    const from = file({
+      devicePaths: [
+        { path: 'chat', profile: 'voice' },
+        { path: '/chat', profile: 'radio' },
+      ],
+    });
+    expect(problems({}, from)).toStrictEqual([
+      expect.stringContaining('devicePaths.0.path'),
+      expect.stringContaining('devicePaths.1.profile'),
+    ]);
+  });
+
   test.each([['[]'], ['"text"'], ['null']])('a file that holds %s is no configuration', (content) => {
     const from = file(content);
     expect(problems({}, from)).toStrictEqual([`${from} must hold one JSON object.`]);
@@ -160,6 +180,7 @@ describe('upstreams', () => {
         apiKey: 'k',
         models: [],
         aliases: {},
+        visionModels: {},
         maxTokensField: 'max_completion_tokens',
       },
     ]);
@@ -216,6 +237,7 @@ describe('secrets', () => {
   });
   const env = {
     ...KEYED,
+    SECRET: `${SECRET}-of-some-length`,
     B_KEY: SECRET,
     OPENAI_API_KEY: SECRET,
     REDIS_URL: `redis://user:${SECRET}@127.0.0.1:1`,
@@ -223,7 +245,7 @@ describe('secrets', () => {
 
   test('are in the configuration but not in what may be logged', () => {
     const config = readConfig(env, from);
-    expect(JSON.stringify(config).split(SECRET)).toHaveLength(6);
+    expect(JSON.stringify(config).split(SECRET)).toHaveLength(7);
     expect(JSON.stringify(redacted(config))).not.toContain(SECRET);
     expect(redacted(config)).toMatchObject({ port: 8080, apiKey: '[redacted]' });
   });

@@ -1,0 +1,398 @@
+/**
+ * The photo relay of glasses (seed-000): the run that asked for a photo waits, and the next request that brings one resumes
+ * it. With every way in which a photo comes late, twice, elsewhere or never.
+ */
+import { Redis } from 'ioredis';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { startService, type Service } from '../support/service.ts';
+import { calls, FakeUpstream, says, type UpstreamRequest } from '../support/upstream.ts';
+import { Device, endOf, textIn } from './device.ts';
+import { matching, SOME_TEXT } from './matchers.ts';
+
+const QUESTION = '眼前的植物叫什么？';
+const PHOTO_URL = 'https://photos.example.com//fool.jpeg';
+const SECOND_URL = 'https://photos.example.com//second.jpeg';
+const DATA_URL = 'data:image/jpeg;base64,/9j/4AAQSkZJRg==';
+const CAMERA = {
+  type: 'function',
+  function: { name: 'take_a_photo', description: '拍照', parameters: {} },
+} as const;
+const TURN = {
+  model: '<yuntianshiren>',
+  messages: [{ role: 'user', content: QUESTION }],
+  tools: [CAMERA],
+  stream: true,
+};
+
+const image = (url: string): object => ({ type: 'image_url', image_url: { url } });
+/** What glasses send once they have photographed: no question, no call, the same tools. */
+const photo = (url = PHOTO_URL, text = ''): object => ({
+  ...TURN,
+  messages: [{ role: 'user', content: [{ type: 'text', text }, image(url)] }],
+});
+
+let upstream: FakeUpstream;
+let service: Service;
+let openai: OpenAI;
+
+beforeAll(async () => {
+  upstream = await FakeUpstream.start();
+  service = await startService({ redisUrl: inject('redisUrl'), upstream });
+  openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'none' });
+});
+
+afterAll(async () => {
+  await service?.stop();
+  await upstream?.stop();
+});
+
+// A model that looks before it answers, and says what it was shown.
+beforeEach(() =>
+  upstream.reply((request) => {
+    const [url] = picturesIn(request);
+    if (url !== undefined) return says('我看到了 ', url);
+    return request.body.tools === undefined ? undefined : calls([{ name: 'take_a_photo', arguments: {} }]);
+  }),
+);
+
+let devices = 0;
+/** Glasses of somebody new: relays tell callers apart by their keys. */
+const glasses = (url = service.url): Device =>
+  new Device(`${url}/custom_agent/chat`, { authorization: `Bearer glasses-${(devices += 1)}` });
+
+/** The device asks, and is told to photograph. */
+async function asks(device: Device, turn: object = TURN): Promise<void> {
+  expect(endOf((await device.ask(turn)).data)).toEqual({ reason: 'tool_calls', tools: ['take_a_photo'] });
+}
+
+const hears = async (device: Device, turn: object): Promise<string> => textIn((await device.ask(turn)).data);
+
+function picturesIn({ body }: UpstreamRequest): readonly string[] {
+  return [...JSON.stringify(body.messages).matchAll(/"image_url":\{"url":"([^"]+)"/g)].map(
+    ([, url = '']) => url,
+  );
+}
+
+const last = (): UpstreamRequest => {
+  const request = upstream.requests.at(-1);
+  if (request === undefined) throw new Error('the model was not asked');
+  return request;
+};
+
+/** What the model is told when a photo has answered the question: all of it, in this order. */
+function expectQuestionWithPhoto({ body: { messages, tools } }: UpstreamRequest, url = PHOTO_URL): void {
+  expect(messages).toEqual([
+    { role: 'user', content: QUESTION },
+    {
+      role: 'assistant',
+      content: null,
+      tool_calls: [
+        {
+          id: SOME_TEXT,
+          type: 'function',
+          function: { name: 'take_a_photo', arguments: '{}' },
+        },
+      ],
+    },
+    { role: 'tool', tool_call_id: SOME_TEXT, content: matching(/photo/) },
+    { role: 'user', content: [{ type: 'image_url', image_url: { url, detail: 'auto' } }] },
+  ]);
+  expect(tools).toBeUndefined();
+}
+
+describe('a photo', () => {
+  test('answers the question that caused it, and the camera is not offered again', async () => {
+    const device = glasses();
+    await asks(device);
+    const heard = await device.ask(photo());
+    expect(textIn(heard.data)).toBe(`我看到了 ${PHOTO_URL}`);
+    expect(endOf(heard.data)).toEqual({ reason: 'stop', tools: [] });
+    expectQuestionWithPhoto(last());
+  });
+
+  test('may come as a data URL', async () => {
+    const device = glasses();
+    await asks(device);
+    expect(await hears(device, photo(DATA_URL))).toBe(`我看到了 ${DATA_URL}`);
+    expectQuestionWithPhoto(last(), DATA_URL);
+  });
+
+  test('brings along what the user said meanwhile', async () => {
+    const device = glasses();
+    await asks(device);
+    await hears(device, photo(PHOTO_URL, '左边那个'));
+    expect(last().body.messages.at(-1)?.content).toEqual([
+      { type: 'text', text: '左边那个' },
+      { type: 'image_url', image_url: { url: PHOTO_URL, detail: 'auto' } },
+    ]);
+    expect(last().body.messages[0]).toEqual({ role: 'user', content: QUESTION });
+  });
+
+  test('of other glasses answers nothing of mine', async () => {
+    const mine = glasses();
+    await asks(mine);
+    await hears(glasses(), photo());
+    expect(last().body.messages).toHaveLength(1);
+    await hears(mine, photo());
+    expectQuestionWithPhoto(last());
+  });
+
+  test('is told apart by the user that the request names, where glasses share a key', async () => {
+    const shared = glasses();
+    await asks(shared, { ...TURN, user: 'ann' });
+    await asks(shared, { ...TURN, user: 'bob' });
+    expect(await hears(shared, { ...photo(), user: 'ann' })).toBe(`我看到了 ${PHOTO_URL}`);
+    expectQuestionWithPhoto(last());
+    await hears(shared, { ...photo(SECOND_URL), user: 'bob' });
+    expectQuestionWithPhoto(last(), SECOND_URL);
+  });
+
+  test('that comes a second time is a question of its own', async () => {
+    const device = glasses();
+    await asks(device);
+    await hears(device, photo());
+    expect(await hears(device, photo(SECOND_URL))).toBe(`我看到了 ${SECOND_URL}`);
+    expect(last().body.messages).toMatchObject([{ role: 'user', content: [image(SECOND_URL)] }]);
+  });
+
+  test('that nobody asked for is a question of its own', async () => {
+    await hears(glasses(), photo());
+    expect(last().body.messages).toMatchObject([{ role: 'user', content: [image(PHOTO_URL)] }]);
+    expect(last().body.tools).toBeUndefined();
+  });
+
+  test('after the photo the next question may need another', async () => {
+    const device = glasses();
+    await asks(device);
+    await hears(device, photo());
+    await asks(device);
+    expect(await hears(device, photo(SECOND_URL))).toBe(`我看到了 ${SECOND_URL}`);
+    expectQuestionWithPhoto(last(), SECOND_URL);
+  });
+
+  test('in a request that brings its own history is seen in that history', async () => {
+    const device = glasses();
+    await asks(device);
+    const messages = [
+      { role: 'user', content: '这是第一个问题' },
+      { role: 'assistant', content: '好的' },
+      { role: 'user', content: [{ type: 'text', text: '那这个呢？' }, image(PHOTO_URL)] },
+    ];
+    await hears(device, { ...TURN, messages });
+    expect(last().body.messages).toMatchObject(messages);
+    // The run that waited is not waited for any more: the next photo is a question of its own.
+    await hears(device, photo(SECOND_URL));
+    expect(last().body.messages).toHaveLength(1);
+  });
+
+  test.each([
+    ['a URL', PHOTO_URL],
+    ['a data URL', DATA_URL],
+    ['an image part', [image(PHOTO_URL)]],
+  ])('that an OpenAI client sends as a tool message with %s is seen', async (_, content) => {
+    const call = { id: 'c1', type: 'function', function: { name: 'take_a_photo', arguments: '{}' } };
+    const messages = [
+      { role: 'user', content: QUESTION },
+      { role: 'assistant', content: null, tool_calls: [call] },
+      { role: 'tool', tool_call_id: 'c1', content },
+    ];
+    const url = content === DATA_URL ? DATA_URL : PHOTO_URL;
+    expect(await hears(glasses(), { ...TURN, messages })).toBe(`我看到了 ${url}`);
+    expectQuestionWithPhoto(last(), url);
+  });
+});
+
+describe('a photo that never comes', () => {
+  test('is not waited for when the user asks something else', async () => {
+    const device = glasses();
+    await asks(device);
+    upstream.reply(() => says('好'));
+    expect(await hears(device, { ...TURN, messages: [{ role: 'user', content: '算了' }] })).toBe('好');
+    await hears(device, photo());
+    expect(last().body.messages).toHaveLength(1);
+  });
+
+  test('is waited for no longer than two minutes', async () => {
+    const redis = new Redis(inject('redisUrl'));
+    try {
+      await asks(glasses());
+      const keys = await redis.keys(`${service.redisPrefix}*photo*`);
+      const waits = await Promise.all(keys.map((key) => redis.pttl(key)));
+      expect(waits.length).toBeGreaterThan(0);
+      for (const ms of waits) {
+        expect(ms).toBeGreaterThan(0);
+        expect(ms).toBeLessThanOrEqual(120_000);
+      }
+    } finally {
+      redis.disconnect();
+    }
+  });
+
+  test('lets its run expire, and leaves the thread free', async () => {
+    const brief = await startService({
+      redisUrl: inject('redisUrl'),
+      upstream,
+      env: { RUN_EXPIRES_AFTER_S: '1' },
+    });
+    try {
+      const sdk = new OpenAI({ baseURL: brief.baseUrl, apiKey: 'none' });
+      const { id } = await sdk.beta.threads.create({});
+      const device = glasses(brief.url);
+      await asks(device, { ...TURN, thread_id: id });
+      const [run] = (await sdk.beta.threads.runs.list(id)).data;
+      expect(await ended(sdk, id, run?.id ?? '')).toBe('expired');
+      upstream.reply(() => says('好'));
+      expect(await hears(device, { ...TURN, tools: [], thread_id: id })).toBe('好');
+    } finally {
+      await brief.stop();
+    }
+  });
+});
+
+describe('a photo that comes too late', () => {
+  test('is a question of its own', async () => {
+    const brief = await startService({
+      redisUrl: inject('redisUrl'),
+      upstream,
+      env: { RUN_EXPIRES_AFTER_S: '1' },
+    });
+    try {
+      const device = glasses(brief.url);
+      await asks(device);
+      await brief.waitForLog(({ event }) => event === 'run.expired');
+      expect(await hears(device, photo())).toBe(`我看到了 ${PHOTO_URL}`);
+      expect(last().body.messages).toHaveLength(1);
+    } finally {
+      await brief.stop();
+    }
+  });
+});
+
+/** How the run ended; follows it until then. */
+async function ended(sdk: OpenAI, threadId: string, runId: string): Promise<string> {
+  const response = await fetch(`${sdk.baseURL}/threads/${threadId}/runs/${runId}/events`);
+  await response.text();
+  return (await sdk.beta.threads.runs.retrieve(runId, { thread_id: threadId })).status;
+}
+
+describe('a session in a thread', () => {
+  test('from question to photo to answer is what the Assistants SDK then reads', async () => {
+    const { id } = await openai.beta.threads.create({});
+    const device = glasses();
+    await asks(device, { ...TURN, thread_id: id });
+    await hears(device, { ...photo(), thread_id: id });
+    expectQuestionWithPhoto(last());
+
+    const messages = await openai.beta.threads.messages.list(id, { order: 'asc' });
+    expect(messages.data.map(({ role, content }) => [role, content])).toMatchObject([
+      ['user', [{ type: 'text', text: { value: QUESTION } }]],
+      ['assistant', [{ type: 'text', text: { value: `我看到了 ${PHOTO_URL}` } }]],
+    ]);
+    const [run, ...others] = (await openai.beta.threads.runs.list(id)).data;
+    expect(others).toEqual([]);
+    expect(run?.status).toBe('completed');
+    const steps = await openai.beta.threads.runs.steps.list(run?.id ?? '', { thread_id: id });
+    expect(steps.data.map(({ type, status }) => `${type} ${status}`)).toEqual([
+      'message_creation completed',
+      'tool_calls completed',
+    ]);
+
+    upstream.reply(() => says('月季'));
+    const assistant = await openai.beta.assistants.create({ model: 'any' });
+    await openai.beta.threads.messages.create(id, { role: 'user', content: '再说一遍？' });
+    await openai.beta.threads.runs.createAndPoll(id, { assistant_id: assistant.id });
+    expect(last().body.messages.map(({ role }) => role)).toEqual([
+      'user',
+      'assistant',
+      'tool',
+      'user',
+      'assistant',
+      'user',
+    ]);
+    expect(picturesIn(last())).toEqual([PHOTO_URL]);
+  });
+
+  test.each([
+    ['a URL', PHOTO_URL, PHOTO_URL],
+    ['a data URL', DATA_URL, DATA_URL],
+    ['image_url in JSON', JSON.stringify({ image_url: PHOTO_URL }), PHOTO_URL],
+    [
+      'a whole image part in JSON',
+      JSON.stringify({ type: 'image_url', image_url: { url: DATA_URL } }),
+      DATA_URL,
+    ],
+  ])('an Assistants client may answer take_a_photo with %s', async (_, output, url) => {
+    const assistant = await openai.beta.assistants.create({ model: 'any', tools: [CAMERA] });
+    const { id } = await openai.beta.threads.create({ messages: [{ role: 'user', content: QUESTION }] });
+    const { runs } = openai.beta.threads;
+    const waiting = await runs.createAndPoll(id, { assistant_id: assistant.id });
+    const [call] = waiting.required_action?.submit_tool_outputs.tool_calls ?? [];
+    const done = await runs.submitToolOutputsAndPoll(waiting.id, {
+      thread_id: id,
+      tool_outputs: [{ tool_call_id: call?.id ?? '', output }],
+    });
+    expect(done.status).toBe('completed');
+    expect(last().body.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool', 'user']);
+    expect(last().body.messages.at(-1)?.content).toEqual([
+      { type: 'image_url', image_url: { url, detail: 'auto' } },
+    ]);
+  });
+
+  test('an Assistants client may answer the call that glasses got', async () => {
+    const { id } = await openai.beta.threads.create({});
+    await asks(glasses(), { ...TURN, thread_id: id });
+    const { runs } = openai.beta.threads;
+    const [run] = (await runs.list(id)).data;
+    const [call] = run?.required_action?.submit_tool_outputs.tool_calls ?? [];
+    const done = await runs.submitToolOutputsAndPoll(run?.id ?? '', {
+      thread_id: id,
+      tool_outputs: [{ tool_call_id: call?.id ?? '', output: PHOTO_URL }],
+    });
+    expect(done.status).toBe('completed');
+    expectQuestionWithPhoto(last());
+  });
+
+  test('an output that is no picture stays what the client said', async () => {
+    const assistant = await openai.beta.assistants.create({ model: 'any', tools: [CAMERA] });
+    const { id } = await openai.beta.threads.create({ messages: [{ role: 'user', content: QUESTION }] });
+    const { runs } = openai.beta.threads;
+    const waiting = await runs.createAndPoll(id, { assistant_id: assistant.id });
+    const [call] = waiting.required_action?.submit_tool_outputs.tool_calls ?? [];
+    upstream.reply(() => says('好'));
+    await runs.submitToolOutputsAndPoll(waiting.id, {
+      thread_id: id,
+      tool_outputs: [{ tool_call_id: call?.id ?? '', output: 'the camera is broken' }],
+    });
+    expect(last().body.messages.at(-1)).toMatchObject({ role: 'tool', content: 'the camera is broken' });
+  });
+});
+
+describe('when the API process is another one by the time the photo comes', () => {
+  /** API processes that come and go beside the worker of `service`. */
+  const anotherApi = (): Promise<Service> =>
+    startService({
+      redisUrl: inject('redisUrl'),
+      upstream,
+      workers: 0,
+      env: { REDIS_PREFIX: service.redisPrefix },
+    });
+
+  test('the photo still answers the question', async () => {
+    const before = await anotherApi();
+    const authorization = 'Bearer glasses-that-stay';
+    try {
+      await asks(new Device(`${before.url}/custom_agent/chat`, { authorization }));
+    } finally {
+      await before.stop();
+    }
+    const after = await anotherApi();
+    try {
+      const device = new Device(`${after.url}/custom_agent/chat`, { authorization });
+      expect(await hears(device, photo())).toBe(`我看到了 ${PHOTO_URL}`);
+    } finally {
+      await after.stop();
+    }
+    expectQuestionWithPhoto(last());
+  });
+});
