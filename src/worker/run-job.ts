@@ -12,6 +12,7 @@ import { execute } from '../runs/execute.ts';
 import type { Clock, NewId } from '../runs/ids.ts';
 import type { Model } from '../runs/model.ts';
 import { isBlocked, isCancelling, isExecuting, isOverdue, isTerminal } from '../runs/run.ts';
+import type { History } from '../runs/prompt.ts';
 import type { RunTool } from '../runs/tool.ts';
 import type { LogHub } from '../store/follow.ts';
 import type { ObjectStore } from '../store/objects.ts';
@@ -103,8 +104,11 @@ export class RunWorker {
 
   /** Looks at the run until it is ours to execute, or needs nothing more. */
   private async look(job: RunJob, lost: AbortSignal): Promise<JobOutcome> {
-    const { runs, now } = this.options;
+    const { runs, objects, now } = this.options;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
+      // Asked for together with the run, because most jobs need it; while the run is queued its thread stands still.
+      const history = objects.history(job);
+      history.catch(() => {});
       const found = await runs.get(job);
       if (found === null) return 'done';
       const { stored } = found;
@@ -118,7 +122,7 @@ export class RunWorker {
         await runs.close(job, this.tooOften(stored));
       else {
         const started = await this.begin(stored);
-        if (started !== null) return this.drive(started, lost);
+        if (started !== null) return this.drive(started, history, lost);
       }
     }
     return 'done';
@@ -142,8 +146,8 @@ export class RunWorker {
     }
   }
 
-  private async drive(started: StoredRun, lost: AbortSignal): Promise<JobOutcome> {
-    const { runs, objects, log } = this.options;
+  private async drive(started: StoredRun, history: Promise<History>, lost: AbortSignal): Promise<JobOutcome> {
+    const { runs, log } = this.options;
     const controller = new AbortController();
     const { ref, state } = started;
     const onLost = (): void => controller.abort(new Stop('lost'));
@@ -153,9 +157,8 @@ export class RunWorker {
     try {
       const commit = runs.commit.bind(runs);
       const commits = new Commits(started, commit, (error) => controller.abort(error));
-      const history = await objects.history(ref);
       const context = { ...this.options, until, signal: controller.signal };
-      for await (const events of execute(state, history, context)) await commits.push(events);
+      for await (const events of execute(state, await history, context)) await commits.push(events);
       await commits.settled();
       return 'done';
     } catch (error) {
