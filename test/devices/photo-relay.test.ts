@@ -233,7 +233,7 @@ describe('a photo that never comes', () => {
     const brief = await startService({
       redisUrl: inject('redisUrl'),
       upstream,
-      env: { RUN_EXPIRES_AFTER_S: '1' },
+      env: { RUN_EXPIRES_AFTER_S: '3' },
     });
     try {
       const sdk = new OpenAI({ baseURL: brief.baseUrl, apiKey: 'none' });
@@ -255,7 +255,7 @@ describe('a photo that comes too late', () => {
     const brief = await startService({
       redisUrl: inject('redisUrl'),
       upstream,
-      env: { RUN_EXPIRES_AFTER_S: '1' },
+      env: { RUN_EXPIRES_AFTER_S: '3' },
     });
     try {
       const device = glasses(brief.url);
