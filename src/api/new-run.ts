@@ -45,7 +45,7 @@ export type RunInput = z.infer<z.ZodObject<typeof common>> & {
   readonly additional_instructions?: string | null | undefined;
 };
 
-interface Context extends Pick<Services, 'now' | 'newId' | 'settings'> {
+interface Context extends Pick<Services, 'now' | 'newId' | 'settings' | 'tools'> {
   readonly project: string;
   readonly threadId: string;
   readonly requestId: string;
@@ -59,7 +59,7 @@ interface Context extends Pick<Services, 'now' | 'newId' | 'settings'> {
 export function newRun(
   input: RunInput,
   assistant: Assistant,
-  { project, threadId, requestId, sealed, now, newId, settings }: Context,
+  { project, threadId, requestId, sealed, now, newId, settings, tools: known }: Context,
 ): { run: Run; origin: RunOrigin } {
   const at = now();
   const tools = input.tools ?? assistant.tools;
@@ -96,8 +96,16 @@ export function newRun(
     tool_choice: input.tool_choice,
     parallel_tool_calls: input.parallel_tool_calls ?? settings.parallelToolCalls,
   };
-  const backend_id = metadata['backend_id'] ?? assistant.metadata['backend_id'] ?? null;
-  return { run, origin: { ...PLAIN_ORIGIN, project, request_id: requestId, backend_id, sealed } };
+  const labelled = (name: string): string | null => metadata[name] ?? assistant.metadata[name] ?? null;
+  const origin: RunOrigin = {
+    ...PLAIN_ORIGIN,
+    project,
+    request_id: requestId,
+    backend_id: labelled('backend_id'),
+    server_tools: autoTools(labelled('auto_tools'), tools, known),
+    sealed,
+  };
+  return { run, origin };
 }
 
 /** The run's instructions replace the assistant's, also when empty; additional ones are appended to either. */
@@ -105,6 +113,17 @@ function instructions(input: RunInput, assistant: Assistant): string {
   const own = input.instructions ?? assistant.instructions ?? '';
   const additional = input.additional_instructions ?? '';
   return own === '' || additional === '' ? own + additional : `${own}\n${additional}`;
+}
+
+/**
+ * The tools that the worker runs itself, by name. Clients expect to answer the calls of the functions they declare, so it
+ * is their choice: `metadata.auto_tools` is `true`, or names them with commas between.
+ */
+function autoTools(asked: string | null, tools: Run['tools'], known: ReadonlySet<string>): readonly string[] {
+  if (asked === null) return [];
+  const named = asked.split(',').map((name) => name.trim());
+  const runnable = tools.map((tool) => tool.function.name).filter((name) => known.has(name));
+  return asked.trim() === 'true' ? runnable : runnable.filter((name) => named.includes(name));
 }
 
 /** `metadata.expires_after_s` may shorten a run's life; the operator's limit cannot be exceeded. */

@@ -4,7 +4,7 @@
  * (docs/decisions/0002-domain-objects-are-wire-objects.md). Data only; what happens to a run is in run.ts.
  */
 
-/** Up to 16 pairs that a client hangs on an object; stored and echoed. We read `backend_id` and `expires_after_s` in it. */
+/** Up to 16 pairs that a client hangs on an object; stored and echoed. We read `backend_id`, `auto_tools` and `expires_after_s` in it. */
 export type Metadata = Readonly<Record<string, string>>;
 
 /** A function the model may call. `parameters` is a JSON Schema, passed on untouched. */

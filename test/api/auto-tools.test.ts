@@ -1,0 +1,102 @@
+/**
+ * `metadata.auto_tools`: the worker runs the server's own tools in the middle of a run, and every SDK is shown proper steps.
+ * Tools of the client still pass out, also in the same turn.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { SDKS } from '../support/sdks.ts';
+import { startService, type Service } from '../support/service.ts';
+import { calls, FakeUpstream, says } from '../support/upstream.ts';
+import { problemsOf } from '../support/order.ts';
+import { namesOf, outputsOf, Wire } from '../support/wire.ts';
+
+const tool = (name: string) => ({
+  type: 'function' as const,
+  function: { name, parameters: { type: 'object', properties: {} } },
+});
+const CLOCK = { name: 'clock', arguments: {} };
+const WEATHER = { name: 'weather', arguments: { city: 'Tainan' } };
+const AUTO = { metadata: { auto_tools: 'true' } };
+
+let upstream: FakeUpstream;
+let service: Service;
+let wire: Wire;
+let assistant_id = '';
+
+beforeAll(async () => {
+  upstream = await FakeUpstream.start();
+  service = await startService({ redisUrl: inject('redisUrl'), upstream });
+  wire = new Wire(service.baseUrl);
+  const body = { model: 'm', tools: [tool('clock'), tool('weather')] };
+  assistant_id = (await wire.ok('POST', '/assistants', body)).id;
+});
+
+afterAll(async () => {
+  await service?.stop();
+  await upstream?.stop();
+});
+
+beforeEach(() =>
+  upstream.reply(({ outputs }) => (outputs.length === 0 ? calls([CLOCK]) : says('It is late.'))),
+);
+
+describe.each(SDKS)('$name', ({ connect }) => {
+  test('is shown the finished steps of tools that the worker ran', async () => {
+    const client = connect(service.baseUrl, 'any');
+    const thread = await client.createThread([{ role: 'user', content: 'What time is it?' }]);
+    const stream = client.stream(thread.id, { assistant_id, ...AUTO });
+    expect(await stream.finalRun()).toMatchObject({ status: 'completed', required_action: null });
+    const steps = await stream.finalRunSteps();
+    expect(steps.map(({ type, status }) => [type, status])).toEqual([
+      ['tool_calls', 'completed'],
+      ['message_creation', 'completed'],
+    ]);
+    expect(JSON.stringify(steps[0]?.step_details)).toMatch(/"output":"\{.+\}"/);
+    expect(await client.createAndPoll(thread.id, { assistant_id, ...AUTO })).toMatchObject({
+      status: 'completed',
+    });
+  });
+});
+
+describe('a turn', () => {
+  test('of both kinds of tools passes out the client’s calls only, and shows both in one step', async () => {
+    upstream.reply(({ outputs }) =>
+      outputs.length === 0 ? calls([CLOCK, WEATHER]) : says('Late and sunny.'),
+    );
+    const run = await wire.play(await wire.thread('time and weather?'), { assistant_id, ...AUTO });
+    expect(run.status).toBe('requires_action');
+    expect(outputsOf(run, '')).toHaveLength(1);
+    expect(JSON.stringify(run.required_action)).toContain('weather');
+
+    const path = `/threads/${run.thread_id}/runs/${run.id}`;
+    const body = { tool_outputs: outputsOf(run, 'sunny'), stream: true };
+    const frames = await (await wire.stream('POST', `${path}/submit_tool_outputs`, { body })).rest();
+    expect(problemsOf(frames)).toEqual([]);
+    expect(namesOf(frames).at(0)).toBe('thread.run.step.completed');
+    expect(namesOf(frames).at(-2)).toBe('thread.run.completed');
+    const steps = JSON.stringify(await wire.list(`${path}/steps`));
+    expect(steps).toContain('"output":"sunny"');
+    expect(steps).not.toContain('"output":null');
+    const told = JSON.stringify(upstream.requests.at(-1)?.body.messages);
+    expect(told).toContain('"content":"sunny"');
+  });
+
+  test.each([
+    ['names only these', 'clock', 'completed'],
+    ['names others', 'SEARCH', 'requires_action'],
+  ])('whose run %s', async (_, auto_tools, status) => {
+    const run = await wire.play(await wire.thread('time?'), { assistant_id, metadata: { auto_tools } });
+    expect(run.status).toBe(status);
+  });
+
+  test('without the client’s say-so leaves every call to the client', async () => {
+    expect(await wire.play(await wire.thread('time?'), { assistant_id })).toMatchObject({
+      status: 'requires_action',
+    });
+  });
+
+  test('that calls again and again is told to answer in the end', async () => {
+    upstream.reply(({ body }) => (body.tool_choice === 'none' ? says('Enough.') : calls([CLOCK])));
+    const run = await wire.play(await wire.thread('time?'), { assistant_id, ...AUTO });
+    expect(run.status).toBe('completed');
+  });
+});
