@@ -52,11 +52,11 @@ const schema = z.strictObject({
   upstreams: z.array(upstreamSchema).default([]),
   /** Runs one worker process executes at once. A run is one open stream, so this counts sockets, not cores. */
   workerConcurrency: z.coerce.number().int().min(1).max(10_000).default(100),
-  /** How long a stopping worker lets its runs go on before it hands them over. */
+  /** How long a stopping worker lets its runs go on before it hands them over, and a stopping API its open requests. */
   drainMs: z.coerce.number().int().min(0).default(5_000),
   /** Worker processes that `npm start` runs; two, so that a run survives one of them. */
   workers: z.coerce.number().int().min(1).max(64).default(2),
-  /** How often a run is started anew after losing its worker, before it fails. */
+  /** How often one turn of a run is started, the first time included, before it fails for losing worker after worker. */
   maxAttempts: z.coerce.number().int().min(1).default(5),
   /** A run's whole life, waiting for tool outputs included; the hosted API gave 600 s. */
   runExpiresAfterS: z.coerce.number().int().min(1).max(86_400).default(600),

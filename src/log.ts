@@ -7,10 +7,12 @@ export type { Logger };
 /** Paths that are masked should somebody log a whole request or setting by mistake. */
 const SECRET_PATHS = [
   'apiKey',
+  'secret',
   'authorization',
   'headers.authorization',
   'req.headers.authorization',
   'config.apiKey',
+  'config.secret',
 ];
 
 /** The logger of a process; `name` says which (api, worker, main). */

@@ -38,7 +38,9 @@ export class Seal {
   /** @throws when it was sealed under another secret, or changed. */
   open(sealed: string): Secrets {
     const bytes = Buffer.from(sealed, 'base64');
-    const decipher = createDecipheriv('aes-256-gcm', this.key, bytes.subarray(0, NONCE_BYTES));
+    const nonce = bytes.subarray(0, NONCE_BYTES);
+    // Without its length said, a shortened tag would do.
+    const decipher = createDecipheriv('aes-256-gcm', this.key, nonce, { authTagLength: TAG_BYTES });
     decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
     const clear = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
     return secretsSchema.parse(JSON.parse(clear.toString('utf8')));

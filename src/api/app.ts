@@ -4,7 +4,7 @@
  */
 import cors from 'cors';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
-import { notFound, unknownRoute, unsupported, wrongMethod } from '../errors.ts';
+import { ApiError, notFound, unknownRoute, unsupported, wrongMethod } from '../errors.ts';
 import { authenticate, identify, type AuthMode } from './auth.ts';
 import { renderError, toHandler, type Endpoint, type EndpointOptions } from './endpoint.ts';
 import { agentError } from './dialects/agent-events.ts';
@@ -78,7 +78,9 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.disable('etag');
   app.set('query parser', 'simple');
   app.use(identify(services.newId));
-  app.use(cors(corsOptions(options.corsOrigins)));
+  const origins = originsIn(options.corsOrigins);
+  app.use(cors(corsOptions(origins)));
+  if (origins !== '*') app.use(onlyFrom(origins));
   app.use(router(statusEndpoints(services, paths), options));
   // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
   const body = express.raw({ type: () => true, limit: options.bodyLimitBytes });
@@ -120,10 +122,30 @@ const later: RequestHandler = (request, _response, next) => {
   next();
 };
 
+type Origins = '*' | readonly string[];
+
+function originsIn(given: string): Origins {
+  return given === '*' ? '*' : given.split(',').map((origin) => origin.trim());
+}
+
+/** Browsers keep answers from foreign pages, but do send what these ask for. Programs name no origin. */
+function onlyFrom(origins: readonly string[]): RequestHandler {
+  return (request, _response, next) => {
+    const origin = request.get('origin');
+    if (origin !== undefined && !origins.includes(origin)) throw foreignOrigin(origin);
+    next();
+  };
+}
+
+function foreignOrigin(origin: string): ApiError {
+  const text = `Pages of '${origin}' may not call this server. Its operator can list the origin in CORS_ORIGINS.`;
+  return new ApiError(403, text, { code: 'origin_not_allowed' });
+}
+
 /** Browser clients send a dozen headers of their own, so whatever a preflight asks for is allowed. */
-function corsOptions(origins: string): cors.CorsOptions {
+function corsOptions(origins: Origins): cors.CorsOptions {
   return {
-    origin: origins === '*' ? '*' : origins.split(',').map((origin) => origin.trim()),
+    origin: origins === '*' ? '*' : [...origins],
     methods: ['GET', 'POST', 'DELETE'],
     exposedHeaders: [
       'openai-poll-after-ms',

@@ -38,7 +38,9 @@ export function authenticate(mode: AuthMode): RequestHandler {
     if (mode.type !== 'none' && key === '') throw missingKey();
     if (!isRight(key)) throw wrongKey(masked(key));
     if (request.get('openai-beta')?.includes('assistants=v1') === true) throw oldBeta();
-    response.locals['project'] = mode.type === 'passthrough' ? projectOf(key) : DEFAULT_PROJECT;
+    // Devices without a key are told apart by their address.
+    response.locals['caller'] = digestOf(key || (request.socket.remoteAddress ?? ''));
+    response.locals['project'] = mode.type === 'passthrough' ? `p-${digestOf(key)}` : DEFAULT_PROJECT;
     if (mode.type === 'passthrough') response.locals['upstreamKey'] = key;
     next();
   };
@@ -52,9 +54,9 @@ function keyOf(request: Request): string {
   return authorization || request.get('x-api-key')?.trim() || request.get('api-key')?.trim() || '';
 }
 
-/** A name for the owners of a key that does not tell the key. */
-function projectOf(key: string): string {
-  return `p-${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
+/** A name of 32 characters for the owners of a key that does not tell the key. */
+function digestOf(key: string): string {
+  return createHash('sha256').update(key).digest('hex').slice(0, 32);
 }
 
 /** Compares digests, which are of equal length, in constant time. */

@@ -33,6 +33,8 @@ export type Answer =
       readonly type: 'events';
       readonly frames: AsyncIterable<string>;
       readonly headers?: Headers;
+      /** The frames that end a stream that a fault of ours breaks off; the Assistants dialect's where it has none. */
+      readonly failure?: string;
       /** Where the stream can be had again: the run, and the seq before its first event. */
       readonly resume?: { readonly ref: RunRef; readonly after: number; readonly withThread: boolean };
     };
@@ -74,6 +76,8 @@ type IdName = keyof typeof IDS;
 export class Call {
   readonly project: string;
   readonly requestId: string;
+  /** Tells callers apart without telling their keys. */
+  readonly caller: string;
   /** The caller's key, where it is the upstream's. */
   readonly upstreamKey: string | null;
   readonly log: Logger;
@@ -85,8 +89,9 @@ export class Call {
   private parsed: { readonly value: unknown } | null = null;
 
   constructor(request: Request, response: Response, { log, strictParameters }: EndpointOptions) {
-    const { project, requestId, upstreamKey } = identityOf(response);
+    const { project, requestId, caller, upstreamKey } = identityOf(response);
     this.project = project;
+    this.caller = caller;
     this.upstreamKey = upstreamKey;
     this.requestId = requestId;
     this.log = log.child({ request_id: requestId });
@@ -112,21 +117,18 @@ export class Call {
     return id;
   }
 
-  /** The client's address, as the connection has it. */
-  get address(): string {
-    return this.request.socket.remoteAddress ?? '';
-  }
-
   /** The whole path, with its base and its query. */
   get url(): string {
     return this.request.originalUrl;
   }
 
-  /** Calls `listener` when the connection breaks before the answer has left whole. */
+  /** Calls `listener` when the connection breaks before the answer has left whole; at once when it has already. */
   onUndelivered(listener: () => void): void {
-    this.response.on('close', () => {
+    const tell = (): void => {
       if (!this.response.writableFinished) listener();
-    });
+    };
+    if (this.response.closed) tell();
+    else this.response.on('close', tell);
   }
 
   /** Another part of the path. */
@@ -221,6 +223,7 @@ async function render(
         ...options,
         log: call.log,
         headers: answer.headers ?? {},
+        failure: answer.failure ?? null,
       });
   }
 }
@@ -236,7 +239,11 @@ export function renderError(
 ): void {
   const { requestId } = identityOf(response);
   const refusal = toApiError(error, requestId);
-  if (refusal.status >= 500) log.error({ err: error, request_id: requestId }, 'request failed');
+  const fault = { err: error, request_id: requestId };
+  // What fails because its client has gone is nobody's fault.
+  if (refusal.status >= 500 && response.destroyed)
+    log.info(fault, 'request failed after its client had gone');
+  else if (refusal.status >= 500) log.error(fault, 'request failed');
   if (response.headersSent) {
     response.destroy();
     return;
@@ -273,16 +280,18 @@ function toApiError(error: unknown, requestId: string): ApiError {
 interface Identity {
   readonly project: string;
   readonly requestId: string;
+  readonly caller: string;
   /** The caller's key, where it is the upstream's; null elsewhere. */
   readonly upstreamKey: string | null;
 }
 
 /** Who asks: set once by the first middleware (auth.ts), read here. */
 function identityOf(response: Response): Identity {
-  const { project, requestId, upstreamKey }: Readonly<Record<string, unknown>> = response.locals;
+  const { project, requestId, caller, upstreamKey }: Readonly<Record<string, unknown>> = response.locals;
   return {
     project: typeof project === 'string' ? project : '',
     requestId: typeof requestId === 'string' ? requestId : '',
+    caller: typeof caller === 'string' ? caller : '',
     upstreamKey: typeof upstreamKey === 'string' ? upstreamKey : null,
   };
 }

@@ -10,11 +10,19 @@ import type { RunRef } from '../store/keys.ts';
 import type { Answer, Call, Endpoint } from './endpoint.ts';
 import { shellSafe } from './shell-safe.ts';
 
-/** A retry comes within seconds. Longer, and somebody may really mean to say the same again. */
-const RETRY_KEPT_MS = 60_000;
-const KEY_KEPT_MS = 24 * 60 * 60 * 1000;
-/** Answers repeat what was sent, data URLs of photos for instance; beyond this they are not worth the memory. */
-const MAX_KEPT_CHARACTERS = 4 * 1024 * 1024;
+/** What is kept of an answer, and for how long. */
+interface Keeping {
+  readonly keptMs: number;
+  readonly maxCharacters: number;
+}
+
+/**
+ * A retry comes within seconds. Longer, and somebody may really mean to say the same again. Answers repeat what was sent,
+ * data URLs of photos for instance; beyond the limit they are not worth the memory.
+ */
+const RETRY: Keeping = { keptMs: 60_000, maxCharacters: 4 * 1024 * 1024 };
+/** Who sends a key was promised the same answer. */
+const KEY: Keeping = { keptMs: 24 * 60 * 60 * 1000, maxCharacters: Infinity };
 const MAX_KEY_LENGTH = 255;
 
 /** Opens the stream of a run again, from where the first answer's stream began. */
@@ -36,7 +44,7 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
       if (first !== null && first !== 'pending') return again(first, call);
       const answer = await endpoint.handle(call);
       // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
-      call.onUndelivered(() => keep(call, digest, answer, RETRY_KEPT_MS));
+      call.onUndelivered(() => keep(call, digest, answer, RETRY));
       return answer;
     },
   };
@@ -50,10 +58,11 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
     if (await answers.claim(call.project, digest)) {
       try {
         const answer = await endpoint.handle(call);
-        keep(call, digest, answer, KEY_KEPT_MS);
+        keep(call, digest, answer, KEY);
         return answer;
       } catch (error) {
-        await answers.release(call.project, digest);
+        // Only a refusal is sure to have changed nothing.
+        if (error instanceof ApiError && error.status < 500) await answers.release(call.project, digest);
         throw error;
       }
     }
@@ -70,8 +79,8 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
     );
   }
 
-  function keep(call: Call, digest: string, answer: Answer, keptMs: number): void {
-    const first = toKeep(answer);
+  function keep(call: Call, digest: string, answer: Answer, { keptMs, maxCharacters }: Keeping): void {
+    const first = toKeep(answer, maxCharacters);
     if (first === null) return;
     // Not waited for: the answer is right either way, and a repetition comes later than this is written.
     answers.keep(call.project, digest, first, keptMs).catch((err: unknown) => {
@@ -85,7 +94,7 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
   }
 }
 
-function toKeep(answer: Answer): FirstAnswer | null {
+function toKeep(answer: Answer, maxCharacters: number): FirstAnswer | null {
   switch (answer.type) {
     case 'events': {
       if (answer.resume === undefined) return null;
@@ -96,7 +105,7 @@ function toKeep(answer: Answer): FirstAnswer | null {
     case 'text': {
       const text = textOf(answer);
       const headers = answer.headers ?? {};
-      return text.length > MAX_KEPT_CHARACTERS ? null : { type: 'json', text, headers };
+      return text.length > maxCharacters ? null : { type: 'json', text, headers };
     }
   }
 }

@@ -1,11 +1,13 @@
 /**
- * JSON as clients write it, read with a limit on its depth. What does not parse is refused with the place where it breaks:
+ * JSON as clients write it, read with limits on its depth and its size. What does not parse is refused with the place where it breaks:
  * many clients build their bodies from strings, and look for the mistake in a log.
  */
 import { notJson } from '../errors.ts';
 
 /** JSON deeper than this cannot be written again without overflowing the stack; nothing legitimate comes close. */
 const MAX_DEPTH = 64;
+/** Every value may become a complaint of its own when it is checked; the longest conversations have a tenth of this. */
+const MAX_VALUES = 200_000;
 /** Searching takes a parse for each doubling of the length; beyond this it would hold other requests up. */
 const MAX_SEARCHED_CHARACTERS = 1024 * 1024;
 
@@ -16,7 +18,9 @@ const MAX_SEARCHED_CHARACTERS = 1024 * 1024;
 export function parseJson(body: string): unknown {
   const text = body.replace(/^\uFEFF/, '');
   if (text.trim() === '') return {};
-  if (depthOf(text) > MAX_DEPTH) throw notJson(`It is nested deeper than ${MAX_DEPTH} levels.`);
+  const { depth, values } = extentOf(text);
+  if (depth > MAX_DEPTH) throw notJson(`It is nested deeper than ${MAX_DEPTH} levels.`);
+  if (values > MAX_VALUES) throw notJson(`It has more than ${MAX_VALUES} values.`);
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -24,8 +28,9 @@ export function parseJson(body: string): unknown {
   }
 }
 
-/** How deep arrays and objects are nested in JSON text, by one scan that skips strings. */
-function depthOf(text: string): number {
+/** How deep arrays and objects are nested in JSON text, and how many values it has, by one scan that skips strings. */
+function extentOf(text: string): { readonly depth: number; readonly values: number } {
+  let values = 1;
   let depth = 0;
   let deepest = 0;
   for (let index = 0; index < text.length; index++) {
@@ -33,10 +38,14 @@ function depthOf(text: string): number {
     if (unit === 0x22) {
       index = endOfString(text, index);
     } else if (unit === 0x7b || unit === 0x5b) {
+      // The first value inside; each further one follows a comma.
+      values++;
       deepest = Math.max(deepest, ++depth);
+    } else if (unit === 0x2c) {
+      values++;
     } else if (unit === 0x7d || unit === 0x5d) depth--;
   }
-  return deepest;
+  return { depth: deepest, values };
 }
 
 /** The index of the quote that closes the string opened at `start`. */

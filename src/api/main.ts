@@ -1,5 +1,6 @@
 /** The API process: answers clients. A composition root. */
 import { createServer } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { readConfig, redacted } from '../config.ts';
 import { createLog } from '../log.ts';
 import { ModelCatalog } from '../model/catalog.ts';
@@ -21,8 +22,10 @@ import { loadToolbox } from '../tools/registry.ts';
 import { toolRunner } from '../tools/runner.ts';
 import { createApp } from './app.ts';
 
-/** How long open requests may go on when the process is told to stop; streams end at once, their runs go on. */
-const STOP_DEADLINE_MS = 10_000;
+/** Beyond the time that open requests and streams are given when the process is told to stop. */
+const STOP_MARGIN_MS = 10_000;
+/** Chats that are cut off after that cancel their runs, which needs the connections that are closed next. */
+const SETTLE_MS = 200;
 
 const KEEP_ALIVE_MS = 65_000;
 
@@ -85,6 +88,7 @@ async function main(): Promise<void> {
     server.once('listening', resolve);
     server.once('error', reject);
   });
+  const closed = new Promise((resolve) => server.once('close', resolve));
   stopOnSignal(
     {
       stopTaking: () => {
@@ -92,13 +96,15 @@ async function main(): Promise<void> {
         server.closeIdleConnections();
       },
       stop: async () => {
+        await Promise.race([closed, delay(config.drainMs)]);
         server.closeAllConnections();
+        await delay(SETTLE_MS);
         await queue.close();
         hub.close();
         redis.disconnect();
       },
     },
-    STOP_DEADLINE_MS,
+    config.drainMs + STOP_MARGIN_MS,
     log,
   );
   const address = server.address();

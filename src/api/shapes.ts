@@ -1,5 +1,5 @@
 /**
- * Request shapes that several resources share, with the bounds of the contract; each schema turns what clients send into
+ * Request shapes that several resources share, with the bounds of the hosted API; each schema turns what clients send into
  * what is stored. Null means "not given" for every optional field. What needs files or hosted tools is refused here.
  */
 import { z } from 'zod';
@@ -23,8 +23,10 @@ const MAX_TEXT_LENGTH = 32 * 1024 * 1024;
 export const MAX_INSTRUCTIONS_LENGTH = 256_000;
 
 export const metadata = z
-  .record(z.string().max(64), z.string().max(512))
+  .unknown()
+  // Counted before the pairs are checked: every wrong one of them would be a complaint of its own.
   .superRefine((value, context) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
     const count = Object.keys(value).length;
     if (count <= MAX_METADATA_PAIRS) return;
     refuse(context, {
@@ -32,6 +34,7 @@ export const metadata = z
       message: `Invalid '{param}': too many properties. Expected an object with at most ${MAX_METADATA_PAIRS} properties, but got an object with ${count} properties instead.`,
     });
   })
+  .pipe(z.record(z.string().max(64), z.string().max(512)))
   .nullish()
   // Absent is "leave it", an explicit null empties it.
   .transform((value): Metadata | undefined => (value === null ? {} : value));

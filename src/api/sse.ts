@@ -10,6 +10,8 @@ export interface EventsOptions {
   readonly heartbeatMs: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly log: Logger;
+  /** The frames of a stream that breaks off; null: the Assistants dialect's. */
+  readonly failure: string | null;
 }
 
 /**
@@ -23,7 +25,7 @@ const MAX_DRAIN_MS = 30_000;
 export async function writeEvents(
   response: Response,
   frames: AsyncIterable<string>,
-  { heartbeatMs, headers, log }: EventsOptions,
+  { heartbeatMs, headers, log, failure }: EventsOptions,
 ): Promise<void> {
   response.writeHead(200, {
     ...headers,
@@ -51,7 +53,7 @@ export async function writeEvents(
       error instanceof LogGone
         ? 'The run was deleted together with its thread.'
         : 'The stream broke off. The run goes on; retrieve it to see how it ends.';
-    response.write(errorFrames(message));
+    response.write(failure ?? errorFrames(message));
   } finally {
     clearInterval(heartbeat);
     response.end();

@@ -27,7 +27,7 @@ export interface Execution {
   readonly contextTokens: number;
 }
 
-/** Passes of a run in which the worker's own tools may answer before the model must do without. */
+/** Passes of one attempt in which the worker's own tools may answer before the model must do without. */
 const MAX_TOOL_PASSES = 8;
 
 /**
@@ -46,7 +46,7 @@ export async function* execute(
   for (let pass = 0; isExecuting(state.run); pass++) {
     const options = {
       contextTokens: execution.contextTokens,
-      first: pass === 0,
+      first: pass === 0 && !hasDone(initial.run, items),
       last: pass === MAX_TOOL_PASSES,
     };
     const prompt = buildPrompt(state, { ...history, items }, options);
@@ -60,6 +60,13 @@ export async function* execute(
     state = turn.state;
     items = [...items, ...turn.closed];
   }
+}
+
+/** Whether the run has finished a step of calls, in an attempt before perhaps. */
+function hasDone({ id }: Run, items: readonly ThreadItem[]): boolean {
+  return items.some(
+    (item) => item.object === 'thread.run.step' && item.run_id === id && item.status === 'completed',
+  );
 }
 
 /** Asks the model and says what it says. */
@@ -127,7 +134,9 @@ const MAX_OUTPUT_LENGTH = 32_000;
 /** A tool's answer as the model reads it. */
 function outputText(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-  return text.length > MAX_OUTPUT_LENGTH ? `${text.slice(0, MAX_OUTPUT_LENGTH)} … (cut)` : text;
+  if (text.length <= MAX_OUTPUT_LENGTH) return text;
+  // Half of a surrogate pair is no text, and strict upstreams refuse it.
+  return `${text.slice(0, MAX_OUTPUT_LENGTH).replace(/[\uD800-\uDBFF]$/, '')} … (cut)`;
 }
 
 type Finish = Extract<ModelPart, { type: 'finish' }>;
@@ -160,7 +169,7 @@ class Turn {
   isOver = false;
 
   /** Whether the turn has called tools. */
-  private calls(): boolean {
+  private hasCalled(): boolean {
     return this.state.step?.type === 'tool_calls';
   }
 
@@ -187,14 +196,14 @@ class Turn {
       case 'text':
         this.heard += part.text;
         // Calls are made at the end of a completion; what a model mumbles behind them has no place on the wire.
-        return this.calls()
+        return this.hasCalled()
           ? []
           : this.say([...this.openMessage(), { type: 'message.delta', text: part.text }]);
       case 'call': {
         if (!this.wanted(part.index)) return [];
         this.heard += part.name;
         const { index, id, name } = part;
-        return this.say([...this.openCalls(), { type: 'tool.called', index, call_id: id, name }]);
+        return this.say([...this.openCallStep(), { type: 'tool.called', index, call_id: id, name }]);
       }
       case 'arguments': {
         if (!this.wanted(part.index)) return [];
@@ -238,8 +247,8 @@ class Turn {
     ];
   }
 
-  private openCalls(): readonly RunEvent[] {
-    if (this.calls()) return [];
+  private openCallStep(): readonly RunEvent[] {
+    if (this.hasCalled()) return [];
     const at = this.now();
     const created: RunEvent = { type: 'step.created', at, step_id: this.newId('step'), message_id: null };
     if (this.state.message === null) return [created];
@@ -253,7 +262,7 @@ class Turn {
 
   private finish(reason: Finish['reason'], usage: Usage): readonly RunEvent[] {
     const at = this.now();
-    if (reason === 'stop' && this.calls()) {
+    if (reason === 'stop' && this.hasCalled()) {
       return this.ownCalls().length > 0 ? [] : [{ type: 'run.blocked', at, usage }];
     }
     if (reason === 'stop') {
@@ -265,7 +274,7 @@ class Turn {
       ];
     }
     const incomplete: RunEvent = { type: 'run.incomplete', at, reason: INCOMPLETE[reason].run };
-    if (this.calls()) {
+    if (this.hasCalled()) {
       const message = 'The model stopped before its tool calls were complete.';
       return [{ type: 'step.failed', at, usage, error: { code: 'server_error', message } }, incomplete];
     }

@@ -5,7 +5,7 @@ const ID_LENGTH = 24;
 /** The largest multiple of the alphabet's size below 256: bytes from here on would favour the first letters. */
 const FAIR_BYTES = 256 - (256 % ALPHABET.length);
 
-/** What an id begins with on the wire (contract: hosted ids are the prefix, `_` and 24 alphanumerics). */
+/** What an id begins with on the wire (the hosted API's ids are the prefix, `_` and 24 alphanumerics). */
 export type IdPrefix = 'asst' | 'thread' | 'msg' | 'run' | 'step' | 'call' | 'req';
 
 /** Makes ids; the default is {@link newId}. */

@@ -41,7 +41,7 @@ export interface RunState {
   readonly turn: number;
   /** How often a worker has started this turn. */
   readonly attempts: number;
-  /** The next `requires_action` must not appear before this time (unix milliseconds); 0 when it may. */
+  /** Before this time (unix milliseconds) no new `requires_action` may appear, nor one that is there be read; 0: it may. */
   readonly calm_until_ms: number;
 }
 
@@ -184,6 +184,8 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
   requireClosed(state, event);
   const run = { ...state.run, status };
   const ended = { ...run, required_action: null, expires_at: null, usage: state.spent };
+  // Nothing of what came with the request is needed any more, and secrets least of all.
+  const over = { ...state, origin: { ...state.origin, sealed: null, context: {} } };
   switch (event.type) {
     case 'run.started':
       return withRun({ ...state, attempts: state.attempts + 1 }, { ...run, started_at: event.at });
@@ -206,16 +208,16 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
     case 'run.calmed':
       return withRun({ ...state, calm_until_ms: event.calm_until_ms }, run);
     case 'run.cancelled':
-      return withRun(state, { ...ended, cancelled_at: event.at });
+      return withRun(over, { ...ended, cancelled_at: event.at });
     case 'run.completed':
-      return withRun(state, { ...ended, completed_at: event.at });
+      return withRun(over, { ...ended, completed_at: event.at });
     case 'run.incomplete':
-      return withRun(state, { ...ended, incomplete_details: { reason: event.reason } });
+      return withRun(over, { ...ended, incomplete_details: { reason: event.reason } });
     case 'run.failed':
-      return withRun(state, { ...ended, failed_at: event.at, last_error: event.error });
+      return withRun(over, { ...ended, failed_at: event.at, last_error: event.error });
     case 'run.expired':
       // The wire has no `expired_at`: the run keeps `expires_at`, which says when it expired.
-      return withRun(state, { ...ended, expires_at: run.expires_at });
+      return withRun(over, { ...ended, expires_at: run.expires_at });
   }
 }
 

@@ -30,6 +30,9 @@ const MAX_BUFFERED_EVENTS = 1_000;
 /** A loss of the very last message shows no gap; this bounds how long it stays unnoticed. */
 const WATCHDOG_MS = 2_000;
 
+/** Hears the id of a run; null when changes of any run may have been missed. */
+type ChangeListener = (runId: string | null) => void;
+
 /** A channel this process listens to, and who reads through it. */
 interface Subscription {
   readonly readers: Set<Reader>;
@@ -43,7 +46,7 @@ export class LogHub {
   private readonly keys: Keys;
   private readonly subscriptions = new Map<string, Subscription>();
   private readonly watchdog: NodeJS.Timeout;
-  private readonly changeListeners = new Set<(runId: string) => void>();
+  private readonly changeListeners = new Set<ChangeListener>();
 
   /** @param feed a connection of its own, used for nothing but this hub's subscriptions */
   constructor(redis: State, feed: Redis, keys: Keys) {
@@ -86,8 +89,8 @@ export class LogHub {
     }
   }
 
-  /** Calls `listener` with the id of every run that somebody other than its worker changes. @returns how to stop. */
-  async onChange(listener: (runId: string) => void): Promise<() => void> {
+  /** Calls `listener` for every run that somebody other than its worker changes. @returns how to stop. */
+  async onChange(listener: ChangeListener): Promise<() => void> {
     this.changeListeners.add(listener);
     if (this.changeListeners.size === 1) await this.feed.subscribe(this.keys.changes);
     return () => this.changeListeners.delete(listener);
@@ -138,6 +141,7 @@ export class LogHub {
     // ioredis subscribes again by itself, but does not say when that is done; this is answered after it.
     if (channels.length > 0) await this.feed.subscribe(...channels).catch(() => {});
     this.lookAgain();
+    for (const listener of this.changeListeners) listener(null);
   }
 
   private deliver(channel: string, message: string): void {

@@ -5,7 +5,7 @@
 import type { Assistant, Message, Metadata, Run, RunStep, Thread, ThreadItem } from '../runs/thread.ts';
 import type { ChatMessage } from '../runs/model.ts';
 import type { History } from '../runs/prompt.ts';
-import type { RunState } from '../runs/run.ts';
+import { calmView, type RunState } from '../runs/run.ts';
 import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
 import { decode } from './json.ts';
 import type { State } from './redis.ts';
@@ -32,6 +32,8 @@ export type Appended =
 /** How many deleted items of a list stay known as cursors. */
 const REMEMBERED_GONE = 1_000;
 const MAX_SWAP_TRIES = 20;
+/** Where an assistant is looked for whose name leads nowhere. */
+const NEWEST_ASSISTANTS: PageQuery = { limit: 100, order: 'desc', after: null, before: null };
 /** More of a thread than this never goes into one prompt; its beginning is kept as well. */
 const MAX_PROMPT_ITEMS = 2_000;
 
@@ -71,10 +73,16 @@ export class ObjectStore {
 
   /** The assistant that was last given this name, in any case; brackets around it are a device's habit. */
   async findAssistant(project: string, name: string): Promise<Assistant | null> {
-    const id = await this.redis.hget(this.keys.assistantNames(project), name.toLowerCase());
-    const assistant = id === null ? null : await this.getAssistant(project, id);
-    // The index is only ever added to: the assistant may have another name by now.
-    return assistant?.name?.toLowerCase() === name.toLowerCase() ? assistant : null;
+    const wanted = name.toLowerCase();
+    const isWanted = (assistant: Assistant | null): boolean => assistant?.name?.toLowerCase() === wanted;
+    const id = await this.redis.hget(this.keys.assistantNames(project), wanted);
+    // Most names are those of models, and cost no more than this.
+    if (id === null) return null;
+    const assistant = await this.getAssistant(project, id);
+    if (isWanted(assistant)) return assistant;
+    // The index knows one assistant of a name, and that may be gone or have another name by now.
+    const page = await this.listAssistants(project, NEWEST_ASSISTANTS);
+    return (page.type === 'page' ? page.items : []).find(isWanted) ?? null;
   }
 
   private async nameAssistant(project: string, { id, name }: Assistant): Promise<void> {
@@ -161,7 +169,8 @@ export class ObjectStore {
 
   async listRuns(ref: ThreadRef, query: PageQuery): Promise<Page<Run>> {
     const collection = permanent(this.keys.runs(ref), this.keys.steps(ref));
-    const parseRun = (doc: string, label: string): Run => labelled(decode<RunState>(doc).run, label);
+    const parseRun = (doc: string, label: string): Run =>
+      labelled(calmView(decode<RunState>(doc), Date.now()), label);
     return this.page(collection, query, parseRun, ref, this.keys.run({ ...ref, runId: '' }));
   }
 

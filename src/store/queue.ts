@@ -22,6 +22,8 @@ const RETRY_AFTER_ERROR_MS = 500;
 /** What a job says: which run, and the request it came from, for the log. */
 export interface RunJob extends RunRef {
   readonly requestId: string;
+  /** The turn of the run it was added for; a job of an earlier turn is too late. */
+  readonly turn: number;
 }
 
 export class RunQueue {
@@ -48,8 +50,8 @@ export class RunQueue {
   }
 
   /** Adds the job of a run's turn. Adding it again while it exists changes nothing. */
-  async add(job: RunJob, turn: number): Promise<void> {
-    await this.queue.add('run', job, { jobId: `${job.runId}-${turn}` });
+  async add(job: RunJob): Promise<void> {
+    await this.queue.add('run', job, { jobId: `${job.runId}-${job.turn}` });
   }
 
   async close(): Promise<void> {

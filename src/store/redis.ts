@@ -12,7 +12,8 @@ const MAX_RECONNECT_DELAY_MS = 1_000;
 export function connectionOptions(url: string) {
   const { hostname, port, username, password, pathname, protocol } = new URL(url);
   return {
-    host: hostname,
+    // An IPv6 address stands in brackets in a URL.
+    host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? 6379 : Number(port),
     ...(username !== '' && { username: decodeURIComponent(username) }),
     ...(password !== '' && { password: decodeURIComponent(password) }),

@@ -1,7 +1,7 @@
 -- remove: deletes one item of a collection and remembers where it stood, for cursors that name it.
 -- KEYS  1 documents  2 index  3 gone  4… further indexes the item stands in
 -- ARGV  1 id  2 how many places to remember
--- Returns 1 when it was there or has just been deleted by the same command sent twice; 0 when it never was.
+-- Returns 1 when it was there; 2 when it was deleted before, by this very command sent twice perhaps; 0 when it never was.
 local place = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if not place then return redis.call('ZSCORE', KEYS[3], ARGV[1]) and 2 or 0 end
 redis.call('HDEL', KEYS[1], ARGV[1])

@@ -132,7 +132,7 @@ export class RunStore {
   /** As {@link get}, but a run whose time is over is ended first: nobody ever reads `requires_action` past its expiry. */
   async current(ref: RunRef): Promise<{ stored: StoredRun; labels: Metadata | null } | null> {
     const found = await this.get(ref);
-    if (found === null || !isOverdue(found.stored.state.run, this.options.now())) return found;
+    if (found === null || !isLeft(found.stored.state.run, this.options.now())) return found;
     const stored = await this.close(ref, { type: 'expired' });
     return stored === null ? null : { stored, labels: found.labels };
   }
@@ -216,7 +216,7 @@ export class RunStore {
   async enqueue(stored: StoredRun): Promise<void> {
     const { ref, state } = stored;
     try {
-      await this.options.queue.add({ ...ref, requestId: state.origin.request_id }, state.turn);
+      await this.options.queue.add({ ...ref, requestId: state.origin.request_id, turn: state.turn });
     } catch (err) {
       // The run is safely stored, so the request has succeeded: the sweeper finds a queued run without a job.
       this.options.log.warn({ err, ...logFields(ref, state) }, 'could not enqueue; the sweeper will');
@@ -332,6 +332,11 @@ type Answer =
   | { readonly type: 'conflict' }
   | { readonly type: 'gone' }
   | { readonly type: 'locked'; readonly runId: string };
+
+/** Nobody has ended the run in its time, or closed it after a cancel: whoever looks does. */
+function isLeft(run: Run, now: number): boolean {
+  return isOverdue(run, now) || (isCancelling(run) && run.expires_at !== null && now >= run.expires_at);
+}
 
 /** What every log line about a run carries. */
 export function logFields(ref: RunRef, state: RunState): Record<string, string> {

@@ -7,10 +7,15 @@ export function toolRunner(toolbox: Toolbox, log: Logger): RunTool {
   return async (name, args, context, signal) => {
     const tool = toolbox.get(name);
     if (tool === undefined) return failed(`There is no tool '${name}'. Go on without it.`);
+    // Nobody wants it any more; begun, it would act for nothing.
+    signal.throwIfAborted();
     const timeUp = AbortSignal.timeout(tool.timeoutMs);
     const limits = { ...context, signal: AbortSignal.any([signal, timeUp]) };
     try {
-      return await within(tool, args, limits);
+      const value = await within(tool, args, limits);
+      // What cannot be written as JSON must not get further than this.
+      JSON.stringify(value);
+      return value;
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ToolArgumentError) return failed(error.message);

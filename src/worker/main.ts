@@ -4,7 +4,8 @@ import { readConfig, redacted } from '../config.ts';
 import { createLog } from '../log.ts';
 import { OpenAiModel } from '../model/openai.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
-import { Seal } from '../seal.ts';
+import { ModelError } from '../runs/model.ts';
+import { Seal, type Secrets } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { LogHub } from '../store/follow.ts';
 import { Keys } from '../store/keys.ts';
@@ -35,7 +36,7 @@ async function main(): Promise<void> {
   const queue = new RunQueue(config.redisUrl, keys, log);
   const open = new OpenRuns(redis, keys);
   const runs = new RunStore({ redis, keys, queue, open, log, now: unixSeconds, logKeptS: config.logKeptS });
-  const seal = config.secret === undefined ? null : new Seal(config.secret);
+  const unseal = unsealer(config.secret);
   const worker = new RunWorker({
     runs,
     objects: new ObjectStore(redis, keys),
@@ -44,10 +45,10 @@ async function main(): Promise<void> {
       upstreams: config.upstreams,
       idleMs: config.upstreamIdleMs,
       retries: config.upstreamRetries,
-      upstreamKey: (sealed) => seal?.open(sealed).upstreamKey ?? null,
+      upstreamKey: (sealed) => unseal(sealed).upstreamKey,
       log,
     }),
-    secretsIn: (sealed) => seal?.open(sealed).variables ?? {},
+    secretsIn: (sealed) => unseal(sealed).variables,
     runTool: toolRunner(await loadToolbox(), log),
     log,
     now: unixSeconds,
@@ -83,6 +84,24 @@ async function main(): Promise<void> {
     log,
   );
   log.info('worker ready');
+}
+
+/**
+ * Opens the secrets of a request. A worker that cannot must not go on without them: it would ask with the operator's own
+ * key on behalf of somebody else.
+ */
+function unsealer(secret: string | undefined): (sealed: string) => Secrets {
+  const seal = secret === undefined ? null : new Seal(secret);
+  return (sealed) => {
+    try {
+      if (seal !== null) return seal.open(sealed);
+    } catch {
+      // Sealed under another secret; said below.
+    }
+    const text =
+      "This worker cannot open the secrets of the request: its SECRET is missing, or not the API's.";
+    throw new ModelError('server_error', text);
+  };
 }
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -47,13 +47,20 @@ class Stop extends Error {
   }
 }
 
+/** A job at hand, and what stops it. */
+interface Work {
+  readonly job: RunJob;
+  readonly controller: AbortController;
+}
+
 /** How often a job looks at its run again after losing a race before the sweeper may have it. */
 const MAX_LOOKS = 10;
 
 /** Executes the runs of this process. */
 export class RunWorker {
   private readonly options: RunWorkerOptions;
-  private readonly executing = new Map<string, AbortController>();
+  /** The jobs at hand, by run. */
+  private readonly working = new Map<string, Work>();
   private stopListening: (() => void) | null = null;
   private leaving = false;
 
@@ -64,23 +71,40 @@ export class RunWorker {
   /** Listens for changes that others make to the runs it executes. */
   async start(): Promise<void> {
     this.stopListening = await this.options.hub.onChange((runId) => {
-      this.executing.get(runId)?.abort(new Stop('changed'));
+      for (const id of runId === null ? this.working.keys() : [runId]) this.noticed(id);
     });
+  }
+
+  /** Somebody may have changed a run of ours. Most notices are of what made it ours, so the run itself is asked. */
+  private noticed(runId: string): void {
+    const work = this.working.get(runId);
+    if (work === undefined) return;
+    this.options.runs
+      .get(work.job)
+      .then((found) => {
+        const run = found?.stored.state.run;
+        if (run === undefined || isTerminal(run) || isCancelling(run))
+          work.controller.abort(new Stop('changed'));
+      })
+      .catch((err: unknown) => {
+        // The next commit notices as well.
+        this.options.log.warn({ err, run_id: runId }, 'could not look at a changed run');
+      });
   }
 
   /** Gives every run it executes back to the queue. */
   handOver(): void {
     this.leaving = true;
-    for (const controller of this.executing.values()) controller.abort(new Stop('shutdown'));
+    for (const { controller } of this.working.values()) controller.abort(new Stop('shutdown'));
   }
 
   stop(): void {
     this.stopListening?.();
   }
 
-  /** How many runs it executes now. */
+  /** How many jobs it has now. */
   get busy(): number {
-    return this.executing.size;
+    return this.working.size;
   }
 
   /** Does one job. @param lost is aborted when the queue has given the job to somebody else. */
@@ -89,8 +113,12 @@ export class RunWorker {
     if (this.leaving) return 'handed over';
     const startedMs = performance.now();
     const fields = { run_id: job.runId, thread_id: job.threadId, request_id: job.requestId };
+    const work: Work = { job, controller: new AbortController() };
+    const onLost = (): void => work.controller.abort(new Stop('lost'));
+    lost.addEventListener('abort', onLost, { once: true });
+    this.working.set(job.runId, work);
     try {
-      const outcome = await this.look(job, lost);
+      const outcome = await this.look(work);
       const ms = Math.round(performance.now() - startedMs);
       this.options.log.info({ ...fields, outcome, ms }, 'job');
       return outcome;
@@ -99,18 +127,24 @@ export class RunWorker {
       // W2: the run has moved on without us. Whoever moved it sees to the rest.
       this.options.log.info({ ...fields, outcome: err.why }, 'job');
       return 'done';
+    } finally {
+      lost.removeEventListener('abort', onLost);
+      // The run's next turn may have begun here already.
+      if (this.working.get(job.runId) === work) this.working.delete(job.runId);
     }
   }
 
   /** Looks at the run until it is ours to execute, or needs nothing more. */
-  private async look(job: RunJob, lost: AbortSignal): Promise<JobOutcome> {
+  private async look({ job, controller }: Work): Promise<JobOutcome> {
     const { runs, objects, now } = this.options;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      // Asked for together with the run, because most jobs need it; while the run is queued its thread stands still.
+      if (this.leaving) return 'handed over';
+      const looking = runs.get(job);
+      // Most jobs need it, so it is asked for at once, but behind the run: what changes in between, the fence notices.
       const history = objects.history(job);
       history.catch(() => {});
-      const found = await runs.get(job);
-      if (found === null) return 'done';
+      const found = await looking;
+      if (found === null || found.stored.state.turn !== job.turn) return 'done';
       const { stored } = found;
       const { run } = stored.state;
       if (isTerminal(run) || isBlocked(run)) return 'done';
@@ -122,7 +156,7 @@ export class RunWorker {
         await runs.close(job, this.tooOften(stored));
       else {
         const started = await this.begin(stored);
-        if (started !== null) return this.drive(started, history, lost);
+        if (started !== null) return this.drive(started, history, controller);
       }
     }
     return 'done';
@@ -146,13 +180,13 @@ export class RunWorker {
     }
   }
 
-  private async drive(started: StoredRun, history: Promise<History>, lost: AbortSignal): Promise<JobOutcome> {
+  private async drive(
+    started: StoredRun,
+    history: Promise<History>,
+    controller: AbortController,
+  ): Promise<JobOutcome> {
     const { runs, log } = this.options;
-    const controller = new AbortController();
     const { ref, state } = started;
-    const onLost = (): void => controller.abort(new Stop('lost'));
-    lost.addEventListener('abort', onLost, { once: true });
-    this.executing.set(ref.runId, controller);
     const timer = this.expireIn(state.run.expires_at, controller);
     try {
       const commit = runs.commit.bind(runs);
@@ -170,9 +204,8 @@ export class RunWorker {
       return 'done';
     } finally {
       clearTimeout(timer);
-      lost.removeEventListener('abort', onLost);
-      // The run's next turn may have begun here already.
-      if (this.executing.get(ref.runId) === controller) this.executing.delete(ref.runId);
+      // Whatever still runs on behalf of this turn, a tool perhaps, runs for nobody.
+      controller.abort(new Stop('changed'));
     }
   }
 
@@ -208,6 +241,7 @@ export class RunWorker {
 
 /** Resolves at `unixMs`, or rejects with the signal's reason. */
 async function until(unixMs: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
   const ms = unixMs - Date.now();
   if (ms <= 0) return;
   await new Promise<void>((resolve, reject) => {

@@ -46,7 +46,11 @@ export function startSweeper(sweeping: Sweeping): () => Promise<void> {
 async function sweep({ runs, open, now, log, holder }: Sweeping): Promise<void> {
   if (!(await open.lease(holder, SWEEP_EVERY_MS - 100))) return;
   for (const ref of await open.due(BATCH)) {
-    const next = await attend(runs, ref, now, log);
+    const next = await attend(runs, ref, now, log).catch((err: unknown) => {
+      // One run that cannot be read must not keep the others from being looked after.
+      log.error({ err, run_id: ref.runId, thread_id: ref.threadId }, 'could not look after a run');
+      return Date.now() + LOOK_AGAIN_MS;
+    });
     if (next === null) await open.forget(ref);
     else await open.lookAt(ref, next);
   }

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 
 import { z } from 'zod';
 import { answerOf, asking, hear, post, refusalOf, textOf } from '../support/chat.ts';
 import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says } from '../support/upstream.ts';
+import { calls, FakeUpstream, finish, gate, says, text } from '../support/upstream.ts';
 
 const WEATHER = { type: 'function' as const, function: { name: 'weather' } };
 const SEARCH = { type: 'function' as const, function: { name: 'SEARCH' } };
@@ -128,13 +128,18 @@ describe('fields', () => {
         top_k: 3,
         metadata: { publisher: 'p-1' },
       };
-      const sent = await sentFor(extras);
-      expect(Object.keys(sent).toSorted()).toEqual(['messages', 'model', 'stream', 'stream_options']);
+      const door = gate();
+      upstream.reply(() => [door, text('done'), finish('stop')]);
+      const answer = chat(asking('look it up', extras));
+      const { body } = await upstream.asked(({ text: said }) => said === 'look it up');
+      expect(Object.keys(body).toSorted()).toEqual(['messages', 'model', 'stream', 'stream_options']);
       const keys = await redis.keys(`${service.redisPrefix}:*:run:*`);
       const runs = await Promise.all(keys.map((key) => redis.hget(key, 'doc')));
       const runSchema = z.object({ origin: z.object({ context: z.unknown() }) });
       const contexts = runs.map((doc) => runSchema.parse(JSON.parse(doc ?? 'null')).origin.context);
       expect(contexts).toContainEqual(extras);
+      door.open();
+      await answerOf(await answer);
     } finally {
       redis.disconnect();
     }

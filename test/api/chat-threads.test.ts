@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 
 import { answerOf, asking, hear, post, refusalOf, textOf } from '../support/chat.ts';
 import { contentsOf } from '../support/contents.ts';
 import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, finish, gate, says, text } from '../support/upstream.ts';
+import { calls, FakeUpstream, finish, gate, refuses, says, text } from '../support/upstream.ts';
 
 const WEATHER = { type: 'function' as const, function: { name: 'weather' } };
 
@@ -296,6 +296,35 @@ describe('two requests for one thread', () => {
     }
   });
 
+  test('one that waited for its caller once is waited for to its end', async () => {
+    const door = gate();
+    upstream.reply(({ text: said, body: { messages } }) => {
+      if (said !== 'rain?') return undefined;
+      return messages.at(-1)?.role === 'tool'
+        ? [text('Half'), door, text(' and half'), finish('stop')]
+        : calls([{ name: 'weather', arguments: {} }]);
+    });
+    const thread_id = 'answered';
+    const { choices } = await answerOf(await chat(asking('rain?', { thread_id, tools: [WEATHER] })));
+    const tool_call_id = choices[0]?.message.tool_calls?.[0]?.id;
+    const outputs = {
+      model: 'm',
+      thread_id,
+      stream: true,
+      messages: [{ role: 'tool', tool_call_id, content: 'no' }],
+    };
+    const half = Promise.withResolvers<void>();
+    const heard = chat(outputs).then((response) => hear(response, () => half.resolve()));
+    await half.promise;
+    const second = chat(asking('and then?', { thread_id, metadata: { multitask: 'enqueue' } }));
+    // As many looks as it would take to give up.
+    for (let look = 0; look < 20; look++)
+      await refusalOf(await chat(asking('now?', { thread_id, metadata: { multitask: 'reject' } })));
+    door.open();
+    await expect(heard).resolves.toMatchObject({ text: 'Half and half' });
+    await expect(textOf(await second)).resolves.toBe('You said: and then?');
+  });
+
   test('an unknown way to settle is refused', async () => {
     const refused = await refusalOf(await chat(asking('hi', { metadata: { multitask: 'both' } })));
     expect(refused).toMatchObject({ status: 400, param: 'metadata.multitask', code: 'invalid_value' });
@@ -448,6 +477,16 @@ describe('a request that is sent again', () => {
     upstream.reply(() => undefined);
     await expect(textOf(await chat(asking('again'), { headers }))).resolves.toBe('You said: again');
   });
+});
+
+test('a stream that is refused before its first word listens to nothing any more', async () => {
+  upstream.reply(() => refuses(400, 'no'));
+  for (let turn = 0; turn < 5; turn++) {
+    const refused = await chat(asking('hi', { stream: true }));
+    expect(refused.status).toBe(400);
+  }
+  const followed = (): Promise<unknown> => redis.pubsub('CHANNELS', `${service.redisPrefix}:*:events:*`);
+  await expect.poll(followed).toEqual([]);
 });
 
 test('a request without a thread leaves no thread, and nothing of it stays', async () => {

@@ -5,6 +5,7 @@
 /* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { z } from 'zod';
 import packageJson from '../../package.json' with { type: 'json' };
 import { expectRefusal } from '../support/refusal.ts';
 import { startService, type Service } from '../support/service.ts';
@@ -119,6 +120,11 @@ test('only pages that were named may call, where some were', async () => {
     expect(await origin(PAGE)).toBe(PAGE);
     expect(await origin('https://b.page.example')).toBe('https://b.page.example');
     expect(await origin('https://c.page.example')).toBe(null);
+    // A page's form needs nobody's leave to send.
+    const headers = { origin: 'https://c.page.example' };
+    const refused = await new Wire(choosy.url).ask('POST', '/v1/threads', { headers });
+    expect(refused.status).toBe(403);
+    expect((await new Wire(choosy.url).ask('POST', '/v1/threads')).status).toBe(200);
   } finally {
     await choosy.stop();
   }
@@ -176,6 +182,20 @@ describe('models', () => {
     expect(body).toMatchObject({ object: 'list', data: expect.arrayContaining([model]) as unknown });
     expect(Object.keys(body ?? {})).toEqual(['object', 'data']);
     expect((await wire.ask('GET', '/models/fake-model')).body).toEqual(model);
+  });
+
+  test('are listed once each, nameless assistants by their ids', async () => {
+    const named = z.looseObject({ id: z.string() });
+    const create = async (name: string): Promise<string> =>
+      named.parse((await wire.ask('POST', '/assistants', { body: { model: 'any', name } })).body).id;
+    const nameless = await create('');
+    await create('twin');
+    await create('twin');
+    const { data } = z.object({ data: z.array(named) }).parse((await wire.ask('GET', '/models')).body);
+    const ids = data.map(({ id }) => id);
+    expect(ids).toContain(nameless);
+    expect(ids).toContain('twin');
+    expect(new Set(ids).size).toBe(ids.length);
   });
 
   test('that are unknown are not found, slashes or not', async () => {

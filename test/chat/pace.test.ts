@@ -61,6 +61,15 @@ describe('reading ahead', () => {
     await expect(Array.fromAsync(ahead)).rejects.toThrow('no');
   });
 
+  test('lets go of the source when it is closed', async () => {
+    const { source, feed, left } = byHand();
+    feed('a');
+    const ahead = new Ahead(source);
+    await ahead.peek(10_000);
+    await ahead.close();
+    await expect(left).resolves.toBeUndefined();
+  });
+
   test('lets go of the source when its own reader leaves', async () => {
     const { source, feed, left } = byHand();
     feed('a');

@@ -1,5 +1,5 @@
 /**
- * Voice engines (seed-003): the path without a version, the caller's key as the upstream's, the engine's own shapes, and what
+ * Voice engines (agora): the path without a version, the caller's key as the upstream's, the engine's own shapes, and what
  * a voice needs: something to say soon, and silence at once when the user interrupts.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -71,7 +71,7 @@ const last = (): UpstreamRequest => {
 test("the document's own curl gets a stream and its end", async (context) => {
   const missing = await missingShell();
   if (missing !== null) return context.skip(missing);
-  const { stdout, code } = await playDocument('seed-003/chat.sh', 'bash', {
+  const { stdout, code } = await playDocument('agora/chat.sh', 'bash', {
     'http://localhost:8000': service.url,
     'your-api-key-here': KEY,
     'your-model-name': 'gpt-4o-mini',

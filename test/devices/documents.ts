@@ -1,6 +1,6 @@
 /**
- * The programs that makers of devices print in their documents (seed-*), run as they were printed, with only address, key and
- * model filled in. Where a printed line cannot run, seed-001 has it mended, and a test says so.
+ * The programs that makers of devices print in their documents (the folders beside this file), run as they were printed, with only address, key and
+ * model filled in. Where a printed line cannot run, huawei has it mended, and a test says so.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ export type Fill = Readonly<Record<string, string>>;
 
 /**
  * Runs a printed program to its end.
- * @param name for example `seed-000/text.sh`
+ * @param name for example `sharge/text.sh`
  * @throws when a placeholder does not occur in it: then it is not the program we take it for.
  */
 export async function playDocument(

@@ -1,5 +1,5 @@
 /**
- * Glasses (seed-000): the programs of their document, the wire they read, and how they are treated: paths, keys, prompts,
+ * Glasses (sharge): the programs of their document, the wire they read, and how they are treated: paths, keys, prompts,
  * spoken errors. Photos have a file of their own.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -97,7 +97,7 @@ describe("the document's own programs", () => {
   test('the text curl gets a call of take_a_photo', async (context) => {
     needsShell(context);
     const ended = await playDocument(
-      'seed-000/text.sh',
+      'sharge/text.sh',
       'bash',
       { '${your service url}': url },
       { API_KEY: KEY },
@@ -114,7 +114,7 @@ describe("the document's own programs", () => {
   test('the image curl gets words about the photo', async (context) => {
     needsShell(context);
     const ended = await playDocument(
-      'seed-000/image.sh',
+      'sharge/image.sh',
       'bash',
       { '${your service url}': url },
       { API_KEY: KEY },
@@ -125,7 +125,7 @@ describe("the document's own programs", () => {
   });
 
   test('the image Python program prints the answer line by line in readable Chinese', async (context) => {
-    const ended = await playDocument('seed-000/image.py', pythonOr(context), filled());
+    const ended = await playDocument('sharge/image.py', pythonOr(context), filled());
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.stdout).toMatch(/^Streamed Response:\ndata: \{/);
     expect(ended.stdout).toContain('这张图片');
@@ -133,14 +133,14 @@ describe("the document's own programs", () => {
   });
 
   test('the text Python program fails in itself: it asks for a stream and reads JSON', async (context) => {
-    const ended = await playDocument('seed-000/text.py', pythonOr(context), filled());
+    const ended = await playDocument('sharge/text.py', pythonOr(context), filled());
     expect(ended.stdout).toBe('Status Code: 200\n');
     expect(ended.stderr).toContain('JSONDecodeError');
   });
 
   test('the text Python program works once it asks for no stream', async (context) => {
     const mended = { ...filled(), '"stream": True': '"stream": False' };
-    const ended = await playDocument('seed-000/text.py', pythonOr(context), mended);
+    const ended = await playDocument('sharge/text.py', pythonOr(context), mended);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.stdout).toMatch(/Response Body: .*'name': 'take_a_photo'/);
   });
@@ -333,6 +333,12 @@ describe('what goes wrong', () => {
 
   test('is said, where the assistant does not exist', async () => {
     const heard = await new Device(url).ask({ ...TURN, model: 'asst_gone' });
+    expect(textIn(heard.data)).toBe(APOLOGY);
+  });
+
+  test('is said, where the thread cannot exist', async () => {
+    const heard = await new Device(url).ask({ ...TURN, thread_id: 'thread_中文' });
+    expect(heard.status).toBe(200);
     expect(textIn(heard.data)).toBe(APOLOGY);
   });
 

@@ -1,4 +1,4 @@
-/** Agents under their own address (seed-001, Huawei's "execute"): typed events, memory of three kinds, and variables. */
+/** Agents under their own address (huawei, Huawei's "execute"): typed events, memory of three kinds, and variables. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
@@ -86,7 +86,7 @@ describe("the document's own programs, with their misprints mended", () => {
 
   test('the curl gets events', async (context) => {
     if (noShell !== null) return context.skip(noShell);
-    const { stdout, code } = await playDocument('seed-001/query.sh', 'bash', {
+    const { stdout, code } = await playDocument('huawei/query.sh', 'bash', {
       '{{ 第二步获得的api地址 }}': address(),
       '{{ 第三步获得的apikey }}': KEY,
       '{{ 输入问题 }}': '您好',
@@ -98,7 +98,7 @@ describe("the document's own programs, with their misprints mended", () => {
 
   test('the Python program gets events', async (context) => {
     if ('missing' in python) return context.skip(python.missing);
-    const ended = await playDocument('seed-001/query.py', python.path, {
+    const ended = await playDocument('huawei/query.py', python.path, {
       '{{ 获取api接口信息获取的api地址 }}': address(),
       '{{ 获取鉴权信息获取的apikey }}': KEY,
     });
@@ -212,6 +212,13 @@ describe('events', () => {
     expect(typesOf(await run({ query: '您好' })).at(-1)).toBe('error');
   });
 
+  test('are a refusal where the model server fails and nothing streams', async () => {
+    upstream.reply(() => refuses(500, 'no'));
+    const failed = await ask({ query: '您好', stream: false });
+    expect(failed.status).toBe(500);
+    expect(JSON.parse(failed.raw)).toEqual({ error_code: matching(/^AIAE\.5/), error_msg: SOME_TEXT });
+  });
+
   test('end with an error where the agent wants a tool that only a client could run', async () => {
     const agent = await openai.beta.assistants.create({
       model: 'any',
@@ -223,6 +230,9 @@ describe('events', () => {
       type: 'error',
       data: { error_msg: containing('lamp') },
     });
+    // Nobody could ever answer the call.
+    const stored = (): Promise<string> => everythingIn(inject('redisUrl'), service.redisPrefix);
+    await expect.poll(stored).not.toContain('"status":"requires_action"');
   });
 });
 
@@ -441,6 +451,30 @@ describe('refusals', () => {
 
 test('an agent is also found by its name', async () => {
   expect((await run({ query: '您好' }, 'host'))[0]?.agent_id).toBe(agentId);
+});
+
+test('an agent is found by its name when another of that name is gone', async () => {
+  const [first, second] = [
+    await openai.beta.assistants.create({ model: 'any', name: 'Twin' }),
+    await openai.beta.assistants.create({ model: 'any', name: 'twin' }),
+  ];
+  await openai.beta.assistants.delete(second.id);
+  expect((await run({ query: '您好' }, 'twin'))[0]?.agent_id).toBe(first.id);
+});
+
+test('a key is the same caller’s in whatever header it comes', async () => {
+  const headers: readonly Record<string, string>[] = [
+    { authorization: 'Bearer k' },
+    { authorization: 'k' },
+    { 'x-api-key': 'k' },
+    { 'api-key': 'k' },
+  ];
+  const heard = await Promise.all(
+    headers.map((header) => new Device(address(), header).ask({ query: '您好' })),
+  );
+  const users = heard.map(({ data }) => eventsOf(data)[0]?.user_id);
+  expect(new Set(users).size).toBe(1);
+  expect((await run({ query: '您好' }))[0]?.user_id).not.toBe(users[0]);
 });
 
 test('a caller that hangs up leaves no run behind', async () => {

@@ -1,4 +1,4 @@
-/** The chat API of a LangChain agent (seed-004): no key, no stream unless asked, and memory behind `thread_id`. */
+/** The chat API of a LangChain agent (lang-agent): no key, no stream unless asked, and memory behind `thread_id`. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import type { Python } from '../clients/programs.ts';
@@ -50,21 +50,21 @@ describe("the document's own programs", () => {
 
   test('the curl gets one object, without a key', async (context) => {
     if (noShell !== null) return context.skip(noShell);
-    const { stdout, code } = await playDocument('seed-004/chat.sh', 'bash', local());
+    const { stdout, code } = await playDocument('lang-agent/chat.sh', 'bash', local());
     expect(code).toBe(0);
     expect(wholeText(stdout)).toBe(ANSWER);
   });
 
   test('the requests program prints the answer, without a key', async (context) => {
     if ('missing' in plainPython) return context.skip(plainPython.missing);
-    const ended = await playDocument('seed-004/requests_chat.py', plainPython.path, local());
+    const ended = await playDocument('lang-agent/requests_chat.py', plainPython.path, local());
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.stdout).toContain(`'content': '${ANSWER}'`);
   });
 
   test('the openai program fails in itself: the SDK knows no thread_id', async (context) => {
     if ('missing' in sdkPython) return context.skip(sdkPython.missing);
-    const ended = await playDocument('seed-004/openai_chat.py', sdkPython.path, local());
+    const ended = await playDocument('lang-agent/openai_chat.py', sdkPython.path, local());
     expect(ended.stderr).toContain("unexpected keyword argument 'thread_id'");
   });
 
@@ -72,7 +72,7 @@ describe("the document's own programs", () => {
     if ('missing' in sdkPython) return context.skip(sdkPython.missing);
     const mended = { ...local(), 'thread_id=1': 'extra_body={"thread_id": 1}' };
     for (const heard of [2, 4]) {
-      const ended = await playDocument('seed-004/openai_chat.py', sdkPython.path, mended);
+      const ended = await playDocument('lang-agent/openai_chat.py', sdkPython.path, mended);
       expect(ended).toMatchObject({ code: 0, stdout: `${ANSWER}\n`, stderr: '' });
       expect(last().body).toMatchObject({ model: 'qwen-flash', temperature: 0.7 });
       expect(last().body.messages).toHaveLength(heard);

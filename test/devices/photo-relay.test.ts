@@ -1,5 +1,5 @@
 /**
- * The photo relay of glasses (seed-000): the run that asked for a photo waits, and the next request that brings one resumes
+ * The photo relay of glasses (sharge): the run that asked for a photo waits, and the next request that brings one resumes
  * it. With every way in which a photo comes late, twice, elsewhere or never.
  */
 import { Redis } from 'ioredis';

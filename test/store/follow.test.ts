@@ -418,7 +418,7 @@ describe('changes by others', () => {
   test('are told to whoever listens: a cancel is, what the worker commits is not', async () => {
     const store = await openStore(server.url);
     const { hub } = await openHub(store);
-    const heard: string[] = [];
+    const heard: (string | null)[] = [];
     const first = Promise.withResolvers<void>();
     const stop = await hub.onChange((runId) => {
       heard.push(runId);
@@ -436,10 +436,19 @@ describe('changes by others', () => {
     expect(heard).toStrictEqual(['run_1']);
   });
 
+  test('may have been missed while the connection was away, and that is told, too', async () => {
+    const store = await openStore(server.url);
+    const { hub, feed } = await openHub(store);
+    const heard = Promise.withResolvers<string | null>();
+    await hub.onChange(heard.resolve);
+    feed.disconnect(true);
+    expect(await heard.promise).toBeNull();
+  });
+
   test('a deletion is one, since a worker may be executing the run', async () => {
     const store = await openStore(server.url);
     const { hub } = await openHub(store);
-    const heard = Promise.withResolvers<string>();
+    const heard = Promise.withResolvers<string | null>();
     await hub.onChange(heard.resolve);
     await startTalking(store);
     await store.objects.deleteThread(THREAD);

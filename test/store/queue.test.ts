@@ -64,7 +64,7 @@ describe('the job of a run', () => {
       taken.resolve(job);
       return 'done';
     });
-    expect(await taken.promise).toStrictEqual({ ...refOf(), requestId: 'req_1' });
+    expect(await taken.promise).toStrictEqual({ ...refOf(), requestId: 'req_1', turn: 1 });
   });
 
   test('added again and again is one job, which is done once', async () => {

@@ -18,6 +18,7 @@ import {
   keysOf,
   LOG_KEPT_S,
   must,
+  newRun,
   OPEN_MESSAGE,
   openStore,
   read,
@@ -311,14 +312,38 @@ describe('current', () => {
     expect(await store.redis.exists(store.keys.active(THREAD))).toBe(0);
   });
 
-  test('leaves a run alone that is being cancelled or has ended', async () => {
+  test('leaves a run alone that is being cancelled in its time, or has ended', async () => {
     const store = await openStore(server.url);
     await create(store);
     const cancelling = must(await store.runs.change(refOf(), cancel)).stored;
-    store.clock.s = EXPIRES_AT;
+    store.clock.s = EXPIRES_AT - 1;
     expect(must(await store.runs.current(refOf())).stored).toStrictEqual(cancelling);
     const cancelled = must(await store.runs.close(refOf(), { type: 'cancelled' }));
     expect(must(await store.runs.current(refOf())).stored).toStrictEqual(cancelled);
+  });
+
+  test('ends a cancel that no worker was there to carry out', async () => {
+    const store = await openStore(server.url);
+    await create(store);
+    await store.runs.change(refOf(), cancel);
+    store.clock.s = EXPIRES_AT;
+    expect(must(await store.runs.current(refOf())).stored.state.run.status).toBe('cancelled');
+  });
+
+  test('forgets what came with the request when it ends, secrets first', async () => {
+    const store = await openStore(server.url);
+    const { run, origin } = newRun();
+    await store.runs.create('p', {
+      ...newRun(),
+      run,
+      origin: { ...origin, sealed: 'sealed', context: { place: 'x' } },
+    });
+    const ended = must(await store.runs.close(refOf(), { type: 'expired' }));
+    expect(ended.state.origin).toMatchObject({ sealed: null, context: {} });
+    expect(must(await store.runs.get(refOf())).stored.state.origin).toMatchObject({
+      sealed: null,
+      context: {},
+    });
   });
 
   test('carries the metadata a client gave the run since, which its fold knows nothing of', async () => {

@@ -5,11 +5,20 @@
  *   C1  a thread has one run at a time; the same turn asked again listens to the run it already has
  *   C2  only what is new of a conversation joins its thread
  *   C3  a caller that hangs up leaves no run behind, unless it said so, or somebody else listens
- *   C4  a run without a thread does not wait for its caller: the caller brings everything along next time
+ *   C4  a run without a thread does not wait for its caller: the caller brings everything along next time; nor does one
+ *       whose caller cannot answer
  */
 import { ApiError, notFound } from '../../errors.ts';
 import { photoOutput, PHOTO_TOOL } from '../../runs/photo.ts';
-import { isBlocked, isCancelling, isTerminal, pendingCalls } from '../../runs/run.ts';
+import {
+  apply,
+  isBlocked,
+  isCancelling,
+  isTerminal,
+  pendingCalls,
+  type Applied,
+  type RunState,
+} from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import type { Assistant, Message, RequiredCall } from '../../runs/thread.ts';
 import { LogGone, type LogEntry } from '../../store/follow.ts';
@@ -180,19 +189,34 @@ async function resume(
 async function beginning({ hub }: Services, call: Call, { ref, state }: StoredRun): Promise<number> {
   let answers = state.turn - 1;
   if (answers === 0) return 0;
-  for await (const entries of hub.follow(ref, call.gone)) {
-    for (const { seq, event } of entries) {
-      if (event.type === 'run.resumed') answers--;
-      if (answers === 0) return seq;
+  try {
+    for await (const entries of hub.follow(ref, call.gone)) {
+      for (const { seq, event } of entries) {
+        if (event.type === 'run.resumed') answers--;
+        if (answers === 0) return seq;
+      }
     }
+  } catch (error) {
+    // Whoever listens to it then is told what became of it.
+    if (!(error instanceof LogGone)) throw error;
   }
   return 0;
 }
 
-/** Waits until the run has ended. */
+/** Waits until the run has ended, or waits for its caller. */
 async function ended({ hub }: Services, call: Call, ref: RunRef): Promise<void> {
-  for await (const say of says(hub.follow(ref, call.gone), 0)) {
-    if (say.type === 'end' || say.type === 'failed' || say.type === 'calls') return;
+  let state: RunState | null = null;
+  try {
+    for await (const entries of hub.follow(ref, call.gone)) {
+      for (const { event } of entries) {
+        const applied: Applied = apply(state, event);
+        state = applied.state;
+      }
+      // Not at every event: a run of the past that waited for its caller was answered.
+      if (state !== null && (isTerminal(state.run) || isBlocked(state.run))) return;
+    }
+  } catch (error) {
+    if (!(error instanceof LogGone)) throw error;
   }
 }
 
@@ -254,7 +278,7 @@ async function rest(
   await services.audience.dismiss(ref);
   if (turn.photoCaller !== null && isPhoto) {
     await services.photos.wait(call.project, turn.photoCaller, ref, PHOTO_WAIT_MS);
-  } else if (turn.thread === null) {
+  } else if (turn.thread === null || !turn.answersCalls) {
     await cancelRun(services, ref);
   }
 }

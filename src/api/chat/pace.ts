@@ -32,6 +32,11 @@ export class Ahead<T> implements AsyncIterable<T> {
     }
   }
 
+  /** Leaves the source, for whoever looked and then does not read on. */
+  async close(): Promise<void> {
+    await this.source.return?.();
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void> {
     try {
       for (;;) {
@@ -41,7 +46,7 @@ export class Ahead<T> implements AsyncIterable<T> {
         yield next.value;
       }
     } finally {
-      await this.source.return?.();
+      await this.close();
     }
   }
 }
@@ -54,6 +59,10 @@ export interface Filler {
 
 /** The says, with the filler before them when they are late. Whoever is gone gets none. */
 export async function* filled(ahead: Ahead<Audible>, filler: Filler): AsyncGenerator<Audible, void> {
-  if ((await ahead.peek(filler.afterMs)) === null) yield { type: 'text', text: filler.text };
-  yield* ahead;
+  try {
+    if ((await ahead.peek(filler.afterMs)) === null) yield { type: 'text', text: filler.text };
+    yield* ahead;
+  } finally {
+    await ahead.close();
+  }
 }

@@ -154,6 +154,7 @@ export function readChat(call: Call, { photoCaller, sealed }: Reading): ChatRequ
     turnKey: turnId === null ? digestOf(messages) : String(turnId),
     multitask: choice(metadata, 'multitask', ['interrupt', 'reject', 'enqueue']),
     onDisconnect: choice(metadata, 'on_disconnect', ['cancel', 'continue']),
+    answersCalls: true,
     photoCaller:
       photoCaller === null ? null : JSON.stringify([photoCaller, given.model, raw['user'] ?? null]),
   };

@@ -24,6 +24,8 @@ export interface ChatTurn {
   readonly multitask: 'interrupt' | 'reject' | 'enqueue';
   /** What a caller that hangs up wants. */
   readonly onDisconnect: 'cancel' | 'continue';
+  /** Whether the caller can answer calls of tools; the run of one that cannot is over with them. */
+  readonly answersCalls: boolean;
   /** Who waits for a photo after a `take_a_photo` call, for callers that send it as a new request; null for others. */
   readonly photoCaller: string | null;
 }

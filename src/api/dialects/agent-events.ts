@@ -74,15 +74,21 @@ export async function* agentEvents(
 
 /** One object for callers that do not stream: the whole message, and how it came about. */
 export function agentObject(events: readonly AgentEvent[], ids: AgentIds): unknown {
-  const failed = events.find((event) => event.type === 'error');
   const content = events
     .filter((event) => event.type === 'message')
     .map((event) => String(event.data['content']))
     .join('');
   const last = events.findLast((event) => event.type === 'message')?.data;
-  const data = failed?.data ?? { id: last?.['id'] ?? '', content, url: last?.['url'] ?? {} };
-  return { ...ids, type: failed === undefined ? 'message' : 'error', data, events };
+  const data = { id: last?.['id'] ?? '', content, url: last?.['url'] ?? {} };
+  return { ...ids, type: 'message', data, events };
 }
+
+/** How a stream ends that a fault of ours breaks off. */
+export function agentFailure(ids: AgentIds): AgentEvent {
+  return { ...ids, type: 'error', data: { error_code: CODES[502], error_msg: BROKEN_OFF } };
+}
+
+const BROKEN_OFF = 'The answer broke off. Ask again.';
 
 const LINK = /https?:\/\/[^\s()<>"']{1,2000}\.(?:(png|jpe?g|gif|webp)|mp4|mov|webm)\b(?:\?[^\s()<>"']*)?/gi;
 

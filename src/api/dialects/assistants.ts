@@ -1,6 +1,6 @@
 /**
  * The Assistants dialect: a run's events as the hosted API streamed them. It hears the whole log, because a frame needs
- * what came before, and keeps silent up to the client's cursor. Orders and rules: contract §5.4, and
+ * what came before, and keeps silent up to the client's cursor. The hosted API's orders, and:
  *
  *   D1  at `requires_action` the step of tool calls stays open, and the stream ends
  *   D2  a call's id and name are said once, in its first delta; `index` and `type` in every one

@@ -19,6 +19,10 @@ export interface ChatReply {
 
 const DONE = 'data: [DONE]\n\n';
 
+/** How a stream ends that a fault of ours breaks off. */
+export const BROKEN_OFF =
+  frame(new ApiError(500, 'The answer broke off. Ask again.', { type: 'server_error' }).body) + DONE;
+
 /** The answer as chunks. */
 export async function* chatFrames(
   says: AsyncIterable<Audible>,
@@ -126,4 +130,6 @@ function wireUsage({
   };
 }
 
-const frame = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`;
+function frame(data: unknown): string {
+  return `data: ${JSON.stringify(data)}\n\n`;
+}

@@ -1,5 +1,4 @@
 /** `/routes/open/{agent}/execute`: an agent under its own address, as Huawei's platform publishes them. */
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { ApiError, notFound } from '../../errors.ts';
 import { randomText } from '../../runs/ids.ts';
@@ -7,10 +6,13 @@ import type { ChatMessage } from '../../runs/model.ts';
 import type { Assistant } from '../../runs/thread.ts';
 import { findAgent } from '../chat/agent.ts';
 import { converse } from '../chat/converse.ts';
+import { Ahead } from '../chat/pace.ts';
+import type { Say } from '../chat/says.ts';
 import type { ChatTurn } from '../chat/turn.ts';
 import {
   agentError,
   agentEvents,
+  agentFailure,
   agentObject,
   type AgentEvent,
   type AgentIds,
@@ -20,6 +22,7 @@ import { sealed } from '../secrets.ts';
 import type { Services } from '../services.ts';
 
 const CONVERSATION_ID_LENGTH = 32;
+const MAX_MEMORY_LENGTH = 10_000;
 const variables = z
   .record(z.string().max(128), z.union([z.string().max(32_768), z.number(), z.boolean()]))
   .nullish();
@@ -42,6 +45,7 @@ const body = z.looseObject({
         tool_call_id: z.string().nullish(),
       }),
     )
+    .max(MAX_MEMORY_LENGTH)
     .nullish(),
   user_id: z.string().max(128).nullish(),
   conversation_id: z.string().max(128).nullish(),
@@ -60,13 +64,15 @@ export function agentEndpoints(services: Services): readonly Endpoint[] {
     const ids: AgentIds = {
       request_id: call.requestId,
       agent_id: agent.id,
-      user_id: given.user_id || hashedCaller(call),
+      user_id: given.user_id || call.caller,
       conversation_id: given.conversation_id || randomText(CONVERSATION_ID_LENGTH),
     };
-    const says = await converse(services, call, turnOf(services, call, given, agent, ids));
+    const says = new Ahead(await converse(services, call, turnOf(services, call, given, agent, ids)));
+    // Begun at once: a caller that hangs up at `agent_start` has to be noticed, too.
+    await says.peek(0);
     const events = agentEvents(says, ids, agent.name ?? name);
-    if (given.stream === false) return json(agentObject(await Array.fromAsync(events), ids));
-    return { type: 'events', frames: frames(events) };
+    if (given.stream === false) return whole(await Array.fromAsync(events), ids);
+    return { type: 'events', frames: frames(events, says), failure: frame(agentFailure(ids)) };
   };
   return [
     {
@@ -83,9 +89,20 @@ export function isAgentPath(path: string): boolean {
   return /\/routes\/open\/[^/]+\/execute$/.test(path);
 }
 
-async function* frames(events: AsyncIterable<AgentEvent>): AsyncGenerator<string, void> {
-  for await (const event of events) yield `data: ${JSON.stringify(event)}\n\n`;
+function whole(events: readonly AgentEvent[], ids: AgentIds): Answer {
+  const failed = events.find((event) => event.type === 'error');
+  return failed === undefined ? json(agentObject(events, ids)) : json(failed.data, 500);
 }
+
+async function* frames(events: AsyncIterable<AgentEvent>, says: Ahead<Say>): AsyncGenerator<string, void> {
+  try {
+    for await (const event of events) yield frame(event);
+  } finally {
+    await says.close();
+  }
+}
+
+const frame = (event: AgentEvent): string => `data: ${JSON.stringify(event)}\n\n`;
 
 function turnOf(services: Services, call: Call, given: Body, agent: Assistant, ids: AgentIds): ChatTurn {
   const memory = (given.memory ?? []).map(toMessage);
@@ -112,6 +129,7 @@ function turnOf(services: Services, call: Call, given: Body, agent: Assistant, i
     turnKey: call.header('idempotency-key') ?? call.requestId,
     multitask: 'interrupt',
     onDisconnect: 'cancel',
+    answersCalls: false,
     photoCaller: null,
   };
 }
@@ -152,10 +170,4 @@ function toMessage(given: NonNullable<Body['memory']>[number], index: number): C
   if (role === 'tool' || !content)
     throw new ApiError(400, `Missing required parameter: '${param}'.`, { param });
   return { role, content };
-}
-
-/** A stand-in for a user id: the same for the same key, and no secret. */
-function hashedCaller(call: Call): string {
-  const key = call.header('authorization') ?? call.header('x-api-key') ?? call.address;
-  return createHash('sha256').update(key).digest('hex').slice(0, CONVERSATION_ID_LENGTH);
 }

@@ -1,4 +1,4 @@
-/** `/assistants`: create, list, retrieve, modify, delete (contract A1–A5). */
+/** `/assistants`: create, list, retrieve, modify, delete. */
 import { z } from 'zod';
 import { notFound } from '../../errors.ts';
 import type { Assistant } from '../../runs/thread.ts';

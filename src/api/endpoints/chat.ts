@@ -1,5 +1,4 @@
 /** `/chat/completions` and its relatives: the same runs as everywhere, for chat clients, voice engines and devices. */
-import { createHash } from 'node:crypto';
 import { converse } from '../chat/converse.ts';
 import { Overhead } from '../chat/overhead.ts';
 import { Ahead, audible, filled, type Audible, type Filler } from '../chat/pace.ts';
@@ -8,8 +7,9 @@ import type { Say } from '../chat/says.ts';
 import { threadIdOf } from '../chat/thread.ts';
 import type { ChatTurn } from '../chat/turn.ts';
 import { ApiError } from '../../errors.ts';
-import { chatFrames, chatObject, errorOf, type ChatReply } from '../dialects/chat.ts';
+import { BROKEN_OFF, chatFrames, chatObject, errorOf, type ChatReply } from '../dialects/chat.ts';
 import type { Call, Endpoint } from '../endpoint.ts';
+import { isSafeId } from '../../store/keys.ts';
 import { sealedKey } from '../secrets.ts';
 import type { Services } from '../services.ts';
 
@@ -66,7 +66,7 @@ export function chatEndpoint(
     handle: async (call) => {
       const startedMs = performance.now();
       const overhead = new Overhead();
-      const photoCaller = profile.relaysPhotos ? callerOf(call) : null;
+      const photoCaller = profile.relaysPhotos ? call.caller : null;
       const request = readChat(call, { photoCaller, sealed: sealedKey(services, call) });
       const reply: ChatReply = {
         id: `chatcmpl-${call.requestId.slice('req_'.length)}`,
@@ -76,11 +76,9 @@ export function chatEndpoint(
         apology: profile.apology,
       };
       const ahead = new Ahead(audible(await answers(services, call, request.turn, profile, overhead)));
-      const { thread } = request.turn;
       const headers = (): Record<string, string> => ({
         'server-timing': overhead.header,
-        // Under which id the Assistants API shows the conversation.
-        ...(thread !== null && { 'x-thread-id': threadIdOf(thread) }),
+        ...threadHeader(request.turn),
       });
       if (!(request.stream ?? profile.streamByDefault)) {
         const value = await chatObject(ahead, reply);
@@ -88,10 +86,16 @@ export function chatEndpoint(
       }
       const { filler } = profile;
       const leftMs = (ms: number): number => Math.max(0, startedMs + ms - performance.now());
-      const first = await ahead.peek(leftMs(Math.min(HOLD_MS, filler?.afterMs ?? HOLD_MS)));
-      refuseEarly(first, reply);
-      const says = filler === null ? ahead : filled(ahead, { ...filler, afterMs: leftMs(filler.afterMs) });
-      return { type: 'events', frames: chatFrames(says, reply), headers: headers() };
+      try {
+        const first = await ahead.peek(leftMs(Math.min(HOLD_MS, filler?.afterMs ?? HOLD_MS)));
+        refuseEarly(first, reply);
+        const says = filler === null ? ahead : filled(ahead, { ...filler, afterMs: leftMs(filler.afterMs) });
+        return { type: 'events', frames: chatFrames(says, reply), headers: headers(), failure: BROKEN_OFF };
+      } catch (error) {
+        // Nobody reads on, and what is left at a `yield` listens to the run for ever.
+        await ahead.close();
+        throw error;
+      }
     },
   };
 }
@@ -129,8 +133,8 @@ function refuseEarly(first: IteratorResult<Audible> | null, { apology }: ChatRep
   throw errorOf(first.value.error);
 }
 
-/** Tells callers apart without keeping their keys. Devices without a key are told apart by their address. */
-function callerOf(call: Call): string {
-  const who = call.header('authorization') ?? call.header('x-api-key') ?? call.address;
-  return createHash('sha256').update(who).digest('base64url');
+/** Under which id the Assistants API shows the conversation; nothing for what cannot be one. */
+function threadHeader({ thread }: ChatTurn): Record<string, string> {
+  const id = thread === null ? '' : threadIdOf(thread);
+  return isSafeId(id) ? { 'x-thread-id': id } : {};
 }

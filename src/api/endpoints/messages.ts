@@ -1,4 +1,4 @@
-/** `/threads/{t}/messages`: create, list, retrieve, modify, delete (contract M1–M5). */
+/** `/threads/{t}/messages`: create, list, retrieve, modify, delete. */
 import { z } from 'zod';
 import { notFound, threadLocked } from '../../errors.ts';
 import { json, type Call, type Endpoint } from '../endpoint.ts';

@@ -1,4 +1,4 @@
-/** `/models`: what assistants may name as their model (contract D1–D3). */
+/** `/models`: what assistants may name as their model. */
 import { ApiError, unknownModel } from '../../errors.ts';
 import { json, type Endpoint } from '../endpoint.ts';
 import type { ModelObject, Services } from '../services.ts';
@@ -15,7 +15,7 @@ export function modelEndpoints({ models, objects }: Services): readonly Endpoint
     return [
       ...upstream,
       ...assistants.map(({ id, created_at: created, name }): ModelObject => ({
-        id: name ?? id,
+        id: name || id,
         object: 'model',
         created,
         owned_by: id,
@@ -26,7 +26,7 @@ export function modelEndpoints({ models, objects }: Services): readonly Endpoint
     {
       method: 'GET',
       path: '/models',
-      handle: async (call) => json({ object: 'list', data: await all(call.project) }),
+      handle: async (call) => json({ object: 'list', data: distinct(await all(call.project)) }),
     },
     {
       method: 'GET',
@@ -47,4 +47,10 @@ export function modelEndpoints({ models, objects }: Services): readonly Endpoint
       },
     },
   ];
+}
+
+/** Of assistants with one name the newest is listed: menus want their entries to differ. */
+function distinct(models: readonly ModelObject[]): readonly ModelObject[] {
+  const ids = new Set<string>();
+  return models.filter(({ id }) => !ids.has(id) && ids.add(id));
 }

@@ -1,4 +1,4 @@
-/** Runs: create (alone or with a thread), list, retrieve, modify, cancel, watch; and their steps (T5, R1–R5, S1–S2). */
+/** Runs: create (alone or with a thread), list, retrieve, modify, cancel, watch; and their steps. */
 import { z } from 'zod';
 import { notFound, threadBusy } from '../../errors.ts';
 import { isOverdue, stepView } from '../../runs/run.ts';

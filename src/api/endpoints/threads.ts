@@ -1,4 +1,4 @@
-/** `/threads`: create, retrieve, modify, delete (contract T1–T4). Threads cannot be listed. */
+/** `/threads`: create, retrieve, modify, delete. Threads cannot be listed. */
 import { z } from 'zod';
 import { notFound } from '../../errors.ts';
 import type { Message, Thread } from '../../runs/thread.ts';

@@ -1,4 +1,4 @@
-/** `submit_tool_outputs` (contract R6): the client answers the calls its run waits for. */
+/** `submit_tool_outputs`: the client answers the calls its run waits for. */
 import { z } from 'zod';
 import { notFound, wrongOutputs } from '../../errors.ts';
 import { callsOf, isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
@@ -71,21 +71,28 @@ async function alreadyAnswered(
   if (got.some((id) => pending.includes(id))) return false;
   const steps = await objects.listSteps(ref, { limit: 100, order: 'desc', after: null, before: null });
   if (steps.type !== 'page') return false;
-  return steps.items.some(
-    (step) =>
+  const own = new Set(state.origin.server_tools);
+  return steps.items.some((step) => {
+    // The worker has answered its own calls; the client never had to.
+    const theirs = callsOf(step).filter((call) => !own.has(call.function.name));
+    return (
       step.status === 'completed' &&
       sameIds(
-        callsOf(step).map((call) => call.id),
+        theirs.map((call) => call.id),
         got,
-      ),
-  );
+      )
+    );
+  });
 }
 
 /** How long a run is read as queued for a client that has missed that it went on. */
 const CALMED_MS = 500;
 
 function calmed({ state }: StoredRun, at: number): readonly RunEvent[] | null {
-  return isBlocked(state.run) ? [{ type: 'run.calmed', at, calm_until_ms: Date.now() + CALMED_MS }] : null;
+  const nowMs = Date.now();
+  // Once is enough: repetitions while it lasts add nothing to the log.
+  if (!isBlocked(state.run) || nowMs < state.calm_until_ms) return null;
+  return [{ type: 'run.calmed', at, calm_until_ms: nowMs + CALMED_MS }];
 }
 
 /** The same ids, each once, in any order. */

@@ -1,5 +1,5 @@
 /**
- * The three programs that people wrote against the original service, run as they were published (seed-002/): a bash script and
+ * The three programs that people wrote against the original service, run as they were published (davinci/): a bash script and
  * two Python scripts, with only address, key, assistant and picture filled in. They must end as their documentation shows.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -134,7 +134,7 @@ interface Filled {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs a script of seed-002 in a folder that holds FILES, its placeholders filled in. */
+/** Runs a script of davinci in a folder that holds FILES, its placeholders filled in. */
 async function play(
   name: string,
   command: string,
@@ -143,7 +143,7 @@ async function play(
   const tap = await Tap.start(service.url);
   const folder = await mkdtemp(join(tmpdir(), 'longrun-client-'));
   try {
-    const published = await readFile(new URL(`seed-002/${name}`, import.meta.url), 'utf8');
+    const published = await readFile(new URL(`davinci/${name}`, import.meta.url), 'utf8');
     const { script, env } = fill(published, tap.url);
     for (const file of FILES) await writeFile(join(folder, file), '');
     const path = join(folder, name);
