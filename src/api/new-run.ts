@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ApiError } from '../errors.ts';
 import { PLAIN_ORIGIN, type RunOrigin } from '../runs/event.ts';
+import { queuedRun } from '../runs/parts.ts';
 import type { Assistant, Metadata, Run } from '../runs/thread.ts';
 import { createThreadBody } from './endpoints/threads.ts';
 import type { Services } from './services.ts';
@@ -65,25 +66,15 @@ export function newRun(
   const tools = input.tools ?? assistant.tools;
   const metadata = input.metadata ?? {};
   checkToolChoice(input.tool_choice, tools);
-  const run: Run = {
+  const run = queuedRun({
     id: newId('run'),
-    object: 'thread.run',
     created_at: at,
     assistant_id: assistant.id,
     thread_id: threadId,
-    status: 'queued',
-    started_at: null,
     expires_at: at + lifetimeS(metadata, settings.runExpiresAfterS),
-    cancelled_at: null,
-    failed_at: null,
-    completed_at: null,
-    required_action: null,
-    last_error: null,
-    incomplete_details: null,
     model: input.model ?? assistant.model,
     instructions: instructions(input, assistant),
     tools,
-    tool_resources: {},
     metadata,
     temperature: input.temperature ?? assistant.temperature,
     top_p: input.top_p ?? assistant.top_p,
@@ -91,11 +82,10 @@ export function newRun(
     max_completion_tokens: input.max_completion_tokens ?? null,
     max_prompt_tokens: input.max_prompt_tokens ?? null,
     truncation_strategy: input.truncation_strategy,
-    usage: null,
     response_format: input.response_format ?? assistant.response_format,
     tool_choice: input.tool_choice,
     parallel_tool_calls: input.parallel_tool_calls ?? settings.parallelToolCalls,
-  };
+  });
   const labelled = (name: string): string | null => metadata[name] ?? assistant.metadata[name] ?? null;
   const origin: RunOrigin = {
     ...PLAIN_ORIGIN,

@@ -217,10 +217,13 @@ export const newMessage = z.strictObject({
   metadata,
 });
 
-export type NewMessage = z.infer<typeof newMessage>;
-
 /** The stored form of a message a client created: it belongs to no run and is complete at once. */
-export function toMessage(input: NewMessage, threadId: string, id: string, at: number): Message {
+export function toMessage(
+  input: Pick<Message, 'role' | 'content'> & { readonly metadata?: Metadata | undefined },
+  threadId: string,
+  id: string,
+  at: number,
+): Message {
   return {
     id,
     object: 'thread.message',
@@ -234,7 +237,7 @@ export function toMessage(input: NewMessage, threadId: string, id: string, at: n
     content: input.content,
     assistant_id: null,
     run_id: null,
-    attachments: input.attachments,
+    attachments: [],
     metadata: input.metadata ?? {},
   };
 }

@@ -1,4 +1,4 @@
-/** A run's steps and messages at the moment they are opened, and the text that grows in them. Pure. */
+/** Runs, their steps and messages at the moment they begin, and the text that grows in them. Pure. */
 import type { RunEvent } from './event.ts';
 import type { Message, Run, RunStep } from './thread.ts';
 
@@ -56,5 +56,39 @@ export function newMessage(run: Run, event: Extract<RunEvent, { type: 'message.c
     run_id: run.id,
     attachments: [],
     metadata: {},
+  };
+}
+
+/** What decides about a run when it is created; the rest is the same for every run that has not begun. */
+type RunChoice = Omit<
+  Run,
+  | 'object'
+  | 'status'
+  | 'started_at'
+  | 'cancelled_at'
+  | 'failed_at'
+  | 'completed_at'
+  | 'required_action'
+  | 'last_error'
+  | 'incomplete_details'
+  | 'tool_resources'
+  | 'usage'
+>;
+
+/** A run as it is created: queued, and nothing has happened to it. */
+export function queuedRun(choice: RunChoice): Run {
+  return {
+    ...choice,
+    object: 'thread.run',
+    status: 'queued',
+    started_at: null,
+    cancelled_at: null,
+    failed_at: null,
+    completed_at: null,
+    required_action: null,
+    last_error: null,
+    incomplete_details: null,
+    tool_resources: {},
+    usage: null,
   };
 }

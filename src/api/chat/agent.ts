@@ -1,6 +1,7 @@
 /** Who answers a chat turn: an assistant, by id or by its spoken name, or just a model. */
 import { notFound } from '../../errors.ts';
 import { PLAIN_ORIGIN, type RunOrigin } from '../../runs/event.ts';
+import { queuedRun } from '../../runs/parts.ts';
 import type { Assistant, Run } from '../../runs/thread.ts';
 import type { Call } from '../endpoint.ts';
 import { checkToolChoice } from '../new-run.ts';
@@ -42,32 +43,21 @@ export function chatRun(
   const system = turn.messages.flatMap((message) => (message.role === 'system' ? [message.content] : []));
   const tools = [...turn.tools, ...own];
   checkToolChoice(turn.settings.toolChoice, tools);
-  const run: Run = {
+  const run = queuedRun({
     id: newId('run'),
-    object: 'thread.run',
     created_at: at,
     assistant_id: agent?.id ?? NO_ASSISTANT,
     thread_id: threadId,
-    status: 'queued',
-    started_at: null,
     expires_at: at + settings.runExpiresAfterS,
-    cancelled_at: null,
-    failed_at: null,
-    completed_at: null,
-    required_action: null,
-    last_error: null,
-    incomplete_details: null,
     model: agent?.model ?? turn.agent,
     instructions: [agent?.instructions ?? '', ...system].filter((text) => text !== '').join('\n'),
     tools,
-    tool_resources: {},
     metadata: {},
     max_prompt_tokens: null,
     truncation_strategy: { type: 'auto', last_messages: null },
-    usage: null,
     ...settingsOf(turn.settings, agent),
     parallel_tool_calls: turn.settings.parallelToolCalls ?? settings.parallelToolCalls,
-  };
+  });
   const origin: RunOrigin = {
     ...PLAIN_ORIGIN,
     project: call.project,

@@ -5,6 +5,7 @@ import type { ChatMessage } from '../../runs/model.ts';
 import type { Message } from '../../runs/thread.ts';
 import { isSafeId, type ThreadRef } from '../../store/keys.ts';
 import type { Services } from '../services.ts';
+import { toMessage } from '../shapes.ts';
 import type { ChatTurn } from './turn.ts';
 
 /** How much of a thread is compared with what the caller sent. */
@@ -107,23 +108,5 @@ function toStored(message: ChatMessage, threadId: string, id: string, at: number
     if (part.type === 'image_url') return [part];
     return part.text === '' ? [] : [{ type: 'text', text: { value: part.text, annotations: [] } }];
   });
-  if (content.length === 0) return [];
-  return [
-    {
-      id,
-      object: 'thread.message',
-      created_at: at,
-      thread_id: threadId,
-      status: 'completed',
-      incomplete_details: null,
-      completed_at: at,
-      incomplete_at: null,
-      role: message.role,
-      content,
-      assistant_id: null,
-      run_id: null,
-      attachments: [],
-      metadata: {},
-    },
-  ];
+  return content.length === 0 ? [] : [toMessage({ role: message.role, content }, threadId, id, at)];
 }
