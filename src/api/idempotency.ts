@@ -20,7 +20,7 @@ interface Keeping {
  * A retry comes within seconds. Longer, and somebody may really mean to say the same again. Answers repeat what was sent,
  * data URLs of photos for instance; beyond the limit they are not worth the memory.
  */
-const RETRY: Keeping = { keptMs: 60_000, maxCharacters: 4 * 1024 * 1024 };
+export const RETRY: Keeping = { keptMs: 60_000, maxCharacters: 4 * 1024 * 1024 };
 /** Who sends a key was promised the same answer. */
 const KEY: Keeping = { keptMs: 24 * 60 * 60 * 1000, maxCharacters: Infinity };
 const MAX_KEY_LENGTH = 255;
@@ -34,8 +34,8 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
   return {
     ...endpoint,
     handle: async (call) => {
-      const key = call.header('idempotency-key');
-      if (key !== undefined) return withKey(key, call);
+      const key = idempotencyKey(call);
+      if (key !== null) return withKey(key, call);
       const retries = call.header('x-stainless-retry-count');
       // Clients that never retry by themselves need nothing kept.
       if (retries === undefined) return endpoint.handle(call);
@@ -50,10 +50,6 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
   };
 
   async function withKey(key: string, call: Call): Promise<Answer> {
-    if (key.length > MAX_KEY_LENGTH) {
-      const text = `The Idempotency-Key is longer than ${MAX_KEY_LENGTH} characters.`;
-      throw new ApiError(400, text, { code: 'invalid_value' });
-    }
     const digest = digestOf(call, 'key', key);
     if (await answers.claim(call.project, digest)) {
       try {
@@ -61,22 +57,13 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
         keep(call, digest, answer, KEY);
         return answer;
       } catch (error) {
-        // Only a refusal is sure to have changed nothing.
-        if (error instanceof ApiError && error.status < 500) await answers.release(call.project, digest);
+        if (changedNothing(error)) await answers.release(call.project, digest);
         throw error;
       }
     }
     const first = await answers.find(call.project, digest);
     if (first !== null && first !== 'pending') return again(first, call);
-    // The one 409 of this server: coming back in a moment is exactly what the SDKs do with it, and what helps.
-    throw new ApiError(
-      409,
-      'A request with this Idempotency-Key is still being worked on. Try again in a moment.',
-      {
-        code: 'idempotency_pending',
-        headers: { 'retry-after-ms': '250' },
-      },
-    );
+    throw stillPending();
   }
 
   function keep(call: Call, digest: string, answer: Answer, { keptMs, maxCharacters }: Keeping): void {
@@ -116,7 +103,26 @@ function textOf(answer: Exclude<Answer, { type: 'events' }>): string {
   return answer.type === 'shell-safe' ? shellSafe(text) : text;
 }
 
-/** The same project, address (with its query) and key or body. */
-function digestOf(call: Call, kind: 'key' | 'body', value: string): string {
+/** The client's key for this request, or null. @throws {ApiError} 400 for one that is too long. */
+export function idempotencyKey(call: Call): string | null {
+  const key = call.header('idempotency-key') ?? null;
+  if (key === null || key.length <= MAX_KEY_LENGTH) return key;
+  const text = `The Idempotency-Key is longer than ${MAX_KEY_LENGTH} characters.`;
+  throw new ApiError(400, text, { code: 'invalid_value' });
+}
+
+/** The one 409 of this server: coming back in a moment is exactly what the SDKs do with it, and what helps. */
+export function stillPending(): ApiError {
+  const text = 'A request with this Idempotency-Key is still being worked on. Try again in a moment.';
+  return new ApiError(409, text, { code: 'idempotency_pending', headers: { 'retry-after-ms': '250' } });
+}
+
+/** Only a refusal is sure to have changed nothing. */
+export function changedNothing(error: unknown): boolean {
+  return error instanceof ApiError && error.status < 500;
+}
+
+/** The same address (with its query) and key or body; the project is part of the key in Redis. */
+export function digestOf(call: Call, kind: 'key' | 'body', value: string): string {
   return createHash('sha256').update(`${kind}\n${call.url}\n${value}`).digest('base64url');
 }

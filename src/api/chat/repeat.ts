@@ -2,12 +2,11 @@
  * A chat request that is sent again, with the same `Idempotency-Key` or as an SDK's own retry of an identical request, is
  * answered by the run that its first sending began: listened to while it goes on, and from its log afterwards.
  */
-import { createHash } from 'node:crypto';
-import { ApiError } from '../../errors.ts';
 import { isCancelling } from '../../runs/run.ts';
 import type { RunRef } from '../../store/keys.ts';
 import type { RunStore } from '../../store/runs.ts';
 import type { Call } from '../endpoint.ts';
+import { changedNothing, digestOf, idempotencyKey, RETRY, stillPending } from '../idempotency.ts';
 import type { Services } from '../services.ts';
 
 /** A run, and where in its log a turn begins. */
@@ -16,11 +15,8 @@ export interface Found {
   readonly after: number;
 }
 
-/** A retry comes within seconds. Longer, and somebody may really mean to say the same again. */
-const RETRY_KEPT_MS = 60_000;
 /** Not longer than the log of an ended run, which is what the answer is told from. */
 const KEY_KEPT_MS = 600_000;
-const MAX_KEY_LENGTH = 255;
 
 /**
  * The run of the first sending; where there is none, what `begin` finds, remembered for repetitions.
@@ -31,24 +27,18 @@ export async function firstSending(
   call: Call,
   begin: () => Promise<Found>,
 ): Promise<Found> {
-  const key = call.header('idempotency-key');
+  const key = idempotencyKey(call);
   const retries = call.header('x-stainless-retry-count');
-  if (key !== undefined && key.length > MAX_KEY_LENGTH) {
-    const text = `The Idempotency-Key is longer than ${MAX_KEY_LENGTH} characters.`;
-    throw new ApiError(400, text, { code: 'invalid_value' });
-  }
   // Clients that never repeat by themselves need nothing kept.
-  if (key === undefined && retries === undefined) return begin();
-  const digest = createHash('sha256')
-    .update(key === undefined ? `chat body\n${call.url}\n${call.text}` : `chat key\n${call.url}\n${key}`)
-    .digest('base64url');
-  const isFirst = key === undefined ? Number(retries) === 0 : await answers.claim(call.project, digest);
+  if (key === null && retries === undefined) return begin();
+  const digest = key === null ? digestOf(call, 'body', call.text) : digestOf(call, 'key', key);
+  const isFirst = key === null ? Number(retries) === 0 : await answers.claim(call.project, digest);
   const first = isFirst ? null : await answers.find(call.project, digest);
-  if (first === 'pending') throw tooEarly();
+  if (first === 'pending') throw stillPending();
   if (first?.type === 'stream' && (await isWhole(runs, first.ref)) && (await audience.join(first.ref)))
     return first;
   const found = await begin().catch(async (error: unknown) => {
-    if (key !== undefined) await answers.release(call.project, digest);
+    if (key !== null && changedNothing(error)) await answers.release(call.project, digest);
     throw error;
   });
   const keep = (keptMs: number): void => {
@@ -57,9 +47,9 @@ export async function firstSending(
       .keep(call.project, digest, { type: 'stream', ...found, withThread: false }, keptMs)
       .catch((err: unknown) => call.log.warn({ err }, 'could not keep a run for repetitions'));
   };
-  if (key !== undefined) keep(KEY_KEPT_MS);
+  if (key !== null) keep(KEY_KEPT_MS);
   // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
-  else call.onUndelivered(() => keep(RETRY_KEPT_MS));
+  else call.onUndelivered(() => keep(RETRY.keptMs));
   return found;
 }
 
@@ -67,9 +57,4 @@ export async function firstSending(
 async function isWhole(runs: RunStore, ref: RunRef): Promise<boolean> {
   const run = (await runs.get(ref))?.stored.state.run;
   return run !== undefined && !isCancelling(run) && run.cancelled_at === null && run.failed_at === null;
-}
-
-function tooEarly(): ApiError {
-  const text = 'A request with this Idempotency-Key is just being begun. Try again in a moment.';
-  return new ApiError(409, text, { code: 'idempotency_pending', headers: { 'retry-after-ms': '250' } });
 }
