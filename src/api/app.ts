@@ -9,7 +9,7 @@ import { authenticate, identify, type AuthMode } from './auth.ts';
 import { renderError, toHandler, type Endpoint, type EndpointOptions } from './endpoint.ts';
 import { agentError } from './dialects/agent-events.ts';
 import { agentEndpoints, isAgentPath } from './endpoints/agents.ts';
-import { chatEndpoint, type ChatSettings, type ProfileName } from './endpoints/chat.ts';
+import { chatEndpoint, type DeviceSettings, type ProfileName } from './endpoints/chat.ts';
 import { assistantEndpoints } from './endpoints/assistants.ts';
 import { memoryEndpoints } from './endpoints/memory.ts';
 import { messageEndpoints } from './endpoints/messages.ts';
@@ -39,7 +39,7 @@ export interface AppOptions extends EndpointOptions {
   readonly bodyLimitBytes: number;
   /** Paths outside the base paths where chat clients and devices find us. */
   readonly devicePaths: readonly { readonly path: string; readonly profile: ProfileName }[];
-  readonly chat: ChatSettings;
+  readonly chat: DeviceSettings;
 }
 
 export function createApp(services: Services, options: AppOptions): Express {

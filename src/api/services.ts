@@ -39,7 +39,7 @@ export interface Services {
 
 /** The parts of the configuration that shape answers. */
 export interface RunSettings {
-  /** A run's whole life, where its metadata does not ask for less or more. */
+  /** A run's whole life, where its metadata does not ask for less. */
   readonly runExpiresAfterS: number;
   readonly pollAfterMs: number;
   readonly calmAfterSubmitMs: number;

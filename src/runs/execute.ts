@@ -149,6 +149,8 @@ class Turn {
   readonly closed: ThreadItem[] = [];
   /** When the run may block at the earliest. */
   readonly calmUntilMs: number;
+  /** The model has said how it ends. */
+  isOver = false;
   private readonly estimatedTokens: number;
   private readonly now: Clock;
   private readonly newId: NewId;
@@ -164,9 +166,6 @@ class Turn {
     this.newId = newId;
     this.toolsAllowed = request.tools.length > 0 && request.tool_choice !== 'none';
   }
-
-  /** The model has said how it ends. */
-  isOver = false;
 
   /** Whether the turn has called tools. */
   private hasCalled(): boolean {

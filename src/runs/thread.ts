@@ -18,8 +18,6 @@ export interface FunctionTool {
   };
 }
 
-export type Tool = FunctionTool;
-
 export type ToolChoice =
   | 'none'
   | 'auto'
@@ -45,7 +43,7 @@ export interface Assistant {
   readonly description: string | null;
   readonly model: string;
   readonly instructions: string | null;
-  readonly tools: readonly Tool[];
+  readonly tools: readonly FunctionTool[];
   readonly tool_resources: ToolResources;
   readonly metadata: Metadata;
   readonly temperature: number;
@@ -156,7 +154,7 @@ export interface Run {
   readonly model: string;
   /** Never null: strict clients throw on a run without instructions. */
   readonly instructions: string;
-  readonly tools: readonly Tool[];
+  readonly tools: readonly FunctionTool[];
   readonly tool_resources: ToolResources;
   readonly metadata: Metadata;
   readonly temperature: number;

@@ -31,7 +31,7 @@ interface ChatProfile {
 const HOLD_MS = 10_000;
 
 /** What the operator may say about devices. */
-export interface ChatSettings {
+export interface DeviceSettings {
   readonly fillerAfterMs: number;
   readonly fillerText: string;
   readonly apology: string;
@@ -40,7 +40,7 @@ export interface ChatSettings {
 export type ProfileName = 'chat' | 'voice' | 'glasses';
 
 /** The kinds of callers there are: SDKs and programs, voice engines, and glasses. */
-function profileOf(name: ProfileName, { fillerAfterMs, fillerText, apology }: ChatSettings): ChatProfile {
+function profileOf(name: ProfileName, { fillerAfterMs, fillerText, apology }: DeviceSettings): ChatProfile {
   const plain = { streamByDefault: false, filler: null, apology: null, relaysPhotos: false };
   switch (name) {
     case 'chat':
@@ -57,7 +57,7 @@ export function chatEndpoint(
   services: Services,
   path: string,
   name: ProfileName,
-  settings: ChatSettings,
+  settings: DeviceSettings,
 ): Endpoint {
   const profile = profileOf(name, settings);
   return {
