@@ -1,8 +1,21 @@
 /** The tool `clock`: what time it is, here or in any time zone. Models have no clock of their own. */
 import { z } from 'zod';
-import { ToolArgumentError, type Tool } from '../runs/tool.ts';
+import { defineTool, ToolArgumentError, type ToolDefinition } from '../runs/tool.ts';
 
-const argumentsSchema = z.object({ timezone: z.string().trim().nullish() });
+const ADVICE =
+  'The arguments must be a JSON object such as {} or {"timezone": "Asia/Taipei"}, where timezone is a string.';
+
+const timezone = z
+  .string({ error: ADVICE })
+  .trim()
+  .optional()
+  .describe('An IANA name such as "Asia/Taipei". Default UTC.');
+
+// Models that have nothing to say send null as often as they send nothing.
+const parameters = z.preprocess(
+  (args) => args ?? {},
+  z.object({ timezone: z.preprocess((zone) => zone ?? undefined, timezone) }, { error: ADVICE }),
+);
 
 /** What the tool answers. */
 export interface ClockAnswer {
@@ -16,25 +29,18 @@ export interface ClockAnswer {
 }
 
 /** The tool over a given clock; its zone is UTC unless the model asks for another. */
-export function createClock(now: () => Date = () => new Date()): Tool {
-  return {
+export function createClock(now: () => Date = () => new Date()): ToolDefinition<typeof parameters> {
+  return defineTool({
     name: 'clock',
-    description:
-      'Tells the current date and time. Optional argument: timezone, an IANA name such as "Asia/Taipei" (default UTC).',
+    description: 'Tells the current date and time, in UTC or in any time zone.',
+    parameters,
     timeoutMs: 1_000,
-    run: async (args) => tell(now(), zoneOf(args)),
-  };
+    isolated: false,
+    run: (args): ClockAnswer => tell(now(), args.timezone || 'UTC'),
+  });
 }
 
 export default createClock();
-
-function zoneOf(args: unknown): string {
-  const parsed = argumentsSchema.safeParse(args ?? {});
-  if (parsed.success) return parsed.data.timezone || 'UTC';
-  throw new ToolArgumentError(
-    'The arguments must be a JSON object such as {} or {"timezone": "Asia/Taipei"}, where timezone is a string.',
-  );
-}
 
 function tell(time: Date, zone: string): ClockAnswer {
   const format = formatIn(zone);

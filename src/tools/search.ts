@@ -1,80 +1,184 @@
 /**
- * The tool `SEARCH`: web search over a provider. Owns the arguments, as assistants in the wild declare them, and the
- * answer's shape; where results come from is the provider's business.
+ * The tool `SEARCH`: web search over providers, of which each is asked when those before it failed. Owns the arguments, as
+ * assistants in the wild declare them, the order and the time of asking; each provider knows its own engine only.
  */
 import { z } from 'zod';
-import { ToolArgumentError, type Tool } from '../runs/tool.ts';
+import { defineTool, ToolError, type ToolContext } from '../runs/tool.ts';
+import { createBrave } from './search/brave.ts';
+import { fitted, presentable } from './search/fit.ts';
 import { createOfflineSearch } from './search/offline.ts';
-import { MARKETS, type Market, type SearchProvider, type SearchQuery } from './search/provider.ts';
+import {
+  MARKETS,
+  takeApart,
+  type Market,
+  type SearchProvider,
+  type SearchQuery,
+  type SearchResult,
+} from './search/provider.ts';
+import { createSearxng } from './search/searxng.ts';
+import { createTavily } from './search/tavily.ts';
 
 const MAX_RESULTS = 5;
 const DEFAULT_RESULTS = 3;
 const DEFAULT_MARKET: Market = 'zh-TW';
 /** Longer than any sensible query; models that paste a page into it are told so. */
 const MAX_QUERY_CHARACTERS = 500;
+const TIMEOUT_MS = 10_000;
+/** For all providers together; what is left of the tool's time says that none of them could answer. */
+const ASKING_MS = 9_000;
 
-const words = z.string().trim().min(1).max(MAX_QUERY_CHARACTERS);
+const EXAMPLE = 'For example: {"query": {"q": "weather taipei tomorrow", "mkt": "en-US"}, "topk": "3"}.';
+const QUERY_ADVICE = `query.q must be 1 to ${MAX_QUERY_CHARACTERS} characters of keywords. ${EXAMPLE}`;
+const TOPK_ADVICE = `topk must be a whole number from 1 to ${MAX_RESULTS}. ${EXAMPLE}`;
+const TOPKS = Array.from({ length: MAX_RESULTS }, (_, index) => String(index + 1));
+
+const query = z.object(
+  {
+    q: z
+      .string({ error: QUERY_ADVICE })
+      .trim()
+      .min(1, { error: QUERY_ADVICE })
+      .max(MAX_QUERY_CHARACTERS, { error: QUERY_ADVICE })
+      .describe(
+        'Five or more keywords, divided by spaces. May end in site:example.com to search one site only.',
+      ),
+    // Models send markets of their own choice whatever they are told; one that we lack is no reason not to search.
+    mkt: z
+      .unknown()
+      .meta({ type: 'string', enum: MARKETS, description: `Language and region. Default ${DEFAULT_MARKET}.` })
+      .transform((wanted) => marketOf(wanted))
+      .optional(),
+  },
+  { error: QUERY_ADVICE },
+);
+
 // Declared as a string in assistants of the field, sent as a number by models.
 const topk = z
-  .union([
-    z.number(),
-    z
-      .string()
-      .trim()
-      .regex(/^[+-]?\d+(\.\d+)?$/),
-  ])
-  .transform((value) => Math.min(MAX_RESULTS, Math.max(1, Math.trunc(Number(value)))));
+  .string({ error: TOPK_ADVICE })
+  .trim()
+  .refine((text) => /^[+-]?\d+(\.\d+)?$/.test(text), { error: TOPK_ADVICE })
+  .transform((text) => Math.min(MAX_RESULTS, Math.max(1, Math.trunc(Number(text)))))
+  .optional()
+  .meta({ enum: TOPKS, description: `How many results. Default ${DEFAULT_RESULTS}.` });
 
-const argumentsSchema = z.object({
-  query: z.union([
-    words.transform((q) => ({ q, mkt: undefined })),
-    z.object({ q: words, mkt: z.unknown().optional() }),
-  ]),
-  topk: z.preprocess((value) => (value === '' ? null : value), topk.nullish()),
+const parameters = z.object(
+  {
+    query: z.preprocess((value) => (typeof value === 'string' ? { q: value } : value), query),
+    topk: z.preprocess((value) => {
+      if (value === '' || value === null) return undefined;
+      return typeof value === 'number' ? String(value) : value;
+    }, topk),
+  },
+  { error: `The arguments must be a JSON object. ${EXAMPLE}` },
+);
+
+const settingsSchema = z.object({
+  /** In the order of asking. */
+  providers: z
+    .array(z.enum(['searxng', 'brave', 'tavily', 'offline']))
+    .min(1)
+    .default(['offline']),
+  searxngUrl: z.url({ protocol: /^https?$/ }).optional(),
+  braveApiKey: z.string().min(1).optional(),
+  tavilyApiKey: z.string().min(1).optional(),
+  /** Other places where the same is spoken: proxies of the house, servers of tests. */
+  baseUrls: z.object({ brave: z.url().optional(), tavily: z.url().optional() }).default({}),
 });
 
-/** The tool over a given provider. */
-export function createSearch(provider: SearchProvider): Tool {
-  return {
-    name: 'SEARCH',
-    description:
-      'Searches the web. Arguments: {"query": {"q": "five or more keywords, optionally site:example.com", ' +
-      '"mkt": "zh-TW" or "en-US"}, "topk": "1" to "5"}.',
-    timeoutMs: 10_000,
-    async run(args, { signal }) {
-      const results = await provider.search(queryOf(args), signal);
-      return {
-        provider: provider.name,
-        ...(provider.notice !== null && { notice: provider.notice }),
-        results,
-      };
-    },
-  };
+type Settings = z.output<typeof settingsSchema>;
+
+/** What the tool answers. */
+export interface SearchAnswer {
+  readonly provider: string;
+  readonly notice?: string;
+  readonly results: readonly SearchResult[];
 }
 
-export default createSearch(createOfflineSearch());
+export default defineTool({
+  name: 'SEARCH',
+  description:
+    'Searches the web and gives titles, addresses and short extracts of the best results. Use it for news and for facts ' +
+    'that you do not know for certain.',
+  parameters,
+  timeoutMs: TIMEOUT_MS,
+  cacheS: 300,
+  isolated: false,
+  async run(
+    { query: { q, mkt = DEFAULT_MARKET }, topk: limit = DEFAULT_RESULTS },
+    context,
+  ): Promise<SearchAnswer> {
+    return askInTurn(providersOf(context.settings), { q, market: mkt, limit }, context);
+  },
+});
 
-function queryOf(args: unknown): SearchQuery {
-  const parsed = argumentsSchema.safeParse(args);
-  if (!parsed.success) throw new ToolArgumentError(adviceFor(parsed.error));
-  const { query, topk: limit } = parsed.data;
-  return { q: query.q, market: marketOf(query.mkt), limit: limit ?? DEFAULT_RESULTS };
-}
-
-/** Models send markets of their own choice whatever they are told; one that we lack is no reason not to search. */
 function marketOf(value: unknown): Market {
   const wanted = String(value).toLowerCase();
   return MARKETS.find((market) => market.toLowerCase() === wanted) ?? DEFAULT_MARKET;
 }
 
-/** What the model should do otherwise. The schema's own words speak of unions, which help nobody. */
-function adviceFor(error: z.ZodError): string {
-  const shape = 'For example: {"query": {"q": "weather taipei tomorrow", "mkt": "en-US"}, "topk": "3"}.';
-  const keys = new Set(error.issues.map((issue) => issue.path[0]));
-  const advice = [
-    ...(keys.has(undefined) ? ['The arguments must be a JSON object.'] : []),
-    ...(keys.has('query') ? [`query.q must be 1 to ${MAX_QUERY_CHARACTERS} characters of keywords.`] : []),
-    ...(keys.has('topk') ? [`topk must be a whole number from 1 to ${MAX_RESULTS}.`] : []),
-  ];
-  return [...advice, shape].join(' ');
+async function askInTurn(
+  providers: readonly SearchProvider[],
+  query: SearchQuery,
+  { fetch, log, signal }: ToolContext,
+): Promise<SearchAnswer> {
+  const deadline = performance.now() + ASKING_MS;
+  for (const [index, provider] of providers.entries()) {
+    const startedAt = performance.now();
+    const timeoutMs = Math.max(1, Math.floor((deadline - startedAt) / (providers.length - index)));
+    const timeUp = AbortSignal.timeout(timeoutMs);
+    try {
+      const means = { fetch, signal: AbortSignal.any([signal, timeUp]), timeoutMs };
+      return answerOf(provider, query, await provider.search(query, means));
+    } catch (error) {
+      signal.throwIfAborted();
+      const reason = timeUp.aborted ? 'it did not answer in time' : reasonOf(error);
+      const ms = Math.round(performance.now() - startedAt);
+      log.warn({ provider: provider.name, reason, ms }, 'search provider failed');
+    }
+  }
+  throw new ToolError('Search is not available now. Go on without it, and say that nothing was looked up.');
+}
+
+function answerOf(
+  { name, notice }: SearchProvider,
+  { q, limit }: SearchQuery,
+  found: readonly SearchResult[],
+): SearchAnswer {
+  const frame = { provider: name, ...(notice !== null && { notice }), results: [] };
+  const results = presentable(found, takeApart(q).sites).slice(0, limit);
+  return { ...frame, results: fitted(results, frame) };
+}
+
+/** For operators. Errors of the network name the address, and what follows its `?` is what somebody searched for. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replaceAll(/\?\S*/g, '').slice(0, 200);
+}
+
+/** @throws {ToolError} when the settings do not fit; the words are for the operator, to whom the model repeats them. */
+function providersOf(settings: unknown): readonly SearchProvider[] {
+  const parsed = settingsSchema.safeParse(settings);
+  if (parsed.success) return parsed.data.providers.map((name) => providerOf(name, parsed.data));
+  const places = parsed.error.issues.map(({ path }) => path.join('.') || 'all of them');
+  throw new ToolError(`Search is not set up rightly. Its operator should check: ${places.join(', ')}.`);
+}
+
+function providerOf(name: Settings['providers'][number], settings: Settings): SearchProvider {
+  switch (name) {
+    case 'searxng':
+      return createSearxng(needed(settings.searxngUrl, 'searxngUrl'));
+    case 'brave':
+      return createBrave(needed(settings.braveApiKey, 'braveApiKey'), settings.baseUrls.brave);
+    case 'tavily':
+      return createTavily(needed(settings.tavilyApiKey, 'tavilyApiKey'), settings.baseUrls.tavily);
+    case 'offline':
+      return createOfflineSearch();
+  }
+}
+
+function needed(value: string | undefined, setting: string): string {
+  if (value !== undefined) return value;
+  throw new ToolError(
+    `Search is not set up rightly. Its operator should check: ${setting}, which is missing.`,
+  );
 }

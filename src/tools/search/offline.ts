@@ -3,7 +3,14 @@
  * same query gives the same results on every machine, and every answer says where it comes from.
  */
 import { NOTES, type Note } from './notes.ts';
-import type { Market, SearchProvider, SearchQuery, SearchResult } from './provider.ts';
+import {
+  isOn,
+  takeApart,
+  type Market,
+  type SearchProvider,
+  type SearchQuery,
+  type SearchResult,
+} from './provider.ts';
 
 const NOTICE =
   'These results come from a few notes built into the server (offline search). Nothing was looked up on the web.';
@@ -11,35 +18,27 @@ const NOTICE =
 /** A word of the title says more about a note than one of its text. */
 const TITLE_WEIGHT = 3;
 
-/** The provider that needs nothing. `notes` are replaced in tests only. */
-export function createOfflineSearch(notes: readonly Note[] = NOTES): SearchProvider {
+/** The provider that needs nothing. */
+export function createOfflineSearch(): SearchProvider {
   return {
     name: 'offline',
     notice: NOTICE,
-    async search(query, signal) {
+    async search(query, { signal }) {
       signal.throwIfAborted();
-      return rank(notes, query);
+      return rank(query);
     },
   };
 }
 
-function rank(notes: readonly Note[], { q, market, limit }: SearchQuery): readonly SearchResult[] {
-  const sites = [...q.matchAll(/(?<!\S)site:(?:https?:\/\/)?([^\s/]+)/giu)].map(([, host = '']) =>
-    host.toLowerCase(),
-  );
-  const wanted = keywords(q.replaceAll(/(?<!\S)site:\S*/giu, ' '));
-  return notes
-    .filter((note) => sites.length === 0 || sites.some((site) => isOn(note.url, site)))
+function rank({ q, market, limit }: SearchQuery): readonly SearchResult[] {
+  const { sites, words } = takeApart(q);
+  const wanted = keywords(words);
+  return NOTES.filter((note) => isOn(new URL(note.url), sites))
     .map((note) => ({ note, score: scoreOf(note, wanted) }))
     .filter(({ score }) => score > 0 || (wanted.size === 0 && sites.length > 0))
     .toSorted((a, b) => b.score - a.score)
     .slice(0, limit)
     .map(({ note }) => resultOf(note, market));
-}
-
-function isOn(url: string, site: string): boolean {
-  const { hostname } = new URL(url);
-  return hostname === site || hostname.endsWith(`.${site}`);
 }
 
 /** Keywords of either language count, since people mix them; the market only decides the language of the result. */

@@ -1,4 +1,8 @@
-/** Where search results come from: the one interface that every search engine's adapter implements. */
+/**
+ * Where search results come from: the one interface that every search engine's adapter implements, and how a query is
+ * taken apart for those that need it.
+ */
+import type { ToolFetch } from '../../runs/tool.ts';
 
 /** The markets a search can be made in: the language and region of its results. */
 export const MARKETS = ['zh-TW', 'en-US'] as const;
@@ -9,14 +13,23 @@ export interface SearchQuery {
   /** Keywords, perhaps with operators such as `site:example.com`; never empty. */
   readonly q: string;
   readonly market: Market;
-  /** How many results at most. */
+  /** How many results are wanted. */
   readonly limit: number;
 }
 
+/** As the provider says it: HTML, any address and any length are possible. */
 export interface SearchResult {
   readonly title: string;
   readonly url: string;
   readonly snippet: string;
+}
+
+/** What a provider is given for one search. */
+export interface SearchMeans {
+  readonly fetch: ToolFetch;
+  /** Its share of the tool's time; aborting ends the search at once. */
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
 }
 
 export interface SearchProvider {
@@ -24,6 +37,32 @@ export interface SearchProvider {
   readonly name: string;
   /** What a reader of the results must know about all of them, or null. */
   readonly notice: string | null;
-  /** The best results first, at most `limit`; none when nothing fits. Aborting `signal` ends the search at once. */
-  search(query: SearchQuery, signal: AbortSignal): Promise<readonly SearchResult[]>;
+  /**
+   * The best results first; none when nothing fits.
+   * @throws when the provider cannot answer; the next one is asked then.
+   */
+  search(query: SearchQuery, means: SearchMeans): Promise<readonly SearchResult[]>;
+}
+
+const SITE = /(?<!\S)site:(?:https?:\/\/)?(?:\*\.)?([^\s/]*)\S*/giu;
+
+/** The hosts a query is limited to by `site:`, in lower case, and its other words. */
+export function takeApart(q: string): { readonly sites: readonly string[]; readonly words: string } {
+  const hosts = [...q.matchAll(SITE)]
+    .map(([, host = '']) => host.toLowerCase())
+    .filter((host) => host !== '');
+  return { sites: [...new Set(hosts)], words: q.replaceAll(SITE, ' ').replaceAll(/\s+/g, ' ').trim() };
+}
+
+/** Whether `url` lies on one of `sites` or below it; without sites, everything does. */
+export function isOn(url: URL, sites: readonly string[]): boolean {
+  return (
+    sites.length === 0 ||
+    sites.some((site) => url.hostname === asHostname(site) || url.hostname.endsWith(`.${asHostname(site)}`))
+  );
+}
+
+/** As URLs write it: `例子.tw` is `xn--fsqu00a.tw` there. */
+function asHostname(site: string): string {
+  return URL.parse(`http://${site}`)?.hostname ?? site;
 }
