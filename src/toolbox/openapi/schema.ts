@@ -1,0 +1,120 @@
+/**
+ * Schemas of OpenAPI documents → what a model is told: one JSON Schema without references, of a bounded size. Documents
+ * are foreign: they may be circular, or small on paper and endless when written out. Checks no values.
+ */
+import type { JsonSchema } from '../../runs/tool.ts';
+
+/** Why a document, or one operation of it, cannot be used; for operators. */
+export class OpenApiError extends Error {
+  override readonly name = 'OpenApiError';
+}
+
+/** Follows references until there is something else. @throws {OpenApiError} when one leads out of the document. */
+export type Resolve = (value: unknown) => unknown;
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Deeper than this a model does not look either. */
+const MAX_DEPTH = 12;
+/** Subschemas of one operation. Tools are part of every prompt, so this is many thousand tokens already. */
+const MAX_SUBSCHEMAS = 500;
+/** Of one list of values, such as an enum. */
+const MAX_VALUES = 256;
+/** Of a tool, a parameter, a property. */
+const MAX_DESCRIPTION_CHARS = 1_024;
+
+/** `pattern` is missing: servers that make grammars of schemas choke on the dialects of foreign expressions. */
+const PLAIN = [
+  'type',
+  'format',
+  'enum',
+  'const',
+  'default',
+  'readOnly',
+  'minimum',
+  'maximum',
+  'minLength',
+  'maxLength',
+  'minItems',
+  'maxItems',
+];
+const ONE = ['items', 'additionalProperties'];
+const MANY = ['allOf', 'anyOf', 'oneOf'];
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** How many subschemas may still be written out, for all schemas of one operation together. */
+export interface Budget {
+  left: number;
+}
+
+export function newBudget(): Budget {
+  return { left: MAX_SUBSCHEMAS };
+}
+
+/**
+ * The schema with its references written out. Where it leads back into itself, gets too deep or too big, the branch ends
+ * in `{}`: anything.
+ */
+export function inlineSchema(schema: unknown, resolve: Resolve, budget: Budget): JsonSchema {
+  const inline = (value: unknown, above: ReadonlySet<unknown>): JsonSchema => {
+    const found = resolve(value);
+    budget.left -= 1;
+    if (!isObject(found) || above.has(found) || above.size > MAX_DEPTH || budget.left < 0) return {};
+    const within = new Set([...above, found]);
+    const parts: Record<string, unknown> = {};
+    for (const key of PLAIN) if (isPlain(found[key])) parts[key] = plain(found[key]);
+    // Swagger 2.0 has a flag of this name on parameters.
+    if (Array.isArray(found['required'])) parts['required'] = plain(found['required']);
+    if (typeof found['description'] === 'string') parts['description'] = cut(found['description']);
+    for (const key of ONE) if (isObject(found[key])) parts[key] = inline(found[key], within);
+    if (found['additionalProperties'] === false) parts['additionalProperties'] = false;
+    for (const key of MANY) {
+      if (Array.isArray(found[key])) parts[key] = found[key].map((one) => inline(one, within));
+    }
+    if (isObject(found['properties'])) Object.assign(parts, properties(found, within));
+    // OpenAPI 3.0's way of saying it.
+    if (found['nullable'] === true && typeof parts['type'] === 'string')
+      parts['type'] = [parts['type'], 'null'];
+    return parts;
+  };
+  const properties = (schema: JsonObject, within: ReadonlySet<unknown>): JsonSchema => {
+    const all = isObject(schema['properties']) ? Object.entries(schema['properties']) : [];
+    const kept = all
+      .slice(0, Math.max(0, budget.left))
+      .map(([name, one]) => [name, inline(one, within)] as const);
+    // What is read-only is required of the server, not of us.
+    const asked = kept.filter(([, one]) => one['readOnly'] !== true).map(([name]) => name);
+    return {
+      properties: Object.fromEntries(kept),
+      ...(Array.isArray(schema['required']) && {
+        required: asked.filter((name) => includes(schema['required'], name)),
+      }),
+    };
+  };
+  return inline(schema, new Set());
+}
+
+/** The text, short enough to be told to a model. */
+export function cut(text: string, chars = MAX_DESCRIPTION_CHARS): string {
+  const trimmed = text.trim();
+  return trimmed.length <= chars ? trimmed : `${trimmed.slice(0, chars - 1).toWellFormed()}…`;
+}
+
+function includes(list: unknown, value: unknown): boolean {
+  return Array.isArray(list) && list.includes(value);
+}
+
+const isPrimitive = (value: unknown): boolean =>
+  value === null || ['string', 'number', 'boolean'].includes(typeof value);
+
+/** Nested values are left out: written out, they could be endless too. */
+function isPlain(value: unknown): boolean {
+  return isPrimitive(value) || Array.isArray(value);
+}
+
+function plain(value: unknown): unknown {
+  return Array.isArray(value) ? value.filter(isPrimitive).slice(0, MAX_VALUES) : value;
+}
