@@ -1,0 +1,46 @@
+/** Why a connection to an MCP server is of no use, in words for operators and models: no secret, no address, no stack. */
+import { ProtocolError, SdkError, SdkErrorCode, SdkHttpError } from '@modelcontextprotocol/client';
+
+/** Servers' own words are quoted up to here. */
+const MAX_QUOTE_CHARS = 300;
+
+/** The connection is of no use any more, or cannot be had. The message is a sentence about the server, beginning with It. */
+export class Broken extends Error {
+  override readonly name = 'Broken';
+}
+
+/** One request did not get through; the next one may. The message is the guarded fetch's. */
+export class Unreachable extends Error {
+  override readonly name = 'Unreachable';
+}
+
+/** One sentence about the server, from whatever was thrown while talking to it. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof Broken) return error.message;
+  if (error instanceof Unreachable) return `It cannot be reached: ${quote(error.message)}`;
+  if (error instanceof ProtocolError) return `It says: ${quote(error.message)}`;
+  if (error instanceof SdkHttpError) return `It answered with HTTP status ${error.status ?? 'unknown'}.`;
+  if (error instanceof SdkError) return reasonOfCode(error.code);
+  const code = codeOf(error);
+  return code === undefined ? 'It did not answer as an MCP server does.' : `It cannot be reached (${code}).`;
+}
+
+/** A server's words: one line, not long. */
+export function quote(text: string): string {
+  const line = text.slice(0, MAX_QUOTE_CHARS).toWellFormed().replaceAll(/\s+/g, ' ');
+  return text.length > MAX_QUOTE_CHARS ? `${line}…` : line;
+}
+
+function reasonOfCode(code: SdkErrorCode): string {
+  if (code === SdkErrorCode.RequestTimeout) return 'It did not answer in time.';
+  if (code === SdkErrorCode.ConnectionClosed || code === SdkErrorCode.NotConnected)
+    return 'It has ended the connection.';
+  return 'It did not answer as an MCP server does.';
+}
+
+/** The system's word for it, as ENOENT. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  return codeOf(error.cause);
+}

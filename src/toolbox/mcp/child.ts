@@ -1,0 +1,157 @@
+/**
+ * An MCP server as a child process that speaks JSON-RPC in lines. It owns the process: whatever the server does, the
+ * process and those it has started end with the connection, and neither garbage nor a line without end eats memory.
+ * The library's own transport ends one process only, and reads garbage for as long as it comes.
+ */
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  deserializeMessage,
+  serializeMessage,
+  type JSONRPCMessage,
+  type Transport,
+} from '@modelcontextprotocol/client';
+import { getDefaultEnvironment } from '@modelcontextprotocol/client/stdio';
+import { Broken } from './broken.ts';
+import { eachLine } from './lines.ts';
+
+/** How a server's process is started. */
+export interface ChildServer {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** All it gets besides PATH, HOME and the like. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string | undefined;
+}
+
+/** Of one message; also of what a server has not read yet. Photos in base64 fit in. */
+export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** Banners and stray log lines are forgiven; reading much more would cost every run of this process its time. */
+const MAX_STRAY_LINES = 1_000;
+const MAX_STDERR_LINE_BYTES = 1_000;
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+export class ChildTransport implements Transport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: (message: JSONRPCMessage) => void;
+
+  readonly #server: ChildServer;
+  readonly #graceMs: number;
+  readonly #onStderr: (line: string) => void;
+  #child: Child | null = null;
+  #exited: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | null = null;
+  #strayLines = 0;
+  #hasHungUp = false;
+
+  /**
+   * @param graceMs how long the process may take to end by itself, and once more after SIGTERM
+   * @param onStderr hears each line that the server writes there, cut when it is long
+   */
+  constructor(server: ChildServer, graceMs: number, onStderr: (line: string) => void) {
+    this.#server = server;
+    this.#graceMs = graceMs;
+    this.#onStderr = onStderr;
+  }
+
+  /** @throws Error with the system's code when the command cannot be started. */
+  async start(): Promise<void> {
+    const { command, args, cwd, env } = this.#server;
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...getDefaultEnvironment(), ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      // A group of its own: what npx and shells start ends with it, and Ctrl-C leaves it to us to say when.
+      detached: true,
+    });
+    this.#child = child;
+    const started = Promise.withResolvers<void>();
+    this.#exited = new Promise((resolve) => {
+      child.once('exit', resolve);
+      child.once('error', resolve);
+    });
+    child.once('spawn', () => started.resolve());
+    child.on('error', (error) => started.reject(error));
+    // What the process left behind would hold its pipes open.
+    child.once('exit', () => this.#kill('SIGKILL'));
+    child.once('close', () => this.#hangUp());
+    // The end of the process says more.
+    child.stdin.on('error', () => {});
+    eachLine(child.stdout, MAX_MESSAGE_BYTES, (line, isWhole) => this.#hear(line, isWhole));
+    eachLine(child.stderr, MAX_STDERR_LINE_BYTES, (line) => this.#onStderr(line));
+    await started.promise;
+  }
+
+  /** @throws {Broken} when the process is gone or has stopped reading. */
+  async send(message: JSONRPCMessage): Promise<void> {
+    const stdin = this.#child?.stdin;
+    if (stdin === undefined || !stdin.writable || this.#closing !== null)
+      throw new Broken('It has ended the connection.');
+    if (stdin.writableLength > MAX_MESSAGE_BYTES) throw new Broken('It does not read what it is sent.');
+    stdin.write(serializeMessage(message));
+  }
+
+  /** Ends the process: asked by the end of its input, then by SIGTERM, then not asked. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    this.#hangUp();
+    this.#child?.stdin.end();
+    if (await this.#exitsInTime()) return;
+    this.#kill('SIGTERM');
+    if (await this.#exitsInTime()) return;
+    this.#kill('SIGKILL');
+    await this.#exitsInTime();
+  }
+
+  async #exitsInTime(): Promise<boolean> {
+    const waiting = new AbortController();
+    const late = pause(this.#graceMs, false, { signal: waiting.signal }).catch(() => false);
+    const inTime = await Promise.race([this.#exited.then(() => true), late]);
+    waiting.abort();
+    return inTime;
+  }
+
+  /** Whoever waits for an answer need not wait for the process to end. */
+  #hangUp(): void {
+    if (this.#hasHungUp) return;
+    this.#hasHungUp = true;
+    this.onclose?.();
+  }
+
+  #kill(signal: NodeJS.Signals): void {
+    const pid = this.#child?.pid;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, signal);
+    } catch {
+      // Nobody of the group is left.
+    }
+  }
+
+  #hear(line: string, isWhole: boolean): void {
+    if (this.#closing !== null) return;
+    if (!isWhole) return this.#giveUp('It wrote a message that is too long.');
+    try {
+      if (!line.startsWith('{')) throw new SyntaxError('no JSON object');
+      const message = deserializeMessage(line);
+      this.#strayLines = 0;
+      this.onmessage?.(message);
+    } catch {
+      this.#strayLines += 1;
+      if (this.#strayLines > MAX_STRAY_LINES) this.#giveUp('It writes what are no messages.');
+    }
+  }
+
+  #giveUp(reason: string): void {
+    this.#child?.stdout.destroy();
+    this.onerror?.(new Broken(reason));
+    void this.close();
+  }
+}

@@ -1,0 +1,48 @@
+/** Cuts a stream into lines, holding no more of a line than is wanted. */
+import type { Readable } from 'node:stream';
+
+const NEWLINE = 0x0a;
+/** So many pieces of one line are joined to one, or a line that drips in would cost more in objects than in bytes. */
+const MAX_PIECES = 64;
+
+/**
+ * Reads `stream` to its end. `onLine` gets each line without its end; of a line longer than `maxBytes` it gets the
+ * beginning, as soon as that is known, and `isWhole` is false. An unfinished last line is left out.
+ */
+export function eachLine(
+  stream: Readable,
+  maxBytes: number,
+  onLine: (line: string, isWhole: boolean) => void,
+): void {
+  let pieces: Buffer[] = [];
+  let bytes = 0;
+  let isCut = false;
+
+  const take = (piece: Buffer): void => {
+    if (isCut) return;
+    pieces.push(piece.subarray(0, maxBytes - bytes));
+    bytes += piece.length;
+    if (pieces.length > MAX_PIECES) pieces = [Buffer.concat(pieces)];
+    if (bytes <= maxBytes) return;
+    isCut = true;
+    say(false);
+  };
+  const say = (isWhole: boolean): void => {
+    const line = Buffer.concat(pieces).toString('utf8');
+    pieces = [];
+    bytes = 0;
+    onLine(line, isWhole);
+  };
+
+  stream.on('data', (chunk: Buffer) => {
+    let from = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, from)) {
+      take(chunk.subarray(from, end));
+      if (!isCut) say(true);
+      isCut = false;
+      from = end + 1;
+    }
+    take(chunk.subarray(from));
+  });
+  stream.on('error', () => {});
+}

@@ -1,0 +1,148 @@
+/**
+ * The tools that an MCP server says it has, as far as they can be offered to a model: checked one by one, so that a bad
+ * one does not take the others with it, few enough and small enough for a prompt, under names that models accept.
+ */
+import { createHash } from 'node:crypto';
+import { isSpecType, type Client, type Tool as RemoteTool } from '@modelcontextprotocol/client';
+import { AjvJsonSchemaValidator } from '@modelcontextprotocol/client/validators/ajv';
+import { z } from 'zod';
+import type { Logger } from '../../log.ts';
+import { quote } from './broken.ts';
+
+/** A tool of a server, and the name it is offered by. */
+export interface ListedTool {
+  readonly name: string;
+  readonly description: string;
+  readonly remote: RemoteTool;
+}
+
+/** What is wanted of a server's tools. */
+export interface Choice {
+  /** The server's own names; all when it is left out. */
+  readonly allow?: readonly string[] | undefined;
+  /** Before each name. */
+  readonly prefix: string;
+}
+
+/** What one request of a model may carry of them; its own limit is often 128, too. */
+const MAX_TOOLS = 128;
+const MAX_PAGES = 64;
+const MAX_NAME_CHARS = 64;
+const MAX_DESCRIPTION_CHARS = 1_024;
+const MAX_SCHEMA_BYTES = 32 * 1024;
+const HASH_CHARS = 8;
+
+/** The library's own schema would refuse a whole page for one bad tool. */
+const pageSchema = z.looseObject({ tools: z.array(z.unknown()), nextCursor: z.string().optional() });
+
+/**
+ * Asks for all pages. What is left out is logged.
+ * @param timeoutMs for all of them
+ * @throws what the client throws when a page cannot be had.
+ */
+export async function listTools(
+  client: Client,
+  choice: Choice,
+  timeoutMs: number,
+  log: Logger,
+): Promise<readonly ListedTool[]> {
+  const listing = new Listing(choice, log);
+  const options = { timeout: timeoutMs, signal: AbortSignal.timeout(timeoutMs) };
+  let cursor: string | undefined;
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const params = cursor === undefined ? {} : { cursor };
+    const answer = await client.request({ method: 'tools/list', params }, pageSchema, options);
+    for (const tool of answer.tools) listing.add(tool);
+    cursor = answer.nextCursor;
+    if (cursor === undefined) return listing.end();
+  }
+  log.warn({ pages: MAX_PAGES }, 'list of tools not read to its end');
+  return listing.end();
+}
+
+class Listing {
+  readonly #choice: Choice;
+  readonly #log: Logger;
+  readonly #tools = new Map<string, ListedTool>();
+  readonly #validator = new AjvJsonSchemaValidator();
+  /** Why → how many, and one of them: ten thousand bad tools are a few lines. */
+  readonly #leftOut = new Map<string, { count: number; readonly first: string }>();
+
+  constructor(choice: Choice, log: Logger) {
+    this.#choice = choice;
+    this.#log = log;
+  }
+
+  add(tool: unknown): void {
+    const original = nameOf(tool);
+    if (this.#choice.allow !== undefined && !this.#choice.allow.includes(original)) return;
+    const listed = this.#accept(tool);
+    if (typeof listed === 'string') this.#leaveOut(original, listed);
+    else this.#tools.set(listed.name, listed);
+  }
+
+  end(): readonly ListedTool[] {
+    for (const [reason, { count, first }] of this.#leftOut) {
+      this.#log.warn({ reason, count, first: quote(first) }, 'tools of an MCP server left out');
+    }
+    const tools = [...this.#tools.values()];
+    const missing = this.#choice.allow?.filter((name) => tools.every(({ remote }) => remote.name !== name));
+    if (missing !== undefined && missing.length > 0)
+      this.#log.warn({ missing }, 'allowed tools that the MCP server does not offer');
+    return tools;
+  }
+
+  /** The tool as it is offered, or why it is not. */
+  #accept(tool: unknown): ListedTool | string {
+    if (this.#tools.size >= MAX_TOOLS) return `more than ${MAX_TOOLS}`;
+    if (!isSpecType.Tool(tool) || tool.name === '') return 'invalid definition';
+    if (bytesOf(tool.inputSchema) > MAX_SCHEMA_BYTES || bytesOf(tool.outputSchema) > MAX_SCHEMA_BYTES)
+      return `schema of more than ${MAX_SCHEMA_BYTES} bytes`;
+    if (!this.#isSchema(tool.outputSchema)) return 'output schema that is none';
+    const name = this.#freeName(this.#choice.prefix + tool.name);
+    if (name === null) return 'named twice';
+    const description = (tool.description ?? tool.title ?? '').slice(0, MAX_DESCRIPTION_CHARS).toWellFormed();
+    return { name, description, remote: tool };
+  }
+
+  #isSchema(schema: RemoteTool['outputSchema']): boolean {
+    try {
+      if (schema !== undefined) this.#validator.getValidator(schema);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #leaveOut(name: string, reason: string): void {
+    const known = this.#leftOut.get(reason);
+    if (known === undefined) this.#leftOut.set(reason, { count: 1, first: name });
+    else known.count += 1;
+  }
+
+  #freeName(wanted: string): string | null {
+    const names = [safeName(wanted), hashedName(wanted)];
+    return names.find((name) => !this.#tools.has(name)) ?? null;
+  }
+}
+
+function nameOf(tool: unknown): string {
+  return typeof tool === 'object' && tool !== null && 'name' in tool ? String(tool.name) : '';
+}
+
+function bytesOf(schema: object | undefined): number {
+  return schema === undefined ? 0 : Buffer.byteLength(JSON.stringify(schema));
+}
+
+/** As models accept names: letters, digits, `_` and `-`, at most 64. */
+function safeName(wanted: string): string {
+  if (wanted.length > MAX_NAME_CHARS) return hashedName(wanted);
+  return wanted.replaceAll(/[^A-Za-z0-9_-]/g, '_');
+}
+
+/** Tells names apart that are equal when cut or made safe. */
+function hashedName(wanted: string): string {
+  const hash = createHash('sha256').update(wanted).digest('hex').slice(0, HASH_CHARS);
+  const begin = wanted.slice(0, MAX_NAME_CHARS - HASH_CHARS - 1).replaceAll(/[^A-Za-z0-9_-]/g, '_');
+  return `${begin}_${hash}`;
+}
