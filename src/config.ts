@@ -6,30 +6,22 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import type { Env } from './config/env.ts';
+import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
+import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
+import { searchFields, searchProvidersOf } from './config/search.ts';
+import { toolSchema, withSettings, withoutSettings } from './config/tools.ts';
+import { singleUpstream, upstreamSchema, withKey, withoutKey, withoutPassword } from './config/upstreams.ts';
 
 const CONFIG_FILE = 'longrun.config.json';
 
-/** An OpenAI-compatible server that answers `/chat/completions`. */
-const upstreamSchema = z.strictObject({
-  /** What assistants name in `metadata.backend_id`. */
-  name: z.string().min(1),
-  baseUrl: z.url({ protocol: /^https?$/ }),
-  apiKey: z.string().optional(),
-  /** The environment variable that holds the key, so that the file need not. */
-  apiKeyEnv: z.string().optional(),
-  /** Models this upstream serves; when a model is listed here it is routed here without a backend_id. */
-  models: z.array(z.string().min(1)).default([]),
-  /** Names clients use → names the upstream knows. */
-  aliases: z.record(z.string().min(1), z.string().min(1)).default({}),
-  /** Models by the name clients use → the one that is asked instead when a picture is in the prompt. */
-  visionModels: z.record(z.string().min(1), z.string().min(1)).default({}),
-  /** Older servers know `max_tokens` only. */
-  maxTokensField: z.enum(['max_completion_tokens', 'max_tokens']).default('max_completion_tokens'),
-});
-
-export type Upstream = Readonly<z.infer<typeof upstreamSchema>>;
-
 const megabyte = 1024 * 1024;
+
+/** A list in the file; one text with commas in the environment. */
+const listed = z.preprocess(
+  (value) => (typeof value === 'string' ? value.split(',').map((item) => item.trim()) : value),
+  z.array(z.string().min(1)),
+);
 
 /** Every setting: the key in the file, in camel case; the environment variable, when there is one, in {@link ENV}. */
 const schema = z.strictObject({
@@ -50,6 +42,9 @@ const schema = z.strictObject({
   /** Browser pages that may call the API: `*` or a comma-separated list of origins. */
   corsOrigins: z.string().min(1).default('*'),
   upstreams: z.array(upstreamSchema).default([]),
+  openapi: z.array(openApiSchema).default([]),
+  /** Name → MCP server whose tools this service may run. */
+  mcpServers: mcpServersSchema,
   /** Runs one worker process executes at once. A run is one open stream, so this counts sockets, not cores. */
   workerConcurrency: z.coerce.number().int().min(1).max(10_000).default(100),
   /** How long a stopping worker lets its runs go on before it hands them over, and a stopping API its open requests. */
@@ -92,6 +87,15 @@ const schema = z.strictObject({
   fillerText: z.string().min(1).max(200).default(' '),
   /** What glasses say instead of an error. */
   apology: z.string().min(1).max(200).default('抱歉，请稍后再试。 Sorry, please try again later.'),
+  /** Folders of tools, besides our own: in the environment separated by commas. */
+  toolFolders: listed.default([]),
+  /** Processes in which one API or worker process runs tools that could do harm. */
+  toolProcesses: z.coerce.number().int().min(1).max(64).default(8),
+  /** Hosts that tools may reach although they are private or on an odd port. */
+  allowHosts: listed.default([]),
+  /** By name of the tool. */
+  tools: z.record(z.string().min(1), toolSchema).default({}),
+  ...searchFields,
   heartbeatMs: z.coerce.number().int().min(100).default(15_000),
   /** Data URLs of photos come in bodies, so the limit is generous. */
   bodyLimitBytes: z.coerce
@@ -130,6 +134,14 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   FILLER_AFTER_MS: 'fillerAfterMs',
   FILLER_TEXT: 'fillerText',
   APOLOGY: 'apology',
+  TOOL_FOLDERS: 'toolFolders',
+  TOOL_PROCESSES: 'toolProcesses',
+  ALLOW_HOSTS: 'allowHosts',
+  SEARCH_PROVIDERS: 'searchProviders',
+  SEARXNG_URL: 'searxngUrl',
+  BRAVE_API_KEY: 'braveApiKey',
+  TAVILY_API_KEY: 'tavilyApiKey',
+  SEARCH_CACHE_S: 'searchCacheS',
   HEARTBEAT_MS: 'heartbeatMs',
   BODY_LIMIT_BYTES: 'bodyLimitBytes',
   LOG_LEVEL: 'logLevel',
@@ -148,8 +160,6 @@ export class ConfigError extends Error {
   }
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 /**
  * Reads and checks the configuration.
  * @param env the environment; process.env outside tests
@@ -163,8 +173,12 @@ export function readConfig(env: Env = process.env, file = env['LONGRUN_CONFIG'] 
     if (env[name] !== undefined && env[name] !== '') raw[key] = env[name];
   }
   const config = parseEach(raw, (issue, key) => problems.push(describe(issue, key, env, file)));
-  const upstreams = config.upstreams.map((upstream) => withKey(upstream, env, problems));
-  const single = singleUpstream(env, problems);
+  const report = (problem: string): void => void problems.push(problem);
+  const upstreams = config.upstreams.map((upstream) => withKey(upstream, env, report));
+  const openapi = config.openapi.map((one) => withHeaders(one, env, report));
+  const mcpServers = withSecrets(config.mcpServers, env, report);
+  const tools = mapValues(config.tools, (tool, name) => withSettings(name, tool, env, report));
+  const single = singleUpstream(env, report);
   if (single !== null && !upstreams.some((upstream) => upstream.name === single.name)) upstreams.push(single);
   for (const [index, upstream] of upstreams.entries()) {
     if (upstreams.findIndex(({ name }) => name === upstream.name) < index) {
@@ -182,8 +196,9 @@ export function readConfig(env: Env = process.env, file = env['LONGRUN_CONFIG'] 
   if (config.auth === 'key' && config.apiKey === undefined) {
     problems.push('AUTH is key, but API_KEY is not set. Set it to the key that clients must send.');
   }
+  const searchProviders = searchProvidersOf(config, report);
   if (problems.length > 0) throw new ConfigError(problems);
-  return deepFreeze({ ...config, upstreams });
+  return deepFreeze({ ...config, upstreams, tools, openapi, mcpServers, searchProviders });
 }
 
 /** Whether somebody set `key`, in the environment or in the file; a default is nobody's wish. */
@@ -203,6 +218,38 @@ export function childEnvironment(changes: Readonly<Record<string, string>>): Nod
   return { ...process.env, ...changes };
 }
 
+/** What a tool in a process of its own may see of the environment: enough to run, and no secret. */
+const TOOL_ENVIRONMENT = ['PATH', 'TZ', 'LANG', 'LC_ALL', 'TMPDIR', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'];
+
+/** Where tools come from and what they are given, as the toolbox takes it. */
+export function toolSettings(config: Config, env: Env = process.env) {
+  const { searchProviders: providers, searxngUrl, braveApiKey, tavilyApiKey, searchCacheS } = config;
+  const search = config.tools['SEARCH'] ?? toolSchema.parse({});
+  return {
+    toolFolders: config.toolFolders,
+    toolProcesses: config.toolProcesses,
+    allowHosts: config.allowHosts,
+    openapi: config.openapi,
+    mcpServers: Object.entries(config.mcpServers).map(([name, server]) => ({ ...server, name })),
+    toolEnv: toolEnvironment(env),
+    tools: {
+      ...config.tools,
+      SEARCH: {
+        ...search,
+        cacheS: search.cacheS ?? searchCacheS,
+        // A SearXNG of one's own is usually private. No other tool may reach it.
+        allowHosts: [...search.allowHosts, ...(searxngUrl === undefined ? [] : [new URL(searxngUrl).host])],
+        settings: { ...search.settings, providers, searxngUrl, braveApiKey, tavilyApiKey },
+      },
+    },
+  };
+}
+
+function toolEnvironment(env: Env): Readonly<Record<string, string>> {
+  const entries = TOOL_ENVIRONMENT.map((name) => [name, env[name]] as const);
+  return Object.fromEntries(entries.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+}
+
 /** The settings as they may be logged: keys and passwords replaced. */
 export function redacted(config: Config): Record<string, unknown> {
   return {
@@ -210,19 +257,13 @@ export function redacted(config: Config): Record<string, unknown> {
     redisUrl: withoutPassword(config.redisUrl),
     ...(config.apiKey !== undefined && { apiKey: '[redacted]' }),
     ...(config.secret !== undefined && { secret: '[redacted]' }),
-    upstreams: config.upstreams.map((upstream) => ({
-      ...upstream,
-      baseUrl: withoutPassword(upstream.baseUrl),
-      ...(upstream.apiKey !== undefined && { apiKey: '[redacted]' }),
-    })),
+    ...(config.braveApiKey !== undefined && { braveApiKey: '[redacted]' }),
+    ...(config.tavilyApiKey !== undefined && { tavilyApiKey: '[redacted]' }),
+    tools: mapValues(config.tools, withoutSettings),
+    openapi: config.openapi.map(withoutHeaders),
+    mcpServers: withoutSecrets(config.mcpServers),
+    upstreams: config.upstreams.map(withoutKey),
   };
-}
-
-function withoutPassword(address: string): string {
-  const url = new URL(address);
-  if (url.password === '') return address;
-  url.password = 'redacted';
-  return url.href;
 }
 
 /** Where JSON broke. The parser's own message quotes the text, which may be a key. */
@@ -271,35 +312,15 @@ function describe(issue: z.core.$ZodIssue, key: string, env: Env, file: string):
   return `${variable ?? `${file}: ${path || 'top level'}`}: ${issue.message}.`;
 }
 
-/** OPENAI_BASE_URL and OPENAI_API_KEY alone make one upstream named `default`. */
-function singleUpstream(env: Env, problems: string[]): Upstream | null {
-  const baseUrl = env['OPENAI_BASE_URL'];
-  const apiKey = env['OPENAI_API_KEY'];
-  if (!baseUrl && !apiKey) return null;
-  const parsed = upstreamSchema.safeParse({
-    name: 'default',
-    baseUrl: baseUrl || 'https://api.openai.com/v1',
-    ...(apiKey && { apiKey }),
-  });
-  if (parsed.success) return parsed.data;
-  problems.push('OPENAI_BASE_URL: must be an http or https URL, for example http://127.0.0.1:11434/v1.');
-  return null;
-}
-
-function withKey(upstream: Upstream, env: Env, problems: string[]): Upstream {
-  if (upstream.apiKeyEnv === undefined) return upstream;
-  const apiKey = env[upstream.apiKeyEnv];
-  if (!apiKey) {
-    problems.push(
-      `upstream '${upstream.name}': its key should be in ${upstream.apiKeyEnv}, which is not set.`,
-    );
-    return upstream;
-  }
-  return { ...upstream, apiKey };
-}
-
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+function mapValues<From, To>(
+  values: Readonly<Record<string, From>>,
+  change: (value: From, name: string) => To,
+): Record<string, To> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value, name)]));
 }
 
 function deepFreeze<T extends object>(value: T): Readonly<T> {

@@ -228,6 +228,95 @@ describe('upstreams', () => {
   });
 });
 
+describe('documents of APIs', () => {
+  const openapi = (entry: object): string => file({ openapi: [{ document: 'api.json', ...entry }] });
+
+  test('have defaults', () => {
+    expect(readConfig({}, openapi({})).openapi).toStrictEqual([
+      {
+        document: 'api.json',
+        prefix: '',
+        headers: {},
+        headersEnv: {},
+        timeoutMs: 10_000,
+        maxResponseBytes: 262_144,
+      },
+    ]);
+  });
+
+  test('get headers from the file and from variables, which must be set and fit', () => {
+    const from = openapi({ headers: { a: '1', b: '2' }, headersEnv: { b: 'B', c: 'C' } });
+    const [found] = readConfig({ B: 'two', C: 'three' }, from).openapi;
+    expect(found?.headers).toStrictEqual({ a: '1', b: 'two', c: 'three' });
+    expect(problems({ B: `${SECRET}\n` }, from)).toStrictEqual([
+      "openapi: the header 'b' should be in B, which is not set or is no single line.",
+      "openapi: the header 'c' should be in C, which is not set or is no single line.",
+    ]);
+  });
+
+  test('hide their headers, and what a URL asks for', () => {
+    const from = openapi({
+      document: `https://x/api.json?key=${SECRET}`,
+      headers: { a: SECRET },
+      headersEnv: { b: 'B' },
+    });
+    const text = JSON.stringify(redacted(readConfig({ B: SECRET }, from)));
+    expect(text).not.toContain(SECRET);
+    expect(text).toContain('https://x/api.json?[redacted]');
+  });
+
+  test.each([
+    [{ document: `https://user:${SECRET}@x/api.json` }, 'document'],
+    [{ baseUrl: `https://user:${SECRET}@x` }, 'baseUrl'],
+    [{ baseUrl: `https://x/?key=${SECRET}` }, 'baseUrl'],
+    [{ headers: { a: `${SECRET}\nb: c` } }, 'headers.a'],
+    [{ headers: { 'a b': SECRET } }, 'headers'],
+    [{ prefix: 'my tool' }, 'prefix'],
+    [{ allow: [] }, 'allow'],
+    [{ timeoutMs: 0 }, 'timeoutMs'],
+    [{ colour: SECRET }, 'openapi.0'],
+  ])('are refused with %j', (entry, place) => {
+    const lines = problems({}, openapi(entry));
+    expect(lines).toStrictEqual([expect.stringContaining(place)]);
+    expect(lines.join()).not.toContain(SECRET);
+  });
+});
+
+describe('who is asked by SEARCH', () => {
+  const asked = (env: Env, from = NO_FILE): readonly string[] => readConfig(env, from).searchProviders;
+
+  test('whoever is set up, or else the offline notes', () => {
+    expect(asked({})).toStrictEqual(['offline']);
+    expect(asked({ TAVILY_API_KEY: 'k' })).toStrictEqual(['tavily']);
+    expect(
+      asked({ TAVILY_API_KEY: 'k', BRAVE_API_KEY: 'k', SEARXNG_URL: 'http://house:8888' }),
+    ).toStrictEqual(['searxng', 'brave', 'tavily']);
+  });
+
+  test('those that are named, in their order, by either place', () => {
+    const env = { TAVILY_API_KEY: 'k', BRAVE_API_KEY: 'k' };
+    expect(asked({ ...env, SEARCH_PROVIDERS: 'tavily, offline' })).toStrictEqual(['tavily', 'offline']);
+    expect(asked(env, file({ searchProviders: ['brave', 'tavily'] }))).toStrictEqual(['brave', 'tavily']);
+  });
+
+  test('one that is named needs its key or address', () => {
+    expect(problems({ SEARCH_PROVIDERS: 'searxng,brave,tavily,offline' })).toStrictEqual([
+      'SEARCH_PROVIDERS names searxng, but SEARXNG_URL is not set. Set it, or leave searxng out.',
+      'SEARCH_PROVIDERS names brave, but BRAVE_API_KEY is not set. Set it, or leave brave out.',
+      'SEARCH_PROVIDERS names tavily, but TAVILY_API_KEY is not set. Set it, or leave tavily out.',
+    ]);
+  });
+
+  test.each([
+    [{ SEARCH_PROVIDERS: 'google' }, 'SEARCH_PROVIDERS: '],
+    [{ SEARXNG_URL: 'house:8888' }, 'SEARXNG_URL: '],
+    [{ SEARXNG_URL: 'http://me:sesame@house' }, 'SEARXNG_URL: must not hold a name or a password'],
+    [{ SEARCH_CACHE_S: '-1' }, 'SEARCH_CACHE_S: '],
+  ])('%j is refused', (env, line) => {
+    expect(problems(env)).toStrictEqual([expect.stringContaining(line)]);
+  });
+});
+
 describe('secrets', () => {
   const from = file({
     upstreams: [
@@ -240,12 +329,14 @@ describe('secrets', () => {
     SECRET: `${SECRET}-of-some-length`,
     B_KEY: SECRET,
     OPENAI_API_KEY: SECRET,
+    BRAVE_API_KEY: SECRET,
+    TAVILY_API_KEY: SECRET,
     REDIS_URL: `redis://user:${SECRET}@127.0.0.1:1`,
   };
 
   test('are in the configuration but not in what may be logged', () => {
     const config = readConfig(env, from);
-    expect(JSON.stringify(config).split(SECRET)).toHaveLength(7);
+    expect(JSON.stringify(config).split(SECRET)).toHaveLength(9);
     expect(JSON.stringify(redacted(config))).not.toContain(SECRET);
     expect(redacted(config)).toMatchObject({ port: 8080, apiKey: '[redacted]' });
   });
@@ -259,6 +350,66 @@ describe('secrets', () => {
     const lines = problems({ ...env, REDIS_URL: '', API_KEY: '', AUTH: SECRET, PORT: SECRET }, wrong);
     expect(lines.length).toBeGreaterThanOrEqual(6);
     expect(lines.join()).not.toContain(SECRET);
+  });
+});
+
+describe('MCP servers', () => {
+  const files = { command: 'npx', args: ['--key', SECRET], env: { TOKEN: SECRET } };
+  const crm = { url: `https://crm.example.com/mcp/${SECRET}`, headers: { 'x-key': SECRET } };
+
+  test('are taken as other clients write them, with our defaults', () => {
+    const from = file({ mcpServers: { files: { ...files, type: 'stdio' }, crm: { ...crm, type: 'http' } } });
+    expect(readConfig({}, from).mcpServers).toMatchObject({
+      files: { ...files, timeoutMs: 30_000 },
+      crm: { ...crm, timeoutMs: 30_000 },
+    });
+  });
+
+  test('get the secrets that the file only names, which must be set and fit into a header', () => {
+    const from = file({
+      mcpServers: {
+        files: { command: 'npx', envFrom: { TOKEN: 'FILES_TOKEN' } },
+        crm: { url: 'https://crm.example.com/mcp', headersEnv: { 'x-key': 'CRM_KEY' } },
+      },
+    });
+    expect(readConfig({ FILES_TOKEN: 't', CRM_KEY: 'k' }, from).mcpServers).toMatchObject({
+      files: { env: { TOKEN: 't' } },
+      crm: { headers: { 'x-key': 'k' } },
+    });
+    expect(problems({ CRM_KEY: `${SECRET}\n` }, from)).toStrictEqual([
+      'mcpServers.files.envFrom: the value for TOKEN should be in FILES_TOKEN, which is not set.',
+      'mcpServers.crm.headersEnv: the value for x-key must be one line of ASCII characters.',
+    ]);
+  });
+
+  test('are refused by the key that is wrong, without its value', () => {
+    const wrong = {
+      both: { command: 'npx', url: SECRET },
+      none: {},
+      old: { url: 'https://x.example/sse', type: 'sse' },
+      header: { url: 'https://x.example', headers: { 'x-key': `${SECRET}\n` } },
+      disabled: { command: 'npx', disabled: true },
+    };
+    const lines = problems({}, file({ mcpServers: wrong }));
+    expect(lines.join()).not.toContain(SECRET);
+    for (const place of [
+      'both.url',
+      'both',
+      'none.command',
+      'old.type',
+      'header.headers.x-key',
+      'disabled',
+    ]) {
+      expect(lines.join('\n')).toContain(`: mcpServers.${place}: `);
+    }
+  });
+
+  test('are logged without arguments, environment, headers and the path of the address', () => {
+    const config = readConfig({}, file({ mcpServers: { files, crm } }));
+    expect(JSON.stringify(redacted(config))).not.toContain(SECRET);
+    expect(redacted(config)).toMatchObject({
+      mcpServers: { files: { command: 'npx' }, crm: { url: 'https://crm.example.com' } },
+    });
   });
 });
 
@@ -311,7 +462,22 @@ describe('docs/configuration.md', () => {
     for (const key of Object.keys(readConfig(KEYED, NO_FILE))) expect(text).toContain(`\`${key}\``);
   });
 
+  test('shows an example of MCP servers that works', () => {
+    const [, servers = ''] = /```json\n(\{\n {2}"mcpServers.+?)\n```/s.exec(text) ?? [];
+    const config = readConfig({ CRM_KEY: SECRET }, file(servers));
+    expect(Object.keys(config.mcpServers)).toStrictEqual(['files', 'crm']);
+  });
+
   const [, example = ''] = /```json\n(.+?)\n```/s.exec(text) ?? [];
+
+  test('shows an entry for an API that works', () => {
+    const [, entry = ''] = /```json\n(\{\n {2}"openapi".+?)\n```/s.exec(text) ?? [];
+    expect(readConfig({ WEATHER_KEY: SECRET }, file(entry)).openapi[0]?.headers).toStrictEqual({
+      'X-Api-Key': SECRET,
+    });
+    for (const key of Object.keys(readConfig({}, file({ openapi: [{ document: 'a' }] })).openapi[0] ?? {}))
+      expect(text).toContain(`| \`${key}\` |`);
+  });
 
   test('shows an example that works, and says truly which upstream answers', () => {
     const { upstreams } = readConfig({ PROVIDER_KEY: SECRET }, file(example));

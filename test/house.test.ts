@@ -15,10 +15,13 @@ const DRIVERS = ['ioredis', 'bullmq'];
 
 /** Room → rooms and root files it may import besides itself. `root` is the files directly in src. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  root: ['runs'],
+  root: ['runs', 'config'],
+  config: [],
   runs: [],
   model: ['runs', 'errors.ts', 'log.ts'],
-  tools: ['runs', 'errors.ts', 'log.ts'],
+  tools: ['runs'],
+  toolbox: ['runs', 'guard', 'errors.ts', 'log.ts'],
+  guard: ['runs'],
   store: ['runs', 'errors.ts', 'log.ts'],
   worker: ['runs', 'store', 'root'],
   api: ['runs', 'store', 'root'],

@@ -1,7 +1,7 @@
 /** The API process: answers clients. A composition root. */
 import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readConfig, redacted } from '../config.ts';
+import { readConfig, redacted, toolSettings } from '../config.ts';
 import { createLog } from '../log.ts';
 import { ModelCatalog } from '../model/catalog.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
@@ -18,8 +18,8 @@ import { RunQueue } from '../store/queue.ts';
 import { openFeed, openState } from '../store/redis.ts';
 import { PhotoRelay } from '../store/relay.ts';
 import { RunStore } from '../store/runs.ts';
-import { loadToolbox } from '../tools/registry.ts';
-import { toolRunner } from '../tools/runner.ts';
+import { ToolAnswers } from '../store/tool-answers.ts';
+import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
 
 /** Beyond the time that open requests and streams are given when the process is told to stop. */
@@ -49,15 +49,20 @@ async function main(): Promise<void> {
       return { redis: false, workers: 0 };
     }
   };
-  const toolbox = await loadToolbox();
+  const toolbox = await openToolbox({
+    ...toolSettings(config),
+    cache: new ToolAnswers(redis, keys),
+    log,
+    now: unixSeconds,
+  });
   const app = createApp(
     {
       runs,
       objects: new ObjectStore(redis, keys),
       hub,
       answers: new Answers(redis, keys),
-      tools: new Set(toolbox.keys()),
-      runTool: toolRunner(toolbox, log),
+      plugins: toolbox.plugins,
+      runTool: toolbox.runTool,
       photos: new PhotoRelay(redis, keys),
       audience: new Audience(redis, keys, config.runExpiresAfterS * 1000),
       seal: config.secret === undefined ? null : new Seal(config.secret),
@@ -99,6 +104,7 @@ async function main(): Promise<void> {
         await Promise.race([closed, delay(config.drainMs)]);
         server.closeAllConnections();
         await delay(SETTLE_MS);
+        await toolbox.close();
         await queue.close();
         hub.close();
         redis.disconnect();

@@ -6,6 +6,7 @@ import { queuedRun } from '../runs/parts.ts';
 import type { Assistant, Metadata, Run } from '../runs/thread.ts';
 import { createThreadBody } from './endpoints/threads.ts';
 import type { Services } from './services.ts';
+import { withPlugins } from './plugins.ts';
 import * as shapes from './shapes.ts';
 
 /** Budgets from 1 on are taken: the hosted API's own floor was told differently by its documents and its validator. */
@@ -46,7 +47,7 @@ export type RunInput = z.infer<z.ZodObject<typeof common>> & {
   readonly additional_instructions?: string | null | undefined;
 };
 
-interface Context extends Pick<Services, 'now' | 'newId' | 'settings' | 'tools'> {
+interface Context extends Pick<Services, 'now' | 'newId' | 'settings' | 'plugins'> {
   readonly project: string;
   readonly threadId: string;
   readonly requestId: string;
@@ -60,11 +61,12 @@ interface Context extends Pick<Services, 'now' | 'newId' | 'settings' | 'tools'>
 export function newRun(
   input: RunInput,
   assistant: Assistant,
-  { project, threadId, requestId, sealed, now, newId, settings, tools: known }: Context,
+  { project, threadId, requestId, sealed, now, newId, settings, plugins }: Context,
 ): { run: Run; origin: RunOrigin } {
   const at = now();
-  const tools = input.tools ?? assistant.tools;
   const metadata = input.metadata ?? {};
+  const labelled = (name: string): string | null => metadata[name] ?? assistant.metadata[name] ?? null;
+  const { tools, serverTools } = withPlugins(input.tools ?? assistant.tools, labelled('auto_tools'), plugins);
   checkToolChoice(input.tool_choice, tools);
   const run = queuedRun({
     id: newId('run'),
@@ -86,13 +88,12 @@ export function newRun(
     tool_choice: input.tool_choice,
     parallel_tool_calls: input.parallel_tool_calls ?? settings.parallelToolCalls,
   });
-  const labelled = (name: string): string | null => metadata[name] ?? assistant.metadata[name] ?? null;
   const origin: RunOrigin = {
     ...PLAIN_ORIGIN,
     project,
     request_id: requestId,
     backend_id: labelled('backend_id'),
-    server_tools: autoTools(labelled('auto_tools'), tools, known),
+    server_tools: serverTools,
     sealed,
   };
   return { run, origin };
@@ -103,17 +104,6 @@ function instructions(input: RunInput, assistant: Assistant): string {
   const own = input.instructions ?? assistant.instructions ?? '';
   const additional = input.additional_instructions ?? '';
   return own === '' || additional === '' ? own + additional : `${own}\n${additional}`;
-}
-
-/**
- * The tools that the worker runs itself, by name. Clients expect to answer the calls of the functions they declare, so it
- * is their choice: `metadata.auto_tools` is `true`, or names them with commas between.
- */
-function autoTools(asked: string | null, tools: Run['tools'], known: ReadonlySet<string>): readonly string[] {
-  if (asked === null) return [];
-  const named = asked.split(',').map((name) => name.trim());
-  const runnable = tools.map((tool) => tool.function.name).filter((name) => known.has(name));
-  return asked.trim() === 'true' ? runnable : runnable.filter((name) => named.includes(name));
 }
 
 /** `metadata.expires_after_s` may shorten a run's life; the operator's limit cannot be exceeded. */

@@ -1,6 +1,6 @@
 /** What endpoints are given to work with; the composition root fills it. */
 import type { Clock, NewId } from '../runs/ids.ts';
-import type { RunTool } from '../runs/tool.ts';
+import type { Plugins, RunTool } from '../runs/tool.ts';
 import type { Seal } from '../seal.ts';
 import type { Answers } from '../store/answers.ts';
 import type { Audience } from '../store/audience.ts';
@@ -22,8 +22,8 @@ export interface Services {
   readonly objects: ObjectStore;
   readonly hub: LogHub;
   readonly answers: Answers;
-  /** The tools this server can run, by name, and how. */
-  readonly tools: ReadonlySet<string>;
+  /** The tools this server has, and how they are run. */
+  readonly plugins: Plugins;
   readonly runTool: RunTool;
   readonly photos: PhotoRelay;
   readonly audience: Audience;

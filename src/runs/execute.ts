@@ -97,14 +97,15 @@ async function* answer(
   const { run, origin } = turn.state;
   const waiting = new Map(
     turn.ownCalls().map(({ index, call }) => {
-      const context = {
+      const asked = {
+        runId: run.id,
         threadId: run.thread_id,
         assistantId: run.assistant_id,
         callId: call.id,
         extras: origin.context,
         secrets: origin.sealed === null ? {} : secretsIn(origin.sealed),
       };
-      const output = runTool(call.function.name, parse(call.function.arguments), context, signal);
+      const output = runTool(call.function.name, parse(call.function.arguments), asked, signal);
       return [index, output.then((value) => ({ index, text: outputText(value) }))];
     }),
   );

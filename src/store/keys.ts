@@ -78,6 +78,11 @@ export class Keys {
     return `${this.prefix}:${project}:answer:${digest}`;
   }
 
+  /** String with expiry: what a tool answered to certain arguments. */
+  toolAnswer(digest: string): string {
+    return `${this.prefix}:tool:${digest}`;
+  }
+
   /** Hash with the thread's document under its id. Exists exactly as long as the thread. */
   thread(ref: ThreadRef): string {
     return `${this.base(ref)}:thread`;

@@ -1,6 +1,6 @@
 /** The worker process: takes runs from the queue and executes them. A composition root. */
 import { hostname } from 'node:os';
-import { readConfig, redacted } from '../config.ts';
+import { readConfig, redacted, toolSettings } from '../config.ts';
 import { createLog } from '../log.ts';
 import { OpenAiModel } from '../model/openai.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
@@ -15,8 +15,8 @@ import { announceWorker, workerId } from '../store/presence.ts';
 import { RunConsumer, RunQueue } from '../store/queue.ts';
 import { openFeed, openState } from '../store/redis.ts';
 import { RunStore } from '../store/runs.ts';
-import { loadToolbox } from '../tools/registry.ts';
-import { toolRunner } from '../tools/runner.ts';
+import { ToolAnswers } from '../store/tool-answers.ts';
+import { openToolbox } from '../toolbox/open.ts';
 import { RunWorker } from './run-job.ts';
 import { startSweeper } from './sweeper.ts';
 
@@ -37,6 +37,12 @@ async function main(): Promise<void> {
   const open = new OpenRuns(redis, keys);
   const runs = new RunStore({ redis, keys, queue, open, log, now: unixSeconds, logKeptS: config.logKeptS });
   const unseal = unsealer(config.secret);
+  const toolbox = await openToolbox({
+    ...toolSettings(config),
+    cache: new ToolAnswers(redis, keys),
+    log,
+    now: unixSeconds,
+  });
   const worker = new RunWorker({
     runs,
     objects: new ObjectStore(redis, keys),
@@ -49,7 +55,7 @@ async function main(): Promise<void> {
       log,
     }),
     secretsIn: (sealed) => unseal(sealed).variables,
-    runTool: toolRunner(await loadToolbox(), log),
+    runTool: toolbox.runTool,
     log,
     now: unixSeconds,
     newId,
@@ -75,6 +81,7 @@ async function main(): Promise<void> {
         worker.handOver();
         await consumer.close();
         worker.stop();
+        await toolbox.close();
         await queue.close();
         hub.close();
         redis.disconnect();

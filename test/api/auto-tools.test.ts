@@ -100,3 +100,19 @@ describe('a turn', () => {
     expect(run.status).toBe('completed');
   });
 });
+
+test('SEARCH, declared as assistants in the field do, is answered by the worker, within its bounds', async () => {
+  const query = { q: 'taipei 101 height metres tower', mkt: 'en-US' };
+  upstream.reply(({ outputs }) =>
+    outputs.length === 0 ? calls([{ name: 'SEARCH', arguments: { query, topk: '1' } }]) : says('508 metres.'),
+  );
+  const { id } = await wire.ok('POST', '/assistants', { model: 'm', tools: [tool('SEARCH')], ...AUTO });
+  const run = await wire.play(await wire.thread('How high is Taipei 101?'), { assistant_id: id });
+  expect(run.status).toBe('completed');
+  const output = upstream.requests.at(-1)?.outputs[0] ?? '';
+  expect(JSON.parse(output)).toMatchObject({
+    provider: 'offline',
+    results: [{ url: 'https://places.example.org/taipei-101' }],
+  });
+  expect(Buffer.byteLength(output)).toBeLessThanOrEqual(8_000);
+});

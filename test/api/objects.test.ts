@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says, TURN_USAGE } from '../support/upstream.ts';
+import { calls, FakeUpstream, says, text, TURN_USAGE } from '../support/upstream.ts';
 import { textOf, Wire, type WireObject } from '../support/wire.ts';
 
 let upstream: FakeUpstream;
@@ -295,9 +295,7 @@ describe('every key is always there', () => {
 
   test('of a run that says something before it calls', async () => {
     upstream.reply(({ outputs }) =>
-      outputs.length > 0
-        ? says('Done.')
-        : [...says('Let me see.').slice(0, 1), ...calls([{ name: 'f', arguments: {} }])],
+      outputs.length > 0 ? says('Done.') : [text('Let me see.'), ...calls([{ name: 'f', arguments: {} }])],
     );
     const thread = await wire.thread('hello');
     const run = await wire.play(thread, { assistant_id: await assistantOf({ tools: [TOOL] }) });

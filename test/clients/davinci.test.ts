@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, test, type TestContext } from 'vitest';
 import search from '../../src/tools/search.ts';
+import { toolContext } from '../support/tool-context.ts';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, says, type Script } from '../support/upstream.ts';
 import { missingProgram, pythonWithOpenAi, runProgram, type Ended, type Python } from './programs.ts';
@@ -162,14 +163,6 @@ function pythonOf(major: number, context: TestContext): string {
 
 /** What the server's own tool finds for these arguments. */
 async function searchDirectly(args: unknown): Promise<unknown> {
-  const signal = AbortSignal.timeout(search.timeoutMs);
-  const found = await search.run(args, {
-    threadId: 't',
-    assistantId: null,
-    callId: null,
-    extras: {},
-    secrets: {},
-    signal,
-  });
+  const found = await search.run(search.parameters.parse(args), toolContext());
   return JSON.parse(JSON.stringify(found));
 }

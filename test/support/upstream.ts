@@ -25,7 +25,7 @@ type Headers = Readonly<Record<string, string>>;
  * Played in order. `break` destroys the socket and `stall` says nothing more; otherwise the usage (if asked for) and
  * `[DONE]` follow the last step.
  */
-export type Script = readonly Step[];
+export type Script = Iterable<Step>;
 
 class Gate {
   readonly type = 'gate';

@@ -5,6 +5,7 @@ import { queuedRun } from '../../runs/parts.ts';
 import type { Assistant, Run } from '../../runs/thread.ts';
 import type { Call } from '../endpoint.ts';
 import { checkToolChoice } from '../new-run.ts';
+import { withPlugins } from '../plugins.ts';
 import type { Services } from '../services.ts';
 import type { ChatSettings, ChatTurn } from './turn.ts';
 
@@ -30,7 +31,7 @@ export async function findAgent(
 
 /** The run that a turn is, not yet stored. */
 export function chatRun(
-  { now, newId, settings, tools: known }: Services,
+  { now, newId, settings, plugins }: Services,
   call: Call,
   turn: ChatTurn,
   agent: Assistant | null,
@@ -39,7 +40,8 @@ export function chatRun(
   const at = now();
   const declared = turn.tools.map((tool) => tool.function.name);
   // A tool the caller declares is the caller's, also when the server has one of that name.
-  const own = (agent?.tools ?? []).filter((tool) => !declared.includes(tool.function.name));
+  const { tools: known } = withPlugins(agent?.tools ?? [], agent?.metadata['auto_tools'] ?? null, plugins);
+  const own = known.filter((tool) => !declared.includes(tool.function.name));
   const system = turn.messages.flatMap((message) => (message.role === 'system' ? [message.content] : []));
   const tools = [...turn.tools, ...own];
   checkToolChoice(turn.settings.toolChoice, tools);
@@ -63,7 +65,7 @@ export function chatRun(
     project: call.project,
     request_id: call.requestId,
     backend_id: agent?.metadata['backend_id'] ?? null,
-    server_tools: own.map((tool) => tool.function.name).filter((name) => known.has(name)),
+    server_tools: own.map((tool) => tool.function.name).filter((name) => plugins.answers(name)),
     passed_on: turn.passedOn,
     context: turn.context,
     sealed: turn.sealed,

@@ -1,13 +1,15 @@
 /**
- * `/pluginapi?tid&aid&pid`: runs one of the server's own tools for a client that was asked for its output. Its clients
- * quote badly, so a body that does not parse is replaced by the arguments the pending call has on record.
+ * The server's own tools. `/plugins` says what there is. `/pluginapi?tid&aid&pid` runs one for a client that was asked for
+ * its output; such clients quote badly, so a body that says the same as a pending call, but for what quoting did to it,
+ * or nothing at all, is replaced by the arguments that call has on record.
  */
 import { z } from 'zod';
 import { notFound, unknownPlugin } from '../../errors.ts';
 import { pendingCalls } from '../../runs/run.ts';
+import type { Plugin, ToolSource } from '../../runs/tool.ts';
 import type { RequiredCall } from '../../runs/thread.ts';
 import { isSafeId } from '../../store/keys.ts';
-import type { Endpoint } from '../endpoint.ts';
+import { json, type Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
 import { fitJson } from '../shell-safe.ts';
 
@@ -17,49 +19,90 @@ const MAX_ANSWER_BYTES = 8_000;
 const pluginQuery = z.object({ tid: z.string().min(1), aid: z.string().optional(), pid: z.string().min(1) });
 
 export function pluginEndpoints(services: Services): readonly Endpoint[] {
-  const { tools, runTool } = services;
+  const { plugins, runTool } = services;
   return [
+    {
+      method: 'GET',
+      path: '/plugins',
+      handle: () => {
+        const data = plugins.list().map(pluginObject);
+        return json({ object: 'list', data, sources: plugins.sources().map(sourceObject), has_more: false });
+      },
+    },
     {
       method: 'POST',
       path: '/pluginapi',
       handle: async (call) => {
         const { tid: threadId, aid: assistantId = null, pid: name } = call.query(pluginQuery);
-        const pending = await pendingCall(services, call.project, threadId, name);
-        if (!tools.has(name)) throw unknownPlugin(name, [...tools]);
-        const args = parseArguments(call.text, pending);
-        const context = { threadId, assistantId, callId: pending?.id ?? null, extras: {}, secrets: {} };
-        const value = await runTool(name, args, context, call.gone);
+        const { runId, pending } = await pendingOf(services, call.project, threadId, name);
+        if (plugins.find(name) === null)
+          throw unknownPlugin(
+            name,
+            plugins.list().map(({ tool }) => tool.name),
+          );
+        const { args, callId } = chooseArguments(call.text, pending);
+        const asked = { runId, threadId, assistantId, callId, extras: {}, secrets: {} };
+        const value = await runTool(name, args, asked, call.gone);
         return { type: 'text', text: fitJson(value, MAX_ANSWER_BYTES) };
       },
     },
   ];
 }
 
+function pluginObject({ tool, source }: Plugin): unknown {
+  return {
+    id: tool.name,
+    object: 'plugin',
+    name: tool.name,
+    description: tool.description,
+    parameters: tool.parameters,
+    answered_by: tool.answeredBy,
+    source: { type: source.type, from: source.from },
+    limits: { timeout_ms: tool.timeoutMs, max_output_bytes: tool.maxOutputBytes, cache_s: tool.cacheS },
+    health: source.health(),
+  };
+}
+
+function sourceObject(source: ToolSource): unknown {
+  const tools = source.tools().map(({ name }) => name);
+  return { type: source.type, from: source.from, tools, health: source.health() };
+}
+
 /**
- * The call of this tool that the thread's run waits for; null when none does.
+ * The calls of this tool that the thread's run waits for.
  * @throws {ApiError} 404 for a thread that is not there.
  */
-async function pendingCall(
+async function pendingOf(
   { objects, runs }: Services,
   project: string,
   threadId: string,
   name: string,
-): Promise<RequiredCall | null> {
+): Promise<{ readonly runId: string | null; readonly pending: readonly RequiredCall[] }> {
   if (!isSafeId(threadId)) throw notFound('thread', threadId);
   const { exists, runId } = await objects.activeRun({ project, threadId });
   if (!exists) throw notFound('thread', threadId);
-  if (runId === null) return null;
+  if (runId === null) return { runId, pending: [] };
   const found = await runs.get({ project, threadId, runId });
-  return pendingCalls(found?.stored.state.run ?? null).find((call) => call.function.name === name) ?? null;
+  const calls = pendingCalls(found?.stored.state.run ?? null);
+  return { runId, pending: calls.filter((call) => call.function.name === name) };
 }
 
-/** The arguments: the body as JSON, as JSON text inside a JSON string, or else those on record. */
-function parseArguments(text: string, pending: RequiredCall | null): unknown {
-  const onRecord = pending === null ? undefined : parse(pending.function.arguments);
+/** The arguments: those on record of the call that the body means, or the body as JSON or JSON text in a JSON string. */
+function chooseArguments(
+  text: string,
+  pending: readonly RequiredCall[],
+): { readonly args: unknown; readonly callId: string | null } {
+  const meant = pending.find((call) => essence(call.function.arguments) === essence(text));
   const given = parse(text);
   const unwrapped = typeof given === 'string' ? (parse(given) ?? given) : given;
-  return unwrapped ?? onRecord ?? {};
+  const chosen = meant ?? pending[0];
+  const onRecord = chosen === undefined ? undefined : parse(chosen.function.arguments);
+  const args = meant === undefined ? (unwrapped ?? onRecord) : (onRecord ?? unwrapped);
+  return { args: args ?? {}, callId: chosen?.id ?? null };
 }
+
+/** What a shell's quoting leaves of a text. */
+const essence = (text: string): string => text.replaceAll(/[\\\s"']/g, '');
 
 function parse(text: string): unknown {
   try {

@@ -1,0 +1,46 @@
+/** `tools` in the configuration: what the operator decides about single tools, and the keys that they are given. */
+import { z } from 'zod';
+import type { Env } from './env.ts';
+
+/** What the operator decides about one tool. */
+export const toolSchema = z.strictObject({
+  enabled: z.boolean().default(true),
+  /** In place of the tool's own limit. */
+  timeoutMs: z.int().min(1).max(600_000).optional(),
+  /** In place of the tool's own; 0 is never. */
+  cacheS: z.int().min(0).max(86_400).optional(),
+  /** Hosts that this tool may reach besides those that all may. */
+  allowHosts: z.array(z.string().min(1)).default([]),
+  /** Handed to the tool with each call. */
+  settings: z.record(z.string().min(1), z.unknown()).default({}),
+  /** Settings whose values are in environment variables: keys of foreign services. */
+  settingsEnv: z.record(z.string().min(1), z.string().min(1)).default({}),
+});
+
+type ToolChoice = Readonly<z.infer<typeof toolSchema>>;
+
+/** The choice with the settings that `settingsEnv` names; missing ones are told to `report`. */
+export function withSettings(
+  name: string,
+  tool: ToolChoice,
+  env: Env,
+  report: (problem: string) => void,
+): ToolChoice {
+  const found: readonly (readonly [string, string | undefined])[] = Object.entries(tool.settingsEnv).map(
+    ([key, variable]) => {
+      const value = env[variable];
+      if (!value) report(`tools.${name}: its setting '${key}' should be in ${variable}, which is not set.`);
+      return [key, value] as const;
+    },
+  );
+  const settings: Record<string, unknown> = { ...tool.settings, ...Object.fromEntries(found) };
+  return { ...tool, settings };
+}
+
+/** The choice as it may be logged: settings hold keys under names that only the tools know. */
+export function withoutSettings(tool: ToolChoice): Readonly<Record<string, unknown>> {
+  return {
+    ...tool,
+    settings: Object.fromEntries(Object.keys(tool.settings).map((name) => [name, '[redacted]'])),
+  };
+}

@@ -1,0 +1,22 @@
+/** Answers of tools that stay true for a while, for whoever asks the same. A cache: losing it costs a repetition. */
+import type { Keys } from './keys.ts';
+import type { State } from './redis.ts';
+
+export class ToolAnswers {
+  private readonly redis: State;
+  private readonly keys: Keys;
+
+  constructor(redis: State, keys: Keys) {
+    this.redis = redis;
+    this.keys = keys;
+  }
+
+  /** Null when there is none. A Redis that is away has none either: the connection reports its loss by itself. */
+  async get(digest: string): Promise<string | null> {
+    return this.redis.get(this.keys.toolAnswer(digest)).catch(() => null);
+  }
+
+  async set(digest: string, answer: string, keptS: number): Promise<void> {
+    await this.redis.set(this.keys.toolAnswer(digest), answer, 'EX', keptS).catch(() => null);
+  }
+}

@@ -1,0 +1,95 @@
+/** Puts a process' toolbox together: tools of folders, of OpenAPI documents and of MCP servers, and how they are run. */
+import { createGuard, type Guard } from '../guard/fetch.ts';
+import type { Logger } from '../log.ts';
+import type { Plugins, RunTool, ToolFetch } from '../runs/tool.ts';
+import { BUILT_IN, loadFolders } from './folder.ts';
+import { createMcpSource, type McpServer } from './mcp.ts';
+import { createOpenApiSource, type OpenApiOptions } from './openapi.ts';
+import { ToolPool } from './pool.ts';
+import { resolveFromHere } from './resolve.ts';
+import { toolRunner, type ToolCache } from './runner.ts';
+import { Toolbox, type ToolChoice } from './toolbox.ts';
+
+export interface ToolboxOptions {
+  /** The operator's folders of tools, besides our own. */
+  readonly toolFolders: readonly string[];
+  readonly toolProcesses: number;
+  /** All that tools in processes of their own see of the environment. */
+  readonly toolEnv: Readonly<Record<string, string>>;
+  /** Hosts that every tool may reach. */
+  readonly allowHosts: readonly string[];
+  readonly tools: Readonly<Record<string, ToolChoice>>;
+  readonly openapi: readonly OpenApiOptions[];
+  readonly mcpServers: readonly McpServer[];
+  readonly cache: ToolCache;
+  readonly log: Logger;
+  /** Unix seconds. */
+  readonly now: () => number;
+}
+
+export interface OpenToolbox {
+  readonly plugins: Plugins;
+  readonly runTool: RunTool;
+  /** Ends connections, servers and processes of tools; calls that are under way fail. */
+  close(): Promise<void>;
+}
+
+/** As long as a call of a source may take at most; each has its own limit below this. */
+const SOURCE_TIMEOUT_MS = 600_000;
+
+/**
+ * Loads the tools of the folders; sources on the network come by themselves, later.
+ * @throws {ToolFilesError} when a folder or a file in one is not what it should be.
+ */
+export async function openToolbox(options: ToolboxOptions): Promise<OpenToolbox> {
+  const { toolFolders, toolProcesses, toolEnv, allowHosts, tools, cache, log, now } = options;
+  resolveFromHere();
+  await using opened = new AsyncDisposableStack();
+  const guards = new Guards();
+  opened.defer(() => guards.close());
+  const allowedTo = (name: string): readonly string[] => [...allowHosts, ...(tools[name]?.allowHosts ?? [])];
+  const pool = new ToolPool({ processes: toolProcesses, env: toolEnv, allowedTo, log });
+  opened.defer(() => pool.close());
+  const files = await loadFolders([BUILT_IN, ...toolFolders], pool);
+
+  // What the operator has named here is allowed by that.
+  const means = (...addresses: readonly (string | undefined)[]) => ({
+    fetch: guards.fetchTo([...allowHosts, ...addresses.flatMap(hostOf)], SOURCE_TIMEOUT_MS),
+    log,
+    now,
+  });
+  const documents = options.openapi.map((one) => createOpenApiSource(one, means(one.document, one.baseUrl)));
+  const servers = options.mcpServers.map((one) =>
+    createMcpSource(one, means('url' in one ? one.url : undefined)),
+  );
+  const toolbox = new Toolbox([...files, ...documents, ...servers], tools, log);
+  opened.defer(() => toolbox.close());
+
+  const runTool = toolRunner({ toolbox, cache, fetchOf: (name) => guards.fetchTo(allowedTo(name)), log });
+  const stack = opened.move();
+  return { plugins: toolbox, runTool, close: () => stack.disposeAsync() };
+}
+
+/** Guards by what they allow, each made once. */
+class Guards {
+  private readonly guards = new Map<string, Guard>();
+
+  fetchTo(allow: readonly string[], timeoutMs?: number): ToolFetch {
+    const key = JSON.stringify([allow, timeoutMs]);
+    const guard =
+      this.guards.get(key) ?? createGuard({ allow, ...(timeoutMs !== undefined && { timeoutMs }) });
+    this.guards.set(key, guard);
+    return guard.fetch;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.guards.values()].map((guard) => guard.close()));
+  }
+}
+
+/** The host of an address, with its port, as the guard takes it; none for a path. */
+function hostOf(address: string | undefined): readonly string[] {
+  if (address === undefined || !URL.canParse(address)) return [];
+  const { host, protocol } = new URL(address);
+  return protocol === 'http:' || protocol === 'https:' ? [host] : [];
+}

@@ -1,0 +1,96 @@
+/** Runs one call of a tool to its end, whatever the tool does: what goes wrong is an answer too, for the model to read. */
+import { hash } from 'node:crypto';
+import type { Logger } from '../log.ts';
+import { ToolArgumentError, ToolError, type RunTool, type Tool, type ToolFetch } from '../runs/tool.ts';
+import { checkedOutput } from './output.ts';
+import type { Toolbox } from './toolbox.ts';
+
+/** Answers that tools have given before, as JSON. Keys are digests. */
+export interface ToolCache {
+  /** Null when there is none, and when the cache cannot be reached. */
+  get(key: string): Promise<string | null>;
+  set(key: string, answer: string, keptS: number): Promise<void>;
+}
+
+export interface RunnerOptions {
+  readonly toolbox: Toolbox;
+  readonly cache: ToolCache;
+  /** The guarded fetch of the tool of this name. */
+  readonly fetchOf: (name: string) => ToolFetch;
+  readonly log: Logger;
+}
+
+type Outcome = 'answered' | 'cached' | 'wrong arguments' | 'refused' | 'failed';
+
+/** A reason may carry a foreign server's words; the log needs only their beginning. */
+const MAX_REASON_CHARACTERS = 200;
+
+/** How this process runs its tools. Answers never throw, except by the caller's own abort. */
+export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): RunTool {
+  return async (name, args, call, signal) => {
+    // Nobody wants it any more; begun, it would act for nothing.
+    signal.throwIfAborted();
+    const tool = toolbox.find(name);
+    if (tool === null) return failed(`There is no tool '${name}' now. Go on without it.`);
+    const startedMs = performance.now();
+    const logged = log.child({
+      tool: name,
+      run_id: call.runId,
+      thread_id: call.threadId,
+      call_id: call.callId,
+    });
+    const ended = (outcome: Outcome, fields = {}): void =>
+      logged.info({ outcome, ms: Math.round(performance.now() - startedMs), ...fields }, 'tool call');
+
+    const refused = (reason: string): unknown => {
+      ended('refused', { reason: reason.slice(0, MAX_REASON_CHARACTERS) });
+      return failed(reason);
+    };
+
+    const key = tool.cacheS === 0 ? null : hash('sha256', JSON.stringify([name, args]));
+    const known = key === null ? null : await cache.get(key);
+    if (known !== null) {
+      ended('cached');
+      const value: unknown = JSON.parse(known);
+      return value;
+    }
+    logged.debug('tool call begins');
+    const timeUp = AbortSignal.timeout(tool.timeoutMs + tool.waitMs);
+    const context = {
+      ...call,
+      settings: toolbox.choice(name).settings,
+      fetch: fetchOf(name),
+      log: logged,
+      signal: AbortSignal.any([signal, timeUp]),
+    };
+    try {
+      const value = checkedOutput(await answer(tool, args, context), tool.maxOutputBytes);
+      if (key !== null) await cache.set(key, JSON.stringify(value), tool.cacheS);
+      ended('answered');
+      return value;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (timeUp.aborted) return refused(`${name} did not answer within ${tool.timeoutMs / 1000} s.`);
+      if (error instanceof ToolError) return refused(error.message);
+      // What is wrong with them quotes them, and logs are not for what people say.
+      const isArguments = error instanceof ToolArgumentError;
+      ended(isArguments ? 'wrong arguments' : 'failed', isArguments ? {} : { err: error });
+      return failed(isArguments ? error.message : `${name} failed. Go on without it.`);
+    }
+  };
+}
+
+const failed = (error: string): unknown => ({ error });
+
+/** The tool's answer, or a rejection as soon as the signal is aborted: not every tool heeds it. */
+async function answer(tool: Tool, args: unknown, context: Parameters<Tool['run']>[1]): Promise<unknown> {
+  const { signal } = context;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([tool.run(args, context), aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,108 @@
+/** One call to its end: what a model is told when things go wrong, and what is answered from memory. */
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { ToolError, type Tool, type ToolSource } from '../../src/runs/tool.ts';
+import { toolRunner } from '../../src/toolbox/runner.ts';
+import { Toolbox, type ToolChoice } from '../../src/toolbox/toolbox.ts';
+import { openFetch, toolContext } from '../support/tool-context.ts';
+
+const PLAIN: Tool = {
+  name: 'plain',
+  description: 'x',
+  parameters: { type: 'object' },
+  timeoutMs: 10_000,
+  maxOutputBytes: 100,
+  cacheS: 0,
+  answeredBy: 'worker',
+  waitMs: 0,
+  run: async () => 'well',
+};
+const { signal, fetch: _fetch, log: _log, settings: _settings, ...CALL } = toolContext();
+
+/** A runner over one tool; `lines` is what it logs. */
+function running(tool: Partial<Tool>, choice?: Partial<ToolChoice>) {
+  const lines: string[] = [];
+  const kept = new Map<string, string>();
+  const log = pino({}, { write: (line: string) => void lines.push(line) });
+  const source: ToolSource = {
+    type: 'file',
+    from: 'x',
+    tools: () => [{ ...PLAIN, ...tool }],
+    health: () => ({ status: 'ok' }),
+    close: async () => {},
+  };
+  const chosen = { enabled: true, allowHosts: [], settings: {}, ...choice };
+  const run = toolRunner({
+    toolbox: new Toolbox([source], { plain: chosen }, log),
+    cache: {
+      get: async (key) => kept.get(key) ?? null,
+      set: async (key, answer) => void kept.set(key, answer),
+    },
+    fetchOf: () => openFetch,
+    log,
+  });
+  return { lines, ask: (args: unknown = {}) => run('plain', args, CALL, signal) };
+}
+
+describe('a model is told', () => {
+  test('what the tool answers', async () => {
+    expect(await running({}).ask()).toBe('well');
+  });
+
+  test('a reason that is meant for it, which the log shows, too', async () => {
+    const { ask, lines } = running({ run: () => Promise.reject(new ToolError('No such city.')) });
+    expect(await ask()).toEqual({ error: 'No such city.' });
+    expect(lines.join()).toContain('No such city.');
+  });
+
+  test('of any other error only that there was one; the log has the rest', async () => {
+    const { ask, lines } = running({ run: () => Promise.reject(new Error('at 10.0.0.7')) });
+    expect(await ask()).toEqual({ error: 'plain failed. Go on without it.' });
+    expect(lines.join()).toContain('10.0.0.7');
+  });
+
+  test('that an answer is too big', async () => {
+    const { ask } = running({ run: async () => 'x'.repeat(99) });
+    expect(await ask()).toEqual({ error: expect.stringMatching(/101 bytes; at most 100/) as unknown });
+  });
+
+  test('that the time is over, by the operator’s limit', async () => {
+    const { ask } = running({ run: () => new Promise(() => {}) }, { timeoutMs: 20 });
+    expect(await ask()).toEqual({ error: 'plain did not answer within 0.02 s.' });
+  });
+
+  test('that a tool the operator has turned off is not there', async () => {
+    expect(await running({}, { enabled: false }).ask()).toEqual({
+      error: "There is no tool 'plain' now. Go on without it.",
+    });
+  });
+});
+
+describe('an answer that may be kept', () => {
+  const counting = () => {
+    let count = 0;
+    return { run: async () => (count += 1) };
+  };
+
+  test('is given again for the same arguments only', async () => {
+    const { ask } = running({ cacheS: 60, ...counting() });
+    expect([await ask({ q: 'a' }), await ask({ q: 'a' }), await ask({ q: 'b' })]).toEqual([1, 1, 2]);
+  });
+
+  test('is not kept where the operator says so', async () => {
+    const { ask } = running({ cacheS: 60, ...counting() }, { cacheS: 0 });
+    expect([await ask(), await ask()]).toEqual([1, 2]);
+  });
+
+  test('is not a failure', async () => {
+    let fails = true;
+    const run = async (): Promise<unknown> => {
+      if (fails) throw new ToolError('not now');
+      return 'well';
+    };
+    const { ask } = running({ cacheS: 60, run });
+    expect(await ask()).toEqual({ error: 'not now' });
+    fails = false;
+    expect(await ask()).toBe('well');
+  });
+});
