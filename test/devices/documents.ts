@@ -7,11 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   missingProgram,
+  pythonWith,
   pythonWithOpenAi,
   runProgram,
   type Ended,
   type Python,
 } from '../clients/programs.ts';
+
+/** Making a Python with its packages takes as long as the network does. */
+export const INSTALL_MS = 200_000;
 
 /** What stands in for a placeholder of the document, by the placeholder. */
 export type Fill = Readonly<Record<string, string>>;
@@ -48,12 +52,8 @@ export async function missingShell(): Promise<string | null> {
   return missing === null ? null : `${missing} is not installed`;
 }
 
-/** A Python with `requests`, which the documents import, or why there is none. */
-export async function pythonWithRequests(): Promise<Python> {
-  if ((await missingProgram('python3')) !== null) return { missing: 'python3 is not installed' };
-  const { code } = await runProgram('python3', ['-c', 'import requests']);
-  return code === 0 ? { path: 'python3' } : { missing: "Python's requests is not installed" };
-}
+/** A Python with the `requests` of these days (older ones send a text as Latin-1), or why there is none. */
+export const pythonWithRequests = (): Promise<Python> => pythonWith('python-requests', 'requests>=2.32');
 
 /** A Python with the newest `openai`, or why there is none. */
 export const pythonWithSdk = (): Promise<Python> => pythonWithOpenAi(3);

@@ -12,7 +12,7 @@ import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, refuses, says, text } from '../support/upstream.ts';
 import { chunksIn, Device, endOf, textIn, wholeText } from './device.ts';
 import { containing, SOME_TEXT } from './matchers.ts';
-import { missingShell, playDocument, pythonWithRequests, type Fill } from './documents.ts';
+import { INSTALL_MS, missingShell, playDocument, pythonWithRequests, type Fill } from './documents.ts';
 
 const KEY = 'the-users-key';
 const QUESTION = '看看眼前这个人是不是犯人';
@@ -64,7 +64,7 @@ beforeAll(async () => {
   url = `${service.url}/custom_agent/chat`;
   noShell = await missingShell();
   python = await pythonWithRequests();
-});
+}, INSTALL_MS);
 
 afterAll(async () => {
   await service?.stop();

@@ -11,7 +11,7 @@ import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, refuses, says, text, type UpstreamRequest } from '../support/upstream.ts';
 import { Device } from './device.ts';
 import { containing, matching, SOME_TEXT } from './matchers.ts';
-import { missingShell, playDocument, pythonWithRequests } from './documents.ts';
+import { INSTALL_MS, missingShell, playDocument, pythonWithRequests } from './documents.ts';
 import { everythingIn } from './storage.ts';
 
 const SENSITIVE = 'the-users-bank-card-6225';
@@ -45,7 +45,7 @@ beforeAll(async () => {
   agentId = (await openai.beta.assistants.create({ model: 'any', name: 'host', instructions: '你是主人。' }))
     .id;
   [noShell, python] = await Promise.all([missingShell(), pythonWithRequests()]);
-});
+}, INSTALL_MS);
 
 afterAll(async () => {
   await service?.stop();

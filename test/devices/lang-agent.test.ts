@@ -6,7 +6,7 @@ import { startService, type Service } from '../support/service.ts';
 import { FakeUpstream, gate, says, text, type UpstreamRequest } from '../support/upstream.ts';
 import { Device, textIn, wholeText } from './device.ts';
 import { listWith, matching, SOME_NUMBER, SOME_TEXT } from './matchers.ts';
-import { missingShell, playDocument, pythonWithRequests, pythonWithSdk } from './documents.ts';
+import { INSTALL_MS, missingShell, playDocument, pythonWithRequests, pythonWithSdk } from './documents.ts';
 
 const ANSWER = '你好!我是小盏。';
 const HELLO = '你好,请介绍一下你自己。';
@@ -28,7 +28,7 @@ beforeAll(async () => {
     pythonWithRequests(),
     pythonWithSdk(),
   ]);
-}, 200_000);
+}, INSTALL_MS);
 
 afterAll(async () => {
   await service?.stop();
