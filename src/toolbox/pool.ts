@@ -25,6 +25,8 @@ const WAIT_MS = 10_000;
 const DESCRIBE_MS = 10_000;
 /** For a tool that heeds its signal to say something before its process is ended. */
 const GRACE_MS = 250;
+/** Below the streams of the process that owns them, from the first instruction on: a busy tool must not slow those. */
+const NICENESS = 10;
 const HEAP_LIMIT_MB = 256;
 /** Calls that wait; more are refused at once. */
 const MAX_WAITING = 1_000;
@@ -55,7 +57,11 @@ export class ToolPool {
       maxQueueSize: MAX_WAITING,
       // Its streams are ours to bound: what a tool prints is not our log.
       emitStdStreams: true,
-      forkOpts: { env: options.env, execArgv: [`--max-old-space-size=${HEAP_LIMIT_MB}`] },
+      forkOpts: {
+        env: options.env,
+        execPath: 'nice',
+        execArgv: ['-n', String(NICENESS), process.execPath, `--max-old-space-size=${HEAP_LIMIT_MB}`],
+      },
     });
   }
 

@@ -3,7 +3,6 @@
  * scrubbed, and it knows only what comes with a call. It may be ended at any moment. A composition root.
  */
 import { once } from 'node:events';
-import { setPriority } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import workerpool from 'workerpool';
@@ -14,8 +13,6 @@ import { checkedOutput } from '../output.ts';
 import { resolveFromHere } from '../resolve.ts';
 import type { CallRequest, ChildEvent, Outcome } from './protocol.ts';
 
-/** Below the streams of the process that owns us: a busy tool must not slow them. */
-const NICENESS = 10;
 /** Grown this big, the process is replaced after its call. */
 const SPENT_BYTES = 256 * 1024 * 1024;
 /** Grown this big, it is ended in the middle of one. */
@@ -82,7 +79,6 @@ const log: ToolLog = {
 };
 
 resolveFromHere();
-setPriority(NICENESS);
 const watchdog = new Worker(new URL('watchdog.ts', import.meta.url), {
   workerData: { maxResidentBytes: MAX_RESIDENT_BYTES },
 });
