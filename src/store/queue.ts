@@ -54,33 +54,110 @@ export class RunQueue {
     await this.queue.add('run', job, { jobId: `${job.runId}-${job.turn}` });
   }
 
+  /** The id of the job that is to be taken next, or null when none waits. One read. */
+  async next(): Promise<string | null> {
+    const [id] = await this.queue.getRanges(['waiting'], 0, 0, true);
+    return id ?? null;
+  }
+
+  /** How many jobs wait for a worker, and when the one to be taken next was added (unix ms). */
+  async backlog(): Promise<Backlog> {
+    const [waiting, [next]] = await Promise.all([this.queue.getWaitingCount(), this.queue.getWaiting(0, 0)]);
+    return { waiting, oldestMs: next?.timestamp ?? null };
+  }
+
   async close(): Promise<void> {
     await this.queue.close();
   }
 }
 
+/** What waits for a worker. */
+export interface Backlog {
+  readonly waiting: number;
+  readonly oldestMs: number | null;
+}
+
 /** What became of a job: `done`, or `handed over`, which gives it back for another worker at once. */
 export type JobOutcome = 'done' | 'handed over';
 
-/** Takes jobs and runs them, up to `concurrency` at a time. */
-export class RunConsumer {
-  private readonly worker: Worker<RunJob, void, 'run'>;
+/** A BullMQ worker, and how many jobs it has now. */
+interface Taker {
+  readonly worker: Worker<RunJob, void, 'run'>;
+  jobs: number;
+}
 
-  /** @param work does one job; `lost` is aborted when this process no longer holds the job's lock. */
-  constructor(
-    redisUrl: string,
-    keys: Keys,
-    log: Logger,
-    concurrency: number,
-    work: (job: RunJob, lost: AbortSignal) => Promise<JobOutcome>,
-  ) {
-    this.worker = new Worker<RunJob, void, 'run'>(
+export interface RunConsumerOptions {
+  readonly redisUrl: string;
+  readonly keys: Keys;
+  readonly log: Logger;
+  /** How many jobs it does at a time. */
+  readonly concurrency: number;
+  /** Does one job; `lost` is aborted when this process no longer holds the job's lock. */
+  readonly work: (job: RunJob, lost: AbortSignal) => Promise<JobOutcome>;
+}
+
+/** Takes jobs and runs them. */
+export class RunConsumer {
+  /** How many jobs this process found that another had lost. */
+  stalls = 0;
+  private readonly options: RunConsumerOptions;
+  private taker: Taker;
+  /** Those that were replaced and still have jobs, each with its closing. */
+  private readonly retired = new Map<Taker, Promise<void>>();
+  private isTaking = true;
+
+  constructor(options: RunConsumerOptions) {
+    this.options = options;
+    this.taker = this.open();
+  }
+
+  async ready(): Promise<void> {
+    await this.taker.worker.waitUntilReady();
+  }
+
+  /** Whether it should take a job that waits. */
+  get hasRoom(): boolean {
+    return this.isTaking && this.taker.jobs < this.options.concurrency;
+  }
+
+  /**
+   * Takes jobs through a new BullMQ worker with connections of its own. The old one takes none any more, goes on with
+   * those it has, renewing their locks, and then closes by itself: until then there may be more jobs than `concurrency`.
+   */
+  rebuild(): void {
+    if (!this.isTaking) return;
+    const old = this.taker;
+    const closing = old.worker.close().then(() => {
+      this.retired.delete(old);
+    });
+    this.retired.set(old, closing);
+    this.taker = this.open();
+  }
+
+  /** Takes no more jobs, but perhaps one that comes to it while it already waits; those it has go on. */
+  async stopTaking(): Promise<void> {
+    this.isTaking = false;
+    await this.taker.worker.pause(true);
+  }
+
+  /** Waits for the jobs it has, then closes. */
+  async close(): Promise<void> {
+    this.isTaking = false;
+    await Promise.all([this.taker.worker.close(), ...this.retired.values()]);
+  }
+
+  private open(): Taker {
+    const { redisUrl, keys, log, concurrency } = this.options;
+    const worker = new Worker<RunJob, void, 'run'>(
       QUEUE_NAME,
+      // BullMQ hands the signal only to functions that name three parameters.
       async (job: Job<RunJob, void, 'run'>, token?: string, signal?: AbortSignal) => {
-        const outcome = await work(job.data, signal ?? new AbortController().signal);
-        if (outcome === 'done') return;
-        await job.moveToWait(token);
-        throw new WaitingError();
+        taker.jobs += 1;
+        try {
+          await this.process(job, token, signal);
+        } finally {
+          taker.jobs -= 1;
+        }
       },
       {
         prefix: keys.queue,
@@ -95,29 +172,27 @@ export class RunConsumer {
         removeOnFail: { count: 0 },
       },
     );
-    this.worker.on('lockRenewalFailed', (jobIds: string[]) => {
-      for (const jobId of jobIds) this.worker.cancelJob(jobId, 'lock lost');
+    const taker: Taker = { worker, jobs: 0 };
+    worker.on('lockRenewalFailed', (jobIds: string[]) => {
+      for (const jobId of jobIds) worker.cancelJob(jobId, 'lock lost');
     });
-    this.worker.on('failed', (job: Job<RunJob> | undefined, err: Error) => {
+    worker.on('stalled', () => {
+      this.stalls += 1;
+    });
+    worker.on('failed', (job: Job<RunJob> | undefined, err: Error) => {
       if (!(err instanceof WaitingError) && !(err instanceof DelayedError)) {
         log.error({ err, run_id: job?.data.runId, thread_id: job?.data.threadId }, 'job failed');
       }
     });
-    quiet(this.worker, log);
+    quiet(worker, log);
+    return taker;
   }
 
-  async ready(): Promise<void> {
-    await this.worker.waitUntilReady();
-  }
-
-  /** Takes no more jobs, but perhaps one that comes to it while it already waits; those it has go on. */
-  async stopTaking(): Promise<void> {
-    await this.worker.pause(true);
-  }
-
-  /** Waits for the jobs it has, then closes. */
-  async close(): Promise<void> {
-    await this.worker.close();
+  private async process(job: Job<RunJob, void, 'run'>, token?: string, signal?: AbortSignal): Promise<void> {
+    const outcome = await this.options.work(job.data, signal ?? new AbortController().signal);
+    if (outcome === 'done') return;
+    await job.moveToWait(token);
+    throw new WaitingError();
   }
 }
 

@@ -13,6 +13,7 @@ import { ObjectStore } from '../store/objects.ts';
 import { OpenRuns } from '../store/open-runs.ts';
 import { announceWorker, workerId } from '../store/presence.ts';
 import { RunConsumer, RunQueue } from '../store/queue.ts';
+import { QueueWatch } from '../store/queue-watch.ts';
 import { openFeed, openState } from '../store/redis.ts';
 import { RunStore } from '../store/runs.ts';
 import { ToolAnswers } from '../store/tool-answers.ts';
@@ -63,10 +64,20 @@ async function main(): Promise<void> {
     maxAttempts: config.maxAttempts,
   });
   await Promise.all([queue.ready(), worker.start()]);
-  const consumer = new RunConsumer(config.redisUrl, keys, log, config.workerConcurrency, (job, lost) =>
-    worker.work(job, lost),
-  );
+  const consumer = new RunConsumer({
+    redisUrl: config.redisUrl,
+    keys,
+    log,
+    concurrency: config.workerConcurrency,
+    work: (job, lost) => worker.work(job, lost),
+  });
   await consumer.ready();
+  const watch = new QueueWatch({
+    next: () => queue.next(),
+    hasRoom: () => consumer.hasRoom,
+    rebuild: () => consumer.rebuild(),
+    log,
+  });
   const leave = await announceWorker(redis, keys, id);
   const stopSweeping = startSweeper({ runs, open, now: unixSeconds, log, holder: id });
 
@@ -74,6 +85,7 @@ async function main(): Promise<void> {
     {
       stopTaking: () => consumer.stopTaking(),
       stop: async () => {
+        watch.stop();
         await leave();
         await stopSweeping();
         const drainedByMs = Date.now() + config.drainMs;

@@ -43,7 +43,7 @@ async function consume(
   { url, keys }: Store,
   work: (job: RunJob, lost: AbortSignal) => Promise<JobOutcome>,
 ): Promise<RunConsumer> {
-  const consumer = new RunConsumer(url, keys, silent, 5, work);
+  const consumer = new RunConsumer({ redisUrl: url, keys, log: silent, concurrency: 5, work });
   onTestFinished(async () => consumer.close());
   await consumer.ready();
   return consumer;
