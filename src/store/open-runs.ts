@@ -1,6 +1,6 @@
 /**
  * The index of open runs: which runs may still need somebody, and when to look at them. It is a reminder, not a truth:
- * a run that has ended stays in it until somebody looks, and whoever looks reads the run itself.
+ * a run that has ended may still be in it, and whoever looks reads the run itself.
  */
 import { isSafeId, type Keys, type RunRef } from './keys.ts';
 import type { State } from './redis.ts';

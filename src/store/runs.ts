@@ -280,6 +280,7 @@ export class RunStore {
     switch (code) {
       case 1:
         this.report(ref, state, events);
+        if (isTerminal(state.run)) this.forget(ref);
         return { type: 'committed', stored: { ref, state, version, seq: Number(detail) } };
       case -1:
         return { type: 'gone' };
@@ -288,6 +289,13 @@ export class RunStore {
       default:
         return { type: 'conflict' };
     }
+  }
+
+  /** Nobody need look at the run again. Not waited for: where it fails, the sweeper looks, and forgets the run then. */
+  private forget(ref: RunRef): void {
+    this.options.open.forget(ref).catch((err: unknown) => {
+      this.options.log.debug({ err, run_id: ref.runId }, 'could not forget a run; the sweeper will');
+    });
   }
 
   /** KEYS of commit.lua, in its order. */

@@ -11,8 +11,9 @@ import type { RunStore } from '../store/runs.ts';
 
 const SWEEP_EVERY_MS = 2_000;
 const LOOK_AGAIN_MS = 5_000;
-/** Runs one sweep looks at; the rest wait for the next. */
-const BATCH = 500;
+const LEASE_MS = SWEEP_EVERY_MS - 100;
+/** Runs that are looked at together: their commands leave as few pipelines. */
+const BATCH = 100;
 
 export interface Sweeping {
   readonly runs: RunStore;
@@ -29,7 +30,7 @@ export function startSweeper(sweeping: Sweeping): () => Promise<void> {
   let stopped = false;
   const schedule = (): NodeJS.Timeout =>
     setTimeout(() => {
-      underWay = sweep(sweeping)
+      underWay = sweep(sweeping, () => stopped)
         .catch((err: unknown) => sweeping.log.error({ err }, 'sweep failed; the next one tries again'))
         .then(() => {
           if (!stopped) timer = schedule();
@@ -43,17 +44,26 @@ export function startSweeper(sweeping: Sweeping): () => Promise<void> {
   };
 }
 
-async function sweep({ runs, open, now, log, holder }: Sweeping): Promise<void> {
-  if (!(await open.lease(holder, SWEEP_EVERY_MS - 100))) return;
-  for (const ref of await open.due(BATCH)) {
-    const next = await attend(runs, ref, now, log).catch((err: unknown) => {
-      // One run that cannot be read must not keep the others from being looked after.
-      log.error({ err, run_id: ref.runId, thread_id: ref.threadId }, 'could not look after a run');
-      return Date.now() + LOOK_AGAIN_MS;
-    });
-    if (next === null) await open.forget(ref);
-    else await open.lookAt(ref, next);
-  }
+/** Looks at all runs that are due, or at as many as the lease gives time for; the next sweep goes on. */
+async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void> {
+  const { open, holder } = sweeping;
+  const untilMs = performance.now() + LEASE_MS;
+  if (!(await open.lease(holder, LEASE_MS))) return;
+  let due: readonly RunRef[];
+  do {
+    due = await open.due(BATCH);
+    await Promise.all(due.map((ref) => lookAfter(sweeping, ref)));
+  } while (due.length === BATCH && performance.now() < untilMs && !isStopped());
+}
+
+async function lookAfter({ runs, open, now, log }: Sweeping, ref: RunRef): Promise<void> {
+  const next = await attend(runs, ref, now, log).catch((err: unknown) => {
+    // One run that cannot be read must not keep the others from being looked after.
+    log.error({ err, run_id: ref.runId, thread_id: ref.threadId }, 'could not look after a run');
+    return Date.now() + LOOK_AGAIN_MS;
+  });
+  if (next === null) await open.forget(ref);
+  else await open.lookAt(ref, next);
 }
 
 /** Does for one run what it needs. @returns when to look again (unix ms); null when it has ended. */
@@ -68,8 +78,8 @@ async function attend(runs: RunStore, ref: RunRef, now: Clock, log: Logger): Pro
       { run_id: ref.runId, thread_id: ref.threadId, request_id: stored.state.origin.request_id },
       'run overdue',
     );
-    await runs.close(ref, { type: 'expired' });
-    return Date.now() + LOOK_AGAIN_MS;
+    const closed = await runs.close(ref, { type: 'expired' });
+    return closed === null || isTerminal(closed.state.run) ? null : Date.now() + LOOK_AGAIN_MS;
   }
   if (isBlocked(run)) return (run.expires_at ?? now()) * 1000;
   // Queued, in progress or cancelling: somebody should have its job. Where the job exists, this changes nothing.

@@ -1,0 +1,62 @@
+/** The index of open runs stays as small as the number of runs that may need somebody, however many come and go. */
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { startSweeper } from '../../src/worker/sweeper.ts';
+import {
+  COMPLETED,
+  create,
+  EXPIRES_AT,
+  openStore,
+  read,
+  refOf,
+  silent,
+  start,
+  startTalking,
+  withMethod,
+  type Store,
+} from '../store/fixture.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+
+let server: RedisServer;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(async () => server.stop());
+
+/** Sweeps until the test ends. @returns how often it has begun to. */
+function sweep({ runs, open, clock }: Store): () => number {
+  let leases = 0;
+  const counted = withMethod(open, 'lease', async (holder: string, ms: number) => {
+    leases += 1;
+    return open.lease(holder, ms);
+  });
+  onTestFinished(startSweeper({ runs, open: counted, now: () => clock.s, log: silent, holder: 'a' }));
+  return () => leases;
+}
+
+const indexed = async ({ redis, keys }: Store): Promise<number> => redis.zcard(keys.open);
+
+describe('the index of open runs', () => {
+  test('forgets a run that has ended, without a sweep', async () => {
+    const store = await openStore(server.url);
+    const talking = await startTalking(store);
+    expect(await indexed(store)).toBe(1);
+    await store.runs.commit(talking, COMPLETED);
+    expect(await indexed(store)).toBe(0);
+    await start(store, refOf('run_2'), { thread: null });
+    await store.runs.close(refOf('run_2'), { type: 'expired' });
+    expect(await indexed(store)).toBe(0);
+  });
+
+  test('is swept as a whole in one sweep, however many runs are due', async () => {
+    const store = await openStore(server.url);
+    await create(store);
+    await store.open.lookAt(refOf(), 1);
+    const gone = Array.from({ length: 2_000 }, (_, index) => refOf(`run_gone${index}`));
+    await Promise.all(gone.map(async (ref) => store.open.lookAt(ref, 2)));
+    store.clock.s = EXPIRES_AT;
+    const sweeps = sweep(store);
+    while ((await indexed(store)) > 0) await store.redis.ping();
+    expect(sweeps()).toBe(1);
+    expect(await read(store)).toMatchObject({ state: { run: { status: 'expired' } } });
+  });
+});
