@@ -171,6 +171,16 @@ export function unavailable(): ApiError {
   });
 }
 
+/** While a newer version takes this one's place; another API process can tell of the run already. */
+export function newerRun(): ApiError {
+  const message =
+    'The run was made by a newer version of this server, which is just being rolled out. Try again in a few seconds.';
+  return new ApiError(503, message, {
+    type: 'server_error',
+    headers: { 'retry-after': '1', 'retry-after-ms': '1000' },
+  });
+}
+
 /** For faults of our own: the log has the reason, under the request id the answer carries. */
 export function internalError(requestId: string): ApiError {
   const message = `The server had an error while processing your request. The operator finds it in the log as ${requestId}.`;

@@ -9,11 +9,13 @@ import {
   bodyTooLarge,
   internalError,
   malformedId,
+  newerRun,
   notFound,
   notJson,
   unavailable,
 } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { NewerFormat } from '../runs/format.ts';
 import { isSafeId, type RunRef } from '../store/keys.ts';
 import { isUnavailable } from '../store/redis.ts';
 import { parseJson } from './json-text.ts';
@@ -274,6 +276,7 @@ function toApiError(error: unknown, requestId: string): ApiError {
     return notJson('It did not arrive whole, or in an encoding this server does not read.');
   }
   if (isUnavailable(error)) return unavailable();
+  if (error instanceof NewerFormat) return newerRun();
   return internalError(requestId);
 }
 

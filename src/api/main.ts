@@ -36,7 +36,7 @@ async function main(): Promise<void> {
 
   const redis = await openState(config.redisUrl, 'fail', log);
   const keys = new Keys(config.redisPrefix);
-  const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys);
+  const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys, log);
   const queue = new RunQueue(config.redisUrl, keys, log);
   const open = new OpenRuns(redis, keys);
   const runs = new RunStore({ redis, keys, queue, open, log, now: unixSeconds, logKeptS: config.logKeptS });

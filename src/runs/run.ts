@@ -25,6 +25,8 @@ import {
 
 /** A run and what its execution needs to remember; the fold of its log. */
 export interface RunState {
+  /** The format it is stored in (format.ts); without it, the first. */
+  readonly v?: number;
   readonly run: Run;
   readonly origin: RunOrigin;
   /** The open step, or null. */

@@ -7,7 +7,9 @@
  * every now and then, so nothing that was committed stays unseen.
  */
 import type { Redis } from 'ioredis';
+import type { Logger } from '../log.ts';
 import type { RunEvent } from '../runs/event.ts';
+import { isKnown } from '../runs/format.ts';
 import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import { readLog, type LogEntry } from './log.ts';
@@ -47,9 +49,13 @@ export class LogHub {
   private readonly subscriptions = new Map<string, Subscription>();
   private readonly watchdog: NodeJS.Timeout;
   private readonly changeListeners = new Set<ChangeListener>();
+  /** The types of events that were passed over; each is told once. */
+  private readonly unknown = new Set<string>();
+  private readonly log: Logger;
 
   /** @param feed a connection of its own, used for nothing but this hub's subscriptions */
-  constructor(redis: State, feed: Redis, keys: Keys) {
+  constructor(redis: State, feed: Redis, keys: Keys, log: Logger) {
+    this.log = log;
     this.redis = redis;
     this.feed = feed;
     this.keys = keys;
@@ -76,10 +82,10 @@ export class LogHub {
         if (reader.behind) {
           reader.behind = false;
           const entries = await this.read(ref, reader.next);
-          if (entries.length > 0) yield reader.advance(entries);
+          if (entries.length > 0) yield this.known(reader.advance(entries));
         } else {
           const batch = reader.take();
-          if (batch !== null) yield batch;
+          if (batch !== null) yield this.known(batch);
           else await reader.wait();
         }
       }
@@ -99,6 +105,18 @@ export class LogHub {
   close(): void {
     clearInterval(this.watchdog);
     this.feed.disconnect();
+  }
+
+  /** Without the events of types that only a newer version of this service knows. */
+  private known(entries: readonly LogEntry[]): readonly LogEntry[] {
+    return entries.filter(({ event }) => {
+      if (isKnown(event)) return true;
+      if (!this.unknown.has(event.type)) {
+        this.unknown.add(event.type);
+        this.log.warn({ event: event.type }, 'passing over events of a type that is not known here');
+      }
+      return false;
+    });
   }
 
   /** The run is read before the log: whatever the run knows of, the log read after it has. */

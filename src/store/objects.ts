@@ -5,9 +5,9 @@
 import type { Assistant, Message, Metadata, Run, RunStep, Thread, ThreadItem } from '../runs/thread.ts';
 import type { ChatMessage } from '../runs/model.ts';
 import type { History } from '../runs/prompt.ts';
-import { calmView, type RunState } from '../runs/run.ts';
+import { calmView } from '../runs/run.ts';
 import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
-import { decode } from './json.ts';
+import { decode, decodeRun } from './json.ts';
 import type { State } from './redis.ts';
 
 /** Which items a client wants: `after` and `before` are ids, meant in the requested order. */
@@ -170,7 +170,7 @@ export class ObjectStore {
   async listRuns(ref: ThreadRef, query: PageQuery): Promise<Page<Run>> {
     const collection = permanent(this.keys.runs(ref), this.keys.steps(ref));
     const parseRun = (doc: string, label: string): Run =>
-      labelled(calmView(decode<RunState>(doc), Date.now()), label);
+      labelled(calmView(decodeRun(doc), Date.now()), label);
     return this.page(collection, query, parseRun, ref, this.keys.run({ ...ref, runId: '' }));
   }
 

@@ -77,8 +77,14 @@ export interface Backlog {
   readonly oldestMs: number | null;
 }
 
-/** What became of a job: `done`, or `handed over`, which gives it back for another worker at once. */
-export type JobOutcome = 'done' | 'handed over';
+/**
+ * What became of a job: `done`; `handed over`, which gives it back for another worker at once; or `too new`, which gives
+ * it back for a newer worker, later and later, because it may come to this one again.
+ */
+export type JobOutcome = 'done' | 'handed over' | 'too new';
+
+const TOO_NEW_FIRST_MS = 1_000;
+const TOO_NEW_MAX_MS = 15_000;
 
 /** A BullMQ worker, and how many jobs it has now. */
 interface Taker {
@@ -190,9 +196,18 @@ export class RunConsumer {
 
   private async process(job: Job<RunJob, void, 'run'>, token?: string, signal?: AbortSignal): Promise<void> {
     const outcome = await this.options.work(job.data, signal ?? new AbortController().signal);
-    if (outcome === 'done') return;
-    await job.moveToWait(token);
-    throw new WaitingError();
+    switch (outcome) {
+      case 'done':
+        return;
+      case 'handed over':
+        await job.moveToWait(token);
+        throw new WaitingError();
+      case 'too new': {
+        const delayMs = Math.min(TOO_NEW_FIRST_MS * 2 ** (job.attemptsStarted - 1), TOO_NEW_MAX_MS);
+        await job.moveToDelayed(Date.now() + delayMs, token);
+        throw new DelayedError();
+      }
+    }
   }
 }
 

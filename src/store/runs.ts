@@ -5,6 +5,7 @@
  */
 import type { Logger } from '../log.ts';
 import { isDelta, type RunEvent, type RunOrigin } from '../runs/event.ts';
+import { isKnown } from '../runs/format.ts';
 import { randomText, type Clock } from '../runs/ids.ts';
 import { ending, release, type Ending } from '../runs/ending.ts';
 import {
@@ -19,7 +20,7 @@ import {
 } from '../runs/run.ts';
 import type { ChatMessage } from '../runs/model.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
-import { decode } from './json.ts';
+import { decode, decodeRun } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
 import type { OpenRuns } from './open-runs.ts';
@@ -116,7 +117,10 @@ export class RunStore {
     return { type: 'created', stored: answer.stored };
   }
 
-  /** One read. @returns null when there is no such run in this project and thread. */
+  /**
+   * One read. @returns null when there is no such run in this project and thread.
+   * @throws {NewerFormat} for a run of a newer version of this service, as everything does that reads a run.
+   */
   async get(ref: RunRef): Promise<{ stored: StoredRun; labels: Metadata | null } | null> {
     const { redis, keys } = this.options;
     const [fields, labels] = await Promise.all([
@@ -125,7 +129,7 @@ export class RunStore {
     ]);
     const [doc, version, seq] = fields;
     if (!doc || !version || !seq) return null;
-    const stored = { ref, state: decode<RunState>(doc), version, seq: Number(seq) };
+    const stored = { ref, state: decodeRun(doc), version, seq: Number(seq) };
     return { stored, labels: labels === null ? null : decode<Metadata>(labels) };
   }
 
@@ -151,7 +155,7 @@ export class RunStore {
     let seq = 0;
     for (const entry of entries) {
       if (entry.seq > stored.seq) break;
-      state = apply(state, entry.event).state;
+      if (isKnown(entry.event)) state = apply(state, entry.event).state;
       seq = entry.seq;
     }
     return state === null ? stored : { ...stored, state, seq };

@@ -5,10 +5,11 @@
  * Invariants:
  *   W1  the model is asked only after `run.started` is committed: two workers never both execute a turn
  *   W2  whatever a commit refused never happened: the worker looks at the run again and closes it from its log
- *   W3  every way out leaves the run ended, blocked, queued with a job, or in other hands
+ *   W3  every way out leaves the run ended, blocked, queued with a job, or in other hands; one of a newer format as it is
  */
 import type { Logger } from '../log.ts';
 import { execute } from '../runs/execute.ts';
+import { NewerFormat } from '../runs/format.ts';
 import type { Clock, NewId } from '../runs/ids.ts';
 import type { Model } from '../runs/model.ts';
 import { isBlocked, isCancelling, isExecuting, isOverdue, isTerminal } from '../runs/run.ts';
@@ -123,6 +124,10 @@ export class RunWorker {
       this.options.log.info({ ...fields, outcome, ms }, 'job');
       return outcome;
     } catch (err) {
+      if (err instanceof NewerFormat) {
+        this.options.log.warn({ ...fields, err }, 'leaving a run to a newer worker');
+        return 'too new';
+      }
       if (!(err instanceof Refused)) throw err;
       // W2: the run has moved on without us. Whoever moved it sees to the rest.
       this.options.log.info({ ...fields, outcome: err.why }, 'job');

@@ -3,6 +3,7 @@
  * crash between two writes, a failover). One worker at a time sweeps.
  */
 import type { Logger } from '../log.ts';
+import { NewerFormat } from '../runs/format.ts';
 import { isBlocked, isOverdue, isTerminal } from '../runs/run.ts';
 import type { Clock } from '../runs/ids.ts';
 import type { RunRef } from '../store/keys.ts';
@@ -46,24 +47,30 @@ export function startSweeper(sweeping: Sweeping): () => Promise<void> {
 
 /** Looks at all runs that are due, or at as many as the lease gives time for; the next sweep goes on. */
 async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void> {
-  const { open, holder } = sweeping;
+  const { open, holder, log } = sweeping;
   const untilMs = performance.now() + LEASE_MS;
   if (!(await open.lease(holder, LEASE_MS))) return;
   let due: readonly RunRef[];
+  let tooNew = 0;
   do {
     due = await open.due(BATCH);
-    await Promise.all(due.map((ref) => lookAfter(sweeping, ref)));
+    const looks = await Promise.all(due.map((ref) => lookAfter(sweeping, ref)));
+    tooNew += looks.filter((look) => look === 'too new').length;
   } while (due.length === BATCH && performance.now() < untilMs && !isStopped());
+  if (tooNew > 0) log.warn({ runs: tooNew }, 'leaving runs to a newer worker');
 }
 
-async function lookAfter({ runs, open, now, log }: Sweeping, ref: RunRef): Promise<void> {
+async function lookAfter({ runs, open, now, log }: Sweeping, ref: RunRef): Promise<'done' | 'too new'> {
+  let outcome: 'done' | 'too new' = 'done';
   const next = await attend(runs, ref, now, log).catch((err: unknown) => {
+    if (err instanceof NewerFormat) outcome = 'too new';
     // One run that cannot be read must not keep the others from being looked after.
-    log.error({ err, run_id: ref.runId, thread_id: ref.threadId }, 'could not look after a run');
+    else log.error({ err, run_id: ref.runId, thread_id: ref.threadId }, 'could not look after a run');
     return Date.now() + LOOK_AGAIN_MS;
   });
   if (next === null) await open.forget(ref);
   else await open.lookAt(ref, next);
+  return outcome;
 }
 
 /** Does for one run what it needs. @returns when to look again (unix ms); null when it has ended. */

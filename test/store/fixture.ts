@@ -65,7 +65,7 @@ export async function openHub(
   const feed = openFeed(store.url, silent);
   // Asked before the first subscription: a connection that listens takes no other commands.
   const feedId = await feed.client('ID');
-  const hub = new LogHub(store.redis, wrap(feed), store.keys);
+  const hub = new LogHub(store.redis, wrap(feed), store.keys, silent);
   onTestFinished(() => hub.close());
   return { hub, feed, feedId };
 }

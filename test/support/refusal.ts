@@ -8,12 +8,19 @@ export interface Refusal {
   readonly message: string | RegExp;
   readonly param?: string;
   readonly code?: string;
+  /** `invalid_request_error` unless said. */
+  readonly type?: string;
 }
 
 /** JSON with the four keys and nothing else, a request id, and no word about the inside of the server. */
-export function expectRefusal(reply: Reply, { status = 400, message, param, code }: Refusal): void {
+export function expectRefusal(reply: Reply, { status = 400, message, param, code, type }: Refusal): void {
   const text: unknown = typeof message === 'string' ? message : expect.stringMatching(message);
-  const error = { message: text, type: 'invalid_request_error', param: param ?? null, code: code ?? null };
+  const error = {
+    message: text,
+    type: type ?? 'invalid_request_error',
+    param: param ?? null,
+    code: code ?? null,
+  };
   expect({ status: reply.status, body: reply.body }).toEqual({ status, body: { error } });
   expect(reply.headers.get('content-type')).toBe('application/json; charset=utf-8');
   expect(reply.headers.get('x-request-id')).toMatch(/^req_[A-Za-z0-9]{24}$/);
