@@ -53,6 +53,12 @@ const schema = z.strictObject({
   workers: z.coerce.number().int().min(1).max(64).default(2),
   /** How often one turn of a run is started, the first time included, before it fails for losing worker after worker. */
   maxAttempts: z.coerce.number().int().min(1).default(5),
+  /** Runs that may wait for a worker, over the whole deployment, before further ones are refused. */
+  maxWaitingRuns: z.coerce.number().int().min(1).default(10_000),
+  /** Event streams one API process may have open; some 60 KB each. */
+  maxStreams: z.coerce.number().int().min(1).default(5_000),
+  /** What an API process may occupy and still be ready; derived from what it is given where nobody says. */
+  maxMemoryMb: z.coerce.number().int().min(1).optional(),
   /** A run's whole life, waiting for tool outputs included; the hosted API gave 600 s. */
   runExpiresAfterS: z.coerce.number().int().min(1).max(86_400).default(600),
   /** How long the event log of an ended run stays readable. */
@@ -122,6 +128,9 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   DRAIN_MS: 'drainMs',
   WORKERS: 'workers',
   MAX_ATTEMPTS: 'maxAttempts',
+  MAX_WAITING_RUNS: 'maxWaitingRuns',
+  MAX_STREAMS: 'maxStreams',
+  MAX_MEMORY_MB: 'maxMemoryMb',
   RUN_EXPIRES_AFTER_S: 'runExpiresAfterS',
   LOG_KEPT_S: 'logKeptS',
   POLL_AFTER_MS: 'pollAfterMs',

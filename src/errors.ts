@@ -167,8 +167,36 @@ export function unknownPlugin(name: string, known: readonly string[]): ApiError 
 export function unavailable(): ApiError {
   return new ApiError(503, 'The server cannot reach its storage at the moment. Try again in a few seconds.', {
     type: 'server_error',
-    headers: { 'retry-after': '1', 'retry-after-ms': '1000' },
+    headers: retryAfter(1_000),
   });
+}
+
+/** Too many runs wait for a worker. Those refused together should not come back together. */
+export function queueFull(): ApiError {
+  const message = 'Too many runs are waiting for a worker. Try again in a few seconds.';
+  return new ApiError(429, message, {
+    type: 'requests',
+    code: 'rate_limit_exceeded',
+    headers: retryAfter(QUEUE_RETRY_MS * (1 + Math.random())),
+  });
+}
+
+const QUEUE_RETRY_MS = 2_000;
+
+/** This process has as many event streams open as it may. */
+export function streamsFull(): ApiError {
+  const message =
+    'Too many streams are open on this server. Try again in a few seconds, or poll the run instead.';
+  return new ApiError(503, message, {
+    type: 'server_error',
+    code: 'too_many_streams',
+    headers: retryAfter(1_000),
+  });
+}
+
+/** Whole seconds for everybody, milliseconds for SDKs. */
+function retryAfter(ms: number): Readonly<Record<string, string>> {
+  return { 'retry-after': String(Math.ceil(ms / 1_000)), 'retry-after-ms': String(Math.ceil(ms)) };
 }
 
 /** While a newer version takes this one's place; another API process can tell of the run already. */
@@ -177,7 +205,7 @@ export function newerRun(): ApiError {
     'The run was made by a newer version of this server, which is just being rolled out. Try again in a few seconds.';
   return new ApiError(503, message, {
     type: 'server_error',
-    headers: { 'retry-after': '1', 'retry-after-ms': '1000' },
+    headers: retryAfter(1_000),
   });
 }
 

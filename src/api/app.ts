@@ -46,6 +46,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   const reopen: OpenStream = async (ref, after, withThread, call) => {
     const [found, thread] = await Promise.all([services.runs.get(ref), services.objects.getThread(ref)]);
     if (found === null) throw notFound('run', ref.runId);
+    services.pressure.admitStream(call.gone);
     return runStream(services, call, found.stored, after, withThread ? thread : null);
   };
   const resources = [

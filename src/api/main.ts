@@ -21,6 +21,7 @@ import { RunStore } from '../store/runs.ts';
 import { ToolAnswers } from '../store/tool-answers.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
+import { Pressure } from './pressure.ts';
 
 /** Beyond the time that open requests and streams are given when the process is told to stop. */
 const STOP_MARGIN_MS = 10_000;
@@ -55,6 +56,7 @@ async function main(): Promise<void> {
     log,
     now: unixSeconds,
   });
+  const pressure = new Pressure(config, () => queue.backlog());
   const app = createApp(
     {
       runs,
@@ -68,6 +70,7 @@ async function main(): Promise<void> {
       seal: config.secret === undefined ? null : new Seal(config.secret),
       models: () => catalog.list(),
       readiness,
+      pressure,
       now: unixSeconds,
       newId,
       settings: config,
@@ -105,6 +108,7 @@ async function main(): Promise<void> {
         server.closeAllConnections();
         await delay(SETTLE_MS);
         await toolbox.close();
+        pressure.close();
         await queue.close();
         hub.close();
         redis.disconnect();

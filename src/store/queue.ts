@@ -67,7 +67,10 @@ export class RunQueue {
   }
 
   async close(): Promise<void> {
-    await this.queue.close();
+    await this.queue.close().catch(() => {
+      // With Redis away there is nobody to say goodbye to, nor anybody who confirms it.
+      this.queue.disconnect().catch(() => {});
+    });
   }
 }
 

@@ -106,6 +106,7 @@ async function start(
   agent: Assistant | null,
   { threadId, messages }: { readonly threadId: string; readonly messages: readonly Message[] },
 ): Promise<Found> {
+  services.pressure.admitRun();
   const made = chatRun(services, call, turn, agent, threadId);
   const input = turn.thread === null ? turn.messages.filter((message) => message.role !== 'system') : [];
   const created = await services.runs.create(call.project, { ...made, thread: null, messages, input });

@@ -112,10 +112,12 @@ const CODES = {
 export function agentError({ status, message, param }: ApiError): { status: number; body: unknown } {
   const known = status === 401 || status === 404 ? status : 400;
   const where = param === null || message.includes(param) ? '' : ` (${param})`;
-  return {
-    status: status >= 500 ? 500 : known,
-    body: { error_code: status >= 500 ? CODES[502] : CODES[known], error_msg: message + where },
-  };
+  const error_msg = message + where;
+  // It has no code for a server that has too much to do; its clients read the status first.
+  if (status === 429) return { status, body: { error_code: CODES[502], error_msg } };
+  return status >= 500
+    ? { status: 500, body: { error_code: CODES[502], error_msg } }
+    : { status: known, body: { error_code: CODES[known], error_msg } };
 }
 
 function parsed(text: string): unknown {

@@ -61,6 +61,7 @@ export function agentEndpoints(services: Services): readonly Endpoint[] {
     const name = call.part('agent');
     const agent = await findAgent(services, call.project, name);
     if (agent === null) throw notFound('assistant', name);
+    if (given.stream !== false) services.pressure.admitStream(call.gone);
     const ids: AgentIds = {
       request_id: call.requestId,
       agent_id: agent.id,

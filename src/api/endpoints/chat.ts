@@ -68,6 +68,8 @@ export function chatEndpoint(
       const overhead = new Overhead();
       const photoCaller = profile.relaysPhotos ? call.caller : null;
       const request = readChat(call, { photoCaller, sealed: sealedKey(services, call) });
+      const isStream = request.stream ?? profile.streamByDefault;
+      if (isStream) services.pressure.admitStream(call.gone);
       const reply: ChatReply = {
         id: `chatcmpl-${call.requestId.slice('req_'.length)}`,
         created: services.now(),
@@ -80,7 +82,7 @@ export function chatEndpoint(
         'server-timing': overhead.header,
         ...threadHeader(request.turn),
       });
-      if (!(request.stream ?? profile.streamByDefault)) {
+      if (!isStream) {
         const value = await chatObject(ahead, reply);
         return { type: 'json', value, headers: headers() };
       }

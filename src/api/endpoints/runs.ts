@@ -21,7 +21,7 @@ const modifyBody = z.strictObject({ metadata: shapes.metadata });
 const watchQuery = z.object({ after: z.coerce.number().int().min(0).optional() });
 
 export function runEndpoints(services: Services): readonly Endpoint[] {
-  const { runs, objects, hub, now, newId } = services;
+  const { runs, objects, hub, pressure, now, newId } = services;
 
   /** Answers with a run as it is, and when to ask again. */
   const answer = (run: Run): Answer => ({ type: 'shell-safe', value: run, headers: pollHeaders(services) });
@@ -35,6 +35,8 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
   ) => {
     const { project } = call;
     if (assistant === null) throw notFound('assistant', input.assistant_id);
+    if (input.stream === true) pressure.admitStream(call.gone);
+    pressure.admitRun();
     const threadId = thread?.id ?? call.id('thread_id');
     const made = newRun(input, assistant, {
       ...services,
@@ -143,6 +145,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { stored, labels } = await findRun(services, call);
         const { after } = call.query(watchQuery);
         const lastEventId = Number(call.header('last-event-id') ?? '0');
+        pressure.admitStream(call.gone);
         const cursor = after ?? (Number.isInteger(lastEventId) ? lastEventId : 0);
         endInTime(services, call, stored.ref, stored.state.run.expires_at);
         return {
@@ -192,7 +195,7 @@ export async function findRun(
     : notFound('run', ref.runId);
 }
 
-/** The Assistants stream of a run, from behind the event with sequence number `after`. */
+/** The Assistants stream of a run, from behind the event with sequence number `after`; it has been admitted. */
 export function runStream(
   services: Services,
   call: Call,

@@ -4,7 +4,10 @@ import { json, type Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
 
 /** @param paths the API's endpoints, for `GET /` */
-export function statusEndpoints({ readiness }: Services, paths: readonly string[]): readonly Endpoint[] {
+export function statusEndpoints(
+  { readiness, pressure }: Services,
+  paths: readonly string[],
+): readonly Endpoint[] {
   return [
     {
       method: 'GET',
@@ -24,8 +27,11 @@ export function statusEndpoints({ readiness }: Services, paths: readonly string[
       path: '/ready',
       handle: async () => {
         const { redis, workers } = await readiness();
-        const ready = redis && workers > 0;
-        return json({ status: ready ? 'ready' : 'not ready', redis, workers }, ready ? 200 : 503);
+        const missing = redis ? [] : ['redis'];
+        if (redis && workers === 0) missing.push('workers');
+        const because = [...missing, ...pressure.problems];
+        const ready = because.length === 0;
+        return json({ status: ready ? 'ready' : 'not ready', because, redis, workers }, ready ? 200 : 503);
       },
     },
   ];

@@ -21,7 +21,7 @@ const submitBody = z.strictObject({
 type Outputs = z.infer<typeof submitBody>['tool_outputs'];
 
 export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
-  const { runs, now, settings } = services;
+  const { runs, pressure, now, settings } = services;
 
   return [
     {
@@ -30,6 +30,7 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const { stored: found } = await findRun(services, call);
         const { tool_outputs: outputs, stream } = call.body(submitBody);
+        if (stream === true) pressure.admitStream(call.gone);
         const calmMs = stream === true ? 0 : settings.calmAfterSubmitMs;
         const outputsOf = (stored: StoredRun): readonly RunEvent[] =>
           eventsFor(stored, outputs, now(), calmMs);

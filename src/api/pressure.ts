@@ -1,0 +1,143 @@
+/**
+ * How much this process and the queue behind it can still take, and the refusals when that is nothing: cheap ones, made
+ * before anything is written or asked of Redis. Looks once a second; owns that timer.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
+import { totalmem } from 'node:os';
+import { queueFull, streamsFull } from '../errors.ts';
+import type { Backlog } from '../store/queue.ts';
+
+const LOOK_EVERY_MS = 1_000;
+/** The event loop's delay is that of at least this many looks: one long moment is not overload. */
+const LOOKS_REMEMBERED = 10;
+/** Later than this, heartbeats, locks and health checks come too late as well. */
+const MAX_LOOP_DELAY_MS = 1_000;
+/** The rest is for what is under way, and for the collector of garbage. */
+const MEMORY_SHARE = 0.85;
+const MEGABYTE = 1024 * 1024;
+
+/** Why this process should get no more requests. */
+export type Problem = 'queue' | 'streams' | 'memory' | 'event_loop';
+
+export interface Limits {
+  /** Runs that may wait for a worker, over the whole deployment. */
+  readonly maxWaitingRuns: number;
+  /** Event streams this process may have open. */
+  readonly maxStreams: number;
+  /** What this process may occupy; without it, a share of what the machine, the container and V8 give it. */
+  readonly maxMemoryMb?: number | undefined;
+}
+
+export class Pressure {
+  /** How many event streams are open. */
+  streams = 0;
+  private readonly limits: Limits;
+  private readonly readBacklog: () => Promise<Backlog>;
+  private readonly maxMemoryBytes: number;
+  private readonly loopDelay = monitorEventLoopDelay({ resolution: 20 });
+  private readonly timer: NodeJS.Timeout;
+  private backlog: Backlog = { waiting: 0, oldestMs: null };
+  /** Runs admitted since the backlog was read: until then nobody else counts them. */
+  private admitted = 0;
+  private looks = 0;
+  /** The event loop's delay before those of {@link loopDelay}. */
+  private earlierDelayMs = 0;
+
+  /** @param readBacklog what waits in the queue now */
+  constructor(limits: Limits, readBacklog: () => Promise<Backlog>) {
+    this.limits = limits;
+    this.readBacklog = readBacklog;
+    const { maxMemoryMb } = limits;
+    this.maxMemoryBytes = maxMemoryMb === undefined ? defaultMemoryBytes() : maxMemoryMb * MEGABYTE;
+    this.loopDelay.enable();
+    this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+    this.timer.unref();
+    void this.look();
+  }
+
+  /** Counts a run that is about to be created. @throws {ApiError} 429 when too many wait for a worker already. */
+  admitRun(): void {
+    if (this.isQueueFull) throw queueFull();
+    this.admitted += 1;
+  }
+
+  /** Counts a stream that is about to be opened, until its client is `gone`. @throws {ApiError} 503 when there are too many. */
+  admitStream(gone: AbortSignal): void {
+    if (this.areStreamsFull) throw streamsFull();
+    this.streams += 1;
+    const close = (): void => void (this.streams -= 1);
+    if (gone.aborted) close();
+    else gone.addEventListener('abort', close, { once: true });
+  }
+
+  /** What is too much now; empty when there is room for more. */
+  get problems(): readonly Problem[] {
+    const found: Record<Problem, boolean> = {
+      queue: this.isQueueFull,
+      streams: this.areStreamsFull,
+      memory: this.memoryBytes > this.maxMemoryBytes,
+      event_loop: this.loopDelayMs > MAX_LOOP_DELAY_MS,
+    };
+    const names: readonly Problem[] = ['queue', 'streams', 'memory', 'event_loop'];
+    return names.filter((name) => found[name]);
+  }
+
+  /** How many runs wait for a worker. */
+  get waiting(): number {
+    return this.backlog.waiting;
+  }
+
+  /** How long ago the job that is to be taken next was added. */
+  get oldestWaitingMs(): number {
+    return this.backlog.oldestMs === null ? 0 : Math.max(0, Date.now() - this.backlog.oldestMs);
+  }
+
+  /** The 99th percentile of how late the event loop was lately. */
+  get loopDelayMs(): number {
+    return Math.max(this.earlierDelayMs, this.recentDelayMs);
+  }
+
+  get memoryBytes(): number {
+    return process.memoryUsage.rss();
+  }
+
+  /** Reads the backlog. Where that fails Redis is away, and requests are refused for that. */
+  async look(): Promise<void> {
+    this.looks += 1;
+    if (this.looks % LOOKS_REMEMBERED === 0) {
+      this.earlierDelayMs = this.recentDelayMs;
+      this.loopDelay.reset();
+    }
+    const counted = this.admitted;
+    try {
+      this.backlog = await this.readBacklog();
+      this.admitted -= counted;
+    } catch {
+      // The connection has reported its loss in the log already.
+    }
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+    this.loopDelay.disable();
+  }
+
+  private get recentDelayMs(): number {
+    return this.loopDelay.percentile(99) / 1e6;
+  }
+
+  private get isQueueFull(): boolean {
+    return this.backlog.waiting + this.admitted >= this.limits.maxWaitingRuns;
+  }
+
+  private get areStreamsFull(): boolean {
+    return this.streams >= this.limits.maxStreams;
+  }
+}
+
+function defaultMemoryBytes(): number {
+  // 0, or more than there is, where no container limits us.
+  const container = process.constrainedMemory() || Infinity;
+  return MEMORY_SHARE * Math.min(container, totalmem(), getHeapStatistics().heap_size_limit);
+}

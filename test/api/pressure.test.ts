@@ -1,0 +1,202 @@
+/** A service that has too much to do says so at once, before anything is stored, and says when to come back. */
+import { setImmediate as soon } from 'node:timers/promises';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
+import { Pressure } from '../../src/api/pressure.ts';
+import { startPrivateRedis } from '../support/redis.ts';
+import { expectRefusal } from '../support/refusal.ts';
+import { startService, type Service } from '../support/service.ts';
+import { FakeUpstream, gate, says } from '../support/upstream.ts';
+import { Wire, type Reply } from '../support/wire.ts';
+
+let upstream: FakeUpstream;
+let service: Service;
+let wire: Wire;
+let assistant_id: string;
+
+const ready = (): Promise<Reply> => new Wire(service.url).ask('GET', '/ready');
+
+/** Starts a service with these limits for the tests of a block. */
+function serve(workers: number, env: Readonly<Record<string, string>>): void {
+  beforeAll(async () => {
+    upstream = await FakeUpstream.start();
+    service = await startService({
+      redisUrl: inject('redisUrl'),
+      upstream,
+      workers,
+      env: { DRAIN_MS: '0', ...env },
+    });
+    wire = new Wire(service.baseUrl);
+    assistant_id = (await wire.ok('POST', '/assistants', { model: 'm', name: 'Helper' })).id;
+  });
+  afterAll(async () => {
+    await service.stop();
+    await upstream.stop();
+  });
+}
+
+describe('a full queue', () => {
+  serve(0, { MAX_WAITING_RUNS: '2' });
+  const limit = {
+    status: 429,
+    type: 'requests',
+    code: 'rate_limit_exceeded',
+    message: 'Too many runs are waiting for a worker. Try again in a few seconds.',
+  };
+
+  test('refuses further runs of every kind with 429, and stores nothing of them', async () => {
+    await wire.run(await wire.thread('1'), { assistant_id });
+    await wire.run(await wire.thread('2'), { assistant_id });
+    const thread = await wire.thread('3');
+    const messages = [{ role: 'user', content: '4' }];
+    const replies = [
+      await wire.ask('POST', `/threads/${thread}/runs`, { body: { assistant_id } }),
+      await wire.ask('POST', '/threads/runs', { body: { assistant_id, stream: true } }),
+      await wire.ask('POST', '/chat/completions', { body: { model: 'm', messages } }),
+      await wire.ask('POST', '/chat/completions', { body: { model: 'm', messages, stream: true } }),
+    ];
+    for (const reply of replies) {
+      expectRefusal(reply, limit);
+      const seconds = Number(reply.headers.get('retry-after'));
+      const ms = Number(reply.headers.get('retry-after-ms'));
+      expect(ms).toBeGreaterThanOrEqual(2_000);
+      expect(seconds).toBe(Math.ceil(ms / 1_000));
+    }
+    const agent = await wire.ask('POST', `/routes/open/${assistant_id}/execute`, { body: { query: 'x' } });
+    expect(agent.status).toBe(429);
+    expect(await wire.list(`/threads/${thread}/runs`)).toEqual([]);
+    await wire.ok('POST', `/threads/${thread}/messages`, { role: 'user', content: 'x' });
+  });
+
+  test('makes the service not ready, and everything else goes on', async () => {
+    const { status, body } = await ready();
+    expect(status).toBe(503);
+    expect(body).toMatchObject({ status: 'not ready', because: ['workers', 'queue'], redis: true });
+    expect(await wire.ask('GET', '/assistants')).toMatchObject({ status: 200 });
+  });
+
+  test('takes runs again when workers have made room, and SDKs wait for that by themselves', async () => {
+    const openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any', maxRetries: 5 });
+    const messages = [{ role: 'user', content: 'hello' }] as const;
+    const answer = openai.chat.completions.create({ model: 'm', messages: [...messages] });
+    await service.startWorker();
+    expect((await answer).choices[0]?.message.content).toBe('You said: hello');
+    expect(await ready()).toMatchObject({ status: 200, body: { status: 'ready', because: [] } });
+  });
+});
+
+describe('as many streams as there may be', () => {
+  serve(1, { MAX_STREAMS: '1' });
+
+  test('refuse further ones with 503, without a run, until one of them ends', async () => {
+    const door = gate();
+    upstream.reply(() => [door, ...says('well')]);
+    const thread = await wire.thread('1');
+    const body = { assistant_id, stream: true };
+    const messages = [{ role: 'user', content: 'x' }];
+    const first = await wire.stream('POST', '/threads/runs', { body: { ...body, thread: { messages } } });
+    await door.reached;
+    const path = `/threads/${thread}/runs`;
+    const replies = [
+      await wire.ask('POST', path, { body }),
+      await wire.ask('POST', '/chat/completions', { body: { model: 'm', messages, stream: true } }),
+    ];
+    for (const reply of replies) {
+      expectRefusal(reply, {
+        status: 503,
+        type: 'server_error',
+        code: 'too_many_streams',
+        message:
+          'Too many streams are open on this server. Try again in a few seconds, or poll the run instead.',
+      });
+      expect(reply.headers.get('retry-after')).toBe('1');
+    }
+    expect(await ready()).toMatchObject({ status: 503, body: { because: ['streams'] } });
+    const quiet = await wire.run(thread, { assistant_id });
+    const watch = await wire.ask('GET', `${path}/${quiet.id}/events`);
+    expect(watch.status).toBe(503);
+    door.open();
+    await first.rest();
+    while ((await ready()).status !== 200);
+    expect(await wire.rested(quiet)).toMatchObject({ status: 'completed' });
+  });
+});
+
+describe('too little memory', () => {
+  serve(1, { MAX_MEMORY_MB: '1' });
+
+  test('makes the process not ready, before anything is refused', async () => {
+    expect(await ready()).toMatchObject({ status: 503, body: { because: ['memory'] } });
+    await wire.run(await wire.thread('hello'), { assistant_id });
+  });
+});
+
+test('without Redis everything is refused at once, with the time to come back', async () => {
+  const redis = await startPrivateRedis();
+  const lonely = await startService({ redisUrl: redis.url, workers: 0 });
+  try {
+    const api = new Wire(lonely.baseUrl);
+    const { id } = await api.ok('POST', '/assistants', { model: 'm' });
+    await redis.stop();
+    await lonely.waitForLog(({ msg }) => msg === 'lost Redis');
+    const thread = { messages: [{ role: 'user', content: 'x' }] };
+    const replies = [
+      await api.ask('POST', '/threads/runs', { body: { assistant_id: id, thread, stream: true } }),
+      await api.ask('GET', `/assistants/${id}`),
+    ];
+    for (const reply of replies) {
+      expectRefusal(reply, { status: 503, type: 'server_error', message: /cannot reach its storage/ });
+      expect(reply.headers.get('retry-after')).toBe('1');
+      expect(reply.headers.get('retry-after-ms')).toBe('1000');
+    }
+    const unready = await new Wire(lonely.url).ask('GET', '/ready');
+    expect(unready).toMatchObject({ status: 503, body: { because: ['redis'], redis: false } });
+  } finally {
+    await redis.stop();
+    await lonely.stop();
+  }
+});
+
+describe('pressure', () => {
+  function pressure(waiting = async () => 0): Pressure {
+    const limits = { maxWaitingRuns: 3, maxStreams: 1 };
+    const made = new Pressure(limits, async () => ({ waiting: await waiting(), oldestMs: null }));
+    onTestFinished(() => made.close());
+    return made;
+  }
+
+  test('counts the runs that were admitted since the queue was last looked at', async () => {
+    let waiting = 1;
+    const counted = pressure(async () => waiting);
+    await counted.look();
+    counted.admitRun();
+    counted.admitRun();
+    expect(() => counted.admitRun()).toThrow('Too many runs');
+    waiting = 2;
+    await counted.look();
+    counted.admitRun();
+    expect(() => counted.admitRun()).toThrow('Too many runs');
+  });
+
+  test('keeps what it knows while Redis is away', async () => {
+    let waiting = Promise.resolve(3);
+    const counted = pressure(() => waiting);
+    await counted.look();
+    waiting = Promise.reject(new Error('Connection is closed'));
+    await counted.look();
+    expect(counted.problems).toEqual(['queue']);
+  });
+
+  test('comes from an event loop that is late again and again', async () => {
+    const counted = pressure();
+    await soon();
+    expect(counted.problems).toEqual([]);
+    for (let times = 0; times < 2; times++) {
+      const untilMs = performance.now() + 1_200;
+      while (performance.now() < untilMs);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(counted.problems).toEqual(['event_loop']);
+    expect(counted.loopDelayMs).toBeGreaterThan(1_000);
+  });
+});
