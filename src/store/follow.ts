@@ -28,7 +28,10 @@ export class LogGone extends Error {
   }
 }
 
-const MAX_BUFFERED_EVENTS = 1_000;
+/** What a reader may have waiting for it, in characters of the messages it came in; more is in the log. */
+const MAX_BUFFERED_LENGTH = 256 * 1024;
+/** Events of the log that are read at a time: whoever reads slowly holds no more than these. */
+const PAGE = 100;
 /** A loss of the very last message shows no gap; this bounds how long it stays unnoticed. */
 const WATCHDOG_MS = 2_000;
 
@@ -82,6 +85,7 @@ export class LogHub {
         if (reader.behind) {
           reader.behind = false;
           const entries = await this.read(ref, reader.next);
+          if (entries.length === PAGE) reader.behind = true;
           if (entries.length > 0) yield this.known(reader.advance(entries));
         } else {
           const batch = reader.take();
@@ -123,7 +127,7 @@ export class LogHub {
   private async read(ref: RunRef, next: number): Promise<readonly LogEntry[]> {
     const [seq, entries] = await Promise.all([
       this.redis.hget(this.keys.run(ref), 'seq'),
-      readLog(this.redis, this.keys, ref, next),
+      readLog(this.redis, this.keys, ref, next, PAGE),
     ]);
     if (seq === null) throw new LogGone(ref, 'deleted');
     const first = entries[0]?.seq ?? Number(seq) + 1;
@@ -172,7 +176,7 @@ export class LogHub {
     const entries = parseMessage(message);
     for (const reader of readers) {
       if (entries === null) reader.lookAgain();
-      else reader.offer(entries);
+      else reader.offer(entries, message.length);
     }
   }
 
@@ -199,22 +203,28 @@ class Reader {
   /** Nothing came since the watchdog last looked. */
   quiet = false;
   private buffer: LogEntry[] = [];
+  /** How long the messages were in which the buffered events came. */
+  private bufferedLength = 0;
   private wakeUp: (() => void) | null = null;
 
-  offer(entries: readonly LogEntry[]): void {
+  /** Events as they are announced, in a message of that length. */
+  offer(entries: readonly LogEntry[], length: number): void {
     const expected = this.next + this.buffer.length;
     const fresh = entries.filter((entry) => entry.seq >= expected);
     if (fresh[0] === undefined) return;
     this.quiet = false;
-    if (fresh[0].seq !== expected || this.buffer.length + fresh.length > MAX_BUFFERED_EVENTS)
+    if (fresh[0].seq !== expected || this.bufferedLength + length > MAX_BUFFERED_LENGTH) {
       this.lookAgain();
-    else this.buffer.push(...fresh);
+      return;
+    }
+    this.buffer.push(...fresh);
+    this.bufferedLength += length;
     this.wake();
   }
 
   lookAgain(): void {
     this.behind = true;
-    this.buffer = [];
+    this.clear();
     this.wake();
   }
 
@@ -222,7 +232,7 @@ class Reader {
   take(): readonly LogEntry[] | null {
     if (this.buffer.length === 0) return null;
     const batch = this.buffer;
-    this.buffer = [];
+    this.clear();
     return this.advance(batch);
   }
 
@@ -231,6 +241,11 @@ class Reader {
     this.next = (entries.at(-1)?.seq ?? this.next - 1) + 1;
     this.buffer = this.buffer.filter((entry) => entry.seq >= this.next);
     return entries;
+  }
+
+  private clear(): void {
+    this.buffer = [];
+    this.bufferedLength = 0;
   }
 
   async wait(): Promise<void> {

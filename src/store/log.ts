@@ -10,14 +10,15 @@ export interface LogEntry {
   readonly event: RunEvent;
 }
 
-/** The log from entry `first` on. @returns nothing when it does not reach that far, or has expired. */
+/** The log from entry `first` on, up to `limit` entries. @returns nothing when it does not reach that far, or has expired. */
 export async function readLog(
   redis: State,
   keys: Keys,
   ref: RunRef,
   first: number,
+  limit = Number.MAX_SAFE_INTEGER,
 ): Promise<readonly LogEntry[]> {
-  const rows = await redis.xrange(keys.log(ref), `${first}-0`, '+');
+  const rows = await redis.xrange(keys.log(ref), `${first}-0`, '+', 'COUNT', limit);
   return rows.map(([id, fields]) => ({
     seq: Number(id.slice(0, id.indexOf('-'))),
     event: decode<RunEvent>(fields[1] ?? 'null'),
