@@ -5,6 +5,7 @@
 import cors from 'cors';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
 import { ApiError, notFound, unknownRoute, unsupported, wrongMethod } from '../errors.ts';
+import type { Tally } from '../metrics.ts';
 import { authenticate, identify, type AuthMode } from './auth.ts';
 import { renderError, toHandler, type Endpoint, type EndpointOptions } from './endpoint.ts';
 import { agentError } from './dialects/agent-events.ts';
@@ -78,6 +79,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
+  app.use(counted(services.figures.requests));
   app.use(identify(services.newId));
   const origins = originsIn(options.corsOrigins);
   app.use(cors(corsOptions(origins)));
@@ -113,6 +115,14 @@ function router(endpoints: readonly Endpoint[], options: EndpointOptions): Route
     });
   }
   return routes;
+}
+
+/** Counts requests when they are answered, by status; a client that has gone before that counts as 499, as elsewhere. */
+function counted(requests: Tally): RequestHandler {
+  return (_request, response, next) => {
+    response.on('close', () => requests.add(String(response.headersSent ? response.statusCode : 499)));
+    next();
+  };
 }
 
 /** Says of known but missing parts of the API that they are missing, not mistyped. */

@@ -28,7 +28,7 @@ export type Answer =
   | { readonly type: 'json'; readonly value: unknown; readonly status?: number; readonly headers?: Headers }
   /** As json, but written so that even an unquoted `echo` in a shell leaves it intact. */
   | { readonly type: 'shell-safe'; readonly value: unknown; readonly headers?: Headers }
-  /** JSON text that is written as it is. */
+  /** Text that is written as it is: JSON, unless its headers say otherwise. */
   | { readonly type: 'text'; readonly text: string; readonly headers?: Headers }
   /** Frames of an event stream, as they come; the connection closes after the last. */
   | {
@@ -256,8 +256,8 @@ export function renderError(
 
 function send(response: Response, status: number, body: string, headers: Headers = {}): void {
   response.writeHead(status, {
-    ...headers,
     'content-type': 'application/json; charset=utf-8',
+    ...headers,
     'content-length': Buffer.byteLength(body),
   });
   response.end(body);

@@ -13,7 +13,7 @@ import { LogHub } from '../store/follow.ts';
 import { Keys } from '../store/keys.ts';
 import { ObjectStore } from '../store/objects.ts';
 import { OpenRuns } from '../store/open-runs.ts';
-import { countWorkers } from '../store/presence.ts';
+import { countWorkers, readWorkers } from '../store/presence.ts';
 import { RunQueue } from '../store/queue.ts';
 import { openFeed, openState } from '../store/redis.ts';
 import { PhotoRelay } from '../store/relay.ts';
@@ -21,6 +21,7 @@ import { RunStore } from '../store/runs.ts';
 import { ToolAnswers } from '../store/tool-answers.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
+import { Figures } from './figures.ts';
 import { Pressure } from './pressure.ts';
 
 /** Beyond the time that open requests and streams are given when the process is told to stop. */
@@ -40,7 +41,18 @@ async function main(): Promise<void> {
   const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys, log);
   const queue = new RunQueue(config.redisUrl, keys, log);
   const open = new OpenRuns(redis, keys);
-  const runs = new RunStore({ redis, keys, queue, open, log, now: unixSeconds, logKeptS: config.logKeptS });
+  const pressure = new Pressure(config, () => queue.backlog());
+  const figures = new Figures(pressure, () => readWorkers(redis, keys));
+  const runs = new RunStore({
+    redis,
+    keys,
+    queue,
+    open,
+    log,
+    now: unixSeconds,
+    logKeptS: config.logKeptS,
+    count: (what) => figures.commits.add(what),
+  });
   const catalog = new ModelCatalog({ upstreams: config.upstreams, log });
   const readiness = async (): Promise<{ redis: boolean; workers: number }> => {
     try {
@@ -56,7 +68,6 @@ async function main(): Promise<void> {
     log,
     now: unixSeconds,
   });
-  const pressure = new Pressure(config, () => queue.backlog());
   const app = createApp(
     {
       runs,
@@ -71,6 +82,7 @@ async function main(): Promise<void> {
       models: () => catalog.list(),
       readiness,
       pressure,
+      figures,
       now: unixSeconds,
       newId,
       settings: config,

@@ -8,6 +8,7 @@ import type { LogHub } from '../store/follow.ts';
 import type { PhotoRelay } from '../store/relay.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { RunStore } from '../store/runs.ts';
+import type { Figures } from './figures.ts';
 import type { Pressure } from './pressure.ts';
 
 /** A model as `/models` lists it. */
@@ -35,6 +36,7 @@ export interface Services {
   readonly readiness: () => Promise<{ readonly redis: boolean; readonly workers: number }>;
   /** Admits runs and streams, or refuses them. */
   readonly pressure: Pressure;
+  readonly figures: Figures;
   readonly now: Clock;
   readonly newId: NewId;
   readonly settings: RunSettings;

@@ -39,6 +39,11 @@ export class Keys {
     return `${this.prefix}:workers`;
   }
 
+  /** String with expiry: the figures a worker last said, as JSON. */
+  worker(id: string): string {
+    return `${this.prefix}:worker:${id}`;
+  }
+
   /** String with expiry: held by the one worker whose turn it is to sweep. */
   get sweeper(): string {
     return `${this.prefix}:sweeper`;

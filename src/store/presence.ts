@@ -1,5 +1,6 @@
 /** Which workers are alive: each says so every few seconds, and readiness asks who has lately. */
 import { randomText } from '../runs/ids.ts';
+import { decode } from './json.ts';
 import type { Keys } from './keys.ts';
 import type { State } from './redis.ts';
 
@@ -7,24 +8,59 @@ const BEAT_MS = 5_000;
 /** Three beats missed. */
 const ABSENT_AFTER_MS = 15_000;
 
+/** What a worker says of itself with every beat; counters begin at 0 with its process. */
+export interface WorkerFigures {
+  /** Runs it executes, and how many it may. */
+  readonly busy: number;
+  readonly slots: number;
+  /** How often it had gone deaf, and took jobs anew. */
+  readonly rebuilds: number;
+  /** Jobs it found that another worker had lost. */
+  readonly stalls: number;
+  /** Transitions it made, by event, and commits that were `refused`. */
+  readonly commits: Readonly<Record<string, number>>;
+}
+
+/** A worker's figures, under the part of its id that does not tell where it runs. */
+export interface WorkerReport extends WorkerFigures {
+  readonly name: string;
+}
+
 /** Says that worker `id` is alive until the returned function is called, which says that it is gone. */
-export async function announceWorker(redis: State, keys: Keys, id: string): Promise<() => Promise<void>> {
+export async function announceWorker(
+  redis: State,
+  keys: Keys,
+  id: string,
+  figures: () => WorkerFigures,
+): Promise<() => Promise<void>> {
   const beat = async (): Promise<void> => {
     const nowMs = Date.now();
-    await redis
-      .multi()
-      .zadd(keys.workers, nowMs, id)
-      .zremrangebyscore(keys.workers, '-inf', nowMs - ABSENT_AFTER_MS)
-      .exec();
+    await Promise.all([
+      redis.zadd(keys.workers, nowMs, id),
+      redis.zremrangebyscore(keys.workers, '-inf', nowMs - ABSENT_AFTER_MS),
+      redis.set(keys.worker(id), JSON.stringify(figures()), 'PX', ABSENT_AFTER_MS),
+    ]);
   };
   await beat();
   // A beat that fails is one missed: the connection reports its loss by itself, and the next beat comes.
   const timer = setInterval(() => void beat().catch(() => undefined), BEAT_MS);
   return async () => {
     clearInterval(timer);
-    await redis.zrem(keys.workers, id);
+    await Promise.all([redis.zrem(keys.workers, id), redis.del(keys.worker(id))]);
   };
 }
+
+/** What the workers that are alive last said of themselves; one of an older version says nothing. */
+export async function readWorkers(redis: State, keys: Keys): Promise<readonly WorkerReport[]> {
+  const ids = await redis.zrangebyscore(keys.workers, Date.now() - ABSENT_AFTER_MS, '+inf');
+  const texts = await Promise.all(ids.map((id) => redis.get(keys.worker(id))));
+  return ids.map((id, index) => {
+    const said = decode<WorkerFigures>(texts[index] ?? null);
+    return { ...(said ?? SILENT), name: id.slice(id.indexOf('/') + 1) };
+  });
+}
+
+const SILENT: WorkerFigures = { busy: 0, slots: 0, rebuilds: 0, stalls: 0, commits: {} };
 
 /** Whether a worker on `host` has lately said that it is alive; their ids begin with {@link workerId}'s host. */
 export async function isHostAlive(redis: State, keys: Keys, host: string): Promise<boolean> {

@@ -82,6 +82,8 @@ export interface RunStoreOptions {
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */
   readonly logKeptS: number;
+  /** Hears of every transition this store makes, by its event, and of commits of a worker that were refused. */
+  readonly count?: (what: string) => void;
 }
 
 /** 62^12 values: two versions of one run never meet. */
@@ -246,6 +248,7 @@ export class RunStore {
 
   private settle(held: StoredRun, answer: Answer): StoredRun {
     if (answer.type === 'committed') return answer.stored;
+    this.options.count?.('refused');
     throw new Refused(answer.type === 'gone' ? 'gone' : 'conflict', held.ref);
   }
 
@@ -333,6 +336,7 @@ export class RunStore {
   private report(ref: RunRef, state: RunState, events: readonly RunEvent[]): void {
     for (const event of events) {
       if (!event.type.startsWith('run.')) continue;
+      this.options.count?.(event.type);
       const why = event.type === 'run.failed' ? { error_code: event.error.code } : {};
       this.options.log.info({ event: event.type, ...logFields(ref, state), ...why }, 'transition');
     }

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import { readConfig, redacted, toolSettings } from '../config.ts';
 import { createLog } from '../log.ts';
+import { Tally } from '../metrics.ts';
 import { OpenAiModel } from '../model/openai.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
 import { ModelError } from '../runs/model.ts';
@@ -11,7 +12,7 @@ import { LogHub } from '../store/follow.ts';
 import { Keys } from '../store/keys.ts';
 import { ObjectStore } from '../store/objects.ts';
 import { OpenRuns } from '../store/open-runs.ts';
-import { announceWorker, workerId } from '../store/presence.ts';
+import { announceWorker, workerId, type WorkerFigures } from '../store/presence.ts';
 import { RunConsumer, RunQueue } from '../store/queue.ts';
 import { QueueWatch } from '../store/queue-watch.ts';
 import { openFeed, openState } from '../store/redis.ts';
@@ -36,7 +37,17 @@ async function main(): Promise<void> {
   const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys, log);
   const queue = new RunQueue(config.redisUrl, keys, log);
   const open = new OpenRuns(redis, keys);
-  const runs = new RunStore({ redis, keys, queue, open, log, now: unixSeconds, logKeptS: config.logKeptS });
+  const commits = new Tally();
+  const runs = new RunStore({
+    redis,
+    keys,
+    queue,
+    open,
+    log,
+    now: unixSeconds,
+    logKeptS: config.logKeptS,
+    count: (what) => commits.add(what),
+  });
   const unseal = unsealer(config.secret);
   const toolbox = await openToolbox({
     ...toolSettings(config),
@@ -78,7 +89,17 @@ async function main(): Promise<void> {
     rebuild: () => consumer.rebuild(),
     log,
   });
-  const leave = await announceWorker(redis, keys, id);
+  const leave = await announceWorker(redis, keys, id, () => {
+    const figures: WorkerFigures = {
+      busy: worker.busy,
+      slots: config.workerConcurrency,
+      rebuilds: watch.rebuilds,
+      stalls: consumer.stalls,
+      commits: commits.counts,
+    };
+    log.debug(figures, 'figures');
+    return figures;
+  });
   const stopSweeping = startSweeper({ runs, open, now: unixSeconds, log, holder: id });
 
   stopOnSignal(

@@ -33,6 +33,7 @@ describe('keys', () => {
       keys.open,
       new Keys('other').open,
       keys.workers,
+      keys.worker('host/a'),
       keys.sweeper,
       keys.changes,
       keys.queue,

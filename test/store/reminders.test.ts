@@ -1,7 +1,14 @@
 /** What is remembered beside the runs: which of them to look at, which workers live, and first answers to requests. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Answers, type FirstAnswer } from '../../src/store/answers.ts';
-import { announceWorker, countWorkers, isHostAlive, workerId } from '../../src/store/presence.ts';
+import {
+  announceWorker,
+  countWorkers,
+  isHostAlive,
+  readWorkers,
+  workerId,
+  type WorkerFigures,
+} from '../../src/store/presence.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { openStore, refOf, type Store } from './fixture.ts';
 
@@ -69,6 +76,14 @@ describe('the index of open runs', () => {
 });
 
 describe('workers', () => {
+  const figures = (): WorkerFigures => ({
+    busy: 1,
+    slots: 2,
+    rebuilds: 3,
+    stalls: 4,
+    commits: { 'run.started': 5 },
+  });
+
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'], now: 1_000_000 });
   });
@@ -79,7 +94,7 @@ describe('workers', () => {
   test('count from when they say that they are there until they say that they leave', async () => {
     const { redis, keys } = await openStore(server.url);
     expect(await countWorkers(redis, keys)).toBe(0);
-    const leaves = await Promise.all(['a', 'b'].map(async (id) => announceWorker(redis, keys, id)));
+    const leaves = await Promise.all(['a', 'b'].map(async (id) => announceWorker(redis, keys, id, figures)));
     expect(await countWorkers(redis, keys)).toBe(2);
     for (const leave of leaves) await leave();
     expect(await countWorkers(redis, keys)).toBe(0);
@@ -92,14 +107,14 @@ describe('workers', () => {
     expect(await countWorkers(redis, keys)).toBe(1);
     vi.setSystemTime(1_015_001);
     expect(await countWorkers(redis, keys)).toBe(0);
-    const leave = await announceWorker(redis, keys, 'alive');
+    const leave = await announceWorker(redis, keys, 'alive', figures);
     expect(await redis.zrange(keys.workers, '0', '-1')).toStrictEqual(['alive']);
     await leave();
   });
 
   test('say every few seconds that they are alive, and no more once they have left', async () => {
     const { redis, keys } = await openStore(server.url);
-    const leave = await announceWorker(redis, keys, 'a');
+    const leave = await announceWorker(redis, keys, 'a', figures);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(await countWorkers(redis, keys)).toBe(1);
     await leave();
@@ -107,9 +122,23 @@ describe('workers', () => {
     expect(await redis.exists(keys.workers)).toBe(0);
   });
 
+  test('say how they are, by a name that does not tell where they run, until they leave', async () => {
+    const { redis, keys } = await openStore(server.url);
+    const leave = await announceWorker(redis, keys, 'host/abc', figures);
+    // One of an older version.
+    await redis.zadd(keys.workers, 1_000_000, 'host/old');
+    expect(await readWorkers(redis, keys)).toStrictEqual([
+      { name: 'abc', ...figures() },
+      { name: 'old', busy: 0, slots: 0, rebuilds: 0, stalls: 0, commits: {} },
+    ]);
+    expect(await redis.pttl(keys.worker('host/abc'))).toBeGreaterThan(0);
+    await leave();
+    expect(await redis.exists(keys.worker('host/abc'))).toBe(0);
+  });
+
   test('are known by their host', async () => {
     const { redis, keys } = await openStore(server.url);
-    const leave = await announceWorker(redis, keys, workerId('host-1'));
+    const leave = await announceWorker(redis, keys, workerId('host-1'), figures);
     expect(await isHostAlive(redis, keys, 'host-1')).toBe(true);
     expect(await isHostAlive(redis, keys, 'host')).toBe(false);
     expect(workerId('host-1')).not.toBe(workerId('host-1'));

@@ -1,11 +1,12 @@
-/** What an operator or a curious visitor asks: is it alive, is it ready, what is it. None needs a key. */
+/** What an operator or a curious visitor asks: is it alive, is it ready, how is it, what is it. None needs a key. */
 import packageJson from '../../../package.json' with { type: 'json' };
+import { METRICS_TYPE } from '../../metrics.ts';
 import { json, type Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
 
 /** @param paths the API's endpoints, for `GET /` */
 export function statusEndpoints(
-  { readiness, pressure }: Services,
+  { readiness, pressure, figures }: Services,
   paths: readonly string[],
 ): readonly Endpoint[] {
   return [
@@ -33,6 +34,15 @@ export function statusEndpoints(
         const ready = because.length === 0;
         return json({ status: ready ? 'ready' : 'not ready', because, redis, workers }, ready ? 200 : 503);
       },
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      handle: async () => ({
+        type: 'text',
+        text: await figures.text(),
+        headers: { 'content-type': METRICS_TYPE },
+      }),
     },
   ];
 }

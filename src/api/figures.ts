@@ -1,0 +1,102 @@
+/** The figures of `GET /metrics`: this process' own, the queue's, and those that every worker says with its heartbeat. */
+import { exposition, samplesOf, Tally, type Metric, type Sample } from '../metrics.ts';
+import type { WorkerReport } from '../store/presence.ts';
+import type { Pressure } from './pressure.ts';
+
+export class Figures {
+  /** Answered requests, by status. */
+  readonly requests = new Tally();
+  /** What this process committed to runs. */
+  readonly commits = new Tally();
+  private readonly pressure: Pressure;
+  private readonly workers: () => Promise<readonly WorkerReport[]>;
+
+  constructor(pressure: Pressure, workers: () => Promise<readonly WorkerReport[]>) {
+    this.pressure = pressure;
+    this.workers = workers;
+  }
+
+  /** All of them, as Prometheus reads them. Without Redis, those of this process. */
+  async text(): Promise<string> {
+    const workers = await this.workers().catch(() => null);
+    const deployment = workers === null ? [] : ofDeployment(workers, this.pressure);
+    return exposition([
+      gauge('redis_up', 'Whether Redis answers.', workers === null ? 0 : 1),
+      ...deployment,
+      ...this.own(),
+    ]);
+  }
+
+  private own(): readonly Metric[] {
+    const { pressure } = this;
+    return [
+      counter('requests_total', 'Answered requests.', samplesOf(this.requests.counts, 'status')),
+      counter(
+        'commits_total',
+        'Transitions of runs that this process made, and commits that were refused.',
+        samplesOf(this.commits.counts, 'what'),
+      ),
+      gauge('streams_open', 'Event streams that are open.', pressure.streams),
+      gauge(
+        'event_loop_delay_seconds',
+        'How late the event loop was lately, 99th percentile.',
+        pressure.loopDelayMs / 1_000,
+      ),
+      gauge('memory_bytes', 'Memory that this process occupies.', pressure.memoryBytes),
+    ];
+  }
+}
+
+/** The same from every API process of a deployment. */
+function ofDeployment(workers: readonly WorkerReport[], pressure: Pressure): readonly Metric[] {
+  const each = (value: (report: WorkerReport) => number): readonly Sample[] =>
+    workers.map((report) => ({ labels: { worker: report.name }, value: value(report) }));
+  const commits = workers.flatMap(({ name, commits: counts }) => samplesOf(counts, 'what', { worker: name }));
+  return [
+    gauge('workers', 'Workers that are alive.', workers.length),
+    gauge('queue_waiting', 'Runs that wait for a worker.', pressure.waiting),
+    gauge(
+      'queue_oldest_waiting_seconds',
+      'Age of the job that is to be taken next.',
+      pressure.oldestWaitingMs / 1_000,
+    ),
+    gauge(
+      'worker_busy',
+      'Runs a worker executes.',
+      each(({ busy }) => busy),
+    ),
+    gauge(
+      'worker_slots',
+      'Runs a worker may execute at once.',
+      each(({ slots }) => slots),
+    ),
+    counter(
+      'worker_rebuilds_total',
+      'How often a worker had gone deaf and took jobs anew.',
+      each(({ rebuilds }) => rebuilds),
+    ),
+    counter(
+      'worker_stalls_total',
+      'Jobs a worker found that another had lost.',
+      each(({ stalls }) => stalls),
+    ),
+    counter(
+      'worker_commits_total',
+      'Transitions of runs that a worker made, and commits that were refused.',
+      commits,
+    ),
+  ];
+}
+
+function gauge(name: string, help: string, value: number | readonly Sample[]): Metric {
+  return {
+    name: `longrun_${name}`,
+    help,
+    type: 'gauge',
+    samples: typeof value === 'number' ? [{ value }] : value,
+  };
+}
+
+function counter(name: string, help: string, samples: readonly Sample[]): Metric {
+  return { name: `longrun_${name}`, help, type: 'counter', samples };
+}

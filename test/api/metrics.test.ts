@@ -1,0 +1,79 @@
+/** What a monitor reads at any API process: that process, the queue, and every worker of the deployment. */
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { metricsOf } from '../support/metrics.ts';
+import { startService, type Service } from '../support/service.ts';
+import { FakeUpstream, gate, says } from '../support/upstream.ts';
+import { Wire } from '../support/wire.ts';
+
+let upstream: FakeUpstream;
+let service: Service;
+let wire: Wire;
+
+beforeAll(async () => {
+  upstream = await FakeUpstream.start();
+  const env = { AUTH: 'key', API_KEY: 'the key', WORKER_CONCURRENCY: '7', DRAIN_MS: '0' };
+  service = await startService({ redisUrl: inject('redisUrl'), upstream, workers: 0, env });
+  wire = new Wire(service.baseUrl, { authorization: 'Bearer the key' });
+});
+
+afterAll(async () => {
+  await service?.stop();
+  await upstream?.stop();
+});
+
+/** The figures, once they are as `fits` wants them; workers say theirs every few seconds. */
+async function figuresWhen(
+  fits: (figures: ReadonlyMap<string, number>) => boolean,
+): Promise<ReadonlyMap<string, number>> {
+  for (;;) {
+    const figures = await metricsOf(service.url);
+    if (fits(figures)) return figures;
+  }
+}
+
+test('a deployment says how it is, without a key and without telling hosts', async () => {
+  const door = gate();
+  upstream.reply(() => [door, ...says('well')]);
+  const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+  const body = { assistant_id, stream: true };
+  const stream = await wire.stream('POST', `/threads/${await wire.thread('hello')}/runs`, { body });
+  expect((await new Wire(service.baseUrl).ask('GET', '/assistants')).status).toBe(401);
+
+  const waiting = await figuresWhen((figures) => figures.get('longrun_queue_waiting') === 1);
+  expect(Object.fromEntries(waiting)).toMatchObject({
+    longrun_redis_up: 1,
+    longrun_workers: 0,
+    longrun_streams_open: 1,
+    'longrun_requests_total{status="401"}': 1,
+    'longrun_commits_total{what="run.queued"}': 1,
+  });
+  expect(waiting.get('longrun_queue_oldest_waiting_seconds')).toBeGreaterThan(0);
+  expect(waiting.get('longrun_memory_bytes')).toBeGreaterThan(1e6);
+  expect(waiting.get('longrun_event_loop_delay_seconds')).toBeGreaterThan(0);
+
+  await service.startWorker();
+  await door.reached;
+  const worker = /\/(\w+)$/.exec(
+    String((await service.waitForLog(({ process }) => process === 'worker 0'))['worker']),
+  )?.[1];
+  const of = (name: string, more = ''): string => `longrun_worker_${name}{worker="${worker}"${more}}`;
+  const busy = await figuresWhen((figures) => figures.get(of('busy')) === 1);
+  expect(Object.fromEntries(busy)).toMatchObject({
+    longrun_workers: 1,
+    [of('slots')]: 7,
+    [of('rebuilds_total')]: 0,
+    [of('stalls_total')]: 0,
+    [of('commits_total', ',what="run.started"')]: 1,
+  });
+  door.open();
+  await stream.rest();
+  const done = await figuresWhen(
+    (figures) => figures.get(of('commits_total', ',what="run.completed"')) === 1,
+  );
+  expect(Object.fromEntries(done)).toMatchObject({
+    longrun_queue_waiting: 0,
+    longrun_queue_oldest_waiting_seconds: 0,
+    longrun_streams_open: 0,
+    [of('busy')]: 0,
+  });
+});
