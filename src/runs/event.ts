@@ -93,12 +93,24 @@ export function isDelta(
   return event.type === 'message.delta' || event.type === 'tool.delta';
 }
 
+/** A fragment this long takes no more, so that whoever reads a few events never holds much. */
+const MAX_MERGED_LENGTH = 8_192;
+
 /** Appends `event` to `events`, melting it into the last one where both are fragments of the same text. */
 export function pushMerged(events: RunEvent[], event: RunEvent): void {
   const last = events.at(-1);
-  if (last?.type === 'message.delta' && event.type === 'message.delta') {
+  if (
+    last?.type === 'message.delta' &&
+    event.type === 'message.delta' &&
+    last.text.length < MAX_MERGED_LENGTH
+  ) {
     events[events.length - 1] = { type: 'message.delta', text: last.text + event.text };
-  } else if (last?.type === 'tool.delta' && event.type === 'tool.delta' && last.index === event.index) {
+  } else if (
+    last?.type === 'tool.delta' &&
+    event.type === 'tool.delta' &&
+    last.index === event.index &&
+    last.arguments.length < MAX_MERGED_LENGTH
+  ) {
     events[events.length - 1] = { ...last, arguments: last.arguments + event.arguments };
   } else {
     events.push(event);

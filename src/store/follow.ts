@@ -31,7 +31,7 @@ export class LogGone extends Error {
 /** What a reader may have waiting for it, in characters of the messages it came in; more is in the log. */
 const MAX_BUFFERED_LENGTH = 256 * 1024;
 /** Events of the log that are read at a time: whoever reads slowly holds no more than these. */
-const PAGE = 100;
+const PAGE = 64;
 /** A loss of the very last message shows no gap; this bounds how long it stays unnoticed. */
 const WATCHDOG_MS = 2_000;
 

@@ -343,7 +343,7 @@ describe('a slow reader', () => {
     const read = vi.spyOn(store.redis, 'xrange');
     await slow.reach(1_504);
     // A part of it at a time, however much there is.
-    expect(read.mock.calls.map((args) => args.at(-1))).toStrictEqual(Array.from({ length: 15 }, () => 100));
+    expect(read.mock.calls.map((args) => args.at(-1))).toStrictEqual(Array.from({ length: 24 }, () => 64));
     await store.runs.commit(held, COMPLETED);
     await Promise.all([slow.reach(1_507), fast.reach(1_507)]);
     expect(slow.seqs).toStrictEqual(upTo(1_507));
