@@ -117,9 +117,9 @@ export function stillPending(): ApiError {
   return new ApiError(409, text, { code: 'idempotency_pending', headers: { 'retry-after-ms': '250' } });
 }
 
-/** Only a refusal is sure to have changed nothing. */
+/** Only a refusal is sure to have changed nothing; the 503 among them is that of a server that has too much to do. */
 export function changedNothing(error: unknown): boolean {
-  return error instanceof ApiError && error.status < 500;
+  return error instanceof ApiError && (error.status < 500 || error.status === 503);
 }
 
 /** The same address (with its query) and key or body; the project is part of the key in Redis. */

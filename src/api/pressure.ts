@@ -40,6 +40,7 @@ export class Pressure {
   private backlog: Backlog = { waiting: 0, oldestMs: null };
   /** Runs admitted since the backlog was read: until then nobody else counts them. */
   private admitted = 0;
+  private isReading = false;
   private looks = 0;
   /** The event loop's delay before those of {@link loopDelay}. */
   private earlierDelayMs = 0;
@@ -109,12 +110,17 @@ export class Pressure {
       this.earlierDelayMs = this.recentDelayMs;
       this.loopDelay.reset();
     }
+    // A Redis that hangs is asked once.
+    if (this.isReading) return;
+    this.isReading = true;
     const counted = this.admitted;
     try {
       this.backlog = await this.readBacklog();
       this.admitted -= counted;
     } catch {
       // The connection has reported its loss in the log already.
+    } finally {
+      this.isReading = false;
     }
   }
 

@@ -10,7 +10,7 @@ import type { RunEvent } from './event.ts';
 import { TRANSITIONS, type RunState } from './run.ts';
 
 /** The newest format this code knows; runs without a mark have the first. */
-export const FORMAT = 1;
+const FORMAT = 1;
 
 /** The run is for a newer version of this service: leave it as it is. */
 export class NewerFormat extends Error {

@@ -136,9 +136,10 @@ export class RunConsumer {
   rebuild(): void {
     if (!this.isTaking) return;
     const old = this.taker;
-    const closing = old.worker.close().then(() => {
-      this.retired.delete(old);
-    });
+    const closing = old.worker
+      .close()
+      .catch((err: unknown) => this.options.log.warn({ err }, 'could not close a worker that was replaced'))
+      .then(() => void this.retired.delete(old));
     this.retired.set(old, closing);
     this.taker = this.open();
   }

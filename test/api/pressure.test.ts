@@ -97,8 +97,10 @@ describe('as many streams as there may be', () => {
     const first = await wire.stream('POST', '/threads/runs', { body: { ...body, thread: { messages } } });
     await door.reached;
     const path = `/threads/${thread}/runs`;
+    const again = { body, headers: { 'idempotency-key': 'again' } };
     const replies = [
       await wire.ask('POST', path, { body }),
+      await wire.ask('POST', path, again),
       await wire.ask('POST', '/chat/completions', { body: { model: 'm', messages, stream: true } }),
     ];
     for (const reply of replies) {
@@ -119,6 +121,8 @@ describe('as many streams as there may be', () => {
     await first.rest();
     while ((await ready()).status !== 200);
     expect(await wire.rested(quiet)).toMatchObject({ status: 'completed' });
+    while ((await ready()).status !== 200);
+    expect((await wire.ask('POST', path, again)).status).toBe(200);
   });
 });
 
@@ -168,7 +172,8 @@ describe('pressure', () => {
   test('counts the runs that were admitted since the queue was last looked at', async () => {
     let waiting = 1;
     const counted = pressure(async () => waiting);
-    await counted.look();
+    // Its first look is under way.
+    await soon();
     counted.admitRun();
     counted.admitRun();
     expect(() => counted.admitRun()).toThrow('Too many runs');
@@ -181,7 +186,9 @@ describe('pressure', () => {
   test('keeps what it knows while Redis is away', async () => {
     let waiting = Promise.resolve(3);
     const counted = pressure(() => waiting);
-    await counted.look();
+    // Its first look is under way.
+    await soon();
+    expect(counted.problems).toEqual(['queue']);
     waiting = Promise.reject(new Error('Connection is closed'));
     await counted.look();
     expect(counted.problems).toEqual(['queue']);
