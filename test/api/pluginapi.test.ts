@@ -57,7 +57,7 @@ describe('the arguments are', () => {
 
   const ON_RECORD: unknown = JSON.parse(STORED);
 
-  test.each([
+  test.each<readonly [string, string, unknown]>([
     ['the body', '{"q":"other"}', { q: 'other' }],
     ['the body’s JSON in a JSON string', JSON.stringify('{"q":"other"}'), { q: 'other' }],
     ['those on record, when the body is empty', '', ON_RECORD],
