@@ -32,6 +32,16 @@ async function heard(events: readonly RunEvent[], after = 0): Promise<readonly S
   return all;
 }
 
+/** What is heard by who hears the first events before the others happen. */
+async function heardInTwo(first: readonly RunEvent[], rest: readonly RunEvent[]): Promise<readonly Say[]> {
+  const entries = [...first, ...rest].map((event, index): LogEntry => ({ seq: index + 1, event }));
+  const log = async function* (): AsyncGenerator<readonly LogEntry[], void> {
+    yield entries.slice(0, first.length);
+    yield entries.slice(first.length);
+  };
+  return Array.fromAsync(says(log(), 0));
+}
+
 async function* batches(
   entries: readonly LogEntry[],
   size: number,
@@ -165,13 +175,36 @@ describe('an answer that its worker lost', () => {
     ]);
   });
 
-  test('is an error when something was: a chat cannot take back what it said', async () => {
-    expect(await heard([queued, started, ...openMessage('m'), delta('Hel'), ...lost])).toMatchObject([
+  test('takes back what was heard of it, and goes on', async () => {
+    const begun = [queued, started, ...openMessage('m'), delta('Hel'), delta('lo')];
+    expect(await heardInTwo(begun, lost)).toMatchObject([
       { type: 'text', text: 'Hel' },
+      { type: 'text', text: 'lo' },
       {
-        type: 'failed',
+        type: 'dropped',
+        text: 'Hello',
         error: { message: 'The answer was interrupted and could not be continued. Ask again.' },
       },
+      { type: 'text', text: 'Anew.' },
+      { type: 'end' },
     ]);
+  });
+
+  test('keeps what was said and closed before', async () => {
+    const before = [...openMessage('m0'), delta('First. '), { type: 'message.completed', at } as const];
+    const step: RunEvent = { type: 'step.completed', at, usage: null, outputs: null };
+    const begun = [queued, started, ...before, step, ...openMessage('m'), delta('Hel')];
+    expect(await heardInTwo(begun, lost)).toMatchObject([
+      { type: 'text', text: 'First. ' },
+      { type: 'text', text: 'Hel' },
+      { type: 'dropped', text: 'Hel' },
+      { type: 'text', text: 'Anew.' },
+      { type: 'end' },
+    ]);
+  });
+
+  test('is not told at all to who reads the log afterwards', async () => {
+    const events = [queued, started, ...openMessage('m'), delta('Hel'), ...lost];
+    expect(await heardInTwo([], events)).toMatchObject([{ type: 'text', text: 'Anew.' }, { type: 'end' }]);
   });
 });

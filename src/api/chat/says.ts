@@ -18,6 +18,8 @@ export type Say =
       readonly arguments: string;
       readonly output: string;
     }
+  /** Words that were said are taken back: their worker was lost, and another one begins anew. `error` is for dialects without a word for it. */
+  | { readonly type: 'dropped'; readonly text: string; readonly error: RunError }
   /** The caller has to run these; the conversation rests until it did. */
   | { readonly type: 'calls'; readonly calls: readonly RequiredCall[]; readonly usage: Usage }
   | { readonly type: 'end'; readonly reason: 'stop' | 'length' | 'content_filter'; readonly usage: Usage }
@@ -29,25 +31,40 @@ export async function* says(
   after: number,
 ): AsyncGenerator<Say, void> {
   let state: RunState | null = null;
-  let said = false;
+  /** What was said of the open message. */
+  let said = '';
   let usage = NO_USAGE;
   for await (const entries of log) {
+    const takenBack = dropped(entries);
     for (const { seq, event } of entries) {
       const before: RunState | null = state;
       const applied: Applied = apply(state, event);
       state = applied.state;
-      if (seq <= after) continue;
-      if (event.type === 'message.delta' && event.text !== '') said = true;
-      // A chat has no word for "forget that": what was said and is dropped cannot be taken back.
-      if (event.type === 'message.incomplete' && event.dropped && said) {
-        yield { type: 'failed', error: INTERRUPTED };
-        return;
-      }
+      if (seq <= after || takenBack.has(seq)) continue;
+      if (event.type === 'message.created') said = '';
+      if (event.type === 'message.delta') said += event.text;
+      if (event.type === 'message.incomplete' && event.dropped && said !== '')
+        yield { type: 'dropped', text: said, error: INTERRUPTED };
       usage = addUsage(usage, tokensOf(event, before));
       yield* saysOf(event, before, state, usage);
       if (event.type === 'run.blocked' || isTerminal(state.run)) return;
     }
   }
+}
+
+/** The fragments of a batch that are taken back in the same batch: who reads a log late need not hear them. */
+function dropped(entries: readonly LogEntry[]): ReadonlySet<number> {
+  const taken = new Set<number>();
+  let open: number[] = [];
+  for (const { seq, event } of entries) {
+    if (event.type === 'message.delta') open.push(seq);
+    else if (event.type === 'message.completed') open = [];
+    else if (event.type === 'message.incomplete') {
+      if (event.dropped) for (const fragment of open) taken.add(fragment);
+      open = [];
+    }
+  }
+  return taken;
 }
 
 /** The tokens an event accounts for. Those of calls are told when they are made, not again when they are answered. */

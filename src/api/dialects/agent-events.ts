@@ -65,6 +65,7 @@ export async function* agentEvents(
         yield event('end', { id: messageId, finish_reason: say.reason, usage: say.usage });
         return;
       }
+      case 'dropped':
       case 'failed':
         yield event('error', { error_code: CODES[502], error_msg: say.error.message });
         return;

@@ -53,6 +53,8 @@ export async function* chatFrames(
       case 'end':
         yield chunk({}, say.reason) + end(say.usage);
         return;
+      // A stream has no word for "forget that".
+      case 'dropped':
       case 'failed':
         if (reply.apology === null) yield frame(errorOf(say.error).body) + DONE;
         else yield chunk({ content: reply.apology }, null) + chunk({}, 'stop') + DONE;
@@ -75,6 +77,10 @@ export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply)
     switch (say.type) {
       case 'text':
         text += say.text;
+        break;
+      case 'dropped':
+        // Nothing of it has left this process.
+        text = text.slice(0, text.length - say.text.length);
         break;
       case 'calls': {
         const content = text === '' ? null : text;
