@@ -41,9 +41,10 @@ export async function announceWorker(
       redis.set(keys.worker(id), JSON.stringify(figures()), 'PX', ABSENT_AFTER_MS),
     ]);
   };
-  await beat();
-  // A beat that fails is one missed: the connection reports its loss by itself, and the next beat comes.
-  const timer = setInterval(() => void beat().catch(() => undefined), BEAT_MS);
+  // A beat that fails, the first one too, is one missed: Redis' troubles are reported elsewhere, and the next beat comes.
+  const tryBeat = async (): Promise<void> => beat().catch(() => undefined);
+  await tryBeat();
+  const timer = setInterval(() => void tryBeat(), BEAT_MS);
   return async () => {
     clearInterval(timer);
     await Promise.all([redis.zrem(keys.workers, id), redis.del(keys.worker(id))]);

@@ -55,10 +55,14 @@ export async function openState(url: string, whenAway: WhenAway, log: Logger): P
   return redis as State;
 }
 
-/** Whether a command failed because Redis could not be reached, not because of what it said. */
+/** What Redis answers when it is there but cannot serve: full, a replica, loading, unable to write to disk or to replicas. */
+const REFUSALS = /^(?:OOM|READONLY|LOADING|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|EXECABORT) /;
+
+/** Whether a command failed because Redis could not be reached or cannot serve now, not because of what it said. */
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return (
+    REFUSALS.test(error.message) ||
     error.name === 'MaxRetriesPerRequestError' ||
     error.message.startsWith('Connection is closed') ||
     error.message.includes('enableOfflineQueue')

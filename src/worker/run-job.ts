@@ -18,8 +18,9 @@ import type { RunTool } from '../runs/tool.ts';
 import type { LogHub } from '../store/follow.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { JobOutcome, RunJob } from '../store/queue.ts';
+import { isUnavailable } from '../store/redis.ts';
 import { logFields, Refused, type RunStore, type StoredRun } from '../store/runs.ts';
-import { Commits } from './commits.ts';
+import { Commits, insisting } from './commits.ts';
 
 export interface RunWorkerOptions {
   readonly runs: RunStore;
@@ -194,7 +195,7 @@ export class RunWorker {
     const { ref, state } = started;
     const timer = this.expireIn(state.run.expires_at, controller);
     try {
-      const commit = runs.commit.bind(runs);
+      const commit = insisting(runs.commit.bind(runs), controller.signal, log);
       const commits = new Commits(started, commit, (error) => controller.abort(error));
       const context = { ...this.options, until, signal: controller.signal };
       for await (const events of execute(state, await history, context)) await commits.push(events);
@@ -203,6 +204,8 @@ export class RunWorker {
     } catch (error) {
       if (error instanceof Stop) return await this.stopped(error.why, started);
       if (error instanceof Refused) return await this.stopped('changed', started);
+      // Neither the run's fault nor its end: the sweeper rings for it again.
+      if (isUnavailable(error)) throw error;
       log.error({ err: error, ...logFields(ref, state) }, 'execution failed');
       const message = 'Sorry, something went wrong in the worker. The operator finds the reason in its log.';
       await runs.close(ref, { type: 'failed', error: { code: 'server_error', message } });

@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 export interface RedisServer {
   /** For example `redis://127.0.0.1:41234`. */
@@ -14,6 +15,19 @@ export interface RedisServer {
   /** Ends the server and deletes what it wrote. */
   readonly stop: () => Promise<void>;
 }
+
+/** A `redis-server` of our own, which can be treated badly. */
+export interface PrivateRedis extends RedisServer {
+  /** Ends the process without a word; what it kept on disk stays. */
+  readonly crash: () => Promise<void>;
+  /** Starts it again after a crash, at the same address, with what is on disk. */
+  readonly restart: () => Promise<void>;
+  /** Stands still for that long. */
+  readonly freeze: (ms: number) => Promise<void>;
+}
+
+/** What a server writes to disk, and when it calls it written. */
+export type Persistence = 'no' | 'everysec' | 'always';
 
 const IMAGE = 'redis:8-alpine';
 const PROBE_MS = 1_000;
@@ -27,43 +41,69 @@ export async function startRedis(): Promise<RedisServer> {
 }
 
 /**
- * A `redis-server` child on a free port of the loopback interface, in a folder of its own; nothing is written to disk.
+ * A `redis-server` child on a free port of the loopback interface, in a folder of its own; nothing is written to disk
+ * unless told so.
  * @throws when `redis-server` is not installed or does not come up.
  */
-export async function startPrivateRedis(): Promise<RedisServer> {
+export async function startPrivateRedis(persistence: Persistence = 'no'): Promise<PrivateRedis> {
+  const folder = await mkdtemp(join(tmpdir(), 'longrun-redis-'));
   for (let left = PORT_TRIES; ; left -= 1) {
+    const port = await freePort();
+    const options = optionsOf(port, folder, persistence);
     try {
-      return await startChild(await freePort());
+      let child = await startChild(options);
+      return {
+        url: `redis://127.0.0.1:${port}`,
+        crash: () => child.end('SIGKILL'),
+        restart: async () => {
+          child = await startChild(options);
+        },
+        freeze: async (ms) => {
+          child.signal('SIGSTOP');
+          await delay(ms);
+          child.signal('SIGCONT');
+        },
+        stop: async () => {
+          await child.end('SIGTERM');
+          await rm(folder, { recursive: true, force: true });
+        },
+      };
     } catch (error) {
-      if (left === 1 || !String(error).includes('Address already in use')) throw error;
+      if (left > 1 && String(error).includes('Address already in use')) continue;
+      await rm(folder, { recursive: true, force: true });
+      throw error;
     }
   }
 }
 
-async function startChild(port: number): Promise<RedisServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'longrun-redis-'));
-  const options = [
-    '--bind',
-    '127.0.0.1',
-    '--port',
-    String(port),
-    '--save',
-    '',
-    '--appendonly',
-    'no',
-    '--dir',
-    folder,
-  ];
-  const child = spawn('redis-server', options, { stdio: ['ignore', 'pipe', 'inherit'] });
+function optionsOf(port: number, folder: string, persistence: Persistence): readonly string[] {
+  const settings = {
+    bind: '127.0.0.1',
+    port: String(port),
+    save: '',
+    dir: folder,
+    appendonly: persistence === 'no' ? 'no' : 'yes',
+    ...(persistence !== 'no' && { appendfsync: persistence }),
+  };
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+}
+
+interface Child {
+  readonly signal: (signal: NodeJS.Signals) => void;
+  /** Sends a signal that ends it, and waits until it is gone. */
+  readonly end: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
+}
+
+async function startChild(options: readonly string[]): Promise<Child> {
+  const child = spawn('redis-server', [...options], { stdio: ['ignore', 'pipe', 'inherit'] });
   const killChild = (): void => void child.kill('SIGKILL');
   // A test run that is ended in the middle must not leave a server behind.
   process.once('exit', killChild);
   const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const stop = async (): Promise<void> => {
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
     process.off('exit', killChild);
-    child.kill('SIGTERM');
+    child.kill(signal);
     if (child.pid !== undefined) await gone;
-    await rm(folder, { recursive: true, force: true });
   };
 
   let output = '';
@@ -80,11 +120,11 @@ async function startChild(port: number): Promise<RedisServer> {
   try {
     await ready;
   } catch (error) {
-    await stop();
+    await end('SIGTERM');
     throw error;
   }
   child.stdout.removeAllListeners('data').resume();
-  return { url: `redis://127.0.0.1:${port}`, stop };
+  return { signal: (signal) => void child.kill(signal), end };
 }
 
 async function startContainer(): Promise<RedisServer> {

@@ -1,6 +1,6 @@
 /**
- * The service as its users run it: one API process and any number of worker processes, over a Redis and a model server that
- * the test hands in. Owns the processes and their logs; ends every one of them, and never lets a broken one pass unseen.
+ * The service as its users run it: API processes and worker processes, over a Redis and a model server that the test hands
+ * in. Owns the processes and their logs; ends every one of them, and never lets a broken one pass unseen.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -13,6 +13,8 @@ export interface ServiceOptions {
   readonly upstream?: { readonly baseUrl: string };
   /** How many worker processes to begin with. */
   readonly workers?: number;
+  /** How many API processes; one where it does not say. */
+  readonly apis?: number;
   /** Further settings, by environment variable. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -20,7 +22,7 @@ export interface ServiceOptions {
 const lineSchema = z.looseObject({ level: z.number(), msg: z.string() });
 const listeningSchema = z.looseObject({ url: z.url() });
 
-/** A line that a process of the service logged; `process` says which: `api`, `worker 0`, `worker 1` … */
+/** A line that a process of the service logged; `process` says which: `api`, `worker 0`, `worker 1`, `api 1` … */
 export type LogLine = z.infer<typeof lineSchema> & { readonly process: string };
 
 const API = fileURLToPath(new URL('../../src/api/main.ts', import.meta.url));
@@ -41,7 +43,7 @@ let serviceCount = 0;
 export async function startService(options: ServiceOptions): Promise<Service> {
   const service = new Service(options);
   try {
-    await service.start(options.workers ?? 1);
+    await service.start(options.workers ?? 1, options.apis ?? 1);
   } catch (error) {
     await service.stop().catch(() => {});
     throw error;
@@ -50,13 +52,15 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 }
 
 export class Service {
-  /** The API's origin, for example `http://127.0.0.1:41234`. */
+  /** The first API's origin, for example `http://127.0.0.1:41234`. */
   url = '';
   /** Every line of every process, in order of arrival. */
   readonly logs: LogLine[] = [];
   readonly #env: NodeJS.ProcessEnv;
   readonly #workers: ServiceProcess[] = [];
-  #api: ServiceProcess | null = null;
+  readonly #apis: ServiceProcess[] = [];
+  /** Who listens where: the latest process of each origin. */
+  readonly #origins = new Map<string, ServiceProcess>();
   /** The next line's coming; renewed with each. */
   #logged = Promise.withResolvers<void>();
 
@@ -83,12 +87,37 @@ export class Service {
     return this.#env['REDIS_PREFIX'] ?? '';
   }
 
-  /** Starts the API and `workers` workers at once; resolves when all are ready. Called once, by `startService`. */
-  async start(workers: number): Promise<void> {
-    this.#api = this.#spawn('api', API);
-    const listening = this.#ready(this.#api, 'api listening');
+  /** Where the APIs listen, the first one first. */
+  get origins(): readonly string[] {
+    return [...this.#origins.keys()];
+  }
+
+  /** Every process that is ready and lives. */
+  get living(): readonly ServiceProcess[] {
+    return [...this.#apis, ...this.#workers].filter((child) => child.ready && child.lives);
+  }
+
+  /** Starts APIs and workers at once; resolves when all are ready. Called once, by `startService`. */
+  async start(workers: number, apis: number): Promise<void> {
+    const listening = Promise.all(Array.from({ length: apis }, () => this.startApi()));
     await Promise.all([listening, ...Array.from({ length: workers }, () => this.startWorker())]);
-    this.url = listeningSchema.parse(await listening).url;
+    [this.url = ''] = await listening;
+  }
+
+  /** Starts one more API process, on `port` where that matters; resolves to its origin when it listens. */
+  async startApi(port = 0): Promise<string> {
+    const name = this.#apis.length === 0 ? 'api' : `api ${this.#apis.length}`;
+    const api = this.#spawn(name, API, { PORT: String(port) });
+    this.#apis.push(api);
+    const { url } = listeningSchema.parse(await this.#ready(api, 'api listening'));
+    this.#origins.set(url, api);
+    return url;
+  }
+
+  /** Kills the API that listens at `origin`, open streams and all, and starts another one there. */
+  async crashApi(origin: string): Promise<void> {
+    await this.#origins.get(origin)?.end('SIGKILL');
+    await this.startApi(Number(new URL(origin).port));
   }
 
   /** Starts one more worker; resolves to its number when it is ready. */
@@ -118,14 +147,14 @@ export class Service {
 
   /** Ends every process. @throws when one crashed, did not end properly, or wrote anything to stderr. */
   async stop(): Promise<void> {
-    const processes = [...(this.#api === null ? [] : [this.#api]), ...this.#workers];
+    const processes = [...this.#apis, ...this.#workers];
     await Promise.all(processes.map((child) => child.end('SIGTERM')));
     const problems = processes.flatMap((child) => child.problems());
     if (problems.length > 0) throw new Error(`${problems.join('\n')}\n${this.#lastWords()}`);
   }
 
-  #spawn(name: string, script: string): ServiceProcess {
-    return new ServiceProcess(name, script, this.#env, (line) => {
+  #spawn(name: string, script: string, env: NodeJS.ProcessEnv = {}): ServiceProcess {
+    return new ServiceProcess(name, script, { ...this.#env, ...env }, (line) => {
       this.logs.push(line);
       this.#logged.resolve();
       this.#logged = Promise.withResolvers();
@@ -139,7 +168,9 @@ export class Service {
     const timer = setTimeout(fail, READY_MS, `was not ready after ${READY_MS} ms`);
     void child.ended.then(() => fail('ended before it was ready'));
     const said = this.waitForLog((line) => line.process === child.name && line.msg === msg);
-    return Promise.race([said, deadline.promise]).finally(() => clearTimeout(timer));
+    const line = await Promise.race([said, deadline.promise]).finally(() => clearTimeout(timer));
+    child.ready = true;
+    return line;
   }
 
   #lastWords(): string {
@@ -149,10 +180,12 @@ export class Service {
 }
 
 /** One process of the service. */
-class ServiceProcess {
+export class ServiceProcess {
   readonly name: string;
   /** Resolves when the process is gone and its output has been read. */
   readonly ended: Promise<void>;
+  /** It has said that it is. */
+  ready = false;
   stderr = '';
   readonly #child: ChildProcess;
   /** The signals the test sent. */
@@ -177,11 +210,30 @@ class ServiceProcess {
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
   }
 
+  get lives(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Stands still until it may `proceed`; it does not even notice. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  proceed(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Sends `signal` and waits for the end; what does not end in time is killed, and counts as a problem. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.ended;
+    if (!this.lives) return this.ended;
     this.#sent.add(signal);
     this.#child.kill(signal);
+    // A frozen process hears no signal but the one that ends it.
+    this.proceed();
     const deadline = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
     await this.ended;
     clearTimeout(deadline);
