@@ -10,7 +10,7 @@ import {
   type WorkerFigures,
 } from '../../src/store/presence.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { openStore, refOf, type Store } from './fixture.ts';
+import { create, openStore, refOf, type Store } from './fixture.ts';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -63,6 +63,14 @@ describe('the index of open runs', () => {
     await store.open.forget(refOf());
     expect(await dueIds(store)).toStrictEqual([]);
     expect(await store.redis.exists(store.keys.open)).toBe(0);
+  });
+
+  test('forgets a run as soon as it has ended', async () => {
+    const store = await openStore(server.url);
+    await create(store);
+    expect(await store.redis.zcard(store.keys.open)).toBe(1);
+    await store.runs.close(refOf(), { type: 'expired' });
+    await vi.waitUntil(async () => (await store.redis.zcard(store.keys.open)) === 0);
   });
 
   test('is swept by one at a time, and by the next when that one’s time is over', async () => {
