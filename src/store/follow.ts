@@ -13,7 +13,7 @@ import { isKnown } from '../runs/format.ts';
 import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import { readLog, type LogEntry } from './log.ts';
-import type { State } from './redis.ts';
+import { isUnavailable, type State } from './redis.ts';
 
 export type { LogEntry };
 
@@ -84,7 +84,7 @@ export class LogHub {
       while (!signal.aborted) {
         if (reader.behind) {
           reader.behind = false;
-          const entries = await this.read(ref, reader.next);
+          const entries = await this.readIfThere(ref, reader.next);
           if (entries.length === PAGE) reader.behind = true;
           if (entries.length > 0) yield this.known(reader.advance(entries));
         } else {
@@ -121,6 +121,16 @@ export class LogHub {
       }
       return false;
     });
+  }
+
+  /** Nothing while Redis is away: when it is back, and every now and then, everybody looks again. */
+  private async readIfThere(ref: RunRef, next: number): Promise<readonly LogEntry[]> {
+    try {
+      return await this.read(ref, next);
+    } catch (error) {
+      if (isUnavailable(error)) return [];
+      throw error;
+    }
   }
 
   /** The run is read before the log: whatever the run knows of, the log read after it has. */

@@ -1,0 +1,45 @@
+/** A Redis that dies and comes back with what it had on disk: requests are told to come back, streams just go on. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startPrivateRedis, type PrivateRedis } from '../support/redis.ts';
+import { startService, type Service } from '../support/service.ts';
+import { FakeUpstream, finish, gate, text } from '../support/upstream.ts';
+import { problemsOf } from '../support/order.ts';
+import { runIn, saidIn, Wire } from '../support/wire.ts';
+
+let redis: PrivateRedis;
+let upstream: FakeUpstream;
+let service: Service;
+let wire: Wire;
+
+beforeAll(async () => {
+  redis = await startPrivateRedis('everysec');
+  upstream = await FakeUpstream.start();
+  service = await startService({ redisUrl: redis.url, upstream, workers: 1 });
+  wire = new Wire(service.baseUrl);
+});
+
+afterAll(async () => {
+  await service?.stop();
+  await upstream?.stop();
+  await redis?.stop();
+});
+
+test('a stream goes on where it was, and so does its run', async () => {
+  const door = gate();
+  upstream.reply(() => [text('Once'), door, text(' upon a time'), finish('stop')]);
+  const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+  const path = `/threads/${await wire.thread('a story')}/runs`;
+  const stream = await wire.stream('POST', path, { body: { assistant_id, stream: true } });
+  const begun = await stream.until('thread.message.delta');
+  const run = runIn(begun[0]);
+  await redis.crash();
+  const refused = await wire.ask('GET', `${path}/${run.id}`);
+  expect(refused).toMatchObject({ status: 503, body: { error: { type: 'server_error' } } });
+  expect(refused.headers.get('retry-after')).toBe('1');
+  door.open();
+  await redis.restart();
+  const frames = [...begun, ...(await stream.rest())];
+  expect(problemsOf(frames)).toEqual([]);
+  expect(saidIn(frames)).toBe('Once upon a time');
+  expect(await wire.get(run)).toMatchObject({ status: 'completed' });
+});
