@@ -28,18 +28,21 @@ export function ending(state: RunState, how: Ending, at: number): readonly RunEv
   return events;
 }
 
+const LOST: RunError = {
+  code: 'server_error',
+  message: 'The worker stopped in the middle of this step; the run says it again in another one.',
+};
+
 /**
- * The events that give a started run back to the queue. A half-said message is dropped and a half-called step failed:
- * the next attempt says them anew under new ids. Steps that were finished stay and are never asked again.
+ * The events that give a started run back to the queue. A half-said message is dropped and a half-called step failed,
+ * with the words before its calls: the next attempt says them anew under new ids. Steps that were finished stay and are never asked again.
  */
 export function release(state: RunState, reason: 'shutdown' | 'lost', at: number): readonly RunEvent[] {
   const events: RunEvent[] = [];
   if (state.message !== null)
     events.push({ type: 'message.incomplete', at, reason: 'run_failed', dropped: true });
-  if (state.step !== null) {
-    const message = 'The worker stopped in the middle of this step; the run says it again in another one.';
-    events.push({ type: 'step.failed', at, usage: null, error: { code: 'server_error', message } });
-  }
+  if (state.preface !== null) events.push({ type: 'step.dropped', at, error: LOST });
+  if (state.step !== null) events.push({ type: 'step.failed', at, usage: null, error: LOST });
   events.push({ type: 'run.released', at, reason });
   return events;
 }

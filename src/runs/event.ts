@@ -70,6 +70,11 @@ export type RunEvent =
   | (Closing & { readonly type: 'step.failed'; readonly error: RunError })
   | (Closing & { readonly type: 'step.cancelled' })
   | (Closing & { readonly type: 'step.expired' })
+  /**
+   * The words a lost worker's model said before its calls: their step, complete already, is failed after all and its
+   * message leaves the thread, because the run will say both anew.
+   */
+  | (At & { readonly type: 'step.dropped'; readonly error: RunError })
   | (At & { readonly type: 'message.created'; readonly message_id: string })
   | { readonly type: 'message.delta'; readonly text: string }
   | (At & { readonly type: 'message.completed' })

@@ -1,6 +1,6 @@
 /** Runs, their steps and messages at the moment they begin, and the text that grows in them. Pure. */
 import type { RunEvent } from './event.ts';
-import type { Message, Run, RunStep } from './thread.ts';
+import type { Message, Run, RunError, RunStep } from './thread.ts';
 
 /** The text a message holds so far. */
 export function said(message: Message): string {
@@ -91,4 +91,16 @@ export function queuedRun(choice: RunChoice): Run {
     tool_resources: {},
     usage: null,
   };
+}
+
+/** What a failed step shows of its failure, though it may have been complete. */
+export function failure({ at, error }: { readonly at: number; readonly error: RunError }) {
+  // Steps know two codes only: a refused prompt is, for its step, a fault of the server.
+  const code = error.code === 'invalid_prompt' ? 'server_error' : error.code;
+  return {
+    status: 'failed',
+    completed_at: null,
+    failed_at: at,
+    last_error: { code, message: error.message },
+  } as const;
 }

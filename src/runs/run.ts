@@ -10,7 +10,7 @@
  *   R5  folding a run's log from its first event gives the run as it is stored
  */
 import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
-import { newMessage, newStep, said, textPart } from './parts.ts';
+import { failure, newMessage, newStep, said, textPart } from './parts.ts';
 import {
   addUsage,
   NO_USAGE,
@@ -35,6 +35,8 @@ export interface RunState {
   readonly message: Message | null;
   /** The open step's message has been closed; it has no other. */
   readonly said: boolean;
+  /** The step of the words that the model said before the calls it is making; null where there were none. */
+  readonly preface: RunStep | null;
   /** Tokens spent so far; shown on the run only when it has ended. */
   readonly spent: Usage;
   /** Tokens of the turn that ended in the open step of tool calls; its closing event accounts for them. */
@@ -86,6 +88,7 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'step.failed': { from: CLOSABLE, to: null },
   'step.cancelled': { from: CLOSABLE, to: null },
   'step.expired': { from: CLOSABLE, to: null },
+  'step.dropped': { from: ['in_progress'], to: null },
   'message.created': { from: ['in_progress'], to: null },
   'message.delta': { from: ['in_progress'], to: null },
   'message.completed': { from: EXECUTING, to: null },
@@ -173,6 +176,7 @@ function begin(run: Run, origin: RunOrigin): Applied {
     step: null,
     message: null,
     said: false,
+    preface: null,
     spent: NO_USAGE,
     owed: null,
     turn: 1,
@@ -269,16 +273,16 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       const step_details = { type: 'tool_calls', tool_calls: answered } as const;
       return closeStep(event, { status: 'completed', completed_at: at, step_details });
     }
-    case 'step.failed': {
-      const { code, message: text } = event.error;
-      // Steps know two codes only: a refused prompt is, for its step, a fault of the server.
-      const last_error = { code: code === 'invalid_prompt' ? 'server_error' : code, message: text } as const;
-      return closeStep(event, { status: 'failed', failed_at: event.at, last_error });
-    }
+    case 'step.failed':
+      return closeStep(event, failure(event));
     case 'step.cancelled':
       return closeStep(event, { status: 'cancelled', cancelled_at: event.at });
     case 'step.expired':
       return closeStep(event, { status: 'expired', expired_at: event.at });
+    case 'step.dropped': {
+      const subject = state.preface ?? illegal('no words came before the calls');
+      return { state: { ...state, preface: null }, subject: { ...subject, ...failure(event) } };
+    }
     case 'message.created':
       if (step?.step_details.type !== 'message_creation') return illegal('no message step is open');
       if (step.step_details.message_creation.message_id !== event.message_id)
@@ -355,6 +359,7 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
         ...state,
         step: null,
         said: false,
+        preface: subject.status === 'completed' && state.said ? subject : null,
         owed: null,
         spent: addUsage(state.spent, usage ?? NO_USAGE),
       },

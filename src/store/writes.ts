@@ -35,6 +35,8 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
     case 'step.cancelled':
     case 'step.expired':
       return write('step');
+    case 'step.dropped':
+      return [...write('step'), ...dropMessageOf(subject)];
     case 'run.blocked':
       // From now on people may read the step's calls, to answer them.
       return state.step === null ? [] : ['step', state.step.id, JSON.stringify(state.step)];
@@ -55,4 +57,11 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
     case 'run.expired':
       return [];
   }
+}
+
+function dropMessageOf(subject: Applied['subject']): readonly string[] {
+  const details = subject.object === 'thread.run.step' ? subject.step_details : null;
+  return details?.type === 'message_creation'
+    ? ['message.drop', details.message_creation.message_id, '']
+    : [];
 }

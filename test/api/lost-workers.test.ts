@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 
 import { problemsOf } from '../support/order.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, gate, says, text } from '../support/upstream.ts';
+import { calls, FakeUpstream, gate, says, text } from '../support/upstream.ts';
 import { namesOf, runIn, saidIn, textOf, Wire, type EventStream, type WireRun } from '../support/wire.ts';
 
 /** Longer than it takes to miss a killed worker: its lock of 10 s, and the next look, 5 s later at most. */
@@ -158,6 +158,32 @@ describe('a worker that is stopped in the middle of an answer', () => {
       expect(problemsOf(whole.map((frame) => ({ ...frame, id: null })))).toEqual([]);
       expect(whole.slice(-frames.length).map(({ data }) => data)).toEqual(frames.map(({ data }) => data));
       await expectToldOnce(stage, run, ['failed', 'completed']);
+    }));
+
+  test('hands over what it said before its calls, too: both are said anew, and the first words are gone', () =>
+    onStage(1, async ({ service, wire, assistant_id }) => {
+      const tools = [{ type: 'function', function: { name: 'look_up' } }];
+      const words = [text('Let me'), text(' see.')];
+      const [call = [], door] = [calls([{ name: 'look_up', arguments: {} }]), gate()];
+      let asked = 0;
+      upstream.reply(() =>
+        (asked += 1) === 1 ? [...words, ...call.slice(0, 1), door] : [...words, ...call],
+      );
+      const run = await wire.run(await wire.thread('Where?'), { assistant_id, tools });
+      await door.reached;
+      await service.startWorker();
+      await service.killWorker(0, 'SIGTERM');
+      expect(await wire.rested(run)).toMatchObject({ status: 'requires_action' });
+      const messages = await wire.list(`/threads/${run.thread_id}/messages`);
+      expect(messages.map(textOf)).toEqual(['Let me see.', 'Where?']);
+      const steps = await wire.list(`${pathOf(run)}/steps?order=asc`);
+      expect(steps.map(({ type, status }) => [type, status])).toEqual([
+        ['message_creation', 'failed'],
+        ['tool_calls', 'failed'],
+        ['message_creation', 'completed'],
+        ['tool_calls', 'in_progress'],
+      ]);
+      expect(upstream.requests.at(-1)?.body.messages).toHaveLength(1);
     }));
 
   test('hands a run over that has said nothing yet, and nobody notices', () =>

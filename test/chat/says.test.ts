@@ -190,6 +190,31 @@ describe('an answer that its worker lost', () => {
     ]);
   });
 
+  test('takes back what was said before the calls that it lost', async () => {
+    const closed: readonly RunEvent[] = [
+      { type: 'message.completed', at },
+      { type: 'step.completed', at, usage: null, outputs: null },
+    ];
+    const begun = [
+      queued,
+      started,
+      ...openMessage('m'),
+      delta('Hm.'),
+      ...closed,
+      openCalls,
+      ...call(0, 'search'),
+    ];
+    const dropped: RunEvent = { type: 'step.dropped', at, error: ERROR };
+    const rest = [dropped, ...lost.slice(1)];
+    const anew = [{ type: 'text', text: 'Anew.' }, { type: 'end' }];
+    expect(await heardInTwo(begun, rest)).toMatchObject([
+      { type: 'text', text: 'Hm.' },
+      { type: 'dropped', text: 'Hm.' },
+      ...anew,
+    ]);
+    expect(await heardInTwo([], [...begun, ...rest])).toMatchObject(anew);
+  });
+
   test('keeps what was said and closed before', async () => {
     const before = [...openMessage('m0'), delta('First. '), { type: 'message.completed', at } as const];
     const step: RunEvent = { type: 'step.completed', at, usage: null, outputs: null };

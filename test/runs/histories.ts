@@ -99,6 +99,7 @@ export function eventsFor(
     'step.failed': { type: 'step.failed', ...closing, error: ERROR },
     'step.cancelled': { type: 'step.cancelled', ...closing },
     'step.expired': { type: 'step.expired', ...closing },
+    'step.dropped': { type: 'step.dropped', at, error: ERROR },
     'message.created': { type: 'message.created', at, message_id },
     'message.delta': { type: 'message.delta', text },
     'message.completed': { type: 'message.completed', at },

@@ -150,6 +150,7 @@ describe('giving a run back', () => {
           events.map((event) => ('dropped' in event ? [event.type, event.dropped] : event.type)),
         ).toStrictEqual([
           ...(state.message === null ? [] : [['message.incomplete', true]]),
+          ...(state.preface === null ? [] : ['step.dropped']),
           ...(state.step === null ? [] : ['step.failed']),
           'run.released',
         ]);

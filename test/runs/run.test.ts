@@ -91,6 +91,16 @@ const PLACES: readonly (readonly [
     },
   ],
   [
+    'in_progress with an open step of calls, after words',
+    'in_progress',
+    [...SPEAKING, 'message.completed', 'step.completed', 'step.tools', 'tool.called'],
+    {
+      'run.blocked': 'requires_action',
+      'run.cancelling': 'cancelling',
+      ...all('in_progress', [...CLOSE_STEP, 'step.dropped', 'tool.called', 'tool.delta', 'tool.answered']),
+    },
+  ],
+  [
     'requires_action',
     'requires_action',
     [...ASKING, 'run.blocked'],
@@ -150,7 +160,7 @@ describe('the transition table', () => {
 
   test('the table has a row for every event, and every status is tried below', () => {
     expect(Object.keys(TRANSITIONS).toSorted()).toStrictEqual(EVENT_TYPES.toSorted());
-    expect(EVENT_TYPES).toHaveLength(24);
+    expect(EVENT_TYPES).toHaveLength(25);
     const tried = new Set(PLACES.map(([, status]) => status));
     expect(tried.size).toBe(9);
   });

@@ -31,7 +31,7 @@ export async function* says(
   after: number,
 ): AsyncGenerator<Say, void> {
   let state: RunState | null = null;
-  /** What was said of the open message. */
+  /** What was said of the last message, which is open or came before the calls being made. */
   let said = '';
   let usage = NO_USAGE;
   for await (const entries of log) {
@@ -43,8 +43,7 @@ export async function* says(
       if (seq <= after || takenBack.has(seq)) continue;
       if (event.type === 'message.created') said = '';
       if (event.type === 'message.delta') said += event.text;
-      if (event.type === 'message.incomplete' && event.dropped && said !== '')
-        yield { type: 'dropped', text: said, error: INTERRUPTED };
+      if (isDrop(event) && said !== '') yield { type: 'dropped', text: said, error: INTERRUPTED };
       usage = addUsage(usage, tokensOf(event, before));
       yield* saysOf(event, before, state, usage);
       if (event.type === 'run.blocked' || isTerminal(state.run)) return;
@@ -57,14 +56,16 @@ function dropped(entries: readonly LogEntry[]): ReadonlySet<number> {
   const taken = new Set<number>();
   let open: number[] = [];
   for (const { seq, event } of entries) {
+    if (event.type === 'message.created') open = [];
     if (event.type === 'message.delta') open.push(seq);
-    else if (event.type === 'message.completed') open = [];
-    else if (event.type === 'message.incomplete') {
-      if (event.dropped) for (const fragment of open) taken.add(fragment);
-      open = [];
-    }
+    if (isDrop(event)) for (const fragment of open) taken.add(fragment);
   }
   return taken;
+}
+
+/** The last message is taken back. */
+function isDrop(event: RunEvent): boolean {
+  return event.type === 'step.dropped' || (event.type === 'message.incomplete' && event.dropped);
 }
 
 /** The tokens an event accounts for. Those of calls are told when they are made, not again when they are answered. */
@@ -112,6 +113,7 @@ function saysOf(event: RunEvent, before: RunState | null, { run }: RunState, usa
     case 'step.failed':
     case 'step.cancelled':
     case 'step.expired':
+    case 'step.dropped':
     case 'message.created':
     case 'message.completed':
     case 'message.incomplete':

@@ -100,6 +100,9 @@ class AssistantsEncoder {
         const { index, arguments: text } = event;
         return [callDelta(state, { index, type: 'function', function: { arguments: text } })];
       }
+      case 'step.dropped':
+        // The wire has no word that opens a closed step again; the steps and messages of the run show it.
+        return [];
       case 'tool.answered':
         // The hosted API had no word for it; the completed step shows the output.
         return [];
