@@ -164,13 +164,13 @@ describe('a worker that is stopped in the middle of an answer', () => {
     onStage(1, async ({ service, wire, assistant_id }) => {
       const tools = [{ type: 'function', function: { name: 'look_up' } }];
       const words = [text('Let me'), text(' see.')];
-      const [call = [], door] = [calls([{ name: 'look_up', arguments: {} }]), gate()];
+      const stall = { type: 'stall' } as const;
+      const call = calls([{ name: 'look_up', arguments: {} }]);
       let asked = 0;
-      upstream.reply(() =>
-        (asked += 1) === 1 ? [...words, ...call.slice(0, 1), door] : [...words, ...call],
-      );
-      const run = await wire.run(await wire.thread('Where?'), { assistant_id, tools });
-      await door.reached;
+      upstream.reply(() => [...words, ...((asked += 1) === 1 ? [...call.slice(0, 2), stall] : call)]);
+      const body = { assistant_id, tools, stream: true };
+      const stream = await wire.stream('POST', `/threads/${await wire.thread('Where?')}/runs`, { body });
+      const run = runIn((await stream.until('thread.run.step.delta'))[0]);
       await service.startWorker();
       await service.killWorker(0, 'SIGTERM');
       expect(await wire.rested(run)).toMatchObject({ status: 'requires_action' });

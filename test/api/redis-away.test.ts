@@ -1,10 +1,13 @@
 /** A Redis that dies and comes back with what it had on disk: requests are told to come back, streams just go on. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startPrivateRedis, type PrivateRedis } from '../support/redis.ts';
 import { startService, type Service } from '../support/service.ts';
 import { FakeUpstream, finish, gate, text } from '../support/upstream.ts';
 import { problemsOf } from '../support/order.ts';
 import { runIn, saidIn, Wire } from '../support/wire.ts';
+
+const LOOKED_AGAIN_MS = 5_000;
 
 let redis: PrivateRedis;
 let upstream: FakeUpstream;
@@ -37,6 +40,8 @@ test('a stream goes on where it was, and so does its run', async () => {
   expect(refused).toMatchObject({ status: 503, body: { error: { type: 'server_error' } } });
   expect(refused.headers.get('retry-after')).toBe('1');
   door.open();
+  // Streams look at a quiet log every now and then, and find nobody there.
+  await delay(LOOKED_AGAIN_MS);
   await redis.restart();
   const frames = [...begun, ...(await stream.rest())];
   expect(problemsOf(frames)).toEqual([]);
