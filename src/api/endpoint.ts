@@ -16,6 +16,7 @@ import {
 } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { NewerFormat } from '../runs/format.ts';
+import { newId, type NewId } from '../runs/ids.ts';
 import { isSafeId, type RunRef } from '../store/keys.ts';
 import { isUnavailable } from '../store/redis.ts';
 import { parseJson } from './json-text.ts';
@@ -85,6 +86,8 @@ export class Call {
   readonly log: Logger;
   /** Aborted when the client has gone away. */
   readonly gone: AbortSignal;
+  /** Names what this request makes; a request that may be sent again makes the same names again. */
+  newId: NewId = newId;
   private readonly request: Request;
   private readonly response: Response;
   private readonly strict: boolean;

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { ApiError } from '../errors.ts';
+import { namesFrom } from '../runs/ids.ts';
 import type { Answers, FirstAnswer } from '../store/answers.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { Answer, Call, Endpoint } from './endpoint.ts';
@@ -51,13 +52,17 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
 
   async function withKey(key: string, call: Call): Promise<Answer> {
     const digest = digestOf(call, 'key', key);
-    if (await answers.claim(call.project, digest)) {
+    const nonce = await answers.claim(call.project, digest);
+    if (nonce !== null) {
+      call.newId = namesFrom(nonce, (text) => createHash('sha256').update(text).digest());
       try {
         const answer = await endpoint.handle(call);
         keep(call, digest, answer, KEY);
         return answer;
       } catch (error) {
         if (changedNothing(error)) await answers.release(call.project, digest);
+        // It may have taken effect, but a repetition makes the same objects. Unheard, the claim runs out by itself.
+        else await answers.leave(call.project, digest, nonce).catch(() => {});
         throw error;
       }
     }

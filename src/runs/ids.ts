@@ -19,15 +19,30 @@ export function newId(prefix: IdPrefix): string {
   return `${prefix}_${randomText(ID_LENGTH)}`;
 }
 
+/**
+ * Ids that a request makes again, in the same order, when it is sent again.
+ * @param digestOf the digest of a text, at least 32 bytes
+ */
+export function namesFrom(nonce: string, digestOf: (text: string) => Uint8Array): NewId {
+  let made = 0;
+  return (prefix) => {
+    let text = '';
+    for (let round = 0; text.length < ID_LENGTH; round += 1)
+      text += letters(digestOf(`${nonce} ${made} ${round}`));
+    made += 1;
+    return `${prefix}_${text.slice(0, ID_LENGTH)}`;
+  };
+}
+
 /** `length` random alphanumerics, each letter equally likely. */
 export function randomText(length: number): string {
   let text = '';
-  while (text.length < length) {
-    for (const byte of crypto.getRandomValues(new Uint8Array(length * 2))) {
-      if (byte < FAIR_BYTES && text.length < length) text += ALPHABET[byte % ALPHABET.length];
-    }
-  }
-  return text;
+  while (text.length < length) text += letters(crypto.getRandomValues(new Uint8Array(length * 2)));
+  return text.slice(0, length);
+}
+
+function letters(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => (byte < FAIR_BYTES ? ALPHABET[byte % ALPHABET.length] : '')).join('');
 }
 
 /** The time now, in whole seconds since 1970. */

@@ -114,9 +114,16 @@ export class RunStore {
     ]);
     if (answer.type === 'locked') return answer;
     if (answer.type === 'gone') return { type: 'no thread' };
-    if (answer.type === 'conflict') throw new Refused('conflict', ref);
-    await this.enqueue(answer.stored);
-    return { type: 'created', stored: answer.stored };
+    const stored = answer.type === 'committed' ? answer.stored : await this.createdBefore(ref);
+    if (isQueued(stored.state.run)) await this.enqueue(stored);
+    return { type: 'created', stored };
+  }
+
+  /** The run that an earlier sending of the same request has created: nobody else knows its id. */
+  private async createdBefore(ref: RunRef): Promise<StoredRun> {
+    const found = await this.get(ref);
+    if (found === null) throw new Refused('gone', ref);
+    return found.stored;
   }
 
   /**

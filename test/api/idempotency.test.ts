@@ -1,5 +1,7 @@
 /** POSTs of the Assistants API that are sent again under their Idempotency-Key: done once, whatever their size. */
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { createHash } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { startService, type Service } from '../support/service.ts';
 import { Wire } from '../support/wire.ts';
@@ -27,4 +29,32 @@ test('a message as large as a photo is added once', async () => {
   };
   const first = await send();
   await expect(send()).resolves.toBe(first);
+});
+
+test('what a process had made when it died is not made again', async () => {
+  const redis = new Redis(inject('redisUrl'));
+  onTestFinished(() => void redis.disconnect());
+  const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+  const [spoken, run] = [await wire.thread('a'), await wire.thread('b')];
+  const requests = [
+    ['/assistants', { model: 'm' }],
+    ['/threads', { messages: [{ role: 'user', content: 'x' }] }],
+    [`/threads/${spoken}/messages`, { role: 'user', content: 'x' }],
+    [`/threads/${run}/runs`, { assistant_id }],
+    ['/threads/runs', { assistant_id, thread: { messages: [{ role: 'user', content: 'x' }] } }],
+  ] as const;
+  for (const [path, body] of requests) {
+    const send = async (): Promise<string> => {
+      // All that such a process leaves behind beside its objects.
+      const digest = createHash('sha256').update(`key\n/v1${path}\nlost`).digest('base64url');
+      const claim = JSON.stringify({ type: 'claim', nonce: 'random', untilMs: 0 });
+      await redis.set(`${service.redisPrefix}:default:answer:${digest}`, claim);
+      const reply = await wire.ask('POST', path, { body, headers: { 'idempotency-key': 'lost' } });
+      expect(reply.status, path).toBe(200);
+      return created.parse(reply.body).id;
+    };
+    expect(await send(), path).toBe(await send());
+  }
+  expect(await wire.list(`/threads/${spoken}/messages`)).toHaveLength(2);
+  expect(await wire.list(`/threads/${run}/runs`)).toHaveLength(1);
 });

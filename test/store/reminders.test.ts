@@ -1,5 +1,15 @@
 /** What is remembered beside the runs: which of them to look at, which workers live, and first answers to requests. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest';
 import { Answers, type FirstAnswer } from '../../src/store/answers.ts';
 import {
   announceWorker,
@@ -10,7 +20,7 @@ import {
   type WorkerFigures,
 } from '../../src/store/presence.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { create, openStore, refOf, type Store } from './fixture.ts';
+import { create, must, openStore, refOf, type Store } from './fixture.ts';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -168,11 +178,11 @@ describe('first answers', () => {
     const { answers } = await openAnswers();
     expect(await answers.find('p', 'digest')).toBeNull();
     const claims = await Promise.all(Array.from({ length: 10 }, async () => answers.claim('p', 'digest')));
-    expect(claims.filter(Boolean)).toHaveLength(1);
+    expect(claims.filter((nonce) => nonce !== null)).toHaveLength(1);
     expect(await answers.find('p', 'digest')).toBe('pending');
     await answers.keep('p', 'digest', answer, 60_000);
     expect(await answers.find('p', 'digest')).toStrictEqual(answer);
-    expect(await answers.claim('p', 'digest')).toBe(false);
+    expect(await answers.claim('p', 'digest')).toBeNull();
   });
 
   test('of one project are not another’s', async () => {
@@ -185,7 +195,22 @@ describe('first answers', () => {
     const { answers } = await openAnswers();
     await answers.claim('p', 'digest');
     await answers.release('p', 'digest');
-    expect(await answers.claim('p', 'digest')).toBe(true);
+    expect(await answers.claim('p', 'digest')).not.toBeNull();
+  });
+
+  test('a claim that was left, or whose time is over, goes to the next with the same nonce', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: 1_000_000 });
+    onTestFinished(() => void vi.useRealTimers());
+    const { answers } = await openAnswers();
+    const nonce = must(await answers.claim('p', 'digest'));
+    expect(await answers.claim('p', 'digest')).toBeNull();
+    vi.setSystemTime(1_011_000);
+    expect(await answers.claim('p', 'digest')).toBe(nonce);
+    expect(await answers.claim('p', 'digest')).toBeNull();
+    await answers.leave('p', 'digest', nonce);
+    expect(await answers.claim('p', 'digest')).toBe(nonce);
+    await answers.keep('p', 'digest', answer, 60_000);
+    expect(await answers.claim('p', 'digest')).toBeNull();
   });
 
   test('and claims expire', async () => {

@@ -25,7 +25,7 @@ type Headers = Readonly<Record<string, string>>;
  * Played in order. `break` destroys the socket and `stall` says nothing more; otherwise the usage (if asked for) and
  * `[DONE]` follow the last step.
  */
-export type Script = Iterable<Step>;
+export type Script = readonly Step[];
 
 class Gate {
   readonly type = 'gate';
@@ -139,7 +139,8 @@ function textOf(said: z.infer<typeof content>): string {
   return Array.isArray(said) ? said.flatMap((part) => part.text ?? []).join('\n') : (said ?? '');
 }
 
-type Reply = (request: UpstreamRequest) => Script | undefined;
+/** Any iterable will do: a step may be made when its turn comes. */
+type Reply = (request: UpstreamRequest) => Iterable<Step> | undefined;
 
 export class FakeUpstream {
   /** Every question so far, in order of arrival. */
@@ -206,7 +207,7 @@ export class FakeUpstream {
   }
 }
 
-async function play(script: Script, request: UpstreamRequest, response: ServerResponse): Promise<void> {
+async function play(script: Iterable<Step>, request: UpstreamRequest, response: ServerResponse): Promise<void> {
   const write = (line: string): void => {
     if (!response.headersSent)
       response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });

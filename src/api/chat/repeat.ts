@@ -32,7 +32,7 @@ export async function firstSending(
   // Clients that never repeat by themselves need nothing kept.
   if (key === null && retries === undefined) return begin();
   const digest = key === null ? digestOf(call, 'body', call.text) : digestOf(call, 'key', key);
-  const isFirst = key === null ? Number(retries) === 0 : await answers.claim(call.project, digest);
+  const isFirst = key === null ? Number(retries) === 0 : (await answers.claim(call.project, digest)) !== null;
   const first = isFirst ? null : await answers.find(call.project, digest);
   if (first === 'pending') throw stillPending();
   if (first?.type === 'stream' && (await isWhole(runs, first.ref)) && (await audience.join(first.ref)))

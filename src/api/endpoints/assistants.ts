@@ -36,14 +36,14 @@ const DEFAULTS = {
   response_format: 'auto',
 } satisfies Partial<Assistant>;
 
-export function assistantEndpoints({ objects, now, newId }: Services): readonly Endpoint[] {
+export function assistantEndpoints({ objects, now }: Services): readonly Endpoint[] {
   return [
     {
       method: 'POST',
       path: '/assistants',
       handle: async (call) => {
         const { model, ...given } = call.body(createBody);
-        const own = { id: newId('asst'), object: 'assistant', created_at: now(), model } as const;
+        const own = { id: call.newId('asst'), object: 'assistant', created_at: now(), model } as const;
         const assistant: Assistant = { ...own, ...DEFAULTS, ...stated(given) };
         await objects.createAssistant(call.project, assistant);
         return json(assistant);

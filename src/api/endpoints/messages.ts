@@ -10,7 +10,7 @@ const PATH = '/threads/:thread_id/messages';
 const modifyBody = z.strictObject({ metadata: shapes.metadata });
 const listFilter = z.object({ run_id: z.string().optional() });
 
-export function messageEndpoints({ objects, runs, now, newId }: Services): readonly Endpoint[] {
+export function messageEndpoints({ objects, runs, now }: Services): readonly Endpoint[] {
   const refOf = (call: Call): { project: string; threadId: string } => ({
     project: call.project,
     threadId: call.id('thread_id'),
@@ -32,7 +32,12 @@ export function messageEndpoints({ objects, runs, now, newId }: Services): reado
       handle: async (call) => {
         const ref = refOf(call);
         if (!(await objects.activeRun(ref)).exists) throw notFound('thread', ref.threadId);
-        const message = shapes.toMessage(call.body(shapes.newMessage), ref.threadId, newId('msg'), now());
+        const message = shapes.toMessage(
+          call.body(shapes.newMessage),
+          ref.threadId,
+          call.newId('msg'),
+          now(),
+        );
         let added = await objects.addMessage(ref, message);
         // The thread may be held by a run whose time is over, and that nobody has looked at since.
         if (added.type === 'locked') {

@@ -21,7 +21,7 @@ const modifyBody = z.strictObject({ metadata: shapes.metadata });
 const watchQuery = z.object({ after: z.coerce.number().int().min(0).optional() });
 
 export function runEndpoints(services: Services): readonly Endpoint[] {
-  const { runs, objects, hub, pressure, now, newId } = services;
+  const { runs, objects, hub, pressure, now } = services;
 
   /** Answers with a run as it is, and when to ask again. */
   const answer = (run: Run): Answer => ({ type: 'shell-safe', value: run, headers: pollHeaders(services) });
@@ -40,6 +40,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     const threadId = thread?.id ?? call.id('thread_id');
     const made = newRun(input, assistant, {
       ...services,
+      newId: call.newId,
       threadId,
       project,
       requestId: call.requestId,
@@ -64,7 +65,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const { thread: given, ...input } = call.body(createThreadAndRunBody);
         const assistant = await objects.getAssistant(call.project, input.assistant_id);
-        const { thread, messages } = newThread(given ?? { tool_resources: {}, metadata: {} }, services);
+        const { thread, messages } = newThread(given ?? { tool_resources: {}, metadata: {} }, call, now());
         return create(call, input, assistant, thread, messages);
       },
     },
@@ -82,7 +83,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const input = call.body(createRunBody);
         const at = now();
         const messages = (input.additional_messages ?? []).map((message) =>
-          shapes.toMessage(message, ref.threadId, newId('msg'), at),
+          shapes.toMessage(message, ref.threadId, call.newId('msg'), at),
         );
         return create(call, input, assistant, null, messages);
       },

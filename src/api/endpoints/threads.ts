@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { notFound } from '../../errors.ts';
 import type { Message, Thread } from '../../runs/thread.ts';
-import { json, type Endpoint } from '../endpoint.ts';
+import { json, type Call, type Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
 import * as shapes from '../shapes.ts';
 
@@ -19,9 +19,9 @@ const modifyBody = z.strictObject({ tool_resources: shapes.toolResources, metada
 /** A new thread and its first messages, not yet stored. */
 export function newThread(
   input: z.infer<typeof createThreadBody>,
-  { now, newId }: Pick<Services, 'now' | 'newId'>,
+  { newId }: Pick<Call, 'newId'>,
+  at: number,
 ): { thread: Thread; messages: readonly Message[] } {
-  const at = now();
   const id = newId('thread');
   const messages = (input.messages ?? []).map((message) => shapes.toMessage(message, id, newId('msg'), at));
   const thread: Thread = {
@@ -35,13 +35,13 @@ export function newThread(
 }
 
 export function threadEndpoints(services: Services): readonly Endpoint[] {
-  const { objects } = services;
+  const { objects, now } = services;
   return [
     {
       method: 'POST',
       path: '/threads',
       handle: async (call) => {
-        const { thread, messages } = newThread(call.body(createThreadBody), services);
+        const { thread, messages } = newThread(call.body(createThreadBody), call, now());
         await objects.createThread(call.project, thread, messages);
         return json(thread);
       },
