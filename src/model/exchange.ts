@@ -24,6 +24,8 @@ const MAX_ANSWER_BYTES = 16 * MEGABYTE;
 const TAIL_MS = 5_000;
 /** After [DONE] the body's end is awaited this long, because only a body read to its end frees the connection for reuse. */
 const DRAIN_MS = 1_000;
+/** Time to read what has arrived before a silence is believed. */
+const GRACE_MS = 50;
 const DONE = '[DONE]';
 
 type Body = ReadableStreamDefaultReader<Uint8Array>;
@@ -47,6 +49,7 @@ export class Exchange {
   readonly #decoder = new TextDecoder();
   readonly #parser: EventSourceParser;
   #clock: NodeJS.Timeout;
+  #grace: NodeJS.Timeout | undefined;
   #waiting = false;
   #idle = false;
   #body: Body | null = null;
@@ -239,6 +242,7 @@ export class Exchange {
       throw error;
     } finally {
       this.#waiting = false;
+      clearTimeout(this.#grace);
     }
   }
 
@@ -246,8 +250,11 @@ export class Exchange {
     return setTimeout(() => {
       // While nobody waits it is the reader who is slow, not the upstream.
       if (!this.#waiting) return;
-      this.#idle = true;
-      this.#connection.abort();
+      // A process that stood still finds its time over first, and only then what came meanwhile.
+      this.#grace = setTimeout(() => {
+        this.#idle = true;
+        this.#connection.abort();
+      }, GRACE_MS);
     }, limitMs);
   }
 

@@ -340,6 +340,19 @@ describe('the connection', () => {
     await stream.return();
   });
 
+  test('a process that stood still reads what came meanwhile before it blames the upstream', async () => {
+    upstream = await startUpstream((response) => {
+      begin(response);
+      response.write(chunk({ content: 'a' }), () => {
+        // As when the machine sleeps: the answer has left, and the reader's time is over when it wakes.
+        response.end(STOP + DONE);
+        const wakesMs = performance.now() + 400;
+        while (performance.now() < wakesMs);
+      });
+    });
+    expect(await partsOf(modelAt(upstream.url, { idleMs: 200 }))).toHaveLength(2);
+  });
+
   test.each([
     ['stays open', () => {}],
     [
