@@ -138,9 +138,11 @@ export class Service {
 
   /** The first line, past or future, that fits. The test's own time limit bounds the wait. */
   async waitForLog(fits: (line: LogLine) => boolean): Promise<LogLine> {
-    for (;;) {
-      const found = this.logs.find(fits);
-      if (found !== undefined) return found;
+    for (let seen = 0; ;) {
+      for (; seen < this.logs.length; seen += 1) {
+        const line = this.logs[seen];
+        if (line !== undefined && fits(line)) return line;
+      }
       await this.#logged.promise;
     }
   }

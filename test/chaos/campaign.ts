@@ -1,0 +1,84 @@
+/** One campaign: a plan is carried out against a deployment of its own, and everything is checked when it is quiet again. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Persistence } from '../support/redis.ts';
+import { Wire } from '../support/wire.ts';
+import { checkOutcome, type Violation } from './checkers.ts';
+import { createAssistants, liveAll, type Outcome } from './clients.ts';
+import { Deployment } from './deployment.ts';
+import { checkLeaks, memoryOf, plateauOf } from './leaks.ts';
+import { CountingModel } from './model.ts';
+import { Nemeses } from './nemeses.ts';
+import { makePlan, type Plan, type PlanOptions } from './plan.ts';
+import { Sdk, Traffic } from './sdk.ts';
+import type { LogLine } from '../support/service.ts';
+
+export interface CampaignOptions extends PlanOptions {
+  readonly apis: number;
+  readonly workers: number;
+  readonly persistence: Persistence;
+}
+
+export interface Result {
+  readonly plan: Plan;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly outcomes: readonly Outcome[];
+  readonly traffic: Traffic;
+  readonly model: CountingModel;
+  readonly violations: readonly Violation[];
+  readonly memoryMb: Readonly<Record<string, number>>;
+  readonly logs: readonly LogLine[];
+}
+
+/** When the last fault is over, every client comes to its end within this: a lock, a stall check, a sweep, an answer. */
+const SETTLE_MS = 60_000;
+const CHECKED_AT_ONCE = 20;
+
+export async function runCampaign(options: CampaignOptions): Promise<Result> {
+  const plan = makePlan(options);
+  const deployment = await Deployment.start(options);
+  const { service, upstream } = deployment;
+  const model = new CountingModel(plan, upstream);
+  const nemeses = new Nemeses(deployment);
+  const traffic = new Traffic();
+  const violations: Violation[] = [];
+  let outcomes: readonly Outcome[] = [];
+  let memoryMb = {};
+  try {
+    const origins = service.origins;
+    const patience = new AbortController();
+    const assistants = await createAssistants(new Sdk(origins, 0, traffic, patience.signal));
+    await delay(1_000);
+    const plateau = await plateauOf(deployment);
+    const living = liveAll({ plan, origins, assistants, traffic, gone: patience.signal });
+    await Promise.all([nemeses.strike(plan.faults), delay(options.lastsMs)]);
+    const late = setTimeout(() => patience.abort(new Error('was not done in time')), SETTLE_MS);
+    outcomes = await living;
+    clearTimeout(late);
+    violations.push(...(await checkLeaks(deployment, plateau)));
+    violations.push(...(await checkAll(outcomes, new Wire(`${service.url}/v1`), model)));
+    memoryMb = memoryOf(deployment);
+  } finally {
+    await deployment.stop().catch((error: unknown) => {
+      violations.push({ rule: 'every process ends as it is told', runId: null, detail: String(error) });
+    });
+  }
+  for (const detail of nemeses.problems)
+    violations.push({ rule: 'everything comes up again', runId: null, detail });
+  for (const detail of traffic.improper) violations.push({ rule: 'answers are proper', runId: null, detail });
+  return { plan, faults: nemeses.struck, outcomes, traffic, model, violations, memoryMb, logs: service.logs };
+}
+
+async function checkAll(
+  outcomes: readonly Outcome[],
+  wire: Wire,
+  model: CountingModel,
+): Promise<readonly Violation[]> {
+  const found: Violation[] = [];
+  const left = [...outcomes];
+  const work = async (): Promise<void> => {
+    for (let outcome = left.pop(); outcome !== undefined; outcome = left.pop())
+      found.push(...(await checkOutcome(outcome, wire, model)));
+  };
+  await Promise.all(Array.from({ length: CHECKED_AT_ONCE }, work));
+  return found;
+}

@@ -1,0 +1,229 @@
+/** The clients: each lives through one plan and reports what it was promised and what it heard. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { runIn } from '../support/wire.ts';
+import { questionOf, toolOf, type Plan, type RunPlan } from './plan.ts';
+import { readAll, Watcher, type Heard, type Told } from './reading.ts';
+import { Sdk, type Traffic } from './sdk.ts';
+
+const objectSchema = z.looseObject({ id: z.string() });
+const runSchema = z.looseObject({
+  id: z.string(),
+  thread_id: z.string(),
+  status: z.string(),
+  required_action: z
+    .looseObject({ submit_tool_outputs: z.looseObject({ tool_calls: z.array(objectSchema) }) })
+    .nullable(),
+});
+const chatSchema = z.looseObject({
+  choices: z.array(z.looseObject({ message: z.looseObject({ content: z.string().nullable() }) })).min(1),
+});
+const listSchema = z.looseObject({ data: z.array(z.unknown()) });
+type Run = z.infer<typeof runSchema>;
+
+/** What became of one client. */
+export interface Outcome {
+  readonly plan: RunPlan;
+  /** The thread it talked in; null for a chat without one. */
+  threadId: string | null;
+  /** The run it was promised. */
+  runId: string | null;
+  readonly heard: (readonly Heard[])[];
+  readonly told: Told[];
+  /** What a chat was answered. */
+  answer: string | null;
+  /** How it gave up; null when it lived to the end of its plan. */
+  problem: string | null;
+  tookMs: number;
+}
+
+const POLL_MS = 500;
+/** `abandon` leaves its run alone; this long, then it expires. */
+const ABANDONED_S = 15;
+const ENDED = ['completed', 'incomplete', 'failed', 'cancelled', 'expired'];
+const ENDS = ENDED.map((status) => `thread.run.${status}`);
+const BLOCKED = 'thread.run.requires_action';
+
+export interface ClientsOptions {
+  readonly plan: Plan;
+  readonly origins: readonly string[];
+  readonly assistants: { readonly plain: string; readonly server: string };
+  readonly traffic: Traffic;
+  readonly gone: AbortSignal;
+}
+
+/** Creates the assistants the clients talk to. */
+export async function createAssistants(sdk: Sdk): Promise<ClientsOptions['assistants']> {
+  const tool = (name: string) => ({ type: 'function', function: { name, parameters: { type: 'object' } } });
+  const create = async (name: string, metadata: object): Promise<string> =>
+    objectSchema.parse(await sdk.ok('POST', '/assistants', { model: 'm', tools: [tool(name)], metadata })).id;
+  return { plain: await create('look_up', {}), server: await create('clock', { auto_tools: 'true' }) };
+}
+
+/** Lets every client come at its time; resolves when the last has gone. */
+export async function liveAll(options: ClientsOptions): Promise<readonly Outcome[]> {
+  return Promise.all(
+    options.plan.runs.map(async (plan) => {
+      await delay(plan.atMs);
+      return new Client(plan, options).live();
+    }),
+  );
+}
+
+class Client {
+  readonly #plan: RunPlan;
+  readonly #sdk: Sdk;
+  readonly #assistantId: string;
+  readonly #outcome: Outcome;
+
+  constructor(plan: RunPlan, { origins, traffic, gone, assistants }: ClientsOptions) {
+    this.#plan = plan;
+    this.#sdk = new Sdk(origins, plan.api, traffic, gone);
+    this.#assistantId = toolOf(plan) === 'clock' ? assistants.server : assistants.plain;
+    this.#outcome = {
+      plan,
+      threadId: null,
+      runId: null,
+      heard: [],
+      told: [],
+      answer: null,
+      problem: null,
+      tookMs: 0,
+    };
+  }
+
+  async live(): Promise<Outcome> {
+    const startedMs = performance.now();
+    try {
+      await this.#act();
+    } catch (error) {
+      this.#outcome.problem = String(error);
+    }
+    this.#outcome.tookMs = performance.now() - startedMs;
+    return this.#outcome;
+  }
+
+  async #act(): Promise<void> {
+    switch (this.#plan.client) {
+      case 'poll':
+      case 'server tool':
+        return this.#poll(await this.#create());
+      case 'stream':
+        return this.#stream();
+      case 'watch':
+        return this.#watch(await this.#create(), this.#plan.cuts);
+      case 'cancel':
+        return this.#cancel(await this.#create());
+      case 'submit twice':
+        return this.#watch(await this.#create(), [], true);
+      case 'create and run':
+        return this.#poll(await this.#createBoth());
+      case 'abandon':
+        return this.#watchOnly(await this.#create({ metadata: { expires_after_s: String(ABANDONED_S) } }));
+      case 'chat':
+        return this.#chat();
+    }
+  }
+
+  async #thread(): Promise<string> {
+    const messages = [{ role: 'user', content: questionOf(this.#plan) }];
+    const { id } = objectSchema.parse(await this.#sdk.ok('POST', '/threads', { messages }));
+    this.#outcome.threadId = id;
+    return id;
+  }
+
+  async #create(extra: object = {}): Promise<Run> {
+    const body = { assistant_id: this.#assistantId, ...extra };
+    return this.#promised(await this.#sdk.ok('POST', `/threads/${await this.#thread()}/runs`, body));
+  }
+
+  async #createBoth(): Promise<Run> {
+    const messages = [{ role: 'user', content: questionOf(this.#plan) }];
+    const body = { assistant_id: this.#assistantId, thread: { messages } };
+    return this.#promised(await this.#sdk.ok('POST', '/threads/runs', body));
+  }
+
+  #promised(value: unknown): Run {
+    const run = runSchema.parse(value);
+    this.#outcome.threadId = run.thread_id;
+    this.#outcome.runId = run.id;
+    return run;
+  }
+
+  async #get({ thread_id, id }: Run): Promise<Run> {
+    return runSchema.parse(await this.#sdk.ok('GET', `/threads/${thread_id}/runs/${id}`));
+  }
+
+  async #poll(created: Run): Promise<void> {
+    for (let run = created; !ENDED.includes(run.status); run = await this.#get(run)) {
+      if (run.status === 'requires_action') await this.#submit(run, 'answer');
+      else await delay(POLL_MS);
+    }
+  }
+
+  /** A refusal is no mishap: another attempt may have moved the run on, and the client looks at it again anyway. */
+  async #submit(run: Run, word: string): Promise<void> {
+    const calls = run.required_action?.submit_tool_outputs.tool_calls ?? [];
+    const tool_outputs = calls.map(({ id }) => ({ tool_call_id: id, output: `${word} to ${id}` }));
+    await this.#sdk.ask('POST', `${pathOf(run)}/submit_tool_outputs`, { tool_outputs });
+  }
+
+  async #watch(created: Run, cuts: readonly number[], twice = false): Promise<void> {
+    const watcher = new Watcher(this.#sdk, created);
+    this.#outcome.heard.push(watcher.heard);
+    for (;;) {
+      const last = await watcher.until([BLOCKED, ...ENDS], cuts);
+      if (last.name !== BLOCKED) return;
+      // From the event itself: for clients that poll, the run may be calm for a moment.
+      const run = runSchema.parse(last.data);
+      const words = twice ? ['answer', 'other answer'] : ['answer'];
+      await Promise.all(words.map((word) => this.#submit(run, word)));
+    }
+  }
+
+  async #watchOnly(created: Run): Promise<void> {
+    const watcher = new Watcher(this.#sdk, created);
+    this.#outcome.heard.push(watcher.heard);
+    await watcher.until(ENDS);
+  }
+
+  async #cancel(created: Run): Promise<void> {
+    const watching = this.#watch(created, []);
+    await delay(this.#plan.cancelAfterMs);
+    await this.#sdk.ask('POST', `${pathOf(created)}/cancel`);
+    await watching;
+  }
+
+  /** Streams while it can; where the stream breaks off, the run is watched from its beginning. */
+  async #stream(): Promise<void> {
+    const thread = await this.#thread();
+    const body = { assistant_id: this.#assistantId, stream: true };
+    const stream = await this.#sdk.stream('POST', `/threads/${thread}/runs`, body);
+    if (stream === null) return this.#adopt(thread);
+    const told = await readAll(stream);
+    if (told.frames.length === 0) return this.#adopt(thread);
+    this.#outcome.told.push(told);
+    return this.#watch(this.#promised(runIn(told.frames[0])), []);
+  }
+
+  /** The stream never began, so nobody knows whether there is a run: the thread does. */
+  async #adopt(thread: string): Promise<void> {
+    for (;;) {
+      const { data } = listSchema.parse(await this.#sdk.ok('GET', `/threads/${thread}/runs`));
+      if (data[0] !== undefined) return this.#watch(this.#promised(data[0]), []);
+      const body = { assistant_id: this.#assistantId };
+      const reply = await this.#sdk.ask('POST', `/threads/${thread}/runs`, body);
+      // Refused means that the first request arrived after all.
+      if (reply.status === 200) return this.#watch(this.#promised(reply.body), []);
+    }
+  }
+
+  async #chat(): Promise<void> {
+    const body = { model: 'm', messages: [{ role: 'user', content: questionOf(this.#plan) }] };
+    const reply = await this.#sdk.ask('POST', '/chat/completions', body);
+    if (reply.status === 200)
+      this.#outcome.answer = chatSchema.parse(reply.body).choices[0]?.message.content ?? '';
+  }
+}
+
+const pathOf = ({ thread_id, id }: Run): string => `/threads/${thread_id}/runs/${id}`;

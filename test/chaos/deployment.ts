@@ -1,0 +1,85 @@
+/** What is attacked: the service with several APIs and workers, over a Redis and a model server of its own. */
+import { Redis } from 'ioredis';
+import { startPrivateRedis, type Persistence, type PrivateRedis } from '../support/redis.ts';
+import { startService, type Service, type ServiceProcess } from '../support/service.ts';
+import { FakeUpstream } from '../support/upstream.ts';
+
+/** A model that says nothing for this long is given up. Longer than any pause: a worker that wakes blames its model. */
+const UPSTREAM_IDLE_MS = 12_000;
+
+export interface DeploymentOptions {
+  readonly apis: number;
+  readonly workers: number;
+  readonly persistence: Persistence;
+  /** Further settings, by environment variable. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export class Deployment {
+  readonly redis: PrivateRedis;
+  readonly upstream: FakeUpstream;
+  readonly service: Service;
+  /** Our own way into Redis, to hurt it and to look into it. */
+  readonly admin: Redis;
+
+  private constructor(redis: PrivateRedis, upstream: FakeUpstream, service: Service) {
+    this.redis = redis;
+    this.upstream = upstream;
+    this.service = service;
+    this.admin = new Redis(redis.url, { connectionName: 'chaos', retryStrategy: () => 100 });
+    // Its losses are our own doing.
+    this.admin.on('error', () => {});
+  }
+
+  static async start({ apis, workers, persistence, env }: DeploymentOptions): Promise<Deployment> {
+    // Each process we start is ended with us, and many more are started than Node thinks usual.
+    process.setMaxListeners(0);
+    const redis = await startPrivateRedis(persistence);
+    const upstream = await FakeUpstream.start();
+    const service = await startService({
+      redisUrl: redis.url,
+      upstream,
+      apis,
+      workers,
+      env: {
+        UPSTREAM_IDLE_MS: String(UPSTREAM_IDLE_MS),
+        DRAIN_MS: '500',
+        // Each of the many losses is our doing, and no reason to give a run up.
+        MAX_ATTEMPTS: '100',
+        // What Node warns of is a violation; this says where it comes from.
+        NODE_OPTIONS: '--trace-warnings',
+        // Every log is read at the end.
+        LOG_KEPT_S: '3600',
+        ...env,
+      },
+    });
+    return new Deployment(redis, upstream, service);
+  }
+
+  get workers(): readonly ServiceProcess[] {
+    return this.service.living.filter(({ name }) => name.startsWith('worker'));
+  }
+
+  /** The service's connections to Redis, by name and number. */
+  async connections(): Promise<readonly { readonly id: string; readonly name: string }[]> {
+    const lines = String(await this.admin.client('LIST'))
+      .trim()
+      .split('\n');
+    const field = (line: string, name: string): string =>
+      new RegExp(`\\b${name}=(\\S*)`).exec(line)?.[1] ?? '';
+    return lines
+      .map((line) => ({ id: field(line, 'id'), name: field(line, 'name') }))
+      .filter(({ name }) => name !== 'chaos');
+  }
+
+  /** @throws when a process did not end as it should have. */
+  async stop(): Promise<void> {
+    try {
+      await this.service.stop();
+    } finally {
+      this.admin.disconnect();
+      await this.upstream.stop();
+      await this.redis.stop();
+    }
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * The chaos campaign, run by hand: `npm run chaos`. Several APIs and workers, a Redis of their own, and every fault of
+ * plan.ts at random while clients of every kind come and go. Ends with exit code 1 when anything is violated.
+ *
+ *   npm run chaos -- --seed 7 --runs 1000 --minutes 3 --redis kill-always
+ *
+ *   --seed     what is drawn; the same seed makes the same plan
+ *   --runs     how many clients come, evenly over the time
+ *   --minutes  how long clients come and faults strike
+ *   --redis    `none`; or `kill-always`, `kill-everysec`: killed and started again every 20 s, with that `appendfsync`
+ *   --workers, --apis  how many processes
+ */
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { runCampaign } from './campaign.ts';
+import { report } from './report.ts';
+
+// Its children end with it only where it leaves by itself.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
+const whole = z.coerce.number().int().min(1);
+const optionsSchema = z.object({
+  seed: whole.default(1),
+  runs: whole.default(200),
+  minutes: z.coerce.number().positive().default(1),
+  redis: z.enum(['none', 'kill-always', 'kill-everysec']).default('none'),
+  workers: whole.default(5),
+  apis: whole.default(2),
+});
+
+const text = { type: 'string' } as const;
+const { values } = parseArgs({
+  options: { seed: text, runs: text, minutes: text, redis: text, workers: text, apis: text },
+});
+const { seed, runs, minutes, redis, workers, apis } = optionsSchema.parse(values);
+const result = await runCampaign({
+  seed,
+  runs,
+  lastsMs: minutes * 60_000,
+  killRedis: redis !== 'none',
+  persistence: redis === 'kill-always' ? 'always' : 'everysec',
+  workers,
+  apis,
+});
+const replay = `npm run chaos -- --seed ${seed} --runs ${runs} --minutes ${minutes} --redis ${redis} --workers ${workers} --apis ${apis}`;
+console.log(report(result, replay));
+process.exitCode = result.violations.length > 0 ? 1 : 0;

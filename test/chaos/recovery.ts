@@ -1,0 +1,129 @@
+/**
+ * How long the service takes to recover, as figures for the documentation: `npm run chaos:recovery`. Nothing is asserted
+ * but that it does recover.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { finish, gate, says, text } from '../support/upstream.ts';
+import { Wire, type WireRun } from '../support/wire.ts';
+import { Deployment } from './deployment.ts';
+
+const REPETITIONS = 3;
+const AWAY_MS = 30_000;
+const PROBE_EVERY_MS = 250;
+
+type Figures = Record<string, string | number>;
+
+for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+  for (let index = 0; index < REPETITIONS; index += 1) console.log(await replaced(signal));
+}
+console.log(await redisAway());
+
+/** The only busy worker goes; another one idles. From the signal to the run's next start. */
+async function replaced(signal: 'SIGTERM' | 'SIGKILL'): Promise<Figures> {
+  const deployment = await start({ DRAIN_MS: '0' });
+  const { service, upstream } = deployment;
+  try {
+    let asked = 0;
+    const door = gate();
+    upstream.reply(() =>
+      (asked += 1) === 1 ? [text('Once'), door, { type: 'stall' }] : says('Once upon a time'),
+    );
+    const { wire, run } = await runOn(deployment);
+    await door.reached;
+    await service.startWorker();
+    const startedMs = performance.now();
+    const ended = service.killWorker(0, signal);
+    await service.waitForLog(
+      (line) => line['event'] === 'run.started' && line['run_id'] === run.id && line.process === 'worker 1',
+    );
+    const tookMs = performance.now() - startedMs;
+    await ended;
+    await wire.rested(run);
+    const [key = ''] = await deployment.admin.keys(`*:run:${run.id}`);
+    const { attempts } = Object(JSON.parse((await deployment.admin.hget(key, 'doc')) ?? '{}'));
+    return {
+      what: `${signal} of the only busy worker`,
+      'until the run goes on, ms': Math.round(tookMs),
+      attempts,
+    };
+  } finally {
+    await deployment.stop();
+  }
+}
+
+/** Redis dies and comes back half a minute later, while a run is said and clients ask. */
+async function redisAway(): Promise<Figures> {
+  const deployment = await start({});
+  const { service, upstream, redis } = deployment;
+  try {
+    const door = gate();
+    upstream.reply(({ text: said }) =>
+      said === 'a story' ? [text('Once'), door, text(' upon a time'), finish('stop')] : says('Again'),
+    );
+    const { wire, run, assistantId } = await runOn(deployment);
+    await door.reached;
+    const before = service.living.length;
+    await redis.crash();
+    const diedMs = Date.now();
+    door.open();
+    const latencies = await probe(wire, run, AWAY_MS);
+    const alive = service.living.length;
+    await redis.restart();
+    const backMs = Date.now();
+    while ((await wire.ask('GET', '/assistants')).status !== 200) await delay(10);
+    const answersMs = Date.now() - backMs;
+    await wire.rested(run);
+    const endedMs = Date.now() - backMs;
+    const anew = await wire.rested(await wire.run(await wire.thread('more'), { assistant_id: assistantId }));
+    const workMs = Date.now() - backMs;
+    const lines = service.logs.filter(({ time }) => Number(time) >= diedMs && Number(time) < backMs);
+    const seconds = Map.groupBy(
+      lines,
+      (line) => `${line.process} ${Math.floor(Number(line['time']) / 1000)}`,
+    );
+    const perProcess = Map.groupBy(lines, (line) => line.process);
+    return {
+      what: 'Redis away for 30 s',
+      '503s': latencies.length,
+      'slowest 503, ms': Math.round(Math.max(...latencies)),
+      'processes alive': `${alive} of ${before}`,
+      'until the API answers, ms': answersMs,
+      'until the open run ended, ms': endedMs,
+      [`until a new run is ${anew.status}, ms`]: workMs,
+      'most lines of a process in a second': Math.max(0, ...[...seconds.values()].map((some) => some.length)),
+      'lines a second, busiest process':
+        Math.max(0, ...[...perProcess.values()].map((some) => some.length)) / (AWAY_MS / 1000),
+    };
+  } finally {
+    await deployment.stop();
+  }
+}
+
+/** Asks again and again; how long each refusal took. @throws when an answer is none. */
+async function probe(wire: Wire, run: WireRun, forMs: number): Promise<readonly number[]> {
+  const latencies: number[] = [];
+  const endMs = performance.now() + forMs;
+  while (performance.now() < endMs) {
+    const askedMs = performance.now();
+    const { status, headers } = await wire.ask('GET', `/threads/${run.thread_id}/runs/${run.id}`);
+    latencies.push(performance.now() - askedMs);
+    if (status !== 503 || headers.get('retry-after') === null) throw new Error(`answered with ${status}`);
+    await delay(PROBE_EVERY_MS);
+  }
+  return latencies;
+}
+
+async function start(env: Readonly<Record<string, string>>): Promise<Deployment> {
+  const common = { UPSTREAM_IDLE_MS: '120000', ...env };
+  return Deployment.start({ apis: 1, workers: 1, persistence: 'always', env: common });
+}
+
+async function runOn({ service }: Deployment): Promise<{ wire: Wire; run: WireRun; assistantId: string }> {
+  const wire = new Wire(service.baseUrl);
+  const { id: assistantId } = await wire.ok('POST', '/assistants', { model: 'm' });
+  return {
+    wire,
+    run: await wire.run(await wire.thread('a story'), { assistant_id: assistantId }),
+    assistantId,
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * A worker that stands still beyond its jobs' locks, and then goes on as if nothing had happened: its runs are another
+ * worker's by then, and not one of its writes is taken.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Redis } from 'ioredis';
+import { expect, inject, onTestFinished, test } from 'vitest';
+import { startService } from '../support/service.ts';
+import { FakeUpstream, finish, gate, says, text } from '../support/upstream.ts';
+import { textOf, Wire } from '../support/wire.ts';
+
+const RUNS = 10;
+const WORDS_OF_THE_DEAD = 20;
+/** Its lock of 10 s, and the next look, 5 s later at most, on a busy machine. */
+const MISSED_MS = 60_000;
+const COMMIT = createHash('sha1')
+  .update(readFileSync(new URL('../../src/store/commit.lua', import.meta.url)))
+  .digest('hex');
+
+test(
+  'every write of a worker that was given up is refused',
+  async () => {
+    const redisUrl = inject('redisUrl');
+    const upstream = await FakeUpstream.start();
+    const service = await startService({ redisUrl, upstream, workers: 0 });
+    const admin = new Redis(redisUrl);
+    onTestFinished(async () => {
+      admin.disconnect();
+      await service.stop();
+      await upstream.stop();
+    });
+    const others = await stateConnections(admin);
+    await service.startWorker();
+    const [zombie = ''] = (await stateConnections(admin)).filter((address) => !others.includes(address));
+
+    const door = gate();
+    const dead = Array.from({ length: WORDS_OF_THE_DEAD }, () => [
+      text(' dead'),
+      { type: 'delay', delayMs: 20 } as const,
+    ]).flat();
+    const heard = new Set<string>();
+    upstream.reply((request) => {
+      const { text: said } = request;
+      if (heard.has(said)) return says(`${said}, alive`);
+      heard.add(said);
+      return [text(said), door, ...dead, finish('stop')];
+    });
+    const wire = new Wire(service.baseUrl);
+    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+    const streams = await Promise.all(
+      Array.from({ length: RUNS }, async (_, index) => {
+        const path = `/threads/${await wire.thread(`story ${index}`)}/runs`;
+        const stream = await wire.stream('POST', path, { body: { assistant_id, stream: true } });
+        await stream.until('thread.message.delta');
+        return { stream, path };
+      }),
+    );
+
+    const [worker] = service.living.filter(({ name }) => name === 'worker 0');
+    worker?.freeze();
+    await service.startWorker();
+    const ends = await Promise.all(streams.map(async ({ stream }) => stream.rest()));
+    expect(ends.map((frames) => frames.at(-2)?.name)).toEqual(streams.map(() => 'thread.run.completed'));
+
+    const writes: unknown[] = [];
+    const monitor = await admin.monitor();
+    monitor.on('monitor', (_time: string, [command, script]: readonly string[], source: string) => {
+      if (source === zombie && command?.toLowerCase() === 'evalsha' && script === COMMIT) writes.push(script);
+    });
+    onTestFinished(() => void monitor.disconnect());
+    door.open();
+    worker?.proceed();
+    await Promise.all(
+      Array.from({ length: RUNS }, async (_, index) => {
+        let seen = 0;
+        await service.waitForLog(
+          (line) => line.process === 'worker 0' && line.msg === 'job' && (seen += 1) === index + 1,
+        );
+      }),
+    );
+    for (const { path } of streams) {
+      const messages = await wire.list(path.replace('/runs', '/messages'));
+      const [said = '', asked] = messages.map(textOf);
+      expect(said).toBe(`${asked}, alive`);
+      expect(messages).toHaveLength(2);
+    }
+    expect(writes.length).toBeGreaterThanOrEqual(RUNS);
+    console.log(`${writes.length} writes of the zombie were refused`);
+  },
+  MISSED_MS,
+);
+
+/** The addresses of the connections that carry commands. */
+async function stateConnections(admin: Redis): Promise<readonly string[]> {
+  const lines = String(await admin.client('LIST')).split('\n');
+  return lines
+    .filter((line) => line.includes('name=longrun-state'))
+    .map((line) => / addr=(\S+)/.exec(line)?.[1] ?? '');
+}
