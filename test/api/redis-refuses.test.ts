@@ -1,5 +1,4 @@
 /** A Redis that is there but refuses to write, because it is full: clients are told to come back, and runs wait for it. */
-/* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startPrivateRedis, type PrivateRedis } from '../support/redis.ts';

@@ -3,6 +3,7 @@
  * but that it does recover.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
 import { finish, gate, says, text } from '../support/upstream.ts';
 import { Wire, type WireRun } from '../support/wire.ts';
 import { Deployment } from './deployment.ts';
@@ -10,6 +11,8 @@ import { Deployment } from './deployment.ts';
 const REPETITIONS = 3;
 const AWAY_MS = 30_000;
 const PROBE_EVERY_MS = 250;
+
+const stateSchema = z.looseObject({ attempts: z.number() });
 
 type Figures = Record<string, string | number>;
 
@@ -40,7 +43,7 @@ async function replaced(signal: 'SIGTERM' | 'SIGKILL'): Promise<Figures> {
     await ended;
     await wire.rested(run);
     const [key = ''] = await deployment.admin.keys(`*:run:${run.id}`);
-    const { attempts } = Object(JSON.parse((await deployment.admin.hget(key, 'doc')) ?? '{}'));
+    const { attempts } = stateSchema.parse(JSON.parse((await deployment.admin.hget(key, 'doc')) ?? ''));
     return {
       what: `${signal} of the only busy worker`,
       'until the run goes on, ms': Math.round(tookMs),

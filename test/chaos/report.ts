@@ -6,7 +6,7 @@ import type { Result } from './campaign.ts';
 import { FAULTS } from './plan.ts';
 
 const SHOWN_OF_EACH = 5;
-const SHOWN_LENGTH = 400;
+const SHOWN_LENGTH = 2_000;
 const ERROR_LEVEL = 50;
 
 /** The report as lines of text; writes the service's logs to a folder that it names when anything was violated. */

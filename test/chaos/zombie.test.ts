@@ -68,7 +68,7 @@ test(
     monitor.on('monitor', (_time: string, [command, script]: readonly string[], source: string) => {
       if (source === zombie && command?.toLowerCase() === 'evalsha' && script === COMMIT) writes.push(script);
     });
-    onTestFinished(() => void monitor.disconnect());
+    onTestFinished(() => monitor.disconnect());
     door.open();
     worker?.proceed();
     await Promise.all(
