@@ -63,6 +63,11 @@ test(
     const ends = await Promise.all(streams.map(async ({ stream }) => stream.rest()));
     expect(ends.map((frames) => frames.at(-2)?.name)).toEqual(streams.map(() => 'thread.run.completed'));
 
+    const logs = await admin.keys(`${service.redisPrefix}:*:log:*`);
+    const lengths = async (): Promise<readonly number[]> =>
+      Promise.all(logs.map(async (key) => admin.xlen(key)));
+    const before = await lengths();
+    expect(before).toHaveLength(RUNS);
     const writes: unknown[] = [];
     const monitor = await admin.monitor();
     monitor.on('monitor', (_time: string, [command, script]: readonly string[], source: string) => {
@@ -79,6 +84,7 @@ test(
         );
       }),
     );
+    expect(await lengths()).toEqual(before);
     for (const { path } of streams) {
       const messages = await wire.list(path.replace('/runs', '/messages'));
       const [said = '', asked] = messages.map(textOf);
