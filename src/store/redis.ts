@@ -82,6 +82,8 @@ export function openFeed(url: string, log: Logger): Redis {
 
 /** One line when a connection is lost and one when it is back, however often it fails in between. */
 function reportErrors(redis: Redis, log: Logger): void {
+  // ioredis leaves every socket of a deposed master once for each command it refused, and Node takes that for a leak.
+  redis.on('connect', () => redis.stream.setMaxListeners(0));
   let lost = false;
   redis.on('error', (err: Error) => {
     if (!lost) log.error({ err, connection: redis.options.connectionName }, 'lost Redis');

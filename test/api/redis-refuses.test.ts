@@ -40,6 +40,13 @@ test('requests that would write are refused with 503, and when to come back', as
   await empty();
 });
 
+test('so are those that meet a master that has just been deposed, however many', async () => {
+  await admin.replicaof('127.0.0.1', 1);
+  const asked = Array.from({ length: 30 }, async () => wire.ask('POST', '/threads', { body: {} }));
+  for (const { status } of await Promise.all(asked)) expect(status).toBe(503);
+  await admin.replicaof('NO', 'ONE');
+});
+
 test('a worker starts all the same', async () => {
   await fill();
   await expect(service.startWorker()).resolves.toBe(1);
