@@ -107,11 +107,11 @@ describe('creating a run', () => {
     expect(runs).toMatchObject({ items: [{ id: winner }], hasMore: false });
   });
 
-  test('under an id that exists is refused', async () => {
+  test('under an id that exists is the same request again: the run stays as it is', async () => {
     const store = await openStore(server.url);
     await create(store);
     const before = await contents(store);
-    expect(await outcome(store.runs.create(PROJECT, newRun()))).toBe('conflict');
+    expect(await outcome(store.runs.create(PROJECT, newRun()))).toBe('committed');
     expect(await contents(store)).toStrictEqual(before);
   });
 });
