@@ -17,7 +17,7 @@ export class OpenRuns {
     this.keys = keys;
   }
 
-  /** Remembers a run that is about to be created and ends at `expiresAt` (unix seconds) at the latest. */
+  /** Remembers a run that is about to be queued, and so to need a job; it ends at `expiresAt` (unix seconds) at the latest. */
   async add(ref: RunRef, expiresAt: number | null): Promise<void> {
     await this.lookAt(ref, Math.min(Date.now() + FORGOTTEN_AFTER_MS, (expiresAt ?? Infinity) * 1000));
   }
@@ -25,6 +25,11 @@ export class OpenRuns {
   /** Look at the run (again) at `unixMs`. */
   async lookAt({ project, threadId, runId }: RunRef, unixMs: number): Promise<void> {
     await this.redis.zadd(this.keys.open, unixMs, `${project}/${threadId}/${runId}`);
+  }
+
+  /** As {@link lookAt}, but a run that was forgotten meanwhile, because it has ended, stays so. */
+  async postpone({ project, threadId, runId }: RunRef, unixMs: number): Promise<void> {
+    await this.redis.zadd(this.keys.open, 'XX', unixMs, `${project}/${threadId}/${runId}`);
   }
 
   /** Up to `limit` runs whose time to be looked at has come, the longest waiting first. */

@@ -106,12 +106,7 @@ export class RunStore {
     for (const message of messages) writes.push('message.new', message.id, JSON.stringify(message));
     if (input.length > 0) writes.push('input', run.id, JSON.stringify(input));
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin }];
-    // The index of open runs lives in another slot, so it cannot be part of the commit. Written first, it may name a
-    // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.
-    const [, answer] = await Promise.all([
-      this.options.open.add(ref, run.expires_at),
-      this.send(ref, null, events, writes),
-    ]);
+    const answer = await this.send(ref, null, events, writes);
     if (answer.type === 'locked') return answer;
     if (answer.type === 'gone') return { type: 'no thread' };
     const stored = answer.type === 'committed' ? answer.stored : await this.createdBefore(ref);
@@ -266,13 +261,13 @@ export class RunStore {
     extraWrites: readonly string[],
     { exact, worker } = { exact: false, worker: false },
   ): Promise<Answer> {
-    const { redis, keys } = this.options;
+    const { redis, keys, open } = this.options;
     const { state, writes } = fold(before?.state ?? null, events);
     const fragments = before !== null && events.every(isDelta);
     const version = fragments ? before.version : randomText(VERSION_LENGTH);
     const keyNames = fragments ? [keys.run(ref), keys.log(ref)] : this.commitKeys(ref);
-    const [code, detail] = replyOf(
-      await redis.commit(
+    const [reply] = await Promise.all([
+      redis.commit(
         keyNames.length,
         ...keyNames,
         before?.version ?? '',
@@ -290,7 +285,11 @@ export class RunStore {
         ...extraWrites,
         ...writes,
       ),
-    );
+      // The index of open runs lives in another slot, so it cannot be part of the commit. Written with it, it may name a
+      // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.
+      isQueued(state.run) ? open.add(ref, state.run.expires_at) : null,
+    ]);
+    const [code, detail] = replyOf(reply);
     switch (code) {
       case 1:
         this.report(ref, state, events);

@@ -69,7 +69,7 @@ async function lookAfter({ runs, open, now, log }: Sweeping, ref: RunRef): Promi
     return Date.now() + LOOK_AGAIN_MS;
   });
   if (next === null) await open.forget(ref);
-  else await open.lookAt(ref, next);
+  else await open.postpone(ref, next);
   return outcome;
 }
 

@@ -20,7 +20,7 @@ import {
   type WorkerFigures,
 } from '../../src/store/presence.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { create, must, openStore, refOf, type Store } from './fixture.ts';
+import { ANSWERED, CALL, create, must, openStore, refOf, start, type Store } from './fixture.ts';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -73,6 +73,24 @@ describe('the index of open runs', () => {
     await store.open.forget(refOf());
     expect(await dueIds(store)).toStrictEqual([]);
     expect(await store.redis.exists(store.keys.open)).toBe(0);
+  });
+
+  test('names a run again some seconds after its client has answered it, when its job may have been lost', async () => {
+    const store = await openStore(server.url);
+    await store.runs.commit(await start(store), CALL);
+    await store.open.lookAt(refOf(), 9_000_000);
+    await store.runs.change(refOf(), () => ANSWERED);
+    vi.setSystemTime(1_005_000);
+    expect(await dueIds(store)).toStrictEqual(['run_1']);
+  });
+
+  test('does not remember a run again that has ended while somebody looked at it', async () => {
+    const store = await openStore(server.url);
+    await store.open.postpone(refOf(), 100);
+    expect(await dueIds(store)).toStrictEqual([]);
+    await store.open.lookAt(refOf(), 100);
+    await store.open.postpone(refOf(), 2_000_000);
+    expect(await dueIds(store)).toStrictEqual([]);
   });
 
   test('forgets a run as soon as it has ended', async () => {
