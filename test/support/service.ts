@@ -105,9 +105,9 @@ export class Service {
   }
 
   /** Starts one more API process, on `port` where that matters; resolves to its origin when it listens. */
-  async startApi(port = 0): Promise<string> {
+  async startApi(port?: string): Promise<string> {
     const name = this.#apis.length === 0 ? 'api' : `api ${this.#apis.length}`;
-    const api = this.#spawn(name, API, { PORT: String(port) });
+    const api = this.#spawn(name, API, port === undefined ? {} : { PORT: port });
     this.#apis.push(api);
     const { url } = listeningSchema.parse(await this.#ready(api, 'api listening'));
     this.#origins.set(url, api);
@@ -117,7 +117,7 @@ export class Service {
   /** Kills the API that listens at `origin`, open streams and all, and starts another one there. */
   async crashApi(origin: string): Promise<void> {
     await this.#origins.get(origin)?.end('SIGKILL');
-    await this.startApi(Number(new URL(origin).port));
+    await this.startApi(new URL(origin).port);
   }
 
   /** Starts one more worker; resolves to its number when it is ready. */
