@@ -6,8 +6,8 @@ import { report } from './report.ts';
 
 const SHORT = {
   seed: 20,
-  runs: 36,
-  lastsMs: 10_000,
+  runs: 27,
+  lastsMs: 7_000,
   killRedis: false,
   persistence: 'everysec',
   apis: 2,
