@@ -83,11 +83,12 @@ export class Nemeses {
     }
   }
 
+  #staying(): readonly ServiceProcess[] {
+    return this.#deployment.workers.filter((worker) => !this.#leaving.has(worker));
+  }
+
   async #replaceWorker(target: number, signal: 'SIGKILL' | 'SIGTERM'): Promise<boolean> {
-    const worker = pick(
-      this.#deployment.workers.filter((one) => !this.#leaving.has(one)),
-      target,
-    );
+    const worker = pick(this.#staying(), target);
     if (worker === undefined) return false;
     this.#frozen.delete(worker);
     this.#leaving.add(worker);
@@ -96,7 +97,8 @@ export class Nemeses {
   }
 
   async #freezeWorker(target: number, ms: number): Promise<boolean> {
-    const awake = this.#deployment.workers.filter((worker) => !this.#frozen.has(worker));
+    // One that is told to stop and then frozen rightly gives up stopping properly.
+    const awake = this.#staying().filter((worker) => !this.#frozen.has(worker));
     const worker = pick(awake, target);
     if (worker === undefined) return false;
     this.#frozen.add(worker);
