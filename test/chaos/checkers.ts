@@ -50,6 +50,9 @@ type Run = z.infer<typeof runSchema>;
 type Message = z.infer<typeof messageSchema>;
 type Step = z.infer<typeof stepSchema>;
 
+/** What ends a stream. */
+const RESTS = /^thread\.run\.(?:requires_action|completed|incomplete|failed|cancelled|expired)$/;
+
 /** How each client's run may end; `failed` only where the model was made to fail. */
 const MAY_END: Readonly<Record<RunPlan['client'], readonly string[]>> = {
   poll: ['completed'],
@@ -213,7 +216,9 @@ function checkHeard(heard: readonly Heard[], log: readonly Heard[], wrong: Wrong
 }
 
 /** Streams begin with the run's beginning. What the last frame before a rest says may have got labels since. */
-function checkTold({ frames }: Told, log: readonly Heard[], wrong: Wrong): void {
+function checkTold({ frames, whole }: Told, log: readonly Heard[], wrong: Wrong): void {
+  const last = frames.at(-1)?.name ?? 'nothing';
+  if (whole && !RESTS.test(last)) wrong('a stream ends where its run rests', last);
   const all = framesOf(log);
   if (!isSame(plain(frames), all.slice(0, frames.length)))
     wrong('a stream tells the log', `${frames.length} frames that the log has otherwise`);

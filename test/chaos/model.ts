@@ -29,11 +29,6 @@ export class CountingModel {
     upstream.reply((request) => this.#answer(request));
   }
 
-  /** How often each turn of a run was asked for. */
-  timesAsked(index: number, turn: number): number {
-    return this.asked.filter((asked) => asked.plan.index === index && asked.turn === turn).length;
-  }
-
   #answer(request: UpstreamRequest): Script {
     const plan = planOf(this.#plan, request.text);
     if (plan === null) throw new Error(`nobody planned to ask "${request.text}"`);
