@@ -8,7 +8,8 @@ import type { Clock, NewId } from './ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from './model.ts';
 import { buildPrompt, estimateTokens, type History, type Prompt } from './prompt.ts';
 import { ending } from './ending.ts';
-import { apply, callsOf, isBlocked, isExecuting, openCalls, type RunState } from './run.ts';
+import { callsOf, openCalls } from './parts.ts';
+import { apply, isBlocked, isExecuting, type RunState } from './run.ts';
 import { NO_USAGE, type Run, type StepCall, type ThreadItem, type Usage } from './thread.ts';
 import type { RunTool } from './tool.ts';
 

@@ -1,6 +1,6 @@
-/** Runs, their steps and messages at the moment they begin, and the text that grows in them. Pure. */
+/** Runs, their steps and messages at the moment they begin, and what grows in them: text and calls. Pure. */
 import type { RunEvent } from './event.ts';
-import type { Message, Run, RunError, RunStep } from './thread.ts';
+import type { Message, Run, RunError, RunStep, StepCall } from './thread.ts';
 
 /** The text a message holds so far. */
 export function said(message: Message): string {
@@ -103,4 +103,14 @@ export function failure({ at, error }: { readonly at: number; readonly error: Ru
     failed_at: at,
     last_error: { code, message: error.message },
   } as const;
+}
+
+/** The calls of a step, in the order the model made them; empty for a message step. */
+export function callsOf(step: RunStep): readonly StepCall[] {
+  return step.step_details.type === 'tool_calls' ? step.step_details.tool_calls : [];
+}
+
+/** The calls of a step that nobody has answered yet. */
+export function openCalls(step: RunStep): readonly StepCall[] {
+  return callsOf(step).filter((call) => call.function.output === null);
 }

@@ -3,7 +3,8 @@
  * settings. Pure. Truncation only ever leaves out whole blocks, so a tool answer never loses the call it belongs to.
  */
 import { photoIn, PHOTO_TOOL } from './photo.ts';
-import { callsOf, type RunState } from './run.ts';
+import { callsOf } from './parts.ts';
+import { type RunState } from './run.ts';
 import {
   textOf,
   type FunctionTool,

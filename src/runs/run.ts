@@ -10,7 +10,7 @@
  *   R5  folding a run's log from its first event gives the run as it is stored
  */
 import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
-import { failure, newMessage, newStep, said, textPart } from './parts.ts';
+import { failure, newMessage, newStep, openCalls, said, textPart } from './parts.ts';
 import {
   addUsage,
   NO_USAGE,
@@ -378,11 +378,6 @@ const withMessage = (state: RunState, message: Message): Applied => ({
   subject: message,
 });
 
-/** The calls of a step that nobody has answered yet. */
-export function openCalls(step: RunStep): readonly StepCall[] {
-  return callsOf(step).filter((call) => call.function.output === null);
-}
-
 /**
  * The run as it is read. A client that answers the calls before last, over and over, has never seen the run go on: for a
  * moment it is shown as queued, so that such a client looks again at what is asked.
@@ -394,9 +389,4 @@ export function calmView({ run, calm_until_ms }: RunState, nowMs: number): Run {
 /** A step as it is read: it expires with its run, so nothing of it does when the run has ended. */
 export function stepView(step: RunStep, run: Run): RunStep {
   return isTerminal(run) ? { ...step, expires_at: null } : step;
-}
-
-/** The calls of a step, in the order the model made them; empty for a message step. */
-export function callsOf(step: RunStep): readonly StepCall[] {
-  return step.step_details.type === 'tool_calls' ? step.step_details.tool_calls : [];
 }

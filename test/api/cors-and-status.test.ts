@@ -162,13 +162,13 @@ describe('without a key one may ask', () => {
   });
 
   test('nothing else, and only by GET and HEAD', async () => {
-    for (const path of ['/', '/health', '/ready']) {
+    for (const path of ['/', '/health', '/ready', '/metrics']) {
       const message = `Not allowed to POST on ${path}. Allowed: GET.`;
       expectRefusal(await visitor.ask('POST', path), { status: 405, message, code: 'method_not_supported' });
     }
-    expectRefusal(await visitor.ask('GET', '/metrics'), {
+    expectRefusal(await visitor.ask('GET', '/figures'), {
       status: 404,
-      message: 'Invalid URL (GET /metrics)',
+      message: 'Invalid URL (GET /figures)',
     });
   });
 });

@@ -1,14 +1,8 @@
 /** Legal histories of a run, by name or at random, for the tests of its life. States are folded, never written down. */
 import * as fc from 'fast-check';
 import { PLAIN_ORIGIN, type RunEvent, type RunEventType } from '../../src/runs/event.ts';
-import {
-  apply,
-  callsOf,
-  IllegalTransition,
-  isCancelling,
-  isTerminal,
-  type RunState,
-} from '../../src/runs/run.ts';
+import { callsOf } from '../../src/runs/parts.ts';
+import { apply, IllegalTransition, isCancelling, isTerminal, type RunState } from '../../src/runs/run.ts';
 import { NO_USAGE, type Run, type RunStatus, type Usage } from '../../src/runs/thread.ts';
 
 export const EXPIRES_AT = 1_600;

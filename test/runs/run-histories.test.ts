@@ -2,10 +2,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isDelta, pushMerged, type RunEvent, type RunEventType } from '../../src/runs/event.ts';
+import { callsOf } from '../../src/runs/parts.ts';
 import {
   apply,
   applyAll,
-  callsOf,
   isBlocked,
   isCancelling,
   isExecuting,

@@ -1,9 +1,9 @@
 /** The transition table: every status × every event, with every combination of open parts. */
 import { describe, expect, test } from 'vitest';
 import type { RunEvent, RunEventType } from '../../src/runs/event.ts';
+import { callsOf } from '../../src/runs/parts.ts';
 import {
   apply,
-  callsOf,
   IllegalTransition,
   isBlocked,
   isCancelling,

@@ -207,7 +207,11 @@ export class FakeUpstream {
   }
 }
 
-async function play(script: Iterable<Step>, request: UpstreamRequest, response: ServerResponse): Promise<void> {
+async function play(
+  script: Iterable<Step>,
+  request: UpstreamRequest,
+  response: ServerResponse,
+): Promise<void> {
   const write = (line: string): void => {
     if (!response.headersSent)
       response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });

@@ -1,7 +1,8 @@
 /** `submit_tool_outputs`: the client answers the calls its run waits for. */
 import { z } from 'zod';
 import { notFound, wrongOutputs } from '../../errors.ts';
-import { callsOf, isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
+import { callsOf } from '../../runs/parts.ts';
+import { isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';
 import type { Endpoint } from '../endpoint.ts';
