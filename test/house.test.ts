@@ -22,7 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tools: ['runs'],
   toolbox: ['runs', 'guard', 'errors.ts', 'log.ts'],
   guard: ['runs'],
-  store: ['runs', 'errors.ts', 'log.ts'],
+  store: ['runs', 'errors.ts', 'log.ts', 'redis-url.ts'],
   worker: ['runs', 'store', 'root'],
   api: ['runs', 'store', 'root'],
   local: ['root'],

@@ -1,6 +1,7 @@
 /** The private Redis of `npm start`: a redis-server child on the loopback interface, its data in a folder of its own. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseRedisUrl } from '../redis-url.ts';
 import { freePort, isListening } from './claim.ts';
 import { Part } from './part.ts';
 
@@ -11,7 +12,6 @@ const PATIENCE_S = 30;
 const GRACE_S = 1;
 const LET_GO_MS = 10_000;
 const LOOK_EVERY_MS = 100;
-const DEFAULT_PORT = 6379;
 
 export interface PrivateRedis {
   readonly part: Part;
@@ -52,14 +52,17 @@ export async function privateRedis(
   return { part, url: `redis://127.0.0.1:${port}` };
 }
 
-/** Throws when no server accepts connections at `url`. The password in it is never shown. */
+/**
+ * Throws when no server accepts connections at `url`; the parts look closer when they start. The password in it is never
+ * shown.
+ */
 export async function checkGivenRedis(url: string): Promise<void> {
-  const { hostname, port } = new URL(url);
-  const where = { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || DEFAULT_PORT) };
-  if (await isListening(where)) return;
+  const { nodes } = parseRedisUrl(url);
+  const listening = await Promise.all(nodes.map(async (node) => isListening(node)));
+  if (listening.includes(true)) return;
+  const where = nodes.map(({ host, port }) => `${host}, port ${port}`).join('; or ');
   throw new Error(
-    `No Redis answers at ${where.host}, port ${where.port}, which REDIS_URL names. Start it, or leave REDIS_URL out: then ` +
-      'Longrun brings its own.',
+    `No Redis answers at ${where}, which REDIS_URL names. Start it, or leave REDIS_URL out: then Longrun brings its own.`,
   );
 }
 
