@@ -103,7 +103,7 @@ elseif lock == 'free' and redis.call('GET', KEYS[4]) == runId then
 end
 
 if count > 0 then
-  redis.call('PUBLISH', ARGV[7], first .. '[' .. table.concat(events, ',') .. ']')
+  redis.call('SPUBLISH', ARGV[7], first .. '[' .. table.concat(events, ',') .. ']')
 end
 if ARGV[8] ~= '' then redis.call('PUBLISH', ARGV[8], runId) end
 return {1, seq}

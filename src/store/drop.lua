@@ -10,7 +10,7 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
 end
 redis.call('UNLINK', unpack(KEYS))
 if holder then
-  redis.call('PUBLISH', ARGV[2] .. holder, 'gone')
+  redis.call('SPUBLISH', ARGV[2] .. holder, 'gone')
   redis.call('PUBLISH', ARGV[1], holder)
 end
 return 1

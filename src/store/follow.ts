@@ -6,14 +6,13 @@
  * Channels may lose messages (a dropped connection); gaps show in the sequence numbers, and a quiet log is looked at
  * every now and then, so nothing that was committed stays unseen.
  */
-import type { Redis } from 'ioredis';
 import type { Logger } from '../log.ts';
 import type { RunEvent } from '../runs/event.ts';
 import { isKnown } from '../runs/format.ts';
 import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import { readLog, type LogEntry } from './log.ts';
-import { isUnavailable, type State } from './redis.ts';
+import { FEED_IS_BACK, isUnavailable, type Feed, type State } from './redis.ts';
 
 export type { LogEntry };
 
@@ -34,6 +33,8 @@ const MAX_BUFFERED_LENGTH = 256 * 1024;
 const PAGE = 64;
 /** A loss of the very last message shows no gap; this bounds how long it stays unnoticed. */
 const WATCHDOG_MS = 2_000;
+/** Changes have no numbers, and ioredis does not say when another node of a Cluster begins to pass them on. */
+const WATCHDOGS_PER_DOUBT = 5;
 
 /** Hears the id of a run; null when changes of any run may have been missed. */
 type ChangeListener = (runId: string | null) => void;
@@ -47,23 +48,25 @@ interface Subscription {
 
 export class LogHub {
   private readonly redis: State;
-  private readonly feed: Redis;
+  private readonly feed: Feed;
   private readonly keys: Keys;
   private readonly subscriptions = new Map<string, Subscription>();
   private readonly watchdog: NodeJS.Timeout;
+  private watchdogs = 0;
   private readonly changeListeners = new Set<ChangeListener>();
   /** The types of events that were passed over; each is told once. */
   private readonly unknown = new Set<string>();
   private readonly log: Logger;
 
   /** @param feed a connection of its own, used for nothing but this hub's subscriptions */
-  constructor(redis: State, feed: Redis, keys: Keys, log: Logger) {
+  constructor(redis: State, feed: Feed, keys: Keys, log: Logger) {
     this.log = log;
     this.redis = redis;
     this.feed = feed;
     this.keys = keys;
-    feed.on('message', (channel: string, message: string) => this.deliver(channel, message));
-    feed.on('ready', () => void this.resume());
+    feed.on('smessage', (channel: string, message: string) => this.deliver(channel, message));
+    feed.on('message', (_channel: string, runId: string) => this.announce(runId));
+    for (const event of FEED_IS_BACK) feed.on(event, () => void this.resume());
     this.watchdog = setInterval(() => this.lookAtQuiet(), WATCHDOG_MS);
     this.watchdog.unref();
   }
@@ -148,7 +151,7 @@ export class LogHub {
   private async add(channel: string, reader: Reader): Promise<void> {
     let subscription = this.subscriptions.get(channel);
     if (subscription === undefined) {
-      subscription = { readers: new Set(), standing: this.feed.subscribe(channel) };
+      subscription = { readers: new Set(), standing: this.feed.ssubscribe(channel) };
       this.subscriptions.set(channel, subscription);
     }
     subscription.readers.add(reader);
@@ -162,25 +165,27 @@ export class LogHub {
     readers?.delete(reader);
     if (readers?.size !== 0) return;
     this.subscriptions.delete(channel);
-    this.feed.unsubscribe(channel).catch(() => {
+    this.feed.sunsubscribe(channel).catch(() => {
       // The connection is down or closed; the subscription goes with it, and an unread message is dropped in deliver.
     });
   }
 
   /** The connection is back. What was said meanwhile is in the log, to be read when the subscriptions stand again. */
   private async resume(): Promise<void> {
-    const channels = [...this.subscriptions.keys()];
-    // ioredis subscribes again by itself, but does not say when that is done; this is answered after it.
-    if (channels.length > 0) await this.feed.subscribe(...channels).catch(() => {});
+    // ioredis subscribes again by itself, but does not say when that is done; this is answered after it. One by one,
+    // because in a Cluster each lives on the node of its run.
+    const standing = [...this.subscriptions.keys()].map(async (channel) => this.feed.ssubscribe(channel));
+    if (this.changeListeners.size > 0) standing.push(this.feed.subscribe(this.keys.changes));
+    await Promise.allSettled(standing);
     this.lookAgain();
-    for (const listener of this.changeListeners) listener(null);
+    this.announce(null);
+  }
+
+  private announce(runId: string | null): void {
+    for (const listener of this.changeListeners) listener(runId);
   }
 
   private deliver(channel: string, message: string): void {
-    if (channel === this.keys.changes) {
-      for (const listener of this.changeListeners) listener(message);
-      return;
-    }
     const readers = this.subscriptions.get(channel)?.readers;
     if (readers === undefined) return;
     const entries = parseMessage(message);
@@ -195,6 +200,8 @@ export class LogHub {
   }
 
   private lookAtQuiet(): void {
+    this.watchdogs += 1;
+    if (this.watchdogs % WATCHDOGS_PER_DOUBT === 0) this.announce(null);
     for (const { readers } of this.subscriptions.values()) {
       for (const reader of readers) {
         if (reader.quiet) reader.lookAgain();

@@ -2,22 +2,13 @@
  * The queue: BullMQ says "this run has work to do", and nothing else. A job names a run; all truth is in the run. It may
  * be delivered twice or late, so whoever receives it looks at the run first.
  */
-import { DelayedError, Queue, WaitingError, Worker, type Job } from 'bullmq';
+import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
 import type { Keys, RunRef } from './keys.ts';
-import { connectionOptions } from './redis.ts';
+import { connect } from './redis.ts';
+import { queueErrors, Taker } from './taker.ts';
 
 const QUEUE_NAME = 'runs';
-
-/**
- * A job's lock is renewed every half of this; a dead worker's job is found within lock plus stall interval. No lower
- * than the longest event loop stall one accepts without a wasted model call.
- */
-const LOCK_MS = 10_000;
-const STALL_CHECK_MS = 5_000;
-/** Our own attempt limit decides when a run has been lost too often, not BullMQ's. */
-const MAX_STALLS = 1_000_000;
-const RETRY_AFTER_ERROR_MS = 500;
 
 /** What a job says: which run, and the request it came from, for the log. */
 export interface RunJob extends RunRef {
@@ -26,22 +17,23 @@ export interface RunJob extends RunRef {
   readonly turn: number;
 }
 
+/** A job as BullMQ has it. */
+export type RunsJob = Job<RunJob, void, 'run'>;
+
 export class RunQueue {
   private readonly queue: Queue<RunJob, void, 'run'>;
+  private readonly connection: ReturnType<typeof connect>;
 
   constructor(redisUrl: string, keys: Keys, log: Logger) {
+    // With Redis away an enqueue fails at once instead of hanging; the sweeper makes up for it.
+    this.connection = connect(redisUrl, { use: 'queue', whenAway: 'fail' });
     this.queue = new Queue<RunJob, void, 'run'>(QUEUE_NAME, {
       prefix: keys.queue,
-      connection: {
-        ...connectionOptions(redisUrl),
-        // With Redis away an enqueue fails at once instead of hanging; the sweeper makes up for it.
-        enableOfflineQueue: false,
-        maxRetriesPerRequest: 1,
-      },
+      connection: this.connection,
       // A retained job would silently swallow a later one with the same id.
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
     });
-    quiet(this.queue, log);
+    this.queue.on('error', queueErrors(log));
   }
 
   /** Resolves when jobs can be added. */
@@ -69,8 +61,8 @@ export class RunQueue {
   async close(): Promise<void> {
     await this.queue.close().catch(() => {
       // With Redis away there is nobody to say goodbye to, nor anybody who confirms it.
-      this.queue.disconnect().catch(() => {});
     });
+    this.connection.disconnect();
   }
 }
 
@@ -89,18 +81,14 @@ export type JobOutcome = 'done' | 'handed over' | 'too new';
 const TOO_NEW_FIRST_MS = 1_000;
 const TOO_NEW_MAX_MS = 15_000;
 
-/** A BullMQ worker, and how many jobs it has now. */
-interface Taker {
-  readonly worker: Worker<RunJob, void, 'run'>;
-  jobs: number;
-}
-
 export interface RunConsumerOptions {
   readonly redisUrl: string;
   readonly keys: Keys;
   readonly log: Logger;
   /** How many jobs it does at a time. */
   readonly concurrency: number;
+  /** How long a worker's hold on a job lasts; see {@link Taker}. */
+  readonly lockMs: number;
   /** Does one job; `lost` is aborted when this process no longer holds the job's lock. */
   readonly work: (job: RunJob, lost: AbortSignal) => Promise<JobOutcome>;
 }
@@ -121,7 +109,7 @@ export class RunConsumer {
   }
 
   async ready(): Promise<void> {
-    await this.taker.worker.waitUntilReady();
+    await this.taker.ready();
   }
 
   /** Whether it should take a job that waits. */
@@ -136,7 +124,7 @@ export class RunConsumer {
   rebuild(): void {
     if (!this.isTaking) return;
     const old = this.taker;
-    const closing = old.worker
+    const closing = old
       .close()
       .catch((err: unknown) => this.options.log.warn({ err }, 'could not close a worker that was replaced'))
       .then(() => void this.retired.delete(old));
@@ -147,58 +135,22 @@ export class RunConsumer {
   /** Takes no more jobs, but perhaps one that comes to it while it already waits; those it has go on. */
   async stopTaking(): Promise<void> {
     this.isTaking = false;
-    await this.taker.worker.pause(true);
+    await this.taker.stopTaking();
   }
 
   /** Waits for the jobs it has, then closes. */
   async close(): Promise<void> {
     this.isTaking = false;
-    await Promise.all([this.taker.worker.close(), ...this.retired.values()]);
+    await Promise.all([this.taker.close(), ...this.retired.values()]);
   }
 
   private open(): Taker {
-    const { redisUrl, keys, log, concurrency } = this.options;
-    const worker = new Worker<RunJob, void, 'run'>(
-      QUEUE_NAME,
-      // BullMQ hands the signal only to functions that name three parameters.
-      async (job: Job<RunJob, void, 'run'>, token?: string, signal?: AbortSignal) => {
-        taker.jobs += 1;
-        try {
-          await this.process(job, token, signal);
-        } finally {
-          taker.jobs -= 1;
-        }
-      },
-      {
-        prefix: keys.queue,
-        concurrency,
-        connection: { ...connectionOptions(redisUrl), maxRetriesPerRequest: null },
-        lockDuration: LOCK_MS,
-        stalledInterval: STALL_CHECK_MS,
-        maxStalledCount: MAX_STALLS,
-        drainDelay: 2,
-        runRetryDelay: RETRY_AFTER_ERROR_MS,
-        removeOnComplete: { count: 0 },
-        removeOnFail: { count: 0 },
-      },
-    );
-    const taker: Taker = { worker, jobs: 0 };
-    worker.on('lockRenewalFailed', (jobIds: string[]) => {
-      for (const jobId of jobIds) worker.cancelJob(jobId, 'lock lost');
-    });
-    worker.on('stalled', () => {
-      this.stalls += 1;
-    });
-    worker.on('failed', (job: Job<RunJob> | undefined, err: Error) => {
-      if (!(err instanceof WaitingError) && !(err instanceof DelayedError)) {
-        log.error({ err, run_id: job?.data.runId, thread_id: job?.data.threadId }, 'job failed');
-      }
-    });
-    quiet(worker, log);
-    return taker;
+    const process = this.process.bind(this);
+    const onStalled = (): void => void (this.stalls += 1);
+    return new Taker(QUEUE_NAME, { ...this.options, process, onStalled });
   }
 
-  private async process(job: Job<RunJob, void, 'run'>, token?: string, signal?: AbortSignal): Promise<void> {
+  private async process(job: RunsJob, token?: string, signal?: AbortSignal): Promise<void> {
     const outcome = await this.options.work(job.data, signal ?? new AbortController().signal);
     switch (outcome) {
       case 'done':
@@ -213,17 +165,4 @@ export class RunConsumer {
       }
     }
   }
-}
-
-/** Connection errors come by the thousand while Redis is away: one line each ten seconds is enough. */
-const ERROR_LOG_INTERVAL_MS = 10_000;
-
-function quiet(source: { on(event: 'error', listener: (err: Error) => void): unknown }, log: Logger): void {
-  let lastMs = 0;
-  source.on('error', (err: Error) => {
-    const nowMs = Date.now();
-    if (nowMs - lastMs < ERROR_LOG_INTERVAL_MS) return;
-    lastMs = nowMs;
-    log.error({ err }, 'queue error');
-  });
 }

@@ -1,0 +1,124 @@
+/**
+ * One BullMQ worker, which takes jobs and keeps their locks while they are done. Owns its connection, and rests when Redis
+ * answers nothing but errors. What a job means, and which worker takes them, is queue.ts' business.
+ */
+import { DelayedError, WaitingError, Worker } from 'bullmq';
+import type { Logger } from '../log.ts';
+import type { Keys } from './keys.ts';
+import type { RunJob, RunsJob } from './queue.ts';
+import { connect, seldom } from './redis.ts';
+
+/** Our own attempt limit decides when a run has been lost too often, not BullMQ's. */
+const MAX_STALLS = 1_000_000;
+const RETRY_AFTER_ERROR_MS = 500;
+/** BullMQ asks again at once after an error, thousands of times a second while Redis refuses: then it rests a moment. */
+const STORM_ERRORS = 5;
+const STORM_MS = 1_000;
+const REST_MS = 1_000;
+
+export interface TakerOptions {
+  readonly redisUrl: string;
+  readonly keys: Keys;
+  readonly log: Logger;
+  readonly concurrency: number;
+  /**
+   * A job's lock is renewed every half of this; a dead worker's job is found within one and a half of it. No lower than
+   * the longest event loop stall one accepts without a wasted model call.
+   */
+  readonly lockMs: number;
+  readonly process: (job: RunsJob, token?: string, signal?: AbortSignal) => Promise<void>;
+  /** Hears of each job that another worker had lost. */
+  readonly onStalled: () => void;
+}
+
+export class Taker {
+  /** How many jobs it has now. */
+  jobs = 0;
+  private readonly worker: Worker<RunJob, void, 'run'>;
+  private readonly connection: ReturnType<typeof connect>;
+  /** When the last few errors came, oldest first. */
+  private errorsMs: readonly number[] = [];
+  private rest: NodeJS.Timeout | null = null;
+  private isLeaving = false;
+
+  constructor(
+    queueName: string,
+    { redisUrl, keys, log, concurrency, lockMs, process, onStalled }: TakerOptions,
+  ) {
+    this.connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
+    this.worker = new Worker<RunJob, void, 'run'>(
+      queueName,
+      // BullMQ hands the signal only to functions that name three parameters.
+      async (job: RunsJob, token?: string, signal?: AbortSignal) => {
+        this.jobs += 1;
+        try {
+          await process(job, token, signal);
+        } finally {
+          this.jobs -= 1;
+        }
+      },
+      {
+        prefix: keys.queue,
+        concurrency,
+        connection: this.connection,
+        lockDuration: lockMs,
+        stalledInterval: lockMs / 2,
+        maxStalledCount: MAX_STALLS,
+        drainDelay: 2,
+        runRetryDelay: RETRY_AFTER_ERROR_MS,
+        removeOnComplete: { count: 0 },
+        removeOnFail: { count: 0 },
+      },
+    );
+    this.worker.on('lockRenewalFailed', (jobIds: string[]) => {
+      for (const jobId of jobIds) this.worker.cancelJob(jobId, 'lock lost');
+    });
+    this.worker.on('stalled', onStalled);
+    this.worker.on('failed', (job: RunsJob | undefined, err: Error) => {
+      if (!(err instanceof WaitingError) && !(err instanceof DelayedError)) {
+        log.error({ err, run_id: job?.data.runId, thread_id: job?.data.threadId }, 'job failed');
+      }
+    });
+    this.worker.on('error', queueErrors(log));
+    this.worker.on('error', () => this.weather());
+  }
+
+  async ready(): Promise<void> {
+    await this.worker.waitUntilReady();
+  }
+
+  /** Takes no more jobs, but perhaps one that comes to it while it already waits; those it has go on. */
+  async stopTaking(): Promise<void> {
+    this.leave();
+    await this.worker.pause(true);
+  }
+
+  /** Takes no more jobs, waits for those it has, then closes. */
+  async close(): Promise<void> {
+    this.leave();
+    await this.worker.close();
+    this.connection.disconnect();
+  }
+
+  private leave(): void {
+    this.isLeaving = true;
+    if (this.rest !== null) clearTimeout(this.rest);
+  }
+
+  /** One more error. When they come as a storm, no jobs are taken for a moment; those at hand go on. */
+  private weather(): void {
+    const nowMs = performance.now();
+    this.errorsMs = [...this.errorsMs, nowMs].slice(-STORM_ERRORS);
+    const isStorm = this.errorsMs.length === STORM_ERRORS && nowMs - (this.errorsMs[0] ?? 0) < STORM_MS;
+    if (!isStorm || this.rest !== null || this.isLeaving) return;
+    this.rest = setTimeout(() => {
+      this.rest = null;
+      void this.worker.resume();
+    }, REST_MS);
+    void this.worker.pause(true);
+  }
+}
+
+/** Says errors of a queue or worker, which come by the thousand while Redis is away. */
+export const queueErrors = (log: Logger): ((err: Error) => void) =>
+  seldom((err: Error) => log.error({ err }, 'queue error'));
