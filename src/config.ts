@@ -11,7 +11,8 @@ import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-serv
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
 import { searchFields, searchProvidersOf } from './config/search.ts';
 import { toolSchema, withSettings, withoutSettings } from './config/tools.ts';
-import { singleUpstream, upstreamSchema, withKey, withoutKey, withoutPassword } from './config/upstreams.ts';
+import { singleUpstream, upstreamSchema, withKey, withoutKey } from './config/upstreams.ts';
+import { parseRedisUrl, withoutRedisPassword } from './redis-url.ts';
 
 const CONFIG_FILE = 'longrun.config.json';
 
@@ -28,7 +29,19 @@ const schema = z.strictObject({
   port: z.coerce.number().int().min(0).max(65535).default(8080),
   /** Loopback unless an operator says otherwise, because AUTH is none by default. */
   host: z.string().min(1).default('127.0.0.1'),
-  redisUrl: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379'),
+  redisUrl: z
+    .string()
+    .superRefine((text, context) => {
+      try {
+        parseRedisUrl(text);
+      } catch (error) {
+        context.addIssue({
+          code: 'custom',
+          message: error instanceof Error ? error.message : 'cannot be read',
+        });
+      }
+    })
+    .default('redis://127.0.0.1:6379'),
   /** Begins every key, so that deployments may share a Redis. No braces: those steer Redis Cluster. */
   redisPrefix: z
     .string()
@@ -51,6 +64,10 @@ const schema = z.strictObject({
   drainMs: z.coerce.number().int().min(0).default(5_000),
   /** Worker processes that `npm start` runs; two, so that a run survives one of them. */
   workers: z.coerce.number().int().min(1).max(64).default(2),
+  /** Whose word is enough that a run begins and ends: the master's, or a replica's as well. */
+  durability: z.enum(['local', 'replica']).default('local'),
+  /** A worker's hold on a run; one that dies is missed after up to one and a half of it. */
+  lockMs: z.coerce.number().int().min(1_000).max(600_000).default(10_000),
   /** How often one turn of a run is started, the first time included, before it fails for losing worker after worker. */
   maxAttempts: z.coerce.number().int().min(1).default(5),
   /** Runs that may wait for a worker, over the whole deployment, before further ones are refused. */
@@ -131,6 +148,8 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   MAX_WAITING_RUNS: 'maxWaitingRuns',
   MAX_STREAMS: 'maxStreams',
   MAX_MEMORY_MB: 'maxMemoryMb',
+  DURABILITY: 'durability',
+  LOCK_MS: 'lockMs',
   RUN_EXPIRES_AFTER_S: 'runExpiresAfterS',
   LOG_KEPT_S: 'logKeptS',
   POLL_AFTER_MS: 'pollAfterMs',
@@ -263,7 +282,7 @@ function toolEnvironment(env: Env): Readonly<Record<string, string>> {
 export function redacted(config: Config): Record<string, unknown> {
   return {
     ...config,
-    redisUrl: withoutPassword(config.redisUrl),
+    redisUrl: withoutRedisPassword(config.redisUrl),
     ...(config.apiKey !== undefined && { apiKey: '[redacted]' }),
     ...(config.secret !== undefined && { secret: '[redacted]' }),
     ...(config.braveApiKey !== undefined && { braveApiKey: '[redacted]' }),

@@ -209,6 +209,15 @@ export function newerRun(): ApiError {
   });
 }
 
+/** A run that could still be lost with its server. It goes on; a repetition of the request gets it. */
+export function unconfirmed(runId: string): ApiError {
+  const message = `Run ${runId} was begun, but no replica of the storage has confirmed it in time. Send the request again to get the run.`;
+  return new ApiError(503, message, {
+    type: 'server_error',
+    headers: { 'retry-after': '1', 'retry-after-ms': '1000' },
+  });
+}
+
 /** For faults of our own: the log has the reason, under the request id the answer carries. */
 export function internalError(requestId: string): ApiError {
   const message = `The server had an error while processing your request. The operator finds it in the log as ${requestId}.`;

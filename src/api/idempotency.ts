@@ -4,7 +4,7 @@
  * whose answer did not get through a moment ago. Refusals are not remembered: they changed nothing.
  */
 import { createHash } from 'node:crypto';
-import { ApiError } from '../errors.ts';
+import { ApiError, unconfirmed } from '../errors.ts';
 import { namesFrom } from '../runs/ids.ts';
 import type { Answers, FirstAnswer } from '../store/answers.ts';
 import type { RunRef } from '../store/keys.ts';
@@ -26,6 +26,17 @@ export const RETRY: Keeping = { keptMs: 60_000, maxCharacters: 4 * 1024 * 1024 }
 const KEY: Keeping = { keptMs: 24 * 60 * 60 * 1000, maxCharacters: Infinity };
 const MAX_KEY_LENGTH = 255;
 
+/** The work was done, but is not safe yet: the client is refused, and a repetition of its request gets the answer. */
+export class Unconfirmed extends ApiError {
+  readonly answer: Answer;
+
+  constructor(runId: string, answer: Answer) {
+    const { status, message, ...details } = unconfirmed(runId);
+    super(status, message, details);
+    this.answer = answer;
+  }
+}
+
 /** Opens the stream of a run again, from where the first answer's stream began. */
 export type OpenStream = (ref: RunRef, after: number, withThread: boolean, call: Call) => Promise<Answer>;
 
@@ -43,12 +54,22 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
       const digest = digestOf(call, 'body', call.text);
       const first = Number(retries) > 0 ? await answers.find(call.project, digest) : null;
       if (first !== null && first !== 'pending') return again(first, call);
-      const answer = await endpoint.handle(call);
+      const answer = await handle(call, digest);
       // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
       call.onUndelivered(() => keep(call, digest, answer, RETRY));
       return answer;
     },
   };
+
+  /** Keeps also an answer that is not to be given yet. */
+  async function handle(call: Call, digest: string): Promise<Answer> {
+    try {
+      return await endpoint.handle(call);
+    } catch (error) {
+      if (error instanceof Unconfirmed) keep(call, digest, error.answer, RETRY);
+      throw error;
+    }
+  }
 
   async function withKey(key: string, call: Call): Promise<Answer> {
     const digest = digestOf(call, 'key', key);
@@ -124,6 +145,7 @@ export function stillPending(): ApiError {
 
 /** Only a refusal is sure to have changed nothing; the 503 among them is that of a server that has too much to do. */
 export function changedNothing(error: unknown): boolean {
+  if (error instanceof Unconfirmed) return false;
   return error instanceof ApiError && (error.status < 500 || error.status === 503);
 }
 

@@ -1,7 +1,7 @@
 /** The API process: answers clients. A composition root. */
 import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readConfig, redacted, toolSettings } from '../config.ts';
+import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
 import { createLog } from '../log.ts';
 import { ModelCatalog } from '../model/catalog.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
@@ -9,6 +9,8 @@ import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { Answers } from '../store/answers.ts';
 import { Audience } from '../store/audience.ts';
+import { examine } from '../store/check.ts';
+import { Replicas } from '../store/confirm.ts';
 import { LogHub } from '../store/follow.ts';
 import { Keys } from '../store/keys.ts';
 import { ObjectStore } from '../store/objects.ts';
@@ -37,12 +39,16 @@ async function main(): Promise<void> {
   log.info({ config: redacted(config) }, 'starting');
 
   const redis = await openState(config.redisUrl, 'fail', log);
+  const { problems, warnings } = await examine(redis);
+  for (const warning of warnings) log.warn(warning);
+  if (problems.length > 0) throw new ConfigError(problems);
   const keys = new Keys(config.redisPrefix);
   const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys, log);
   const queue = new RunQueue(config.redisUrl, keys, log);
   const open = new OpenRuns(redis, keys);
   const pressure = new Pressure(config, () => queue.backlog());
   const figures = new Figures(pressure, () => readWorkers(redis, keys));
+  const replicas = config.durability === 'replica' ? new Replicas(config.redisUrl, keys) : null;
   const runs = new RunStore({
     redis,
     keys,
@@ -52,6 +58,7 @@ async function main(): Promise<void> {
     now: unixSeconds,
     logKeptS: config.logKeptS,
     count: (what) => figures.commits.add(what),
+    confirm: replicas === null ? null : async (ref) => replicas.confirm(ref),
   });
   const catalog = new ModelCatalog({ upstreams: config.upstreams, log });
   const readiness = async (): Promise<{ redis: boolean; workers: number }> => {
@@ -123,6 +130,7 @@ async function main(): Promise<void> {
         pressure.close();
         await queue.close();
         hub.close();
+        replicas?.close();
         redis.disconnect();
       },
     },

@@ -49,7 +49,7 @@ export class Keys {
     return `${this.prefix}:sweeper`;
   }
 
-  /** Channel: run ids whose state somebody other than their worker has changed. */
+  /** Channel: run ids whose state somebody other than their worker has changed. A Cluster tells all its nodes. */
   get changes(): string {
     return `${this.prefix}:changes`;
   }
@@ -151,7 +151,12 @@ export class Keys {
     return `${this.base(ref)}:steps:tools`;
   }
 
-  /** Channel: a run's events as they are committed. */
+  /** String with expiry, empty: written after the run, to see whether a replica has got as far as this. */
+  mark(ref: RunRef): string {
+    return `${this.base(ref)}:mark`;
+  }
+
+  /** Sharded channel: a run's events as they are committed. In a Cluster only the run's own node hears them. */
   events(ref: RunRef): string {
     return `${this.base(ref)}:events:${ref.runId}`;
   }

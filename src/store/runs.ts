@@ -68,7 +68,8 @@ export interface NewRun {
 }
 
 export type Created =
-  | { readonly type: 'created'; readonly stored: StoredRun }
+  /** `confirmed` unless the store should have, and could not, see it copied to a replica. */
+  | { readonly type: 'created'; readonly stored: StoredRun; readonly confirmed: boolean }
   /** Another run holds the thread. */
   | { readonly type: 'locked'; readonly runId: string }
   | { readonly type: 'no thread' };
@@ -84,6 +85,8 @@ export interface RunStoreOptions {
   readonly logKeptS: number;
   /** Hears of every transition this store makes, by its event, and of commits of a worker that were refused. */
   readonly count?: (what: string) => void;
+  /** Whether a replica has what was written to a run; null where nobody wants to wait for that. */
+  readonly confirm: ((ref: RunRef) => Promise<boolean>) | null;
 }
 
 /** 62^12 values: two versions of one run never meet. */
@@ -110,8 +113,11 @@ export class RunStore {
     if (answer.type === 'locked') return answer;
     if (answer.type === 'gone') return { type: 'no thread' };
     const stored = answer.type === 'committed' ? answer.stored : await this.createdBefore(ref);
-    if (isQueued(stored.state.run)) await this.enqueue(stored);
-    return { type: 'created', stored };
+    const [confirmed] = await Promise.all([
+      this.confirmed(ref),
+      isQueued(stored.state.run) ? this.enqueue(stored) : null,
+    ]);
+    return { type: 'created', stored, confirmed };
   }
 
   /** The run that an earlier sending of the same request has created: nobody else knows its id. */
@@ -170,7 +176,13 @@ export class RunStore {
    * @throws {Refused} when the run is no longer this worker's, or gone: whatever was not committed never happened.
    */
   async commit(held: StoredRun, events: readonly RunEvent[]): Promise<StoredRun> {
-    return this.settle(held, await this.send(held.ref, held, events, [], { exact: true, worker: true }));
+    const stored = this.settle(
+      held,
+      await this.send(held.ref, held, events, [], { exact: true, worker: true }),
+    );
+    if (isTerminal(stored.state.run) && !(await this.confirmed(stored.ref)))
+      this.options.log.warn(logFields(stored.ref, stored.state), 'no replica has confirmed the end of a run');
+    return stored;
   }
 
   /**
@@ -229,6 +241,10 @@ export class RunStore {
       // The run is safely stored, so the request has succeeded: the sweeper finds a queued run without a job.
       this.options.log.warn({ err, ...logFields(ref, state) }, 'could not enqueue; the sweeper will');
     }
+  }
+
+  private async confirmed(ref: RunRef): Promise<boolean> {
+    return this.options.confirm === null || this.options.confirm(ref);
   }
 
   private async rewrite(

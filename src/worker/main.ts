@@ -1,6 +1,6 @@
 /** The worker process: takes runs from the queue and executes them. A composition root. */
 import { hostname } from 'node:os';
-import { readConfig, redacted, toolSettings } from '../config.ts';
+import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
 import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
 import { OpenAiModel } from '../model/openai.ts';
@@ -8,6 +8,8 @@ import { newId, unixSeconds } from '../runs/ids.ts';
 import { ModelError } from '../runs/model.ts';
 import { Seal, type Secrets } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
+import { examine } from '../store/check.ts';
+import { Replicas } from '../store/confirm.ts';
 import { LogHub } from '../store/follow.ts';
 import { Keys } from '../store/keys.ts';
 import { ObjectStore } from '../store/objects.ts';
@@ -33,11 +35,15 @@ async function main(): Promise<void> {
   log.info({ config: redacted(config) }, 'starting');
 
   const redis = await openState(config.redisUrl, 'wait', log);
+  const { problems, warnings } = await examine(redis);
+  for (const warning of warnings) log.warn(warning);
+  if (problems.length > 0) throw new ConfigError(problems);
   const keys = new Keys(config.redisPrefix);
   const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys, log);
   const queue = new RunQueue(config.redisUrl, keys, log);
   const open = new OpenRuns(redis, keys);
   const commits = new Tally();
+  const replicas = config.durability === 'replica' ? new Replicas(config.redisUrl, keys) : null;
   const runs = new RunStore({
     redis,
     keys,
@@ -47,6 +53,7 @@ async function main(): Promise<void> {
     now: unixSeconds,
     logKeptS: config.logKeptS,
     count: (what) => commits.add(what),
+    confirm: replicas === null ? null : async (ref) => replicas.confirm(ref),
   });
   const unseal = unsealer(config.secret);
   const toolbox = await openToolbox({
@@ -80,6 +87,7 @@ async function main(): Promise<void> {
     keys,
     log,
     concurrency: config.workerConcurrency,
+    lockMs: config.lockMs,
     work: (job, lost) => worker.work(job, lost),
   });
   await consumer.ready();
@@ -117,6 +125,7 @@ async function main(): Promise<void> {
         await toolbox.close();
         await queue.close();
         hub.close();
+        replicas?.close();
         redis.disconnect();
       },
     },

@@ -112,7 +112,7 @@ async function start(
   const created = await services.runs.create(call.project, { ...made, thread: null, messages, input });
   if (created.type === 'locked') throw new Locked();
   if (created.type === 'no thread') throw notFound('thread', threadId);
-  return { ref: created.stored.ref, after: 0 };
+  return { ref: created.stored.ref, after: 0, confirmed: created.confirmed };
 }
 
 /** C1. @returns the run to listen to; null when the thread should be looked at again. */

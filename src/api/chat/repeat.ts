@@ -2,6 +2,7 @@
  * A chat request that is sent again, with the same `Idempotency-Key` or as an SDK's own retry of an identical request, is
  * answered by the run that its first sending began: listened to while it goes on, and from its log afterwards.
  */
+import { unconfirmed } from '../../errors.ts';
 import { isCancelling } from '../../runs/run.ts';
 import type { RunRef } from '../../store/keys.ts';
 import type { RunStore } from '../../store/runs.ts';
@@ -13,6 +14,8 @@ import type { Services } from '../services.ts';
 export interface Found {
   readonly ref: RunRef;
   readonly after: number;
+  /** False for a run just begun that could still be lost with its server; see {@link unconfirmed}. */
+  readonly confirmed?: boolean;
 }
 
 /** Not longer than the log of an ended run, which is what the answer is told from. */
@@ -30,7 +33,7 @@ export async function firstSending(
   const key = idempotencyKey(call);
   const retries = call.header('x-stainless-retry-count');
   // Clients that never repeat by themselves need nothing kept.
-  if (key === null && retries === undefined) return begin();
+  if (key === null && retries === undefined) return safe(await begin());
   const digest = key === null ? digestOf(call, 'body', call.text) : digestOf(call, 'key', key);
   const isFirst = key === null ? Number(retries) === 0 : (await answers.claim(call.project, digest)) !== null;
   const first = isFirst ? null : await answers.find(call.project, digest);
@@ -41,15 +44,23 @@ export async function firstSending(
     if (key !== null && changedNothing(error)) await answers.release(call.project, digest);
     throw error;
   });
+  const { ref, after } = found;
   const keep = (keptMs: number): void => {
     // Not waited for: the answer is right either way, and a repetition comes later than this is written.
     answers
-      .keep(call.project, digest, { type: 'stream', ...found, withThread: false }, keptMs)
+      .keep(call.project, digest, { type: 'stream', ref, after, withThread: false }, keptMs)
       .catch((err: unknown) => call.log.warn({ err }, 'could not keep a run for repetitions'));
   };
   if (key !== null) keep(KEY_KEPT_MS);
+  else if (found.confirmed === false) keep(RETRY.keptMs);
   // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
   else call.onUndelivered(() => keep(RETRY.keptMs));
+  return safe(found);
+}
+
+/** @throws {ApiError} 503 for a run that is not safe yet; a repetition gets it. */
+function safe(found: Found): Found {
+  if (found.confirmed === false) throw unconfirmed(found.ref.runId);
   return found;
 }
 

@@ -7,6 +7,7 @@ import type { RunRef, ThreadRef } from '../../store/keys.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';
 import { assistantsStream, watchStream } from '../dialects/assistants.ts';
 import { json, type Answer, type Call, type Endpoint } from '../endpoint.ts';
+import { Unconfirmed } from '../idempotency.ts';
 import { createRunBody, createThreadAndRunBody, newRun, type RunInput } from '../new-run.ts';
 import { mapPage, page } from '../page.ts';
 import { cancelEvents } from '../run-changes.ts';
@@ -54,8 +55,11 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     }
     if (created.type === 'no thread') throw notFound('thread', threadId);
     if (created.type === 'locked') throw threadBusy(threadId, created.runId);
-    const { stored } = created;
-    return input.stream === true ? runStream(services, call, stored, 0, thread) : answer(stored.state.run);
+    const { stored, confirmed } = created;
+    const first =
+      input.stream === true ? runStream(services, call, stored, 0, thread) : answer(stored.state.run);
+    if (!confirmed) throw new Unconfirmed(stored.ref.runId, first);
+    return first;
   };
 
   return [
