@@ -2,11 +2,11 @@
  * What of a chat request reaches the upstream, and what does not: every field of OpenAI's acts or passes, what nobody knows
  * stays here. And whom a request asks: a model, an assistant by id or name, with tools of either side.
  */
-import { Redis } from 'ioredis';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import { answerOf, asking, hear, post, refusalOf, textOf } from '../support/chat.ts';
+import { keysLike, openLook } from '../support/contents.ts';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, finish, gate, says, text } from '../support/upstream.ts';
 
@@ -120,7 +120,7 @@ describe('fields', () => {
   });
 
   test('unknown keys stay here, where tools may read them', async () => {
-    const redis = new Redis(inject('redisUrl'));
+    const redis = openLook(inject('redisUrl'));
     try {
       const extras = {
         context: { appId: 'a-1' },
@@ -133,7 +133,7 @@ describe('fields', () => {
       const answer = chat(asking('look it up', extras));
       const { body } = await upstream.asked(({ text: said }) => said === 'look it up');
       expect(Object.keys(body).toSorted()).toEqual(['messages', 'model', 'stream', 'stream_options']);
-      const keys = await redis.keys(`${service.redisPrefix}:*:run:*`);
+      const keys = await keysLike(redis, `${service.redisPrefix}:*:run:*`);
       const runs = await Promise.all(keys.map((key) => redis.hget(key, 'doc')));
       const runSchema = z.object({ origin: z.object({ context: z.unknown() }) });
       const contexts = runs.map((doc) => runSchema.parse(JSON.parse(doc ?? 'null')).origin.context);

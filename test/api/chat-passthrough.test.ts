@@ -2,11 +2,10 @@
  * The mode in which the caller's key is the upstream's: it gets there, parts the callers from each other, and is nowhere
  * else, neither in Redis nor in a log.
  */
-import { Redis } from 'ioredis';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { answerOf, asking, hear, post, refusalOf, textOf } from '../support/chat.ts';
-import { contentsOf } from '../support/contents.ts';
+import { contentsOf, openLook } from '../support/contents.ts';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, refuses } from '../support/upstream.ts';
 
@@ -103,7 +102,7 @@ test('an Idempotency-Key of one caller is not another’s', async () => {
 });
 
 test('no key lies in Redis or in a log, whatever becomes of the request', async () => {
-  const redis = new Redis(inject('redisUrl'));
+  const redis = openLook(inject('redisUrl'));
   try {
     const tools = [{ type: 'function', function: { name: 'weather' } }];
     const headers = { ...bearer(ADA), 'idempotency-key': 'some key' };

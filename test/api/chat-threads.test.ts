@@ -2,11 +2,10 @@
  * Conversations that the server remembers: how a chat names its thread, what joins it, and what happens when two requests
  * want the same one at once. And what a request without a thread leaves behind: nothing.
  */
-import { Redis } from 'ioredis';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { answerOf, asking, hear, post, refusalOf, textOf } from '../support/chat.ts';
-import { contentsOf } from '../support/contents.ts';
+import { channelsLike, contentsOf, keysLike, openLook } from '../support/contents.ts';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, finish, gate, refuses, says, text } from '../support/upstream.ts';
 
@@ -14,7 +13,7 @@ const WEATHER = { type: 'function' as const, function: { name: 'weather' } };
 
 let upstream: FakeUpstream;
 let service: Service;
-const redis = new Redis(inject('redisUrl'));
+const redis = openLook(inject('redisUrl'));
 let openai: OpenAI;
 
 beforeAll(async () => {
@@ -443,14 +442,16 @@ describe('a request that is sent again', () => {
     upstream.reply(() => [door, text('late'), finish('stop')]);
     const body = asking('go on', { metadata: { on_disconnect: 'continue' } });
     const hangUp = new AbortController();
-    const kept = await redis.keys(`${service.redisPrefix}:default:answer:*`);
+    const kept = await keysLike(redis, `${service.redisPrefix}:default:answer:*`);
     const before = upstream.requests.length;
     const lost = chat(body, { headers: { 'x-stainless-retry-count': '0' }, signal: hangUp.signal });
     await door.reached;
     hangUp.abort();
     await expect(lost).rejects.toThrow('aborted');
     // An SDK waits half a second before it tries again; by then the server knows what became of the first.
-    await expect.poll(async () => redis.keys(`${service.redisPrefix}:default:answer:*`)).not.toEqual(kept);
+    await expect
+      .poll(async () => keysLike(redis, `${service.redisPrefix}:default:answer:*`))
+      .not.toEqual(kept);
     const again = chat(body, { headers: { 'x-stainless-retry-count': '1' } });
     door.open();
     await expect(textOf(await again)).resolves.toBe('late');
@@ -485,13 +486,13 @@ test('a stream that is refused before its first word listens to nothing any more
     const refused = await chat(asking('hi', { stream: true }));
     expect(refused.status).toBe(400);
   }
-  const followed = (): Promise<unknown> => redis.pubsub('CHANNELS', `${service.redisPrefix}:*:events:*`);
+  const followed = (): Promise<unknown> => channelsLike(redis, `${service.redisPrefix}:*:events:*`);
   await expect.poll(followed).toEqual([]);
 });
 
 test('a request without a thread leaves no thread, and nothing of it stays', async () => {
   const prefix = service.redisPrefix;
-  const before = new Set(await redis.keys(`*${prefix}*`));
+  const before = new Set(await keysLike(redis, `*${prefix}*`));
   upstream.reply(({ text: said }) =>
     said === 'call me Ishmael' ? calls([{ name: 'weather', arguments: {} }]) : undefined,
   );

@@ -2,9 +2,9 @@
  * The photo relay of glasses (sharge): the run that asked for a photo waits, and the next request that brings one resumes
  * it. With every way in which a photo comes late, twice, elsewhere or never.
  */
-import { Redis } from 'ioredis';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { keysLike, openLook } from '../support/contents.ts';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, says, type UpstreamRequest } from '../support/upstream.ts';
 import { Device, endOf, textIn } from './device.ts';
@@ -214,10 +214,10 @@ describe('a photo that never comes', () => {
   });
 
   test('is waited for no longer than two minutes', async () => {
-    const redis = new Redis(inject('redisUrl'));
+    const redis = openLook(inject('redisUrl'));
     try {
       await asks(glasses());
-      const keys = await redis.keys(`${service.redisPrefix}*photo*`);
+      const keys = await keysLike(redis, `${service.redisPrefix}*photo*`);
       const waits = await Promise.all(keys.map((key) => redis.pttl(key)));
       expect(waits.length).toBeGreaterThan(0);
       for (const ms of waits) {

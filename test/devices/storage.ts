@@ -1,11 +1,11 @@
 /** What the service has put into Redis, as text: for secrets that must not be there. */
-import { Redis } from 'ioredis';
+import { keysLike, openLook } from '../support/contents.ts';
 
 /** All keys under the prefix with all that they hold, as it is and as Redis would write it to a backup. */
 export async function everythingIn(redisUrl: string, prefix: string): Promise<string> {
-  const redis = new Redis(redisUrl);
+  const redis = openLook(redisUrl);
   try {
-    const keys = await redis.keys(`*${prefix}*`);
+    const keys = await keysLike(redis, `*${prefix}*`);
     const values = await Promise.all(keys.map((key) => valueOf(redis, key)));
     const dumps = await Promise.all(keys.map((key) => redis.dumpBuffer(key)));
     return [...keys, ...values, ...dumps.map((dump) => dump?.toString('latin1') ?? '')].join('\n');
@@ -15,7 +15,7 @@ export async function everythingIn(redisUrl: string, prefix: string): Promise<st
 }
 
 /** Dumps are compressed, so values are read as what they are, too. */
-async function valueOf(redis: Redis, key: string): Promise<string> {
+async function valueOf(redis: ReturnType<typeof openLook>, key: string): Promise<string> {
   const type = await redis.type(key);
   switch (type) {
     case 'string':

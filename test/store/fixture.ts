@@ -2,7 +2,6 @@
  * What store tests stand on: a store under key names of its own, with a clock the test sets, closed when the test ends;
  * the objects and events of a short run; and a look at everything that is stored.
  */
-import type { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { PLAIN_ORIGIN, type RunEvent, type RunOrigin } from '../../src/runs/event.ts';
@@ -12,8 +11,9 @@ import { Keys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
 import { ObjectStore } from '../../src/store/objects.ts';
 import { OpenRuns } from '../../src/store/open-runs.ts';
 import { RunQueue } from '../../src/store/queue.ts';
-import { openFeed, openState, type State } from '../../src/store/redis.ts';
+import { openFeed, openState, type Feed, type State } from '../../src/store/redis.ts';
 import { RunStore, type NewRun, type StoredRun } from '../../src/store/runs.ts';
+import { keysLike } from '../support/contents.ts';
 import { stateAfter, usage } from '../runs/histories.ts';
 
 export const PROJECT = 'p';
@@ -49,7 +49,16 @@ export async function openStore(url: string, wrap = (redis: State): State => red
   const open = new OpenRuns(redis, keys);
   const clock = { s: CREATED_AT };
   const now = (): number => clock.s;
-  const runs = new RunStore({ redis, keys, queue, open, log: silent, now, logKeptS: LOG_KEPT_S });
+  const runs = new RunStore({
+    redis,
+    keys,
+    queue,
+    open,
+    log: silent,
+    now,
+    logKeptS: LOG_KEPT_S,
+    confirm: null,
+  });
   onTestFinished(async () => {
     await queue.close();
     connection.disconnect();
@@ -60,8 +69,8 @@ export async function openStore(url: string, wrap = (redis: State): State => red
 /** A hub of its own, as another process has one. @param wrap may come between the hub and its subscriptions. */
 export async function openHub(
   store: Store,
-  wrap = (feed: Redis): Redis => feed,
-): Promise<{ hub: LogHub; feed: Redis; feedId: number }> {
+  wrap = (feed: Feed): Feed => feed,
+): Promise<{ hub: LogHub; feed: Feed; feedId: number }> {
   const feed = openFeed(store.url, silent);
   // Asked before the first subscription: a connection that listens takes no other commands.
   const feedId = await feed.client('ID');
@@ -185,14 +194,7 @@ export function textIn(log: readonly Pick<LogEntry, 'event'>[]): string {
 export async function keysOf({ redis, keys }: Store): Promise<readonly string[]> {
   // The index of open runs begins with the prefix, as all but the queue's keys do.
   const prefix = keys.open.slice(0, -'open'.length);
-  const found: string[] = [];
-  let cursor = '0';
-  do {
-    const [next, page] = await redis.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', 1_000);
-    cursor = next;
-    found.push(...page);
-  } while (cursor !== '0');
-  return [...new Set(found)].toSorted();
+  return (await keysLike(redis, `${prefix}*`)).toSorted();
 }
 
 /** Everything that is stored, by key; the queue's own keys aside, and the times in the index of open runs. */

@@ -2,7 +2,6 @@
  * Following a log: every reader gets every event once and in order, whatever happens to the messages that announce them.
  * The watchdog's clock stands still here unless a test moves it, so nothing below is saved by the watchdog unseen.
  */
-import type { Redis } from 'ioredis';
 import {
   afterAll,
   afterEach,
@@ -16,6 +15,7 @@ import {
 } from 'vitest';
 import { LogGone, type LogEntry, type LogHub } from '../../src/store/follow.ts';
 import { readLog } from '../../src/store/log.ts';
+import type { Feed } from '../../src/store/redis.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
   CALL,
@@ -91,7 +91,7 @@ const upTo = (last: number): readonly number[] => Array.from({ length: last }, (
 
 /** How many connections listen to the run's channel. */
 async function listeners({ redis, keys }: Store): Promise<number> {
-  const [, count] = await redis.pubsub('NUMSUB', keys.events(refOf()));
+  const [, count] = await redis.pubsub('SHARDNUMSUB', keys.events(refOf()));
   return Number(count);
 }
 
@@ -159,7 +159,7 @@ describe('a reader', () => {
     const reader = await new Follower(hub).reach(1);
     meanwhile = async () => {
       meanwhile = async () => {};
-      const announced = new Promise((resolve) => feed.once('message', resolve));
+      const announced = new Promise((resolve) => feed.once('smessage', resolve));
       const started = store.runs.commit(queued, [STARTED]);
       await Promise.all([started, announced]);
     };
@@ -227,10 +227,10 @@ describe('subscriptions', () => {
   test('a reader that comes while the first one’s subscription is on its way misses nothing', async () => {
     const store = await openStore(server.url);
     const gate = Promise.withResolvers<void>();
-    const { hub } = await openHub(store, (feed: Redis) =>
-      withMethod(feed, 'subscribe', async (channel: string) => {
+    const { hub } = await openHub(store, (feed: Feed) =>
+      withMethod(feed, 'ssubscribe', async (channel: string) => {
         await gate.promise;
-        return feed.subscribe(channel);
+        return feed.ssubscribe(channel);
       }),
     );
     const queued = await create(store);
@@ -272,9 +272,9 @@ describe('messages that are lost', () => {
     const talking = await startTalking(store);
     const reader = new Follower(hub);
     await reader.reach(4);
-    await feed.unsubscribe(store.keys.events(refOf()));
+    await feed.sunsubscribe(store.keys.events(refOf()));
     const held = await store.runs.commit(talking, [delta('un'), delta('heard')]);
-    await feed.subscribe(store.keys.events(refOf()));
+    await feed.ssubscribe(store.keys.events(refOf()));
     await store.runs.commit(held, COMPLETED);
     await reader.reach(9);
     expect(reader.seqs).toStrictEqual(upTo(9));
@@ -286,7 +286,7 @@ describe('messages that are lost', () => {
     const talking = await startTalking(store);
     const reader = new Follower(hub);
     await reader.reach(4);
-    await feed.unsubscribe(store.keys.events(refOf()));
+    await feed.sunsubscribe(store.keys.events(refOf()));
     await store.runs.commit(talking, COMPLETED);
     let heard = false;
     const reading = reader.reach(7).then(() => (heard = true));
@@ -312,9 +312,9 @@ describe('messages that are lost', () => {
     void said.finally(() => (dropping.done = true));
     const dropper = (async () => {
       while (!dropping.done) {
-        await feed.unsubscribe(store.keys.events(refOf()));
+        await feed.sunsubscribe(store.keys.events(refOf()));
         await store.redis.ping();
-        await feed.subscribe(store.keys.events(refOf()));
+        await feed.ssubscribe(store.keys.events(refOf()));
         for (let trips = 0; trips < 3; trips++) await store.redis.ping();
       }
     })();

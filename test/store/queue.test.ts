@@ -2,7 +2,7 @@
 import { Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { RunConsumer, type JobOutcome, type RunJob } from '../../src/store/queue.ts';
-import { connectionOptions } from '../../src/store/redis.ts';
+import { connect } from '../../src/store/redis.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
   ANSWERED,
@@ -30,11 +30,13 @@ afterAll(async () => server.stop());
 
 /** The ids of the jobs that wait. */
 async function waiting({ url, keys }: Store): Promise<readonly (string | undefined)[]> {
-  const queue = new Queue('runs', { prefix: keys.queue, connection: connectionOptions(url) });
+  const connection = connect(url, { use: 'queue', whenAway: 'wait' });
+  const queue = new Queue('runs', { prefix: keys.queue, connection });
   try {
     return (await queue.getJobs()).map(({ id }) => id);
   } finally {
     await queue.close();
+    connection.disconnect();
   }
 }
 
@@ -43,7 +45,14 @@ async function consume(
   { url, keys }: Store,
   work: (job: RunJob, lost: AbortSignal) => Promise<JobOutcome>,
 ): Promise<RunConsumer> {
-  const consumer = new RunConsumer({ redisUrl: url, keys, log: silent, concurrency: 5, work });
+  const consumer = new RunConsumer({
+    redisUrl: url,
+    keys,
+    log: silent,
+    concurrency: 5,
+    lockMs: 10_000,
+    work,
+  });
   onTestFinished(async () => consumer.close());
   await consumer.ready();
   return consumer;

@@ -1,5 +1,27 @@
-/** Everything that lies in a Redis, as text: for tests of what must not lie there. */
-import type { Redis } from 'ioredis';
+/** A look into Redis, of whatever topology, past the store: for tests of what must, or must not, lie there. */
+import { connect, masters } from '../../src/store/redis.ts';
+
+type Client = ReturnType<typeof connect>;
+
+/** A connection to look through. The caller disconnects it. */
+export function openLook(redisUrl: string): Client {
+  return connect(redisUrl, { use: 'state', whenAway: 'wait' });
+}
+
+/** The names of all keys that fit. */
+export async function keysLike(redis: Client, pattern: string): Promise<readonly string[]> {
+  // A Cluster knows its nodes when it has answered once.
+  await redis.get('');
+  return (await Promise.all(masters(redis).map(async (server) => server.keys(pattern)))).flat();
+}
+
+/** The channels of runs that fit and that somebody listens to. */
+export async function channelsLike(redis: Client, pattern: string): Promise<readonly unknown[]> {
+  await redis.get('');
+  return (
+    await Promise.all(masters(redis).map(async (server) => server.pubsub('SHARDCHANNELS', pattern)))
+  ).flat();
+}
 
 /** What one key holds, and whether it is gone by itself some day. */
 export interface Held {
@@ -9,8 +31,8 @@ export interface Held {
 }
 
 /** The keys whose name contains `part`, with their values. */
-export async function contentsOf(redis: Redis, part: string): Promise<readonly Held[]> {
-  const keys = await redis.keys(`*${part}*`);
+export async function contentsOf(redis: Client, part: string): Promise<readonly Held[]> {
+  const keys = await keysLike(redis, `*${part}*`);
   return Promise.all(
     keys.map(async (key) => {
       const [value, ttl] = await Promise.all([valueOf(redis, key), redis.pttl(key)]);
@@ -19,7 +41,7 @@ export async function contentsOf(redis: Redis, part: string): Promise<readonly H
   );
 }
 
-async function valueOf(redis: Redis, key: string): Promise<unknown> {
+async function valueOf(redis: Client, key: string): Promise<unknown> {
   const type = await redis.type(key);
   switch (type) {
     case 'string':

@@ -1,6 +1,6 @@
-/** One Redis for the whole test run, handed to every test file as `inject('redisUrl')`; each takes its own key prefix. */
+/** One Redis (TEST_REDIS says of which topology) for the whole test run, handed to every test file as `inject('redisUrl')`; each takes its own key prefix. */
 import type { TestProject } from 'vitest/node';
-import { startPrivateRedis } from './redis.ts';
+import { startNamedRedis } from './redis.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -10,7 +10,7 @@ declare module 'vitest' {
 }
 
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  const redis = await startPrivateRedis();
+  const redis = await startNamedRedis();
   project.provide('redisUrl', redis.url);
   return redis.stop;
 }

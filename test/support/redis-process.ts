@@ -1,0 +1,126 @@
+/** A `redis-server` child on a free port of the loopback interface. Owns the process and its folder; keeps nothing on disk unless told to. */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface RedisProcess {
+  readonly port: number;
+  /** Ends the server and deletes what it wrote. */
+  readonly stop: () => Promise<void>;
+  /** Ends it without a word, as a power cut does; what it kept on disk stays until {@link stop}. */
+  readonly crash: () => Promise<void>;
+  /** Starts it again after a crash, at the same address, with what is on disk. */
+  readonly restart: () => Promise<void>;
+  /** Stands still for that long. */
+  readonly freeze: (ms: number) => Promise<void>;
+}
+
+const START_MS = 10_000;
+/** Somebody else may take the free port between our look and Redis' start. */
+const PORT_TRIES = 5;
+
+/**
+ * Starts a server. @param settings as in redis.conf, by name
+ * @param mode a Sentinel is another mode of the same program, which keeps its settings in the file it is given
+ * @throws when `redis-server` is not installed or does not come up.
+ */
+export async function startServer(
+  settings: Readonly<Record<string, string | readonly string[]>>,
+  mode: 'server' | 'sentinel' = 'server',
+): Promise<RedisProcess> {
+  const folder = await mkdtemp(join(tmpdir(), 'longrun-redis-'));
+  const file = join(folder, 'redis.conf');
+  const options = [file, ...(mode === 'sentinel' ? ['--sentinel'] : [])];
+  for (let left = PORT_TRIES; ; left -= 1) {
+    const port = await freePort();
+    const all = {
+      bind: '127.0.0.1',
+      port: String(port),
+      dir: folder,
+      ...(mode === 'server' && { save: '""', appendonly: 'no' }),
+      ...settings,
+    };
+    const lines = Object.entries(all).flatMap(([name, values]) =>
+      [values].flat().map((value) => `${name} ${value}`),
+    );
+    await writeFile(file, `${lines.join('\n')}\n`);
+    try {
+      let child = await startChild(options);
+      return {
+        port,
+        crash: () => child.end('SIGKILL'),
+        restart: async () => {
+          child = await startChild(options);
+        },
+        freeze: async (ms) => {
+          child.signal('SIGSTOP');
+          await delay(ms);
+          child.signal('SIGCONT');
+        },
+        stop: async () => {
+          await child.end('SIGTERM');
+          await rm(folder, { recursive: true, force: true });
+        },
+      };
+    } catch (error) {
+      if (left > 1 && String(error).includes('Address already in use')) continue;
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+}
+
+interface Child {
+  readonly signal: (signal: NodeJS.Signals) => void;
+  /** Sends a signal that ends it, and waits until it is gone. */
+  readonly end: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
+}
+
+async function startChild(options: readonly string[]): Promise<Child> {
+  const child = spawn('redis-server', [...options], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const killChild = (): void => void child.kill('SIGKILL');
+  // A test run that is ended in the middle must not leave a server behind.
+  process.once('exit', killChild);
+  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
+    process.off('exit', killChild);
+    child.kill(signal);
+    if (child.pid !== undefined) await gone;
+  };
+
+  let output = '';
+  const ready = new Promise<void>((resolve, reject) => {
+    const fail = (why: string): void => reject(new Error(`redis-server ${why}\n${output}`));
+    child.once('error', (error) => fail(`cannot be started (is it installed?): ${error.message}`));
+    child.once('close', (code) => fail(`ended with code ${code} before it was ready`));
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      if (/Ready to accept connections|\+monitor master/.test(output)) resolve();
+    });
+    setTimeout(fail, START_MS, `was not ready after ${START_MS} ms`).unref();
+  });
+  try {
+    await ready;
+  } catch (error) {
+    await end('SIGKILL');
+    throw error;
+  }
+  child.stdout.removeAllListeners('data').resume();
+  return { signal: (signal) => void child.kill(signal), end };
+}
+
+/** A port that nobody uses now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('the loopback interface gave no port');
+  return address.port;
+}
