@@ -1,0 +1,146 @@
+/** What the service must do over any Redis, played over one of several servers: the essentials, and then servers fail. */
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { problemsOf } from '../support/order.ts';
+import { startService, type Service } from '../support/service.ts';
+import type { Topology } from '../support/topologies.ts';
+import { calls, FakeUpstream, gate, says, text } from '../support/upstream.ts';
+import { namesOf, runIn, saidIn, Wire, type EventStream, type WireRun } from '../support/wire.ts';
+import { Traffic, type Outcome } from '../support/traffic.ts';
+
+const TOOL = { type: 'function' as const, function: { name: 'f' } };
+/** Starting servers and electing masters takes seconds, and more on a busy machine. */
+const PATIENCE_MS = 60_000;
+/** A lock of 3 s and its check, 1.5 s later at most, with room for a busy machine. */
+const LOCK_MS = 3_000;
+const WHOLE = 'Once upon a time';
+const ENOUGH = 60;
+/** Replication is asynchronous: what was acknowledged just before a server failed may be lost. Nothing older. */
+const JUST_BEFORE_MS = 2_000;
+
+/** Describes the scenes over a topology. */
+export function describeScenes(name: string, start: () => Promise<Topology>): void {
+  describe(`over ${name}`, { timeout: PATIENCE_MS }, () => {
+    let topology: Topology;
+    let upstream: FakeUpstream;
+    let service: Service;
+    let wire: Wire;
+    let assistant_id: string;
+
+    beforeAll(async () => {
+      [topology, upstream] = await Promise.all([start(), FakeUpstream.start()]);
+      const env = {
+        LOCK_MS: String(LOCK_MS),
+        CALM_AFTER_SUBMIT_MS: '0',
+        DRAIN_MS: '0',
+        UPSTREAM_RETRIES: '0',
+      };
+      service = await startService({ redisUrl: topology.url, upstream, workers: 2, env });
+      wire = new Wire(service.baseUrl);
+      assistant_id = (await wire.ok('POST', '/assistants', { model: 'm', tools: [TOOL] })).id;
+    }, PATIENCE_MS);
+
+    afterAll(async () => {
+      await service?.stop();
+      await upstream?.stop();
+      await topology?.stop();
+    });
+
+    /** A run that has said its first words; the model goes on when the door is opened. */
+    async function interruptedRun(): Promise<{ run: WireRun; stream: EventStream; open: () => void }> {
+      const door = gate();
+      upstream.reply(({ text: said }) =>
+        said === 'a story' ? [text('Once'), door, ...says(' upon', ' a time')] : undefined,
+      );
+      const body = { assistant_id, stream: true };
+      const stream = await wire.stream('POST', `/threads/${await wire.thread('a story')}/runs`, { body });
+      return { run: runIn((await stream.until('thread.message.delta'))[0]), stream, open: door.open };
+    }
+
+    /** Runs go on being begun while `fails` happens. The story that is under way goes on to its end. */
+    async function whileRunsAreBegun(fails: () => Promise<void>): Promise<Outcome & { failedAtMs: number }> {
+      const story = await interruptedRun();
+      const traffic = new Traffic(wire, assistant_id);
+      await traffic.more(ENOUGH);
+      const failedAtMs = performance.now();
+      await fails();
+      await traffic.more(ENOUGH);
+      story.open();
+      const frames = await story.stream.rest();
+      expect(namesOf(frames).slice(-2)).toEqual(['thread.run.completed', 'done']);
+      expect(saidIn(frames)).toContain(' upon a time');
+      return { ...(await traffic.outcome()), failedAtMs };
+    }
+
+    test('an SDK streams a run, answers its calls, and reads it all back', async () => {
+      upstream.reply(({ outputs }) =>
+        outputs.length > 0 ? says(...outputs) : calls([{ name: 'f', arguments: {} }]),
+      );
+      const { threads } = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any' }).beta;
+      const thread = await threads.create({ messages: [{ role: 'user', content: 'hi' }] });
+      const waiting = await threads.runs.stream(thread.id, { assistant_id }).finalRun();
+      const [call] = waiting.required_action?.submit_tool_outputs.tool_calls ?? [];
+      const tool_outputs = [{ tool_call_id: call?.id ?? '', output: 'sunny' }];
+      const stream = threads.runs.submitToolOutputsStream(waiting.id, { thread_id: thread.id, tool_outputs });
+      expect((await stream.finalRun()).status).toBe('completed');
+      expect((await threads.runs.list(thread.id)).data.map(({ id }) => id)).toEqual([waiting.id]);
+      expect((await threads.messages.list(thread.id)).data).toHaveLength(2);
+      expect(await threads.delete(thread.id)).toMatchObject({ deleted: true });
+    });
+
+    test('a cancel reaches the worker in the middle of an answer', async () => {
+      const { run, stream } = await interruptedRun();
+      await wire.ok('POST', `/threads/${run.thread_id}/runs/${run.id}/cancel`);
+      expect(namesOf(await stream.rest()).slice(-2)).toEqual(['thread.run.cancelled', 'done']);
+    });
+
+    test('readers come, go and come back to a run, and each hears all of it', async () => {
+      const { run, stream, open } = await interruptedRun();
+      const path = `/threads/${run.thread_id}/runs/${run.id}/events`;
+      const leaver = await wire.stream('GET', path);
+      const heard = await leaver.until('thread.message.delta');
+      leaver.close();
+      const last = heard.at(-1)?.id ?? '';
+      const [late, back] = await Promise.all([
+        wire.stream('GET', path),
+        wire.stream('GET', path, { headers: { 'last-event-id': last } }),
+      ]);
+      open();
+      const whole = await late.rest();
+      expect(saidIn(whole)).toBe(WHOLE);
+      expect([...heard, ...(await back.rest())]).toEqual(whole);
+      expect(saidIn(await stream.rest())).toBe(' upon a time');
+    });
+
+    test('a worker that is killed is missed soon, where the lock is short', async () => {
+      const { run, stream } = await interruptedRun();
+      upstream.reply(() => says('Once upon', ' a time'));
+      const next = service.startWorker();
+      await Promise.all([service.killWorker(0), service.killWorker(1), next]);
+      const killedAtMs = performance.now();
+      const frames = await stream.rest();
+      // One and a half locks and a second, on a machine that is not busy.
+      expect(performance.now() - killedAtMs).toBeLessThan(3 * LOCK_MS);
+      expect(saidIn(frames)).toBe(WHOLE);
+      const whole = await (
+        await wire.stream('GET', `/threads/${run.thread_id}/runs/${run.id}/events`)
+      ).rest();
+      expect(problemsOf(whole.map((frame) => ({ ...frame, id: null })))).toEqual([]);
+    });
+
+    test('a planned failover costs a moment, and streams go on', async () => {
+      const { lost, failed, failedAtMs } = await whileRunsAreBegun(() => topology.failOver(queueOf(service)));
+      expect(failed).toEqual([]);
+      expect(lost.filter(({ atMs }) => atMs < failedAtMs - JUST_BEFORE_MS)).toEqual([]);
+    });
+
+    test('a master that dies costs seconds, and no older run; what its queue knew is found again', async () => {
+      const { lost, failed, failedAtMs } = await whileRunsAreBegun(() => topology.kill(queueOf(service)));
+      expect(failed).toEqual([]);
+      expect(lost.filter(({ atMs }) => atMs < failedAtMs - JUST_BEFORE_MS)).toEqual([]);
+    });
+  });
+}
+
+/** A key that lies where the queue does. */
+const queueOf = ({ redisPrefix }: Service): string => `{${redisPrefix}}`;
