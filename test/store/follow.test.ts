@@ -246,6 +246,33 @@ describe('subscriptions', () => {
 });
 
 describe('messages that are lost', () => {
+  test('while the log cannot be read, too: it is read when Redis is there again', async () => {
+    let refused: (() => void) | null = null;
+    const store = await openStore(server.url, (redis) =>
+      withMethod(redis, 'hget', async (key: string, field: string) => {
+        if (refused === null) return redis.hget(key, field);
+        refused();
+        throw new Error('LOADING Redis is loading the dataset in memory');
+      }),
+    );
+    const { hub, feed } = await openHub(store);
+    const talking = await startTalking(store);
+    const reader = await new Follower(hub).reach(4);
+    await feed.sunsubscribe(store.keys.events(refOf()));
+    await store.runs.commit(talking, [delta('unheard')]);
+    const refusal = new Promise<void>((resolve) => {
+      refused = resolve;
+    });
+    const reading = reader.reach(5);
+    vi.advanceTimersByTime(WATCHDOG_MS);
+    await refusal;
+    refused = null;
+    // The reader has to learn of the refusal before it is told to look again.
+    await store.redis.ping();
+    vi.advanceTimersByTime(WATCHDOG_MS);
+    expect((await reading).seqs).toStrictEqual(upTo(5));
+  });
+
   test('with their connection: the log is read when it is back, and nothing is missing', async () => {
     const store = await openStore(server.url);
     const { hub, feed, feedId } = await openHub(store);
