@@ -64,7 +64,7 @@ export function connect(url: string, { use, whenAway }: ConnectOptions): Client 
       redisOptions: { ...common, maxRetriesPerRequest: null },
     });
   }
-  return new Redis({
+  const redis = new Redis({
     ...common,
     ...(address.type === 'single' ? nodes[0] : sentinelOptions(address)),
     db: address.db,
@@ -74,6 +74,9 @@ export function connect(url: string, { use, whenAway }: ConnectOptions): Client 
       ? { enableOfflineQueue: false, maxRetriesPerRequest: 0 }
       : { maxRetriesPerRequest: null }),
   });
+  // ioredis leaves every socket of a deposed master once for each command it refused, and Node takes that for a leak.
+  redis.on('connect', () => redis.stream.setMaxListeners(0));
+  return redis;
 }
 
 /** As which a connection appears in `CLIENT LIST`, and in our log. */
@@ -201,8 +204,6 @@ export function isUnavailable(error: unknown): boolean {
 
 /** One line when a connection is lost and one when it is back, however often it fails in between. */
 function reportErrors(redis: Client, connection: string, log: Logger): void {
-  // ioredis leaves every socket of a deposed master once for each command it refused, and Node takes that for a leak.
-  if (redis instanceof Redis) redis.on('connect', () => redis.stream.setMaxListeners(0));
   let lost = false;
   redis.on('error', (err: Error) => {
     if (!lost) log.error({ err, connection }, 'lost Redis');
