@@ -58,7 +58,7 @@ export function withoutKey(upstream: Upstream): Readonly<Record<string, unknown>
 }
 
 /** An address without its password. */
-export function withoutPassword(address: string): string {
+function withoutPassword(address: string): string {
   const url = new URL(address);
   if (url.password === '') return address;
   url.password = 'redacted';

@@ -2,34 +2,11 @@
  * Group commit: while one commit is on its way, the fragments that arrive gather and go as the next one, so a slow
  * Redis makes bigger batches, not a queue. Anything else than a fragment waits until it is stored.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../log.ts';
 import { isDelta, pushMerged, type RunEvent } from '../runs/event.ts';
-import { isUnavailable } from '../store/redis.ts';
 import type { StoredRun } from '../store/runs.ts';
 
 /** Writes events to the run one holds; {@link RunStore.commit}. */
-export type Commit = (held: StoredRun, events: readonly RunEvent[]) => Promise<StoredRun>;
-
-const TRY_AGAIN_MS = 250;
-
-/**
- * Commits that wait for a Redis which refuses to write (full, read-only for the time of a failover): what the model has
- * said must not be lost for it. @param signal ends the wait; its reason is then thrown.
- */
-export function insisting(commit: Commit, signal: AbortSignal, log: Logger): Commit {
-  return async (held, events) => {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await commit(held, events);
-      } catch (error) {
-        if (!isUnavailable(error)) throw error;
-        if (tries === 1) log.debug({ err: error, run_id: held.ref.runId }, 'Redis refuses to write; waiting');
-        await sleep(TRY_AGAIN_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
-      }
-    }
-  };
-}
+type Commit = (held: StoredRun, events: readonly RunEvent[]) => Promise<StoredRun>;
 
 /** Fragments that may wait for a commit before the model is made to wait, too. */
 const MAX_GATHERED = 256;

@@ -20,7 +20,7 @@ import type { ObjectStore } from '../store/objects.ts';
 import type { JobOutcome, RunJob } from '../store/queue.ts';
 import { isUnavailable } from '../store/redis.ts';
 import { logFields, Refused, type RunStore, type StoredRun } from '../store/runs.ts';
-import { Commits, insisting } from './commits.ts';
+import { Commits } from './commits.ts';
 
 export interface RunWorkerOptions {
   readonly runs: RunStore;
@@ -195,7 +195,7 @@ export class RunWorker {
     const { ref, state } = started;
     const timer = this.expireIn(state.run.expires_at, controller);
     try {
-      const commit = insisting(runs.commit.bind(runs), controller.signal, log);
+      const commit = runs.commit.bind(runs);
       const commits = new Commits(started, commit, (error) => controller.abort(error));
       const context = { ...this.options, until, signal: controller.signal };
       for await (const events of execute(state, await history, context)) await commits.push(events);
