@@ -248,6 +248,8 @@ export function renderError(
   // What fails because its client has gone is nobody's fault.
   if (refusal.status >= 500 && response.destroyed)
     log.info(fault, 'request failed after its client had gone');
+  // Foreseen: Redis' absence is reported by its connections, overload by metrics; here it would be a line a request.
+  else if (error instanceof ApiError || isUnavailable(error)) log.debug(fault, 'request refused');
   else if (refusal.status >= 500) log.error(fault, 'request failed');
   if (response.headersSent) {
     response.destroy();

@@ -54,7 +54,7 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
       const digest = digestOf(call, 'body', call.text);
       const first = Number(retries) > 0 ? await answers.find(call.project, digest) : null;
       if (first !== null && first !== 'pending') return again(first, call);
-      const answer = await handle(call, digest);
+      const answer = await handle(call, digest, RETRY);
       // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
       call.onUndelivered(() => keep(call, digest, answer, RETRY));
       return answer;
@@ -62,11 +62,11 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
   };
 
   /** Keeps also an answer that is not to be given yet. */
-  async function handle(call: Call, digest: string): Promise<Answer> {
+  async function handle(call: Call, digest: string, keeping: Keeping): Promise<Answer> {
     try {
       return await endpoint.handle(call);
     } catch (error) {
-      if (error instanceof Unconfirmed) keep(call, digest, error.answer, RETRY);
+      if (error instanceof Unconfirmed) keep(call, digest, error.answer, keeping);
       throw error;
     }
   }
@@ -77,13 +77,14 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
     if (nonce !== null) {
       call.newId = namesFrom(nonce, (text) => createHash('sha256').update(text).digest());
       try {
-        const answer = await endpoint.handle(call);
+        const answer = await handle(call, digest, KEY);
         keep(call, digest, answer, KEY);
         return answer;
       } catch (error) {
         if (changedNothing(error)) await answers.release(call.project, digest);
         // It may have taken effect, but a repetition makes the same objects. Unheard, the claim runs out by itself.
-        else await answers.leave(call.project, digest, nonce).catch(() => {});
+        else if (!(error instanceof Unconfirmed))
+          await answers.leave(call.project, digest, nonce).catch(() => {});
         throw error;
       }
     }

@@ -89,8 +89,8 @@ export interface RunConsumerOptions {
   readonly concurrency: number;
   /** How long a worker's hold on a job lasts; see {@link Taker}. */
   readonly lockMs: number;
-  /** Does one job; `lost` is aborted when this process no longer holds the job's lock. */
-  readonly work: (job: RunJob, lost: AbortSignal) => Promise<JobOutcome>;
+  /** Does one job. It may have been given to another worker as well, when its lock could not be renewed in time. */
+  readonly work: (job: RunJob) => Promise<JobOutcome>;
 }
 
 /** Takes jobs and runs them. */
@@ -150,8 +150,8 @@ export class RunConsumer {
     return new Taker(QUEUE_NAME, { ...this.options, process, onStalled });
   }
 
-  private async process(job: RunsJob, token?: string, signal?: AbortSignal): Promise<void> {
-    const outcome = await this.options.work(job.data, signal ?? new AbortController().signal);
+  private async process(job: RunsJob, token?: string): Promise<void> {
+    const outcome = await this.options.work(job.data);
     switch (outcome) {
       case 'done':
         return;

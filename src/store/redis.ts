@@ -133,7 +133,7 @@ export async function openState(url: string, whenAway: WhenAway, log: Logger): P
   if (redis.status !== 'ready') await new Promise<void>((resolve) => redis.once('ready', () => resolve()));
   const script = (name: string): Script => {
     const send = defineScript(redis, name);
-    return whenAway === 'wait' ? persistent(redis, send) : send;
+    return whenAway === 'wait' ? persistent(redis, send, log.child({ script: name })) : send;
   };
   return Object.assign(redis, {
     commit: script('commit'),
@@ -156,13 +156,14 @@ function defineScript(redis: Client, name: string): Script {
 }
 
 /** Sends until there is an answer. Every script is idempotent, so one that was done without our hearing of it is harmless. */
-function persistent(redis: Client, send: Script): Script {
+function persistent(redis: Client, send: Script, log: Logger): Script {
   return async (...args) => {
-    for (;;) {
+    for (let tries = 1; ; tries += 1) {
       try {
         return await send(...args);
       } catch (error) {
         if (!isUnavailable(error) || redis.status === 'end') throw error;
+        if (tries === 1) log.debug({ err: error }, 'Redis refuses for now; sending again');
       }
       await delay(ASK_AGAIN_MS);
     }

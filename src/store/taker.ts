@@ -26,7 +26,7 @@ export interface TakerOptions {
    * the longest event loop stall one accepts without a wasted model call.
    */
   readonly lockMs: number;
-  readonly process: (job: RunsJob, token?: string, signal?: AbortSignal) => Promise<void>;
+  readonly process: (job: RunsJob, token?: string) => Promise<void>;
   /** Hears of each job that another worker had lost. */
   readonly onStalled: () => void;
 }
@@ -48,11 +48,10 @@ export class Taker {
     this.connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
     this.worker = new Worker<RunJob, void, 'run'>(
       queueName,
-      // BullMQ hands the signal only to functions that name three parameters.
-      async (job: RunsJob, token?: string, signal?: AbortSignal) => {
+      async (job: RunsJob, token?: string) => {
         this.jobs += 1;
         try {
-          await process(job, token, signal);
+          await process(job, token);
         } finally {
           this.jobs -= 1;
         }
@@ -70,9 +69,9 @@ export class Taker {
         removeOnFail: { count: 0 },
       },
     );
-    this.worker.on('lockRenewalFailed', (jobIds: string[]) => {
-      for (const jobId of jobIds) this.worker.cancelJob(jobId, 'lock lost');
-    });
+    // Their runs go on: who takes one over says so in the run itself.
+    const lost = seldom((jobIds: string[]) => log.warn({ jobs: jobIds.length }, 'lost hold of jobs'));
+    this.worker.on('lockRenewalFailed', lost);
     this.worker.on('stalled', onStalled);
     this.worker.on('failed', (job: RunsJob | undefined, err: Error) => {
       if (!(err instanceof WaitingError) && !(err instanceof DelayedError)) {

@@ -88,7 +88,7 @@ async function main(): Promise<void> {
     log,
     concurrency: config.workerConcurrency,
     lockMs: config.lockMs,
-    work: (job, lost) => worker.work(job, lost),
+    work: (job) => worker.work(job),
   });
   await consumer.ready();
   const watch = new QueueWatch({

@@ -40,7 +40,7 @@ export interface RunWorkerOptions {
 
 /** Why an execution stops before its end. */
 class Stop extends Error {
-  readonly why: 'changed' | 'expired' | 'shutdown' | 'lost';
+  readonly why: 'changed' | 'expired' | 'shutdown';
 
   constructor(why: Stop['why']) {
     super(`the execution stops: ${why}`);
@@ -109,15 +109,16 @@ export class RunWorker {
     return this.working.size;
   }
 
-  /** Does one job. @param lost is aborted when the queue has given the job to somebody else. */
-  async work(job: RunJob, lost: AbortSignal): Promise<JobOutcome> {
+  /**
+   * Does one job. That the queue may have given it to somebody else meanwhile, because Redis or this process stood still, is
+   * no reason to stop: whoever takes the run over changes it, and then our next commit is refused.
+   */
+  async work(job: RunJob): Promise<JobOutcome> {
     // A job may still come in while the queue is told to stop.
     if (this.leaving) return 'handed over';
     const startedMs = performance.now();
     const fields = { run_id: job.runId, thread_id: job.threadId, request_id: job.requestId };
     const work: Work = { job, controller: new AbortController() };
-    const onLost = (): void => work.controller.abort(new Stop('lost'));
-    lost.addEventListener('abort', onLost, { once: true });
     this.working.set(job.runId, work);
     try {
       const outcome = await this.look(work);
@@ -134,7 +135,6 @@ export class RunWorker {
       this.options.log.info({ ...fields, outcome: err.why }, 'job');
       return 'done';
     } finally {
-      lost.removeEventListener('abort', onLost);
       // The run's next turn may have begun here already.
       if (this.working.get(job.runId) === work) this.working.delete(job.runId);
     }
@@ -221,8 +221,6 @@ export class RunWorker {
   private async stopped(why: Stop['why'], { ref }: StoredRun): Promise<JobOutcome> {
     const { runs } = this.options;
     switch (why) {
-      case 'lost':
-        return 'done';
       case 'expired':
         await runs.close(ref, { type: 'expired' });
         return 'done';

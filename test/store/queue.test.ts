@@ -43,7 +43,7 @@ async function waiting({ url, keys }: Store): Promise<readonly (string | undefin
 /** A worker process, as far as the queue sees it, whose jobs end as `work` says. */
 async function consume(
   { url, keys }: Store,
-  work: (job: RunJob, lost: AbortSignal) => Promise<JobOutcome>,
+  work: (job: RunJob) => Promise<JobOutcome>,
 ): Promise<RunConsumer> {
   const consumer = new RunConsumer({
     redisUrl: url,
