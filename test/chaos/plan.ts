@@ -86,8 +86,9 @@ const REDIS_KILL_EVERY_MS = 20_000;
 const RATES: Readonly<
   Record<Exclude<FaultType, 'Redis kill -9'>, readonly [perMinute: number, leastMs: number, mostMs: number]>
 > = {
-  'worker kill -9': [21, 0, 0],
-  'worker pause': [21, 2_000, 10_000],
+  'worker kill -9': [24, 0, 0],
+  // One in four finds every worker paused or coming up.
+  'worker pause': [30, 2_000, 10_000],
   'worker SIGTERM': [4, 0, 0],
   'API kill -9': [4, 0, 0],
   'connection drop': [15, 0, 0],
