@@ -6,13 +6,14 @@ import type { Pressure } from './pressure.ts';
 export class Figures {
   /** Answered requests, by status. */
   readonly requests = new Tally();
-  /** What this process committed to runs. */
-  readonly commits = new Tally();
   private readonly pressure: Pressure;
+  private readonly commits: Tally;
   private readonly workers: () => Promise<readonly WorkerReport[]>;
 
-  constructor(pressure: Pressure, workers: () => Promise<readonly WorkerReport[]>) {
+  /** @param commits what this process committed to runs */
+  constructor(pressure: Pressure, commits: Tally, workers: () => Promise<readonly WorkerReport[]>) {
     this.pressure = pressure;
+    this.commits = commits;
     this.workers = workers;
   }
 

@@ -3,23 +3,16 @@ import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
 import { createLog } from '../log.ts';
+import { Tally } from '../metrics.ts';
 import { ModelCatalog } from '../model/catalog.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { Answers } from '../store/answers.ts';
 import { Audience } from '../store/audience.ts';
-import { examine } from '../store/check.ts';
-import { Replicas } from '../store/confirm.ts';
-import { LogHub } from '../store/follow.ts';
-import { Keys } from '../store/keys.ts';
-import { ObjectStore } from '../store/objects.ts';
-import { OpenRuns } from '../store/open-runs.ts';
+import { openStore } from '../store/open.ts';
 import { countWorkers, readWorkers } from '../store/presence.ts';
-import { RunQueue } from '../store/queue.ts';
-import { openFeed, openState } from '../store/redis.ts';
 import { PhotoRelay } from '../store/relay.ts';
-import { RunStore } from '../store/runs.ts';
 import { ToolAnswers } from '../store/tool-answers.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
@@ -38,28 +31,18 @@ async function main(): Promise<void> {
   const log = createLog(config, 'api');
   log.info({ config: redacted(config) }, 'starting');
 
-  const redis = await openState(config.redisUrl, 'fail', log);
-  const { problems, warnings } = await examine(redis);
-  for (const warning of warnings) log.warn(warning);
-  if (problems.length > 0) throw new ConfigError(problems);
-  const keys = new Keys(config.redisPrefix);
-  const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys, log);
-  const queue = new RunQueue(config.redisUrl, keys, log);
-  const open = new OpenRuns(redis, keys);
-  const pressure = new Pressure(config, () => queue.backlog());
-  const figures = new Figures(pressure, () => readWorkers(redis, keys));
-  const replicas = config.durability === 'replica' ? new Replicas(config.redisUrl, keys) : null;
-  const runs = new RunStore({
-    redis,
-    keys,
-    queue,
-    open,
+  const commits = new Tally();
+  const store = await openStore({
+    ...config,
+    whenAway: 'fail',
     log,
     now: unixSeconds,
-    logKeptS: config.logKeptS,
-    count: (what) => figures.commits.add(what),
-    confirm: replicas === null ? null : async (ref) => replicas.confirm(ref),
+    count: (what) => commits.add(what),
   });
+  if (store.problems.length > 0) throw new ConfigError(store.problems);
+  const { redis, keys, hub, queue, runs, objects } = store;
+  const pressure = new Pressure(config, () => queue.backlog());
+  const figures = new Figures(pressure, commits, () => readWorkers(redis, keys));
   const catalog = new ModelCatalog({ upstreams: config.upstreams, log });
   const readiness = async (): Promise<{ redis: boolean; workers: number }> => {
     try {
@@ -78,7 +61,7 @@ async function main(): Promise<void> {
   const app = createApp(
     {
       runs,
-      objects: new ObjectStore(redis, keys),
+      objects,
       hub,
       answers: new Answers(redis, keys),
       plugins: toolbox.plugins,
@@ -128,10 +111,7 @@ async function main(): Promise<void> {
         await delay(SETTLE_MS);
         await toolbox.close();
         pressure.close();
-        await queue.close();
-        hub.close();
-        replicas?.close();
-        redis.disconnect();
+        await store.close();
       },
     },
     config.drainMs + STOP_MARGIN_MS,

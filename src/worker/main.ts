@@ -8,17 +8,10 @@ import { newId, unixSeconds } from '../runs/ids.ts';
 import { ModelError } from '../runs/model.ts';
 import { Seal, type Secrets } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
-import { examine } from '../store/check.ts';
-import { Replicas } from '../store/confirm.ts';
-import { LogHub } from '../store/follow.ts';
-import { Keys } from '../store/keys.ts';
-import { ObjectStore } from '../store/objects.ts';
-import { OpenRuns } from '../store/open-runs.ts';
+import { openStore } from '../store/open.ts';
 import { announceWorker, workerId, type WorkerFigures } from '../store/presence.ts';
-import { RunConsumer, RunQueue } from '../store/queue.ts';
+import { RunConsumer } from '../store/queue.ts';
 import { QueueWatch } from '../store/queue-watch.ts';
-import { openFeed, openState } from '../store/redis.ts';
-import { RunStore } from '../store/runs.ts';
 import { ToolAnswers } from '../store/tool-answers.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { RunWorker } from './run-job.ts';
@@ -34,27 +27,16 @@ async function main(): Promise<void> {
   const log = createLog(config, 'worker').child({ worker: id });
   log.info({ config: redacted(config) }, 'starting');
 
-  const redis = await openState(config.redisUrl, 'wait', log);
-  const { problems, warnings } = await examine(redis);
-  for (const warning of warnings) log.warn(warning);
-  if (problems.length > 0) throw new ConfigError(problems);
-  const keys = new Keys(config.redisPrefix);
-  const hub = new LogHub(redis, openFeed(config.redisUrl, log), keys, log);
-  const queue = new RunQueue(config.redisUrl, keys, log);
-  const open = new OpenRuns(redis, keys);
   const commits = new Tally();
-  const replicas = config.durability === 'replica' ? new Replicas(config.redisUrl, keys) : null;
-  const runs = new RunStore({
-    redis,
-    keys,
-    queue,
-    open,
+  const store = await openStore({
+    ...config,
+    whenAway: 'wait',
     log,
     now: unixSeconds,
-    logKeptS: config.logKeptS,
     count: (what) => commits.add(what),
-    confirm: replicas === null ? null : async (ref) => replicas.confirm(ref),
   });
+  if (store.problems.length > 0) throw new ConfigError(store.problems);
+  const { redis, keys, hub, queue, open, runs, objects } = store;
   const unseal = unsealer(config.secret);
   const toolbox = await openToolbox({
     ...toolSettings(config),
@@ -64,7 +46,7 @@ async function main(): Promise<void> {
   });
   const worker = new RunWorker({
     runs,
-    objects: new ObjectStore(redis, keys),
+    objects,
     hub,
     model: new OpenAiModel({
       upstreams: config.upstreams,
@@ -123,10 +105,7 @@ async function main(): Promise<void> {
         await consumer.close();
         worker.stop();
         await toolbox.close();
-        await queue.close();
-        hub.close();
-        replicas?.close();
-        redis.disconnect();
+        await store.close();
       },
     },
     config.drainMs + STOP_MARGIN_MS,

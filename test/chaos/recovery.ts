@@ -16,14 +16,18 @@ const stateSchema = z.looseObject({ attempts: z.number() });
 
 type Figures = Record<string, string | number>;
 
-for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-  for (let index = 0; index < REPETITIONS; index += 1) console.log(await replaced(signal));
+for (const [signal, lockMs] of [
+  ['SIGTERM', '10000'],
+  ['SIGKILL', '10000'],
+  ['SIGKILL', '3000'],
+] as const) {
+  for (let index = 0; index < REPETITIONS; index += 1) console.log(await replaced(signal, lockMs));
 }
 console.log(await redisAway());
 
 /** The only busy worker goes; another one idles. From the signal to the run's next start. */
-async function replaced(signal: 'SIGTERM' | 'SIGKILL'): Promise<Figures> {
-  const deployment = await start({ DRAIN_MS: '0' });
+async function replaced(signal: 'SIGTERM' | 'SIGKILL', lockMs: string): Promise<Figures> {
+  const deployment = await start({ DRAIN_MS: '0', LOCK_MS: lockMs });
   const { service, upstream } = deployment;
   try {
     let asked = 0;
@@ -45,7 +49,7 @@ async function replaced(signal: 'SIGTERM' | 'SIGKILL'): Promise<Figures> {
     const [key = ''] = await deployment.admin.keys(`*:run:${run.id}`);
     const { attempts } = stateSchema.parse(JSON.parse((await deployment.admin.hget(key, 'doc')) ?? ''));
     return {
-      what: `${signal} of the only busy worker`,
+      what: `${signal} of the only busy worker, LOCK_MS=${lockMs}`,
       'until the run goes on, ms': Math.round(tookMs),
       attempts,
     };

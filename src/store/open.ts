@@ -1,0 +1,69 @@
+/** Opens what a process keeps in Redis: the connections, the queue, and the stores over them. Owns them until `close`. */
+import type { Logger } from '../log.ts';
+import type { Clock } from '../runs/ids.ts';
+import { examine } from './check.ts';
+import { Replicas } from './confirm.ts';
+import { LogHub } from './follow.ts';
+import { Keys } from './keys.ts';
+import { ObjectStore } from './objects.ts';
+import { OpenRuns } from './open-runs.ts';
+import { RunQueue } from './queue.ts';
+import { openFeed, openState, type State, type WhenAway } from './redis.ts';
+import { RunStore } from './runs.ts';
+
+export interface StoreOptions {
+  readonly redisUrl: string;
+  readonly redisPrefix: string;
+  /** Whether the beginning and the end of a run wait for a replica. */
+  readonly durability: 'local' | 'replica';
+  readonly logKeptS: number;
+  readonly whenAway: WhenAway;
+  readonly log: Logger;
+  readonly now: Clock;
+  /** Hears of every transition, and of commits that were refused. */
+  readonly count: (what: string) => void;
+}
+
+export interface Store {
+  readonly redis: State;
+  readonly keys: Keys;
+  readonly hub: LogHub;
+  readonly queue: RunQueue;
+  readonly open: OpenRuns;
+  readonly runs: RunStore;
+  readonly objects: ObjectStore;
+  /** Why the servers are not fit to keep runs, for the operator; empty when they are. */
+  readonly problems: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Waits until Redis answers, however long that takes. */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { redisUrl, redisPrefix, durability, logKeptS, whenAway, log, now, count } = options;
+  const redis = await openState(redisUrl, whenAway, log);
+  const { problems, warnings } = await examine(redis);
+  for (const warning of warnings) log.warn(warning);
+  const keys = new Keys(redisPrefix);
+  const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);
+  const queue = new RunQueue(redisUrl, keys, log);
+  const open = new OpenRuns(redis, keys);
+  const replicas = durability === 'replica' ? new Replicas(redisUrl, keys) : null;
+  const confirm = replicas === null ? null : replicas.confirm.bind(replicas);
+  const runs = new RunStore({ redis, keys, queue, open, log, now, logKeptS, count, confirm });
+  return {
+    redis,
+    keys,
+    hub,
+    queue,
+    open,
+    runs,
+    objects: new ObjectStore(redis, keys),
+    problems,
+    close: async () => {
+      await queue.close();
+      hub.close();
+      replicas?.close();
+      redis.disconnect();
+    },
+  };
+}
