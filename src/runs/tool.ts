@@ -48,6 +48,8 @@ export interface ToolContext extends ToolCall {
   readonly settings: Readonly<Record<string, unknown>>;
   readonly fetch: ToolFetch;
   readonly log: ToolLog;
+  /** How long this call may take. */
+  readonly timeoutMs: number;
   /** Aborted when the tool's time is over or nobody waits for its answer any more. */
   readonly signal: AbortSignal;
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import workerpool from 'workerpool';
 import type { Logger } from '../log.ts';
 import { ToolArgumentError, ToolError, type Tool, type ToolContext } from '../runs/tool.ts';
-import type { CallRequest, ChildEvent, Outcome } from './child/protocol.ts';
+import { MAX_LOG_LINES, type CallRequest, type ChildEvent, type Outcome } from './child/protocol.ts';
 import type { ToolDescription } from './definition.ts';
 
 export interface ToolPoolOptions {
@@ -30,8 +30,7 @@ const NICENESS = 10;
 const HEAP_LIMIT_MB = 256;
 /** Calls that wait; more are refused at once. */
 const MAX_WAITING = 1_000;
-/** What one call may write to the log. */
-const MAX_LOG_LINES = 20;
+/** What one call may write to the log; the process itself sends no more ({@link MAX_LOG_LINES}). */
 const MAX_LOG_CHARACTERS = 500;
 
 interface Work {
@@ -54,7 +53,6 @@ export class ToolPool {
       workerType: 'process',
       minWorkers: 0,
       maxWorkers: options.processes,
-      maxQueueSize: MAX_WAITING,
       // Its streams are ours to bound: what a tool prints is not our log.
       emitStdStreams: true,
       forkOpts: {
@@ -91,9 +89,9 @@ export class ToolPool {
 
   private async run(
     file: string,
-    { name, timeoutMs, maxOutputBytes }: ToolDescription,
+    { name, maxOutputBytes }: ToolDescription,
     args: unknown,
-    { runId, threadId, assistantId, callId, extras, secrets, settings, signal }: ToolContext,
+    { runId, threadId, assistantId, callId, extras, secrets, settings, timeoutMs, signal }: ToolContext,
   ): Promise<unknown> {
     const call = { runId, threadId, assistantId, callId, extras, secrets };
     const allowHosts = this.options.allowedTo(name);
@@ -109,14 +107,15 @@ export class ToolPool {
     const { name, timeoutMs, signal } = work;
     const settled = Promise.withResolvers<Outcome>();
     let pid: number | null = null;
+    let cancel = (): void => {};
     const stop = (reason: unknown): void => {
       settled.reject(reason);
-      if (pid !== null) end(pid);
-      else task?.cancel();
+      if (pid === null) cancel();
+      else end(pid);
     };
     const onAbort = (): void => stop(signal?.reason);
     const overdue = (): void => stop(new ToolError(`${name} did not answer within ${timeoutMs / 1000} s.`));
-    let timer = setTimeout(stop, WAIT_MS, new ToolError('All tool processes are busy. Try again later.'));
+    let timer = setTimeout(stop, WAIT_MS, busy());
     const say = journal(work.log);
     const on = (event: ChildEvent): void => {
       if (event.type === 'started') {
@@ -130,11 +129,13 @@ export class ToolPool {
       } else say(event);
     };
     signal?.addEventListener('abort', onAbort, { once: true });
-    const task = this.pool.exec(method, [request], { on });
-    task.catch((error: unknown) =>
-      settled.reject(new Error('the process of the tool ended', { cause: error })),
-    );
     try {
+      if (this.pool.stats().pendingTasks >= MAX_WAITING) throw busy();
+      const task = this.pool.exec(method, [request], { on });
+      cancel = () => void task.cancel();
+      task.catch((error: unknown) =>
+        settled.reject(new Error('the process of the tool ended', { cause: error })),
+      );
       return await settled.promise;
     } finally {
       clearTimeout(timer);
@@ -144,10 +145,9 @@ export class ToolPool {
   }
 }
 
-function errorOf(
-  outcome: Exclude<Outcome, { type: 'answered' | 'described' }> | Outcome,
-  what: string,
-): Error {
+const busy = (): ToolError => new ToolError('All tool processes are busy. Try again later.');
+
+function errorOf(outcome: Outcome, what: string): Error {
   switch (outcome.type) {
     case 'arguments':
       return new ToolArgumentError(outcome.message);

@@ -61,6 +61,7 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       settings: toolbox.choice(name).settings,
       fetch: fetchOf(name),
       log: logged,
+      timeoutMs: tool.timeoutMs,
       signal: AbortSignal.any([signal, timeUp]),
     };
     try {

@@ -13,6 +13,7 @@ export function toolContext(changes: Partial<ToolContext> = {}): ToolContext {
     settings: {},
     fetch: openFetch,
     log: { info: () => undefined, warn: () => undefined },
+    timeoutMs: 10_000,
     signal: new AbortController().signal,
     ...changes,
   };

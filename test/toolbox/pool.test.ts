@@ -56,7 +56,12 @@ async function toolOf(body: string, fields = 'timeoutMs: 500'): Promise<Tool> {
 }
 
 const answer = async (body: string, changes: Partial<ToolContext> = {}, fields?: string): Promise<unknown> =>
-  (await toolOf(body, fields)).run({}, toolContext(changes));
+  run(await toolOf(body, fields), changes);
+
+/** Runs a tool as the runner does: with its own limit, unless the operator has another. */
+async function run(tool: Tool, changes: Partial<ToolContext> = {}, args: unknown = {}): Promise<unknown> {
+  return tool.run(args, toolContext({ timeoutMs: tool.timeoutMs, ...changes }));
+}
 
 describe('a tool', () => {
   test('is told its call, its settings and its arguments', async () => {
@@ -80,6 +85,7 @@ describe('a tool', () => {
       signal: false,
       fetch: 'function',
       log: {},
+      timeoutMs: 10_000,
     });
   });
 
@@ -105,7 +111,9 @@ describe('a tool', () => {
 
   test('writes to the log, but not without end', async () => {
     await answer(
-      'for (let i = 0; i < 1000; i++) context.log.info({ i }, "working"); console.log("x".repeat(1e6)); return 1;',
+      'for (let i = 0; i < 1e5; i++) { context.log.info({ i }, "working"); console.log("x".repeat(1e3)); } return 1;',
+      {},
+      'timeoutMs: 20_000',
     );
     const own = lines.filter((line) => JSON.stringify(line).includes(`"t${count}"`));
     expect(own.length).toBeGreaterThan(0);
@@ -166,13 +174,17 @@ describe('a tool that misbehaves fails by itself', () => {
     expect(await answer('return "well";', {}, 'timeoutMs: 10_000')).toBe('well');
   });
 
+  test('by the limit of its call, which the operator may have chosen', async () => {
+    await expect(answer('for (;;) {}', { timeoutMs: 100 })).rejects.toThrow('within 0.1 s');
+  });
+
   test('and is ended when nobody waits any more', async () => {
     const controller = new AbortController();
     const tool = await toolOf(
       'context.log.info({ pid: process.pid }, "begun"); for (;;) {}',
       'timeoutMs: 60_000',
     );
-    const running = tool.run({}, toolContext({ signal: controller.signal }));
+    const running = run(tool, { signal: controller.signal });
     const begun = await eventually(() => lines.find((line) => JSON.stringify(line).includes('begun')));
     controller.abort(new Error('hung up'));
     await expect(running).rejects.toThrow('hung up');

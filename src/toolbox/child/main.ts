@@ -11,12 +11,15 @@ import { ToolArgumentError, ToolError, type ToolLog } from '../../runs/tool.ts';
 import { readDefinition, type DefinedTool } from '../definition.ts';
 import { checkedOutput } from '../output.ts';
 import { resolveFromHere } from '../resolve.ts';
-import type { CallRequest, ChildEvent, Outcome } from './protocol.ts';
+import { MAX_LOG_LINES, type CallRequest, type ChildEvent, type Outcome } from './protocol.ts';
 
 /** Grown this big, the process is replaced after its call. */
 const SPENT_BYTES = 256 * 1024 * 1024;
 /** Grown this big, it is ended in the middle of one. */
 const MAX_RESIDENT_BYTES = 512 * 1024 * 1024;
+
+const MAX_FIELDS_CHARACTERS = 2_000;
+const MAX_PRINTED_BYTES = 8 * 1024;
 
 const say = (event: ChildEvent): void => workerpool.workerEmit(event);
 
@@ -34,6 +37,7 @@ async function call(request: CallRequest): Promise<Outcome> {
       settings: request.settings,
       fetch: guard.fetch,
       log,
+      timeoutMs: request.timeoutMs,
       signal: AbortSignal.timeout(request.timeoutMs),
     });
     return { type: 'answered', value: checkedOutput(value, request.maxOutputBytes) };
@@ -57,6 +61,8 @@ function answering<Request>(
   work: (request: Request) => Promise<Outcome>,
 ): (request: Request) => Promise<void> {
   return async (request) => {
+    linesLeft = MAX_LOG_LINES;
+    printedLeft = MAX_PRINTED_BYTES;
     say({ type: 'started', pid: process.pid });
     const outcome = await work(request).catch(outcomeOf);
     const isSpent = process.memoryUsage.rss() > SPENT_BYTES;
@@ -73,12 +79,34 @@ function outcomeOf(error: unknown): Outcome {
   return { type: 'failed', message: String(error), stack: '' };
 }
 
+/** What the present call may still say: a flood would keep our owner busy with throwing it away. */
+let linesLeft = 0;
+let printedLeft = 0;
+
 const log: ToolLog = {
-  info: (fields, message) => say({ type: 'log', level: 'info', fields, message }),
-  warn: (fields, message) => say({ type: 'log', level: 'warn', fields, message }),
+  info: (fields, message) => note('info', fields, message),
+  warn: (fields, message) => note('warn', fields, message),
 };
 
+function note(level: 'info' | 'warn', fields: Readonly<Record<string, unknown>>, message: string): void {
+  if (linesLeft <= 0) return;
+  linesLeft -= 1;
+  const isLong = JSON.stringify(fields).length > MAX_FIELDS_CHARACTERS;
+  say({ type: 'log', level, fields: isLong ? { cut: true } : fields, message });
+}
+
+/** Bounds what is printed; our owner writes it to the log. */
+function bound(stream: NodeJS.WriteStream): void {
+  const write = stream.write.bind(stream);
+  stream.write = (text: string | Uint8Array): boolean => {
+    const rest = Buffer.from(text).subarray(0, Math.max(0, printedLeft));
+    printedLeft -= rest.length;
+    return rest.length === 0 || write(rest);
+  };
+}
+
 resolveFromHere();
+for (const stream of [process.stdout, process.stderr]) bound(stream);
 const watchdog = new Worker(new URL('watchdog.ts', import.meta.url), {
   workerData: { maxResidentBytes: MAX_RESIDENT_BYTES },
 });

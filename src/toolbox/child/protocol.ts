@@ -2,6 +2,9 @@
 import type { ToolCall } from '../../runs/tool.ts';
 import type { ToolDescription } from '../definition.ts';
 
+/** What one call may write to the log. */
+export const MAX_LOG_LINES = 20;
+
 /** One call, as the process is asked to answer it. */
 export interface CallRequest {
   readonly file: string;
