@@ -8,7 +8,7 @@ import { Keys } from './keys.ts';
 import { ObjectStore } from './objects.ts';
 import { OpenRuns } from './open-runs.ts';
 import { RunQueue } from './queue.ts';
-import { openFeed, openState, type State, type WhenAway } from './redis.ts';
+import { insist, openFeed, openState, type State, type WhenAway } from './redis.ts';
 import { RunStore } from './runs.ts';
 
 export interface StoreOptions {
@@ -41,7 +41,7 @@ export interface Store {
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { redisUrl, redisPrefix, durability, logKeptS, whenAway, log, now, count } = options;
   const redis = await openState(redisUrl, whenAway, log);
-  const { problems, warnings } = await examine(redis);
+  const { problems, warnings } = await insist(() => examine(redis));
   for (const warning of warnings) log.warn(warning);
   const keys = new Keys(redisPrefix);
   const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);

@@ -5,7 +5,7 @@
 import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
 import type { Keys, RunRef } from './keys.ts';
-import { connect } from './redis.ts';
+import { connect, insist } from './redis.ts';
 import { queueErrors, Taker } from './taker.ts';
 
 const QUEUE_NAME = 'runs';
@@ -21,24 +21,36 @@ export interface RunJob extends RunRef {
 export type RunsJob = Job<RunJob, void, 'run'>;
 
 export class RunQueue {
-  private readonly queue: Queue<RunJob, void, 'run'>;
   private readonly connection: ReturnType<typeof connect>;
+  private readonly options: { readonly keys: Keys; readonly log: Logger };
+  private queue: Queue<RunJob, void, 'run'>;
 
   constructor(redisUrl: string, keys: Keys, log: Logger) {
     // With Redis away an enqueue fails at once instead of hanging; the sweeper makes up for it.
     this.connection = connect(redisUrl, { use: 'queue', whenAway: 'fail' });
-    this.queue = new Queue<RunJob, void, 'run'>(QUEUE_NAME, {
-      prefix: keys.queue,
-      connection: this.connection,
-      // A retained job would silently swallow a later one with the same id.
-      defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
-    });
-    this.queue.on('error', queueErrors(log));
+    this.options = { keys, log };
+    this.queue = this.open();
   }
 
   /** Resolves when jobs can be added. */
   async ready(): Promise<void> {
-    await this.queue.waitUntilReady();
+    let tries = 0;
+    await insist(async () => {
+      // BullMQ asks for the version once, and holds a lost connection against it for good.
+      if ((tries += 1) > 1) this.queue = this.open();
+      await this.queue.waitUntilReady();
+    });
+  }
+
+  private open(): Queue<RunJob, void, 'run'> {
+    const queue = new Queue<RunJob, void, 'run'>(QUEUE_NAME, {
+      prefix: this.options.keys.queue,
+      connection: this.connection,
+      // A retained job would silently swallow a later one with the same id.
+      defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
+    });
+    queue.on('error', queueErrors(this.options.log));
+    return queue;
   }
 
   /** Adds the job of a run's turn. Adding it again while it exists changes nothing. */

@@ -203,6 +203,18 @@ export function isUnavailable(error: unknown): boolean {
   return Array.isArray(earlier) && earlier.some(isUnavailable);
 }
 
+/** Asks until there is an answer: for what a process cannot begin without. */
+export async function insist<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+    }
+    await delay(ASK_AGAIN_MS);
+  }
+}
+
 /** One line when a connection is lost and one when it is back, however often it fails in between. */
 function reportErrors(redis: Client, connection: string, log: Logger): void {
   let lost = false;

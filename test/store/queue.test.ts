@@ -1,7 +1,9 @@
 /** The queue: a queued run has one job, whoever adds it how often; and what becomes of jobs that are taken. */
 import { Queue } from 'bullmq';
+import { once } from 'node:events';
+import { createConnection, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { RunConsumer, type JobOutcome, type RunJob } from '../../src/store/queue.ts';
+import { RunConsumer, RunQueue, type JobOutcome, type RunJob } from '../../src/store/queue.ts';
 import { connect } from '../../src/store/redis.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
@@ -190,4 +192,39 @@ describe('a job that is taken', () => {
     expect([...running].toSorted()).toStrictEqual(ids);
     await drained(store);
   });
+});
+
+test('a queue whose connection breaks while it opens is ready all the same', async () => {
+  const { keys } = await openStore(server.url);
+  const { hostname, port } = new URL(server.url);
+  let cuts = 0;
+  // ioredis asks for INFO to see whether the server is ready, BullMQ once more for its version: there it is cut off.
+  const proxy = createServer((client) => {
+    const redis = createConnection({ host: hostname, port: Number(port) });
+    let asked = 0;
+    client.on('data', (data) => {
+      asked += /\binfo\b/i.test(data.toString()) ? 1 : 0;
+      if (asked === 2 && cuts === 0) {
+        cuts += 1;
+        client.destroy();
+      }
+    });
+    for (const socket of [client, redis]) socket.on('error', () => {});
+    client.pipe(redis).pipe(client);
+  });
+  await once(proxy.listen(0, '127.0.0.1'), 'listening');
+  const address = proxy.address();
+  const queue = new RunQueue(
+    `redis://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`,
+    keys,
+    silent,
+  );
+  onTestFinished(async () => {
+    await queue.close();
+    proxy.close();
+  });
+  await queue.ready();
+  expect(cuts).toBe(1);
+  await queue.add({ ...refOf(), requestId: 'req_1', turn: 1 });
+  expect((await queue.backlog()).waiting).toBe(1);
 });
