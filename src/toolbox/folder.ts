@@ -1,5 +1,5 @@
 /**
- * Tools from folders: every `.ts` or `.js` file that lies directly in one is a tool and exports it as its default. What a tool
+ * Tools from folders: every `.ts` or `.js` file (or `.mts`, `.mjs`) that lies directly in one is a tool and exports it as its default. What a tool
  * needs beside its own file lies in a folder below. Files of the operator are read in a process of the pool first, so
  * that one which hangs or crashes when it is loaded does not take us with it.
  */
@@ -58,7 +58,7 @@ async function toolFiles(folder: string, problems: string[]): Promise<readonly s
   try {
     const entries = await readdir(folder, { withFileTypes: true });
     return entries
-      .filter((entry) => !entry.isDirectory() && /(?<!\.d)\.[tj]s$/.test(entry.name))
+      .filter((entry) => !entry.isDirectory() && /(?<!\.d)\.m?[tj]s$/.test(entry.name))
       .map((entry) => path.join(folder, entry.name))
       .toSorted();
   } catch (error) {

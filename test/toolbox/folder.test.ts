@@ -57,15 +57,16 @@ test('a file anywhere on the disk may import zod and longrun/tool, and is a tool
   expect(await greet?.run({ to: 'Mei' }, toolContext())).toBe('hello Mei');
 });
 
-test('every .ts and .js file that lies directly in the folder is a tool, loaded in the order of names', async () => {
+test('every source file that lies directly in the folder is a tool, loaded in the order of names', async () => {
   await write('b.ts', tool('first'));
   await write('a.ts', tool('second'));
   await write('c.js', tool('third').replace(': string', ''));
+  await write('d.mjs', tool('fourth').replace(': string', ''));
   await write('notes.md', 'not a tool');
   await write('types.d.ts', 'export type A = string;');
   await mkdir(path.join(folder, 'a'));
   await write('a/part.ts', 'export const part = 1;');
-  expect((await load()).map(({ name }) => name)).toEqual(['second', 'first', 'third']);
+  expect((await load()).map(({ name }) => name)).toEqual(['second', 'first', 'third', 'fourth']);
 });
 
 test('a source says which file it is without saying where that lies', async () => {
