@@ -1,7 +1,7 @@
 /**
- * Tools from folders: every `.ts` or `.js` file (or `.mts`, `.mjs`) that lies directly in one is a tool and exports it as its default. What a tool
- * needs beside its own file lies in a folder below. Files of the operator are read in a process of the pool first, so
- * that one which hangs or crashes when it is loaded does not take us with it.
+ * Tools from folders: every source file that lies directly in one is a tool and exports it as its default. What a tool needs
+ * beside its own file lies in a folder below. Files of the operator are read in a process of the pool first, so that one
+ * which hangs or crashes when it is loaded does not take us with it.
  */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';

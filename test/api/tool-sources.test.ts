@@ -53,7 +53,12 @@ beforeAll(async () => {
   service = await startService({
     redisUrl: inject('redisUrl'),
     upstream,
-    env: { LONGRUN_CONFIG: config, PETS_KEY: 'key-of-the-pets', LOG_LEVEL: 'debug' },
+    env: {
+      LONGRUN_CONFIG: config,
+      PETS_KEY: 'key-of-the-pets',
+      SEARXNG_URL: pets.url,
+      LOG_LEVEL: 'debug',
+    },
   });
   wire = new Wire(service.baseUrl);
   for (const process of ['api', 'worker 0']) {
@@ -152,4 +157,23 @@ test('the operations of a public OpenAPI document are tools that call its server
   expect(text).toContain('getPetById');
   expect(text).not.toContain('key-of-the-pets');
   expect(JSON.stringify(service.logs)).not.toContain('key-of-the-pets');
+});
+
+test('a SearXNG of one’s own is asked, and no other tool may reach it', async () => {
+  pets.answer = () => ({
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      results: [{ title: 'Tea', url: 'https://tea.example.org/', content: 'A <b>drink</b>.' }],
+    }),
+  });
+  const { output } = await call('SEARCH', { query: { q: 'oolong tea', mkt: 'en-US' }, topk: '2' });
+  expect(JSON.parse(output)).toEqual({
+    provider: 'searxng',
+    results: [{ title: 'Tea', url: 'https://tea.example.org/', snippet: 'A drink.' }],
+  });
+  const asked = pets.requests.length;
+  const page = await call('fetch_page', { url: `${pets.url}/secret` });
+  expect(page.run.status).toBe('completed');
+  expect(page.output).toContain('"error"');
+  expect(pets.requests).toHaveLength(asked);
 });
