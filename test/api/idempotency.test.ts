@@ -1,8 +1,8 @@
 /** POSTs of the Assistants API that are sent again under their Idempotency-Key: done once, whatever their size. */
 import { createHash } from 'node:crypto';
-import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
+import { openLook } from '../support/contents.ts';
 import { startService, type Service } from '../support/service.ts';
 import { Wire } from '../support/wire.ts';
 
@@ -32,7 +32,7 @@ test('a message as large as a photo is added once', async () => {
 });
 
 test('what a process had made when it died is not made again', async () => {
-  const redis = new Redis(inject('redisUrl'));
+  const redis = openLook(inject('redisUrl'));
   onTestFinished(() => redis.disconnect());
   const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
   const [spoken, run] = [await wire.thread('a'), await wire.thread('b')];
