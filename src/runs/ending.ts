@@ -35,7 +35,8 @@ const LOST: RunError = {
 
 /**
  * The events that give a started run back to the queue. A half-said message is dropped and a half-called step failed,
- * with the words before its calls: the next attempt says them anew under new ids. Steps that were finished stay and are never asked again.
+ * with the words before its calls: the next attempt says them anew under new ids. Steps that were finished stay and are
+ * never asked again.
  */
 export function release(state: RunState, reason: 'shutdown' | 'lost', at: number): readonly RunEvent[] {
   const events: RunEvent[] = [];
