@@ -1,5 +1,5 @@
 /**
- * Where Redis is: the three forms of REDIS_URL, read into plain data. Pure; it opens nothing. The configuration checks with it,
+ * Where Redis is: the forms of REDIS_URL, read into plain data. Pure; it opens nothing. The configuration checks with it,
  * the store connects with it, and nobody else has to know that there is more than one form.
  */
 
@@ -8,15 +8,20 @@ export interface RedisNode {
   readonly port: number;
 }
 
-interface Access {
-  /** One server; the Sentinels; or some nodes of the Cluster, which name the others. */
-  readonly nodes: readonly RedisNode[];
+interface Login {
   readonly username: string | null;
   readonly password: string | null;
+}
+
+interface Access extends Login {
+  /** One server; the Sentinels; or some nodes of the Cluster, which name the others. */
+  readonly nodes: readonly RedisNode[];
   readonly tls: boolean;
 }
 
 export type RedisAddress =
+  /** A Unix domain socket of this machine; a relative `path` begins in the working folder. */
+  | (Login & { readonly type: 'socket'; readonly path: string })
   | (Access & { readonly type: 'single'; readonly db: number })
   | (Access & {
       readonly type: 'sentinel';
@@ -45,12 +50,12 @@ interface Parts {
  */
 export function parseRedisUrl(text: string): RedisAddress {
   const { scheme, user, hosts, path, query } = partsOf(text);
-  const [, secure, topology] = /^redis(s?)(?:\+(sentinel|cluster))?$/.exec(scheme) ?? [];
-  if (secure === undefined) {
-    const forms = 'redis://, rediss://, redis+sentinel:// or redis+cluster:// (with TLS: rediss+…)';
+  const [, secure, kind] = /^redis(s?)(?:\+(sentinel|cluster|socket))?$/.exec(scheme) ?? [];
+  if (secure === undefined || (secure === 's' && kind === 'socket')) {
+    const forms = 'redis://, redis+sentinel://, redis+cluster:// (with TLS: rediss…) or redis+socket://';
     throw new Error(`must begin with ${forms}`);
   }
-  const type = topology === 'sentinel' || topology === 'cluster' ? topology : 'single';
+  const type = kind === 'sentinel' || kind === 'cluster' || kind === 'socket' ? kind : 'single';
   for (const name of query.keys()) {
     if (type === 'sentinel' && name === SENTINEL_PASSWORD) continue;
     throw new Error(
@@ -58,12 +63,13 @@ export function parseRedisUrl(text: string): RedisAddress {
     );
   }
   const colon = user.indexOf(':');
-  const access: Access = {
-    nodes: hosts.split(',').map((host) => nodeOf(host, DEFAULT_PORT[type])),
+  const login: Login = {
     username: decoded(colon === -1 ? user : user.slice(0, colon)),
     password: colon === -1 ? null : decoded(user.slice(colon + 1)),
-    tls: secure === 's',
   };
+  if (type === 'socket') return { type, ...login, path: socketPathOf(hosts, path) };
+  const nodes = hosts.split(',').map((host) => nodeOf(host, DEFAULT_PORT[type]));
+  const access: Access = { ...login, nodes, tls: secure === 's' };
   switch (type) {
     case 'single': {
       if (access.nodes.length > 1)
@@ -115,6 +121,14 @@ function partsOf(text: string): Parts {
     path: path === '' ? [] : path.split('/'),
     query: new URLSearchParams(query),
   };
+}
+
+/** Absolute behind no host, relative behind a dot: `redis+socket:///run/redis.sock`, `redis+socket://./redis.sock`. */
+function socketPathOf(hosts: string, path: readonly string[]): string {
+  if (path.length === 0 || (hosts !== '' && hosts !== '.')) {
+    throw new Error('must name the path of a socket, for example redis+socket:///run/redis/redis.sock');
+  }
+  return (hosts === '' ? '/' : '') + path.map(decodeURIComponent).join('/');
 }
 
 /** `host`, `host:port` or `[IPv6]:port`. */

@@ -13,6 +13,14 @@ describe('an address of Redis', () => {
     ['redis://redis:6380/', { type: 'single', nodes: [{ host: 'redis', port: 6380 }], db: 0, ...OPEN }],
     ['redis://[::1]:6380/3', { type: 'single', nodes: [{ host: '::1', port: 6380 }], db: 3, ...OPEN }],
     [
+      'redis+socket:///run/my%20redis/redis.sock',
+      { type: 'socket', path: '/run/my redis/redis.sock', username: null, password: null },
+    ],
+    [
+      'redis+socket://ann:pw@./.data/redis.sock',
+      { type: 'socket', path: '.data/redis.sock', username: 'ann', password: 'pw' },
+    ],
+    [
       'rediss://ann:p%40s:s@r.example:1',
       {
         type: 'single',
@@ -68,6 +76,9 @@ describe('an address of Redis', () => {
     [`redis://u:${SECRET}%@a`, 'broken percent-encoding'],
     [`redis+sentinel://u:${SECRET}@a:1`, 'must name the master'],
     [`redis+sentinel://u:${SECRET}@a:1/m/x`, 'no database number'],
+    [`redis+socket://u:${SECRET}@a/run/redis.sock`, 'must name the path of a socket'],
+    [`redis+socket://u:${SECRET}@`, 'must name the path of a socket'],
+    [`rediss+socket://u:${SECRET}@/run/redis.sock`, 'must begin with redis://'],
     [`redis+cluster://u:${SECRET}@a:1,/`, 'has a host that cannot be read'],
     [`redis+cluster://u:${SECRET}@a:1/0`, 'a Cluster has only one'],
   ] as const)('%s is refused at the start, in words that give nothing away', ([text, why]) => {
@@ -86,6 +97,7 @@ describe('an address of Redis', () => {
       'redis+sentinel://u:redacted@a:1,b:2/m?sentinelPassword=redacted',
     ],
     [`rediss+cluster://u:x@${SECRET}@a:1,b:2`, 'rediss+cluster://u:redacted@a:1,b:2'],
+    [`redis+socket://:${SECRET}@/run/redis.sock`, 'redis+socket://:redacted@/run/redis.sock'],
     [SECRET, '[unreadable]'],
   ] as const)('%s is shown without its passwords', ([text, shown]) => {
     expect(withoutRedisPassword(text)).toBe(shown);

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, Redis, SentinelConnector, type RedisOptions } from 'ioredis';
 import type { Logger } from '../log.ts';
-import { parseRedisUrl } from '../redis-url.ts';
+import { parseRedisUrl, type RedisAddress } from '../redis-url.ts';
 
 const MAX_RECONNECT_DELAY_MS = 1_000;
 /** While a server refuses for a reason that passes, a connection that waits asks this often. */
@@ -40,7 +40,8 @@ interface ConnectOptions {
  */
 export function connect(url: string, { use, whenAway }: ConnectOptions): Client {
   const address = parseRedisUrl(url);
-  const { nodes, username, password, tls } = address;
+  const { username, password } = address;
+  const tls = address.type !== 'socket' && address.tls;
   const retryStrategy = (times: number): number => Math.min(times * 50, MAX_RECONNECT_DELAY_MS);
   const common = {
     connectionName: nameOf(use),
@@ -51,7 +52,7 @@ export function connect(url: string, { use, whenAway }: ConnectOptions): Client 
     reconnectOnError: (error: Error) => (/^(READONLY|UNBLOCKED)/.test(error.message) ? 2 : false),
   } satisfies RedisOptions;
   if (address.type === 'cluster') {
-    return new Cluster([...nodes], {
+    return new Cluster([...address.nodes], {
       enableOfflineQueue: whenAway === 'wait',
       maxRedirections: whenAway === 'wait' ? PATIENT_REDIRECTIONS : HASTY_REDIRECTIONS,
       clusterRetryStrategy: retryStrategy,
@@ -66,8 +67,7 @@ export function connect(url: string, { use, whenAway }: ConnectOptions): Client 
   }
   const redis = new Redis({
     ...common,
-    ...(address.type === 'single' ? nodes[0] : sentinelOptions(address)),
-    db: address.db,
+    ...serverOptions(address),
     retryStrategy,
     enableAutoPipelining: use === 'state',
     ...(whenAway === 'fail'
@@ -82,13 +82,27 @@ export function connect(url: string, { use, whenAway }: ConnectOptions): Client 
 /** As which a connection appears in `CLIENT LIST`, and in our log. */
 const nameOf = (use: ConnectOptions['use']): string => `longrun-${use}`;
 
+/** Which server, and which of its databases. */
+function serverOptions(address: Exclude<RedisAddress, { type: 'cluster' }>): RedisOptions {
+  switch (address.type) {
+    case 'socket':
+      return { path: address.path };
+    case 'single':
+      return { ...address.nodes[0], db: address.db };
+    case 'sentinel':
+      return sentinelOptions(address);
+  }
+}
+
 function sentinelOptions({
   nodes,
   master,
+  db,
   sentinelPassword,
   tls,
-}: Extract<ReturnType<typeof parseRedisUrl>, { type: 'sentinel' }>): RedisOptions {
+}: Extract<RedisAddress, { type: 'sentinel' }>): RedisOptions {
   return {
+    db,
     sentinels: [...nodes],
     name: master,
     // Without it, what is written to a master that is being replaced is lost for as long as that goes on answering.
