@@ -3,12 +3,12 @@
  * model unless a real one is configured, the API and the workers. A composition root. Owns the terminal and the order in
  * which things start and stop; the last thing started is the first to stop.
  */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { childEnvironment, ConfigError, isSet, readConfig, type Config } from './config.ts';
 import { checkPort, claim } from './local/claim.ts';
 import type { LogEntry } from './local/journal.ts';
 import { Part } from './local/part.ts';
+import { makePrivate } from './local/private.ts';
 import { checkGivenRedis, privateRedis } from './local/redis.ts';
 import { welcome } from './local/welcome.ts';
 import { DEMO_MODEL, startDemoModel } from './model/demo.ts';
@@ -45,7 +45,7 @@ async function main(): Promise<number> {
 }
 
 async function start(config: Config, started: AsyncDisposableStack): Promise<void> {
-  mkdirSync(DATA, { recursive: true });
+  await makePrivate(DATA);
   started.defer(await claim(join(DATA, 'claim.sock')));
   if (config.port !== 0) await checkPort(config.port, config.host);
 

@@ -2,8 +2,9 @@
  * Who listens where. A folder is claimed with a socket in it, which the kernel lets go of however its owner ends; ports are
  * only looked at, so that a person hears what is wrong before anything is started.
  */
-import { rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { createConnection, createServer, type ListenOptions } from 'node:net';
+import { PRIVATE_FILE } from './private.ts';
 
 /** A host that lets packets vanish must not keep us waiting. */
 const ANSWER_MS = 5_000;
@@ -21,7 +22,9 @@ export async function claim(path: string): Promise<() => Promise<void>> {
   }
   // What a killed process left behind.
   await rm(path, { force: true });
-  return listen({ path });
+  const letGo = await listen({ path });
+  await chmod(path, PRIVATE_FILE);
+  return letGo;
 }
 
 /** Throws when `port` cannot be listened on, in words for the person who chose it. */
@@ -40,20 +43,6 @@ export async function checkPort(port: number, host: string): Promise<void> {
       cause: error,
     });
   }
-}
-
-/** A port of the loopback interface that is free at this moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string')
-    throw new Error('The loopback interface has no free port.');
-  return address.port;
 }
 
 /** Whether something accepts connections there. */

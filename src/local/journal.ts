@@ -2,9 +2,10 @@
  * The log of one child process, in a file; the terminal only hears what a person should act on. Owns the file, and keeps it
  * and its predecessor below a limit.
  */
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { PRIVATE_FILE, PRIVATE_FOLDER } from './private.ts';
 
 /** Two of these per process fit any disk, and hold the days somebody looks back. */
 const MAX_BYTES = 16 * 1024 * 1024;
@@ -32,10 +33,10 @@ export class Journal {
 
   /** Appends to the file at `path`; warnings and worse go to `say` as well, in short. */
   constructor(path: string, say: (text: string) => void) {
-    mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true, mode: PRIVATE_FOLDER });
     this.path = path;
     this.#say = say;
-    this.#file = openSync(path, 'a');
+    this.#file = openPrivately(path);
     this.#bytes = fstatSync(this.#file).size;
   }
 
@@ -61,9 +62,16 @@ export class Journal {
   #turnOver(): void {
     closeSync(this.#file);
     renameSync(this.path, `${this.path}.1`);
-    this.#file = openSync(this.path, 'a');
+    this.#file = openPrivately(this.path);
     this.#bytes = 0;
   }
+}
+
+/** For appending, and readable by nobody else, however it was before. */
+function openPrivately(path: string): number {
+  const file = openSync(path, 'a', PRIVATE_FILE);
+  fchmodSync(file, PRIVATE_FILE);
+  return file;
 }
 
 function inShort({ msg, err }: LogEntry): string {

@@ -1,9 +1,12 @@
-/** The private Redis of `npm start`: a redis-server child on the loopback interface, its data in a folder of its own. */
-import { mkdir } from 'node:fs/promises';
+/**
+ * The private Redis of `npm start`: a redis-server child with its data in a folder of its own. It listens on a socket in
+ * that folder and on no port, so who may read the folder decides who reaches it, and there is no password to keep.
+ */
 import { join } from 'node:path';
-import { parseRedisUrl } from '../redis-url.ts';
-import { freePort, isListening } from './claim.ts';
+import { parseRedisUrl, type RedisAddress } from '../redis-url.ts';
+import { isListening } from './claim.ts';
 import { Part } from './part.ts';
+import { makePrivate } from './private.ts';
 
 const SOCKET = 'redis.sock';
 /** Writing a large data set takes a while, and ending it early costs the last second. */
@@ -12,6 +15,8 @@ const PATIENCE_S = 30;
 const GRACE_S = 1;
 const LET_GO_MS = 10_000;
 const LOOK_EVERY_MS = 100;
+/** redis-server itself would let everybody read what it writes. */
+const FOR_OWNER_ONLY = ['/bin/sh', '-c', 'umask 077; exec "$@"', 'sh'];
 
 export interface PrivateRedis {
   readonly part: Part;
@@ -24,32 +29,32 @@ export interface PrivateRedis {
  */
 export async function privateRedis(
   options: Pick<ConstructorParameters<typeof Part>[0], 'env' | 'logPath' | 'say'> & {
+    /** Relative, as the path of a socket has a limit of some 100 characters. */
     readonly folder: string;
   },
 ): Promise<PrivateRedis> {
   const { folder, ...rest } = options;
-  await mkdir(folder, { recursive: true });
+  await makePrivate(folder);
   await waitUntilFree(folder);
-  const port = await freePort();
-  // The socket is there so that the next start can see whether this server still has the data.
   const settings = {
-    bind: '127.0.0.1',
-    port: `${port}`,
-    'protected-mode': 'yes',
-    dir: folder,
+    port: '0',
     unixsocket: SOCKET,
+    unixsocketperm: '600',
+    dir: folder,
     appendonly: 'yes',
     appendfsync: 'everysec',
     save: '',
     'maxmemory-policy': 'noeviction',
   };
   const command = [
+    ...FOR_OWNER_ONLY,
     'redis-server',
     ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
   ];
-  const isUp = (line: string): boolean => line.includes('Ready to accept connections');
+  // Of a server without a port the sentence goes on differently, and begins differently before version 7.2.
+  const isUp = (line: string): boolean => /ready to accept connections/i.test(line);
   const part = new Part({ ...rest, name: 'redis', command, isUp, patienceS: PATIENCE_S, graceS: GRACE_S });
-  return { part, url: `redis://127.0.0.1:${port}` };
+  return { part, url: `redis+socket://./${join(folder, SOCKET)}` };
 }
 
 /**
@@ -57,13 +62,17 @@ export async function privateRedis(
  * shown.
  */
 export async function checkGivenRedis(url: string): Promise<void> {
-  const { nodes } = parseRedisUrl(url);
-  const listening = await Promise.all(nodes.map(async (node) => isListening(node)));
+  const places = placesOf(parseRedisUrl(url));
+  const listening = await Promise.all(places.map(async (place) => isListening(place)));
   if (listening.includes(true)) return;
-  const where = nodes.map(({ host, port }) => `${host}, port ${port}`).join('; or ');
+  const named = places.map((place) => ('path' in place ? place.path : `${place.host}, port ${place.port}`));
   throw new Error(
-    `No Redis answers at ${where}, which REDIS_URL names. Start it, or leave REDIS_URL out: then Longrun brings its own.`,
+    `No Redis answers at ${named.join('; or ')}, which REDIS_URL names. Start it, or leave REDIS_URL out: then Longrun brings its own.`,
   );
+}
+
+function placesOf(address: RedisAddress): readonly Parameters<typeof isListening>[0][] {
+  return address.type === 'socket' ? [{ path: address.path }] : address.nodes;
 }
 
 /** Two servers on one set of files would ruin it. One that lost its parent a moment ago is about to end. */

@@ -3,23 +3,32 @@
  * logged must be gone when it is over, however it ended.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { cp, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
+import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
 import OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const LOOK_EVERY_MS = 50;
 
+/** More than a socket's path may have: folders of people lie deep. */
+const DEEP = 'deep/'.repeat(20);
+
+let root = '';
 let folder = '';
 const running: Start[] = [];
 
 beforeAll(async () => {
-  folder = await realpath(await mkdtemp(join(tmpdir(), 'longrun-start-')));
+  // Ours and that of the processes we start: the usual one, which lets everybody read.
+  process.umask(0o022);
+  root = await realpath(await mkdtemp(join(tmpdir(), 'longrun-start-')));
+  folder = join(root, DEEP);
+  await mkdir(folder, { recursive: true });
   await cp(join(REPOSITORY, 'src'), join(folder, 'src'), { recursive: true });
   await cp(join(REPOSITORY, 'package.json'), join(folder, 'package.json'));
   await symlink(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'));
@@ -27,7 +36,7 @@ beforeAll(async () => {
 afterEach(async () => {
   for (const start of running.splice(0)) await start.end('SIGTERM');
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => rm(root, { recursive: true, force: true }));
 
 describe('npm start', () => {
   test('answers with the demo model, stops cleanly, and finds its data again', async () => {
@@ -45,6 +54,28 @@ describe('npm start', () => {
     const second = await Start.up();
     const messages = await second.client.beta.threads.messages.list(thread.id);
     expect(messages.data.map(({ role }) => role)).toEqual(['assistant', 'user']);
+  });
+
+  test('stores what only its owner can read, and closes what an older version left open', async () => {
+    await Start.up();
+    expect(await openToOthers()).toEqual([]);
+    for (const start of running.splice(0)) await start.end('SIGINT');
+
+    for (const path of await stored()) await chmod(path, (await lstat(path)).isDirectory() ? 0o755 : 0o644);
+    expect(await openToOthers()).not.toEqual([]);
+    await Start.up();
+    expect(await openToOthers()).toEqual([]);
+  });
+
+  test('has a Redis of its own that no network leads to', async () => {
+    await Start.up();
+    // Relative, because of the limit for the path of a socket.
+    const here = process.cwd();
+    process.chdir(folder);
+    onTestFinished(() => process.chdir(here));
+    const redis = new Redis({ path: '.data/redis/redis.sock' });
+    onTestFinished(() => redis.disconnect());
+    expect(await redis.config('GET', 'port')).toEqual(['port', '0']);
   });
 
   test('refuses a folder that is in use, and leaves whoever uses it alone', async () => {
@@ -169,6 +200,19 @@ async function loggedPids(file?: string): Promise<number[]> {
     );
     return [...new Set(pids.toReversed())];
   });
+}
+
+/** Everything below the data folder, itself included. */
+async function stored(): Promise<string[]> {
+  const data = join(folder, '.data');
+  return [data, ...(await readdir(data, { recursive: true })).map((name) => join(data, name))];
+}
+
+/** What somebody else than its owner could read, write or enter, with its mode. */
+async function openToOthers(): Promise<string[]> {
+  const modes = (await stored()).map(async (path) => [path, (await lstat(path)).mode & 0o777] as const);
+  const open = (await Promise.all(modes)).filter(([, mode]) => (mode & 0o077) !== 0);
+  return open.map(([path, mode]) => `${mode.toString(8)} ${path.slice(folder.length)}`);
 }
 
 function isAlive(pid: number): boolean {
