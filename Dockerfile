@@ -1,11 +1,19 @@
 # One image for the API and the workers; docker-compose.yml says which command runs in which container.
-FROM node:24-slim
+#
+# The base image by its digest: what was tried is what is built, whatever its tag leads to later. Its version is that of
+# the `node` package in package.json. For an image of your own: docker build --build-arg NODE_IMAGE=…
+ARG NODE_IMAGE=node:24.21.0-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
+FROM ${NODE_IMAGE}
 WORKDIR /app
 ENV NODE_ENV=production
 
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --no-audit --no-fund && npm cache clean --force
+# Without the optional packages, too: they are vitest and what it brings, which the demo model's package can work with, and
+# a native decoder of messages that only ever get encoded here.
+RUN npm ci --omit=dev --omit=optional --no-audit --no-fund && npm cache clean --force
 COPY src ./src
+# Readable however private the folder was that they come from.
+RUN chmod -R u=rwX,go=rX package.json package-lock.json src
 
 USER node
 EXPOSE 8080
