@@ -12,8 +12,9 @@ COPY package.json package-lock.json ./
 # a native decoder of messages that only ever get encoded here.
 RUN npm ci --omit=dev --omit=optional --no-audit --no-fund && npm cache clean --force
 COPY src ./src
-# Readable however private the folder was that they come from.
-RUN chmod -R u=rwX,go=rX package.json package-lock.json src
+# Readable however private the folder was that they come from. And where compose keeps what it makes up, in a volume that
+# takes its owner from here.
+RUN chmod -R u=rwX,go=rX package.json package-lock.json src && install -d -o node -g node /keys
 
 USER node
 EXPOSE 8080

@@ -1,10 +1,11 @@
 /**
- * What is installed and shipped: every package is checked against its hash, and the image holds nothing that only builds or
- * tests.
+ * What is installed and shipped: every package is checked against its hash, the image holds nothing that only builds or
+ * tests, and what docker-compose.yml starts can do no more than it must.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { z } from 'zod';
 
 const REPOSITORY = join(import.meta.dirname, '..');
@@ -25,11 +26,36 @@ const lockSchema = z.object({
   ),
 });
 const manifestSchema = z.looseObject({ devDependencies: z.record(z.string(), z.string()) });
+const composeSchema = z.looseObject({
+  services: z.record(
+    z.string(),
+    z.looseObject({
+      image: z.string(),
+      build: z.object({ args: z.object({ NODE_IMAGE: z.string() }) }).optional(),
+      user: z.string().optional(),
+      environment: z.record(z.string(), z.unknown()).default({}),
+      command: z.array(z.string()),
+      networks: z.array(z.string()).default(['default']),
+      network_mode: z.string().optional(),
+      ports: z.array(z.string()).default([]),
+      read_only: z.boolean().default(false),
+      cap_drop: z.array(z.string()).default([]),
+      cap_add: z.array(z.string()).default([]),
+      privileged: z.boolean().default(false),
+      security_opt: z.array(z.string()).default([]),
+      mem_limit: z.string().optional(),
+      pids_limit: z.number().optional(),
+    }),
+  ),
+  networks: z.record(z.string(), z.object({ internal: z.boolean().default(false) })).default({}),
+});
 
 const manifest = manifestSchema.parse(JSON.parse(text('package.json')));
 const lock = lockSchema.parse(JSON.parse(text('package-lock.json')));
 const packages = Object.entries(lock.packages).filter(([path]) => path !== '');
 const dockerfile = text('Dockerfile');
+const [, base = ''] = /^ARG NODE_IMAGE=(\S+)$/m.exec(dockerfile) ?? [];
+const { services, networks } = composeSchema.parse(parse(text('docker-compose.yml'), { merge: true }));
 
 describe('package-lock.json', () => {
   test('has a hash of every package, those for other systems included', () => {
@@ -57,7 +83,6 @@ describe('the image', () => {
   });
 
   test('is built on one that is pinned, of the Node that everything is tested with', () => {
-    const [, base = ''] = /^ARG NODE_IMAGE=(\S+)$/m.exec(dockerfile) ?? [];
     expect(base).toMatch(PINNED);
     expect(base).toContain(`node:${manifest.devDependencies['node']}-slim@`);
     expect(dockerfile.match(/^FROM .+$/gm)).toEqual(['FROM ${NODE_IMAGE}']);
@@ -65,6 +90,58 @@ describe('the image', () => {
 
   test('is not run by root', () => {
     expect(dockerfile.match(/^USER .+$/gm)?.at(-1)).toBe('USER node');
+  });
+});
+
+describe('docker-compose.yml', () => {
+  test.for(Object.entries(services))('%s can do no more than it must', ([, service]) => {
+    expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'], cap_add: [], privileged: false });
+    expect(service.security_opt).toContain('no-new-privileges:true');
+    expect(service.mem_limit).toBeDefined();
+    expect(service.pids_limit).toBeDefined();
+    // Our image says itself that it is not root.
+    expect(service.user ?? service.image).toMatch(/^(redis|longrun)$/);
+  });
+
+  test('pins what it does not build, and builds on what the Dockerfile names', () => {
+    const byDefault = (value: string): string => /^\$\{\w+:-(.+)\}$/.exec(value)?.[1] ?? value;
+    const bases = Object.values(services).map(({ image, build }) =>
+      byDefault(build?.args.NODE_IMAGE ?? image),
+    );
+    expect(bases.filter((image) => image !== base && !image.startsWith('redis:'))).toEqual([]);
+    expect(bases.filter((image) => !PINNED.test(image))).toEqual([]);
+  });
+
+  test('has no key or password that every installation would share', () => {
+    const settings = Object.values(services).flatMap(({ environment }) => Object.entries(environment));
+    const defaults = settings.flatMap(([name, value]) =>
+      /KEY|SECRET|PASSWORD|REDIS_URL/.test(name) && !/^\$\{\w+:(-|\?[^}]*)\}$/.test(String(value))
+        ? [`${name}: ${String(value)}`]
+        : [],
+    );
+    // The demo model takes any.
+    expect([...new Set(defaults)]).toEqual(['OPENAI_API_KEY: ${OPENAI_API_KEY:-demo}']);
+    expect(services['redis']?.command.join(' ')).toContain('--include /keys/redis.conf');
+  });
+
+  test('leads to Redis and the demo model from the API and the workers only', () => {
+    const neighbours = (name: string): string[] => {
+      const near = services[name]?.networks ?? [];
+      const others = Object.entries(services).filter(([other, { networks: its, network_mode: mode }]) => {
+        return other !== name && mode !== 'none' && its.some((network) => near.includes(network));
+      });
+      return others.map(([other]) => other);
+    };
+    for (const name of ['redis', 'demo']) {
+      expect(neighbours(name)).toEqual(['api', 'worker']);
+      expect(services[name]?.ports).toEqual([]);
+      expect(services[name]?.networks.every((network) => networks[network]?.internal === true)).toBe(true);
+    }
+  });
+
+  test('opens one port, to this machine', () => {
+    const ports = Object.values(services).flatMap((service) => service.ports);
+    expect(ports).toEqual(['127.0.0.1:${PORT:-8080}:8080']);
   });
 });
 
