@@ -88,7 +88,7 @@ function install() {
 /** Everything here calls the program redis-server. */
 function alias(server) {
   const folder = join(ROOT, '.data', 'bin');
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   rmSync(join(folder, 'redis-server'), { force: true });
   symlinkSync(server, join(folder, 'redis-server'));
   return folder;
