@@ -4,31 +4,24 @@
  * docs/configuration.md lists the settings for operators; test/config.test.ts keeps the two in step.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import type { Env } from './config/env.ts';
+import { list } from './config/list.ts';
 import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
 import { searchFields, searchProvidersOf } from './config/search.ts';
 import { toolSchema, withSettings, withoutSettings } from './config/tools.ts';
 import { singleUpstream, upstreamSchema, withKey, withoutKey } from './config/upstreams.ts';
+import { checkWeb, webFields } from './config/web.ts';
 import { parseRedisUrl, withoutRedisPassword } from './redis-url.ts';
 
 const CONFIG_FILE = 'longrun.config.json';
 
 const megabyte = 1024 * 1024;
 
-/** A list in the file; one text with commas in the environment. */
-const listed = z.preprocess(
-  (value) => (typeof value === 'string' ? value.split(',').map((item) => item.trim()) : value),
-  z.array(z.string().min(1)),
-);
-
 /** Every setting: the key in the file, in camel case; the environment variable, when there is one, in {@link ENV}. */
 const schema = z.strictObject({
-  port: z.coerce.number().int().min(0).max(65535).default(8080),
-  /** Loopback unless an operator says otherwise, because AUTH is none by default. */
-  host: z.string().min(1).default('127.0.0.1'),
+  ...webFields,
   redisUrl: z
     .string()
     .superRefine((text, context) => {
@@ -47,13 +40,8 @@ const schema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_-]+$/)
     .default('longrun'),
-  /** Anybody; one shared key; or the caller's key is the upstream's, and its owner the project. */
-  auth: z.enum(['none', 'key', 'passthrough']).default('none'),
-  apiKey: z.string().min(1).optional(),
   /** Seals what callers entrust to a run: their own upstream keys, sensitive variables. The same in every process. */
   secret: z.string().min(16).optional(),
-  /** Browser pages that may call the API: `*` or a comma-separated list of origins. */
-  corsOrigins: z.string().min(1).default('*'),
   upstreams: z.array(upstreamSchema).default([]),
   openapi: z.array(openApiSchema).default([]),
   /** Name → MCP server whose tools this service may run. */
@@ -111,11 +99,11 @@ const schema = z.strictObject({
   /** What glasses say instead of an error. */
   apology: z.string().min(1).max(200).default('抱歉，请稍后再试。 Sorry, please try again later.'),
   /** Folders of tools, besides our own: in the environment separated by commas. */
-  toolFolders: listed.default([]),
+  toolFolders: list(z.string().min(1)).default([]),
   /** Processes in which one API or worker process runs tools that could do harm. */
   toolProcesses: z.coerce.number().int().min(1).max(64).default(8),
   /** Hosts that tools may reach although they are private or on an odd port. */
-  allowHosts: listed.default([]),
+  allowHosts: list(z.string().min(1)).default([]),
   /** By name of the tool. */
   tools: z.record(z.string().min(1), toolSchema).default({}),
   ...searchFields,
@@ -141,6 +129,7 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   API_KEY: 'apiKey',
   SECRET: 'secret',
   CORS_ORIGINS: 'corsOrigins',
+  TRUST_PROXY: 'trustProxy',
   WORKER_CONCURRENCY: 'workerConcurrency',
   DRAIN_MS: 'drainMs',
   WORKERS: 'workers',
@@ -213,17 +202,7 @@ export function readConfig(env: Env = process.env, file = env['LONGRUN_CONFIG'] 
       problems.push(`upstreams: two are named '${upstream.name}'. Give each its own name.`);
     }
   }
-  if (config.auth === 'none' && !isLoopback(config.host)) {
-    problems.push(
-      `AUTH is none, which is allowed only on a loopback address, but HOST is ${config.host}. Set AUTH=key and API_KEY.`,
-    );
-  }
-  if (config.auth === 'passthrough' && config.secret === undefined) {
-    problems.push("AUTH is passthrough, but SECRET is not set: callers' keys would lie in Redis in clear.");
-  }
-  if (config.auth === 'key' && config.apiKey === undefined) {
-    problems.push('AUTH is key, but API_KEY is not set. Set it to the key that clients must send.');
-  }
+  checkWeb(config, report);
   const searchProviders = searchProvidersOf(config, report);
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze({ ...config, upstreams, tools, openapi, mcpServers, searchProviders });
@@ -338,10 +317,6 @@ function describe(issue: z.core.$ZodIssue, key: string, env: Env, file: string):
   );
   const path = [...(key === '' ? [] : [key]), ...issue.path].map(String).join('.');
   return `${variable ?? `${file}: ${path || 'top level'}`}: ${issue.message}.`;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 function mapValues<From, To>(

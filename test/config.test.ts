@@ -144,6 +144,24 @@ describe('what is refused', () => {
     ).toStrictEqual([]);
   });
 
+  test.each([
+    ['1', 1],
+    ['loopback', ['loopback']],
+    ['127.0.0.1, 10.0.0.0/8,fd00::/8', ['127.0.0.1', '10.0.0.0/8', 'fd00::/8']],
+  ])('TRUST_PROXY=%s is a number of proxies or a list of their addresses', (text, value) => {
+    expect(readConfig({ TRUST_PROXY: text }, NO_FILE).trustProxy).toStrictEqual(value);
+    expect(readConfig({}, file({ trustProxy: value })).trustProxy).toStrictEqual(value);
+  });
+
+  test.each(['true', 'proxy.example', '-1', '33', '1.5', '10.0.0.0/0', '10.0.0.0/33', '10.0.0.0/8/8', '/8'])(
+    'TRUST_PROXY=%s is neither',
+    (text) => {
+      expect(problems({ TRUST_PROXY: text })).toStrictEqual([
+        expect.stringMatching(/^TRUST_PROXY: must be how many proxies .* or their addresses/),
+      ]);
+    },
+  );
+
   test('a path of a device must be a path, and its profile one of the three', () => {
     const from = file({
       devicePaths: [

@@ -37,6 +37,8 @@ export interface AppOptions extends EndpointOptions {
   readonly auth: AuthMode;
   /** `*`, or a comma-separated list of origins whose pages may call the API. */
   readonly corsOrigins: string;
+  /** The proxies whose `X-Forwarded-For` is believed: how many there are, or where; express' `trust proxy`. */
+  readonly trustProxy: number | readonly string[];
   readonly bodyLimitBytes: number;
   /** Paths outside the base paths where chat clients and devices find us. */
   readonly devicePaths: readonly { readonly path: string; readonly profile: ProfileName }[];
@@ -79,6 +81,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
+  app.set('trust proxy', options.trustProxy);
   app.use(counted(services.figures.requests));
   app.use(identify(services.newId));
   const origins = originsIn(options.corsOrigins);

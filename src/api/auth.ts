@@ -3,6 +3,7 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import type { Request, RequestHandler } from 'express';
 import { missingKey, oldBeta, wrongKey } from '../errors.ts';
 import type { NewId } from '../runs/ids.ts';
+import { addressOf } from './address.ts';
 
 /**
  * `none`: anybody may ask (only ever bound to loopback). `key`: one shared key. `passthrough`: the caller's key is the
@@ -39,7 +40,7 @@ export function authenticate(mode: AuthMode): RequestHandler {
     if (!isRight(key)) throw wrongKey(masked(key));
     if (request.get('openai-beta')?.includes('assistants=v1') === true) throw oldBeta();
     // Devices without a key are told apart by their address.
-    response.locals['caller'] = digestOf(key || (request.socket.remoteAddress ?? ''));
+    response.locals['caller'] = digestOf(key || addressOf(request));
     response.locals['project'] = mode.type === 'passthrough' ? `p-${digestOf(key)}` : DEFAULT_PROJECT;
     if (mode.type === 'passthrough') response.locals['upstreamKey'] = key;
     next();

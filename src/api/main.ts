@@ -81,6 +81,7 @@ async function main(): Promise<void> {
       log,
       auth: config.auth === 'key' ? { type: 'key', key: config.apiKey ?? '' } : { type: config.auth },
       corsOrigins: config.corsOrigins,
+      trustProxy: config.trustProxy,
       bodyLimitBytes: config.bodyLimitBytes,
       devicePaths: config.devicePaths,
       chat: config,

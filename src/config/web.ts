@@ -1,0 +1,69 @@
+/** Settings of the API's front door: where it listens, and who may come in. */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { list } from './list.ts';
+
+/** More than any chain of proxies has; a larger number is a slip of the keyboard. */
+const MAX_HOPS = 32;
+
+const TRUST_PROXY_FORMS = `must be how many proxies a request passes through (1 to ${MAX_HOPS}), or their addresses, separated by commas, such as 'loopback, 10.0.0.0/8'`;
+
+export const webFields = {
+  port: z.coerce.number().int().min(0).max(65535).default(8080),
+  /** Loopback unless an operator says otherwise, because AUTH is none by default. */
+  host: z.string().min(1).default('127.0.0.1'),
+  /** Anybody; one shared key; or the caller's key is the upstream's, and its owner the project. */
+  auth: z.enum(['none', 'key', 'passthrough']).default('none'),
+  apiKey: z.string().min(1).optional(),
+  /** Browser pages that may call the API: `*` or a comma-separated list of origins. */
+  corsOrigins: z.string().min(1).default('*'),
+  /**
+   * The proxies whose `X-Forwarded-For` is believed: how many there are, or where. Nobody by default: anybody can send that
+   * header.
+   */
+  trustProxy: z
+    .preprocess(
+      (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
+      z
+        .union([z.number(), list(z.string())], { error: TRUST_PROXY_FORMS })
+        .refine(isTrustable, { error: TRUST_PROXY_FORMS }),
+    )
+    .default([]),
+};
+
+type WebConfig = Readonly<z.infer<z.ZodObject<typeof webFields>>> & { readonly secret?: string | undefined };
+
+/** Tells `report` of settings that do not go together. */
+export function checkWeb(config: WebConfig, report: (problem: string) => void): void {
+  if (config.auth === 'none' && !isLoopback(config.host)) {
+    report(
+      `AUTH is none, which is allowed only on a loopback address, but HOST is ${config.host}. Set AUTH=key and API_KEY.`,
+    );
+  }
+  if (config.auth === 'passthrough' && config.secret === undefined) {
+    report("AUTH is passthrough, but SECRET is not set: callers' keys would lie in Redis in clear.");
+  }
+  if (config.auth === 'key' && config.apiKey === undefined) {
+    report('AUTH is key, but API_KEY is not set. Set it to the key that clients must send.');
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+function isTrustable(proxies: number | readonly string[]): boolean {
+  if (typeof proxies !== 'number') return proxies.every(isAddressRange);
+  return Number.isInteger(proxies) && 0 <= proxies && proxies <= MAX_HOPS;
+}
+
+/** express' names of ranges. */
+const NAMED_RANGES = ['loopback', 'linklocal', 'uniquelocal'];
+
+/** Whether express knows `text` as an address, a range (`10.0.0.0/8`) or one of its names for ranges. */
+function isAddressRange(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  if (bits === undefined) return isIP(address) !== 0 || NAMED_RANGES.includes(address);
+  const maxBits = isIP(address) === 6 ? 128 : 32;
+  return rest.length === 0 && isIP(address) !== 0 && /^\d{1,3}$/.test(bits) && 1 <= +bits && +bits <= maxBits;
+}
