@@ -129,6 +129,7 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   API_KEY: 'apiKey',
   SECRET: 'secret',
   CORS_ORIGINS: 'corsOrigins',
+  ALLOWED_HOSTS: 'allowedHosts',
   TRUST_PROXY: 'trustProxy',
   WORKER_CONCURRENCY: 'workerConcurrency',
   DRAIN_MS: 'drainMs',

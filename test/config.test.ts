@@ -162,6 +162,29 @@ describe('what is refused', () => {
     },
   );
 
+  test.each([
+    [{ CORS_ORIGINS: 'chat.example.com' }, 'CORS_ORIGINS: must be origins'],
+    [{ CORS_ORIGINS: 'https://chat.example.com/page' }, 'CORS_ORIGINS: must be origins'],
+    [{ CORS_ORIGINS: 'null' }, 'CORS_ORIGINS: must be origins'],
+    [{ ALLOWED_HOSTS: 'https://a.example' }, 'ALLOWED_HOSTS: must be host names'],
+    [{ ALLOWED_HOSTS: 'a.example:8080' }, 'ALLOWED_HOSTS: must be host names'],
+    [{ ALLOWED_HOSTS: 'a.*.example' }, 'ALLOWED_HOSTS: must be host names'],
+  ])('%j is refused, with what to write', (env, line) => {
+    expect(problems(env)).toStrictEqual([expect.stringContaining(line)]);
+  });
+
+  test('origins and names are taken as people write them', () => {
+    const env = {
+      CORS_ORIGINS: 'https://Chat.example.com/, app://local',
+      ALLOWED_HOSTS: 'A.example, *.b.example,::5',
+    };
+    expect(readConfig(env, NO_FILE)).toMatchObject({
+      corsOrigins: ['https://chat.example.com', 'app://local'],
+      allowedHosts: ['a.example', '*.b.example', '::5'],
+    });
+    expect(readConfig({}, file({ corsOrigins: '*' })).corsOrigins).toStrictEqual(['*']);
+  });
+
   test('a path of a device must be a path, and its profile one of the three', () => {
     const from = file({
       devicePaths: [

@@ -2,11 +2,11 @@
  * The table of contents of the API: middleware in order, the endpoints under their base paths, and what everything else
  * is answered with.
  */
-import cors from 'cors';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
-import { ApiError, notFound, unknownRoute, unsupported, wrongMethod } from '../errors.ts';
+import { notFound, unknownRoute, unsupported, wrongMethod } from '../errors.ts';
 import type { Tally } from '../metrics.ts';
 import { authenticate, identify, type AuthMode } from './auth.ts';
+import { allowOrigins, checkFetchSite, checkOrigin, type Origins } from './cross-origin.ts';
 import { renderError, toHandler, type Endpoint, type EndpointOptions } from './endpoint.ts';
 import { agentError } from './dialects/agent-events.ts';
 import { agentEndpoints, isAgentPath } from './endpoints/agents.ts';
@@ -20,6 +20,7 @@ import { runEndpoints, runStream } from './endpoints/runs.ts';
 import { statusEndpoints } from './endpoints/status.ts';
 import { threadEndpoints } from './endpoints/threads.ts';
 import { toolOutputEndpoints } from './endpoints/tool-outputs.ts';
+import { checkHost, type HostRules } from './host-check.ts';
 import { once, type OpenStream } from './idempotency.ts';
 import type { Services } from './services.ts';
 
@@ -33,10 +34,10 @@ const UNSUPPORTED = {
   '/conversations': 'The Conversations API is',
 } as const;
 
-export interface AppOptions extends EndpointOptions {
+export interface AppOptions extends EndpointOptions, HostRules {
   readonly auth: AuthMode;
-  /** `*`, or a comma-separated list of origins whose pages may call the API. */
-  readonly corsOrigins: string;
+  /** Origins whose pages may call the API, besides its own; `*` is every origin. */
+  readonly corsOrigins: Origins;
   /** The proxies whose `X-Forwarded-For` is believed: how many there are, or where; express' `trust proxy`. */
   readonly trustProxy: number | readonly string[];
   readonly bodyLimitBytes: number;
@@ -84,10 +85,10 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.set('trust proxy', options.trustProxy);
   app.use(counted(services.figures.requests));
   app.use(identify(services.newId));
-  const origins = originsIn(options.corsOrigins);
-  app.use(cors(corsOptions(origins)));
-  if (origins !== '*') app.use(onlyFrom(origins));
+  app.use(checkHost(options), checkOrigin(options.corsOrigins), allowOrigins(options.corsOrigins));
   app.use(router(statusEndpoints(services, paths), options));
+  // Behind the status, which links may lead to.
+  app.use(checkFetchSite(options.corsOrigins));
   // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
   const body = express.raw({ type: () => true, limit: options.bodyLimitBytes });
   for (const base of BASE_PATHS)
@@ -135,41 +136,3 @@ const later: RequestHandler = (request, _response, next) => {
   }
   next();
 };
-
-type Origins = '*' | readonly string[];
-
-function originsIn(given: string): Origins {
-  return given === '*' ? '*' : given.split(',').map((origin) => origin.trim());
-}
-
-/** Browsers keep answers from foreign pages, but do send what these ask for. Programs name no origin. */
-function onlyFrom(origins: readonly string[]): RequestHandler {
-  return (request, _response, next) => {
-    const origin = request.get('origin');
-    if (origin !== undefined && !origins.includes(origin)) throw foreignOrigin(origin);
-    next();
-  };
-}
-
-function foreignOrigin(origin: string): ApiError {
-  const text = `Pages of '${origin}' may not call this server. Its operator can list the origin in CORS_ORIGINS.`;
-  return new ApiError(403, text, { code: 'origin_not_allowed' });
-}
-
-/** Browser clients send a dozen headers of their own, so whatever a preflight asks for is allowed. */
-function corsOptions(origins: Origins): cors.CorsOptions {
-  return {
-    origin: origins === '*' ? '*' : [...origins],
-    methods: ['GET', 'POST', 'DELETE'],
-    exposedHeaders: [
-      'openai-poll-after-ms',
-      'x-request-id',
-      'x-thread-id',
-      'retry-after',
-      'retry-after-ms',
-      'x-should-retry',
-      'server-timing',
-    ],
-    maxAge: 86_400,
-  };
-}

@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
+import { isLoopback } from '../config/web.ts';
 import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
 import { ModelCatalog } from '../model/catalog.ts';
@@ -81,6 +82,8 @@ async function main(): Promise<void> {
       log,
       auth: config.auth === 'key' ? { type: 'key', key: config.apiKey ?? '' } : { type: config.auth },
       corsOrigins: config.corsOrigins,
+      allowedHosts: config.allowedHosts,
+      loopbackOnly: isLoopback(config.host),
       trustProxy: config.trustProxy,
       bodyLimitBytes: config.bodyLimitBytes,
       devicePaths: config.devicePaths,

@@ -15,8 +15,26 @@ export const webFields = {
   /** Anybody; one shared key; or the caller's key is the upstream's, and its owner the project. */
   auth: z.enum(['none', 'key', 'passthrough']).default('none'),
   apiKey: z.string().min(1).optional(),
-  /** Browser pages that may call the API: `*` or a comma-separated list of origins. */
-  corsOrigins: z.string().min(1).default('*'),
+  /** Origins of browser pages that may call the API, besides its own; `*` is every page. */
+  corsOrigins: list(
+    z
+      .string()
+      .toLowerCase()
+      .transform((text) => text.replace(/\/$/, ''))
+      .refine((text) => text === '*' || /^[a-z][a-z\d+.-]*:\/\/[^/\s]+$/.test(text), {
+        error: "must be origins such as 'https://chat.example.com', separated by commas, or '*'",
+      }),
+  ).default([]),
+  /** Names the API answers to, besides loopback ones; `*.example.com` is every name below it, `*` every name. */
+  allowedHosts: list(
+    z
+      .string()
+      .toLowerCase()
+      .refine((text) => text === '*' || isIP(text) !== 0 || /^(\*\.)?[\w-]+(\.[\w-]+)*$/.test(text), {
+        error:
+          "must be host names or addresses without scheme, port and path, such as 'longrun.example.com' or '*.example.com', separated by commas, or '*'",
+      }),
+  ).default([]),
   /**
    * The proxies whose `X-Forwarded-For` is believed: how many there are, or where. Nobody by default: anybody can send that
    * header.
@@ -48,7 +66,8 @@ export function checkWeb(config: WebConfig, report: (problem: string) => void): 
   }
 }
 
-function isLoopback(host: string): boolean {
+/** Whether only this machine can reach a server that listens on `host`. */
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 

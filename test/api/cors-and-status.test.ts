@@ -32,7 +32,7 @@ let visitor: Wire;
 
 beforeAll(async () => {
   upstream = await FakeUpstream.start();
-  const env = { AUTH: 'key', API_KEY: KEY, POLL_AFTER_MS: '123' };
+  const env = { AUTH: 'key', API_KEY: KEY, CORS_ORIGINS: '*', POLL_AFTER_MS: '123' };
   service = await startService({ redisUrl: inject('redisUrl'), upstream, workers: 0, env });
   wire = new Wire(service.baseUrl, { authorization: `Bearer ${KEY}` });
   visitor = new Wire(service.url);
@@ -73,7 +73,7 @@ describe('a preflight', () => {
   });
 });
 
-describe('a page of any origin', () => {
+describe('a page of any origin, where all may call,', () => {
   const headers = { origin: PAGE };
 
   test('may read every answer and its headers, refusals included', async () => {
@@ -120,6 +120,9 @@ test('only pages that were named may call, where some were', async () => {
     expect(await origin(PAGE)).toBe(PAGE);
     expect(await origin('https://b.page.example')).toBe('https://b.page.example');
     expect(await origin('https://c.page.example')).toBe(null);
+    const asked = { origin: 'https://c.page.example', 'access-control-request-method': 'POST' };
+    const preflight = await new Wire(choosy.url).ask('OPTIONS', '/v1/threads', { headers: asked });
+    expect([preflight.status, preflight.headers.get('access-control-allow-methods')]).toEqual([403, null]);
     // A page's form needs nobody's leave to send.
     const headers = { origin: 'https://c.page.example' };
     const refused = await new Wire(choosy.url).ask('POST', '/v1/threads', { headers });

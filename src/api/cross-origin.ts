@@ -1,0 +1,68 @@
+/**
+ * Which web pages may call the API. Browsers keep the answers from foreign pages, but do send what these ask for, so that
+ * it must be refused before anything is done. Programs send none of the headers that are looked at here.
+ */
+import cors from 'cors';
+import type { Request, RequestHandler } from 'express';
+import { ApiError } from '../errors.ts';
+
+/** Origins such as `https://chat.example.com`, in lower case; `*` is every origin. */
+export type Origins = readonly string[];
+
+/** Refuses pages that say what their origin is, unless it is this server's own or listed. */
+export function checkOrigin(origins: Origins): RequestHandler {
+  if (origins.includes('*')) return (_request, _response, next) => next();
+  return (request, _response, next) => {
+    const { origin } = request.headers;
+    if (origin !== undefined && !origins.includes(origin) && !isSameOrigin(origin, request))
+      throw foreignPage(`Pages of '${origin}' may not call this server.`);
+    next();
+  };
+}
+
+/**
+ * Refuses what pages load without saying what their origin is: pictures, scripts, frames, links. There is no telling
+ * whether they are listed.
+ */
+export function checkFetchSite(origins: Origins): RequestHandler {
+  if (origins.includes('*')) return (_request, _response, next) => next();
+  return (request, _response, next) => {
+    const site = request.get('sec-fetch-site');
+    if (request.headers.origin === undefined && (site === 'cross-site' || site === 'same-site'))
+      throw foreignPage(
+        'A page of another origin asked for this without saying which it is, as pictures, scripts and links do.',
+      );
+    next();
+  };
+}
+
+/** Lets browsers show the answers to listed pages. They send a dozen headers of their own, so a preflight may ask for any. */
+export function allowOrigins(origins: Origins): RequestHandler {
+  return cors({
+    origin: origins.includes('*') ? '*' : [...origins],
+    methods: ['GET', 'POST', 'DELETE'],
+    exposedHeaders: [
+      'openai-poll-after-ms',
+      'x-request-id',
+      'x-thread-id',
+      'retry-after',
+      'retry-after-ms',
+      'x-should-retry',
+      'server-timing',
+    ],
+    maxAge: 86_400,
+  });
+}
+
+/** Whether the page came from where it calls. Its scheme may differ from ours, because proxies bring TLS to an end. */
+function isSameOrigin(origin: string, { headers }: Request): boolean {
+  if (headers.host === undefined || !/^https?:/.test(origin) || !URL.canParse(origin)) return false;
+  const { protocol, host } = new URL(origin);
+  const here = `${protocol}//${headers.host}`;
+  return URL.canParse(here) && new URL(here).host === host;
+}
+
+function foreignPage(what: string): ApiError {
+  const text = `${what} Its operator can list the origins of pages that may in CORS_ORIGINS.`;
+  return new ApiError(403, text, { code: 'origin_not_allowed' });
+}
