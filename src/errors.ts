@@ -106,6 +106,45 @@ export function oldBeta(): ApiError {
   return new ApiError(400, message, { code: 'invalid_beta' });
 }
 
+/** A request that does not say which server it is for. */
+export function malformedHost(): ApiError {
+  const message = "The request needs one 'Host' header, with the name or address of this server in it.";
+  return new ApiError(400, message, { code: 'invalid_host' });
+}
+
+export function foreignHost(name: string): ApiError {
+  const message = `This server does not answer to the name '${name}'. Its operator can list it in ALLOWED_HOSTS: ALLOWED_HOSTS=${name}`;
+  return new ApiError(403, message, { code: 'host_not_allowed' });
+}
+
+/** A web page that may not call; null where it does not say what its origin is. */
+export function foreignPage(origin: string | null): ApiError {
+  const who =
+    origin === null
+      ? 'A page of another origin asked for this without saying which it is, as pictures, scripts and links do.'
+      : `Pages of '${origin}' may not call this server.`;
+  const message = `${who} Its operator can list the origins of pages that may in CORS_ORIGINS.`;
+  return new ApiError(403, message, { code: 'origin_not_allowed' });
+}
+
+export function malformedRequest(): ApiError {
+  return new ApiError(400, 'This server cannot read the request as HTTP/1.1.', { code: 'malformed_request' });
+}
+
+export function requestTimedOut(): ApiError {
+  return new ApiError(408, 'The request did not arrive in time. Send it again.', { code: 'request_timeout' });
+}
+
+export function headersTooLarge(status: 413 | 431, what: string, limitBytes: number): ApiError {
+  const message = `The ${what} are larger than ${limitBytes} bytes, the limit of this server.`;
+  return new ApiError(status, message, { code: 'request_too_large' });
+}
+
+export function unmetExpectation(): ApiError {
+  const message = "This server meets no expectation but '100-continue'. Leave the 'Expect' header out.";
+  return new ApiError(417, message, { code: 'expectation_failed' });
+}
+
 export function notJson(detail: string): ApiError {
   const message = `We could not parse the JSON body of your request. ${detail}`;
   return new ApiError(400, message);

@@ -4,6 +4,7 @@ import type { Request, RequestHandler } from 'express';
 import { missingKey, oldBeta, wrongKey } from '../errors.ts';
 import type { NewId } from '../runs/ids.ts';
 import { addressOf } from './address.ts';
+import { API_HEADERS } from './headers.ts';
 
 /**
  * `none`: anybody may ask (only ever bound to loopback). `key`: one shared key. `passthrough`: the caller's key is the
@@ -17,13 +18,16 @@ export type AuthMode =
 /** The one project there is, until keys belong to projects. */
 const DEFAULT_PROJECT = 'default';
 
-/** Marks the request and its answer with an id, before anything can go wrong. */
+const apiHeaders = new Headers(API_HEADERS);
+
+/** Marks the request and its answer with an id and the headers of every answer, before anything can go wrong. */
 export function identify(newId: NewId): RequestHandler {
   return (_request, response, next) => {
     const requestId = newId('req');
     response.locals['requestId'] = requestId;
     response.setHeader('x-request-id', requestId);
     response.setHeader('openai-version', '2020-10-01');
+    response.setHeaders(apiHeaders);
     next();
   };
 }

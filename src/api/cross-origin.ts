@@ -4,7 +4,7 @@
  */
 import cors from 'cors';
 import type { Request, RequestHandler } from 'express';
-import { ApiError } from '../errors.ts';
+import { foreignPage } from '../errors.ts';
 
 /** Origins such as `https://chat.example.com`, in lower case; `*` is every origin. */
 export type Origins = readonly string[];
@@ -15,7 +15,7 @@ export function checkOrigin(origins: Origins): RequestHandler {
   return (request, _response, next) => {
     const { origin } = request.headers;
     if (origin !== undefined && !origins.includes(origin) && !isSameOrigin(origin, request))
-      throw foreignPage(`Pages of '${origin}' may not call this server.`);
+      throw foreignPage(origin);
     next();
   };
 }
@@ -29,9 +29,7 @@ export function checkFetchSite(origins: Origins): RequestHandler {
   return (request, _response, next) => {
     const site = request.get('sec-fetch-site');
     if (request.headers.origin === undefined && (site === 'cross-site' || site === 'same-site'))
-      throw foreignPage(
-        'A page of another origin asked for this without saying which it is, as pictures, scripts and links do.',
-      );
+      throw foreignPage(null);
     next();
   };
 }
@@ -60,9 +58,4 @@ function isSameOrigin(origin: string, { headers }: Request): boolean {
   const { protocol, host } = new URL(origin);
   const here = `${protocol}//${headers.host}`;
   return URL.canParse(here) && new URL(here).host === host;
-}
-
-function foreignPage(what: string): ApiError {
-  const text = `${what} Its operator can list the origins of pages that may in CORS_ORIGINS.`;
-  return new ApiError(403, text, { code: 'origin_not_allowed' });
 }

@@ -4,7 +4,7 @@
  */
 import type { Request, RequestHandler } from 'express';
 import ipaddr from 'ipaddr.js';
-import { ApiError } from '../errors.ts';
+import { foreignHost, malformedHost } from '../errors.ts';
 
 export interface HostRules {
   /** Names in lower case; `*.example.com` is every name below it, `*` every name. */
@@ -53,14 +53,4 @@ function isLoopbackName(name: string): boolean {
 
 function covers(allowed: string, name: string): boolean {
   return allowed.startsWith('*.') ? name.endsWith(allowed.slice(1)) : name === allowed;
-}
-
-function foreignHost(name: string): ApiError {
-  const text = `This server does not answer to the name '${name}'. Its operator can list it in ALLOWED_HOSTS: ALLOWED_HOSTS=${name}`;
-  return new ApiError(403, text, { code: 'host_not_allowed' });
-}
-
-function malformedHost(): ApiError {
-  const text = "The request needs one 'Host' header, with the name or address of this server in it.";
-  return new ApiError(400, text, { code: 'invalid_host' });
 }

@@ -1,5 +1,4 @@
 /** The API process: answers clients. A composition root. */
-import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
 import { isLoopback } from '../config/web.ts';
@@ -19,13 +18,12 @@ import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
 import { Figures } from './figures.ts';
 import { Pressure } from './pressure.ts';
+import { createApiServer, LISTEN_BACKLOG } from './server.ts';
 
 /** Beyond the time that open requests and streams are given when the process is told to stop. */
 const STOP_MARGIN_MS = 10_000;
 /** Chats that are cut off after that cancel their runs, which needs the connections that are closed next. */
 const SETTLE_MS = 200;
-
-const KEEP_ALIVE_MS = 65_000;
 
 async function main(): Promise<void> {
   const config = readConfig();
@@ -94,10 +92,8 @@ async function main(): Promise<void> {
   );
   await queue.ready();
 
-  const server = createServer(app);
-  // Longer than clients keep idle connections, or they write into one that is just being closed.
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
-  server.listen(config.port, config.host);
+  const server = createApiServer(app, { ...config, log, newId });
+  server.listen({ port: config.port, host: config.host, backlog: LISTEN_BACKLOG });
   await new Promise<void>((resolve, reject) => {
     server.once('listening', resolve);
     server.once('error', reject);

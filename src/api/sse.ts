@@ -30,7 +30,7 @@ export async function writeEvents(
   response.writeHead(200, {
     ...headers,
     'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache, no-transform',
+    'cache-control': 'no-store, no-cache, no-transform',
     'x-accel-buffering': 'no',
   });
   response.flushHeaders();
