@@ -3,7 +3,7 @@
  * or Homebrew where it is missing. It is only run as a private server: no system service is used or needed.
  */
 import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { majorOf, output, readJson, ROOT, run, say, which } from './machine.mjs';
 
 const NEEDED = 7;
@@ -41,7 +41,7 @@ function find() {
 /** Whether somebody configured a Redis; src/config.ts says with more care when that is done wrong. */
 function isGiven() {
   if (process.env.REDIS_URL) return true;
-  const file = readJson(join(ROOT, process.env.LONGRUN_CONFIG ?? 'longrun.config.json'));
+  const file = readJson(resolve(ROOT, process.env.LONGRUN_CONFIG || 'longrun.config.json'));
   return typeof file?.redisUrl === 'string';
 }
 

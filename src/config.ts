@@ -184,9 +184,9 @@ export class ConfigError extends Error {
  * @param file path of the config file; LONGRUN_CONFIG, or longrun.config.json where it exists
  * @throws {ConfigError} naming every problem.
  */
-export function readConfig(env: Env = process.env, file = env['LONGRUN_CONFIG'] ?? CONFIG_FILE): Config {
+export function readConfig(env: Env = process.env, file = env['LONGRUN_CONFIG'] || CONFIG_FILE): Config {
   const problems: string[] = [];
-  const raw: Record<string, unknown> = { ...readFile(file, env['LONGRUN_CONFIG'] !== undefined, problems) };
+  const raw: Record<string, unknown> = { ...readFile(file, Boolean(env['LONGRUN_CONFIG']), problems) };
   for (const [name, key] of Object.entries(ENV)) {
     if (env[name] !== undefined && env[name] !== '') raw[key] = env[name];
   }
@@ -213,7 +213,7 @@ export function readConfig(env: Env = process.env, file = env['LONGRUN_CONFIG'] 
 export function isSet(
   key: keyof Config,
   env: Env = process.env,
-  file = env['LONGRUN_CONFIG'] ?? CONFIG_FILE,
+  file = env['LONGRUN_CONFIG'] || CONFIG_FILE,
 ): boolean {
   const inEnvironment = Object.keys(ENV).some(
     (name) => ENV[name] === key && env[name] !== undefined && env[name] !== '',

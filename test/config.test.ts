@@ -54,6 +54,13 @@ describe('where settings come from', () => {
     expect(readConfig({ LONGRUN_CONFIG: file({ port: 3333 }) }).port).toBe(3333);
   });
 
+  test('any variable that is empty counts as not set', () => {
+    const empty = [...Object.keys(ENV), 'LONGRUN_CONFIG', 'OPENAI_BASE_URL', 'OPENAI_API_KEY'];
+    const env = Object.fromEntries(empty.map((name) => [name, '']));
+    expect(readConfig(env)).toStrictEqual(readConfig({}));
+    expect(isSet('redisUrl', env)).toBe(false);
+  });
+
   test('a file that LONGRUN_CONFIG names must exist', () => {
     expect(problems({ LONGRUN_CONFIG: NO_FILE })).toStrictEqual([
       `LONGRUN_CONFIG names ${NO_FILE}, which does not exist.`,
