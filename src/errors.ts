@@ -89,6 +89,17 @@ export function wrongKey(masked: string): ApiError {
   return new ApiError(401, message, { code: 'invalid_api_key' });
 }
 
+/** Said before a key is compared, so it is no answer to a guess. */
+export function tooManyWrongKeys(retryMs: number): ApiError {
+  const message =
+    'Too many wrong API keys came from your address. Check the key, and try again in a few seconds.';
+  return new ApiError(429, message, {
+    type: 'requests',
+    code: 'too_many_wrong_keys',
+    headers: retryAfter(retryMs),
+  });
+}
+
 export function unknownRoute(method: string, path: string): ApiError {
   return new ApiError(404, `Invalid URL (${method} ${path})`);
 }

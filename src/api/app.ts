@@ -89,11 +89,12 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.use(router(statusEndpoints(services, paths), options));
   // Behind the status, which links may lead to.
   app.use(checkFetchSite(options.corsOrigins));
+  // One for all paths, or each would have guesses of its own.
+  const authenticated = authenticate(options.auth);
   // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
   const body = express.raw({ type: () => true, limit: options.bodyLimitBytes });
-  for (const base of BASE_PATHS)
-    app.use(base, authenticate(options.auth), body, router(endpoints, options), later);
-  for (const device of devices) app.use(device.path, authenticate(options.auth), body);
+  for (const base of BASE_PATHS) app.use(base, authenticated, body, router(endpoints, options), later);
+  for (const device of devices) app.use(device.path, authenticated, body);
   app.use(router(devices, options));
   app.use((request) => {
     throw unknownRoute(request.method, request.path);

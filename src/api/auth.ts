@@ -4,6 +4,7 @@ import type { Request, RequestHandler } from 'express';
 import { missingKey, oldBeta, wrongKey } from '../errors.ts';
 import type { NewId } from '../runs/ids.ts';
 import { addressOf } from './address.ts';
+import { Guesses } from './guesses.ts';
 import { API_HEADERS } from './headers.ts';
 
 /**
@@ -33,15 +34,24 @@ export function identify(newId: NewId): RequestHandler {
 }
 
 /**
- * Lets requests with the right key pass and gives them their project.
+ * Lets requests with the right key pass and gives them their project; wrong keys are answered ever later (guesses.ts).
  * Keys arrive as `Authorization: Bearer k`, `Authorization: k`, `X-API-Key` or `api-key`.
  */
 export function authenticate(mode: AuthMode): RequestHandler {
-  const isRight = mode.type === 'key' ? keyTest(mode.key) : () => true;
-  return (request, response, next) => {
+  const isRight = mode.type === 'key' ? keyTest(mode.key) : null;
+  const guesses = new Guesses();
+  return async (request, response, next) => {
     const key = keyOf(request);
     if (mode.type !== 'none' && key === '') throw missingKey();
-    if (!isRight(key)) throw wrongKey(masked(key));
+    if (isRight !== null) {
+      const address = addressOf(request);
+      guesses.admit(address);
+      if (!isRight(key)) {
+        await guesses.wrong(address);
+        throw wrongKey(masked(key));
+      }
+      guesses.right(address);
+    }
     if (request.get('openai-beta')?.includes('assistants=v1') === true) throw oldBeta();
     // Devices without a key are told apart by their address.
     response.locals['caller'] = digestOf(key || addressOf(request));
