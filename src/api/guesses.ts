@@ -2,9 +2,9 @@
  * Slows down who guesses keys: wrong ones are answered ever later, by network address. Owns what is remembered of addresses,
  * in this process only, and never more of it than a set number.
  *
- * A right key is never made to wait, whoever has guessed at its address. What makes guessing slow then is that an address
- * has only so many wrong answers on their way: beyond that its keys are not even compared, so that asking in parallel does
- * not help. Addresses from which a right key has come are excepted, or a guesser behind the same router or proxy would
+ * A right key is answered at once, whoever has guessed at its address. What makes guessing slow then is that an address has
+ * only so many wrong answers on their way: beyond that its keys are refused without being compared, so that asking in
+ * parallel does not help. Addresses from which a right key has come are excepted, or a guesser behind the same router or proxy would
  * lock everybody out; there, keys are compared, and wrong ones refused at once.
  */
 import ipaddr from 'ipaddr.js';
