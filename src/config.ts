@@ -10,7 +10,14 @@ import { list } from './config/list.ts';
 import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
 import { searchFields, searchProvidersOf } from './config/search.ts';
-import { toolSchema, withSettings, withoutSettings } from './config/tools.ts';
+import {
+  listed,
+  onlyToolsOf,
+  passthroughFields,
+  toolSchema,
+  withSettings,
+  withoutSettings,
+} from './config/tools.ts';
 import { singleUpstream, upstreamSchema, withKey, withoutKey } from './config/upstreams.ts';
 import { checkWeb, webFields } from './config/web.ts';
 import { parseRedisUrl, withoutRedisPassword } from './redis-url.ts';
@@ -106,6 +113,7 @@ const schema = z.strictObject({
   allowHosts: list(z.string().min(1)).default([]),
   /** By name of the tool. */
   tools: z.record(z.string().min(1), toolSchema).default({}),
+  ...passthroughFields,
   ...searchFields,
   heartbeatMs: z.coerce.number().int().min(100).default(15_000),
   /** Data URLs of photos come in bodies, so the limit is generous. */
@@ -155,6 +163,7 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   TOOL_FOLDERS: 'toolFolders',
   TOOL_PROCESSES: 'toolProcesses',
   ALLOW_HOSTS: 'allowHosts',
+  PASSTHROUGH_TOOLS: 'passthroughTools',
   SEARCH_PROVIDERS: 'searchProviders',
   SEARXNG_URL: 'searxngUrl',
   BRAVE_API_KEY: 'braveApiKey',
@@ -234,6 +243,7 @@ export function toolSettings(config: Config, env: Env = process.env) {
   const { searchProviders: providers, searxngUrl, braveApiKey, tavilyApiKey, searchCacheS } = config;
   const search = config.tools['SEARCH'] ?? toolSchema.parse({});
   return {
+    onlyTools: onlyToolsOf(config),
     toolFolders: config.toolFolders,
     toolProcesses: config.toolProcesses,
     allowHosts: config.allowHosts,

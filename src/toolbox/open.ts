@@ -3,6 +3,7 @@ import { createGuard, type Guard } from '../guard/fetch.ts';
 import type { Logger } from '../log.ts';
 import type { Plugins, RunTool, ToolFetch } from '../runs/tool.ts';
 import { BUILT_IN, loadFolders } from './folder.ts';
+import { limitedTo } from './limit.ts';
 import { createMcpSource, type McpServer } from './mcp.ts';
 import { createOpenApiSource, type OpenApiOptions } from './openapi.ts';
 import { ToolPool } from './pool.ts';
@@ -19,6 +20,8 @@ export interface ToolboxOptions {
   /** Hosts that every tool may reach. */
   readonly allowHosts: readonly string[];
   readonly tools: Readonly<Record<string, ToolChoice>>;
+  /** The only tools there are, by name; null where all are. */
+  readonly onlyTools: readonly string[] | null;
   readonly openapi: readonly OpenApiOptions[];
   readonly mcpServers: readonly McpServer[];
   readonly cache: ToolCache;
@@ -62,7 +65,10 @@ export async function openToolbox(options: ToolboxOptions): Promise<OpenToolbox>
   const servers = options.mcpServers.map((one) =>
     createMcpSource(one, means('url' in one ? one.url : undefined)),
   );
-  const toolbox = new Toolbox([...files, ...documents, ...servers], tools, log);
+  const sources = [...files, ...documents, ...servers];
+  const { onlyTools } = options;
+  const offered = onlyTools === null ? sources : sources.map((source) => limitedTo(onlyTools, source));
+  const toolbox = new Toolbox(offered, tools, log);
   opened.defer(() => toolbox.close());
 
   const runTool = toolRunner({ toolbox, cache, fetchOf: (name) => guards.fetchTo(allowedTo(name)), log });

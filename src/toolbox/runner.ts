@@ -47,7 +47,9 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       return failed(reason);
     };
 
-    const key = tool.cacheS === 0 ? null : hash('sha256', JSON.stringify([name, args]));
+    // What a tool answers to somebody's secrets is for nobody else.
+    const isShared = tool.cacheS > 0 && Object.keys(call.secrets).length === 0;
+    const key = isShared ? hash('sha256', JSON.stringify([name, args])) : null;
     const known = key === null ? null : await cache.get(key);
     if (known !== null) {
       ended('cached');

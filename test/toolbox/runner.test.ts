@@ -41,7 +41,7 @@ function running(tool: Partial<Tool>, choice?: Partial<ToolChoice>) {
     fetchOf: () => openFetch,
     log,
   });
-  return { lines, ask: (args: unknown = {}) => run('plain', args, CALL, signal) };
+  return { lines, ask: (args: unknown = {}, call = CALL) => run('plain', args, call, signal) };
 }
 
 describe('a model is told', () => {
@@ -87,6 +87,15 @@ describe('an answer that may be kept', () => {
   test('is given again for the same arguments only', async () => {
     const { ask } = running({ cacheS: 60, ...counting() });
     expect([await ask({ q: 'a' }), await ask({ q: 'a' }), await ask({ q: 'b' })]).toEqual([1, 1, 2]);
+  });
+
+  test('is neither kept nor used where a caller’s secrets may have made it', async () => {
+    const { ask } = running({ cacheS: 60, ...counting() });
+    const ofAnn = { ...CALL, secrets: { card: 'ann' } };
+    const ofBob = { ...CALL, secrets: { card: 'bob' } };
+    expect([await ask({}, ofAnn), await ask({}, ofBob), await ask(), await ask({}, ofAnn)]).toEqual([
+      1, 2, 3, 4,
+    ]);
   });
 
   test('is not kept where the operator says so', async () => {

@@ -24,9 +24,13 @@ export function pluginEndpoints(services: Services): readonly Endpoint[] {
     {
       method: 'GET',
       path: '/plugins',
-      handle: () => {
+      handle: ({ upstreamKey }) => {
         const data = plugins.list().map(pluginObject);
-        return json({ object: 'list', data, sources: plugins.sources().map(sourceObject), has_more: false });
+        // Where the operator keeps tools that callers with keys of their own cannot use is not their business.
+        const sources = plugins
+          .sources()
+          .filter((source) => upstreamKey === null || source.tools().length > 0);
+        return json({ object: 'list', data, sources: sources.map(sourceObject), has_more: false });
       },
     },
     {
