@@ -150,21 +150,26 @@ describe('tool outputs', () => {
     const others = outputsOf(first, 'something else');
     expect((await submit(first, answers)).status).toBe(200);
     await door.reached;
-    const working = await submit(first, others);
+    const working = await submit(first, answers);
     expect(working).toMatchObject({ status: 200, body: { status: 'in_progress', required_action: null } });
     const message = 'Runs in status "in_progress" do not accept tool outputs.';
-    expectRefusal(await submit(first, others, true), { message });
+    expectRefusal(await submit(first, others), { message });
+    for (const sent of [answers, others]) expectRefusal(await submit(first, sent, true), { message });
     door.open();
 
     const second = await wire.rested(first);
     expect(second.required_action).not.toEqual(first.required_action);
     // Who sends them now has missed that the run went on: it is shown one that does, and then asked anew.
     const goesOn = { status: 'queued', required_action: null };
-    expect((await submit(first, others)).body).toMatchObject(goesOn);
+    expect((await submit(first, answers)).body).toMatchObject(goesOn);
     expect(await wire.get(first)).toMatchObject(goesOn);
     await expect.poll(async () => wire.get(first), { timeout: 10_000 }).toEqual(second);
     const ids = [second, first].map((run) => `['${outputsOf(run, '')[0]?.tool_call_id}']`);
     const unfit = `Expected tool outputs for call_ids ${ids[0]}, got ${ids[1]}`;
+    // The client that never looks at a status is shown such a run as well, though its words are not taken.
+    expectRefusal(await submit(first, others), { message: unfit });
+    expect(await wire.get(first)).toMatchObject(goesOn);
+    await expect.poll(async () => wire.get(first), { timeout: 10_000 }).toEqual(second);
     expectRefusal(await submit(first, others, true), { message: unfit });
     const [, step] = await wire.list(`${pathOf(first)}/steps`);
     expect(JSON.stringify(step)).toContain(`"output":"sunny ${MARK}"`);

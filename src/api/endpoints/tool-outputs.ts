@@ -4,6 +4,7 @@ import { notFound, wrongOutputs } from '../../errors.ts';
 import { callsOf } from '../../runs/parts.ts';
 import { isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
+import type { RunRef } from '../../store/keys.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { answerCalls } from '../run-changes.ts';
@@ -36,8 +37,12 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
         const outputsOf = (stored: StoredRun): readonly RunEvent[] =>
           eventsFor(stored, outputs, now(), calmMs);
         const changed = await runs.change(found.ref, outputsOf).catch(async (refusal: unknown) => {
-          if (stream === true || !(await alreadyAnswered(services, found, outputs))) throw refusal;
-          return runs.change(found.ref, (stored) => calmed(stored, now()));
+          const repeated = stream === true ? null : await repetition(services, found.ref, outputs);
+          if (repeated === null) throw refusal;
+          const shown = await runs.change(found.ref, (stored) => calmed(stored, now()));
+          // Other words for the same calls were not taken, and whoever sent them must know.
+          if (repeated === 'other outputs') throw refusal;
+          return shown;
         });
         if (changed === null) throw notFound('run', found.ref.runId);
         // A stream begins with what the submission itself did: the old step completed, the run queued again.
@@ -59,32 +64,34 @@ function eventsFor({ state }: StoredRun, outputs: Outputs, at: number, calmMs: n
 }
 
 /**
- * Whether a living run has had these very outputs before. The polling shell client of old repeats its submission when it
- * reads a stale answer, for ever if nothing stops it; what it wants is done, so it is shown a run that goes on.
+ * Whether a living run has had outputs for these calls before: the very same, or others; null when it has not. The polling
+ * shell client of old repeats its submission when it reads a stale answer, for ever if nothing stops it; what it wants is
+ * done, so it is shown a run that goes on.
  */
-async function alreadyAnswered(
-  { objects }: Services,
-  { ref, state }: StoredRun,
+async function repetition(
+  { objects, runs }: Services,
+  ref: RunRef,
   outputs: Outputs,
-): Promise<boolean> {
+): Promise<'same outputs' | 'other outputs' | null> {
   const got = outputs.map((output) => output.tool_call_id ?? '');
-  if (isTerminal(state.run) || got.length === 0) return false;
+  // Read anew: somebody may have answered the calls since this request began.
+  const state = (await runs.get(ref))?.stored.state;
+  if (state === undefined || isTerminal(state.run) || got.length === 0) return null;
   const pending = pendingCalls(state.run).map((call) => call.id);
-  if (got.some((id) => pending.includes(id))) return false;
+  if (got.some((id) => pending.includes(id))) return null;
   const steps = await objects.listSteps(ref, { limit: 100, order: 'desc', after: null, before: null });
-  if (steps.type !== 'page') return false;
+  if (steps.type !== 'page') return null;
   const own = new Set(state.origin.server_tools);
-  return steps.items.some((step) => {
+  for (const step of steps.items) {
     // The worker has answered its own calls; the client never had to.
     const theirs = callsOf(step).filter((call) => !own.has(call.function.name));
-    return (
-      step.status === 'completed' &&
-      sameIds(
-        theirs.map((call) => call.id),
-        got,
-      )
-    );
-  });
+    const ids = theirs.map((call) => call.id);
+    if (step.status !== 'completed' || !sameIds(ids, got)) continue;
+    const taken = new Map(theirs.map((call) => [call.id, call.function.output]));
+    const isSame = outputs.every(({ tool_call_id: id, output }) => taken.get(id ?? '') === (output ?? ''));
+    return isSame ? 'same outputs' : 'other outputs';
+  }
+  return null;
 }
 
 /** How long a run is read as queued for a client that has missed that it went on. */
