@@ -53,7 +53,8 @@ export function authenticate(mode: AuthMode): RequestHandler {
       guesses.right(address);
     }
     if (request.get('openai-beta')?.includes('assistants=v1') === true) throw oldBeta();
-    // Devices without a key are told apart by their address.
+    response.locals['key'] = key === '' ? '' : digestOf(key);
+    // What callers without a key are called; it tells them apart no further than their addresses do.
     response.locals['caller'] = digestOf(key || addressOf(request));
     response.locals['project'] = mode.type === 'passthrough' ? `p-${digestOf(key)}` : DEFAULT_PROJECT;
     if (mode.type === 'passthrough') response.locals['upstreamKey'] = key;

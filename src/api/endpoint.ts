@@ -79,8 +79,10 @@ type IdName = keyof typeof IDS;
 export class Call {
   readonly project: string;
   readonly requestId: string;
-  /** Tells callers apart without telling their keys. */
+  /** A name for callers that give none: a digest of their key or else of their address, which others may have as well. */
   readonly caller: string;
+  /** Tells keys apart without telling them; empty without one. A key may be everybody's. */
+  readonly key: string;
   /** The caller's key, where it is the upstream's. */
   readonly upstreamKey: string | null;
   readonly log: Logger;
@@ -94,9 +96,10 @@ export class Call {
   private parsed: { readonly value: unknown } | null = null;
 
   constructor(request: Request, response: Response, { log, strictParameters }: EndpointOptions) {
-    const { project, requestId, caller, upstreamKey } = identityOf(response);
+    const { project, requestId, caller, key, upstreamKey } = identityOf(response);
     this.project = project;
     this.caller = caller;
+    this.key = key;
     this.upstreamKey = upstreamKey;
     this.requestId = requestId;
     this.log = log.child({ request_id: requestId });
@@ -289,17 +292,19 @@ interface Identity {
   readonly project: string;
   readonly requestId: string;
   readonly caller: string;
+  readonly key: string;
   /** The caller's key, where it is the upstream's; null elsewhere. */
   readonly upstreamKey: string | null;
 }
 
 /** Who asks: set once by the first middleware (auth.ts), read here. */
 function identityOf(response: Response): Identity {
-  const { project, requestId, caller, upstreamKey }: Readonly<Record<string, unknown>> = response.locals;
+  const { project, requestId, caller, key, upstreamKey }: Readonly<Record<string, unknown>> = response.locals;
   return {
     project: typeof project === 'string' ? project : '',
     requestId: typeof requestId === 'string' ? requestId : '',
     caller: typeof caller === 'string' ? caller : '',
+    key: typeof key === 'string' ? key : '',
     upstreamKey: typeof upstreamKey === 'string' ? upstreamKey : null,
   };
 }

@@ -32,6 +32,9 @@ const photo = (url = PHOTO_URL, text = ''): object => ({
   messages: [{ role: 'user', content: [{ type: 'text', text }, image(url)] }],
 });
 
+/** The key that all glasses here have. */
+const SHARED = { authorization: 'Bearer everybody' };
+
 let upstream: FakeUpstream;
 let service: Service;
 let openai: OpenAI;
@@ -57,9 +60,9 @@ beforeEach(() =>
 );
 
 let devices = 0;
-/** Glasses of somebody new: relays tell callers apart by their keys. */
+/** Glasses of somebody new, who has typed the device's name into the address, as docs/devices.md says. */
 const glasses = (url = service.url): Device =>
-  new Device(`${url}/custom_agent/chat`, { authorization: `Bearer glasses-${(devices += 1)}` });
+  new Device(`${url}/custom_agent/chat?device=glasses-${(devices += 1)}`, SHARED);
 
 /** The device asks, and is told to photograph. */
 async function asks(device: Device, turn: object = TURN): Promise<void> {
@@ -139,7 +142,7 @@ describe('a photo', () => {
   });
 
   test('is told apart by the user that the request names, where glasses share a key', async () => {
-    const shared = glasses();
+    const shared = new Device(`${service.url}/custom_agent/chat`, SHARED);
     await asks(shared, { ...TURN, user: 'ann' });
     await asks(shared, { ...TURN, user: 'bob' });
     expect(await hears(shared, { ...photo(), user: 'ann' })).toBe(`我看到了 ${PHOTO_URL}`);
@@ -380,19 +383,90 @@ describe('when the API process is another one by the time the photo comes', () =
 
   test('the photo still answers the question', async () => {
     const before = await anotherApi();
-    const authorization = 'Bearer glasses-that-stay';
     try {
-      await asks(new Device(`${before.url}/custom_agent/chat`, { authorization }));
+      await asks(new Device(`${before.url}/custom_agent/chat?device=that-stays`));
     } finally {
       await before.stop();
     }
     const after = await anotherApi();
     try {
-      const device = new Device(`${after.url}/custom_agent/chat`, { authorization });
+      const device = new Device(`${after.url}/custom_agent/chat?device=that-stays`);
       expect(await hears(device, photo())).toBe(`我看到了 ${PHOTO_URL}`);
     } finally {
       await after.stop();
     }
     expectQuestionWithPhoto(last());
+  });
+});
+
+describe('glasses that nothing tells apart', () => {
+  /** Photographs of two people who ask at the same time, and one who was not asked for any. */
+  async function expectNoneRelayed(alice: Device, bob: Device): Promise<void> {
+    await asks(alice);
+    await hears(alice, photo());
+    expect(last().body.messages, 'the only one who waits').toHaveLength(1);
+    await asks(bob);
+    await hears(alice, photo());
+    expect(last().body.messages, 'a photo nobody asked for').toHaveLength(1);
+    await asks(alice);
+    await asks(bob);
+    await hears(alice, photo());
+    expect(last().body.messages, 'of two who wait').toHaveLength(1);
+    await hears(bob, photo(SECOND_URL));
+    expect(last().body.messages).toMatchObject([{ role: 'user', content: [image(SECOND_URL)] }]);
+  }
+
+  test.each([
+    ['without any key', {}, {}],
+    ['with one key that nobody checks', {}, SHARED],
+    ['with the key of AUTH=key', { AUTH: 'key', API_KEY: 'everybody' }, SHARED],
+  ])('%s have each photo taken as a question of its own', async (_, env, headers) => {
+    const own = await startService({ redisUrl: inject('redisUrl'), upstream, env });
+    try {
+      const pair = (): Device => new Device(`${own.url}/custom_agent/chat`, headers);
+      await expectNoneRelayed(pair(), pair());
+      const empty = new Device(`${own.url}/custom_agent/chat?device=%20`, headers);
+      await asks(empty, { ...TURN, user: '' });
+      await hears(empty, { ...photo(), user: '' });
+      expect(last().body.messages).toHaveLength(1);
+      // Nothing is left waiting for anybody.
+      const redis = openLook(inject('redisUrl'));
+      expect(await keysLike(redis, `${own.redisPrefix}*photo*`)).toEqual([]);
+      redis.disconnect();
+    } finally {
+      await own.stop();
+    }
+  });
+
+  test('but for keys of their own are told apart by these', async () => {
+    const env = { AUTH: 'passthrough', SECRET: 'a secret of the operator' };
+    const own = await startService({ redisUrl: inject('redisUrl'), upstream, env });
+    try {
+      const [alice, bob] = ['alice', 'bob'].map(
+        (name) => new Device(`${own.url}/custom_agent/chat`, { authorization: `Bearer key-of-${name}` }),
+      );
+      if (alice === undefined || bob === undefined) throw new Error('two were named');
+      await asks(alice);
+      await asks(bob);
+      expect(await hears(alice, photo())).toBe(`我看到了 ${PHOTO_URL}`);
+      expectQuestionWithPhoto(last());
+      await hears(bob, photo(SECOND_URL));
+      expectQuestionWithPhoto(last(), SECOND_URL);
+    } finally {
+      await own.stop();
+    }
+  });
+
+  test('are told apart by a header that a gateway puts in, too', async () => {
+    const [ann, bob] = ['ann', 'bob'].map(
+      (name) => new Device(`${service.url}/custom_agent/chat`, { ...SHARED, 'x-device-id': name }),
+    );
+    if (ann === undefined || bob === undefined) throw new Error('two were named');
+    await asks(ann);
+    await asks(bob);
+    expect(await hears(ann, photo())).toBe(`我看到了 ${PHOTO_URL}`);
+    expectQuestionWithPhoto(last());
+    await hears(bob, photo(SECOND_URL));
+    expectQuestionWithPhoto(last(), SECOND_URL);
   });
 });

@@ -126,13 +126,13 @@ export interface ChatRequest {
 }
 
 export interface Reading {
-  /** Who waits for photos, on routes that relay them; null elsewhere. */
-  readonly photoCaller: string | null;
+  /** Whether the route's callers send photos as new requests. */
+  readonly relaysPhotos: boolean;
   readonly sealed: string | null;
 }
 
 /** Reads a chat request. @throws {ApiError} 400 for what cannot be meant. */
-export function readChat(call: Call, { photoCaller, sealed }: Reading): ChatRequest {
+export function readChat(call: Call, { relaysPhotos, sealed }: Reading): ChatRequest {
   const given = call.body(body);
   refuseUnsupported(given);
   const messages = [...surroundings(given), ...given.messages.map(toMessage)];
@@ -141,6 +141,7 @@ export function readChat(call: Call, { photoCaller, sealed }: Reading): ChatRequ
   const pick = (names: readonly string[]): Record<string, unknown> =>
     Object.fromEntries(names.filter((name) => raw[name] != null).map((name) => [name, raw[name]]));
   const thread = given.thread_id ?? metadata['thread_id'] ?? threadIn(call) ?? channelOf(raw, messages);
+  const caller = callerIn(call, raw);
   const turnId = given.turn_id ?? given.messages.at(-1)?.turn_id ?? call.header('idempotency-key') ?? null;
   const turn: ChatTurn = {
     agent: agentName(given.model),
@@ -150,13 +151,13 @@ export function readChat(call: Call, { photoCaller, sealed }: Reading): ChatRequ
     passedOn: pick(PASSED_ON),
     context: pick(Object.keys(given).filter((name) => !ACTING.includes(name) || name === 'metadata')),
     sealed,
+    caller,
     thread: thread === null ? null : String(thread),
     turnKey: turnId === null ? digestOf(messages) : String(turnId),
     multitask: choice(metadata, 'multitask', ['interrupt', 'reject', 'enqueue']),
     onDisconnect: choice(metadata, 'on_disconnect', ['cancel', 'continue']),
     answersCalls: true,
-    photoCaller:
-      photoCaller === null ? null : JSON.stringify([photoCaller, given.model, raw['user'] ?? null]),
+    photoCaller: relaysPhotos ? photoCallerOf(call, given.model, caller) : null,
   };
   return {
     turn,
@@ -204,6 +205,28 @@ function channelOf(
   ];
   const isId = (id: unknown): boolean => (typeof id === 'string' && id !== '') || typeof id === 'number';
   return ids.every(isId) ? JSON.stringify(['channel', ...ids.map(String)]) : null;
+}
+
+const deviceQuery = z.object({ device: z.string().max(MAX_KEY_LENGTH).optional() });
+
+/** The device, as the address that was typed into its app says, or a header; and the user. Null where neither is said. */
+function callerIn(call: Call, given: Readonly<Record<string, unknown>>): ChatTurn['caller'] {
+  const device = named(call.query(deviceQuery).device ?? call.header('x-device-id'));
+  const user = named(given['user']) ?? named(given['safety_identifier']);
+  return device === null && user === null ? null : { user, device };
+}
+
+/** A key of the caller's own is known to its owner only; with other keys everybody has the same one, or any. */
+function photoCallerOf(call: Call, model: string, caller: ChatTurn['caller']): string | null {
+  if (caller === null && call.upstreamKey === null) return null;
+  const { user, device } = caller ?? { user: null, device: null };
+  return JSON.stringify([call.key, model, user, ...(device === null ? [] : [device])]);
+}
+
+/** Somebody's name, as it may be part of a key in Redis; null for what names nobody. */
+function named(value: unknown): string | null {
+  if (typeof value !== 'string' || value.trim() === '') return null;
+  return value.length <= MAX_KEY_LENGTH ? value : createHash('sha256').update(value).digest('hex');
 }
 
 /** The thread a header names; null where there is none, or nothing in it. */

@@ -18,6 +18,8 @@ export interface ChatTurn {
   readonly sealed: string | null;
   /** The conversation this continues: a key of the caller's choice or a `thread_…` id; null for a stateless request. */
   readonly thread: string | null;
+  /** Who asks, as far as the request says so: its device and its user; null where it names neither. */
+  readonly caller: { readonly user: string | null; readonly device: string | null } | null;
   /** Tells a repetition of this turn from another one. */
   readonly turnKey: string;
   /** What to do when the thread has a run already, and it is about another turn. */
@@ -26,7 +28,10 @@ export interface ChatTurn {
   readonly onDisconnect: 'cancel' | 'continue';
   /** Whether the caller can answer calls of tools; the run of one that cannot is over with them. */
   readonly answersCalls: boolean;
-  /** Who waits for a photo after a `take_a_photo` call, for callers that send it as a new request; null for others. */
+  /**
+   * Who waits for a photo after a `take_a_photo` call, for callers that send it as a new request. Null for others, and for
+   * those that nothing tells apart: their photo might be somebody else's.
+   */
   readonly photoCaller: string | null;
 }
 

@@ -66,8 +66,8 @@ export function chatEndpoint(
     handle: async (call) => {
       const startedMs = performance.now();
       const overhead = new Overhead();
-      const photoCaller = profile.relaysPhotos ? call.caller : null;
-      const request = readChat(call, { photoCaller, sealed: sealedKey(services, call) });
+      const { relaysPhotos } = profile;
+      const request = readChat(call, { relaysPhotos, sealed: sealedKey(services, call) });
       const isStream = request.stream ?? profile.streamByDefault;
       if (isStream) services.pressure.admitStream(call.gone);
       const reply: ChatReply = {
