@@ -268,6 +268,22 @@ export function unconfirmed(runId: string): ApiError {
   });
 }
 
+/** An `Idempotency-Key` that stands for another request. The same words would be refused again, so nobody need retry. */
+export function keyReused(): ApiError {
+  const message =
+    'This Idempotency-Key was sent before with another body or to another path. A key stands for one request: send the same one, byte for byte, or use a new key.';
+  return new ApiError(422, message, { code: 'idempotency_key_reused' });
+}
+
+/** The one 409 of this server: coming back in a moment is exactly what the SDKs do with it, and what helps. */
+export function stillPending(): ApiError {
+  const message = 'A request with this Idempotency-Key is still being worked on. Try again in a moment.';
+  return new ApiError(409, message, {
+    code: 'idempotency_pending',
+    headers: { 'retry-after-ms': '250' },
+  });
+}
+
 /** For faults of our own: the log has the reason, under the request id the answer carries. */
 export function internalError(requestId: string): ApiError {
   const message = `The server had an error while processing your request. The operator finds it in the log as ${requestId}.`;

@@ -84,7 +84,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.set('query parser', 'simple');
   app.set('trust proxy', options.trustProxy);
   app.use(counted(services.figures.requests));
-  app.use(identify(services.newId));
+  app.use(identify());
   app.use(checkHost(options), checkOrigin(options.corsOrigins), allowOrigins(options.corsOrigins));
   app.use(router(statusEndpoints(services, paths), options));
   // Behind the status, which links may lead to.

@@ -2,7 +2,7 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
 import { missingKey, oldBeta, wrongKey } from '../errors.ts';
-import type { NewId } from '../runs/ids.ts';
+import { newId } from '../runs/ids.ts';
 import { addressOf } from './address.ts';
 import { Guesses } from './guesses.ts';
 import { API_HEADERS } from './headers.ts';
@@ -22,7 +22,7 @@ const DEFAULT_PROJECT = 'default';
 const apiHeaders = new Headers(API_HEADERS);
 
 /** Marks the request and its answer with an id and the headers of every answer, before anything can go wrong. */
-export function identify(newId: NewId): RequestHandler {
+export function identify(): RequestHandler {
   return (_request, response, next) => {
     const requestId = newId('req');
     response.locals['requestId'] = requestId;

@@ -1,12 +1,19 @@
 /**
- * A repeated POST gets the first one's answer instead of doing its work twice. Two kinds of repetition are known: the
- * same `Idempotency-Key`, and an SDK's own retry (it counts them in `x-stainless-retry-count`) of an identical request
- * whose answer did not get through a moment ago. Refusals are not remembered: they changed nothing.
+ * A repeated POST gets the first one's answer instead of doing its work twice. Two kinds of repetition are known.
+ *
+ *   I1  The same `Idempotency-Key`: the same request, which it must be, byte for byte, at the same address. Whatever became
+ *       of its first sending, a repetition makes objects of the same names, or gets the answer that was kept.
+ *   I2  An SDK's own retry, which it counts in `x-stainless-retry-count`, of a request whose answer did not get through a
+ *       moment ago. Nothing in such a retry says whose it is, so the first answer is handed out once, and only where the
+ *       request names a conversation. Any other request is done anew: a second thread that is empty harms nobody, one
+ *       thread for two people does.
+ *
+ * Refusals are not remembered: they changed nothing.
  */
 import { createHash } from 'node:crypto';
-import { ApiError, unconfirmed } from '../errors.ts';
-import { namesFrom } from '../runs/ids.ts';
-import type { Answers, FirstAnswer } from '../store/answers.ts';
+import { ApiError, keyReused, stillPending, unconfirmed } from '../errors.ts';
+import { namesFrom, type NewId } from '../runs/ids.ts';
+import type { Answers, FirstAnswer, KeyedRequest } from '../store/answers.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { Answer, Call, Endpoint } from './endpoint.ts';
 import { shellSafe } from './shell-safe.ts';
@@ -14,16 +21,19 @@ import { shellSafe } from './shell-safe.ts';
 /** What is kept of an answer, and for how long. */
 interface Keeping {
   readonly keptMs: number;
-  readonly maxCharacters: number;
+  readonly maxBytes: number;
 }
 
 /**
  * A retry comes within seconds. Longer, and somebody may really mean to say the same again. Answers repeat what was sent,
  * data URLs of photos for instance; beyond the limit they are not worth the memory.
  */
-export const RETRY: Keeping = { keptMs: 60_000, maxCharacters: 4 * 1024 * 1024 };
-/** Who sends a key was promised the same answer. */
-const KEY: Keeping = { keptMs: 24 * 60 * 60 * 1000, maxCharacters: Infinity };
+export const RETRY: Keeping = { keptMs: 60_000, maxBytes: 4 * 1024 * 1024 };
+/**
+ * Who sends a key was promised the same answer for a day. Answers without a picture in them are far below the limit; of
+ * bigger ones only the names are kept that they gave ({@link namesFrom}), and a repetition makes the same objects again.
+ */
+const KEY: Keeping = { keptMs: 24 * 60 * 60 * 1000, maxBytes: 1024 * 1024 };
 const MAX_KEY_LENGTH = 255;
 
 /** The work was done, but is not safe yet: the client is refused, and a repetition of its request gets the answer. */
@@ -47,59 +57,43 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
     ...endpoint,
     handle: async (call) => {
       const key = idempotencyKey(call);
-      if (key !== null) return withKey(key, call);
-      const retries = call.header('x-stainless-retry-count');
+      if (key !== null) return underKey(answers, call, key, { again: (first) => again(first, call), work });
+      const retries = retriesOf(call);
       // Clients that never retry by themselves need nothing kept.
-      if (retries === undefined) return endpoint.handle(call);
-      const digest = digestOf(call, 'body', call.text);
-      const first = Number(retries) > 0 ? await answers.find(call.project, digest) : null;
-      if (first !== null && first !== 'pending') return again(first, call);
-      const answer = await handle(call, digest, RETRY);
+      if (retries === null || !namesThread(call)) return endpoint.handle(call);
+      const digest = retryDigest(call);
+      const first = retries > 0 ? await answers.take(call.project, digest) : null;
+      const answer = await (first === null ? handle(call, digest) : again(first, call));
       // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
-      call.onUndelivered(() => keep(call, digest, answer, RETRY));
+      call.onUndelivered(() => keepForRetry(call, digest, first ?? toKeep(answer, RETRY.maxBytes)));
       return answer;
+
+      async function work(claim: Claim): Promise<Answer> {
+        const settle = (made: Answer): void => claim.settle(toKeep(made, KEY.maxBytes), KEY.keptMs);
+        try {
+          const made = await endpoint.handle(call);
+          settle(made);
+          return made;
+        } catch (error) {
+          if (error instanceof Unconfirmed) settle(error.answer);
+          throw error;
+        }
+      }
     },
   };
 
   /** Keeps also an answer that is not to be given yet. */
-  async function handle(call: Call, digest: string, keeping: Keeping): Promise<Answer> {
+  async function handle(call: Call, digest: string): Promise<Answer> {
     try {
       return await endpoint.handle(call);
     } catch (error) {
-      if (error instanceof Unconfirmed) keep(call, digest, error.answer, keeping);
+      if (error instanceof Unconfirmed) keepForRetry(call, digest, toKeep(error.answer, RETRY.maxBytes));
       throw error;
     }
   }
 
-  async function withKey(key: string, call: Call): Promise<Answer> {
-    const digest = digestOf(call, 'key', key);
-    const nonce = await answers.claim(call.project, digest);
-    if (nonce !== null) {
-      call.newId = namesFrom(nonce, (text) => createHash('sha256').update(text).digest());
-      try {
-        const answer = await handle(call, digest, KEY);
-        keep(call, digest, answer, KEY);
-        return answer;
-      } catch (error) {
-        if (changedNothing(error)) await answers.release(call.project, digest);
-        // It may have taken effect, but a repetition makes the same objects. Unheard, the claim runs out by itself.
-        else if (!(error instanceof Unconfirmed))
-          await answers.leave(call.project, digest, nonce).catch(() => {});
-        throw error;
-      }
-    }
-    const first = await answers.find(call.project, digest);
-    if (first !== null && first !== 'pending') return again(first, call);
-    throw stillPending();
-  }
-
-  function keep(call: Call, digest: string, answer: Answer, { keptMs, maxCharacters }: Keeping): void {
-    const first = toKeep(answer, maxCharacters);
-    if (first === null) return;
-    // Not waited for: the answer is right either way, and a repetition comes later than this is written.
-    answers.keep(call.project, digest, first, keptMs).catch((err: unknown) => {
-      call.log.warn({ err }, 'could not keep an answer for repetitions');
-    });
+  function keepForRetry(call: Call, digest: string, first: FirstAnswer | null): void {
+    if (first !== null) unawaited(call, answers.keep(call.project, digest, first, RETRY.keptMs));
   }
 
   async function again(first: FirstAnswer, call: Call): Promise<Answer> {
@@ -108,7 +102,67 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
   }
 }
 
-function toKeep(answer: Answer, maxCharacters: number): FirstAnswer | null {
+/** A key that was taken for the request at hand. */
+export interface Claim {
+  /** Keeps what repetitions get from now on; where that is null, they do the work under the same names again. */
+  readonly settle: (first: FirstAnswer | null, keptMs: number) => void;
+}
+
+/**
+ * I1. Answers with what the first sending left, by `again`, or does the work, whose ids are then the key's.
+ * @throws {ApiError} 422 for a key that came with another request; 409 while another sending is being worked on.
+ */
+export async function underKey<T>(
+  answers: Answers,
+  call: Call,
+  key: string,
+  { again, work }: { again: (first: FirstAnswer) => Promise<T>; work: (claim: Claim) => Promise<T> },
+): Promise<T> {
+  const request: KeyedRequest = {
+    project: call.project,
+    name: digestOf('key', call.url, key),
+    key: digestOf('url of', key),
+    url: digestOf(call.url),
+    body: digestOf(call.text),
+  };
+  const claimed = await answers.claim(request);
+  switch (claimed.type) {
+    case 'other request':
+      throw keyReused();
+    case 'pending':
+      throw stillPending();
+    case 'answered':
+      return again(claimed.first);
+    case 'claimed':
+  }
+  const { nonce } = claimed;
+  call.newId = namesOf(nonce);
+  const settle: Claim['settle'] = (first, keptMs) =>
+    unawaited(
+      call,
+      first === null ? answers.leave(request, nonce, keptMs) : answers.settle(request, first, keptMs),
+    );
+  try {
+    return await work({ settle });
+  } catch (error) {
+    if (changedNothing(error)) await answers.release(request);
+    // It may have taken effect, but a repetition makes the same objects. Unheard, the claim runs out by itself.
+    else if (!(error instanceof Unconfirmed)) await answers.leave(request, nonce).catch(() => {});
+    throw error;
+  }
+}
+
+/** The ids that a request makes each time it is sent. */
+export function namesOf(nonce: string): NewId {
+  return namesFrom(nonce, (text) => createHash('sha256').update(text).digest());
+}
+
+/** The answer is right either way, and a repetition comes later than this is written. */
+export function unawaited(call: Call, writing: Promise<void>): void {
+  writing.catch((err: unknown) => call.log.warn({ err }, 'could not keep an answer for repetitions'));
+}
+
+function toKeep(answer: Answer, maxBytes: number): FirstAnswer | null {
   switch (answer.type) {
     case 'events': {
       if (answer.resume === undefined) return null;
@@ -119,7 +173,7 @@ function toKeep(answer: Answer, maxCharacters: number): FirstAnswer | null {
     case 'text': {
       const text = textOf(answer);
       const headers = answer.headers ?? {};
-      return text.length > maxCharacters ? null : { type: 'json', text, headers };
+      return Buffer.byteLength(text) > maxBytes ? null : { type: 'json', text, headers };
     }
   }
 }
@@ -138,19 +192,28 @@ export function idempotencyKey(call: Call): string | null {
   throw new ApiError(400, text, { code: 'invalid_value' });
 }
 
-/** The one 409 of this server: coming back in a moment is exactly what the SDKs do with it, and what helps. */
-export function stillPending(): ApiError {
-  const text = 'A request with this Idempotency-Key is still being worked on. Try again in a moment.';
-  return new ApiError(409, text, { code: 'idempotency_pending', headers: { 'retry-after-ms': '250' } });
+/** How often an SDK has sent the request before; null from clients that do not count. */
+export function retriesOf(call: Call): number | null {
+  const count = call.header('x-stainless-retry-count');
+  return count === undefined ? null : Number(count);
+}
+
+/** I2. Ids of threads cannot be guessed: who knows one is in its conversation. */
+function namesThread(call: Call): boolean {
+  return /[/=]thread_\w/.test(call.url);
+}
+
+/** What an SDK's retry of this request has in common with it. The project is part of the key in Redis. */
+export function retryDigest(call: Call): string {
+  return digestOf('body', call.url, call.text);
 }
 
 /** Only a refusal is sure to have changed nothing; the 503 among them is that of a server that has too much to do. */
-export function changedNothing(error: unknown): boolean {
+function changedNothing(error: unknown): boolean {
   if (error instanceof Unconfirmed) return false;
   return error instanceof ApiError && (error.status < 500 || error.status === 503);
 }
 
-/** The same address (with its query) and key or body; the project is part of the key in Redis. */
-export function digestOf(call: Call, kind: 'key' | 'body', value: string): string {
-  return createHash('sha256').update(`${kind}\n${call.url}\n${value}`).digest('base64url');
+function digestOf(...lines: readonly string[]): string {
+  return createHash('sha256').update(lines.join('\n')).digest('base64url');
 }

@@ -5,7 +5,7 @@ import { isLoopback } from '../config/web.ts';
 import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
 import { ModelCatalog } from '../model/catalog.ts';
-import { newId, unixSeconds } from '../runs/ids.ts';
+import { unixSeconds } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { Answers } from '../store/answers.ts';
@@ -73,7 +73,6 @@ async function main(): Promise<void> {
       pressure,
       figures,
       now: unixSeconds,
-      newId,
       settings: config,
     },
     {

@@ -5,6 +5,7 @@ import { PLAIN_ORIGIN, type RunOrigin } from '../runs/event.ts';
 import { queuedRun } from '../runs/parts.ts';
 import type { Assistant, Metadata, Run } from '../runs/thread.ts';
 import { createThreadBody } from './endpoints/threads.ts';
+import type { Call } from './endpoint.ts';
 import type { Services } from './services.ts';
 import { withPlugins } from './plugins.ts';
 import * as shapes from './shapes.ts';
@@ -47,7 +48,7 @@ export type RunInput = z.infer<z.ZodObject<typeof common>> & {
   readonly additional_instructions?: string | null | undefined;
 };
 
-interface Context extends Pick<Services, 'now' | 'newId' | 'settings' | 'plugins'> {
+interface Context extends Pick<Services, 'now' | 'settings' | 'plugins'>, Pick<Call, 'newId'> {
   readonly project: string;
   readonly threadId: string;
   readonly requestId: string;

@@ -1,5 +1,5 @@
 /** What endpoints are given to work with; the composition root fills it. */
-import type { Clock, NewId } from '../runs/ids.ts';
+import type { Clock } from '../runs/ids.ts';
 import type { Plugins, RunTool } from '../runs/tool.ts';
 import type { Seal } from '../seal.ts';
 import type { Answers } from '../store/answers.ts';
@@ -38,7 +38,6 @@ export interface Services {
   readonly pressure: Pressure;
   readonly figures: Figures;
   readonly now: Clock;
-  readonly newId: NewId;
   readonly settings: RunSettings;
 }
 

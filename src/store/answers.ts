@@ -9,7 +9,7 @@ export type FirstAnswer =
   | { readonly type: 'json'; readonly text: string; readonly headers: Readonly<Record<string, string>> }
   | { readonly type: 'stream'; readonly ref: RunRef; readonly after: number; readonly withThread: boolean };
 
-/** A request that is being worked on, or was when its process died. */
+/** A request that is being worked on, or was when its process died, or whose answer is too big to be kept. */
 interface Claim {
   readonly type: 'claim';
   /** Random, the same for every sending: what the request makes is named after it ({@link namesFrom}). */
@@ -18,10 +18,36 @@ interface Claim {
   readonly untilMs: number;
 }
 
+/** Which body came with the key, by its digest. Records of older processes do not say. */
+type Kept = (FirstAnswer | Claim) & { readonly body?: string };
+
+/** A request with a key of its client's, by digests. */
+export interface KeyedRequest {
+  readonly project: string;
+  /** Names the record: the key, and where the request was sent. */
+  readonly name: string;
+  /** Names the key alone. */
+  readonly key: string;
+  readonly url: string;
+  readonly body: string;
+}
+
+/** What a key was found to stand for. */
+export type Claimed =
+  /** Nothing yet: this sending is to be worked on, and what it makes to be named after the nonce. */
+  | { readonly type: 'claimed'; readonly nonce: string }
+  | { readonly type: 'answered'; readonly first: FirstAnswer }
+  /** Another sending is being worked on. */
+  | { readonly type: 'pending' }
+  /** A request to another address, or with another body. */
+  | { readonly type: 'other request' };
+
 /** Nearly every request is done sooner; should one not be, a second one in parallel makes the same objects. */
 const BUSY_MS = 10_000;
 /** SDKs have given up long before. */
 const CLAIM_KEPT_MS = 60_000;
+/** Not shorter than any answer is kept. */
+const URL_KEPT_MS = 24 * 60 * 60 * 1000;
 const NONCE_LENGTH = 24;
 
 export class Answers {
@@ -33,53 +59,75 @@ export class Answers {
     this.keys = keys;
   }
 
-  /** @returns the answer kept under `digest`; `pending` while there is none yet but somebody works on it; else null. */
-  async find(project: string, digest: string): Promise<FirstAnswer | 'pending' | null> {
-    const kept = await this.read(project, digest);
-    return kept?.type === 'claim' ? 'pending' : kept;
+  /** Takes the key for a request that is about to be worked on, or says what it stands for already. */
+  async claim(request: KeyedRequest): Promise<Claimed> {
+    const nonce = randomText(NONCE_LENGTH);
+    const [isNew, firstUrl] = await Promise.all([
+      this.write(request, nonce, BUSY_MS, CLAIM_KEPT_MS, 'NX'),
+      this.redis.set(this.urlOf(request), request.url, 'PX', URL_KEPT_MS, 'NX', 'GET'),
+    ]);
+    if (firstUrl !== null && firstUrl !== request.url) {
+      if (isNew) await this.redis.del(this.nameOf(request));
+      return { type: 'other request' };
+    }
+    if (isNew) return { type: 'claimed', nonce };
+    const kept = decode<Kept | null>(await this.redis.get(this.nameOf(request)));
+    // It was given up between the two commands: the next sending finds it free.
+    if (kept === null) return { type: 'pending' };
+    if (kept.body !== undefined && kept.body !== request.body) return { type: 'other request' };
+    if (kept.type !== 'claim') return { type: 'answered', first: kept };
+    if (Date.now() < kept.untilMs) return { type: 'pending' };
+    await this.write(request, kept.nonce, BUSY_MS, CLAIM_KEPT_MS, 'XX');
+    return { type: 'claimed', nonce: kept.nonce };
+  }
+
+  /** The answer that every further sending with the key gets. */
+  async settle(request: KeyedRequest, first: FirstAnswer, keptMs: number): Promise<void> {
+    const kept: Kept = { ...first, body: request.body };
+    await this.redis.set(this.nameOf(request), JSON.stringify(kept), 'PX', keptMs);
   }
 
   /**
-   * Takes `digest` for a request that is about to be worked on.
-   * @returns the nonce of the request; null when somebody else works on it, or has answered it.
+   * Lets the next sending go on under the same nonce: this one broke off, and may have taken effect or not; or it was
+   * done, and its answer is too big to be kept.
    */
-  async claim(project: string, digest: string): Promise<string | null> {
-    const nonce = randomText(NONCE_LENGTH);
-    if (await this.write(project, digest, nonce, BUSY_MS, 'NX')) return nonce;
-    const kept = await this.read(project, digest);
-    if (kept?.type !== 'claim' || Date.now() < kept.untilMs) return null;
-    await this.write(project, digest, kept.nonce, BUSY_MS, 'XX');
-    return kept.nonce;
+  async leave(request: KeyedRequest, nonce: string, keptMs = CLAIM_KEPT_MS): Promise<void> {
+    await this.write(request, nonce, 0, keptMs, 'XX');
   }
 
-  /** Lets the next sending go on: this one broke off, and may have taken effect or not. */
-  async leave(project: string, digest: string, nonce: string): Promise<void> {
-    await this.write(project, digest, nonce, 0, 'XX');
+  /** Gives the key up, because the request was refused and changed nothing. */
+  async release(request: KeyedRequest): Promise<void> {
+    await Promise.all([this.redis.del(this.nameOf(request)), this.redis.del(this.urlOf(request))]);
   }
 
+  /** Keeps an answer that got lost, for the next who asks the same ({@link take}). */
   async keep(project: string, digest: string, answer: FirstAnswer, keptMs: number): Promise<void> {
     await this.redis.set(this.keys.answer(project, digest), JSON.stringify(answer), 'PX', keptMs);
   }
 
-  /** Gives a claim up, because the request was refused and changed nothing. */
-  async release(project: string, digest: string): Promise<void> {
-    await this.redis.del(this.keys.answer(project, digest));
+  /** The answer kept under `digest`, or null. It is handed out once: of two who ask at the same time, one gets it. */
+  async take(project: string, digest: string): Promise<FirstAnswer | null> {
+    return decode<FirstAnswer | null>(await this.redis.getdel(this.keys.answer(project, digest)));
   }
 
-  private async read(project: string, digest: string): Promise<FirstAnswer | Claim | null> {
-    return decode<FirstAnswer | Claim>(await this.redis.get(this.keys.answer(project, digest)));
+  private nameOf({ project, name }: KeyedRequest): string {
+    return this.keys.answer(project, name);
+  }
+
+  private urlOf({ project, key }: KeyedRequest): string {
+    return this.keys.answer(project, key);
   }
 
   /** @returns whether it was written. */
   private async write(
-    project: string,
-    digest: string,
+    request: KeyedRequest,
     nonce: string,
     busyMs: number,
+    keptMs: number,
     when: 'NX' | 'XX',
   ): Promise<boolean> {
-    const claim: Claim = { type: 'claim', nonce, untilMs: Date.now() + busyMs };
-    const args = [this.keys.answer(project, digest), JSON.stringify(claim), 'PX', CLAIM_KEPT_MS] as const;
+    const claim: Kept = { type: 'claim', nonce, untilMs: Date.now() + busyMs, body: request.body };
+    const args = [this.nameOf(request), JSON.stringify(claim), 'PX', keptMs] as const;
     const written = when === 'NX' ? this.redis.set(...args, 'NX') : this.redis.set(...args, 'XX');
     return (await written) === 'OK';
   }

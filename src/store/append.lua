@@ -5,7 +5,8 @@
 if ARGV[2] == '' then
   if redis.call('EXISTS', KEYS[1]) == 0 then return {-1} end
   local holder = redis.call('GET', KEYS[2])
-  if holder then return {-2, holder} end
+  -- What is there already was added before, by this very request sent twice perhaps.
+  if holder and redis.call('HEXISTS', KEYS[4], ARGV[3]) == 0 then return {-2, holder} end
 else
   redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 end

@@ -332,7 +332,7 @@ describe('two requests for one thread', () => {
   test.each<[string, string, string, object, Record<string, string>]>([
     ['says the same', 'same', 'same', {}, {}],
     ['has the same turn_id', 'turn', 'turn, again', { turn_id: 9 }, {}],
-    ['has the same Idempotency-Key', 'key', 'key, again', {}, { 'idempotency-key': 'k-1' }],
+    ['has the same Idempotency-Key', 'key', 'key', {}, { 'idempotency-key': 'k-1' }],
   ])('the second hears the first when it %s', async (_how, said, again, more, headers) => {
     const thread_id = `retried ${said}`;
     const before = upstream.requests.length;
@@ -440,7 +440,7 @@ describe('a request that is sent again', () => {
   test('by an SDK that hung up is answered once, where its run goes on without it', async () => {
     const door = gate();
     upstream.reply(() => [door, text('late'), finish('stop')]);
-    const body = asking('go on', { metadata: { on_disconnect: 'continue' } });
+    const body = asking('go on', { metadata: { on_disconnect: 'continue' }, user: 'ann' });
     const hangUp = new AbortController();
     const kept = await keysLike(redis, `${service.redisPrefix}:default:answer:*`);
     const before = upstream.requests.length;

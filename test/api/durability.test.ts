@@ -65,13 +65,30 @@ describe('without a replica', () => {
     expect(await wire.list(path)).toHaveLength(1);
   });
 
-  test('a chat is refused, and an SDK’s own retry is answered by the run it began', async () => {
-    const body = { model: 'm', messages: [{ role: 'user', content: 'chat' }] };
+  test('a chat is refused, and an SDK’s own retry is answered by the run it began, where it says whose it is', async () => {
+    const body = { model: 'm', messages: [{ role: 'user', content: 'chat' }], user: 'ann' };
     const sent = (count: string) =>
       wire.ask('POST', '/chat/completions', { body, headers: { 'x-stainless-retry-count': count } });
     expect(await sent('0')).toMatchObject({ status: 503 });
     expect((await sent('1')).text).toContain('You said: chat');
     expect(upstream.requests.filter(({ text }) => text === 'chat')).toHaveLength(1);
+  });
+
+  test('a chat that nobody can be told to have sent is refused, and its run ended: nobody can ask for it', async () => {
+    upstream.reply(({ text }) => (text === 'nobody' ? [{ type: 'stall' }] : undefined));
+    const body = { model: 'm', messages: [{ role: 'user', content: 'nobody' }] };
+    const headers = { 'x-stainless-retry-count': '0' };
+    expect(await wire.ask('POST', '/chat/completions', { body, headers })).toMatchObject({ status: 503 });
+    const { closed } = await upstream.asked(({ text }) => text === 'nobody');
+    await expect(closed).resolves.toMatchObject({ by: 'client' });
+  });
+
+  test('so is a run with a thread of its own', async () => {
+    upstream.reply(({ text }) => (text === 'lost' ? [{ type: 'stall' }] : undefined));
+    const body = { assistant_id, thread: { messages: [{ role: 'user', content: 'lost' }] } };
+    expect(await wire.ask('POST', '/threads/runs', { body })).toMatchObject(refused);
+    const { closed } = await upstream.asked(({ text }) => text === 'lost');
+    await expect(closed).resolves.toMatchObject({ by: 'client' });
   });
 
   test('the end of a run is told all the same, and the log says that nobody confirmed it', async () => {

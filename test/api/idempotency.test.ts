@@ -1,39 +1,96 @@
-/** POSTs of the Assistants API that are sent again under their Idempotency-Key: done once, whatever their size. */
+/**
+ * Requests that are sent again. Under their Idempotency-Key: done once, whatever their size, and for one request only. By an
+ * SDK after a lost answer: never one object for two people.
+ */
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
-import { openLook } from '../support/contents.ts';
+import { asking, post, textOf } from '../support/chat.ts';
+import { keysLike, openLook } from '../support/contents.ts';
 import { startService, type Service } from '../support/service.ts';
-import { Wire } from '../support/wire.ts';
+import { calls, FakeUpstream } from '../support/upstream.ts';
+import { Wire, type Reply } from '../support/wire.ts';
 
+let upstream: FakeUpstream;
 let service: Service;
 let wire: Wire;
+let redis: ReturnType<typeof openLook>;
 
 beforeAll(async () => {
-  service = await startService({ redisUrl: inject('redisUrl'), workers: 0 });
+  upstream = await FakeUpstream.start();
+  service = await startService({ redisUrl: inject('redisUrl'), upstream, apis: 2 });
   wire = new Wire(service.baseUrl);
+  redis = openLook(inject('redisUrl'));
 });
 
-afterAll(() => service?.stop());
+afterAll(async () => {
+  redis?.disconnect();
+  await service?.stop();
+  await upstream?.stop();
+});
+
+beforeEach(() => upstream.reply(() => undefined));
 
 const created = z.looseObject({ id: z.string() });
 
-test('a message as large as a photo is added once', async () => {
-  const thread = created.parse((await wire.ask('POST', '/threads')).body);
-  const path = `${service.baseUrl}/threads/${thread.id}/messages`;
-  const body = JSON.stringify({ role: 'user', content: 'x'.repeat(5 * 1024 * 1024) });
-  const send = async (): Promise<string> => {
-    const headers = { 'idempotency-key': 'the photo' };
-    const response = await fetch(path, { method: 'POST', headers, body });
-    return response.status === 409 ? send() : created.parse(await response.json()).id;
-  };
-  const first = await send();
-  await expect(send()).resolves.toBe(first);
+/** Sends until the first sending is settled: what it leaves is written behind its answer. */
+async function keyed(key: string, path: string, body: unknown): Promise<Reply> {
+  const reply = await wire.ask('POST', path, { body, headers: { 'idempotency-key': key } });
+  return reply.status === 409 ? keyed(key, path, body) : reply;
+}
+
+test('a message as large as a photo is added once, and its answer is not kept', async () => {
+  const thread = await wire.thread();
+  const path = `/threads/${thread}/messages`;
+  const body = { role: 'user', content: 'x'.repeat(5 * 1024 * 1024) };
+  const first = created.parse((await keyed('the photo', path, body)).body);
+  expect(created.parse((await keyed('the photo', path, body)).body).id).toBe(first.id);
+  // Even when a run has come in between.
+  upstream.reply(() => calls([{ name: 'weather', arguments: {} }]));
+  const tools = [{ type: 'function', function: { name: 'weather' } }];
+  const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm', tools });
+  expect((await wire.play(thread, { assistant_id })).status).toBe('requires_action');
+  expect(created.parse((await keyed('the photo', path, body)).body).id).toBe(first.id);
+  expect(await wire.list(path)).toHaveLength(1);
+  const records = await keysLike(redis, `${service.redisPrefix}:default:answer:*`);
+  const sizes = await Promise.all(records.map((record) => redis.strlen(record)));
+  expect(Math.max(...sizes)).toBeLessThan(1024 * 1024);
+});
+
+describe('a key that stood for one request', () => {
+  const refused = { status: 422, body: { error: { code: 'idempotency_key_reused', param: null } } };
+
+  test('is refused for another body, and gives the first answer to the first', async () => {
+    const first = await keyed('two bodies', '/threads', {});
+    expect(first.status).toBe(200);
+    expect(await keyed('two bodies', '/threads', { metadata: { of: 'somebody else' } })).toMatchObject(
+      refused,
+    );
+    expect((await keyed('two bodies', '/threads', {})).body).toEqual(first.body);
+  });
+
+  test('is refused at another address', async () => {
+    expect((await keyed('two addresses', '/threads', {})).status).toBe(200);
+    const thread = await wire.thread();
+    expect(await keyed('two addresses', `/threads/${thread}`, {})).toMatchObject(refused);
+    expect(await keyed('two addresses', '/chat/completions', asking('hi'))).toMatchObject(refused);
+  });
+
+  test('is refused for another chat', async () => {
+    expect((await keyed('two chats', '/chat/completions', asking('one'))).text).toContain('You said: one');
+    expect(await keyed('two chats', '/chat/completions', asking('two'))).toMatchObject(refused);
+    expect((await keyed('two chats', '/chat/completions', asking('one'))).text).toContain('You said: one');
+    expect(upstream.requests.filter(({ text }) => text === 'two')).toEqual([]);
+  });
+
+  test('is free again when that request was refused', async () => {
+    expect((await keyed('mistyped', '/threads/thread_none/messages', {})).status).toBe(404);
+    expect((await keyed('mistyped', '/threads', {})).status).toBe(200);
+  });
 });
 
 test('what a process had made when it died is not made again', async () => {
-  const redis = openLook(inject('redisUrl'));
-  onTestFinished(() => redis.disconnect());
   const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
   const [spoken, run] = [await wire.thread('a'), await wire.thread('b')];
   const requests = [
@@ -45,10 +102,10 @@ test('what a process had made when it died is not made again', async () => {
   ] as const;
   const send = async (path: string, body: object): Promise<string> => {
     // All that such a process leaves behind beside its objects.
-    const digest = createHash('sha256').update(`key\n/v1${path}\nlost`).digest('base64url');
+    const digest = createHash('sha256').update(`key\n/v1${path}\nlost ${path}`).digest('base64url');
     const claim = JSON.stringify({ type: 'claim', nonce: 'random', untilMs: 0 });
     await redis.set(`${service.redisPrefix}:default:answer:${digest}`, claim);
-    const reply = await wire.ask('POST', path, { body, headers: { 'idempotency-key': 'lost' } });
+    const reply = await wire.ask('POST', path, { body, headers: { 'idempotency-key': `lost ${path}` } });
     expect(reply.status, path).toBe(200);
     return created.parse(reply.body).id;
   };
@@ -58,4 +115,102 @@ test('what a process had made when it died is not made again', async () => {
   }
   expect(await wire.list(`/threads/${spoken}/messages`)).toHaveLength(2);
   expect(await wire.list(`/threads/${run}/runs`)).toHaveLength(1);
+});
+
+describe('a chat whose process died when its run was begun', () => {
+  /** The key is left as such a process leaves it; the run is there. */
+  async function sendAgain(key: string, body: object): Promise<string | null> {
+    const digest = createHash('sha256').update(`key\n/v1/chat/completions\n${key}`).digest('base64url');
+    const claim = JSON.stringify({ type: 'claim', nonce: `nonce of ${key}`, untilMs: 0 });
+    await redis.set(`${service.redisPrefix}:default:answer:${digest}`, claim);
+    const headers = { 'idempotency-key': key };
+    return textOf(await post(`${service.baseUrl}/chat/completions`, body, { headers }));
+  }
+  const askedFor = (said: string): number => upstream.requests.filter(({ text }) => text === said).length;
+
+  test.each([
+    ['without a thread', {}],
+    ['in a thread', { thread_id: 'of the dead' }],
+  ])('is answered by that run: %s', async (how, more) => {
+    for (let sending = 0; sending < 3; sending++)
+      expect(await sendAgain(how, asking(how, more))).toBe(`You said: ${how}`);
+    expect(askedFor(how)).toBe(1);
+  });
+
+  test('is done anew, once, where that run came to nothing', async () => {
+    upstream.reply(() => [{ type: 'refusal', status: 500, headers: {}, body: {} }]);
+    await expect(sendAgain('failed', asking('failed'))).rejects.toThrow('502');
+    upstream.reply(() => undefined);
+    const before = askedFor('failed');
+    for (let sending = 0; sending < 3; sending++)
+      expect(await sendAgain('failed', asking('failed'))).toBe('You said: failed');
+    expect(askedFor('failed') - before).toBe(1);
+  });
+});
+
+describe('an SDK’s retry after a lost answer', () => {
+  /** Sends a request and hangs up before it is answered. */
+  async function lose(path: string, body: string): Promise<void> {
+    const { hostname, port } = new URL(service.url);
+    const socket = connect(Number(port), hostname);
+    const head = [`POST /v1${path} HTTP/1.1`, `host: ${hostname}`, 'x-stainless-retry-count: 0'];
+    const text = [...head, `content-length: ${body.length}`, '', body].join('\r\n');
+    await new Promise<void>((resolve) => socket.write(text, () => resolve()));
+    socket.destroy();
+  }
+  const retry = (path: string, body: string, api = 0): Promise<Reply> =>
+    new Wire(`${service.origins[api]}/v1`).ask('POST', path, {
+      body,
+      headers: { 'x-stainless-retry-count': '1' },
+    });
+  const idOf = ({ body }: Reply): string => created.parse(body).id;
+
+  test('gets no thread that somebody else may get', async () => {
+    const threads = (): Promise<readonly string[]> =>
+      keysLike(redis, `${service.redisPrefix}:default:{thread_*}:thread`);
+    let doubled = 0;
+    for (let round = 0; round < 5; round++) {
+      const before = (await threads()).length;
+      await lose('/threads', '{}');
+      await expect.poll(async () => (await threads()).length).toBe(before + 1);
+      const ids = (await Promise.all([retry('/threads', '{}'), retry('/threads', '{}', 1)])).map(idOf);
+      if (ids[0] === ids[1]) doubled += 1;
+    }
+    expect(doubled).toBe(0);
+  });
+
+  test.each(['/assistants', '/threads/runs'])('of POST %s gets an object of its own', async (path) => {
+    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+    const body = JSON.stringify(
+      path === '/assistants'
+        ? { model: 'm' }
+        : { assistant_id, thread: { messages: [{ role: 'user', content: 'hi' }] } },
+    );
+    await lose(path, body);
+    const replies = await Promise.all([0, 1, 0, 1, 0].map((api) => retry(path, body, api)));
+    expect(new Set(replies.map(idOf)).size).toBe(5);
+  });
+
+  test('gets the message it had added to its thread, and one of them only', async () => {
+    const path = `/threads/${await wire.thread()}/messages`;
+    const body = JSON.stringify({ role: 'user', content: 'once' });
+    const kept = (): Promise<readonly string[]> => keysLike(redis, `${service.redisPrefix}:default:answer:*`);
+    const before = (await kept()).length;
+    await lose(path, body);
+    await expect.poll(async () => (await kept()).length).toBe(before + 1);
+    const [first] = await wire.list(path);
+    const ids = (await Promise.all([0, 1, 0, 1, 0].map((api) => retry(path, body, api)))).map(idOf);
+    expect(ids.filter((id) => id === first?.id)).toHaveLength(1);
+    expect(new Set(ids).size).toBe(5);
+    expect(await wire.list(path)).toHaveLength(5);
+  });
+
+  test('of a chat that says nothing of whose it is gets an answer of its own', async () => {
+    const body = JSON.stringify(asking('whose?', { metadata: { on_disconnect: 'continue' } }));
+    await lose('/chat/completions', body);
+    await expect.poll(() => upstream.requests.filter(({ text }) => text === 'whose?').length).toBe(1);
+    const texts = await Promise.all([retry('/chat/completions', body), retry('/chat/completions', body, 1)]);
+    expect(new Set(texts.map(idOf)).size).toBe(2);
+    expect(upstream.requests.filter(({ text }) => text === 'whose?')).toHaveLength(3);
+  });
 });

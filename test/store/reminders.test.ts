@@ -20,7 +20,7 @@ import {
   type WorkerFigures,
 } from '../../src/store/presence.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { ANSWERED, CALL, create, must, openStore, refOf, start, type Store } from './fixture.ts';
+import { ANSWERED, CALL, create, openStore, refOf, start, type Store } from './fixture.ts';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -192,52 +192,91 @@ describe('first answers', () => {
     return { store, answers: new Answers(store.redis, store.keys) };
   }
 
+  const request = { project: 'p', name: 'name', key: 'key', url: '/threads', body: 'body' };
+  const answered = { type: 'answered', first: answer };
+  const pending = { type: 'pending' };
+  const refused = { type: 'other request' };
+
   test('are claimed by whoever comes first, pending until there is one, then the same for everybody', async () => {
     const { answers } = await openAnswers();
-    expect(await answers.find('p', 'digest')).toBeNull();
-    const claims = await Promise.all(Array.from({ length: 10 }, async () => answers.claim('p', 'digest')));
-    expect(claims.filter((nonce) => nonce !== null)).toHaveLength(1);
-    expect(await answers.find('p', 'digest')).toBe('pending');
-    await answers.keep('p', 'digest', answer, 60_000);
-    expect(await answers.find('p', 'digest')).toStrictEqual(answer);
-    expect(await answers.claim('p', 'digest')).toBeNull();
+    const claims = await Promise.all(Array.from({ length: 10 }, async () => answers.claim(request)));
+    expect(claims.filter(({ type }) => type === 'claimed')).toHaveLength(1);
+    expect(await answers.claim(request)).toEqual(pending);
+    await answers.settle(request, answer, 60_000);
+    expect(await answers.claim(request)).toMatchObject(answered);
   });
 
   test('of one project are not another’s', async () => {
     const { answers } = await openAnswers();
     await answers.keep('p', 'digest', answer, 60_000);
-    expect(await answers.find('q', 'digest')).toBeNull();
+    expect(await answers.take('q', 'digest')).toBeNull();
+    await answers.claim(request);
+    expect(await answers.claim({ ...request, project: 'q' })).toMatchObject({ type: 'claimed' });
   });
 
-  test('a claim that is given up is free again', async () => {
+  test('are not for another body or another address, pending or not', async () => {
+    const { store, answers } = await openAnswers();
+    const otherBody = { ...request, body: 'other' };
+    const otherUrl = { ...request, name: 'name there', url: '/assistants' };
+    await answers.claim(request);
+    expect(await answers.claim(otherBody)).toEqual(refused);
+    expect(await answers.claim(otherUrl)).toEqual(refused);
+    await answers.settle(request, answer, 60_000);
+    expect(await answers.claim(otherBody)).toEqual(refused);
+    expect(await answers.claim(otherUrl)).toEqual(refused);
+    expect(await answers.claim(request)).toMatchObject(answered);
+    expect(await store.redis.exists(store.keys.answer('p', otherUrl.name))).toBe(0);
+  });
+
+  test('that got lost are handed out once, however many ask', async () => {
     const { answers } = await openAnswers();
-    await answers.claim('p', 'digest');
-    await answers.release('p', 'digest');
-    expect(await answers.claim('p', 'digest')).not.toBeNull();
+    await answers.keep('p', 'digest', answer, 60_000);
+    const takes = await Promise.all(Array.from({ length: 10 }, async () => answers.take('p', 'digest')));
+    expect(takes.filter((taken) => taken !== null)).toEqual([answer]);
+  });
+
+  test('a claim that is given up is free again, for any request', async () => {
+    const { answers } = await openAnswers();
+    await answers.claim(request);
+    await answers.release(request);
+    expect(await answers.claim({ ...request, name: 'name there', url: '/assistants' })).toMatchObject({
+      type: 'claimed',
+    });
   });
 
   test('a claim that was left, or whose time is over, goes to the next with the same nonce', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: 1_000_000 });
     onTestFinished(() => void vi.useRealTimers());
     const { answers } = await openAnswers();
-    const nonce = must(await answers.claim('p', 'digest'));
-    expect(await answers.claim('p', 'digest')).toBeNull();
+    const claimed = await answers.claim(request);
+    const nonce = claimed.type === 'claimed' ? claimed.nonce : '';
+    expect(await answers.claim(request)).toEqual(pending);
     vi.setSystemTime(1_011_000);
-    expect(await answers.claim('p', 'digest')).toBe(nonce);
-    expect(await answers.claim('p', 'digest')).toBeNull();
-    await answers.leave('p', 'digest', nonce);
-    expect(await answers.claim('p', 'digest')).toBe(nonce);
-    await answers.keep('p', 'digest', answer, 60_000);
-    expect(await answers.claim('p', 'digest')).toBeNull();
+    expect(await answers.claim(request)).toEqual({ type: 'claimed', nonce });
+    expect(await answers.claim(request)).toEqual(pending);
+    await answers.leave(request, nonce);
+    expect(await answers.claim(request)).toEqual({ type: 'claimed', nonce });
+    await answers.settle(request, answer, 60_000);
+    expect(await answers.claim(request)).toMatchObject(answered);
   });
 
   test('and claims expire', async () => {
     const { store, answers } = await openAnswers();
-    const ttlMs = async (): Promise<number> => store.redis.pttl(store.keys.answer('p', 'digest'));
-    await answers.claim('p', 'digest');
+    const ttlMs = async (): Promise<number> => store.redis.pttl(store.keys.answer('p', request.name));
+    await answers.claim(request);
     expect(await ttlMs()).toBeGreaterThan(0);
-    await answers.keep('p', 'digest', answer, 500_000);
+    expect(await store.redis.pttl(store.keys.answer('p', request.key))).toBeGreaterThan(0);
+    await answers.settle(request, answer, 500_000);
     expect(await ttlMs()).toBeGreaterThan(100_000);
     expect(await ttlMs()).toBeLessThanOrEqual(500_000);
+  });
+
+  test('of processes of before, which kept no digest of the body, are given to whoever has the key', async () => {
+    const { store, answers } = await openAnswers();
+    const record = store.keys.answer('p', request.name);
+    await store.redis.set(record, JSON.stringify({ type: 'claim', nonce: 'old', untilMs: 0 }));
+    expect(await answers.claim(request)).toEqual({ type: 'claimed', nonce: 'old' });
+    await store.redis.set(record, JSON.stringify(answer));
+    expect(await answers.claim(request)).toEqual(answered);
   });
 });

@@ -29,13 +29,19 @@ export async function findAgent(
   return objects.findAssistant(project, name);
 }
 
+/** What a run is to be called, and where it is. */
+export interface RunIds {
+  readonly runId: string;
+  readonly threadId: string;
+}
+
 /** The run that a turn is, not yet stored. */
 export function chatRun(
-  { now, newId, settings, plugins }: Services,
+  { now, settings, plugins }: Services,
   call: Call,
   turn: ChatTurn,
   agent: Assistant | null,
-  threadId: string,
+  { runId, threadId }: RunIds,
 ): { run: Run; origin: RunOrigin } {
   const at = now();
   const declared = turn.tools.map((tool) => tool.function.name);
@@ -46,7 +52,7 @@ export function chatRun(
   const tools = [...turn.tools, ...own];
   checkToolChoice(turn.settings.toolChoice, tools);
   const run = queuedRun({
-    id: newId('run'),
+    id: runId,
     created_at: at,
     assistant_id: agent?.id ?? NO_ASSISTANT,
     thread_id: threadId,

@@ -27,7 +27,7 @@ import type { StoredRun } from '../../store/runs.ts';
 import type { Call } from '../endpoint.ts';
 import { answerCalls, cancelRun } from '../run-changes.ts';
 import type { Services } from '../services.ts';
-import { chatRun, findAgent } from './agent.ts';
+import { chatRun, findAgent, type RunIds } from './agent.ts';
 import { Overhead } from './overhead.ts';
 import { firstSending, type Found } from './repeat.ts';
 import { says, type Say } from './says.ts';
@@ -49,6 +49,7 @@ export async function converse(
   const found = await firstSending(
     services,
     call,
+    turn,
     async () => (await photographed(services, call, turn)) ?? find(services, call, turn),
   );
   return heard(services, call, turn, found, overhead);
@@ -75,17 +76,20 @@ async function photographed(services: Services, call: Call, turn: ChatTurn): Pro
 
 async function find(services: Services, call: Call, turn: ChatTurn): Promise<Found> {
   const agent = await findAgent(services, call.project, turn.agent);
+  // First of all names, and one for all tries, so that a repetition with the same key comes upon this very run.
+  const runId = call.newId('run');
   if (turn.thread === null)
-    return start(services, call, turn, agent, { threadId: services.newId('thread'), messages: [] });
+    return start(services, call, turn, agent, { runId, threadId: call.newId('thread'), messages: [] });
   const ref = await threadOf(services, call.project, turn.thread);
   for (let tries = 0; tries < MAX_TRIES && !call.gone.aborted; tries++) {
-    const { runId } = await services.objects.activeRun(ref);
-    if (runId !== null) {
-      const found = await settle(services, call, turn, { ...ref, runId });
+    const { runId: holder } = await services.objects.activeRun(ref);
+    if (holder !== null) {
+      const found = await settle(services, call, turn, { ...ref, runId: holder });
       if (found !== null) return found;
       continue;
     }
-    const news = { threadId: ref.threadId, messages: await newMessages(services, ref, turn) };
+    const messages = await newMessages(services, call, ref, turn);
+    const news = { runId, threadId: ref.threadId, messages };
     const started = await start(services, call, turn, agent, news).catch((error: unknown) => {
       // Somebody was faster: settle with them.
       if (error instanceof Locked) return null;
@@ -104,15 +108,21 @@ async function start(
   call: Call,
   turn: ChatTurn,
   agent: Assistant | null,
-  { threadId, messages }: { readonly threadId: string; readonly messages: readonly Message[] },
+  { messages, ...ids }: RunIds & { readonly messages: readonly Message[] },
 ): Promise<Found> {
   services.pressure.admitRun();
-  const made = chatRun(services, call, turn, agent, threadId);
+  const made = chatRun(services, call, turn, agent, ids);
   const input = turn.thread === null ? turn.messages.filter((message) => message.role !== 'system') : [];
   const created = await services.runs.create(call.project, { ...made, thread: null, messages, input });
   if (created.type === 'locked') throw new Locked();
-  if (created.type === 'no thread') throw notFound('thread', threadId);
-  return { ref: created.stored.ref, after: 0, confirmed: created.confirmed };
+  if (created.type === 'no thread') throw notFound('thread', ids.threadId);
+  const { stored, confirmed } = created;
+  return {
+    ref: stored.ref,
+    after: 0,
+    confirmed,
+    isEarlier: stored.state.origin.request_id !== call.requestId,
+  };
 }
 
 /** C1. @returns the run to listen to; null when the thread should be looked at again. */

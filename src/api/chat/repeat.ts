@@ -1,14 +1,25 @@
 /**
  * A chat request that is sent again, with the same `Idempotency-Key` or as an SDK's own retry of an identical request, is
- * answered by the run that its first sending began: listened to while it goes on, and from its log afterwards.
+ * answered by the run that its first sending began: listened to while it goes on, and from its log afterwards. Who may
+ * have it is decided as for every other request (../idempotency.ts); here is only what becomes of a run.
  */
 import { unconfirmed } from '../../errors.ts';
 import { isCancelling } from '../../runs/run.ts';
+import type { FirstAnswer } from '../../store/answers.ts';
 import type { RunRef } from '../../store/keys.ts';
-import type { RunStore } from '../../store/runs.ts';
 import type { Call } from '../endpoint.ts';
-import { changedNothing, digestOf, idempotencyKey, RETRY, stillPending } from '../idempotency.ts';
+import {
+  idempotencyKey,
+  namesOf,
+  retriesOf,
+  retryDigest,
+  RETRY,
+  unawaited,
+  underKey,
+} from '../idempotency.ts';
+import { cancelRun } from '../run-changes.ts';
 import type { Services } from '../services.ts';
+import type { ChatTurn } from './turn.ts';
 
 /** A run, and where in its log a turn begins. */
 export interface Found {
@@ -16,6 +27,8 @@ export interface Found {
   readonly after: number;
   /** False for a run just begun that could still be lost with its server; see {@link unconfirmed}. */
   readonly confirmed?: boolean;
+  /** The run was begun by an earlier sending of this very request, whose process has not lived to say so. */
+  readonly isEarlier?: boolean;
 }
 
 /** Not longer than the log of an ended run, which is what the answer is told from. */
@@ -23,49 +36,78 @@ const KEY_KEPT_MS = 600_000;
 
 /**
  * The run of the first sending; where there is none, what `begin` finds, remembered for repetitions.
- * @throws {ApiError} 409 while the first sending has not come as far as its run.
+ * @throws {ApiError} 409 while the first sending has not come as far as its run; 422 for a key of another request.
  */
 export async function firstSending(
-  { answers, audience, runs }: Pick<Services, 'answers' | 'audience' | 'runs'>,
+  services: Services,
   call: Call,
+  turn: ChatTurn,
   begin: () => Promise<Found>,
 ): Promise<Found> {
   const key = idempotencyKey(call);
-  const retries = call.header('x-stainless-retry-count');
-  // Clients that never repeat by themselves need nothing kept.
-  if (key === null && retries === undefined) return safe(await begin());
-  const digest = key === null ? digestOf(call, 'body', call.text) : digestOf(call, 'key', key);
-  const isFirst = key === null ? Number(retries) === 0 : (await answers.claim(call.project, digest)) !== null;
-  const first = isFirst ? null : await answers.find(call.project, digest);
-  if (first === 'pending') throw stillPending();
-  if (first?.type === 'stream' && (await isWhole(runs, first.ref)) && (await audience.join(first.ref)))
-    return first;
-  const found = await begin().catch(async (error: unknown) => {
-    if (key !== null && changedNothing(error)) await answers.release(call.project, digest);
-    throw error;
-  });
-  const { ref, after } = found;
-  const keep = (keptMs: number): void => {
-    // Not waited for: the answer is right either way, and a repetition comes later than this is written.
-    answers
-      .keep(call.project, digest, { type: 'stream', ref, after, withThread: false }, keptMs)
-      .catch((err: unknown) => call.log.warn({ err }, 'could not keep a run for repetitions'));
-  };
-  if (key !== null) keep(KEY_KEPT_MS);
-  else if (found.confirmed === false) keep(RETRY.keptMs);
-  // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
-  else call.onUndelivered(() => keep(RETRY.keptMs));
-  return safe(found);
-}
-
-/** @throws {ApiError} 503 for a run that is not safe yet; a repetition gets it. */
-function safe(found: Found): Found {
+  const found = await (key === null
+    ? retried(services, call, turn, begin)
+    : keyed(services, call, key, begin));
   if (found.confirmed === false) throw unconfirmed(found.ref.runId);
   return found;
 }
 
-/** Whether the run has an answer, or will have: one that failed, or whose caller hung up, is done anew. */
-async function isWhole(runs: RunStore, ref: RunRef): Promise<boolean> {
+async function keyed(
+  services: Services,
+  call: Call,
+  key: string,
+  begin: () => Promise<Found>,
+): Promise<Found> {
+  /** What can be listened to; a run that has no answer to give is done anew, under names that come from its own. */
+  const heardOrAnew = async (first: Found): Promise<Found> => {
+    if (await canBeHeard(services, first.ref)) return first;
+    call.newId = namesOf(first.ref.runId);
+    return begin();
+  };
+  return underKey(services.answers, call, key, {
+    again: async (first) => (first.type === 'stream' ? heardOrAnew(first) : begin()),
+    work: async ({ settle }) => {
+      const begun = await begin();
+      const found = begun.isEarlier === true ? await heardOrAnew(begun) : begun;
+      settle(runOf(found), KEY_KEPT_MS);
+      return found;
+    },
+  });
+}
+
+/** I2: the request is in a thread, or says whose it is. */
+async function retried(
+  services: Services,
+  call: Call,
+  turn: ChatTurn,
+  begin: () => Promise<Found>,
+): Promise<Found> {
+  const retries = retriesOf(call);
+  if (turn.thread === null && turn.caller === null) {
+    const found = await begin();
+    // Nobody can come back for it.
+    if (found.confirmed === false) await cancelRun(services, found.ref);
+    return found;
+  }
+  // Clients that never repeat by themselves need nothing kept.
+  if (retries === null) return begin();
+  const digest = retryDigest(call);
+  const first = retries > 0 ? await services.answers.take(call.project, digest) : null;
+  const isHeard = first?.type === 'stream' && (await canBeHeard(services, first.ref));
+  const found: Found = isHeard ? first : await begin();
+  const keep = (): void =>
+    unawaited(call, services.answers.keep(call.project, digest, runOf(found), RETRY.keptMs));
+  if (found.confirmed === false) keep();
+  // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
+  else call.onUndelivered(keep);
+  return found;
+}
+
+const runOf = ({ ref, after }: Found): FirstAnswer => ({ type: 'stream', ref, after, withThread: false });
+
+/** Whether the run has an answer, or will have: one that failed, or whose caller hung up, has none. Then one more listens. */
+async function canBeHeard({ runs, audience }: Services, ref: RunRef): Promise<boolean> {
   const run = (await runs.get(ref))?.stored.state.run;
-  return run !== undefined && !isCancelling(run) && run.cancelled_at === null && run.failed_at === null;
+  if (run === undefined || isCancelling(run)) return false;
+  return run.cancelled_at === null && run.failed_at === null && audience.join(ref);
 }

@@ -4,6 +4,7 @@ import { notFound } from '../../errors.ts';
 import type { ChatMessage } from '../../runs/model.ts';
 import type { Message } from '../../runs/thread.ts';
 import { isSafeId, type ThreadRef } from '../../store/keys.ts';
+import type { Call } from '../endpoint.ts';
 import type { Services } from '../services.ts';
 import { toMessage } from '../shapes.ts';
 import type { ChatTurn } from './turn.ts';
@@ -48,7 +49,8 @@ export function threadIdOf(name: string): string {
 
 /** What the caller sent beyond what the thread already has: all of a conversation, a part of it, or only its news. */
 export async function newMessages(
-  { objects, now, newId }: Services,
+  { objects, now }: Services,
+  { newId }: Pick<Call, 'newId'>,
   ref: ThreadRef,
   turn: ChatTurn,
 ): Promise<readonly Message[]> {

@@ -7,10 +7,10 @@ import type { RunRef, ThreadRef } from '../../store/keys.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';
 import { assistantsStream, watchStream } from '../dialects/assistants.ts';
 import { json, type Answer, type Call, type Endpoint } from '../endpoint.ts';
-import { Unconfirmed } from '../idempotency.ts';
+import { idempotencyKey, Unconfirmed } from '../idempotency.ts';
 import { createRunBody, createThreadAndRunBody, newRun, type RunInput } from '../new-run.ts';
 import { mapPage, page } from '../page.ts';
-import { cancelEvents } from '../run-changes.ts';
+import { cancelEvents, cancelRun } from '../run-changes.ts';
 import { sealedKey } from '../secrets.ts';
 import type { Services } from '../services.ts';
 import * as shapes from '../shapes.ts';
@@ -58,8 +58,10 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     const { stored, confirmed } = created;
     const first =
       input.stream === true ? runStream(services, call, stored, 0, thread) : answer(stored.state.run);
-    if (!confirmed) throw new Unconfirmed(stored.ref.runId, first);
-    return first;
+    if (confirmed) return first;
+    // Without a key, and in a thread that nobody knows yet, it could never be asked for.
+    if (thread !== null && idempotencyKey(call) === null) await cancelRun(services, stored.ref);
+    throw new Unconfirmed(stored.ref.runId, first);
   };
 
   return [
