@@ -149,14 +149,17 @@ describe('a chat whose process died when its run was begun', () => {
 });
 
 describe('an SDK’s retry after a lost answer', () => {
-  /** Sends a request and hangs up before it is answered. */
+  /** Sends a request and hangs up before the server has so much as read it. */
   async function lose(path: string, body: string): Promise<void> {
+    const api = service.living.find(({ name }) => name === 'api');
     const { hostname, port } = new URL(service.url);
+    api?.freeze();
     const socket = connect(Number(port), hostname);
     const head = [`POST /v1${path} HTTP/1.1`, `host: ${hostname}`, 'x-stainless-retry-count: 0'];
     const text = [...head, `content-length: ${body.length}`, '', body].join('\r\n');
     await new Promise<void>((resolve) => socket.write(text, () => resolve()));
-    socket.destroy();
+    await new Promise<void>((resolve) => socket.once('close', () => resolve()).destroy());
+    api?.proceed();
   }
   const retry = (path: string, body: string, api = 0): Promise<Reply> =>
     new Wire(`${service.origins[api]}/v1`).ask('POST', path, {

@@ -40,7 +40,12 @@ beforeAll(async () => {
     }),
   );
   const redisUrl = inject('redisUrl');
-  const passthrough = { AUTH: 'passthrough', SECRET: 'a secret of the operator', FILLER_AFTER_MS: '60000' };
+  const passthrough = {
+    AUTH: 'passthrough',
+    SECRET: 'a secret of the operator',
+    PASSTHROUGH_TOOLS: 'clock',
+    FILLER_AFTER_MS: '60000',
+  };
   [service, slow] = await Promise.all([
     startService({ redisUrl, upstream, env: passthrough }),
     startService({
