@@ -10,14 +10,7 @@ import { list } from './config/list.ts';
 import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
 import { searchFields, searchProvidersOf } from './config/search.ts';
-import {
-  listed,
-  onlyToolsOf,
-  passthroughFields,
-  toolSchema,
-  withSettings,
-  withoutSettings,
-} from './config/tools.ts';
+import { onlyToolsOf, passthroughFields, toolSchema, withSettings, withoutSettings } from './config/tools.ts';
 import { singleUpstream, upstreamSchema, withKey, withoutKey } from './config/upstreams.ts';
 import { checkWeb, webFields } from './config/web.ts';
 import { parseRedisUrl, withoutRedisPassword } from './redis-url.ts';

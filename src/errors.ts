@@ -100,6 +100,22 @@ export function tooManyWrongKeys(retryMs: number): ApiError {
   });
 }
 
+/** A key that no model has answered yet may be made up, so it may keep only so much. Told with what ends that. */
+export function keyOnTrial(room: 'project full' | 'all full'): ApiError {
+  const why =
+    room === 'project full'
+      ? 'No model has answered a request with this API key yet, and such a key may keep no more than this.'
+      : 'At the moment this server keeps nothing more for API keys that no model has answered a request with yet.';
+  const message = `${why} Send one chat to /v1/chat/completions, or run one of your threads; when it is answered, send this again.`;
+  return new ApiError(403, message, { code: ON_TRIAL });
+}
+
+const ON_TRIAL = 'api_key_on_trial';
+
+export function isOnTrial(error: unknown): boolean {
+  return error instanceof ApiError && error.code === ON_TRIAL;
+}
+
 export function unknownRoute(method: string, path: string): ApiError {
   return new ApiError(404, `Invalid URL (${method} ${path})`);
 }

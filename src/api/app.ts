@@ -64,7 +64,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...pluginEndpoints(services),
   ];
   const endpoints = [
-    ...resources.map((endpoint) => once(endpoint, services.answers, reopen)),
+    ...resources.map((endpoint) => once(endpoint, services, reopen)),
     // Conversations know their own repetitions (chat/repeat.ts): an answer may be half told.
     ...agentEndpoints(services),
     ...memoryEndpoints(services),

@@ -13,10 +13,12 @@
 import { createHash } from 'node:crypto';
 import { ApiError, keyReused, stillPending, unconfirmed } from '../errors.ts';
 import { namesFrom, type NewId } from '../runs/ids.ts';
-import type { Answers, FirstAnswer, KeyedRequest } from '../store/answers.ts';
+import type { FirstAnswer, KeyedRequest } from '../store/answers.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { Answer, Call, Endpoint } from './endpoint.ts';
+import type { Services } from './services.ts';
 import { shellSafe } from './shell-safe.ts';
+import { admitWrite } from './trial.ts';
 
 /** What is kept of an answer, and for how long. */
 interface Keeping {
@@ -47,17 +49,20 @@ export class Unconfirmed extends ApiError {
   }
 }
 
+type Keepers = Pick<Services, 'answers' | 'trial'>;
+
 /** Opens the stream of a run again, from where the first answer's stream began. */
 export type OpenStream = (ref: RunRef, after: number, withThread: boolean, call: Call) => Promise<Answer>;
 
 /** The endpoint, answering repetitions with the first answer. Only POSTs change anything twice. */
-export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStream): Endpoint {
+export function once(endpoint: Endpoint, services: Keepers, openStream: OpenStream): Endpoint {
+  const { answers, trial } = services;
   if (endpoint.method !== 'POST') return endpoint;
   return {
     ...endpoint,
     handle: async (call) => {
       const key = idempotencyKey(call);
-      if (key !== null) return underKey(answers, call, key, { again: (first) => again(first, call), work });
+      if (key !== null) return underKey(services, call, key, { again: (first) => again(first, call), work });
       const retries = retriesOf(call);
       // Clients that never retry by themselves need nothing kept.
       if (retries === null || !namesThread(call)) return endpoint.handle(call);
@@ -93,7 +98,9 @@ export function once(endpoint: Endpoint, answers: Answers, openStream: OpenStrea
   }
 
   function keepForRetry(call: Call, digest: string, first: FirstAnswer | null): void {
-    if (first !== null) unawaited(call, answers.keep(call.project, digest, first, RETRY.keptMs));
+    // Of those who may have made their key up nothing is kept that they did not ask for.
+    if (first === null || (call.upstreamKey !== null && !trial.knows(call.project))) return;
+    unawaited(call, answers.keep(call.project, digest, first, RETRY.keptMs));
   }
 
   async function again(first: FirstAnswer, call: Call): Promise<Answer> {
@@ -113,7 +120,7 @@ export interface Claim {
  * @throws {ApiError} 422 for a key that came with another request; 409 while another sending is being worked on.
  */
 export async function underKey<T>(
-  answers: Answers,
+  services: Keepers,
   call: Call,
   key: string,
   { again, work }: { again: (first: FirstAnswer) => Promise<T>; work: (claim: Claim) => Promise<T> },
@@ -125,6 +132,8 @@ export async function underKey<T>(
     url: digestOf(call.url),
     body: digestOf(call.text),
   };
+  const { answers } = services;
+  await admitWrite(services, call, `answer:${request.name}`);
   const claimed = await answers.claim(request);
   switch (claimed.type) {
     case 'other request':

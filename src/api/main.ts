@@ -5,7 +5,7 @@ import { isLoopback } from '../config/web.ts';
 import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
 import { ModelCatalog } from '../model/catalog.ts';
-import { unixSeconds } from '../runs/ids.ts';
+import { newId, unixSeconds } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { Answers } from '../store/answers.ts';
@@ -14,6 +14,7 @@ import { openStore } from '../store/open.ts';
 import { countWorkers, readWorkers } from '../store/presence.ts';
 import { PhotoRelay } from '../store/relay.ts';
 import { ToolAnswers } from '../store/tool-answers.ts';
+import { Trial } from '../store/trial.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
 import { Figures } from './figures.ts';
@@ -63,6 +64,7 @@ async function main(): Promise<void> {
       objects,
       hub,
       answers: new Answers(redis, keys),
+      trial: new Trial(redis, keys),
       plugins: toolbox.plugins,
       runTool: toolbox.runTool,
       photos: new PhotoRelay(redis, keys),

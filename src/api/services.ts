@@ -8,6 +8,7 @@ import type { LogHub } from '../store/follow.ts';
 import type { PhotoRelay } from '../store/relay.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { RunStore } from '../store/runs.ts';
+import type { Trial } from '../store/trial.ts';
 import type { Figures } from './figures.ts';
 import type { Pressure } from './pressure.ts';
 
@@ -24,6 +25,8 @@ export interface Services {
   readonly objects: ObjectStore;
   readonly hub: LogHub;
   readonly answers: Answers;
+  /** Bounds what projects keep whose key no model has answered yet. */
+  readonly trial: Trial;
   /** The tools this server has, and how they are run. */
   readonly plugins: Plugins;
   readonly runTool: RunTool;

@@ -1,16 +1,11 @@
 /** Settings about tools: who may use which, what the operator decides about single ones, and the keys they are given. */
 import { z } from 'zod';
 import type { Env } from './env.ts';
-
-/** A list in the file; one text with commas in the environment. */
-export const listed = z.preprocess(
-  (value) => (typeof value === 'string' ? value.split(',').map((item) => item.trim()) : value),
-  z.array(z.string().min(1)),
-);
+import { list } from './list.ts';
 
 export const passthroughFields = {
   /** Tools of this server that are there for callers of AUTH=passthrough, by name; `*` is all. */
-  passthroughTools: listed.default([]),
+  passthroughTools: list(z.string().min(1)).default([]),
 };
 
 /** The only tools there are, by name; null where all are. Whoever has a key of AUTH=passthrough may have made it up. */

@@ -95,6 +95,8 @@ end
 
 if expected == '' then place(KEYS[12], runId) end
 if ephemeral then
+  -- Only a turn that is still to come needs what was asked.
+  if lock == 'free' then redis.call('UNLINK', KEYS[13]) end
   for i = 1, #KEYS do redis.call('PEXPIRE', KEYS[i], ttl) end
 elseif lock == 'take' then
   redis.call('SET', KEYS[4], runId)

@@ -68,6 +68,26 @@ export class Keys {
     return `${this.assistants(project).docs}:names`;
   }
 
+  /** Set: projects whose key a model has answered. With the next three in one slot, because one script decides by them. */
+  get proven(): string {
+    return `${this.prefix}:{trial}:proven`;
+  }
+
+  /** Sorted set: projects on trial by their first write (unix ms). The sweeper ends those whose time is over. */
+  get trials(): string {
+    return `${this.prefix}:{trial}:waiting`;
+  }
+
+  /** Hash: `bytes` and `writes` of all projects on trial. */
+  get trialSums(): string {
+    return `${this.prefix}:{trial}:sums`;
+  }
+
+  /** Hash: the writes of a project on trial and their bytes. Deleted with the trial's end. */
+  trial(project: string): string {
+    return `${this.prefix}:{trial}:of:${project}`;
+  }
+
   /** Counter with expiry: how many listen to a run besides the caller that began it. */
   audience(ref: RunRef): string {
     return `${this.base(ref)}:audience:${ref.runId}`;

@@ -93,6 +93,13 @@ export class ObjectStore {
     return this.remove(this.keys.assistants(project), id, []);
   }
 
+  /** Forgets the names and places of a project's assistants when there are none any more. */
+  async tidyAssistants(project: string): Promise<void> {
+    const { docs, index, gone } = this.keys.assistants(project);
+    if ((await this.redis.hlen(docs)) > 0) return;
+    await this.redis.unlink(index, gone, this.keys.assistantNames(project));
+  }
+
   async listAssistants(project: string, query: PageQuery): Promise<Page<Assistant>> {
     const collection = this.keys.assistants(project);
     return this.page(collection, query, (doc) => decode<Assistant>(doc));

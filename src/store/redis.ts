@@ -138,7 +138,7 @@ type Script = (...args: (string | number)[]) => Promise<unknown>;
 
 /** A state connection: ioredis plus our scripts, each called with its number of keys first. */
 export type State = Client &
-  Readonly<Record<'commit' | 'append' | 'page' | 'swap' | 'remove' | 'drop', Script>>;
+  Readonly<Record<'commit' | 'append' | 'page' | 'swap' | 'remove' | 'drop' | 'trial' | 'untrial', Script>>;
 
 /** Opens the connection that carries commands, and waits until it can. Concurrent commands go out as one pipeline. */
 export async function openState(url: string, whenAway: WhenAway, log: Logger): Promise<State> {
@@ -156,6 +156,8 @@ export async function openState(url: string, whenAway: WhenAway, log: Logger): P
     swap: script('swap'),
     remove: script('remove'),
     drop: script('drop'),
+    trial: script('trial'),
+    untrial: script('untrial'),
   });
 }
 

@@ -91,6 +91,8 @@ export interface RunStoreOptions {
 
 /** 62^12 values: two versions of one run never meet. */
 const VERSION_LENGTH = 12;
+/** Nobody comes back for a request without a thread that failed: a repetition is done anew. */
+const FAILED_KEPT_S = 60;
 /** How often somebody who is not the worker tries again after losing a race; each loss means that others made progress. */
 const MAX_CHANGE_TRIES = 20;
 
@@ -291,7 +293,7 @@ export class RunStore {
         exact && before !== null ? before.seq : '',
         fragments ? '' : JSON.stringify(state),
         lockMove(before, state),
-        this.logLifeMs(state.run),
+        this.logLifeMs(state),
         keys.events(ref),
         worker || before === null ? '' : keys.changes,
         ref.runId,
@@ -349,9 +351,11 @@ export class RunStore {
   }
 
   /** How long the log stays from now on: as long as the run may live, and then some. */
-  private logLifeMs(run: Run): number {
+  private logLifeMs({ run, origin }: RunState): number {
+    const { logKeptS } = this.options;
+    const keptS = origin.ephemeral && run.failed_at !== null ? Math.min(logKeptS, FAILED_KEPT_S) : logKeptS;
     const leftS = isTerminal(run) ? 0 : Math.max(0, (run.expires_at ?? 0) - this.options.now());
-    return (leftS + this.options.logKeptS) * 1000;
+    return (leftS + keptS) * 1000;
   }
 
   /** One line per transition. Ids and codes only: a run's texts are its users' business. */

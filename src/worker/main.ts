@@ -13,6 +13,7 @@ import { announceWorker, workerId, type WorkerFigures } from '../store/presence.
 import { RunConsumer } from '../store/queue.ts';
 import { QueueWatch } from '../store/queue-watch.ts';
 import { ToolAnswers } from '../store/tool-answers.ts';
+import { Trial } from '../store/trial.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { RunWorker } from './run-job.ts';
 import { startSweeper } from './sweeper.ts';
@@ -44,6 +45,7 @@ async function main(): Promise<void> {
     log,
     now: unixSeconds,
   });
+  const trial = new Trial(redis, keys);
   const worker = new RunWorker({
     runs,
     objects,
@@ -62,6 +64,10 @@ async function main(): Promise<void> {
     newId,
     contextTokens: config.contextTokens,
     maxAttempts: config.maxAttempts,
+    onAnswer: (project) =>
+      void trial
+        .prove(project)
+        .catch((err: unknown) => log.warn({ err }, 'could not note that a model has answered a key')),
   });
   await Promise.all([queue.ready(), worker.start()]);
   const consumer = new RunConsumer({
@@ -90,7 +96,14 @@ async function main(): Promise<void> {
     log.debug(figures, 'figures');
     return figures;
   });
-  const stopSweeping = startSweeper({ runs, open, now: unixSeconds, log, holder: id });
+  const stopSweeping = startSweeper({
+    runs,
+    open,
+    now: unixSeconds,
+    log,
+    holder: id,
+    endTrials: () => trial.end(objects),
+  });
 
   stopOnSignal(
     {

@@ -36,6 +36,8 @@ export interface RunWorkerOptions {
   readonly contextTokens: number;
   /** How often a turn is started before its run fails. */
   readonly maxAttempts: number;
+  /** A model has begun to answer a call of the project, made with secrets of its caller: a key of its own, for one. */
+  readonly onAnswer: (project: string) => void;
 }
 
 /** Why an execution stops before its end. */
@@ -198,7 +200,11 @@ export class RunWorker {
       const commit = runs.commit.bind(runs);
       const commits = new Commits(started, commit, (error) => controller.abort(error));
       const context = { ...this.options, until, signal: controller.signal };
-      for await (const events of execute(state, await history, context)) await commits.push(events);
+      for await (const events of execute(state, await history, context)) {
+        const isAnswer = events.some(({ type }) => type === 'step.created');
+        if (isAnswer && state.origin.sealed !== null) this.options.onAnswer(started.ref.project);
+        await commits.push(events);
+      }
       await commits.settled();
       return 'done';
     } catch (error) {

@@ -21,6 +21,8 @@ export interface Sweeping {
   readonly open: OpenRuns;
   readonly now: Clock;
   readonly log: Logger;
+  /** Deletes what projects on trial have made whose time is over. */
+  readonly endTrials: () => Promise<unknown>;
   /** Names this process in the lease. */
   readonly holder: string;
 }
@@ -57,6 +59,7 @@ async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void
     const looks = await Promise.all(due.map((ref) => lookAfter(sweeping, ref)));
     tooNew += looks.filter((look) => look === 'too new').length;
   } while (due.length === BATCH && performance.now() < untilMs && !isStopped());
+  await sweeping.endTrials();
   if (tooNew > 0) log.warn({ runs: tooNew }, 'leaving runs to a newer worker');
 }
 

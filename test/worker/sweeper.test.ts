@@ -29,7 +29,8 @@ function sweep({ runs, open, clock }: Store): () => number {
     leases += 1;
     return open.lease(holder, ms);
   });
-  onTestFinished(startSweeper({ runs, open: counted, now: () => clock.s, log: silent, holder: 'a' }));
+  const sweeping = { runs, open: counted, now: () => clock.s, log: silent, holder: 'a' };
+  onTestFinished(startSweeper({ ...sweeping, endTrials: async () => {} }));
   return () => leases;
 }
 

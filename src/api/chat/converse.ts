@@ -27,6 +27,7 @@ import type { StoredRun } from '../../store/runs.ts';
 import type { Call } from '../endpoint.ts';
 import { answerCalls, cancelRun } from '../run-changes.ts';
 import type { Services } from '../services.ts';
+import { admitWrite } from '../trial.ts';
 import { chatRun, findAgent, type RunIds } from './agent.ts';
 import { Overhead } from './overhead.ts';
 import { firstSending, type Found } from './repeat.ts';
@@ -80,7 +81,7 @@ async function find(services: Services, call: Call, turn: ChatTurn): Promise<Fou
   const runId = call.newId('run');
   if (turn.thread === null)
     return start(services, call, turn, agent, { runId, threadId: call.newId('thread'), messages: [] });
-  const ref = await threadOf(services, call.project, turn.thread);
+  const ref = await threadOf(services, call, turn.thread);
   for (let tries = 0; tries < MAX_TRIES && !call.gone.aborted; tries++) {
     const { runId: holder } = await services.objects.activeRun(ref);
     if (holder !== null) {
@@ -112,6 +113,8 @@ async function start(
 ): Promise<Found> {
   services.pressure.admitRun();
   const made = chatRun(services, call, turn, agent, ids);
+  // Of a request without a thread nothing stays.
+  if (turn.thread !== null) await admitWrite(services, call, '', made.run);
   const input = turn.thread === null ? turn.messages.filter((message) => message.role !== 'system') : [];
   const created = await services.runs.create(call.project, { ...made, thread: null, messages, input });
   if (created.type === 'locked') throw new Locked();

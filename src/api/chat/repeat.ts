@@ -3,7 +3,7 @@
  * answered by the run that its first sending began: listened to while it goes on, and from its log afterwards. Who may
  * have it is decided as for every other request (../idempotency.ts); here is only what becomes of a run.
  */
-import { unconfirmed } from '../../errors.ts';
+import { isOnTrial, unconfirmed } from '../../errors.ts';
 import { isCancelling } from '../../runs/run.ts';
 import type { FirstAnswer } from '../../store/answers.ts';
 import type { RunRef } from '../../store/keys.ts';
@@ -47,7 +47,11 @@ export async function firstSending(
   const key = idempotencyKey(call);
   const found = await (key === null
     ? retried(services, call, turn, begin)
-    : keyed(services, call, key, begin));
+    : keyed(services, call, key, begin).catch((error: unknown) => {
+        // The chat that would prove the key must get through, if need be without a record of it.
+        if (turn.thread === null && isOnTrial(error)) return begin();
+        throw error;
+      }));
   if (found.confirmed === false) throw unconfirmed(found.ref.runId);
   return found;
 }
@@ -64,7 +68,7 @@ async function keyed(
     call.newId = namesOf(first.ref.runId);
     return begin();
   };
-  return underKey(services.answers, call, key, {
+  return underKey(services, call, key, {
     again: async (first) => (first.type === 'stream' ? heardOrAnew(first) : begin()),
     work: async ({ settle }) => {
       const begun = await begin();

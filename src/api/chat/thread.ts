@@ -7,6 +7,7 @@ import { isSafeId, type ThreadRef } from '../../store/keys.ts';
 import type { Call } from '../endpoint.ts';
 import type { Services } from '../services.ts';
 import { toMessage } from '../shapes.ts';
+import { admitWrite } from '../trial.ts';
 import type { ChatTurn } from './turn.ts';
 
 /** How much of a thread is compared with what the caller sent. */
@@ -16,11 +17,9 @@ const COMPARED_MESSAGES = 100;
  * The thread a caller means: one of the Assistants API by its id, or the one behind a key of the caller's own.
  * @throws {ApiError} 404 for the id of no thread.
  */
-export async function threadOf(
-  { objects, now }: Services,
-  project: string,
-  name: string,
-): Promise<ThreadRef> {
+export async function threadOf(services: Services, call: Call, name: string): Promise<ThreadRef> {
+  const { objects, now } = services;
+  const { project } = call;
   if (name.startsWith('thread_')) {
     const ref = { project, threadId: name };
     if (!isSafeId(name) || (await objects.getThread(ref)) === null) throw notFound('thread', name);
@@ -35,6 +34,7 @@ export async function threadOf(
       metadata: {},
       tool_resources: {},
     } as const;
+    await admitWrite(services, call, ref.threadId);
     await objects.createThread(project, thread, []);
   }
   return ref;

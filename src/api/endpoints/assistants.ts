@@ -5,6 +5,7 @@ import type { Assistant } from '../../runs/thread.ts';
 import { json, type Endpoint } from '../endpoint.ts';
 import { page } from '../page.ts';
 import type { Services } from '../services.ts';
+import { admitWrite } from '../trial.ts';
 import * as shapes from '../shapes.ts';
 
 const fields = {
@@ -36,7 +37,8 @@ const DEFAULTS = {
   response_format: 'auto',
 } satisfies Partial<Assistant>;
 
-export function assistantEndpoints({ objects, now }: Services): readonly Endpoint[] {
+export function assistantEndpoints(services: Services): readonly Endpoint[] {
+  const { objects, now } = services;
   return [
     {
       method: 'POST',
@@ -45,6 +47,7 @@ export function assistantEndpoints({ objects, now }: Services): readonly Endpoin
         const { model, ...given } = call.body(createBody);
         const own = { id: call.newId('asst'), object: 'assistant', created_at: now(), model } as const;
         const assistant: Assistant = { ...own, ...DEFAULTS, ...stated(given) };
+        await admitWrite(services, call, assistant.id);
         await objects.createAssistant(call.project, assistant);
         return json(assistant);
       },
@@ -69,6 +72,7 @@ export function assistantEndpoints({ objects, now }: Services): readonly Endpoin
         const id = call.id('assistant_id');
         if ((await objects.getAssistant(call.project, id)) === null) refuse(id);
         const given = mentioned(call.body(modifyBody), call.names);
+        await admitWrite(services, call, '');
         const change = (old: Assistant): Assistant => ({ ...old, ...given });
         return json((await objects.updateAssistant(call.project, id, change)) ?? refuse(id));
       },

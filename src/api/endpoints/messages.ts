@@ -4,13 +4,15 @@ import { notFound, threadLocked } from '../../errors.ts';
 import { json, type Call, type Endpoint } from '../endpoint.ts';
 import { page } from '../page.ts';
 import type { Services } from '../services.ts';
+import { admitWrite } from '../trial.ts';
 import * as shapes from '../shapes.ts';
 
 const PATH = '/threads/:thread_id/messages';
 const modifyBody = z.strictObject({ metadata: shapes.metadata });
 const listFilter = z.object({ run_id: z.string().optional() });
 
-export function messageEndpoints({ objects, runs, now }: Services): readonly Endpoint[] {
+export function messageEndpoints(services: Services): readonly Endpoint[] {
+  const { objects, runs, now } = services;
   const refOf = (call: Call): { project: string; threadId: string } => ({
     project: call.project,
     threadId: call.id('thread_id'),
@@ -38,6 +40,7 @@ export function messageEndpoints({ objects, runs, now }: Services): readonly End
           call.newId('msg'),
           now(),
         );
+        await admitWrite(services, call, '');
         let added = await objects.addMessage(ref, message);
         // The thread may be held by a run whose time is over, and that nobody has looked at since.
         if (added.type === 'locked') {
@@ -71,6 +74,7 @@ export function messageEndpoints({ objects, runs, now }: Services): readonly End
         const { ref, message } = await find(call);
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return json(message);
+        await admitWrite(services, call, '');
         await objects.setLabels(ref, message.id, metadata);
         return json({ ...message, metadata });
       },

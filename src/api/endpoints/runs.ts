@@ -14,6 +14,7 @@ import { cancelEvents, cancelRun } from '../run-changes.ts';
 import { sealedKey } from '../secrets.ts';
 import type { Services } from '../services.ts';
 import * as shapes from '../shapes.ts';
+import { admitWrite } from '../trial.ts';
 import { newThread } from './threads.ts';
 
 const PATH = '/threads/:thread_id/runs';
@@ -47,6 +48,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       requestId: call.requestId,
       sealed: sealedKey(services, call),
     });
+    await admitWrite(services, call, thread?.id ?? '', made.run);
     let created = await runs.create(project, { ...made, thread, messages, input: [] });
     // The thread may be held by a run whose time is over, and that nobody has looked at since.
     if (created.type === 'locked') {
@@ -125,6 +127,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { stored, labels } = await findRun(services, call);
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return answer(runView(stored, labels));
+        await admitWrite(services, call, '');
         await objects.setLabels(stored.ref, stored.ref.runId, metadata);
         return answer(runView(stored, metadata));
       },

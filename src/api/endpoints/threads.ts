@@ -4,6 +4,7 @@ import { notFound } from '../../errors.ts';
 import type { Message, Thread } from '../../runs/thread.ts';
 import { json, type Call, type Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
+import { admitWrite } from '../trial.ts';
 import * as shapes from '../shapes.ts';
 
 const MAX_FIRST_MESSAGES = 10_000;
@@ -42,6 +43,7 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       path: '/threads',
       handle: async (call) => {
         const { thread, messages } = newThread(call.body(createThreadBody), call, now());
+        await admitWrite(services, call, thread.id);
         await objects.createThread(call.project, thread, messages);
         return json(thread);
       },
@@ -63,6 +65,7 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
         const thread = (await objects.getThread(ref)) ?? refuse(threadId);
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return json(thread);
+        await admitWrite(services, call, '');
         const change = (old: Thread): Thread => ({ ...old, metadata });
         return json((await objects.updateThread(ref, change)) ?? refuse(threadId));
       },

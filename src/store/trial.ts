@@ -1,0 +1,160 @@
+/**
+ * Projects on trial: those whose key no model has answered yet, so that it may be made up. What they may keep is bounded,
+ * for each and for all together, and deleted after a while. A project is proven by its first answered model call; what it
+ * keeps is then its own business, for good.
+ */
+import type { Keys } from './keys.ts';
+import type { ObjectStore } from './objects.ts';
+import type { State } from './redis.ts';
+
+const MEGABYTE = 1024 * 1024;
+
+export interface TrialLimits {
+  /** From a project's first write until all of its writes are deleted. */
+  readonly keptMs: number;
+  readonly maxProjectBytes: number;
+  readonly maxProjectWrites: number;
+  readonly maxBytes: number;
+  readonly maxWrites: number;
+}
+
+/**
+ * Newcomers set up an assistant and a thread, with a photo in it perhaps, and run it within minutes; an hour is for those
+ * who look something up in between. All together occupy a small part of the smallest Redis that serves anybody.
+ */
+const LIMITS: TrialLimits = {
+  keptMs: 60 * 60 * 1000,
+  maxProjectBytes: 8 * MEGABYTE,
+  maxProjectWrites: 100,
+  maxBytes: 128 * MEGABYTE,
+  maxWrites: 10_000,
+};
+/** What Redis needs for a write besides its bytes: names, indexes, a run's first events. */
+const OVERHEAD_BYTES = 2_048;
+/** Proven projects that a process knows by heart; of further ones it asks again. */
+const MAX_KNOWN = 10_000;
+/** Projects whose time is over that are looked at together. */
+const BATCH = 50;
+
+/** Something that is about to be stored. */
+export interface TrialWrite {
+  /** The same for every sending of one request. */
+  readonly id: string;
+  /** What it makes, for the day it is deleted: the id of a thread or assistant, `answer:` and a digest; else empty. */
+  readonly makes: string;
+  readonly bytes: number;
+}
+
+export class Trial {
+  private readonly redis: State;
+  private readonly keys: Keys;
+  private readonly limits: TrialLimits;
+  private readonly known = new Set<string>();
+
+  constructor(redis: State, keys: Keys, limits = LIMITS) {
+    this.redis = redis;
+    this.keys = keys;
+    this.limits = limits;
+  }
+
+  /** Whether this process knows that the project is proven. */
+  knows(project: string): boolean {
+    return this.known.has(project);
+  }
+
+  /** Whether something may be stored for the project; which room is lacking where not. */
+  async admit(
+    project: string,
+    { id, makes, bytes }: TrialWrite,
+    nowMs = Date.now(),
+  ): Promise<'admitted' | 'project full' | 'all full'> {
+    if (this.known.has(project)) return 'admitted';
+    const { maxProjectBytes, maxProjectWrites, maxBytes, maxWrites } = this.limits;
+    const names = this.namesOf(project);
+    const answer = await this.redis.trial(
+      names.length,
+      ...names,
+      project,
+      nowMs,
+      nameOf(id, makes),
+      bytes + OVERHEAD_BYTES,
+      maxProjectBytes,
+      maxProjectWrites,
+      maxBytes,
+      maxWrites,
+    );
+    if (answer === -1) return 'project full';
+    if (answer === -2) return 'all full';
+    if (answer === 1) this.know(project);
+    if (answer === 3 && (await this.isOlder(project))) await this.prove(project);
+    return 'admitted';
+  }
+
+  /** Whether the project has assistants from before there were trials: others than it has noted, which comes first. */
+  private async isOlder(project: string): Promise<boolean> {
+    const { docs } = this.keys.assistants(project);
+    const count = await this.redis.hlen(docs);
+    if (count === 0 || count > this.limits.maxProjectWrites) return count > 0;
+    const ids = await this.redis.hkeys(docs);
+    const noted = new Set((await this.redis.hkeys(this.keys.trial(project))).map(madeBy));
+    return ids.some((id) => !noted.has(id));
+  }
+
+  /** A model has answered a call with the project's key. */
+  async prove(project: string): Promise<void> {
+    if (this.known.has(project)) return;
+    this.know(project);
+    const names = this.namesOf(project);
+    try {
+      await this.redis.untrial(names.length, ...names, project, '1');
+    } catch (error) {
+      this.known.delete(project);
+      throw error;
+    }
+  }
+
+  /** Deletes what projects have made whose time is over. @returns how many projects that were. */
+  async end(objects: ObjectStore, nowMs = Date.now()): Promise<number> {
+    const until = nowMs - this.limits.keptMs;
+    const over = await this.redis.zrange(
+      this.keys.trials,
+      '-inf',
+      String(until),
+      'BYSCORE',
+      'LIMIT',
+      0,
+      BATCH,
+    );
+    for (const project of over) {
+      const names = this.namesOf(project);
+      const writes = (await this.redis.hkeys(this.keys.trial(project))).filter((name) => name !== 'bytes');
+      // Deleted first and forgotten then, so that nothing stays behind when this process dies in between.
+      for (const write of writes) await this.undo(objects, project, madeBy(write));
+      await objects.tidyAssistants(project);
+      await this.redis.untrial(names.length, ...names, project, '', ...writes);
+    }
+    return over.length;
+  }
+
+  private async undo(objects: ObjectStore, project: string, made: string): Promise<void> {
+    if (made.startsWith('asst_')) await objects.deleteAssistant(project, made);
+    else if (made.startsWith('thread_')) await objects.deleteThread({ project, threadId: made });
+    else if (made.startsWith('answer:'))
+      await this.redis.del(this.keys.answer(project, made.slice('answer:'.length)));
+  }
+
+  private know(project: string): void {
+    this.known.add(project);
+    const [oldest] = this.known;
+    if (this.known.size > MAX_KNOWN && oldest !== undefined) this.known.delete(oldest);
+  }
+
+  private namesOf(project: string): readonly string[] {
+    const { keys } = this;
+    return [keys.proven, keys.trials, keys.trialSums, keys.trial(project)];
+  }
+}
+
+/** What a write is noted as; ids have no blanks. */
+const nameOf = (id: string, makes: string): string => `${id} ${makes}`;
+const madeBy = (name: string): string => name.slice(name.indexOf(' ') + 1);

@@ -1,0 +1,151 @@
+/** What projects on trial may keep, when it is deleted, and that a proven one keeps everything. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Assistant } from '../../src/runs/thread.ts';
+import { Answers } from '../../src/store/answers.ts';
+import { Trial, type TrialLimits } from '../../src/store/trial.ts';
+import { keysLike } from '../support/contents.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import { newMessage, newThread, openStore, withMethod, type Store } from './fixture.ts';
+
+let server: RedisServer;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(async () => server.stop());
+
+const KEPT_MS = 1_000;
+const LIMITS: TrialLimits = {
+  keptMs: KEPT_MS,
+  maxProjectBytes: 100_000,
+  maxProjectWrites: 5,
+  maxBytes: 300_000,
+  maxWrites: 12,
+};
+
+async function openTrial(): Promise<{ store: Store; trial: Trial; again: () => Trial }> {
+  const store = await openStore(server.url);
+  const again = (): Trial => new Trial(store.redis, store.keys, LIMITS);
+  return { store, trial: again(), again };
+}
+
+let requests = 0;
+const write = (bytes = 10, makes = '') => ({ id: `req_${(requests += 1)}`, makes, bytes });
+const answersOf = async (count: number, ask: () => Promise<string>): Promise<string[]> =>
+  Promise.all(Array.from({ length: count }, ask));
+
+describe('a project on trial', () => {
+  test('may make so many writes, however many come at once', async () => {
+    const { trial } = await openTrial();
+    const told = await answersOf(20, async () => trial.admit('p', write()));
+    expect(told.filter((answer) => answer === 'admitted')).toHaveLength(5);
+    expect(told.filter((answer) => answer === 'project full')).toHaveLength(15);
+  });
+
+  test('may keep so many bytes', async () => {
+    const { trial } = await openTrial();
+    expect(await trial.admit('p', write(60_000))).toBe('admitted');
+    expect(await trial.admit('p', write(60_000))).toBe('project full');
+    expect(await trial.admit('p', write(10_000))).toBe('admitted');
+  });
+
+  test('finds no room where all of them together have none: neither for writes nor for bytes', async () => {
+    const { trial } = await openTrial();
+    for (const project of ['a', 'b', 'c', 'd']) await answersOf(3, async () => trial.admit(project, write()));
+    expect(await trial.admit('e', write())).toBe('all full');
+    const large = await openTrial();
+    for (const project of ['a', 'b', 'c']) await large.trial.admit(project, write(90_000));
+    expect(await large.trial.admit('d', write(90_000))).toBe('all full');
+    expect(await large.trial.admit('d', write(1_000))).toBe('admitted');
+  });
+
+  test('is charged once for a request that is sent twice', async () => {
+    const { store, trial } = await openTrial();
+    const one = write(1_000);
+    for (let sending = 0; sending < 9; sending++) expect(await trial.admit('p', one)).toBe('admitted');
+    expect(await store.redis.hgetall(store.keys.trialSums)).toEqual({ bytes: '3048', writes: '1' });
+  });
+});
+
+describe('a proven project', () => {
+  test('writes what it likes, and gives back the room it took', async () => {
+    const { store, trial, again } = await openTrial();
+    await answersOf(9, async () => trial.admit('p', write()));
+    const worker = again();
+    await worker.prove('p');
+    await worker.prove('p');
+    expect(await store.redis.hgetall(store.keys.trialSums)).toEqual({ bytes: '0', writes: '0' });
+    expect(await store.redis.exists(store.keys.trial('p'), store.keys.trials)).toBe(0);
+    expect(new Set(await answersOf(50, async () => trial.admit('p', write(90_000))))).toEqual(
+      new Set(['admitted']),
+    );
+    expect(trial.knows('p')).toBe(true);
+    expect(await again().admit('q', write())).toBe('admitted');
+  });
+
+  test('is one that had assistants before there were trials', async () => {
+    const { store, trial } = await openTrial();
+    await store.objects.createAssistant('old', assistant('asst_old'));
+    expect(await trial.admit('old', write(10, 'asst_new'))).toBe('admitted');
+    await store.objects.createAssistant('old', assistant('asst_new'));
+    await trial.end(store.objects, Date.now() + 10 * KEPT_MS);
+    expect(await store.objects.getAssistant('old', 'asst_old')).not.toBeNull();
+    expect(await store.objects.getAssistant('old', 'asst_new')).not.toBeNull();
+  });
+});
+
+describe('the end of a trial', () => {
+  test('deletes all that the project has made, gives the room back, and leaves others alone', async () => {
+    const { store, trial } = await openTrial();
+    const { objects, redis, keys } = store;
+    const answers = new Answers(redis, keys);
+    const made = async (project: string): Promise<void> => {
+      const thread = newThread(`thread_${project}`);
+      await trial.admit(project, write(10, thread.id));
+      await objects.createThread(project, thread, [newMessage(`msg_${project}`)]);
+      await trial.admit(project, write(10, `asst_${project}`));
+      await objects.createAssistant(project, assistant(`asst_${project}`));
+      await trial.admit(project, write(10, 'answer:digest'));
+      await answers.keep(project, 'digest', { type: 'json', text: '{}', headers: {} }, 60_000);
+    };
+    await made('ended');
+    await made('proven');
+    await trial.prove('proven');
+    expect(await trial.end(objects, Date.now() + KEPT_MS / 2)).toBe(0);
+    expect(await trial.end(objects, Date.now() + 2 * KEPT_MS)).toBe(1);
+    expect(await keysLike(redis, '*ended*')).toEqual([]);
+    expect(await objects.getThread({ project: 'proven', threadId: 'thread_proven' })).not.toBeNull();
+    expect(await objects.getAssistant('proven', 'asst_proven')).not.toBeNull();
+    expect(await answers.take('proven', 'digest')).not.toBeNull();
+    expect(await redis.hgetall(keys.trialSums)).toEqual({ bytes: '0', writes: '0' });
+  });
+
+  test('is begun again where it broke off', async () => {
+    const { store, trial } = await openTrial();
+    await trial.admit('p', write(10, 'thread_1'));
+    await store.objects.createThread('p', newThread('thread_1'), []);
+    const dies = () => Promise.reject(new Error('died here'));
+    const broken = withMethod(store.objects, 'tidyAssistants', dies);
+    await expect(trial.end(broken, Date.now() + 2 * KEPT_MS)).rejects.toThrow('died here');
+    expect(await trial.end(store.objects, Date.now() + 2 * KEPT_MS)).toBe(1);
+    expect(await trial.end(store.objects, Date.now() + 2 * KEPT_MS)).toBe(0);
+  });
+});
+
+function assistant(id: string): Assistant {
+  return {
+    id,
+    object: 'assistant',
+    created_at: 1,
+    name: `name of ${id}`,
+    description: null,
+    model: 'm',
+    instructions: null,
+    tools: [],
+    tool_resources: {},
+    metadata: {},
+    temperature: 1,
+    top_p: 1,
+    reasoning_effort: null,
+    response_format: 'auto',
+  };
+}
