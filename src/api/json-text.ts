@@ -3,9 +3,8 @@
  * many clients build their bodies from strings, and look for the mistake in a log.
  */
 import { notJson } from '../errors.ts';
+import { extentOf, MAX_JSON_DEPTH } from '../runs/json-extent.ts';
 
-/** JSON deeper than this cannot be written again without overflowing the stack; nothing legitimate comes close. */
-const MAX_DEPTH = 64;
 /** Every value may become a complaint of its own when it is checked; the longest conversations have a tenth of this. */
 const MAX_VALUES = 200_000;
 /** Searching takes a parse for each doubling of the length; beyond this it would hold other requests up. */
@@ -19,45 +18,13 @@ export function parseJson(body: string): unknown {
   const text = body.replace(/^\uFEFF/, '');
   if (text.trim() === '') return {};
   const { depth, values } = extentOf(text);
-  if (depth > MAX_DEPTH) throw notJson(`It is nested deeper than ${MAX_DEPTH} levels.`);
+  if (depth > MAX_JSON_DEPTH) throw notJson(`It is nested deeper than ${MAX_JSON_DEPTH} levels.`);
   if (values > MAX_VALUES) throw notJson(`It has more than ${MAX_VALUES} values.`);
   try {
     return JSON.parse(text);
   } catch (error) {
     throw notJson(explain(text, String(error)));
   }
-}
-
-/** How deep arrays and objects are nested in JSON text, and how many values it has, by one scan that skips strings. */
-function extentOf(text: string): { readonly depth: number; readonly values: number } {
-  let values = 1;
-  let depth = 0;
-  let deepest = 0;
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index);
-    if (unit === 0x22) {
-      index = endOfString(text, index);
-    } else if (unit === 0x7b || unit === 0x5b) {
-      // The first value inside; each further one follows a comma.
-      values++;
-      deepest = Math.max(deepest, ++depth);
-    } else if (unit === 0x2c) {
-      values++;
-    } else if (unit === 0x7d || unit === 0x5d) depth--;
-  }
-  return { depth: deepest, values };
-}
-
-/** The index of the quote that closes the string opened at `start`. */
-function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1);
-  while (end !== -1) {
-    let backslashes = 0;
-    while (text[end - 1 - backslashes] === '\\') backslashes++;
-    if (backslashes % 2 === 0) return end;
-    end = text.indexOf('"', end + 1);
-  }
-  return text.length;
 }
 
 /** Where the JSON breaks, and the mistakes we know. */

@@ -1,5 +1,7 @@
 /** Looking into JSON that somebody else wrote: plain checks, because they run once per token. */
 
+import { extentOf, MAX_JSON_DEPTH } from '../runs/json-extent.ts';
+
 /** A JSON object, not an array and not null. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -15,10 +17,13 @@ export function countOf(value: unknown): number | null {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
 
-/** The JSON value of `text`, or undefined when it is none (JSON itself cannot say undefined). */
+/**
+ * The JSON value of `text`, or undefined when it is none (JSON itself cannot say undefined), or is nested too deep to be
+ * written again.
+ */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return extentOf(text).depth > MAX_JSON_DEPTH ? undefined : JSON.parse(text);
   } catch {
     return undefined;
   }

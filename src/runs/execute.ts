@@ -106,7 +106,7 @@ async function* answer(
         extras: origin.context,
         secrets: origin.sealed === null ? {} : secretsIn(origin.sealed),
       };
-      const output = runTool(call.function.name, parse(call.function.arguments), asked, signal);
+      const output = runTool(call.function.name, call.function.arguments, asked, signal);
       return [index, output.then((value) => ({ index, text: outputText(value) }))];
     }),
   );
@@ -119,15 +119,6 @@ async function* answer(
   const events = turn.answered();
   if (isBlocked(turn.state.run)) await until(turn.calmUntilMs, signal);
   yield events;
-}
-
-/** Arguments as JSON, or as the text they are when the model wrote no JSON; the tool says what it misses. */
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }
 
 /** More would crowd out the conversation. */

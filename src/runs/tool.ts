@@ -117,7 +117,7 @@ export interface Tool {
   /** What a call may take beyond `timeoutMs` because it has to wait for its turn first. */
   readonly waitMs: number;
   /**
-   * Answers one call. `args` is whatever JSON the model wrote.
+   * Answers one call. `args` is whatever JSON the model wrote, within bounds, or its text when it is no JSON.
    * @throws {ToolArgumentError} when `args` does not fit.
    * @throws {ToolError} for reasons that the model should read.
    */
@@ -157,7 +157,12 @@ export interface ToolSource {
 
 /**
  * Runs one call to its end and answers with JSON for the model, errors included.
- * @param args whatever JSON the model wrote
+ * @param written the arguments as they were written, JSON or not: unread, because reading them is bounded in one place
  * @throws the signal's reason when aborted, and nothing else.
  */
-export type RunTool = (name: string, args: unknown, call: ToolCall, signal: AbortSignal) => Promise<unknown>;
+export type RunTool = (
+  name: string,
+  written: string,
+  call: ToolCall,
+  signal: AbortSignal,
+) => Promise<unknown>;

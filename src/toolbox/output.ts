@@ -1,9 +1,10 @@
-/** What may leave a tool as its answer: JSON of a bounded size. Everything else is refused with a reason for the model. */
+/** What may leave a tool as its answer: JSON of a bounded size and depth. Everything else is refused with a reason for the model. */
+import { extentOf, MAX_JSON_DEPTH } from '../runs/json-extent.ts';
 import { ToolError } from '../runs/tool.ts';
 
 /**
  * The answer as plain JSON.
- * @throws {ToolError} when it is binary, is no JSON, or is bigger than `maxBytes` when written.
+ * @throws {ToolError} when it is binary, is no JSON, is nested too deep, or is bigger than `maxBytes` when written.
  */
 export function checkedOutput(value: unknown, maxBytes: number): unknown {
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Blob)
@@ -13,6 +14,7 @@ export function checkedOutput(value: unknown, maxBytes: number): unknown {
   if (bytes > maxBytes) {
     throw new ToolError(`The tool answered ${bytes} bytes; at most ${maxBytes} are passed on. Ask for less.`);
   }
+  if (extentOf(text).depth > MAX_JSON_DEPTH) throw tooDeep();
   return JSON.parse(text);
 }
 
@@ -21,6 +23,14 @@ function write(value: unknown): string {
     // JSON.stringify gives undefined for what JSON has no word for, whatever its type says.
     return JSON.stringify(value ?? null) ?? 'null';
   } catch (cause) {
+    // Of the stack: a tool can answer with more levels than JSON can be written with.
+    if (cause instanceof RangeError) throw tooDeep(cause);
     throw new ToolError('The tool answered with something that is not JSON.', { cause });
   }
+}
+
+function tooDeep(cause?: unknown): ToolError {
+  return new ToolError(`The tool answered with JSON that is nested deeper than ${MAX_JSON_DEPTH} levels.`, {
+    cause,
+  });
 }

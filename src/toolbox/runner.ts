@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto';
 import type { Logger } from '../log.ts';
 import { ToolArgumentError, ToolError, type RunTool, type Tool, type ToolFetch } from '../runs/tool.ts';
+import { readArguments } from './arguments.ts';
 import { checkedOutput } from './output.ts';
 import type { Toolbox } from './toolbox.ts';
 
@@ -22,12 +23,13 @@ export interface RunnerOptions {
 
 type Outcome = 'answered' | 'cached' | 'wrong arguments' | 'refused' | 'failed';
 
-/** A reason may carry a foreign server's words; the log needs only their beginning. */
-const MAX_REASON_CHARACTERS = 200;
+/** A reason may carry a foreign server's words; the log needs only their beginning, and a model not much more. */
+const MAX_LOGGED_CHARACTERS = 200;
+const MAX_REASON_CHARACTERS = 8_000;
 
 /** How this process runs its tools. Answers never throw, except by the caller's own abort. */
 export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): RunTool {
-  return async (name, args, call, signal) => {
+  return async (name, written, call, signal) => {
     // Nobody wants it any more; begun, it would act for nothing.
     signal.throwIfAborted();
     const tool = toolbox.find(name);
@@ -43,20 +45,10 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       logged.info({ outcome, ms: Math.round(performance.now() - startedMs), ...fields }, 'tool call');
 
     const refused = (reason: string): unknown => {
-      ended('refused', { reason: reason.slice(0, MAX_REASON_CHARACTERS) });
+      ended('refused', { reason: reason.slice(0, MAX_LOGGED_CHARACTERS) });
       return failed(reason);
     };
 
-    // What a tool answers to somebody's secrets is for nobody else.
-    const isShared = tool.cacheS > 0 && Object.keys(call.secrets).length === 0;
-    const key = isShared ? hash('sha256', JSON.stringify([name, args])) : null;
-    const known = key === null ? null : await cache.get(key);
-    if (known !== null) {
-      ended('cached');
-      const value: unknown = JSON.parse(known);
-      return value;
-    }
-    logged.debug('tool call begins');
     const timeUp = AbortSignal.timeout(tool.timeoutMs + tool.waitMs);
     const context = {
       ...call,
@@ -67,6 +59,17 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       signal: AbortSignal.any([signal, timeUp]),
     };
     try {
+      const args = readArguments(written);
+      // What a tool answers to somebody's secrets is for nobody else.
+      const isShared = tool.cacheS > 0 && Object.keys(call.secrets).length === 0;
+      const key = isShared ? hash('sha256', JSON.stringify([name, args])) : null;
+      const known = key === null ? null : await cache.get(key);
+      if (known !== null) {
+        ended('cached');
+        const value: unknown = JSON.parse(known);
+        return value;
+      }
+      logged.debug('tool call begins');
       const value = checkedOutput(await answer(tool, args, context), tool.maxOutputBytes);
       if (key !== null) await cache.set(key, JSON.stringify(value), tool.cacheS);
       ended('answered');
@@ -83,7 +86,9 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
   };
 }
 
-const failed = (error: string): unknown => ({ error });
+const failed = (reason: string): unknown => ({
+  error: reason.slice(0, MAX_REASON_CHARACTERS).toWellFormed(),
+});
 
 /** The tool's answer, or a rejection as soon as the signal is aborted: not every tool heeds it. */
 async function answer(tool: Tool, args: unknown, context: Parameters<Tool['run']>[1]): Promise<unknown> {

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ToolArgumentError, ToolError, type ToolFetch } from '../../src/runs/tool.ts';
+import { checkedOutput } from '../../src/toolbox/output.ts';
 import { closeSources, openHostile, openSource, type Opened } from './mcp-source.ts';
 
 const EVERYTHING = fileURLToPath(
@@ -300,6 +301,7 @@ describe('a server that lies', () => {
       expect.stringMatching(/^with_spaces_and_more_[0-9a-f]{8}$/),
       expect.stringMatching(/^n{55}_[0-9a-f]{8}$/),
       'many-parts',
+      'deep',
       expect.stringMatching(/^good_[0-9a-f]{8}$/),
     ]);
     expect(server.tool('good').description).toBe('天'.repeat(1_024));
@@ -310,6 +312,7 @@ describe('a server that lies', () => {
       { reason: 'invalid definition', count: 7 },
       { reason: 'named twice', count: 1 },
       { reason: 'schema of more than 32768 bytes', count: 1 },
+      { reason: 'nested deeper than 64 levels', count: 1 },
       { reason: 'output schema that is none', count: 1 },
     ]);
     expect(await server.call('with_spaces_and_more')).toBe('called with spaces/and more');
@@ -328,6 +331,13 @@ describe('a server that lies', () => {
     await expect(call).rejects.toThrow(ToolError);
     await expect(call).rejects.toThrow(message);
     expect(await server.call('good')).toBe('fine');
+  });
+
+  test('may answer with JSON of any depth: whoever runs the call refuses it', async () => {
+    const server = openHostile('lies');
+    await connected(server);
+    const answer = await server.call('deep');
+    expect(() => checkedOutput(answer, 1024 * 1024)).toThrow('nested deeper than 64 levels');
   });
 
   test('results of many parts become one text', async () => {

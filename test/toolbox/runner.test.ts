@@ -41,7 +41,8 @@ function running(tool: Partial<Tool>, choice?: Partial<ToolChoice>) {
     fetchOf: () => openFetch,
     log,
   });
-  return { lines, ask: (args: unknown = {}, call = CALL) => run('plain', args, call, signal) };
+  const write = (written: string, call = CALL): Promise<unknown> => run('plain', written, call, signal);
+  return { lines, write, ask: (args: unknown = {}, call = CALL) => write(JSON.stringify(args), call) };
 }
 
 describe('a model is told', () => {
@@ -76,6 +77,50 @@ describe('a model is told', () => {
       error: "There is no tool 'plain' now. Go on without it.",
     });
   });
+});
+
+describe('arguments', () => {
+  const args = async (given: unknown): Promise<unknown> => given;
+
+  test.each([
+    ['that are JSON are read', '{"n":[1]}', { n: [1] }],
+    ['that are no JSON are the text that was written', '{"n":', '{"n":'],
+    ['may be as deep as 64 levels', `${'['.repeat(64)}1${']'.repeat(64)}`, expect.any(Array)],
+    ['may hold brackets without end in a string', JSON.stringify(['['.repeat(90)]), ['['.repeat(90)]],
+  ])('%s', async (_, written, read) => {
+    expect(await running({ run: args, maxOutputBytes: 1_000 }).write(written)).toEqual(read);
+  });
+
+  test.each([
+    ['too deep', '['.repeat(50_000) + ']'.repeat(50_000), /deeper than 64 levels/],
+    ['too deep and broken off', '['.repeat(50_000), /deeper than 64 levels/],
+    ['too long', JSON.stringify('天'.repeat(200_000)), /more than 524288 bytes/],
+    ['too many', `[${'0,'.repeat(20_000)}0]`, /more than 20000 values/],
+  ])('that are %s reach neither the tool nor the cache', async (_, written, reason) => {
+    let runs = 0;
+    const run = async (): Promise<unknown> => (runs += 1);
+    const { write, lines } = running({ cacheS: 60, run });
+    expect(await write(written)).toEqual({ error: expect.stringMatching(reason) as unknown });
+    expect(runs).toBe(0);
+    expect(lines.join()).toContain('wrong arguments');
+  });
+});
+
+test('an answer that is nested too deep is refused in words, however deep', async () => {
+  const nest = (depth: number): unknown => {
+    let value: unknown = 'x';
+    for (let level = 0; level < depth; level++) value = [value];
+    return value;
+  };
+  for (const depth of [65, 1_000, 100_000]) {
+    const { ask } = running({ run: async () => nest(depth), maxOutputBytes: 1024 * 1024 });
+    expect(await ask()).toEqual({ error: expect.stringMatching(/nested deeper than 64 levels/) as unknown });
+  }
+});
+
+test('a reason is cut before it crowds out a conversation', async () => {
+  const { ask } = running({ run: () => Promise.reject(new ToolError('x'.repeat(1_000_000))) });
+  expect(JSON.stringify(await ask()).length).toBeLessThan(10_000);
 });
 
 describe('an answer that may be kept', () => {

@@ -4,6 +4,7 @@
  * `message`, `error`, `end`.
  */
 import type { ApiError } from '../../errors.ts';
+import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
 import type { Say } from '../chat/says.ts';
 
 /** The ids every event carries. */
@@ -121,9 +122,10 @@ export function agentError({ status, message, param }: ApiError): { status: numb
     : { status: known, body: { error_code: CODES[known], error_msg } };
 }
 
+/** JSON as what it says, where that can be written again; other text as it is. */
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return extentOf(text).depth > MAX_JSON_DEPTH ? { text } : JSON.parse(text);
   } catch {
     return { text };
   }

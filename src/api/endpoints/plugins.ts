@@ -15,6 +15,8 @@ import { fitJson } from '../shell-safe.ts';
 
 /** The clients cut at 8,000 characters, wherever that falls. */
 const MAX_ANSWER_BYTES = 8_000;
+/** Arguments are shorter by far (the toolbox bounds them); twice as long as a string with all of its quotes escaped. */
+const MAX_READ_CHARACTERS = 2 * 1024 * 1024;
 
 const pluginQuery = z.object({ tid: z.string().min(1), aid: z.string().optional(), pid: z.string().min(1) });
 
@@ -44,9 +46,9 @@ export function pluginEndpoints(services: Services): readonly Endpoint[] {
             name,
             plugins.list().map(({ tool }) => tool.name),
           );
-        const { args, callId } = chooseArguments(call.text, pending);
+        const { written, callId } = chooseArguments(call.text, pending);
         const asked = { runId, threadId, assistantId, callId, extras: {}, secrets: {} };
-        const value = await runTool(name, args, asked, call.gone);
+        const value = await runTool(name, written, asked, call.gone);
         return { type: 'text', text: fitJson(value, MAX_ANSWER_BYTES) };
       },
     },
@@ -91,27 +93,44 @@ async function pendingOf(
   return { runId, pending: calls.filter((call) => call.function.name === name) };
 }
 
-/** The arguments: those on record of the call that the body means, or the body as JSON or JSON text in a JSON string. */
+/**
+ * The arguments as they were written: those on record of the call that the body means, or the body as JSON or JSON text in a
+ * JSON string. A body longer than any arguments may be is passed on unread; what runs the tool says so.
+ */
 function chooseArguments(
   text: string,
   pending: readonly RequiredCall[],
-): { readonly args: unknown; readonly callId: string | null } {
+): { readonly written: string; readonly callId: string | null } {
+  const [first] = pending;
+  if (text.length > MAX_READ_CHARACTERS) return { written: text, callId: first?.id ?? null };
   const meant = pending.find((call) => essence(call.function.arguments) === essence(text));
-  const given = parse(text);
-  const unwrapped = typeof given === 'string' ? (parse(given) ?? given) : given;
-  const chosen = meant ?? pending[0];
-  const onRecord = chosen === undefined ? undefined : parse(chosen.function.arguments);
-  const args = meant === undefined ? (unwrapped ?? onRecord) : (onRecord ?? unwrapped);
-  return { args: args ?? {}, callId: chosen?.id ?? null };
+  const chosen = meant ?? first;
+  const onRecord = saying(chosen?.function.arguments ?? '');
+  const given = unwrapped(text);
+  const written = meant === undefined ? (given ?? onRecord) : (onRecord ?? given);
+  return { written: written ?? '{}', callId: chosen?.id ?? null };
 }
 
 /** What a shell's quoting leaves of a text. */
 const essence = (text: string): string => text.replaceAll(/[\\\s"']/g, '');
 
-function parse(text: string): unknown {
+/** The text when it is JSON that says something. */
+function saying(text: string): string | null {
+  return text.length > MAX_READ_CHARACTERS || read(text) !== null ? text : null;
+}
+
+/** As {@link saying}, and what a JSON string says instead of the string. */
+function unwrapped(text: string): string | null {
+  const value = read(text);
+  if (typeof value === 'string') return value;
+  return value === null ? null : text;
+}
+
+/** Null also for what is no JSON. Parsing knows no depth that is too much; whoever walks the value does. */
+function read(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined;
+    return null;
   }
 }

@@ -7,6 +7,7 @@ import { isSpecType, type Client, type Tool as RemoteTool } from '@modelcontextp
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/client/validators/ajv';
 import { z } from 'zod';
 import type { Logger } from '../../log.ts';
+import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
 import { quote } from './broken.ts';
 
 /** A tool of a server, and the name it is offered by. */
@@ -95,6 +96,8 @@ class Listing {
   /** The tool as it is offered, or why it is not. */
   #accept(tool: unknown): ListedTool | string {
     if (this.#tools.size >= MAX_TOOLS) return `more than ${MAX_TOOLS}`;
+    // First: checking is recursive, too.
+    if (isTooDeep(tool)) return `nested deeper than ${MAX_JSON_DEPTH} levels`;
     if (!isSpecType.Tool(tool) || tool.name === '') return 'invalid definition';
     if (bytesOf(tool.inputSchema) > MAX_SCHEMA_BYTES || bytesOf(tool.outputSchema) > MAX_SCHEMA_BYTES)
       return `schema of more than ${MAX_SCHEMA_BYTES} bytes`;
@@ -132,6 +135,15 @@ function nameOf(tool: unknown): string {
 
 function bytesOf(schema: object | undefined): number {
   return schema === undefined ? 0 : Buffer.byteLength(JSON.stringify(schema));
+}
+
+function isTooDeep(value: unknown): boolean {
+  try {
+    return extentOf(JSON.stringify(value)).depth > MAX_JSON_DEPTH;
+  } catch {
+    // Of the stack.
+    return true;
+  }
 }
 
 /** As models accept names: letters, digits, `_` and `-`, at most 64. */

@@ -13,6 +13,7 @@ const tools = [
   tool('with_spaces_and_more'),
   tool('n'.repeat(200)),
   tool('many-parts'),
+  tool('deep'),
   { name: 'text-schema', inputSchema: { type: 'string' } },
   { name: 'no-schema' },
   { inputSchema: { type: 'object' } },
@@ -21,6 +22,7 @@ const tools = [
   tool('good'),
   tool('good'),
   tool('big-schema', { inputSchema: { type: 'object', description: 'x'.repeat(40 * 1024) } }),
+  tool('deep-schema', { inputSchema: { type: 'object', properties: { a: 'nested 100000' } } }),
   tool('broken-output', { outputSchema: { type: 'object', properties: { a: { pattern: '(' } } } }),
   'a tool',
   null,
@@ -31,6 +33,7 @@ const answers: Readonly<Record<string, () => object>> = {
   structured: () => ({ content: [], structuredContent: { n: 'seven' } }),
   unstructured: () => text('7'),
   rubbish: () => ({ content: 'rubbish' }),
+  deep: () => ({ content: [], structuredContent: { a: 'nested 100000' } }),
   error: () => ({ ...text('the disk is full'), isError: true }),
   'many-parts': () => ({
     content: [

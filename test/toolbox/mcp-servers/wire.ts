@@ -19,9 +19,13 @@ type Params = NonNullable<z.output<typeof requestSchema>['params']>;
 /** The result of a request, or undefined for silence. */
 type Method = (params: Params, id: number | undefined) => unknown;
 
-/** Writes one message. */
+/** Writes one message. The text `nested 5` in it becomes JSON of that depth, which no JSON writer could write. */
 export function send(message: object): void {
-  process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+  const text = JSON.stringify({ jsonrpc: '2.0', ...message }).replaceAll(
+    /"nested (\d+)"/g,
+    (_, depth) => '['.repeat(Number(depth)) + ']'.repeat(Number(depth)),
+  );
+  process.stdout.write(`${text}\n`);
 }
 
 /** Answers the handshake and pings, and the rest by `methods`. */

@@ -1,0 +1,37 @@
+/**
+ * The arguments of a call, from the text that a model or a client wrote. What no tool can take is refused before anything is
+ * done with it: the only place where arguments are read.
+ */
+import { extentOf, MAX_JSON_DEPTH } from '../runs/json-extent.ts';
+import { ToolArgumentError } from '../runs/tool.ts';
+
+/** No model writes more in one answer: 128,000 tokens of four letters. Also what passes to a tool's process at once. */
+const MAX_ARGUMENT_BYTES = 512 * 1024;
+/** Every value may become a complaint of its own when it is checked; 250,000 of them took 400 MB. */
+const MAX_ARGUMENT_VALUES = 20_000;
+
+/**
+ * Arguments as JSON, or as the text they are when it is no JSON; the tool says what it misses.
+ * @throws {ToolArgumentError} when they are too long, too deep or too many for any tool.
+ */
+export function readArguments(written: string): unknown {
+  if (isTooLong(written))
+    throw new ToolArgumentError(
+      `The arguments have more than ${MAX_ARGUMENT_BYTES} bytes; no tool takes that many.`,
+    );
+  const { depth, values } = extentOf(written);
+  if (depth > MAX_JSON_DEPTH)
+    throw new ToolArgumentError(`The arguments are nested deeper than ${MAX_JSON_DEPTH} levels.`);
+  if (values > MAX_ARGUMENT_VALUES)
+    throw new ToolArgumentError(`The arguments have more than ${MAX_ARGUMENT_VALUES} values.`);
+  try {
+    return JSON.parse(written);
+  } catch {
+    return written;
+  }
+}
+
+/** The length is asked first: it costs nothing, and no text has fewer bytes than characters. */
+function isTooLong(text: string): boolean {
+  return text.length > MAX_ARGUMENT_BYTES || Buffer.byteLength(text) > MAX_ARGUMENT_BYTES;
+}
