@@ -1,19 +1,14 @@
 /** From what a tool's file exports to a tool: checks it, fills in its limits and says its parameters as JSON Schema. */
 import { z } from 'zod';
-import {
-  ToolArgumentError,
-  type AnsweredBy,
-  type JsonSchema,
-  type ToolContext,
-  type ToolDefinition,
-} from '../runs/tool.ts';
+import { extentOf, MAX_JSON_DEPTH } from '../runs/json-extent.ts';
+import { ToolArgumentError, type JsonSchema, type ToolContext, type ToolDefinition } from '../runs/tool.ts';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** No run lives longer by default, so neither does a call. */
 const MAX_TIMEOUT_MS = 600_000;
 const DEFAULT_OUTPUT_BYTES = 256 * 1024;
 /** What a model reads is cut long before; this bounds what passes between processes. */
-const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+export const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
 const definitionSchema = z.object({
   name: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, _ or -'),
@@ -27,17 +22,13 @@ const definitionSchema = z.object({
   run: z.custom<ToolDefinition['run']>((value) => typeof value === 'function', 'must be a function'),
 });
 
+/** Everything about a tool but what it does, checked again where it comes from another process. */
+export const descriptionSchema = definitionSchema
+  .omit({ run: true, parameters: true })
+  .extend({ parameters: z.record(z.string(), z.unknown()) });
+
 /** Everything about a tool but what it does: fit to be sent between processes. */
-export interface ToolDescription {
-  readonly name: string;
-  readonly description: string;
-  readonly parameters: JsonSchema;
-  readonly timeoutMs: number;
-  readonly maxOutputBytes: number;
-  readonly cacheS: number;
-  readonly isolated: boolean;
-  readonly answeredBy: AnsweredBy;
-}
+export type ToolDescription = Readonly<z.infer<typeof descriptionSchema>>;
 
 /** A tool of a file: what it is, and how it answers. */
 export interface DefinedTool {
@@ -56,6 +47,8 @@ export function readDefinition(exported: unknown): DefinedTool | { readonly prob
   const { run: _, parameters, ...rest } = parsed.data;
   const schema = jsonSchema(parameters);
   if (schema === null) return { problem: 'its parameters are not an object: models send named arguments' };
+  if (extentOf(JSON.stringify(schema)).depth > MAX_JSON_DEPTH)
+    return { problem: `its parameters are nested deeper than ${MAX_JSON_DEPTH} levels of JSON Schema` };
   return {
     description: { ...rest, parameters: schema },
     run: async (args, context) => {

@@ -1,13 +1,13 @@
 /**
- * The processes in which tools run that could do harm: loop for ever, block, leak, crash. Started when first needed, one
- * call at a time in each; what overstays is ended with its process. Owns the processes; knows nothing of runs.
+ * The processes in which tools run that could do harm: loop for ever, block, leak, crash. Started when first needed, each for
+ * the tool of one file, one call at a time in each; what overstays is ended with its process. Owns who has its turn; knows
+ * nothing of runs.
  */
-import { fileURLToPath } from 'node:url';
-import workerpool from 'workerpool';
 import type { Logger } from '../log.ts';
 import { ToolArgumentError, ToolError, type Tool, type ToolContext } from '../runs/tool.ts';
-import { MAX_LOG_LINES, type CallRequest, type ChildEvent, type Outcome } from './child/protocol.ts';
+import type { Outcome } from './child/protocol.ts';
 import type { ToolDescription } from './definition.ts';
+import { NotBegun, ToolProcess, type ProcessLimits } from './tool-process.ts';
 
 export interface ToolPoolOptions {
   /** How many may run at once; further calls wait. */
@@ -17,74 +17,75 @@ export interface ToolPoolOptions {
   /** Hosts that the tool of this name may reach besides public ones. */
   readonly allowedTo: (name: string) => readonly string[];
   readonly log: Logger;
+  /** Default: {@link LIMITS}. */
+  readonly limits?: Partial<PoolLimits>;
 }
 
-const CHILD = fileURLToPath(new URL('child/main.ts', import.meta.url));
-/** For a free process, and for a new one to come up. */
-const WAIT_MS = 10_000;
-const DESCRIBE_MS = 10_000;
-/** For a tool that heeds its signal to say something before its process is ended. */
-const GRACE_MS = 250;
-/** Below the streams of the process that owns them, from the first instruction on: a busy tool must not slow those. */
-const NICENESS = 10;
-const HEAP_LIMIT_MB = 256;
+export interface PoolLimits extends ProcessLimits {
+  /** How long a call waits for its turn while all processes are at work. */
+  readonly turnMs: number;
+}
+
+const LIMITS: PoolLimits = {
+  turnMs: 10_000,
+  startMs: 60_000,
+  loadMs: 60_000,
+  readyMs: 10_000,
+  slowMs: 10_000,
+};
+
 /** Calls that wait; more are refused at once. */
 const MAX_WAITING = 1_000;
-/** What one call may write to the log; the process itself sends no more ({@link MAX_LOG_LINES}). */
-const MAX_LOG_CHARACTERS = 500;
+/** How often a file is tried to be loaded, and a call to be begun, when the machine is too busy for it. */
+const ATTEMPTS = 3;
 
-interface Work {
-  /** Named in errors and the log. */
-  readonly name: string;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | null;
-  readonly log: Logger;
+/** Somebody who wants a process for a file. */
+interface Waiting {
+  readonly file: string;
+  readonly turn: PromiseWithResolvers<ToolProcess>;
 }
 
 export class ToolPool {
   private readonly options: ToolPoolOptions;
-  private readonly pool: workerpool.Pool;
-  /** The processes that are at work now. */
-  private readonly working = new Set<number>();
+  private readonly limits: PoolLimits;
+  /** The one that has rested the longest first. */
+  private readonly processes = new Set<ToolProcess>();
+  /** Those that somebody works with. */
+  private readonly taken = new Set<ToolProcess>();
+  private readonly waiting = new Set<Waiting>();
+  private isClosed = false;
 
   constructor(options: ToolPoolOptions) {
     this.options = options;
-    this.pool = workerpool.pool(CHILD, {
-      workerType: 'process',
-      minWorkers: 0,
-      maxWorkers: options.processes,
-      // Its streams are ours to bound: what a tool prints is not our log.
-      emitStdStreams: true,
-      forkOpts: {
-        env: options.env,
-        execPath: 'nice',
-        execArgv: ['-n', String(NICENESS), process.execPath, `--max-old-space-size=${HEAP_LIMIT_MB}`],
-      },
-    });
+    this.limits = { ...LIMITS, ...options.limits };
   }
 
-  /** What the tool in `file` is. @throws {ToolError} saying what is wrong with the file. */
+  /**
+   * What the tool in `file` is. Waits for as long as other files take, and tries again when the machine is too busy.
+   * @throws {ToolError} saying what is wrong with the file.
+   */
   async describe(file: string): Promise<ToolDescription> {
-    const { log } = this.options;
-    const work = { name: file, timeoutMs: DESCRIBE_MS, signal: null, log };
-    const outcome = await this.work('describe', file, work);
-    if (outcome.type !== 'described') throw errorOf(outcome, 'it cannot be loaded');
-    return outcome.description;
+    return this.begun(file, Infinity, new AbortController().signal, (process) => process.loaded);
   }
 
   /** The tool in `file`, run in a process of this pool. */
   tool(file: string, description: ToolDescription): Tool {
+    const { turnMs, startMs, loadMs } = this.limits;
     return {
       ...description,
-      waitMs: WAIT_MS,
+      waitMs: turnMs + ATTEMPTS * (startMs + loadMs),
       run: (args, context) => this.run(file, description, args, context),
     };
   }
 
-  /** Ends every process at once; calls that are under way fail. */
+  /** Ends every process at once, with all they have started; calls that are under way fail. */
   async close(): Promise<void> {
-    for (const pid of this.working) end(pid);
-    await this.pool.terminate(true);
+    this.isClosed = true;
+    const closing = new Error('the tools are being closed');
+    for (const { turn } of this.waiting) turn.reject(closing);
+    const all = [...this.processes];
+    for (const process of all) process.end(closing);
+    await Promise.all(all.map((process) => process.gone));
   }
 
   private async run(
@@ -95,57 +96,117 @@ export class ToolPool {
   ): Promise<unknown> {
     const call = { runId, threadId, assistantId, callId, extras, secrets };
     const allowHosts = this.options.allowedTo(name);
-    const request: CallRequest = { file, args, call, settings, timeoutMs, maxOutputBytes, allowHosts };
+    const request = { args, call, settings, timeoutMs, maxOutputBytes, allowHosts };
     const log = this.options.log.child({ tool: name, run_id: runId, call_id: callId });
-    const outcome = await this.work('call', request, { name, timeoutMs, signal, log });
+    const outcome = await this.begun(file, this.limits.turnMs, signal, async (process) => {
+      await orAborted(process.loaded, signal);
+      return process.call(request, { name, signal, log });
+    });
     if (outcome.type !== 'answered') throw errorOf(outcome, `${name} failed`);
     return outcome.value;
   }
 
-  /** Has one request worked on. Whatever becomes of the process, this ends within the waiting time and the request's own. */
-  private async work(method: 'describe' | 'call', request: unknown, work: Work): Promise<Outcome> {
-    const { name, timeoutMs, signal } = work;
-    const settled = Promise.withResolvers<Outcome>();
-    let pid: number | null = null;
-    let cancel = (): void => {};
-    const stop = (reason: unknown): void => {
-      settled.reject(reason);
-      if (pid === null) cancel();
-      else end(pid);
-    };
-    const onAbort = (): void => stop(signal?.reason);
-    const overdue = (): void => stop(new ToolError(`${name} did not answer within ${timeoutMs / 1000} s.`));
-    let timer = setTimeout(stop, WAIT_MS, busy());
-    const say = journal(work.log);
-    const on = (event: ChildEvent): void => {
-      if (event.type === 'started') {
-        pid = event.pid;
-        this.working.add(pid);
-        clearTimeout(timer);
-        timer = setTimeout(overdue, timeoutMs + GRACE_MS);
-      } else if (event.type === 'settled') {
-        settled.resolve(event.outcome);
-        if (event.isSpent && pid !== null) end(pid);
-      } else say(event);
-    };
-    signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-      if (this.pool.stats().pendingTasks >= MAX_WAITING) throw busy();
-      const task = this.pool.exec(method, [request], { on });
-      cancel = () => void task.cancel();
-      task.catch((error: unknown) =>
-        settled.reject(new Error('the process of the tool ended', { cause: error })),
-      );
-      return await settled.promise;
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      if (pid !== null) this.working.delete(pid);
+  /** Works with a process for `file`; with another one when the first ended before the tool could do anything. */
+  private async begun<T>(
+    file: string,
+    turnMs: number,
+    signal: AbortSignal,
+    work: (process: ToolProcess) => Promise<T>,
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      const process = await this.turn(file, turnMs, signal);
+      try {
+        return await work(process);
+      } catch (error) {
+        if (!(error instanceof NotBegun) || attempt === ATTEMPTS || this.isClosed) throw error;
+        this.options.log.warn({ file, attempt, reason: error.message }, 'a tool is begun again');
+      } finally {
+        this.taken.delete(process);
+        this.giveTurns();
+      }
     }
+  }
+
+  /** A process for `file` that is nobody else's. */
+  private async turn(file: string, turnMs: number, signal: AbortSignal): Promise<ToolProcess> {
+    if (this.isClosed) throw new Error('the tools are closed');
+    if (this.waiting.size >= MAX_WAITING) throw busy();
+    const one: Waiting = { file, turn: Promise.withResolvers() };
+    const giveUp = (reason: unknown): void => {
+      this.waiting.delete(one);
+      one.turn.reject(reason);
+    };
+    const onAbort = (): void => giveUp(signal.reason);
+    // A process that comes up or goes is not at work: that the machine is slow is no reason to send anybody away.
+    const late =
+      turnMs === Infinity ? undefined : setInterval(() => this.areAtWork() && giveUp(busy()), turnMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.waiting.add(one);
+    if (signal.aborted) onAbort();
+    this.giveTurns();
+    try {
+      return await one.turn.promise;
+    } finally {
+      clearInterval(late);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  private areAtWork(): boolean {
+    return [...this.processes].every(({ state }) => state === 'working');
+  }
+
+  private giveTurns(): void {
+    for (const one of this.waiting) {
+      const process = this.isClosed ? null : this.processFor(one.file);
+      if (process === null) continue;
+      this.waiting.delete(one);
+      this.taken.add(process);
+      // The one that rested the longest is to be the first.
+      this.processes.delete(process);
+      this.processes.add(process);
+      one.turn.resolve(process);
+    }
+  }
+
+  private processFor(file: string): ToolProcess | null {
+    const all = [...this.processes];
+    const free = all.filter((process) => process.state === 'free' && !this.taken.has(process));
+    const own = free.find((process) => process.file === file);
+    if (own !== undefined) return own;
+    if (all.length < this.options.processes) return this.start(file);
+    // Its place is needed; it is given when nothing of it is left. One at a time.
+    if (all.every(({ state }) => state !== 'ended')) free[0]?.end(new Error('its place was needed'));
+    return null;
+  }
+
+  private start(file: string): ToolProcess {
+    const { env, log } = this.options;
+    const changed = (): void => this.giveTurns();
+    const process = new ToolProcess({ file, env, limits: this.limits, log, changed });
+    this.processes.add(process);
+    void process.gone.then(() => {
+      this.processes.delete(process);
+      this.giveTurns();
+    });
+    return process;
   }
 }
 
 const busy = (): ToolError => new ToolError('All tool processes are busy. Try again later.');
+
+/** As `promise`, or a rejection as soon as nobody waits for it any more. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
 
 function errorOf(outcome: Outcome, what: string): Error {
   switch (outcome.type) {
@@ -162,25 +223,4 @@ function errorOf(outcome: Outcome, what: string): Error {
     case 'described':
       return new Error(`${what}: it answered something else than it was asked`);
   }
-}
-
-/** Ends a process that cannot be asked: it may be in a loop. */
-function end(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-/** Writes what a tool says to the log, as far as one call may. */
-function journal(log: Logger): (event: ChildEvent) => void {
-  let lines = 0;
-  return (event) => {
-    if (lines >= MAX_LOG_LINES) return;
-    lines += 1;
-    if (event.type === 'log') log[event.level](event.fields, event.message.slice(0, MAX_LOG_CHARACTERS));
-    else if (event.type === undefined)
-      log.info({ text: (event.stdout ?? event.stderr ?? '').slice(0, MAX_LOG_CHARACTERS) }, 'tool printed');
-  };
 }

@@ -123,7 +123,7 @@ describe('a file is refused by its name and with a reason', () => {
     ['that throws', "throw new Error('no luck');", 'no luck'],
     ['with a syntax error', 'export default {', 'cannot be loaded'],
     ['that imports what is not there', "import 'no-such-package';", 'no-such-package'],
-    ['that ends its process', 'process.exit(3);', 'the process of the tool ended'],
+    ['that ends its process', 'process.exit(3);', 'it ended while loading (exit code 3)'],
   ])('%s', async (_, text, reason) => {
     await write('bad.ts', text);
     const [problem, ...others] = await problems();

@@ -1,42 +1,74 @@
 /**
- * A process that runs tools, one call at a time, for the process that owns it. It has no secret: its environment is
+ * A process that runs one tool, one call at a time, for the process that owns it. It has no secret: its environment is
  * scrubbed, and it knows only what comes with a call. It may be ended at any moment. A composition root.
  */
 import { once } from 'node:events';
+import { writeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import workerpool from 'workerpool';
 import { createGuard } from '../../guard/fetch.ts';
+import { extentOf } from '../../runs/json-extent.ts';
 import { ToolArgumentError, ToolError, type ToolLog } from '../../runs/tool.ts';
 import { readDefinition, type DefinedTool } from '../definition.ts';
+import { endMembers } from '../family.ts';
+import { eachLine } from '../lines.ts';
 import { checkedOutput } from '../output.ts';
 import { resolveFromHere } from '../resolve.ts';
-import { MAX_LOG_LINES, type CallRequest, type ChildEvent, type Outcome } from './protocol.ts';
+import {
+  EVENTS_FD,
+  MAX_FIELDS_CHARACTERS,
+  MAX_LOG_LINES,
+  readRequest,
+  REQUESTS_FD,
+  type CallRequest,
+  type LoadRequest,
+  type Outcome,
+  type ToolEvent,
+  type ToolRequest,
+} from './protocol.ts';
 
 /** Grown this big, the process is replaced after its call. */
 const SPENT_BYTES = 256 * 1024 * 1024;
 /** Grown this big, it is ended in the middle of one. */
 const MAX_RESIDENT_BYTES = 512 * 1024 * 1024;
 
-const MAX_FIELDS_CHARACTERS = 2_000;
+const MAX_FIELDS_DEPTH = 16;
 const MAX_PRINTED_BYTES = 8 * 1024;
+/** Of an error's words; whoever hears them needs less. */
+const MAX_MESSAGE_CHARACTERS = 8_000;
 
-const say = (event: ChildEvent): void => workerpool.workerEmit(event);
+let tool: DefinedTool | null = null;
+let mark = '';
 
-async function describe(file: string): Promise<Outcome> {
-  const { description } = await load(file);
-  return { type: 'described', description };
+/** Written at once: what runs next may never give way. */
+function say(event: ToolEvent): void {
+  let rest = Buffer.from(`${JSON.stringify(event)}\n`);
+  while (rest.length > 0) rest = rest.subarray(writeSync(EVENTS_FD, rest));
+}
+
+/** @throws {ToolError} naming what is wrong with the file, for the operator. */
+async function load(request: LoadRequest): Promise<Outcome> {
+  mark = request.mark;
+  const loaded: unknown = await import(pathToFileURL(request.file).href);
+  const exported =
+    typeof loaded === 'object' && loaded !== null && 'default' in loaded ? loaded.default : undefined;
+  const defined = readDefinition(exported);
+  if ('problem' in defined) throw new ToolError(defined.problem);
+  tool = defined;
+  return { type: 'described', description: defined.description };
 }
 
 async function call(request: CallRequest): Promise<Outcome> {
-  const tool = await load(request.file);
+  if (tool === null) throw new Error('called before it was loaded');
+  const { nonce } = request;
   const guard = createGuard({ allow: request.allowHosts });
   try {
     const value = await tool.run(request.args, {
       ...request.call,
       settings: request.settings,
       fetch: guard.fetch,
-      log,
+      log: logOf(nonce),
       timeoutMs: request.timeoutMs,
       signal: AbortSignal.timeout(request.timeoutMs),
     });
@@ -46,53 +78,50 @@ async function call(request: CallRequest): Promise<Outcome> {
   }
 }
 
-/** @throws {ToolError} naming what is wrong with the file, for the operator. */
-async function load(file: string): Promise<DefinedTool> {
-  const loaded: unknown = await import(pathToFileURL(file).href);
-  const exported =
-    typeof loaded === 'object' && loaded !== null && 'default' in loaded ? loaded.default : undefined;
-  const tool = readDefinition(exported);
-  if ('problem' in tool) throw new ToolError(tool.problem);
-  return tool;
-}
+/** The request that is being worked on; null once it has settled. */
+let current: string | null = null;
 
-/** Works on one request and says how it ended; the pool only hears that it did. */
-function answering<Request>(
-  work: (request: Request) => Promise<Outcome>,
-): (request: Request) => Promise<void> {
-  return async (request) => {
-    linesLeft = MAX_LOG_LINES;
-    printedLeft = MAX_PRINTED_BYTES;
-    say({ type: 'started', pid: process.pid });
-    const outcome = await work(request).catch(outcomeOf);
-    const isSpent = process.memoryUsage.rss() > SPENT_BYTES;
-    say({ type: 'settled', outcome, isSpent });
-    // To return is to be given the next request. Whoever owns us ends us instead.
-    if (isSpent) await new Promise(() => {});
-  };
+async function answer(request: ToolRequest): Promise<void> {
+  const { nonce } = request;
+  current = nonce;
+  linesLeft = MAX_LOG_LINES;
+  printedLeft = MAX_PRINTED_BYTES;
+  say({ nonce, type: 'started' });
+  const outcome = await (request.type === 'load' ? load(request) : call(request)).catch(outcomeOf);
+  current = null;
+  say({ nonce, type: 'settled', outcome });
+  const isAlone = await endMembers({ group: process.pid, mark }, process.pid);
+  say({ nonce, type: 'ready', isSpent: !isAlone || process.memoryUsage.rss() > SPENT_BYTES });
 }
 
 function outcomeOf(error: unknown): Outcome {
-  if (error instanceof ToolArgumentError) return { type: 'arguments', message: error.message };
-  if (error instanceof ToolError) return { type: 'refused', message: error.message };
-  if (error instanceof Error) return { type: 'failed', message: error.message, stack: error.stack ?? '' };
-  return { type: 'failed', message: String(error), stack: '' };
+  if (!(error instanceof Error)) return { type: 'failed', message: words(error), stack: '' };
+  const message = words(error.message);
+  if (error instanceof ToolArgumentError) return { type: 'arguments', message };
+  if (error instanceof ToolError) return { type: 'refused', message };
+  return { type: 'failed', message, stack: words(error.stack ?? '') };
 }
+
+/** Whatever a tool passes for words. */
+const words = (text: unknown): string => String(text).slice(0, MAX_MESSAGE_CHARACTERS);
 
 /** What the present call may still say: a flood would keep our owner busy with throwing it away. */
 let linesLeft = 0;
 let printedLeft = 0;
 
-const log: ToolLog = {
-  info: (fields, message) => note('info', fields, message),
-  warn: (fields, message) => note('warn', fields, message),
-};
-
-function note(level: 'info' | 'warn', fields: Readonly<Record<string, unknown>>, message: string): void {
-  if (linesLeft <= 0) return;
-  linesLeft -= 1;
-  const isLong = JSON.stringify(fields).length > MAX_FIELDS_CHARACTERS;
-  say({ type: 'log', level, fields: isLong ? { cut: true } : fields, message });
+function logOf(nonce: string): ToolLog {
+  const note =
+    (level: 'info' | 'warn') =>
+    (given: Readonly<Record<string, unknown>>, message: string): void => {
+      // A call that has been answered has nothing more to say.
+      if (linesLeft <= 0 || current !== nonce) return;
+      linesLeft -= 1;
+      const text = JSON.stringify(given);
+      const isMuch = text.length > MAX_FIELDS_CHARACTERS || extentOf(text).depth > MAX_FIELDS_DEPTH;
+      const fields = isMuch ? { cut: true } : given;
+      say({ nonce, type: 'log', level, fields, message: words(message) });
+    };
+  return { info: note('info'), warn: note('warn') };
 }
 
 /** Bounds what is printed; our owner writes it to the log. */
@@ -112,4 +141,7 @@ const watchdog = new Worker(new URL('watchdog.ts', import.meta.url), {
 });
 // A thread starts with the help of the main one, which a tool may soon keep busy for ever.
 await once(watchdog, 'message');
-workerpool.worker({ describe: answering(describe), call: answering(call) });
+const requests = new Socket({ fd: REQUESTS_FD, writable: false });
+// Whoever asked is gone.
+requests.once('close', () => process.exit());
+eachLine(requests, Infinity, (line) => void answer(readRequest(line)));

@@ -1,41 +1,107 @@
-/** What a tool's process and the one that owns it say to each other. Plain data, sent as JSON. */
+/**
+ * What a tool's process and the one that owns it say to each other: one JSON object a line, over pipes that are the process'
+ * alone. The process holds code that is not ours, so what it says is checked, and only what it may say at that moment is
+ * heard.
+ */
+import { z } from 'zod';
+import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
 import type { ToolCall } from '../../runs/tool.ts';
-import type { ToolDescription } from '../definition.ts';
+import { descriptionSchema, MAX_OUTPUT_BYTES } from '../definition.ts';
 
-/** What one call may write to the log. */
+/** The file descriptors of the process: where it is asked, and where it answers. */
+export const REQUESTS_FD = 3;
+export const EVENTS_FD = 4;
+
+/** What one request may write to the log. */
 export const MAX_LOG_LINES = 20;
+export const MAX_FIELDS_CHARACTERS = 2_000;
 
-/** One call, as the process is asked to answer it. */
-export interface CallRequest {
-  readonly file: string;
-  readonly args: unknown;
-  readonly call: ToolCall;
-  readonly settings: Readonly<Record<string, unknown>>;
+/** An answer, with the words around it. */
+export const MAX_EVENT_BYTES = MAX_OUTPUT_BYTES + 64 * 1024;
+/** An answer's depth, with the levels around it. */
+const MAX_EVENT_DEPTH = MAX_JSON_DEPTH + 3;
+
+const nonce = z.string();
+
+/** The first one: to import the tool's file and say what it is. */
+const loadSchema = z.object({
+  /** Goes with everything that is said about this request. */
+  nonce,
+  type: z.literal('load'),
+  file: z.string(),
+  /** By which the processes that this one starts are known. */
+  mark: z.string().min(1),
+});
+
+const record = z.record(z.string(), z.unknown());
+
+/** One call of the tool. */
+const callSchema = z.object({
+  nonce,
+  type: z.literal('call'),
+  args: z.unknown(),
+  call: z.object({
+    runId: z.string().nullable(),
+    threadId: z.string(),
+    assistantId: z.string().nullable(),
+    callId: z.string().nullable(),
+    extras: record,
+    secrets: z.record(z.string(), z.string()),
+  }) satisfies z.ZodType<ToolCall>,
+  settings: record,
   /** After this the tool's signal is aborted; soon after, its process is ended. */
-  readonly timeoutMs: number;
-  readonly maxOutputBytes: number;
+  timeoutMs: z.number(),
+  maxOutputBytes: z.number(),
   /** Hosts that the operator has allowed tools to reach. */
-  readonly allowHosts: readonly string[];
+  allowHosts: z.array(z.string()).readonly(),
+});
+
+const requestSchema = z.discriminatedUnion('type', [loadSchema, callSchema]);
+
+export type LoadRequest = z.infer<typeof loadSchema>;
+export type CallRequest = z.infer<typeof callSchema>;
+/** One at a time; the next one comes when the process has said `ready`. */
+export type ToolRequest = z.infer<typeof requestSchema>;
+
+/** The request of a line that the owner wrote. */
+export function readRequest(line: string): ToolRequest {
+  return requestSchema.parse(JSON.parse(line));
 }
 
+const outcomeSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('described'), description: descriptionSchema }),
+  z.object({ type: z.literal('answered'), value: z.unknown() }),
+  z.object({ type: z.enum(['arguments', 'refused']), message: z.string() }),
+  z.object({ type: z.literal('failed'), message: z.string(), stack: z.string() }),
+]);
+
 /** How a request ended. `arguments` and `refused` are words for the model, `failed` for the log. */
-export type Outcome =
-  | { readonly type: 'described'; readonly description: ToolDescription }
-  | { readonly type: 'answered'; readonly value: unknown }
-  | { readonly type: 'arguments' | 'refused'; readonly message: string }
-  | { readonly type: 'failed'; readonly message: string; readonly stack: string };
+export type Outcome = z.infer<typeof outcomeSchema>;
+
+const eventSchema = z.discriminatedUnion('type', [
+  /** The process is up and has heard the request: its time runs from here. */
+  z.object({ nonce, type: z.literal('started') }),
+  z.object({
+    nonce,
+    type: z.literal('log'),
+    level: z.enum(['info', 'warn']),
+    fields: record,
+    message: z.string(),
+  }),
+  z.object({ nonce, type: z.literal('settled'), outcome: outcomeSchema }),
+  /** Nothing that the request has started is left. A process that is spent takes no further one, and is to be ended. */
+  z.object({ nonce, type: z.literal('ready'), isSpent: z.boolean() }),
+]);
 
 /** What the process says while it works. */
-export type ChildEvent =
-  /** The request has its turn: its time runs from here. */
-  | { readonly type: 'started'; readonly pid: number }
-  | {
-      readonly type: 'log';
-      readonly level: 'info' | 'warn';
-      readonly fields: Readonly<Record<string, unknown>>;
-      readonly message: string;
-    }
-  /** A process that is spent takes no further request, and is to be ended. */
-  | { readonly type: 'settled'; readonly outcome: Outcome; readonly isSpent: boolean }
-  /** What was written to its standard streams past the console. */
-  | { readonly type?: undefined; readonly stdout?: string; readonly stderr?: string };
+export type ToolEvent = z.infer<typeof eventSchema>;
+
+/** The event of a line; null when it is none, whoever wrote it. */
+export function readEvent(line: string): ToolEvent | null {
+  if (extentOf(line).depth > MAX_EVENT_DEPTH) return null;
+  try {
+    return eventSchema.parse(JSON.parse(line));
+  } catch {
+    return null;
+  }
+}

@@ -13,8 +13,10 @@ import {
   type Transport,
 } from '@modelcontextprotocol/client';
 import { getDefaultEnvironment } from '@modelcontextprotocol/client/stdio';
+import type { Logger } from '../../log.ts';
+import { Family } from '../family.ts';
+import { eachLine } from '../lines.ts';
 import { Broken } from './broken.ts';
-import { eachLine } from './lines.ts';
 
 /** How a server's process is started. */
 export interface ChildServer {
@@ -41,8 +43,10 @@ export class ChildTransport implements Transport {
   readonly #server: ChildServer;
   readonly #graceMs: number;
   readonly #onStderr: (line: string) => void;
+  readonly #family: Family;
   #child: Child | null = null;
-  #exited: Promise<unknown> = Promise.resolve();
+  /** Settles when the process and all that it has started are gone. */
+  #ended: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
   #strayLines = 0;
   #hasHungUp = false;
@@ -51,10 +55,11 @@ export class ChildTransport implements Transport {
    * @param graceMs how long the process may take to end by itself, and once more after SIGTERM
    * @param onStderr hears each line that the server writes there, cut when it is long
    */
-  constructor(server: ChildServer, graceMs: number, onStderr: (line: string) => void) {
+  constructor(server: ChildServer, graceMs: number, log: Logger, onStderr: (line: string) => void) {
     this.#server = server;
     this.#graceMs = graceMs;
     this.#onStderr = onStderr;
+    this.#family = new Family(log);
   }
 
   /** @throws Error with the system's code when the command cannot be started. */
@@ -62,22 +67,22 @@ export class ChildTransport implements Transport {
     const { command, args, cwd, env } = this.#server;
     const child = spawn(command, args, {
       cwd,
-      env: { ...getDefaultEnvironment(), ...env },
+      env: { ...getDefaultEnvironment(), ...env, ...this.#family.env },
       stdio: ['pipe', 'pipe', 'pipe'],
       // A group of its own: what npx and shells start ends with it, and Ctrl-C leaves it to us to say when.
       detached: true,
     });
     this.#child = child;
     const started = Promise.withResolvers<void>();
-    this.#exited = new Promise((resolve) => {
-      child.once('exit', resolve);
+    this.#ended = new Promise((resolve) => {
+      // What the process left behind would hold its pipes open.
+      child.once('exit', () => resolve(this.#family.end()));
       child.once('error', resolve);
     });
     child.once('spawn', () => started.resolve());
     child.on('error', (error) => started.reject(error));
-    // What the process left behind would hold its pipes open.
-    child.once('exit', () => this.#kill('SIGKILL'));
     child.once('close', () => this.#hangUp());
+    if (child.pid !== undefined) this.#family.begin(child.pid);
     // The end of the process says more.
     child.stdin.on('error', () => {});
     eachLine(child.stdout, MAX_MESSAGE_BYTES, (line, isWhole) => this.#hear(line, isWhole));
@@ -103,17 +108,17 @@ export class ChildTransport implements Transport {
   async #end(): Promise<void> {
     this.#hangUp();
     this.#child?.stdin.end();
-    if (await this.#exitsInTime()) return;
-    this.#kill('SIGTERM');
-    if (await this.#exitsInTime()) return;
-    this.#kill('SIGKILL');
-    await this.#exitsInTime();
+    if (await this.#endsInTime()) return;
+    this.#family.signal('SIGTERM');
+    if (await this.#endsInTime()) return;
+    this.#family.signal('SIGKILL');
+    await this.#endsInTime();
   }
 
-  async #exitsInTime(): Promise<boolean> {
+  async #endsInTime(): Promise<boolean> {
     const waiting = new AbortController();
     const late = pause(this.#graceMs, false, { signal: waiting.signal }).catch(() => false);
-    const inTime = await Promise.race([this.#exited.then(() => true), late]);
+    const inTime = await Promise.race([this.#ended.then(() => true), late]);
     waiting.abort();
     return inTime;
   }
@@ -123,16 +128,6 @@ export class ChildTransport implements Transport {
     if (this.#hasHungUp) return;
     this.#hasHungUp = true;
     this.onclose?.();
-  }
-
-  #kill(signal: NodeJS.Signals): void {
-    const pid = this.#child?.pid;
-    if (pid === undefined) return;
-    try {
-      process.kill(-pid, signal);
-    } catch {
-      // Nobody of the group is left.
-    }
   }
 
   #hear(line: string, isWhole: boolean): void {

@@ -1,0 +1,285 @@
+/**
+ * One process that runs the tool of one file, as its owner sees it: how it comes up, what it is asked, what it may say and how
+ * it ends. Nothing that the tool does to it can throw here, answer for another tool, or name a process to be ended.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { Readable, Writable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from '../log.ts';
+import { ToolError } from '../runs/tool.ts';
+import {
+  EVENTS_FD,
+  MAX_EVENT_BYTES,
+  readEvent,
+  REQUESTS_FD,
+  type CallRequest,
+  type LoadRequest,
+  type Outcome,
+  type ToolEvent,
+} from './child/protocol.ts';
+import type { ToolDescription } from './definition.ts';
+import { Family } from './family.ts';
+import { Journal } from './journal.ts';
+import { eachLine } from './lines.ts';
+
+const CHILD = fileURLToPath(new URL('child/main.ts', import.meta.url));
+/** Below the streams of the process that owns it, from the first instruction on: a busy tool must not slow those. */
+const NICENESS = 10;
+const HEAP_LIMIT_MB = 256;
+/** For a tool that heeds its signal to say something before its process is ended. */
+const GRACE_MS = 250;
+/** For what is left in the pipes of a process that has ended; somebody who has escaped may hold them open. */
+const LAST_WORDS_MS = 1_000;
+
+/** How long a process may take for what is no tool's time: on a loaded machine each has taken half a minute. */
+export interface ProcessLimits {
+  /** To come up, and to hear a request. */
+  readonly startMs: number;
+  /** To import the file of the tool. */
+  readonly loadMs: number;
+  /** To be ready for the next request. It is replaced otherwise, so this need not be long. */
+  readonly readyMs: number;
+  /** After this the operator is told that it takes long. */
+  readonly slowMs: number;
+}
+
+export interface ProcessOptions {
+  readonly file: string;
+  /** All that the tool sees of the environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly limits: ProcessLimits;
+  readonly log: Logger;
+  /** Called when it may have become free, and when it is gone. */
+  readonly changed: () => void;
+}
+
+export interface Asking {
+  /** In errors. */
+  readonly name: string;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** The machine was too busy for it, or it was ended from outside, before the tool could do anything. Worth another try. */
+export class NotBegun extends Error {}
+
+/** The request that is being worked on. */
+interface Work {
+  readonly nonce: string;
+  readonly type: 'load' | 'call';
+  readonly outcome: PromiseWithResolvers<Outcome>;
+  /** Of the tool, once it has started. */
+  readonly timeoutMs: number;
+  /** What is said when that is over. */
+  readonly overdue: () => Error;
+  stage: 'asked' | 'started' | 'settled';
+  /** Of a load: it is told when the process is ready for calls. */
+  described: Outcome | null;
+}
+
+type State = 'loading' | 'free' | 'working' | 'ended';
+
+export class ToolProcess {
+  readonly file: string;
+  /** What the tool is, or why the file cannot be loaded. */
+  readonly loaded: Promise<ToolDescription>;
+  readonly #options: ProcessOptions;
+  readonly #family: Family;
+  #child: ChildProcess | null = null;
+  #state: State = 'loading';
+  readonly #gone = Promise.withResolvers<void>();
+  #work: Work | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #journal: Journal;
+
+  constructor(options: ProcessOptions) {
+    this.file = options.file;
+    this.#options = options;
+    this.#family = new Family(options.log);
+    this.#journal = new Journal(options.log);
+    this.loaded = this.#load();
+    // Not everybody who has started it waits for that.
+    this.loaded.catch(() => {});
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Resolves when nothing of it is left. */
+  get gone(): Promise<void> {
+    return this.#gone.promise;
+  }
+
+  /**
+   * Has a call answered. Whatever becomes of the process, this ends within the tool's time and the limits.
+   * @throws {ToolError} in words for the model when the time is over; the signal's reason when aborted.
+   */
+  async call(request: Omit<CallRequest, 'nonce' | 'type'>, { name, signal, log }: Asking): Promise<Outcome> {
+    // It has done nothing for this call, so to end it for that would be a waste.
+    signal.throwIfAborted();
+    const { timeoutMs } = request;
+    const overdue = (): Error => new ToolError(`${name} did not answer within ${timeoutMs / 1000} s.`);
+    const onAbort = (): void => this.end(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const asked = this.#ask({ type: 'call', ...request }, timeoutMs + GRACE_MS, overdue);
+      this.#journal.begin(log);
+      return await asked;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Ends it at once, with all it has started: it may be in a loop and cannot be asked. `reason` is told to who waits. */
+  end(reason: unknown): void {
+    this.#work?.outcome.reject(reason);
+    this.#state = 'ended';
+    clearTimeout(this.#timer);
+    this.#family.signal('SIGKILL');
+  }
+
+  async #load(): Promise<ToolDescription> {
+    const { limits, log } = this.#options;
+    const begunMs = performance.now();
+    const slow = setInterval(() => {
+      const ms = Math.round(performance.now() - begunMs);
+      log.warn({ file: this.file, ms }, 'a tool takes long to load');
+    }, limits.slowMs);
+    try {
+      const request = { type: 'load', file: this.file, mark: this.#family.mark } as const;
+      const overdue = (): Error => new NotBegun(`it did not load within ${limits.loadMs / 1000} s`);
+      const outcome = await this.#ask(request, limits.loadMs, overdue);
+      if (outcome.type === 'described') return outcome.description;
+      const reason = 'message' in outcome ? outcome.message : 'it answered something else than it was asked';
+      throw new ToolError(outcome.type === 'failed' ? `it cannot be loaded: ${reason}` : reason);
+    } catch (error) {
+      this.end(error);
+      throw error;
+    } finally {
+      clearInterval(slow);
+    }
+  }
+
+  async #ask(
+    request: Omit<LoadRequest, 'nonce'> | Omit<CallRequest, 'nonce'>,
+    timeoutMs: number,
+    overdue: () => Error,
+  ): Promise<Outcome> {
+    const { type } = request;
+    const { startMs } = this.#options.limits;
+    const nonce = randomUUID();
+    // Before anything is begun: what the operator has configured may be no JSON.
+    const line = `${JSON.stringify({ ...request, nonce })}\n`;
+    if (this.#state === 'ended') throw new NotBegun('the process of the tool has ended');
+    const outcome = Promise.withResolvers<Outcome>();
+    this.#state = type === 'load' ? 'loading' : 'working';
+    this.#work = { nonce, type, outcome, timeoutMs, overdue, stage: 'asked', described: null };
+    this.#within(startMs, () => new NotBegun(`its process did not come up within ${startMs / 1000} s`));
+    if (type === 'load') this.#start();
+    const requests = this.#child?.stdio[REQUESTS_FD];
+    if (requests instanceof Writable) requests.write(line);
+    return outcome.promise;
+  }
+
+  #start(): void {
+    const options = [
+      '-n',
+      String(NICENESS),
+      process.execPath,
+      `--max-old-space-size=${HEAP_LIMIT_MB}`,
+      CHILD,
+    ];
+    try {
+      const child = spawn('nice', options, {
+        env: { ...this.#options.env, ...this.#family.env },
+        // Pipes, not Node's own channel between processes: that one throws in its owner when somebody writes garbage to it.
+        stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+        // A group of its own: what the tool starts ends with it, and Ctrl-C leaves it to us to say when.
+        detached: true,
+      });
+      this.#child = child;
+      child.once('error', (error) => child.pid === undefined && void this.#bury(error.message));
+      child.once('exit', (code, signal) => void this.#bury(signal ?? `exit code ${code}`));
+      for (const stream of child.stdio) stream?.on('error', () => {});
+      if (child.stdout !== null) this.#journal.read(child.stdout, false);
+      if (child.stderr !== null) this.#journal.read(child.stderr, true);
+      const events = child.stdio[EVENTS_FD];
+      if (events instanceof Readable)
+        eachLine(events, MAX_EVENT_BYTES, (line, isWhole) => this.#hear(isWhole ? readEvent(line) : null));
+      if (child.pid !== undefined) this.#family.begin(child.pid);
+    } catch (error) {
+      void this.#bury(String(error));
+    }
+  }
+
+  /** Only what may come now is heard. Our own code in the process says nothing else, so somebody else does. */
+  #hear(event: ToolEvent | null): void {
+    const work = this.#work;
+    if (this.#state === 'ended') return;
+    if (event === null || work === null || event.nonce !== work.nonce) return this.#distrust();
+    const { stage } = work;
+    if (event.type === 'started' && stage === 'asked') {
+      work.stage = 'started';
+      this.#within(work.timeoutMs, work.overdue);
+    } else if (event.type === 'log' && stage === 'started') {
+      if (!this.#journal.note(event.level, event.fields, event.message)) this.#distrust();
+    } else if (event.type === 'settled' && stage === 'started') {
+      work.stage = 'settled';
+      if (work.type === 'load') work.described = event.outcome;
+      else work.outcome.resolve(event.outcome);
+      this.#within(
+        this.#options.limits.readyMs,
+        () => new Error('the process of the tool was not ready again'),
+      );
+    } else if (event.type === 'ready' && stage === 'settled') {
+      this.#work = null;
+      clearTimeout(this.#timer);
+      // What is big from the beginning would never be called.
+      if (event.isSpent && work.type === 'call')
+        return this.end(new Error('the process of the tool is spent'));
+      this.#state = 'free';
+      if (work.described !== null) work.outcome.resolve(work.described);
+      this.#options.changed();
+    } else this.#distrust();
+  }
+
+  #distrust(): void {
+    this.#options.log.warn(
+      { file: this.file },
+      'the process of a tool is ended: it wrote what only Longrun writes',
+    );
+    this.end(new Error('the process of the tool wrote what only Longrun writes'));
+  }
+
+  #within(ms: number, error: () => Error): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.end(error()), ms);
+  }
+
+  /** It has ended, by itself or by us. */
+  async #bury(how: string): Promise<void> {
+    this.#state = 'ended';
+    clearTimeout(this.#timer);
+    const child = this.#child;
+    const isClosed = new Promise((resolve) =>
+      child === null ? resolve(null) : child.once('close', resolve),
+    );
+    await this.#family.end();
+    await Promise.race([isClosed, pause(LAST_WORDS_MS)]);
+    for (const stream of child?.stdio ?? []) stream?.destroy();
+    this.#work?.outcome.reject(this.#reasonOf(how));
+    this.#gone.resolve();
+    this.#options.changed();
+  }
+
+  #reasonOf(how: string): Error {
+    const { lastWords } = this.#journal;
+    const said = lastWords === '' ? '' : `: ${lastWords}`;
+    if (this.#work?.stage === 'asked') return new NotBegun(`its process did not come up (${how})${said}`);
+    if (this.#work?.type === 'load') return new ToolError(`it ended while loading (${how})${said}`);
+    return new Error(`the process of the tool ended (${how})`);
+  }
+}
