@@ -165,7 +165,7 @@ class McpSource implements ToolSource {
   #transport(): Transport {
     const server = this.#server;
     if ('url' in server) return new HttpTransport(server, this.#means.fetch);
-    return new ChildTransport(server, this.#pace.graceMs, (line) =>
+    return new ChildTransport(server, this.#pace.graceMs, this.#log, (line) =>
       this.#log.debug({ line }, 'stderr of MCP server'),
     );
   }

@@ -203,24 +203,47 @@ describe('the process of a server', () => {
     }
   });
 
-  test.each([
-    ['ignores being asked', 'stays'],
-    ['goes without them', 'leaves'],
-  ])('ends with the source, with all it has started, even when it %s', async (_, role) => {
-    const ends: Promise<unknown>[] = [];
-    const bothCame = Promise.withResolvers<void>();
+  /** Hears a server and the process that it has started: that both have come, and that both have ended. */
+  async function watching(): Promise<{ port: number; came: Promise<void>; ended: Promise<number> }> {
+    const came = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<number>();
+    let here = 0;
     const watch = createServer((socket) => {
+      here += 1;
+      if (here === 2) came.resolve();
       socket.on('error', () => {});
-      ends.push(once(socket.resume(), 'close'));
-      if (ends.length === 2) bothCame.resolve();
+      socket.resume().once('close', () => {
+        here -= 1;
+        if (here > 0) return;
+        watch.close();
+        ended.resolve(here);
+      });
     });
     const port = await listen(watch);
+    return { port, came: came.promise, ended: ended.promise };
+  }
+
+  const ROLES = [
+    ['ignores being asked', 'stays'],
+    ['goes without them', 'leaves'],
+    ['has let them leave its group', 'frees'],
+  ] as const;
+
+  test.each(ROLES)('ends with the source, with all it has started, even when it %s', async (_, role) => {
+    const { port, came, ended } = await watching();
     const server = openHostile('stays', { args: [role, String(port)] });
-    await Promise.all([connected(server), bothCame.promise]);
+    await Promise.all([connected(server), came]);
     await server.source.close();
-    await Promise.all(ends);
-    expect(ends).toHaveLength(2);
-    watch.close();
+    expect(await ended).toBe(0);
+  });
+
+  test.each(ROLES)('ends with its owner, killed outright, even when it %s', async (_, role) => {
+    const { port, came, ended } = await watching();
+    const script = fileURLToPath(new URL('mcp-owner.ts', import.meta.url));
+    const owner = spawn(process.execPath, [script, role, String(port)], { stdio: 'ignore' });
+    await came;
+    owner.kill('SIGKILL');
+    expect(await ended).toBe(0);
   });
 
   test('is not there when the command is not', async () => {
