@@ -2,12 +2,15 @@
  * `metadata.auto_tools`: the worker runs the server's own tools in the middle of a run, and every SDK is shown proper steps.
  * Tools of the client still pass out, also in the same turn.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
 import { SDKS } from '../support/sdks.ts';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, says } from '../support/upstream.ts';
 import { problemsOf } from '../support/order.ts';
 import { namesOf, outputsOf, Wire } from '../support/wire.ts';
+
+// Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const tool = (name: string) => ({
   type: 'function' as const,

@@ -5,11 +5,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { z } from 'zod';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, finish, gate, says, text, type Script } from '../support/upstream.ts';
 import { Wire } from '../support/wire.ts';
+
+// Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
 
@@ -55,14 +58,14 @@ beforeAll(async () => {
   upstream = await FakeUpstream.start();
   service = await startService({ redisUrl: inject('redisUrl'), upstream, env: { TOOL_FOLDERS: folder } });
   wire = new Wire(service.baseUrl);
-}, 120_000);
+});
 
 afterAll(async () => {
   // Says so if a process has crashed.
   await service?.stop();
   await upstream?.stop();
   await rm(folder, { recursive: true });
-}, 60_000);
+});
 
 const errorSchema = z.object({ error: z.string() });
 
@@ -74,15 +77,11 @@ async function pluginapi(name: string, body: string): Promise<string> {
 }
 
 describe.each(TOOLS)('%s', (name) => {
-  test.each(ATTACKS)(
-    'tells a client of pluginapi that its arguments are %s',
-    async (_, body, reason) => {
-      expect(await pluginapi(name, body)).toMatch(reason);
-      // In a JSON string, as some clients send them.
-      expect(await pluginapi(name, JSON.stringify(body))).toMatch(reason);
-    },
-    120_000,
-  );
+  test.each(ATTACKS)('tells a client of pluginapi that its arguments are %s', async (_, body, reason) => {
+    expect(await pluginapi(name, body)).toMatch(reason);
+    // In a JSON string, as some clients send them.
+    expect(await pluginapi(name, JSON.stringify(body))).toMatch(reason);
+  });
 
   test.each(ATTACKS)(
     'tells a model that its arguments are %s, while other runs of the worker go on',
@@ -107,7 +106,6 @@ describe.each(TOOLS)('%s', (name) => {
       held.open();
       expect((await other).status).toBe('completed');
     },
-    120_000,
   );
 });
 
@@ -117,7 +115,7 @@ test('a model server that sends arguments as an object, nested deep, is told to 
   const { id } = await wire.ok('POST', '/assistants', { model: 'm', metadata: { auto_tools: 'inside' } });
   const run = await wire.play(await wire.thread('go'), { assistant_id: id });
   expect(run).toMatchObject({ status: 'failed', last_error: { code: 'server_error' } });
-}, 60_000);
+});
 
 test('a run that waits for its client may have such arguments on record, and a plugin is not run with them', async () => {
   upstream.reply(() => calls([{ name: 'fetch_page', arguments: DEEP }]));
@@ -127,14 +125,13 @@ test('a run that waits for its client may have such arguments on record, and a p
   expect(run.status).toBe('requires_action');
   const reply = await wire.ask('POST', `/pluginapi?tid=${run.thread_id}&pid=fetch_page`, { body: '' });
   expect(errorSchema.parse(reply.body).error).toMatch(/deeper than 64/);
-}, 60_000);
+});
 
 test.each(['deep_inside', 'deep_outside'])(
   'an answer that is nested too deep is one in words: %s',
   async (name) => {
     expect(await pluginapi(name, '{}')).toMatch(/deeper than 64/);
   },
-  120_000,
 );
 
 test('an agent’s caller is shown deep arguments as the text that they are', async () => {
@@ -155,4 +152,4 @@ test('an agent’s caller is shown deep arguments as the text that they are', as
   expect(told).toContain('[[[[');
   expect(told).toContain('well');
   expect(told).not.toContain('"type":"error"');
-}, 60_000);
+});

@@ -2,10 +2,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream } from '../support/upstream.ts';
 import { outputsOf, Wire, type Reply, type WireRun } from '../support/wire.ts';
+
+// Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** Says what it was called with, and by which call. */
 const ECHO = `

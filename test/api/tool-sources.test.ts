@@ -7,12 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { z } from 'zod';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, says } from '../support/upstream.ts';
 import { FakeWeb } from '../support/web.ts';
 import { Wire, type WireRun } from '../support/wire.ts';
+
+// Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const EVERYTHING = fileURLToPath(
   import.meta.resolve('@modelcontextprotocol/server-everything/dist/index.js'),
