@@ -13,7 +13,7 @@ import {
   type ThreadItem,
   type ToolChoice,
 } from './thread.ts';
-import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
+import type { ChatCall, ChatMessage, ChatPart, ModelRequest } from './model.ts';
 
 /** Either a request, with an estimate of its size in tokens, or the budget that is used up. */
 export type Prompt =
@@ -111,13 +111,14 @@ function toolChoice(
 
 /** Messages of a request as blocks; the answers to calls stay with the calls. */
 function inputBlocks(input: readonly ChatMessage[]): readonly Block[] {
-  const blocks: Block[] = [];
+  const groups: ChatMessage[][] = [];
   for (const message of input) {
-    const before = message.role === 'tool' ? blocks.pop() : undefined;
-    const messages = before === undefined ? [message] : [...before.messages, message];
-    blocks.push(newBlock(messages, false, message.role === 'user'));
+    const before = message.role === 'tool' ? groups.at(-1) : undefined;
+    if (before === undefined) groups.push([message]);
+    else before.push(message);
   }
-  return blocks.map(({ messages, own, user }) => newBlock(withPhotos(messages), own, user));
+  // Measured when a group is whole: measuring it at each of its messages would cost the square of them.
+  return groups.map((group) => newBlock(withPhotos(group), false, group.at(-1)?.role === 'user'));
 }
 
 /**
@@ -127,16 +128,24 @@ function inputBlocks(input: readonly ChatMessage[]): readonly Block[] {
 function withPhotos(messages: readonly ChatMessage[]): readonly ChatMessage[] {
   const [asked] = messages;
   if (asked?.role !== 'assistant') return messages;
+  const names = calledNames(asked.tool_calls ?? []);
   const photos: ChatMessage[] = [];
   const answered = messages.map((message) => {
     if (message.role !== 'tool') return message;
-    const call = asked.tool_calls?.find(({ id }) => id === message.tool_call_id);
-    const photo = call && photoIn(call.function.name, message.content);
+    const name = names.get(message.tool_call_id);
+    const photo = name === undefined ? null : photoIn(name, message.content);
     if (!photo) return message;
     photos.push({ role: 'user', content: photo });
     return { ...message, content: PHOTO_TAKEN };
   });
   return [...answered, ...photos];
+}
+
+/** The function each call names, by the call's id; of calls with one id the first counts. */
+function calledNames(calls: readonly ChatCall[]): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  for (const call of calls) if (!names.has(call.id)) names.set(call.id, call.function.name);
+  return names;
 }
 
 function toBlocks(runId: string, items: readonly ThreadItem[]): readonly Block[] {
