@@ -53,6 +53,16 @@ interface ApiErrorDetails {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** How much of a client's own words an error repeats: enough to recognise them, and an answer stays small. */
+const MAX_ECHO_LENGTH = 200;
+
+/** What a client sent, as errors repeat it: whole, or its beginning and `…`. */
+export function echo(text: string): string {
+  if (text.length <= MAX_ECHO_LENGTH) return text;
+  // Half of a surrogate pair is no text.
+  return `${text.slice(0, MAX_ECHO_LENGTH).replace(/[\uD800-\uDBFF]$/, '')}…`;
+}
+
 const KINDS = {
   assistant: 'assistant',
   thread: 'thread',
@@ -63,16 +73,16 @@ const KINDS = {
 
 /** Also said of objects of other projects, so that ids cannot be probed. */
 export function notFound(kind: keyof typeof KINDS, id: string): ApiError {
-  return new ApiError(404, `No ${KINDS[kind]} found with id '${id}'.`);
+  return new ApiError(404, `No ${KINDS[kind]} found with id '${echo(id)}'.`);
 }
 
 export function malformedId(param: string, id: string, prefix: string): ApiError {
-  const message = `Invalid '${param}': '${id}'. Expected an ID that begins with '${prefix}'.`;
+  const message = `Invalid '${param}': '${echo(id)}'. Expected an ID that begins with '${prefix}'.`;
   return new ApiError(400, message, { param, code: 'invalid_value' });
 }
 
 export function unknownCursor(param: string, id: string): ApiError {
-  return new ApiError(400, `Invalid '${param}': '${id}' is not an item of this list.`, {
+  return new ApiError(400, `Invalid '${param}': '${echo(id)}' is not an item of this list.`, {
     param,
     code: 'invalid_value',
   });
@@ -117,11 +127,11 @@ export function isOnTrial(error: unknown): boolean {
 }
 
 export function unknownRoute(method: string, path: string): ApiError {
-  return new ApiError(404, `Invalid URL (${method} ${path})`);
+  return new ApiError(404, `Invalid URL (${method} ${echo(path)})`);
 }
 
 export function wrongMethod(method: string, path: string, allowed: readonly string[]): ApiError {
-  return new ApiError(405, `Not allowed to ${method} on ${path}. Allowed: ${allowed.join(', ')}.`, {
+  return new ApiError(405, `Not allowed to ${method} on ${echo(path)}. Allowed: ${allowed.join(', ')}.`, {
     code: 'method_not_supported',
     headers: { allow: allowed.join(', ') },
   });
@@ -219,14 +229,14 @@ export function unsupported(what: string, param: string | null, status = 400): A
 }
 
 export function unknownModel(model: string): ApiError {
-  return new ApiError(404, `The model '${model}' does not exist`, {
+  return new ApiError(404, `The model '${echo(model)}' does not exist`, {
     param: 'model',
     code: 'model_not_found',
   });
 }
 
 export function unknownPlugin(name: string, known: readonly string[]): ApiError {
-  const message = `No plugin is named '${name}'. This server has: ${known.join(', ')}.`;
+  const message = `No plugin is named '${echo(name)}'. This server has: ${known.join(', ')}.`;
   return new ApiError(404, message, { param: 'pid', code: 'plugin_not_found' });
 }
 
@@ -308,4 +318,4 @@ export function internalError(requestId: string): ApiError {
 }
 
 /** A list in the hosted API's own (Python) notation: `['call_A', 'call_B']`. */
-const listed = (ids: readonly string[]): string => `[${ids.map((id) => `'${id}'`).join(', ')}]`;
+const listed = (ids: readonly string[]): string => `[${ids.map((id) => `'${echo(id)}'`).join(', ')}]`;

@@ -1,6 +1,6 @@
 /** From a client's request and an assistant to a new run: which value wins, and which combinations make no sense. */
 import { z } from 'zod';
-import { ApiError } from '../errors.ts';
+import { ApiError, echo } from '../errors.ts';
 import { PLAIN_ORIGIN, type RunOrigin } from '../runs/event.ts';
 import { queuedRun } from '../runs/parts.ts';
 import type { Assistant, Metadata, Run } from '../runs/thread.ts';
@@ -113,7 +113,7 @@ function lifetimeS(metadata: Metadata, limitS: number): number {
   if (asked === undefined) return limitS;
   const seconds = Number(asked);
   if (Number.isInteger(seconds) && seconds >= 1 && seconds <= limitS) return seconds;
-  const text = `Invalid 'metadata.expires_after_s': '${asked}'. Expected whole seconds from 1 to ${limitS}, this server's limit.`;
+  const text = `Invalid 'metadata.expires_after_s': '${echo(asked)}'. Expected whole seconds from 1 to ${limitS}, this server's limit.`;
   throw new ApiError(400, text, { param: 'metadata.expires_after_s', code: 'invalid_value' });
 }
 
@@ -126,6 +126,6 @@ export function checkToolChoice(choice: Run['tool_choice'], tools: Run['tools'])
     refuse("Invalid value for 'tool_choice': 'required' needs at least one tool in 'tools'.");
   }
   if (typeof choice === 'object' && !tools.some((tool) => tool.function.name === choice.function.name)) {
-    refuse(`Tool choice '${choice.function.name}' not found in 'tools' parameter.`);
+    refuse(`Tool choice '${echo(choice.function.name)}' not found in 'tools' parameter.`);
   }
 }

@@ -1,6 +1,6 @@
 /** Checks requests against their zod schema and refuses in the hosted API's words: code, path in `param`, text. */
 import type { z } from 'zod';
-import { ApiError } from '../errors.ts';
+import { ApiError, echo } from '../errors.ts';
 
 /** What a schema says by `superRefine` when no built-in issue has the hosted API's code for it. */
 export interface CustomRefusal {
@@ -23,7 +23,8 @@ export function validate<T>(schema: z.ZodType<T>, value: unknown, strict: boolea
     (issue) => issue.code === 'unrecognized_keys' && issue.path.length === 0,
   );
   if (!strict && unknown?.code === 'unrecognized_keys' && isObject(value)) {
-    const known = Object.entries(value).filter(([key]) => !unknown.keys.includes(key));
+    const strange = new Set(unknown.keys);
+    const known = Object.entries(value).filter(([key]) => !strange.has(key));
     return validate(schema, Object.fromEntries(known), strict);
   }
   const [first] = parsed.error.issues;
@@ -166,7 +167,7 @@ function unsupportedValue(param: string, value: unknown, supported: readonly str
       ? quoted.join(' and ')
       : `${quoted.slice(0, -1).join(', ')}, and ${quoted.at(-1) ?? ''}`;
   const given = typeof value === 'string' ? value : JSON.stringify(value);
-  return invalid(param, 'invalid_value', `Invalid value: '${given}'. Supported values are: ${list}.`);
+  return invalid(param, 'invalid_value', `Invalid value: '${echo(given)}'. Supported values are: ${list}.`);
 }
 
 function invalid(param: string, code: string, message: string): ApiError {
@@ -191,12 +192,13 @@ function withArticle(name: string): string {
   return `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;
 }
 
-/** `tools[0].function.name` */
+/** `tools[0].function.name`; its keys may be the client's own, of any length. */
 function pathText(path: Path): string {
-  return path.reduce<string>((text, key) => {
-    if (typeof key === 'number') return `${text}[${key}]`;
-    return text === '' ? String(key) : `${text}.${String(key)}`;
+  const text = path.reduce<string>((before, key) => {
+    if (typeof key === 'number') return `${before}[${key}]`;
+    return before === '' ? echo(String(key)) : `${before}.${echo(String(key))}`;
   }, '');
+  return echo(text);
 }
 
 function valueAt(root: unknown, path: Path): unknown {

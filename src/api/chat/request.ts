@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { ApiError, unsupported } from '../../errors.ts';
+import { ApiError, echo, unsupported } from '../../errors.ts';
 import type { ChatCall, ChatMessage, ChatPart } from '../../runs/model.ts';
 import type { Call } from '../endpoint.ts';
 import * as shapes from '../shapes.ts';
@@ -355,7 +355,7 @@ function choice<T extends string>(
   const found = choices.find((candidate) => candidate === given);
   if (found !== undefined) return found;
   const list = choices.map((candidate) => `'${candidate}'`).join(', ');
-  const text = `Invalid value: ${JSON.stringify(given)}. Supported values of 'metadata.${name}' are: ${list}.`;
+  const text = `Invalid value: ${echo(JSON.stringify(given))}. Supported values of 'metadata.${name}' are: ${list}.`;
   throw new ApiError(400, text, { param: `metadata.${name}`, code: 'invalid_value' });
 }
 
