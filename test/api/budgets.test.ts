@@ -1,5 +1,4 @@
 /** How many bytes anybody may send, keep or be told: what is beyond is refused in words, and nobody's memory is spent on it. */
-/* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { startService, type Service } from '../support/service.ts';
 import { Wire, type AskOptions } from '../support/wire.ts';

@@ -1,6 +1,7 @@
 /** Counts work, where a clock would only tell how busy the machine was. */
 
 const SEARCHES = ['includes', 'indexOf', 'lastIndexOf', 'find', 'findIndex', 'some', 'every'] as const;
+const ARRAYS: object = Array.prototype;
 
 /**
  * How many items there were in all the arrays that `act` searched from one end: what grows with the square when a list is
@@ -8,22 +9,17 @@ const SEARCHES = ['includes', 'indexOf', 'lastIndexOf', 'find', 'findIndex', 'so
  */
 export function searchedItems(act: () => void): number {
   let items = 0;
-  const originals = SEARCHES.map((name) => [name, Array.prototype[name]] as const);
-  for (const [name, original] of originals) {
-    Object.defineProperty(Array.prototype, name, {
-      configurable: true,
-      writable: true,
-      value(this: readonly unknown[], ...args: readonly unknown[]): unknown {
-        items += this.length;
-        return Reflect.apply(original, this, args);
-      },
-    });
-  }
+  const counting = (search: (...args: never) => unknown) =>
+    function counted(this: readonly unknown[], ...args: readonly unknown[]): unknown {
+      items += this.length;
+      return Reflect.apply(search, this, args);
+    };
+  const originals = SEARCHES.map((name) => ({ name, search: Array.prototype[name] }));
+  for (const { name, search } of originals) Reflect.set(ARRAYS, name, counting(search));
   try {
     act();
   } finally {
-    for (const [name, value] of originals)
-      Object.defineProperty(Array.prototype, name, { configurable: true, writable: true, value });
+    for (const { name, search } of originals) Reflect.set(ARRAYS, name, search);
   }
   return items;
 }
