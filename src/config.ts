@@ -5,6 +5,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { budgetFields } from './config/budgets.ts';
 import type { Env } from './config/env.ts';
 import { list } from './config/list.ts';
 import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
@@ -16,8 +17,6 @@ import { checkWeb, webFields } from './config/web.ts';
 import { parseRedisUrl, withoutRedisPassword } from './redis-url.ts';
 
 const CONFIG_FILE = 'longrun.config.json';
-
-const megabyte = 1024 * 1024;
 
 /** Every setting: the key in the file, in camel case; the environment variable, when there is one, in {@link ENV}. */
 const schema = z.strictObject({
@@ -109,12 +108,7 @@ const schema = z.strictObject({
   ...passthroughFields,
   ...searchFields,
   heartbeatMs: z.coerce.number().int().min(100).default(15_000),
-  /** Data URLs of photos come in bodies, so the limit is generous. */
-  bodyLimitBytes: z.coerce
-    .number()
-    .int()
-    .min(1024)
-    .default(32 * megabyte),
+  ...budgetFields,
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
 });
 
@@ -164,6 +158,10 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   SEARCH_CACHE_S: 'searchCacheS',
   HEARTBEAT_MS: 'heartbeatMs',
   BODY_LIMIT_BYTES: 'bodyLimitBytes',
+  BODIES_LIMIT_BYTES: 'bodiesLimitBytes',
+  MESSAGE_LIMIT_BYTES: 'messageLimitBytes',
+  PROMPT_LIMIT_BYTES: 'promptLimitBytes',
+  PAGE_LIMIT_BYTES: 'pageLimitBytes',
   LOG_LEVEL: 'logLevel',
 };
 

@@ -2,10 +2,10 @@
  * Assistants, threads, messages and steps: create, read, change, delete, and pages by cursor. What belongs to a run's
  * life (its messages while it writes them, its steps, the thread's lock) is written by commit.lua, not here.
  */
-import type { Assistant, Message, Metadata, Run, RunStep, Thread, ThreadItem } from '../runs/thread.ts';
-import type { ChatMessage } from '../runs/model.ts';
+import type { Assistant, Message, Metadata, Run, RunStep, Thread } from '../runs/thread.ts';
 import type { History } from '../runs/prompt.ts';
 import { calmView } from '../runs/run.ts';
+import { readHistory, type HistoryBudget } from './history.ts';
 import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
 import { decode, decodeRun } from './json.ts';
 import type { State } from './redis.ts';
@@ -34,8 +34,6 @@ const REMEMBERED_GONE = 1_000;
 const MAX_SWAP_TRIES = 20;
 /** Where an assistant is looked for whose name leads nowhere. */
 const NEWEST_ASSISTANTS: PageQuery = { limit: 100, order: 'desc', after: null, before: null };
-/** More of a thread than this never goes into one prompt; its beginning is kept as well. */
-const MAX_PROMPT_ITEMS = 2_000;
 
 export class ObjectStore {
   private readonly redis: State;
@@ -190,41 +188,9 @@ export class ObjectStore {
     return this.page(collection, query, (doc) => decode<RunStep>(doc));
   }
 
-  /** What a prompt is made from: the input of the run, and its thread's messages with the tool steps between them. */
-  async history(ref: RunRef): Promise<History> {
-    const [input, items] = await Promise.all([this.redis.get(this.keys.input(ref)), this.items(ref)]);
-    return { input: decode<readonly ChatMessage[]>(input) ?? [], items };
-  }
-
-  private async items(ref: ThreadRef): Promise<readonly ThreadItem[]> {
-    const messages = this.keys.messages(ref);
-    const range = (index: string): Promise<string[]> =>
-      this.redis.zrange(index, `-${MAX_PROMPT_ITEMS}`, '-1', 'WITHSCORES');
-    const [newest, first, tools] = await Promise.all([
-      range(messages.index),
-      this.redis.zrange(messages.index, '0', '0', 'WITHSCORES'),
-      range(this.keys.toolSteps(ref)),
-    ]);
-    const messagePlaces = new Map([...places(first), ...places(newest)]);
-    const stepPlaces = places(tools);
-    const [messageDocs, stepDocs] = await Promise.all([
-      this.documents<Message>(messages.docs, messagePlaces),
-      this.documents<RunStep>(this.keys.steps(ref), stepPlaces),
-    ]);
-    return [...messageDocs, ...stepDocs].toSorted((a, b) => a.place - b.place).map(({ item }) => item);
-  }
-
-  private async documents<T>(
-    docs: string,
-    placesById: ReadonlyMap<string, number>,
-  ): Promise<readonly { place: number; item: T }[]> {
-    const ids = [...placesById.keys()];
-    if (ids.length === 0) return [];
-    const found = await this.redis.hmget(docs, ...ids);
-    return ids.flatMap((id, index) => {
-      const doc = found[index];
-      return doc ? [{ place: placesById.get(id) ?? 0, item: decode<T>(doc) }] : [];
-    });
+  /** What a prompt is made from; {@link readHistory}. */
+  async history(ref: RunRef, budget: HistoryBudget): Promise<History> {
+    return readHistory(this.redis, this.keys, ref, budget);
   }
 
   private async append(ref: ThreadRef, threadDoc: string, messages: readonly Message[]): Promise<Appended> {
@@ -293,13 +259,6 @@ function listOf(reply: unknown): readonly unknown[] {
 /** The object with the metadata a client gave it after it was created, if any. */
 function labelled<T extends { readonly metadata: Metadata }>(object: T, label: string): T {
   return label === '' ? object : { ...object, metadata: decode<Metadata>(label) };
-}
-
-function places(flat: readonly string[]): ReadonlyMap<string, number> {
-  const found = new Map<string, number>();
-  for (let index = 0; index + 1 < flat.length; index += 2)
-    found.set(flat[index] ?? '', Number(flat[index + 1]));
-  return found;
 }
 
 let lastOrder = 0;

@@ -138,7 +138,12 @@ type Script = (...args: (string | number)[]) => Promise<unknown>;
 
 /** A state connection: ioredis plus our scripts, each called with its number of keys first. */
 export type State = Client &
-  Readonly<Record<'commit' | 'append' | 'page' | 'swap' | 'remove' | 'drop' | 'trial' | 'untrial', Script>>;
+  Readonly<
+    Record<
+      'commit' | 'append' | 'history' | 'page' | 'swap' | 'remove' | 'drop' | 'trial' | 'untrial',
+      Script
+    >
+  >;
 
 /** Opens the connection that carries commands, and waits until it can. Concurrent commands go out as one pipeline. */
 export async function openState(url: string, whenAway: WhenAway, log: Logger): Promise<State> {
@@ -152,6 +157,7 @@ export async function openState(url: string, whenAway: WhenAway, log: Logger): P
   return Object.assign(redis, {
     commit: script('commit'),
     append: script('append'),
+    history: script('history'),
     page: script('page'),
     swap: script('swap'),
     remove: script('remove'),

@@ -63,6 +63,7 @@ async function main(): Promise<void> {
     now: unixSeconds,
     newId,
     contextTokens: config.contextTokens,
+    promptLimitBytes: config.promptLimitBytes,
     maxAttempts: config.maxAttempts,
     onAnswer: (project) =>
       void trial

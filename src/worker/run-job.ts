@@ -14,8 +14,10 @@ import type { Clock, NewId } from '../runs/ids.ts';
 import type { Model } from '../runs/model.ts';
 import { isBlocked, isCancelling, isExecuting, isOverdue, isTerminal } from '../runs/run.ts';
 import type { History } from '../runs/prompt.ts';
+import type { RunError } from '../runs/thread.ts';
 import type { RunTool } from '../runs/tool.ts';
 import type { LogHub } from '../store/follow.ts';
+import { HistoryTooLarge, type HistoryBudget } from '../store/history.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { JobOutcome, RunJob } from '../store/queue.ts';
 import { isUnavailable } from '../store/redis.ts';
@@ -34,6 +36,8 @@ export interface RunWorkerOptions {
   readonly now: Clock;
   readonly newId: NewId;
   readonly contextTokens: number;
+  /** How much of a thread is read for one prompt. */
+  readonly promptLimitBytes: number;
   /** How often a turn is started before its run fails. */
   readonly maxAttempts: number;
   /** A model has begun to answer a call of the project, made with secrets of its caller: a key of its own, for one. */
@@ -149,7 +153,7 @@ export class RunWorker {
       if (this.leaving) return 'handed over';
       const looking = runs.get(job);
       // Most jobs need it, so it is asked for at once, but behind the run: what changes in between, the fence notices.
-      const history = objects.history(job);
+      const history = objects.history(job, this.budget);
       history.catch(() => {});
       const found = await looking;
       if (found === null || found.stored.state.turn !== job.turn) return 'done';
@@ -168,6 +172,10 @@ export class RunWorker {
       }
     }
     return 'done';
+  }
+
+  private get budget(): HistoryBudget {
+    return { maxBytes: this.options.promptLimitBytes, maxTokens: this.options.contextTokens };
   }
 
   private tooOften({ state }: StoredRun): {
@@ -210,6 +218,10 @@ export class RunWorker {
     } catch (error) {
       if (error instanceof Stop) return await this.stopped(error.why, started);
       if (error instanceof Refused) return await this.stopped('changed', started);
+      if (error instanceof HistoryTooLarge) {
+        await runs.close(ref, { type: 'failed', error: tooLarge(error) });
+        return 'done';
+      }
       // Neither the run's fault nor its end: the sweeper rings for it again.
       if (isUnavailable(error)) throw error;
       log.error({ err: error, ...logFields(ref, state) }, 'execution failed');
@@ -249,6 +261,11 @@ export class RunWorker {
       Math.max(0, expiresAt * 1000 - Date.now()),
     );
   }
+}
+
+function tooLarge({ maxBytes }: HistoryTooLarge): RunError {
+  const message = `The question and what this run has done already take more than ${maxBytes} bytes, the most that a prompt may have on this server. Send smaller pictures or tool outputs, or ask its operator to raise PROMPT_LIMIT_BYTES.`;
+  return { code: 'invalid_prompt', message };
 }
 
 /** Resolves at `unixMs`, or rejects with the signal's reason. */

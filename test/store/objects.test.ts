@@ -6,7 +6,6 @@ import { isSafeId } from '../../src/store/keys.ts';
 import type { Page, PageQuery } from '../../src/store/objects.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
-  ANSWERED,
   CALL,
   COMPLETED,
   contents,
@@ -17,13 +16,11 @@ import {
   newMessage,
   newRun,
   newThread,
-  OPEN_MESSAGE,
   openStore,
   PROJECT,
   read,
   refOf,
   start,
-  STARTED,
   startTalking,
   THREAD,
   withMethod,
@@ -257,38 +254,6 @@ describe('what a run wrote', () => {
     expect(await store.objects.listRuns(THREAD, query())).toMatchObject({
       items: [{ metadata: {} }, { metadata: { colour: 'blue' } }],
     });
-  });
-});
-
-describe('history', () => {
-  test('is the messages with the tool steps between them, where they happened', async () => {
-    const store = await withMessages('a');
-    await store.runs.commit(await start(store, refOf(), { thread: null }), CALL);
-    await store.runs.change(refOf(), () => ANSWERED);
-    const talking = await store.runs.commit(await read(store), [STARTED]);
-    await store.runs.commit(await store.runs.commit(talking, OPEN_MESSAGE), COMPLETED);
-    await store.objects.addMessage(THREAD, newMessage('b'));
-    expect((await store.objects.history(refOf())).items.map(({ id }) => id)).toStrictEqual([
-      'a',
-      'step_tools',
-      'msg_1',
-      'b',
-    ]);
-  });
-
-  test('of a very long thread is its beginning and its newest part', async () => {
-    const ids = Array.from({ length: 2_010 }, (_, index) => `msg_${index}`);
-    const store = await withMessages(...ids);
-    const history = (await store.objects.history(refOf())).items.map(({ id }) => id);
-    expect(history).toStrictEqual(['msg_0', ...ids.slice(10)]);
-  });
-
-  test('leaves out what was deleted, and is empty where there is no thread', async () => {
-    const store = await withMessages('a', 'b');
-    await remove(store, 'a');
-    expect((await store.objects.history(refOf())).items.map(({ id }) => id)).toStrictEqual(['b']);
-    const elsewhere = await store.objects.history({ ...refOf(), threadId: 'thread_2' });
-    expect(elsewhere).toStrictEqual({ input: [], items: [] });
   });
 });
 

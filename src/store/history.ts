@@ -1,0 +1,54 @@
+/** What a prompt is made from, read from a thread's newest items back to where a budget is used up (history.lua). */
+import type { ChatMessage } from '../runs/model.ts';
+import type { History } from '../runs/prompt.ts';
+import type { ThreadItem } from '../runs/thread.ts';
+import { decode } from './json.ts';
+import type { Keys, RunRef } from './keys.ts';
+import type { State } from './redis.ts';
+
+/** How much of a thread is read for one prompt. */
+export interface HistoryBudget {
+  /** Of the documents, as they are stored. */
+  readonly maxBytes: number;
+  /** What the prompt is cut to: text beyond it would be thrown away when the prompt is built. */
+  readonly maxTokens: number;
+}
+
+/** More items of a thread than this never go into one prompt; its beginning is kept as well. */
+const MAX_PROMPT_ITEMS = 2_000;
+
+/** What no prompt of the run can leave out is above the budget: its own steps and messages, and the question. */
+export class HistoryTooLarge extends Error {
+  readonly maxBytes: number;
+
+  constructor({ runId }: RunRef, maxBytes: number) {
+    super(`the prompt of run ${runId} needs more than ${maxBytes} bytes`);
+    this.name = 'HistoryTooLarge';
+    this.maxBytes = maxBytes;
+  }
+}
+
+/**
+ * The input of a run, and its thread's messages with the tool steps between them.
+ * @throws {HistoryTooLarge} when what every prompt of the run has is above the budget.
+ */
+export async function readHistory(
+  redis: State,
+  keys: Keys,
+  ref: RunRef,
+  { maxBytes, maxTokens }: HistoryBudget,
+): Promise<History> {
+  const messages = keys.messages(ref);
+  const names = [messages.index, messages.docs, keys.toolSteps(ref), keys.steps(ref), keys.runs(ref)];
+  const [input, reply] = await Promise.all([
+    redis.get(keys.input(ref)),
+    redis.history(names.length, ...names, ref.runId, maxBytes, maxTokens, MAX_PROMPT_ITEMS),
+  ]);
+  const found: readonly unknown[] = Array.isArray(reply) ? reply : [];
+  if (found[0] !== 1) throw new HistoryTooLarge(ref, maxBytes);
+  const placed: { place: number; item: ThreadItem }[] = [];
+  for (let at = 1; at + 1 < found.length; at += 2)
+    placed.push({ place: Number(found[at]), item: decode<ThreadItem>(String(found[at + 1])) });
+  const items = placed.toSorted((a, b) => a.place - b.place).map(({ item }) => item);
+  return { input: decode<readonly ChatMessage[]>(input) ?? [], items };
+}
