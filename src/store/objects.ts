@@ -18,7 +18,7 @@ export interface PageQuery {
   readonly before: string | null;
 }
 
-/** `unknown cursor` carries the id that never named an item of the list. */
+/** A page that is full of bytes is shorter than its limit. `unknown cursor` carries the id that never named an item of the list. */
 export type Page<T> =
   | { readonly type: 'page'; readonly items: readonly T[]; readonly hasMore: boolean }
   | { readonly type: 'unknown cursor'; readonly cursor: string };
@@ -38,10 +38,13 @@ const NEWEST_ASSISTANTS: PageQuery = { limit: 100, order: 'desc', after: null, b
 export class ObjectStore {
   private readonly redis: State;
   private readonly keys: Keys;
+  private readonly pageLimitBytes: number;
 
-  constructor(redis: State, keys: Keys) {
+  /** @param pageLimitBytes of documents in one page of a list */
+  constructor(redis: State, keys: Keys, pageLimitBytes: number) {
     this.redis = redis;
     this.keys = keys;
+    this.pageLimitBytes = pageLimitBytes;
   }
 
   async createAssistant(project: string, assistant: Assistant): Promise<void> {
@@ -233,9 +236,8 @@ export class ObjectStore {
     docPrefix = '',
   ): Promise<Page<T>> {
     const names = [index, gone, docs, ...(labelsOf === undefined ? [] : [this.keys.labels(labelsOf)])];
-    const answer = listOf(
-      await this.redis.page(names.length, ...names, limit, order, after ?? '', before ?? '', docPrefix),
-    );
+    const args = [limit, order, after ?? '', before ?? '', docPrefix, this.pageLimitBytes];
+    const answer = listOf(await this.redis.page(names.length, ...names, ...args));
     if (answer[0] === 0) return { type: 'unknown cursor', cursor: String(answer[1]) };
     const items: T[] = [];
     for (let position = 2; position < answer.length; position += 3) {

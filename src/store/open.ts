@@ -17,6 +17,8 @@ export interface StoreOptions {
   /** Whether the beginning and the end of a run wait for a replica. */
   readonly durability: 'local' | 'replica';
   readonly logKeptS: number;
+  /** Documents in one page of a list. */
+  readonly pageLimitBytes: number;
   readonly whenAway: WhenAway;
   readonly log: Logger;
   readonly now: Clock;
@@ -57,7 +59,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     queue,
     open,
     runs,
-    objects: new ObjectStore(redis, keys),
+    objects: new ObjectStore(redis, keys, options.pageLimitBytes),
     problems,
     close: async () => {
       await queue.close();

@@ -2,6 +2,7 @@
 -- KEYS  1 index  2 gone  3 documents (hash by id)  4 labels (hash by id), where items have them
 -- ARGV  1 limit  2 'asc' or 'desc'  3 after ('' none)  4 before ('' none)
 --       5 prefix of the keys that hold one document each in field `doc`; '' when KEYS[3] holds them
+--       6 bytes of documents: a page that is full ends before its limit, but never before its first item
 -- Returns {1, has_more, id, document, label, id, document, label, …}, absent ones as ''; {0, cursor} for a cursor that
 -- never named an item here. A deleted item's place is remembered, so paging goes on where it stood.
 local limit, order, after, before = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
@@ -37,13 +38,22 @@ if #ids > limit then
   ids[#ids] = nil
 end
 
-local answer = {1, more}
+-- From the cursor on, so that a full page lacks what is farthest from it.
+local items, bytes = {}, 0
 for i = 1, #ids do
-  local id = ids[backwards and (#ids + 1 - i) or i]
-  local doc
-  if ARGV[5] == '' then doc = redis.call('HGET', KEYS[3], id) else doc = redis.call('HGET', ARGV[5] .. id, 'doc') end
-  answer[#answer + 1] = id
-  answer[#answer + 1] = doc or ''
-  answer[#answer + 1] = KEYS[4] and redis.call('HGET', KEYS[4], id) or ''
+  local id = ids[i]
+  local key, field = KEYS[3], id
+  if ARGV[5] ~= '' then key, field = ARGV[5] .. id, 'doc' end
+  bytes = bytes + redis.call('HSTRLEN', key, field)
+  if i > 1 and bytes > tonumber(ARGV[6]) then
+    more = 1
+    break
+  end
+  items[i] = { id, redis.call('HGET', key, field) or '', KEYS[4] and redis.call('HGET', KEYS[4], id) or '' }
+end
+
+local answer = {1, more}
+for i = 1, #items do
+  for _, value in ipairs(items[backwards and (#items + 1 - i) or i]) do answer[#answer + 1] = value end
 end
 return answer

@@ -18,6 +18,8 @@ import { stateAfter, usage } from '../runs/histories.ts';
 
 export const PROJECT = 'p';
 export const LOG_KEPT_S = 300;
+/** Of documents in one page of a list. */
+export const PAGE_LIMIT_BYTES = 20_000;
 /** When runs are created; they expire 600 s later. */
 export const CREATED_AT = 1_000;
 export const EXPIRES_AT = 1_600;
@@ -63,7 +65,16 @@ export async function openStore(url: string, wrap = (redis: State): State => red
     await queue.close();
     connection.disconnect();
   });
-  return { url, redis, keys, queue, open, runs, objects: new ObjectStore(redis, keys), clock };
+  return {
+    url,
+    redis,
+    keys,
+    queue,
+    open,
+    runs,
+    objects: new ObjectStore(redis, keys, PAGE_LIMIT_BYTES),
+    clock,
+  };
 }
 
 /** A hub of its own, as another process has one. @param wrap may come between the hub and its subscriptions. */

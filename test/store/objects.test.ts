@@ -1,7 +1,7 @@
 /** ObjectStore: pages by cursor, races of two who change one object, deleting threads, and projects that see nothing of each other. */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Assistant } from '../../src/runs/thread.ts';
+import type { Assistant, Message } from '../../src/runs/thread.ts';
 import { isSafeId } from '../../src/store/keys.ts';
 import type { Page, PageQuery } from '../../src/store/objects.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -17,6 +17,7 @@ import {
   newRun,
   newThread,
   openStore,
+  PAGE_LIMIT_BYTES,
   PROJECT,
   read,
   refOf,
@@ -175,6 +176,49 @@ describe('pages', () => {
       }),
       { numRuns: 25 },
     );
+  });
+});
+
+describe('a page of big items', () => {
+  const big = (id: string, bytes = 6_000): Message => ({
+    ...newMessage(id),
+    content: [{ type: 'text', text: { value: 'x'.repeat(bytes), annotations: [] } }],
+  });
+
+  test('ends before its limit, and the rest is on the pages that follow', async () => {
+    const store = await openStore(server.url);
+    await store.objects.createThread(
+      PROJECT,
+      newThread(),
+      ['a', 'b', 'c', 'd', 'e'].map((id) => big(id)),
+    );
+    expect(await list(store)).toBe('a b c …');
+    expect(await list(store, { after: 'c' })).toBe('d e');
+    expect(await list(store, { order: 'desc' })).toBe('e d c …');
+    expect(await list(store, { before: 'e' })).toBe('b c d …');
+    expect(await list(store, { limit: 2 })).toBe('a b …');
+  });
+
+  test('has one item, however big that is', async () => {
+    const store = await openStore(server.url);
+    await store.objects.createThread(PROJECT, newThread(), [big('a', 2 * PAGE_LIMIT_BYTES), big('b')]);
+    expect(await list(store)).toBe('a …');
+    expect(await list(store, { after: 'a' })).toBe('b');
+  });
+
+  test('holds no more than its budget, whatever is listed', async () => {
+    const store = await openStore(server.url);
+    const instructions = 'x'.repeat(6_000);
+    for (const id of ['asst_1', 'asst_2', 'asst_3', 'asst_4', 'asst_5'])
+      await store.objects.createAssistant(PROJECT, newAssistant(id, { instructions }));
+    expect(shown(await store.objects.listAssistants(PROJECT, query()))).toBe('asst_1 asst_2 asst_3 …');
+    await store.objects.createThread(PROJECT, newThread(), []);
+    for (const id of ['run_1', 'run_2', 'run_3', 'run_4']) {
+      const made = newRun(refOf(id), { thread: null });
+      await store.runs.create(PROJECT, { ...made, run: { ...made.run, instructions } });
+      await store.runs.close(refOf(id), { type: 'expired' });
+    }
+    expect(shown(await store.objects.listRuns(THREAD, query()))).toBe('run_1 run_2 …');
   });
 });
 

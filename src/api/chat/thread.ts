@@ -56,20 +56,23 @@ export async function newMessages(
 ): Promise<readonly Message[]> {
   const query = { limit: COMPARED_MESSAGES, order: 'desc', after: null, before: null } as const;
   const page = await objects.listMessages(ref, null, query);
-  const known = page.type === 'page' ? page.items.toReversed() : [];
+  const [known, isAll] = page.type === 'page' ? [page.items.toReversed(), !page.hasMore] : [[], true];
   const sent = turn.messages.flatMap((message) => toStored(message, ref.threadId, newId('msg'), now()));
-  return sent.slice(knownLength(sent, known));
+  return sent.slice(knownLength(sent, known, isAll));
 }
 
 /** How many of the first messages sent are what the thread ends with. */
-function knownLength(sent: readonly Message[], known: readonly Message[]): number {
-  const overlap = alignment(sent.map(fingerprint), known.map(fingerprint));
+function knownLength(sent: readonly Message[], known: readonly Message[], isAll: boolean): number {
+  const numbered = numbering();
+  const overlap = alignment(sent.map(numbered), known.map(numbered), isAll);
   if (overlap > 0 || !sent.some(isAnswer)) return overlap;
   // Who was interrupted, or spoke the answer in other words, tells it differently; what the user said tells as well.
   const questions = sent.filter((message) => !isAnswer(message));
   const asked = alignment(
-    questions.map(fingerprint),
-    known.filter((message) => !isAnswer(message)).map(fingerprint),
+    questions.map(numbered),
+    known.filter((message) => !isAnswer(message)).map(numbered),
+    // Of so few a longer beginning could end with all by chance.
+    true,
   );
   const next = questions[asked];
   if (asked === 0) return 0;
@@ -81,15 +84,30 @@ const isAnswer = ({ role }: Message): boolean => role === 'assistant';
 /**
  * The length of the longest beginning of `sent` that `known` ends with. Of a long thread only the end is at hand: a
  * beginning that is longer has to end with all of it.
+ * @param isAll `known` is the whole thread
  */
-function alignment(sent: readonly string[], known: readonly string[]): number {
-  const longest = known.length < COMPARED_MESSAGES ? Math.min(known.length, sent.length) : sent.length;
+function alignment(sent: readonly number[], known: readonly number[], isAll: boolean): number {
+  if (known.length === 0) return 0;
+  const longest = isAll ? Math.min(known.length, sent.length) : sent.length;
   for (let length = longest; length > 0; length--) {
     const compared = Math.min(length, known.length);
-    const end = known.slice(known.length - compared);
-    if (end.every((text, index) => text === sent[length - compared + index])) return length;
+    const from = known.length - compared;
+    let same = 0;
+    while (same < compared && known[from + same] === sent[length - compared + same]) same++;
+    if (same === compared) return length;
   }
   return 0;
+}
+
+/** Numbers messages, equally where they say the same: each is compared with up to a hundred, and may be megabytes long. */
+function numbering(): (message: Message) => number {
+  const numbers = new Map<string, number>();
+  return (message) => {
+    const text = fingerprint(message);
+    const number = numbers.get(text) ?? numbers.size;
+    numbers.set(text, number);
+    return number;
+  };
 }
 
 function fingerprint({ role, content }: Message): string {
