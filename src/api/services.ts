@@ -51,4 +51,8 @@ export interface RunSettings {
   readonly pollAfterMs: number;
   readonly calmAfterSubmitMs: number;
   readonly parallelToolCalls: boolean;
+  /** The content of one message, or the outputs of one submission. */
+  readonly messageLimitBytes: number;
+  /** The messages of one request without a thread. */
+  readonly promptLimitBytes: number;
 }

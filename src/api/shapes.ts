@@ -13,13 +13,17 @@ import type {
   ToolChoice,
   TruncationStrategy,
 } from '../runs/thread.ts';
+import { jsonBytes } from './budgets.ts';
 import { DECIMAL, type CustomRefusal } from './validate.ts';
 
 const MAX_METADATA_PAIRS = 16;
 const MAX_TOOLS = 128;
+const MAX_NAME_LENGTH = 64;
 const MAX_CONTENT_PARTS = 1_000;
-/** Generous: the hosted bound of 256,000 characters was for text, and data URLs of photos are text here. */
-const MAX_TEXT_LENGTH = 32 * 1024 * 1024;
+/** As JSON. Every run repeats its schemas in each answer about it; OpenAI takes 120,000 characters of names and values. */
+export const MAX_SCHEMA_BYTES = 128 * 1024;
+/** All tools together, as JSON: hundreds of ordinary ones, and a run can still be written whole at every poll. */
+const MAX_TOOLS_BYTES = 512 * 1024;
 export const MAX_INSTRUCTIONS_LENGTH = 256_000;
 
 export const metadata = z
@@ -45,13 +49,13 @@ const functionTool = z.strictObject({
     name: z
       .string()
       .min(1)
-      .max(64)
+      .max(MAX_NAME_LENGTH)
       .regex(
         /^[A-Za-z0-9_-]+$/,
         "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'",
       ),
     description: z.string().nullish(),
-    parameters: z.record(z.string(), z.unknown()).nullish(),
+    parameters: z.record(z.string(), z.unknown()).superRefine(atMost(MAX_SCHEMA_BYTES)).nullish(),
     strict: z.boolean().nullish(),
   }),
 });
@@ -69,6 +73,7 @@ const hostedTool = z.looseObject({ type: z.enum(['code_interpreter', 'file_searc
 export const chatTools = z
   .array(z.union([functionTool, hostedTool]))
   .max(MAX_TOOLS)
+  .superRefine(atMost(MAX_TOOLS_BYTES))
   .transform((list): readonly FunctionTool[] =>
     list.map((tool, index): FunctionTool => {
       if (tool.type !== 'function')
@@ -110,7 +115,10 @@ export const toolResources = z
 export const toolChoice = z
   .union([
     z.enum(['none', 'auto', 'required']),
-    z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: z.string().min(1) }) }),
+    z.strictObject({
+      type: z.literal('function'),
+      function: z.strictObject({ name: z.string().min(1).max(MAX_NAME_LENGTH) }),
+    }),
     hostedTool,
   ])
   .nullish()
@@ -131,13 +139,14 @@ export const responseFormat = z
     z.strictObject({
       type: z.literal('json_schema'),
       json_schema: z.strictObject({
-        name: z.string().min(1).max(64),
+        name: z.string().min(1).max(MAX_NAME_LENGTH),
         description: z.string().nullish(),
         schema: z.record(z.string(), z.unknown()).nullish(),
         strict: z.boolean().nullish(),
       }),
     }),
   ])
+  .superRefine(atMost(MAX_SCHEMA_BYTES))
   .nullish()
   .transform((value): ResponseFormat | undefined => value ?? undefined);
 
@@ -167,7 +176,6 @@ export const imageDetail = z.enum(['auto', 'low', 'high']).nullish();
 export const imageUrl = z
   .string()
   .min(1)
-  .max(MAX_TEXT_LENGTH)
   .superRefine((url, context) => {
     if (/^(https?:\/\/\S+|data:image\/[\w.+-]+;base64,[A-Za-z0-9+/=\s]+)$/i.test(url)) return;
     refuse(context, {
@@ -177,7 +185,7 @@ export const imageUrl = z
   });
 
 const contentPart = z.union([
-  z.strictObject({ type: z.literal('text'), text: z.string().max(MAX_TEXT_LENGTH) }),
+  z.strictObject({ type: z.literal('text'), text: z.string() }),
   z.strictObject({
     type: z.literal('image_url'),
     image_url: z.strictObject({ url: imageUrl, detail: imageDetail }),
@@ -188,7 +196,7 @@ const contentPart = z.union([
 ]);
 
 const content = z
-  .union([z.string().min(1).max(MAX_TEXT_LENGTH), z.array(contentPart).min(1).max(MAX_CONTENT_PARTS)])
+  .union([z.string().min(1), z.array(contentPart).min(1).max(MAX_CONTENT_PARTS)])
   .transform((value): readonly ContentPart[] => {
     const parts = typeof value === 'string' ? [{ type: 'text' as const, text: value }] : value;
     return parts.map(toContentPart);
@@ -257,6 +265,18 @@ function none(what: string) {
       if (list.length > 0) refuse(context, notYet(what));
     })
     .nullish();
+}
+
+/** Refuses what is larger as JSON. */
+export function atMost(maxBytes: number): (value: unknown, context: z.core.$RefinementCtx) => void {
+  return (value, context) => {
+    const bytes = jsonBytes(value);
+    if (bytes <= maxBytes) return;
+    refuse(context, {
+      code: 'object_above_max_bytes',
+      message: `Invalid '{param}': too large. Expected at most ${maxBytes} bytes of JSON, but got ${bytes} bytes instead.`,
+    });
+  };
 }
 
 /** As {@link unsupported}, where zod knows the path. */

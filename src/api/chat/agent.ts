@@ -1,13 +1,19 @@
 /** Who answers a chat turn: an assistant, by id or by its spoken name, or just a model. */
-import { notFound } from '../../errors.ts';
+import { ApiError, notFound } from '../../errors.ts';
 import { PLAIN_ORIGIN, type RunOrigin } from '../../runs/event.ts';
 import { queuedRun } from '../../runs/parts.ts';
 import type { Assistant, Run } from '../../runs/thread.ts';
+import { jsonBytes, textBytes } from '../budgets.ts';
 import type { Call } from '../endpoint.ts';
 import { checkToolChoice } from '../new-run.ts';
 import { withPlugins } from '../plugins.ts';
 import type { Services } from '../services.ts';
 import type { ChatSettings, ChatTurn } from './turn.ts';
+
+/** Written again with each step of a run, and part of every prompt; four times what the default context holds. */
+const MAX_INSTRUCTIONS_BYTES = 2 * 1024 * 1024;
+/** Further parameters, variables and secrets; written again as well. Predicted outputs are the largest known. */
+const MAX_EXTRAS_BYTES = 512 * 1024;
 
 /** Stands on runs of plain models, where the wire wants an assistant. */
 const NO_ASSISTANT = 'asst_none';
@@ -49,6 +55,8 @@ export function chatRun(
   const { tools: known } = withPlugins(agent?.tools ?? [], agent?.metadata['auto_tools'] ?? null, plugins);
   const own = known.filter((tool) => !declared.includes(tool.function.name));
   const system = turn.messages.flatMap((message) => (message.role === 'system' ? [message.content] : []));
+  const instructions = [agent?.instructions ?? '', ...system].filter((text) => text !== '').join('\n');
+  checkRepeated(instructions, turn);
   const tools = [...turn.tools, ...own];
   checkToolChoice(turn.settings.toolChoice, tools);
   const run = queuedRun({
@@ -58,7 +66,7 @@ export function chatRun(
     thread_id: threadId,
     expires_at: at + settings.runExpiresAfterS,
     model: agent?.model ?? turn.agent,
-    instructions: [agent?.instructions ?? '', ...system].filter((text) => text !== '').join('\n'),
+    instructions,
     tools,
     metadata: {},
     max_prompt_tokens: null,
@@ -79,6 +87,19 @@ export function chatRun(
     turn_key: turn.turnKey,
   };
   return { run, origin };
+}
+
+/** @throws {ApiError} 400 for what is too large to be written with each step of the run. */
+function checkRepeated(instructions: string, { passedOn, context, sealed }: ChatTurn): void {
+  const bytes = textBytes(instructions);
+  if (bytes > MAX_INSTRUCTIONS_BYTES) {
+    const text = `Invalid 'messages': instructions too large. System messages and the assistant's instructions may have ${MAX_INSTRUCTIONS_BYTES} bytes together, but these have ${bytes}. Documents belong into user messages.`;
+    throw new ApiError(400, text, { param: 'messages', code: 'instructions_too_large' });
+  }
+  const extra = jsonBytes(passedOn) + jsonBytes(context) + textBytes(sealed ?? '');
+  if (extra <= MAX_EXTRAS_BYTES) return;
+  const text = `The request is too large: beside its messages and tools it may have ${MAX_EXTRAS_BYTES} bytes, but it has ${extra}. Leave out what this server does not know.`;
+  throw new ApiError(400, text, { code: 'request_too_large' });
 }
 
 /** What the caller did not say, the assistant decides, and else the upstream. */

@@ -24,6 +24,7 @@ import type { Assistant, Message, RequiredCall } from '../../runs/thread.ts';
 import { LogGone, type LogEntry } from '../../store/follow.ts';
 import type { RunRef } from '../../store/keys.ts';
 import type { StoredRun } from '../../store/runs.ts';
+import { checkConversation, checkMessages, checkOutputs } from '../budgets.ts';
 import type { Call } from '../endpoint.ts';
 import { answerCalls, cancelRun } from '../run-changes.ts';
 import type { Services } from '../services.ts';
@@ -111,11 +112,13 @@ async function start(
   agent: Assistant | null,
   { messages, ...ids }: RunIds & { readonly messages: readonly Message[] },
 ): Promise<Found> {
+  const input = turn.thread === null ? turn.messages.filter((message) => message.role !== 'system') : [];
+  checkConversation(input, services.settings.promptLimitBytes);
+  checkMessages(messages, () => 'messages', services.settings.messageLimitBytes);
   services.pressure.admitRun();
   const made = chatRun(services, call, turn, agent, ids);
   // Of a request without a thread nothing stays.
   if (turn.thread !== null) await admitWrite(services, call, '', made.run);
-  const input = turn.thread === null ? turn.messages.filter((message) => message.role !== 'system') : [];
   const created = await services.runs.create(call.project, { ...made, thread: null, messages, input });
   if (created.type === 'locked') throw new Locked();
   if (created.type === 'no thread') throw notFound('thread', ids.threadId);
@@ -187,13 +190,15 @@ function photoOutputs(
 
 /** @returns null when the run does not wait (any more), or for something else. */
 async function resume(
-  { runs, now }: Services,
+  { runs, now, settings }: Services,
   ref: RunRef,
   outputsFor: (pending: readonly RequiredCall[]) => Readonly<Record<string, string>> | null,
 ): Promise<Found | null> {
   const decide = ({ state }: StoredRun): readonly RunEvent[] | null => {
     const outputs = outputsFor(pendingCalls(state.run));
-    return outputs === null ? null : answerCalls(state, outputs, now(), 0);
+    if (outputs === null) return null;
+    checkOutputs(Object.values(outputs), 'messages', settings.messageLimitBytes);
+    return answerCalls(state, outputs, now(), 0);
   };
   const changed = await runs.change(ref, decide);
   return changed === null || changed.after === changed.stored.seq ? null : { ref, after: changed.after };

@@ -56,10 +56,13 @@ const body = z.looseObject({
   tool_choice: shapes.toolChoice,
   parallel_tool_calls: z.boolean().nullish(),
   // The upstream knows its own formats, and says what is wrong with one.
-  response_format: z.looseObject({ type: z.string().min(1) }).nullish(),
+  response_format: z
+    .looseObject({ type: z.string().min(1) })
+    .superRefine(shapes.atMost(shapes.MAX_SCHEMA_BYTES))
+    .nullish(),
   temperature: shapes.temperature,
   top_p: shapes.topP,
-  reasoning_effort: z.string().nullish(),
+  reasoning_effort: z.string().max(64).nullish(),
   max_tokens: z.int().min(1).nullish(),
   max_completion_tokens: z.int().min(1).nullish(),
   n: z.int().nullish(),

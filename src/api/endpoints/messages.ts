@@ -1,6 +1,7 @@
 /** `/threads/{t}/messages`: create, list, retrieve, modify, delete. */
 import { z } from 'zod';
 import { notFound, threadLocked } from '../../errors.ts';
+import { checkMessages } from '../budgets.ts';
 import { json, type Call, type Endpoint } from '../endpoint.ts';
 import { page } from '../page.ts';
 import type { Services } from '../services.ts';
@@ -12,7 +13,7 @@ const modifyBody = z.strictObject({ metadata: shapes.metadata });
 const listFilter = z.object({ run_id: z.string().optional() });
 
 export function messageEndpoints(services: Services): readonly Endpoint[] {
-  const { objects, runs, now } = services;
+  const { objects, runs, now, settings } = services;
   const refOf = (call: Call): { project: string; threadId: string } => ({
     project: call.project,
     threadId: call.id('thread_id'),
@@ -34,12 +35,9 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const ref = refOf(call);
         if (!(await objects.activeRun(ref)).exists) throw notFound('thread', ref.threadId);
-        const message = shapes.toMessage(
-          call.body(shapes.newMessage),
-          ref.threadId,
-          call.newId('msg'),
-          now(),
-        );
+        const given = call.body(shapes.newMessage);
+        checkMessages([given], () => 'content', settings.messageLimitBytes);
+        const message = shapes.toMessage(given, ref.threadId, call.newId('msg'), now());
         await admitWrite(services, call, '');
         let added = await objects.addMessage(ref, message);
         // The thread may be held by a run whose time is over, and that nobody has looked at since.

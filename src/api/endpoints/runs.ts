@@ -6,6 +6,7 @@ import type { Assistant, Message, Metadata, Run, Thread } from '../../runs/threa
 import type { RunRef, ThreadRef } from '../../store/keys.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';
 import { assistantsStream, watchStream } from '../dialects/assistants.ts';
+import { checkMessages } from '../budgets.ts';
 import { json, type Answer, type Call, type Endpoint } from '../endpoint.ts';
 import { idempotencyKey, Unconfirmed } from '../idempotency.ts';
 import { createRunBody, createThreadAndRunBody, newRun, type RunInput } from '../new-run.ts';
@@ -23,7 +24,7 @@ const modifyBody = z.strictObject({ metadata: shapes.metadata });
 const watchQuery = z.object({ after: z.coerce.number().int().min(0).optional() });
 
 export function runEndpoints(services: Services): readonly Endpoint[] {
-  const { runs, objects, hub, pressure, now } = services;
+  const { runs, objects, hub, pressure, now, settings } = services;
 
   /** Answers with a run as it is, and when to ask again. */
   const answer = (run: Run): Answer => ({ type: 'shell-safe', value: run, headers: pollHeaders(services) });
@@ -73,7 +74,9 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const { thread: given, ...input } = call.body(createThreadAndRunBody);
         const assistant = await objects.getAssistant(call.project, input.assistant_id);
-        const { thread, messages } = newThread(given ?? { tool_resources: {}, metadata: {} }, call, now());
+        const first = { path: 'thread.messages', limitBytes: settings.messageLimitBytes };
+        const empty = { tool_resources: {}, metadata: {} };
+        const { thread, messages } = newThread(given ?? empty, call, now(), first);
         return create(call, input, assistant, thread, messages);
       },
     },
@@ -90,7 +93,9 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         if (!active.exists) throw notFound('thread', ref.threadId);
         const input = call.body(createRunBody);
         const at = now();
-        const messages = (input.additional_messages ?? []).map((message) =>
+        const added = input.additional_messages ?? [];
+        checkMessages(added, (n) => `additional_messages[${n}].content`, settings.messageLimitBytes);
+        const messages = added.map((message) =>
           shapes.toMessage(message, ref.threadId, call.newId('msg'), at),
         );
         return create(call, input, assistant, null, messages);

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { notFound } from '../../errors.ts';
 import type { Message, Thread } from '../../runs/thread.ts';
+import { checkMessages } from '../budgets.ts';
 import { json, type Call, type Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
 import { admitWrite } from '../trial.ts';
@@ -17,12 +18,17 @@ export const createThreadBody = z.strictObject({
 });
 const modifyBody = z.strictObject({ tool_resources: shapes.toolResources, metadata: shapes.metadata });
 
-/** A new thread and its first messages, not yet stored. */
+/**
+ * A new thread and its first messages, not yet stored.
+ * @throws {ApiError} 400 for a message of more than `limitBytes`; `path` is where the messages are in the request.
+ */
 export function newThread(
   input: z.infer<typeof createThreadBody>,
   { newId }: Pick<Call, 'newId'>,
   at: number,
+  { path, limitBytes }: { readonly path: string; readonly limitBytes: number },
 ): { thread: Thread; messages: readonly Message[] } {
+  checkMessages(input.messages ?? [], (index) => `${path}[${index}].content`, limitBytes);
   const id = newId('thread');
   const messages = (input.messages ?? []).map((message) => shapes.toMessage(message, id, newId('msg'), at));
   const thread: Thread = {
@@ -36,13 +42,14 @@ export function newThread(
 }
 
 export function threadEndpoints(services: Services): readonly Endpoint[] {
-  const { objects, now } = services;
+  const { objects, now, settings } = services;
   return [
     {
       method: 'POST',
       path: '/threads',
       handle: async (call) => {
-        const { thread, messages } = newThread(call.body(createThreadBody), call, now());
+        const at = { path: 'messages', limitBytes: settings.messageLimitBytes };
+        const { thread, messages } = newThread(call.body(createThreadBody), call, now(), at);
         await admitWrite(services, call, thread.id);
         await objects.createThread(call.project, thread, messages);
         return json(thread);

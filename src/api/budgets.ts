@@ -1,0 +1,72 @@
+/** How many bytes requests may bring to be kept. What is beyond is refused in words that say what to do about it. */
+import { ApiError } from '../errors.ts';
+import type { ChatMessage, ChatPart } from '../runs/model.ts';
+import type { ContentPart } from '../runs/thread.ts';
+
+/** What a message says and shows, in bytes. */
+function contentBytes(content: readonly ContentPart[]): number {
+  return sum(content, (part) => textBytes(part.type === 'text' ? part.text.value : part.image_url.url));
+}
+
+/**
+ * @param paramOf where the content of a message stood in the request
+ * @param limitBytes for the content of each
+ * @throws {ApiError} 400 for the first message that is too large.
+ */
+export function checkMessages(
+  messages: readonly { readonly content: readonly ContentPart[] }[],
+  paramOf: (index: number) => string,
+  limitBytes: number,
+): void {
+  for (const [index, { content }] of messages.entries()) {
+    const bytes = contentBytes(content);
+    if (bytes <= limitBytes) continue;
+    const param = paramOf(index);
+    const text = `Invalid '${param}': message too large. A message may have ${limitBytes} bytes on this server, but this one has ${bytes}. Send fewer or smaller pictures, or ask its operator to raise MESSAGE_LIMIT_BYTES.`;
+    throw new ApiError(400, text, { param, code: 'message_too_large' });
+  }
+}
+
+/**
+ * The outputs of one submission, which are kept and told together.
+ * @throws {ApiError} 400 when they are too large.
+ */
+export function checkOutputs(outputs: readonly string[], param: string, limitBytes: number): void {
+  const bytes = sum(outputs, textBytes);
+  if (bytes <= limitBytes) return;
+  const text = `Invalid '${param}': outputs too large. The outputs of one submission may have ${limitBytes} bytes together on this server, but these have ${bytes}. Send less, or ask its operator to raise MESSAGE_LIMIT_BYTES.`;
+  throw new ApiError(400, text, { param, code: 'outputs_too_large' });
+}
+
+/**
+ * The messages of a request without a thread, which go into its prompt as they are.
+ * @throws {ApiError} 400 when they are too large.
+ */
+export function checkConversation(messages: readonly ChatMessage[], limitBytes: number): void {
+  const bytes = sum(messages, chatBytes);
+  if (bytes <= limitBytes) return;
+  const text = `Invalid 'messages': conversation too large. A request may bring ${limitBytes} bytes of messages to this server, but this one brings ${bytes}. Leave out old pictures, or ask its operator to raise PROMPT_LIMIT_BYTES.`;
+  throw new ApiError(400, text, { param: 'messages', code: 'messages_too_large' });
+}
+
+function chatBytes(message: ChatMessage): number {
+  const calls = message.role === 'assistant' ? (message.tool_calls ?? []) : [];
+  const called = sum(calls, (call) => textBytes(call.function.name) + textBytes(call.function.arguments));
+  const { content } = message;
+  if (content === null) return called;
+  return called + (typeof content === 'string' ? textBytes(content) : sum(content, partBytes));
+}
+
+const partBytes = (part: ChatPart): number =>
+  textBytes(part.type === 'text' ? part.text : part.image_url.url);
+
+/** The size of a value as JSON. */
+export function jsonBytes(value: unknown): number {
+  return textBytes(JSON.stringify(value) ?? '');
+}
+
+export const textBytes = (text: string): number => Buffer.byteLength(text);
+
+function sum<T>(items: readonly T[], sizeOf: (item: T) => number): number {
+  return items.reduce((bytes, item) => bytes + sizeOf(item), 0);
+}
