@@ -197,6 +197,22 @@ export function bodyTooLarge(limitBytes: number): ApiError {
   );
 }
 
+/** This process holds as many bodies as it may. */
+export function bodiesFull(): ApiError {
+  const message = 'Too many large requests are being read on this server. Try again in a few seconds.';
+  return new ApiError(503, message, {
+    type: 'server_error',
+    code: 'too_many_bodies',
+    headers: retryAfter(1_000),
+  });
+}
+
+/** The connection is closed with it: nobody knows whether the rest of the body ever comes. */
+export function slowBody(idleMs: number): ApiError {
+  const message = `Nothing came of the body of the request for ${idleMs / 1_000} s. Send it again as a whole.`;
+  return new ApiError(408, message, { headers: { connection: 'close' } });
+}
+
 export function threadBusy(threadId: string, runId: string): ApiError {
   return new ApiError(400, `Thread ${threadId} already has an active run ${runId}.`);
 }

@@ -6,6 +6,7 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler, t
 import { notFound, unknownRoute, unsupported, wrongMethod } from '../errors.ts';
 import type { Tally } from '../metrics.ts';
 import { authenticate, identify, type AuthMode } from './auth.ts';
+import { bodyReader, type BodyLimits } from './body.ts';
 import { allowOrigins, checkFetchSite, checkOrigin, type Origins } from './cross-origin.ts';
 import { renderError, toHandler, type Endpoint, type EndpointOptions } from './endpoint.ts';
 import { agentError } from './dialects/agent-events.ts';
@@ -34,13 +35,12 @@ const UNSUPPORTED = {
   '/conversations': 'The Conversations API is',
 } as const;
 
-export interface AppOptions extends EndpointOptions, HostRules {
+export interface AppOptions extends EndpointOptions, HostRules, BodyLimits {
   readonly auth: AuthMode;
   /** Origins whose pages may call the API, besides its own; `*` is every origin. */
   readonly corsOrigins: Origins;
   /** The proxies whose `X-Forwarded-For` is believed: how many there are, or where; express' `trust proxy`. */
   readonly trustProxy: number | readonly string[];
-  readonly bodyLimitBytes: number;
   /** Paths outside the base paths where chat clients and devices find us. */
   readonly devicePaths: readonly { readonly path: string; readonly profile: ProfileName }[];
   readonly chat: DeviceSettings;
@@ -92,7 +92,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   // One for all paths, or each would have guesses of its own.
   const authenticated = authenticate(options.auth);
   // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
-  const body = express.raw({ type: () => true, limit: options.bodyLimitBytes });
+  const body = bodyReader(options);
   for (const base of BASE_PATHS) app.use(base, authenticated, body, router(endpoints, options), later);
   for (const device of devices) app.use(device.path, authenticated, body);
   app.use(router(devices, options));

@@ -4,21 +4,13 @@
  */
 import type { Request, RequestHandler, Response } from 'express';
 import type { z } from 'zod';
-import {
-  ApiError,
-  bodyTooLarge,
-  internalError,
-  malformedId,
-  newerRun,
-  notFound,
-  notJson,
-  unavailable,
-} from '../errors.ts';
+import { ApiError, internalError, malformedId, newerRun, notFound, unavailable } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { NewerFormat } from '../runs/format.ts';
 import { newId, type NewId } from '../runs/ids.ts';
 import { isSafeId, type RunRef } from '../store/keys.ts';
 import { isUnavailable } from '../store/redis.ts';
+import { releaseBody } from './body.ts';
 import { parseJson } from './json-text.ts';
 import { shellSafe } from './shell-safe.ts';
 import { writeEvents } from './sse.ts';
@@ -168,6 +160,12 @@ export class Call {
     return validate(schema, this.json(), this.strict);
   }
 
+  /** Lets go of the body, which nobody reads again: the answer may take as long as a run lives. */
+  release(): void {
+    this.parsed = null;
+    releaseBody(this.request, this.response);
+  }
+
   /** A string of the body before it is checked, for looking things up ahead; empty when there is none of that name. */
   peek(name: string): string {
     const body = this.jsonIfAny();
@@ -203,6 +201,7 @@ export function toHandler(endpoint: Endpoint, options: EndpointOptions): Request
     try {
       const call = new Call(request, response, options);
       const answer = await endpoint.handle(call);
+      call.release();
       await render(answer, response, call, options);
     } catch (error) {
       renderError(error, response, options.log, endpoint.refusal);
@@ -273,16 +272,9 @@ function send(response: Response, status: number, body: string, headers: Headers
 
 function toApiError(error: unknown, requestId: string): ApiError {
   if (error instanceof ApiError) return error;
-  // What express' body parser throws is an error with fields of its own.
-  const field = (name: string): unknown => (error instanceof Error ? Reflect.get(error, name) : undefined);
   // express throws it for broken percent-encoding in the path.
   if (error instanceof URIError)
     return new ApiError(400, 'The path of the request has a broken percent-encoding.');
-  if (field('type') === 'entity.too.large') return bodyTooLarge(Number(field('limit')));
-  // Thrown by express' body parser, for compressed bodies that do not unpack too.
-  if (field('status') === 400 || field('type') === 'encoding.unsupported') {
-    return notJson('It did not arrive whole, or in an encoding this server does not read.');
-  }
   if (isUnavailable(error)) return unavailable();
   if (error instanceof NewerFormat) return newerRun();
   return internalError(requestId);

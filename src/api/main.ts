@@ -26,6 +26,8 @@ const STOP_MARGIN_MS = 10_000;
 /** Chats that are cut off after that cancel their runs, which needs the connections that are closed next. */
 const SETTLE_MS = 200;
 
+/** Of the memory: a body that is read is there as bytes, as text, as JSON, and once more on its way to Redis. */
+const BODIES_SHARE = 1 / 8;
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog(config, 'api');
@@ -85,6 +87,7 @@ async function main(): Promise<void> {
       loopbackOnly: isLoopback(config.host),
       trustProxy: config.trustProxy,
       bodyLimitBytes: config.bodyLimitBytes,
+      bodiesLimitBytes: config.bodiesLimitBytes ?? pressure.maxMemoryBytes * BODIES_SHARE,
       devicePaths: config.devicePaths,
       chat: config,
       strictParameters: config.strictParameters,

@@ -34,7 +34,8 @@ export class Pressure {
   streams = 0;
   private readonly limits: Limits;
   private readonly readBacklog: () => Promise<Backlog>;
-  private readonly maxMemoryBytes: number;
+  /** What this process may occupy. */
+  readonly maxMemoryBytes: number;
   private readonly loopDelay = monitorEventLoopDelay({ resolution: 20 });
   private readonly timer: NodeJS.Timeout;
   private backlog: Backlog = { waiting: 0, oldestMs: null };

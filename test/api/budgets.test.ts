@@ -1,4 +1,5 @@
 /** How many bytes anybody may send, keep or be told: what is beyond is refused in words, and nobody's memory is spent on it. */
+/* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import { expectRefusal } from '../support/refusal.ts';

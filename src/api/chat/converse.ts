@@ -54,8 +54,14 @@ export async function converse(
     turn,
     async () => (await photographed(services, call, turn)) ?? find(services, call, turn),
   );
-  return heard(services, call, turn, found, overhead);
+  // A run may live for minutes; what its caller sent, photos perhaps, is stored by now.
+  call.release();
+  const { thread, answersCalls, photoCaller, onDisconnect } = turn;
+  return heard(services, call, { thread, answersCalls, photoCaller, onDisconnect }, found, overhead);
 }
+
+/** What of a turn still counts when its run has begun. */
+type Caller = Pick<ChatTurn, 'thread' | 'answersCalls' | 'photoCaller' | 'onDisconnect'>;
 
 /**
  * A photo that a run of this caller waits for resumes that run, with the question it was about. Anything else that comes
@@ -243,7 +249,7 @@ async function ended({ hub }: Services, call: Call, ref: RunRef): Promise<void> 
 async function* heard(
   services: Services,
   call: Call,
-  turn: ChatTurn,
+  caller: Caller,
   { ref, after }: Found,
   overhead: Overhead,
 ): AsyncGenerator<Say, void> {
@@ -254,7 +260,7 @@ async function* heard(
       // A run that failed to tell its answer to us may still be going on.
       isOver = say.type === 'end';
       if (say.type === 'calls') {
-        await rest(services, call, turn, ref, say.calls);
+        await rest(services, call, caller, ref, say.calls);
         isOver = true;
       }
       yield say;
@@ -264,7 +270,7 @@ async function* heard(
     yield { type: 'failed', error: { code: 'server_error', message: GONE[error.why] } };
   } finally {
     // C3
-    if (!isOver && turn.onDisconnect === 'cancel' && (await services.audience.leave(ref)))
+    if (!isOver && caller.onDisconnect === 'cancel' && (await services.audience.leave(ref)))
       await cancelRun(services, ref);
   }
 }
@@ -289,15 +295,15 @@ async function* overheard(
 async function rest(
   services: Services,
   call: Call,
-  turn: ChatTurn,
+  caller: Caller,
   ref: RunRef,
   calls: readonly RequiredCall[],
 ): Promise<void> {
   const isPhoto = calls.every(({ function: { name } }) => name === PHOTO_TOOL);
   await services.audience.dismiss(ref);
-  if (turn.photoCaller !== null && isPhoto) {
-    await services.photos.wait(call.project, turn.photoCaller, ref, PHOTO_WAIT_MS);
-  } else if (turn.thread === null || !turn.answersCalls) {
+  if (caller.photoCaller !== null && isPhoto) {
+    await services.photos.wait(call.project, caller.photoCaller, ref, PHOTO_WAIT_MS);
+  } else if (caller.thread === null || !caller.answersCalls) {
     await cancelRun(services, ref);
   }
 }

@@ -65,23 +65,7 @@ export function chatEndpoint(
     path,
     handle: async (call) => {
       const startedMs = performance.now();
-      const overhead = new Overhead();
-      const { relaysPhotos } = profile;
-      const request = readChat(call, { relaysPhotos, sealed: sealedKey(services, call) });
-      const isStream = request.stream ?? profile.streamByDefault;
-      if (isStream) services.pressure.admitStream(call.gone);
-      const reply: ChatReply = {
-        id: `chatcmpl-${call.requestId.slice('req_'.length)}`,
-        created: services.now(),
-        model: request.model,
-        includeUsage: request.includeUsage,
-        apology: profile.apology,
-      };
-      const ahead = new Ahead(audible(await answers(services, call, request.turn, profile, overhead)));
-      const headers = (): Record<string, string> => ({
-        'server-timing': overhead.header,
-        ...threadHeader(request.turn),
-      });
+      const { ahead, reply, isStream, headers } = await begin(services, call, profile);
       if (!isStream) {
         const value = await chatObject(ahead, reply);
         return { type: 'json', value, headers: headers() };
@@ -102,26 +86,41 @@ export function chatEndpoint(
   };
 }
 
-/** What the run says. */
-async function answers(
-  services: Services,
-  call: Call,
-  turn: ChatTurn,
-  { apology }: ChatProfile,
-  overhead: Overhead,
-): Promise<AsyncIterable<Say>> {
-  return apology === null ? converse(services, call, turn, overhead) : spoken(services, call, turn, overhead);
+/** An answer that has begun. Nothing here holds on to what was sent, which may be photos, while the run lives. */
+interface Begun {
+  readonly ahead: Ahead<Audible>;
+  readonly reply: ChatReply;
+  readonly isStream: boolean;
+  readonly headers: () => Record<string, string>;
+}
+
+async function begin(services: Services, call: Call, profile: ChatProfile): Promise<Begun> {
+  const overhead = new Overhead();
+  const { relaysPhotos } = profile;
+  const request = readChat(call, { relaysPhotos, sealed: sealedKey(services, call) });
+  const isStream = request.stream ?? profile.streamByDefault;
+  if (isStream) services.pressure.admitStream(call.gone);
+  const reply: ChatReply = {
+    id: `chatcmpl-${call.requestId.slice('req_'.length)}`,
+    created: services.now(),
+    model: request.model,
+    includeUsage: request.includeUsage,
+    apology: profile.apology,
+  };
+  const thread = threadHeader(request.turn);
+  const answer = converse(services, call, request.turn, overhead);
+  return {
+    ahead: new Ahead(audible(profile.apology === null ? await answer : spoken(call, answer))),
+    reply,
+    isStream,
+    headers: () => ({ 'server-timing': overhead.header, ...thread }),
+  };
 }
 
 /** For devices that speak whatever they get, whatever goes wrong is something said, too. */
-async function* spoken(
-  services: Services,
-  call: Call,
-  turn: ChatTurn,
-  overhead: Overhead,
-): AsyncGenerator<Say, void> {
+async function* spoken(call: Call, answer: Promise<AsyncIterable<Say>>): AsyncGenerator<Say, void> {
   try {
-    yield* await converse(services, call, turn, overhead);
+    yield* await answer;
   } catch (error) {
     const why = error instanceof ApiError ? { status: error.status, code: error.code } : { err: error };
     call.log.warn(why, 'a device was answered with an apology');
