@@ -25,7 +25,42 @@ interface Call {
   /** Our index, or null until the call is announced. */
   index: number | null;
   readonly surrogates: Surrogates;
+  readonly extent: Extent;
+  /** All brackets of its text were closed, and still it was no JSON; then it never will be. */
+  isBroken: boolean;
 }
+
+/** Whether a text has closed all the brackets it opened. Told in fragments, each of which is looked at once. */
+class Extent {
+  #depth = 0;
+  #inString = false;
+  #escaped = false;
+  #last = 0;
+
+  push(text: string): void {
+    for (let index = 0; index < text.length; index++) this.#last = this.#unit(text.charCodeAt(index));
+  }
+
+  get isClosed(): boolean {
+    return this.#depth === 0 && !this.#inString && this.#last === CLOSE_BRACE;
+  }
+
+  #unit(unit: number): number {
+    if (this.#escaped) this.#escaped = false;
+    else if (this.#inString && unit === BACKSLASH) this.#escaped = true;
+    else if (unit === QUOTE) this.#inString = !this.#inString;
+    else if (!this.#inString && (unit === OPEN_BRACE || unit === OPEN_BRACKET)) this.#depth += 1;
+    else if (!this.#inString && (unit === CLOSE_BRACE || unit === CLOSE_BRACKET)) this.#depth -= 1;
+    return unit;
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 
 /** A fragment that belongs to no call. */
 export class CallError extends Error {
@@ -79,11 +114,12 @@ export class Calls {
       return;
     if (call === undefined || startsAnother(call, id, name, text)) {
       if (this.#calls.length === MAX_CALLS) throw new CallError(`at most ${MAX_CALLS} tool calls`);
-      call = { upstreamId: id, name: '', text: '', index: null, surrogates: new Surrogates() };
+      call = newCall(id);
       this.#calls.push(call);
       this.#slots.set(slot, call);
     }
     if (call.upstreamId === '') call.upstreamId = id;
+    call.extent.push(text);
     if (call.index === null) {
       // A name comes whole, in pieces, or anew with every fragment, longer each time perhaps.
       call.name = name.startsWith(call.name) ? name || call.name : call.name + name;
@@ -125,11 +161,26 @@ export class Calls {
   }
 }
 
+function newCall(upstreamId: string): Call {
+  const extent = new Extent();
+  return {
+    upstreamId,
+    name: '',
+    text: '',
+    index: null,
+    surrogates: new Surrogates(),
+    extent,
+    isBroken: false,
+  };
+}
+
 /** Whether a fragment for this slot begins a new call: another id, or another whole call without one. */
 function startsAnother(call: Call, id: string, name: string, text: string): boolean {
   if (id !== '' && call.upstreamId !== '' && id !== call.upstreamId) return true;
-  if (name === '' || !text.startsWith('{') || !call.text.endsWith('}')) return false;
-  return parseJson(call.text) !== undefined;
+  if (name === '' || !text.startsWith('{') || !call.extent.isClosed || call.isBroken) return false;
+  const isWhole = parseJson(call.text) !== undefined;
+  call.isBroken = !isWhole;
+  return isWhole;
 }
 
 function isRepeat(call: Call, text: string): boolean {

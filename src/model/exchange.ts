@@ -155,7 +155,9 @@ export class Exchange {
 
   /** Content types are not to be trusted here: servers send JSON as events and events as plain text. */
   #recognise(): void {
-    const first = this.#text.trimStart().charAt(0);
+    // Kept trimmed: a body of blanks in small packets would cost the square of its length.
+    this.#text = this.#text.trimStart();
+    const first = this.#text.charAt(0);
     if (first === '') return;
     if (first === '<') throw nonsense(this.#route, 'an event stream', this.#text);
     this.#form = first === '{' ? 'json' : 'events';

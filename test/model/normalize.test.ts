@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Normalizer } from '../../src/model/normalize.ts';
 import type { ModelPart } from '../../src/runs/model.ts';
+import { parsedCharacters } from '../support/work.ts';
 
 /** The parts of the chunks, and of the end. */
 function parts(chunks: readonly Record<string, unknown>[]): ModelPart[] {
@@ -215,6 +216,28 @@ describe('tool calls', () => {
     expect(() =>
       toolCalls(calls(...Array.from({ length: 500 }, (_, index) => whole(`c${index}`, 'f', '{}', index)))),
     ).toThrow(/128/);
+  });
+});
+
+describe('arguments that never end', () => {
+  const fragment = (text: string, more = {}) =>
+    calls({ index: 0, function: { name: 'f', arguments: text, ...more } });
+
+  test.each([
+    ['every fragment closes a brace inside of a string', '{"a', '{}'],
+    ['every fragment is closed, and the whole is no JSON', '{a}', '{a}'],
+    ['nothing is ever closed', '{', '{"a":1}'],
+  ])('are not read again with each fragment: %s', (_, first, further) => {
+    const read = (count: number): number =>
+      parsedCharacters(() =>
+        parts([fragment(first), ...Array.from({ length: count }, () => fragment(further))]),
+      );
+    expect(read(2_000)).toBeLessThanOrEqual(2 * read(1_000) + 10);
+  });
+
+  test('are told from calls that follow one another under one index', () => {
+    const said = toolCalls(fragment('{"a":"}'), fragment('{"}'), fragment('{"b":2}'), fragment('{"c":3}'));
+    expect(said).toEqual(['0 call_new1 f {"a":"}{"}', '1 call_new2 f {"b":2}', '2 call_new3 f {"c":3}']);
   });
 });
 

@@ -23,3 +23,19 @@ export function searchedItems(act: () => void): number {
   }
   return items;
 }
+
+/** How many characters of JSON `act` parsed: what grows with the square when a text is parsed again for each piece of it. */
+export function parsedCharacters(act: () => void): number {
+  let characters = 0;
+  const { parse } = JSON;
+  JSON.parse = (text, reviver): unknown => {
+    characters += text.length;
+    return parse(text, reviver);
+  };
+  try {
+    act();
+  } finally {
+    JSON.parse = parse;
+  }
+  return characters;
+}

@@ -103,7 +103,8 @@ function chooseArguments(
 ): { readonly written: string; readonly callId: string | null } {
   const [first] = pending;
   if (text.length > MAX_READ_CHARACTERS) return { written: text, callId: first?.id ?? null };
-  const meant = pending.find((call) => essence(call.function.arguments) === essence(text));
+  const said = essence(text);
+  const meant = pending.find((call) => essence(call.function.arguments) === said);
   const chosen = meant ?? first;
   const onRecord = saying(chosen?.function.arguments ?? '');
   const given = unwrapped(text);
