@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
 import { isLoopback } from '../config/web.ts';
 import { createLog } from '../log.ts';
+import { givenBytes } from '../memory.ts';
 import { Tally } from '../metrics.ts';
 import { ModelCatalog } from '../model/catalog.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
@@ -87,7 +88,7 @@ async function main(): Promise<void> {
       loopbackOnly: isLoopback(config.host),
       trustProxy: config.trustProxy,
       bodyLimitBytes: config.bodyLimitBytes,
-      bodiesLimitBytes: config.bodiesLimitBytes ?? pressure.maxMemoryBytes * BODIES_SHARE,
+      bodiesLimitBytes: config.bodiesLimitBytes ?? givenBytes() * BODIES_SHARE,
       devicePaths: config.devicePaths,
       chat: config,
       strictParameters: config.strictParameters,

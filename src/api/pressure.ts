@@ -3,9 +3,8 @@
  * before anything is written or asked of Redis. Looks once a second; owns that timer.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { getHeapStatistics } from 'node:v8';
-import { totalmem } from 'node:os';
 import { queueFull, streamsFull } from '../errors.ts';
+import { givenBytes } from '../memory.ts';
 import type { Backlog } from '../store/queue.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -34,8 +33,7 @@ export class Pressure {
   streams = 0;
   private readonly limits: Limits;
   private readonly readBacklog: () => Promise<Backlog>;
-  /** What this process may occupy. */
-  readonly maxMemoryBytes: number;
+  private readonly maxMemoryBytes: number;
   private readonly loopDelay = monitorEventLoopDelay({ resolution: 20 });
   private readonly timer: NodeJS.Timeout;
   private backlog: Backlog = { waiting: 0, oldestMs: null };
@@ -51,7 +49,7 @@ export class Pressure {
     this.limits = limits;
     this.readBacklog = readBacklog;
     const { maxMemoryMb } = limits;
-    this.maxMemoryBytes = maxMemoryMb === undefined ? defaultMemoryBytes() : maxMemoryMb * MEGABYTE;
+    this.maxMemoryBytes = maxMemoryMb === undefined ? MEMORY_SHARE * givenBytes() : maxMemoryMb * MEGABYTE;
     this.loopDelay.enable();
     this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
     this.timer.unref();
@@ -141,10 +139,4 @@ export class Pressure {
   private get areStreamsFull(): boolean {
     return this.streams >= this.limits.maxStreams;
   }
-}
-
-function defaultMemoryBytes(): number {
-  // 0, or more than there is, where no container limits us.
-  const container = process.constrainedMemory() || Infinity;
-  return MEMORY_SHARE * Math.min(container, totalmem(), getHeapStatistics().heap_size_limit);
 }

@@ -1,10 +1,13 @@
 -- history: what a prompt is made from, read newest first until a budget is used up. Reads only.
--- KEYS  1 messages:index  2 messages  3 steps:tools  4 steps  5 runs
+-- KEYS  1 messages:index  2 messages  3 steps:tools  4 steps  5 runs  6 input
 -- ARGV  1 run id  2 bytes  3 tokens of text  4 items of each kind that may be looked at
+--       5 bytes above which nothing is read, so that the caller may make room first
 -- What the run itself said and did, and the newest message of a user before it, are part of every prompt. Of the rest,
 -- whatever is older than the first item that does not fit is left out, but for the thread's first message.
--- Returns {1, place, document, place, document, …} in no order; {-1} when what every prompt has is above the bytes.
+-- Returns {1, input ('' none), place, document, place, document, …}, items in no order; {-1} when what every prompt has
+-- is above the bytes; {-2} when the whole is large.
 local runId, maxBytes, maxTokens, maxItems = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local large = tonumber(ARGV[5])
 
 local CHUNK = 64
 -- A document's fields beside its text, and the most bytes of it that make one estimated token: four, each escaped. Nothing
@@ -34,7 +37,10 @@ local function placeOf(walk)
   return tonumber(walk.ids[walk.next + 1])
 end
 
-local answer, bytes, tokens = {1}, 0, 0
+local input = redis.call('STRLEN', KEYS[6])
+if input > large then return {-2} end
+
+local answer, bytes, tokens = {1, redis.call('GET', KEYS[6]) or ''}, 0, 0
 local taken = {}
 
 local function take(place, id, doc)
@@ -59,6 +65,7 @@ while true do
   if not place then break end
   local id = messages.ids[messages.next]
   messages.next = messages.next + 2
+  if place <= began and redis.call('HSTRLEN', KEYS[2], id) > large then return {-2} end
   local doc = place <= began and redis.call('HGET', KEYS[2], id)
   if doc and string.find(doc, USER, 1, true) then
     if #doc > maxBytes then return {-1} end
@@ -71,6 +78,7 @@ local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 if first[1] and not taken[first[1]] then
   local size = redis.call('HSTRLEN', KEYS[2], first[1])
   if size > 0 and size <= maxBytes / FIRST_SHARE and bytes + size <= maxBytes then
+    if bytes + size > large then return {-2} end
     take(first[2], first[1], redis.call('HGET', KEYS[2], first[1]))
   end
 end
@@ -88,6 +96,7 @@ while true do
     local fits = bytes + size <= maxBytes
     if own and not fits then return {-1} end
     if not own and not (fits and tokens < maxTokens) then break end
+    if bytes + size > large then return {-2} end
     if size > 0 then take(place, id, redis.call('HGET', walk.docs, id)) end
   end
 end

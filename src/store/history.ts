@@ -14,6 +14,11 @@ export interface HistoryBudget {
   readonly maxTokens: number;
 }
 
+/** What was read, and how many bytes that was. */
+export interface ReadHistory extends History {
+  readonly bytes: number;
+}
+
 /** More items of a thread than this never go into one prompt; its beginning is kept as well. */
 const MAX_PROMPT_ITEMS = 2_000;
 
@@ -30,6 +35,8 @@ export class HistoryTooLarge extends Error {
 
 /**
  * The input of a run, and its thread's messages with the tool steps between them.
+ * @param largeBytes when it is more than this, nothing is read
+ * @returns null when nothing was read
  * @throws {HistoryTooLarge} when what every prompt of the run has is above the budget.
  */
 export async function readHistory(
@@ -37,18 +44,25 @@ export async function readHistory(
   keys: Keys,
   ref: RunRef,
   { maxBytes, maxTokens }: HistoryBudget,
-): Promise<History> {
+  largeBytes: number,
+): Promise<ReadHistory | null> {
   const messages = keys.messages(ref);
   const names = [messages.index, messages.docs, keys.toolSteps(ref), keys.steps(ref), keys.runs(ref)];
-  const [input, reply] = await Promise.all([
-    redis.get(keys.input(ref)),
-    redis.history(names.length, ...names, ref.runId, maxBytes, maxTokens, MAX_PROMPT_ITEMS),
-  ]);
+  const args = [ref.runId, maxBytes, maxTokens, MAX_PROMPT_ITEMS, largeBytes];
+  const reply = await redis.history(names.length + 1, ...names, keys.input(ref), ...args);
   const found: readonly unknown[] = Array.isArray(reply) ? reply : [];
+  if (found[0] === IS_LARGE) return null;
   if (found[0] !== 1) throw new HistoryTooLarge(ref, maxBytes);
+  const input = String(found[1]);
   const placed: { place: number; item: ThreadItem }[] = [];
-  for (let at = 1; at + 1 < found.length; at += 2)
-    placed.push({ place: Number(found[at]), item: decode<ThreadItem>(String(found[at + 1])) });
+  let bytes = input.length;
+  for (let at = 2; at + 1 < found.length; at += 2) {
+    const doc = String(found[at + 1]);
+    bytes += doc.length;
+    placed.push({ place: Number(found[at]), item: decode<ThreadItem>(doc) });
+  }
   const items = placed.toSorted((a, b) => a.place - b.place).map(({ item }) => item);
-  return { input: decode<readonly ChatMessage[]>(input) ?? [], items };
+  return { input: input === '' ? [] : decode<readonly ChatMessage[]>(input), items, bytes };
 }
+
+const IS_LARGE = -2;

@@ -3,9 +3,8 @@
  * life (its messages while it writes them, its steps, the thread's lock) is written by commit.lua, not here.
  */
 import type { Assistant, Message, Metadata, Run, RunStep, Thread } from '../runs/thread.ts';
-import type { History } from '../runs/prompt.ts';
 import { calmView } from '../runs/run.ts';
-import { readHistory, type HistoryBudget } from './history.ts';
+import { readHistory, type HistoryBudget, type ReadHistory } from './history.ts';
 import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
 import { decode, decodeRun } from './json.ts';
 import type { State } from './redis.ts';
@@ -192,8 +191,15 @@ export class ObjectStore {
   }
 
   /** What a prompt is made from; {@link readHistory}. */
-  async history(ref: RunRef, budget: HistoryBudget): Promise<History> {
-    return readHistory(this.redis, this.keys, ref, budget);
+  async history(ref: RunRef, budget: HistoryBudget): Promise<ReadHistory> {
+    const found = await this.smallHistory(ref, budget, Number.MAX_SAFE_INTEGER);
+    if (found === null) throw new Error('nothing is larger than that');
+    return found;
+  }
+
+  /** The same where it is small; null, and nothing read, where it has more than `largeBytes`. */
+  async smallHistory(ref: RunRef, budget: HistoryBudget, largeBytes: number): Promise<ReadHistory | null> {
+    return readHistory(this.redis, this.keys, ref, budget, largeBytes);
   }
 
   private async append(ref: ThreadRef, threadDoc: string, messages: readonly Message[]): Promise<Appended> {

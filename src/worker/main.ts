@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
 import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
+import { givenBytes } from '../memory.ts';
 import { OpenAiModel } from '../model/openai.ts';
 import { newId, unixSeconds } from '../runs/ids.ts';
 import { ModelError } from '../runs/model.ts';
@@ -15,11 +16,14 @@ import { QueueWatch } from '../store/queue-watch.ts';
 import { ToolAnswers } from '../store/tool-answers.ts';
 import { Trial } from '../store/trial.ts';
 import { openToolbox } from '../toolbox/open.ts';
+import { Room } from './room.ts';
 import { RunWorker } from './run-job.ts';
 import { startSweeper } from './sweeper.ts';
 
 /** Beyond the drain time: handing over, closing connections. */
 const STOP_MARGIN_MS = 10_000;
+/** Of the memory: a prompt is there as text, as objects, as text again and on its way to the model server. */
+const LARGE_PROMPTS_SHARE = 1 / 8;
 const DRAIN_CHECK_MS = 50;
 
 async function main(): Promise<void> {
@@ -64,6 +68,7 @@ async function main(): Promise<void> {
     newId,
     contextTokens: config.contextTokens,
     promptLimitBytes: config.promptLimitBytes,
+    room: new Room(givenBytes() * LARGE_PROMPTS_SHARE),
     maxAttempts: config.maxAttempts,
     onAnswer: (project) =>
       void trial

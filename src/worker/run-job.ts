@@ -23,6 +23,7 @@ import type { JobOutcome, RunJob } from '../store/queue.ts';
 import { isUnavailable } from '../store/redis.ts';
 import { logFields, Refused, type RunStore, type StoredRun } from '../store/runs.ts';
 import { Commits } from './commits.ts';
+import type { Room, Share } from './room.ts';
 
 export interface RunWorkerOptions {
   readonly runs: RunStore;
@@ -38,6 +39,8 @@ export interface RunWorkerOptions {
   readonly contextTokens: number;
   /** How much of a thread is read for one prompt. */
   readonly promptLimitBytes: number;
+  /** For large prompts: a worker has many runs, and photos of a few could fill its memory. */
+  readonly room: Room;
   /** How often a turn is started before its run fails. */
   readonly maxAttempts: number;
   /** A model has begun to answer a call of the project, made with secrets of its caller: a key of its own, for one. */
@@ -60,6 +63,9 @@ interface Work {
   readonly job: RunJob;
   readonly controller: AbortController;
 }
+
+/** Nearly all prompts are smaller, and never wait for each other. */
+const LARGE_PROMPT_BYTES = 1024 * 1024;
 
 /** How often a job looks at its run again after losing a race before the sweeper may have it. */
 const MAX_LOOKS = 10;
@@ -153,7 +159,7 @@ export class RunWorker {
       if (this.leaving) return 'handed over';
       const looking = runs.get(job);
       // Most jobs need it, so it is asked for at once, but behind the run: what changes in between, the fence notices.
-      const history = objects.history(job, this.budget);
+      const history = objects.smallHistory(job, this.budget, LARGE_PROMPT_BYTES);
       history.catch(() => {});
       const found = await looking;
       if (found === null || found.stored.state.turn !== job.turn) return 'done';
@@ -198,17 +204,25 @@ export class RunWorker {
 
   private async drive(
     started: StoredRun,
-    history: Promise<History>,
+    history: Promise<History | null>,
     controller: AbortController,
   ): Promise<JobOutcome> {
     const { runs, log } = this.options;
     const { ref, state } = started;
     const timer = this.expireIn(state.run.expires_at, controller);
+    let share: Share | null = null;
     try {
       const commit = runs.commit.bind(runs);
       const commits = new Commits(started, commit, (error) => controller.abort(error));
       const context = { ...this.options, until, signal: controller.signal };
-      for await (const events of execute(state, await history, context)) {
+      let material = await history;
+      if (material === null) {
+        share = await this.options.room.take(this.options.promptLimitBytes, controller.signal);
+        const large = await this.options.objects.history(ref, this.budget);
+        share.shrink(large.bytes);
+        material = large;
+      }
+      for await (const events of execute(state, material, context)) {
         const isAnswer = events.some(({ type }) => type === 'step.created');
         if (isAnswer && state.origin.sealed !== null) this.options.onAnswer(started.ref.project);
         await commits.push(events);
@@ -230,6 +244,7 @@ export class RunWorker {
       return 'done';
     } finally {
       clearTimeout(timer);
+      share?.close();
       // Whatever still runs on behalf of this turn, a tool perhaps, runs for nobody.
       controller.abort(new Stop('changed'));
     }

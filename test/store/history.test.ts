@@ -93,7 +93,7 @@ describe('the history of a run', () => {
     await store.objects.deleteMessage(THREAD, newMessage('a'));
     expect((await store.objects.history(refOf(), PLENTY)).items.map(({ id }) => id)).toStrictEqual(['b']);
     const elsewhere = await store.objects.history({ ...refOf(), threadId: 'thread_2' }, PLENTY);
-    expect(elsewhere).toStrictEqual({ input: [], items: [] });
+    expect(elsewhere).toStrictEqual({ input: [], items: [], bytes: 0 });
   });
 });
 
@@ -197,6 +197,31 @@ describe('the budget of bytes', () => {
     expect(idsOf(items)).toStrictEqual(['p37', 'p38', 'p39']);
     expect(sent).toBe(1);
     expect(replied).toBeLessThan(1_100_000);
+  });
+});
+
+describe('a large history', () => {
+  test('is not read before its reader has made room', async () => {
+    const store = await withItems(await openStore(server.url), [
+      message('first', 'user', text('x')),
+      message('photo', 'user', photo(50_000)),
+      message('answer', 'assistant', text('x')),
+    ]);
+    const all = await store.objects.history(refOf(), PLENTY);
+    expect(idsOf(all.items)).toStrictEqual(['first', 'photo', 'answer']);
+    expect(all.bytes).toBe(all.items.reduce((sum, item) => sum + sizeOf(item), 0));
+    expect(await store.objects.smallHistory(refOf(), PLENTY, all.bytes)).toStrictEqual(all);
+    expect(await store.objects.smallHistory(refOf(), PLENTY, all.bytes - 1)).toBeNull();
+    expect(await store.objects.smallHistory(refOf(), { ...PLENTY, maxBytes: 5_000 }, 5_000)).toBeNull();
+  });
+
+  test('is one of a request without a thread as well', async () => {
+    const store = await openStore(server.url);
+    const input = [{ role: 'user', content: 'x'.repeat(10_000) }] as const;
+    await create(store, refOf(), { input });
+    const { bytes } = await store.objects.history(refOf(), PLENTY);
+    expect(await store.objects.smallHistory(refOf(), PLENTY, bytes)).toMatchObject({ input });
+    expect(await store.objects.smallHistory(refOf(), PLENTY, bytes - 1)).toBeNull();
   });
 });
 

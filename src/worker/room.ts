@@ -1,0 +1,73 @@
+/** Bytes of memory, given to whoever came first: what is large waits until it may be read. */
+
+/** Room that somebody has. */
+export interface Share {
+  /** Gives back what turned out not to be needed. */
+  shrink(bytes: number): void;
+  /** Gives back all of it; once is enough. */
+  close(): void;
+}
+
+interface Waiting {
+  readonly bytes: number;
+  readonly enter: () => void;
+}
+
+export class Room {
+  readonly #capacity: number;
+  readonly #queue: Waiting[] = [];
+  #left: number;
+
+  /** @param bytes to give; whoever wants more than all of it has it to itself */
+  constructor(bytes: number) {
+    this.#capacity = bytes;
+    this.#left = bytes;
+  }
+
+  /**
+   * Resolves when there is room, in the order of the calls.
+   * @throws the signal's reason when it is aborted before.
+   */
+  async take(bytes: number, signal: AbortSignal): Promise<Share> {
+    signal.throwIfAborted();
+    const wanted = Math.min(bytes, this.#capacity);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiting: Waiting = { bytes: wanted, enter: resolve };
+    const leave = (): void => {
+      const place = this.#queue.indexOf(waiting);
+      if (place === -1) return;
+      this.#queue.splice(place, 1);
+      const reason: unknown = signal.reason;
+      reject(reason);
+      this.#admit();
+    };
+    this.#queue.push(waiting);
+    signal.addEventListener('abort', leave, { once: true });
+    this.#admit();
+    try {
+      await promise;
+    } finally {
+      signal.removeEventListener('abort', leave);
+    }
+    return this.#share(wanted);
+  }
+
+  #share(wanted: number): Share {
+    let held = wanted;
+    const shrink = (bytes: number): void => {
+      if (bytes >= held) return;
+      this.#left += held - bytes;
+      held = bytes;
+      this.#admit();
+    };
+    return { shrink, close: () => shrink(0) };
+  }
+
+  #admit(): void {
+    for (let [next] = this.#queue; next !== undefined && next.bytes <= this.#left; [next] = this.#queue) {
+      this.#queue.shift();
+      this.#left -= next.bytes;
+      next.enter();
+    }
+  }
+}
