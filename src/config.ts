@@ -55,7 +55,7 @@ const schema = z.strictObject({
   durability: z.enum(['local', 'replica']).default('local'),
   /** A worker's hold on a run; one that dies is missed after up to one and a half of it. */
   lockMs: z.coerce.number().int().min(1_000).max(600_000).default(10_000),
-  /** How often one turn of a run is started, the first time included, before it fails for losing worker after worker. */
+  /** How many workers one turn of a run may lose before it fails; such as only stood still do not count. */
   maxAttempts: z.coerce.number().int().min(1).default(5),
   /** Runs that may wait for a worker, over the whole deployment, before further ones are refused. */
   maxWaitingRuns: z.coerce.number().int().min(1).default(10_000),

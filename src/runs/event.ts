@@ -45,7 +45,8 @@ type Closing = At & { readonly usage: Usage | null };
 
 export type RunEvent =
   | (At & { readonly type: 'run.queued'; readonly run: Run; readonly origin: RunOrigin })
-  | (At & { readonly type: 'run.started' })
+  /** `worker` names the process that executes the run from now on; older versions do not say. */
+  | (At & { readonly type: 'run.started'; readonly worker?: string })
   /** A worker gave the run back (shutdown), or was found to have lost it. */
   | (At & { readonly type: 'run.released'; readonly reason: 'shutdown' | 'lost' })
   /** The model called tools that the client must answer. `usage` is that turn's, shown when the step completes. */

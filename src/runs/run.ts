@@ -9,6 +9,7 @@
  *   R4  only a step of tool calls stays open while the run waits for the client
  *   R5  folding a run's log from its first event gives the run as it is stored
  */
+import { started, unattempted, unstarted } from './attempts.ts';
 import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
 import { failure, newMessage, newStep, openCalls, said, textPart } from './parts.ts';
 import {
@@ -45,6 +46,8 @@ export interface RunState {
   readonly turn: number;
   /** How often a worker has started this turn. */
   readonly attempts: number;
+  /** Which workers those were (attempts.ts). */
+  readonly starts?: readonly string[];
   /** Before this time (unix milliseconds) no new `requires_action` may appear, nor one that is there be read; 0: it may. */
   readonly calm_until_ms: number;
 }
@@ -194,10 +197,10 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
   const over = { ...state, origin: { ...state.origin, sealed: null, context: {} } };
   switch (event.type) {
     case 'run.started':
-      return withRun({ ...state, attempts: state.attempts + 1 }, { ...run, started_at: event.at });
+      return withRun({ ...state, ...started(state, event.worker) }, { ...run, started_at: event.at });
     case 'run.released':
       // A worker that gave the run back in good order did not fail at it.
-      return withRun({ ...state, attempts: state.attempts - (event.reason === 'shutdown' ? 1 : 0) }, run);
+      return withRun(event.reason === 'shutdown' ? { ...state, ...unstarted(state) } : state, run);
     case 'run.cancelling':
       // The client of a cancelling run has nothing left to answer; an open step is closed by the events that follow.
       return withRun(state, { ...run, required_action: null });
@@ -208,7 +211,7 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
       );
     case 'run.resumed':
       return withRun(
-        { ...state, turn: state.turn + 1, attempts: 0, calm_until_ms: event.calm_until_ms },
+        { ...state, ...unattempted(state), turn: state.turn + 1, calm_until_ms: event.calm_until_ms },
         { ...run, required_action: null },
       );
     case 'run.calmed':

@@ -44,6 +44,11 @@ export class Keys {
     return `${this.prefix}:worker:${id}`;
   }
 
+  /** String with expiry, empty: a worker's sign of life, which it renews ({@link Lease} of lease.ts). */
+  lease(id: string): string {
+    return `${this.worker(id)}:lease`;
+  }
+
   /** String with expiry: held by the one worker whose turn it is to sweep. */
   get sweeper(): string {
     return `${this.prefix}:sweeper`;

@@ -10,7 +10,7 @@ import { parseRedisUrl, type RedisAddress } from '../redis-url.ts';
 
 const MAX_RECONNECT_DELAY_MS = 1_000;
 /** While a server refuses for a reason that passes, a connection that waits asks this often. */
-const ASK_AGAIN_MS = 200;
+export const ASK_AGAIN_MS = 200;
 /** A Cluster's own words on its slots may be missed; this bounds how long an idle connection believes the old ones. */
 const LOOK_AT_SLOTS_MS = 10_000;
 /** Two in a tenth of a second make a minute, longer than a Cluster takes to replace a node. */

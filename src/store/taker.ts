@@ -2,8 +2,9 @@
  * One BullMQ worker, which takes jobs and keeps their locks while they are done. Owns its connection, and rests when Redis
  * answers nothing but errors. What a job means, and which worker takes them, is queue.ts' business.
  */
-import { DelayedError, WaitingError, Worker } from 'bullmq';
+import { DelayedError, ErrorCode, WaitingError, Worker } from 'bullmq';
 import type { Logger } from '../log.ts';
+import { JobLocks } from './job-locks.ts';
 import type { Keys } from './keys.ts';
 import type { RunJob, RunsJob } from './queue.ts';
 import { connect, seldom } from './redis.ts';
@@ -35,6 +36,7 @@ export class Taker {
   /** How many jobs it has now. */
   jobs = 0;
   private readonly worker: Worker<RunJob, void, 'run'>;
+  private readonly locks: JobLocks;
   private readonly connection: ReturnType<typeof connect>;
   /** When the last few errors came, oldest first. */
   private errorsMs: readonly number[] = [];
@@ -51,7 +53,7 @@ export class Taker {
       async (job: RunsJob, token?: string) => {
         this.jobs += 1;
         try {
-          await process(job, token);
+          await this.whileHeld(job, token, async () => process(job, token));
         } finally {
           this.jobs -= 1;
         }
@@ -61,6 +63,8 @@ export class Taker {
         concurrency,
         connection: this.connection,
         lockDuration: lockMs,
+        // By job-locks.ts instead.
+        skipLockRenewal: true,
         stalledInterval: lockMs / 2,
         maxStalledCount: MAX_STALLS,
         drainDelay: 2,
@@ -69,17 +73,43 @@ export class Taker {
         removeOnFail: { count: 0 },
       },
     );
-    // Their runs go on: who takes one over says so in the run itself.
-    const lost = seldom((jobIds: string[]) => log.warn({ jobs: jobIds.length }, 'lost hold of jobs'));
-    this.worker.on('lockRenewalFailed', lost);
+    const report = queueErrors(log);
+    this.locks = new JobLocks({
+      lockMs,
+      extend: async (jobIds, tokens) => this.worker.extendJobLocks(jobIds, tokens, lockMs),
+      // Their runs go on: who takes one over says so in the run itself.
+      onLost: seldom((jobs: number) => log.warn({ jobs }, 'lost hold of jobs')),
+      onError: report,
+    });
     this.worker.on('stalled', onStalled);
     this.worker.on('failed', (job: RunsJob | undefined, err: Error) => {
       if (!(err instanceof WaitingError) && !(err instanceof DelayedError)) {
         log.error({ err, run_id: job?.data.runId, thread_id: job?.data.threadId }, 'job failed');
       }
     });
-    this.worker.on('error', queueErrors(log));
-    this.worker.on('error', () => this.weather());
+    this.worker.on('error', (err: Error) => {
+      if (isLockLost(err)) return;
+      report(err);
+      this.weather();
+    });
+  }
+
+  /**
+   * Does a job and renews its lock meanwhile. A job whose lock is lost is another delivery's business by now, in this process
+   * or elsewhere: then BullMQ is told that it waits, and touches it no more.
+   */
+  private async whileHeld({ id = '' }: RunsJob, token = '', work: () => Promise<void>): Promise<void> {
+    this.locks.hold(id, token);
+    let isHeld = false;
+    try {
+      await work();
+    } catch (error) {
+      if (!isLockLost(error)) throw error;
+      this.locks.release(id, token);
+    } finally {
+      isHeld = this.locks.release(id, token);
+    }
+    if (!isHeld) throw new WaitingError();
   }
 
   async ready(): Promise<void> {
@@ -96,6 +126,7 @@ export class Taker {
   async close(): Promise<void> {
     this.leave();
     await this.worker.close();
+    this.locks.close();
     this.connection.disconnect();
   }
 
@@ -117,6 +148,17 @@ export class Taker {
     void this.worker.pause(true);
   }
 }
+
+/** How BullMQ refuses to end a job that somebody else has, or that is no more. */
+const LOST: readonly unknown[] = [
+  ErrorCode.JobNotExist,
+  ErrorCode.JobLockNotExist,
+  ErrorCode.JobNotInState,
+  ErrorCode.JobLockMismatch,
+];
+
+const isLockLost = (error: unknown): boolean =>
+  error instanceof Error && LOST.includes(Reflect.get(error, 'code'));
 
 /** Says errors of a queue or worker, which come by the thousand while Redis is away. */
 export const queueErrors = (log: Logger): ((err: Error) => void) =>

@@ -9,6 +9,7 @@ import { newId, unixSeconds } from '../runs/ids.ts';
 import { ModelError } from '../runs/model.ts';
 import { Seal, type Secrets } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
+import { Lease } from '../store/lease.ts';
 import { openStore } from '../store/open.ts';
 import { announceWorker, workerId, type WorkerFigures } from '../store/presence.ts';
 import { RunConsumer } from '../store/queue.ts';
@@ -50,10 +51,12 @@ async function main(): Promise<void> {
     now: unixSeconds,
   });
   const trial = new Trial(redis, keys);
+  const lease = new Lease({ redis, keys, id, leaseMs: config.lockMs, log });
   const worker = new RunWorker({
     runs,
     objects,
     hub,
+    lease,
     model: new OpenAiModel({
       upstreams: config.upstreams,
       idleMs: config.upstreamIdleMs,
@@ -75,7 +78,7 @@ async function main(): Promise<void> {
         .prove(project)
         .catch((err: unknown) => log.warn({ err }, 'could not note that a model has answered a key')),
   });
-  await Promise.all([queue.ready(), worker.start()]);
+  await Promise.all([queue.ready(), worker.start(), lease.begin()]);
   const consumer = new RunConsumer({
     redisUrl: config.redisUrl,
     keys,
@@ -118,11 +121,12 @@ async function main(): Promise<void> {
         watch.stop();
         await leave();
         await stopSweeping();
-        const drainedByMs = Date.now() + config.drainMs;
-        while (worker.busy > 0 && Date.now() < drainedByMs) await delay(DRAIN_CHECK_MS);
+        const drainedByMs = performance.now() + config.drainMs;
+        while (worker.busy > 0 && performance.now() < drainedByMs) await delay(DRAIN_CHECK_MS);
         worker.handOver();
         await consumer.close();
         worker.stop();
+        await lease.end();
         await toolbox.close();
         await store.close();
       },

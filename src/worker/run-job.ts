@@ -6,18 +6,22 @@
  *   W1  the model is asked only after `run.started` is committed: two workers never both execute a turn
  *   W2  whatever a commit refused never happened: the worker looks at the run again and closes it from its log
  *   W3  every way out leaves the run ended, blocked, queued with a job, or in other hands; one of a newer format as it is
+ *   W4  a turn is executed once in this process: the job that comes again for it waits for the execution under way
+ *   W5  a run is taken only from a worker that is dead, as far as one can tell (lease.ts)
  */
 import type { Logger } from '../log.ts';
+import { holderOf, lossesOf, startersOf } from '../runs/attempts.ts';
 import { execute } from '../runs/execute.ts';
 import { NewerFormat } from '../runs/format.ts';
 import type { Clock, NewId } from '../runs/ids.ts';
 import type { Model } from '../runs/model.ts';
-import { isBlocked, isCancelling, isExecuting, isOverdue, isTerminal } from '../runs/run.ts';
+import { isBlocked, isCancelling, isExecuting, isOverdue, isTerminal, type RunState } from '../runs/run.ts';
 import type { History } from '../runs/prompt.ts';
 import type { RunError } from '../runs/thread.ts';
 import type { RunTool } from '../runs/tool.ts';
 import type { LogHub } from '../store/follow.ts';
 import { HistoryTooLarge, type HistoryBudget } from '../store/history.ts';
+import type { Lease } from '../store/lease.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { JobOutcome, RunJob } from '../store/queue.ts';
 import { isUnavailable } from '../store/redis.ts';
@@ -29,6 +33,8 @@ export interface RunWorkerOptions {
   readonly runs: RunStore;
   readonly objects: ObjectStore;
   readonly hub: LogHub;
+  /** Says who this worker is, and whether others live. */
+  readonly lease: Pick<Lease, 'id' | 'lives' | 'living'>;
   readonly model: Model;
   readonly runTool: RunTool;
   /** The sensitive variables among the sealed secrets of a run. */
@@ -41,7 +47,7 @@ export interface RunWorkerOptions {
   readonly promptLimitBytes: number;
   /** For large prompts: a worker has many runs, and photos of a few could fill its memory. */
   readonly room: Room;
-  /** How often a turn is started before its run fails. */
+  /** How many workers a turn may lose before its run fails. */
   readonly maxAttempts: number;
   /** A model has begun to answer a call of the project, made with secrets of its caller: a key of its own, for one. */
   readonly onAnswer: (project: string) => void;
@@ -62,10 +68,17 @@ class Stop extends Error {
 interface Work {
   readonly job: RunJob;
   readonly controller: AbortController;
+  /** Which attempt at the turn it is, once the run is started. */
+  attempt: number | null;
+  /** Resolves when it is over, however it ends. */
+  readonly ended: PromiseWithResolvers<void>;
 }
 
 /** Nearly all prompts are smaller, and never wait for each other. */
 const LARGE_PROMPT_BYTES = 1024 * 1024;
+
+/** What tells the turns of runs apart. */
+const turnOf = ({ runId, turn }: RunJob): string => `${runId}-${turn}`;
 
 /** How often a job looks at its run again after losing a race before the sweeper may have it. */
 const MAX_LOOKS = 10;
@@ -73,7 +86,7 @@ const MAX_LOOKS = 10;
 /** Executes the runs of this process. */
 export class RunWorker {
   private readonly options: RunWorkerOptions;
-  /** The jobs at hand, by run. */
+  /** The jobs at hand, by turn. */
   private readonly working = new Map<string, Work>();
   private stopListening: (() => void) | null = null;
   private leaving = false;
@@ -85,25 +98,21 @@ export class RunWorker {
   /** Listens for changes that others make to the runs it executes. */
   async start(): Promise<void> {
     this.stopListening = await this.options.hub.onChange((runId) => {
-      for (const id of runId === null ? this.working.keys() : [runId]) this.noticed(id);
+      for (const work of this.working.values())
+        if (runId === null || work.job.runId === runId) void this.lookAfter(work);
     });
   }
 
   /** Somebody may have changed a run of ours. Most notices are of what made it ours, so the run itself is asked. */
-  private noticed(runId: string): void {
-    const work = this.working.get(runId);
-    if (work === undefined) return;
-    this.options.runs
-      .get(work.job)
-      .then((found) => {
-        const run = found?.stored.state.run;
-        if (run === undefined || isTerminal(run) || isCancelling(run))
-          work.controller.abort(new Stop('changed'));
-      })
-      .catch((err: unknown) => {
-        // The next commit notices as well.
-        this.options.log.warn({ err, run_id: runId }, 'could not look at a changed run');
-      });
+  private async lookAfter({ job, attempt, controller }: Work): Promise<void> {
+    try {
+      const state = (await this.options.runs.get(job))?.stored.state;
+      if (state === undefined || isTerminal(state.run) || isCancelling(state.run) || !isStill(state, attempt))
+        controller.abort(new Stop('changed'));
+    } catch (err) {
+      // The next commit notices as well.
+      this.options.log.warn({ err, run_id: job.runId }, 'could not look at a changed run');
+    }
   }
 
   /** Gives every run it executes back to the queue. */
@@ -123,15 +132,27 @@ export class RunWorker {
 
   /**
    * Does one job. That the queue may have given it to somebody else meanwhile, because Redis or this process stood still, is
-   * no reason to stop: whoever takes the run over changes it, and then our next commit is refused.
+   * no reason to stop: whoever takes the run over changes it, and then our next commit is refused. It may also have
+   * given it to us once more; nothing of what is under way is lost then (W4).
    */
   async work(job: RunJob): Promise<JobOutcome> {
-    // A job may still come in while the queue is told to stop.
-    if (this.leaving) return 'handed over';
     const startedMs = performance.now();
     const fields = { run_id: job.runId, thread_id: job.threadId, request_id: job.requestId };
-    const work: Work = { job, controller: new AbortController() };
-    this.working.set(job.runId, work);
+    const turn = turnOf(job);
+    for (let before = this.working.get(turn); before !== undefined; before = this.working.get(turn)) {
+      this.options.log.info(fields, 'a job has come again while it is being done');
+      await this.lookAfter(before);
+      await before.ended.promise;
+    }
+    // A job may still come in while the queue is told to stop.
+    if (this.leaving) return 'handed over';
+    const work: Work = {
+      job,
+      controller: new AbortController(),
+      attempt: null,
+      ended: Promise.withResolvers<void>(),
+    };
+    this.working.set(turn, work);
     try {
       const outcome = await this.look(work);
       const ms = Math.round(performance.now() - startedMs);
@@ -142,18 +163,20 @@ export class RunWorker {
         this.options.log.warn({ ...fields, err }, 'leaving a run to a newer worker');
         return 'too new';
       }
+      if (err instanceof Stop) return err.why === 'shutdown' ? 'handed over' : 'done';
       if (!(err instanceof Refused)) throw err;
       // W2: the run has moved on without us. Whoever moved it sees to the rest.
       this.options.log.info({ ...fields, outcome: err.why }, 'job');
       return 'done';
     } finally {
-      // The run's next turn may have begun here already.
-      if (this.working.get(job.runId) === work) this.working.delete(job.runId);
+      this.working.delete(turn);
+      work.ended.resolve();
     }
   }
 
   /** Looks at the run until it is ours to execute, or needs nothing more. */
-  private async look({ job, controller }: Work): Promise<JobOutcome> {
+  private async look(work: Work): Promise<JobOutcome> {
+    const { job, controller } = work;
     const { runs, objects, now } = this.options;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
       if (this.leaving) return 'handed over';
@@ -168,13 +191,17 @@ export class RunWorker {
       if (isTerminal(run) || isBlocked(run)) return 'done';
       if (isOverdue(run, now())) await runs.close(job, { type: 'expired' });
       else if (isCancelling(run)) await runs.close(job, { type: 'cancelled' });
-      // Its worker died, or lost the job to us without knowing: from here on its commits are refused.
-      else if (isExecuting(run)) await runs.giveBack(job, 'lost');
-      else if (stored.state.attempts >= this.options.maxAttempts)
-        await runs.close(job, this.tooOften(stored));
+      else if (isExecuting(run)) {
+        // The sweeper rings again, in case that one dies.
+        if (await this.isInOtherHands(stored, controller.signal)) return 'done';
+        // Should it live after all, its commits are refused from here on.
+        await runs.giveBack(job, 'lost');
+      } else if (await this.isLostTooOften(stored.state)) await runs.close(job, this.tooOften());
       else {
         const started = await this.begin(stored);
-        if (started !== null) return this.drive(started, history, controller);
+        if (started === null) continue;
+        work.attempt = started.state.attempts;
+        return this.drive(started, history, controller);
       }
     }
     return 'done';
@@ -184,18 +211,32 @@ export class RunWorker {
     return { maxBytes: this.options.promptLimitBytes, maxTokens: this.options.contextTokens };
   }
 
-  private tooOften({ state }: StoredRun): {
-    type: 'failed';
-    error: { code: 'server_error'; message: string };
-  } {
-    const message = `The run lost its worker ${state.attempts} times and was given up. Ask the operator for the logs.`;
+  /** W5 */
+  private async isInOtherHands({ ref, state }: StoredRun, signal: AbortSignal): Promise<boolean> {
+    const { lease, log } = this.options;
+    const holder = holderOf(state);
+    if (holder === null || holder === lease.id || !(await lease.lives(holder, signal))) return false;
+    log.info({ ...logFields(ref, state), holder }, 'leaving a run to the worker that has it');
+    return true;
+  }
+
+  /** Workers that live have only stood still for a while, or lost Redis; that is not the run's doing. */
+  private async isLostTooOften(state: RunState): Promise<boolean> {
+    const { lease, maxAttempts } = this.options;
+    if (state.attempts < maxAttempts) return false;
+    return lossesOf(state, await lease.living(startersOf(state))) >= maxAttempts;
+  }
+
+  private tooOften(): { type: 'failed'; error: { code: 'server_error'; message: string } } {
+    const message = `The run lost its worker ${this.options.maxAttempts} times and was given up. Ask the operator for the logs.`;
     return { type: 'failed', error: { code: 'server_error', message } };
   }
 
   /** W1. @returns null when somebody else was faster. */
   private async begin(stored: StoredRun): Promise<StoredRun | null> {
     try {
-      return await this.options.runs.commit(stored, [{ type: 'run.started', at: this.options.now() }]);
+      const { runs, now, lease } = this.options;
+      return await runs.commit(stored, [{ type: 'run.started', at: now(), worker: lease.id }]);
     } catch (error) {
       if (error instanceof Refused && error.why === 'conflict') return null;
       throw error;
@@ -281,6 +322,11 @@ export class RunWorker {
 function tooLarge({ maxBytes }: HistoryTooLarge): RunError {
   const message = `The question and what this run has done already take more than ${maxBytes} bytes, the most that a prompt may have on this server. Send smaller pictures or tool outputs, or ask its operator to raise PROMPT_LIMIT_BYTES.`;
   return { code: 'invalid_prompt', message };
+}
+
+/** Whether the run is still in that attempt; one that has not begun is in none. */
+function isStill({ run, attempts }: RunState, attempt: number | null): boolean {
+  return attempt === null || (attempts === attempt && isExecuting(run));
 }
 
 /** Resolves at `unixMs`, or rejects with the signal's reason. */

@@ -8,6 +8,7 @@ import { isBlocked, isOverdue, isTerminal } from '../runs/run.ts';
 import type { Clock } from '../runs/ids.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { OpenRuns } from '../store/open-runs.ts';
+import { isUnavailable } from '../store/redis.ts';
 import type { RunStore } from '../store/runs.ts';
 
 const SWEEP_EVERY_MS = 2_000;
@@ -34,7 +35,11 @@ export function startSweeper(sweeping: Sweeping): () => Promise<void> {
   const schedule = (): NodeJS.Timeout =>
     setTimeout(() => {
       underWay = sweep(sweeping, () => stopped)
-        .catch((err: unknown) => sweeping.log.error({ err }, 'sweep failed; the next one tries again'))
+        .catch((err: unknown) => {
+          // Redis' troubles are reported elsewhere.
+          const level = isUnavailable(err) ? 'debug' : 'error';
+          sweeping.log[level]({ err }, 'sweep failed; the next one tries again');
+        })
         .then(() => {
           if (!stopped) timer = schedule();
         });

@@ -1,0 +1,108 @@
+/**
+ * Tells a dead worker from one that stood still. A worker renews its lease, a key that expires, for as long as it lives; who finds
+ * a run in another's hands asks for that one's lease before it takes the run away. Owns one timer.
+ *
+ * When Redis refused to write for a while, or the machine slept, every lease has lapsed and the living have yet to renew
+ * theirs. So nobody judges others before its own lease has been whole for as long as a lease lasts.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '../log.ts';
+import type { Keys } from './keys.ts';
+import { ASK_AGAIN_MS, insist, seldom, type State } from './redis.ts';
+
+/** Late by three quarters of the lease, a renewal still comes in time. */
+const RENEWALS_PER_LEASE = 4;
+
+export interface LeaseOptions {
+  readonly redis: State;
+  readonly keys: Keys;
+  /** Names this worker; never used twice. */
+  readonly id: string;
+  /** How long others believe that it lives, after its last sign of life. */
+  readonly leaseMs: number;
+  readonly log: Logger;
+}
+
+export class Lease {
+  readonly id: string;
+  private readonly options: LeaseOptions;
+  /** Since when (performance.now) the own lease has not lapsed. */
+  private wholeSinceMs = -Infinity;
+  private timer: NodeJS.Timeout | undefined;
+  private isOver = false;
+  private readonly reportRefusal: (err: unknown) => void;
+
+  constructor(options: LeaseOptions) {
+    this.options = options;
+    this.id = options.id;
+    this.reportRefusal = seldom((err: unknown) => options.log.warn({ err }, 'could not renew the lease'));
+  }
+
+  /** Takes the lease, and renews it until {@link end}. Waits until Redis lets it. */
+  async begin(): Promise<void> {
+    const { redis, leaseMs } = this.options;
+    await insist(async () => redis.set(this.key(this.id), '', 'PX', leaseMs));
+    this.schedule(leaseMs / RENEWALS_PER_LEASE);
+  }
+
+  /** From now on this worker counts as gone. */
+  async end(): Promise<void> {
+    this.isOver = true;
+    clearTimeout(this.timer);
+    await this.options.redis.del(this.key(this.id));
+  }
+
+  /**
+   * Whether worker `id` lives. Where its lease stands, that is known only when it is renewed: so this takes as long as a lease
+   * when it has died a moment ago, and up to two after this process itself, or Redis, stood still.
+   * @throws the signal's reason when aborted
+   */
+  async lives(id: string, signal: AbortSignal): Promise<boolean> {
+    const { redis, leaseMs } = this.options;
+    let seen = false;
+    for (;;) {
+      const [own, left] = await Promise.all([redis.pttl(this.key(this.id)), redis.pttl(this.key(id))]);
+      const wholeMs = own > 0 ? performance.now() - this.wholeSinceMs : 0;
+      if (left > 0 && seen) return true;
+      seen = left > 0;
+      if (!seen && wholeMs >= leaseMs) return false;
+      await pause(seen ? left + 1 : leaseMs - wholeMs, signal);
+    }
+  }
+
+  /** Those of the workers `ids` whose lease stands, and this one. */
+  async living(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const found = await Promise.all(ids.map(async (id) => this.options.redis.exists(this.key(id))));
+    return new Set([this.id, ...ids.filter((_, index) => found[index] === 1)]);
+  }
+
+  private schedule(afterMs: number): void {
+    if (this.isOver) return;
+    this.timer = setTimeout(() => {
+      const { leaseMs } = this.options;
+      this.renew().then(
+        () => this.schedule(leaseMs / RENEWALS_PER_LEASE),
+        (err: unknown) => {
+          this.reportRefusal(err);
+          this.schedule(ASK_AGAIN_MS);
+        },
+      );
+    }, afterMs);
+  }
+
+  private async renew(): Promise<void> {
+    const { redis, leaseMs } = this.options;
+    // Redis knows best whether it has lapsed: a machine that slept does not notice by its own clock.
+    if ((await redis.set(this.key(this.id), '', 'PX', leaseMs, 'XX')) === 'OK' || this.isOver) return;
+    await redis.set(this.key(this.id), '', 'PX', leaseMs);
+    this.wholeSinceMs = performance.now();
+  }
+
+  private key(id: string): string {
+    return this.options.keys.lease(id);
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
+}
