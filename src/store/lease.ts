@@ -8,7 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
 import type { Keys } from './keys.ts';
-import { ASK_AGAIN_MS, insist, seldom, type State } from './redis.ts';
+import { ASK_AGAIN_MS, seldom, type State } from './redis.ts';
 
 /** Late by three quarters of the lease, a renewal still comes in time. */
 const RENEWALS_PER_LEASE = 4;
@@ -38,11 +38,15 @@ export class Lease {
     this.reportRefusal = seldom((err: unknown) => options.log.warn({ err }, 'could not renew the lease'));
   }
 
-  /** Takes the lease, and renews it until {@link end}. Waits until Redis lets it. */
+  /** Takes the lease, and renews it until {@link end}. A Redis that refuses for now is asked again. */
   async begin(): Promise<void> {
     const { redis, leaseMs } = this.options;
-    await insist(async () => redis.set(this.key(this.id), '', 'PX', leaseMs));
-    this.schedule(leaseMs / RENEWALS_PER_LEASE);
+    try {
+      await redis.set(this.key(this.id), '', 'PX', leaseMs);
+      this.schedule(leaseMs / RENEWALS_PER_LEASE);
+    } catch (err) {
+      this.missed(err);
+    }
   }
 
   /** From now on this worker counts as gone. */
@@ -82,12 +86,14 @@ export class Lease {
       const { leaseMs } = this.options;
       this.renew().then(
         () => this.schedule(leaseMs / RENEWALS_PER_LEASE),
-        (err: unknown) => {
-          this.reportRefusal(err);
-          this.schedule(ASK_AGAIN_MS);
-        },
+        (err: unknown) => this.missed(err),
       );
     }, afterMs);
+  }
+
+  private missed(err: unknown): void {
+    this.reportRefusal(err);
+    this.schedule(ASK_AGAIN_MS);
   }
 
   private async renew(): Promise<void> {
