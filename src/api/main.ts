@@ -6,7 +6,7 @@ import { createLog } from '../log.ts';
 import { givenBytes } from '../memory.ts';
 import { Tally } from '../metrics.ts';
 import { ModelCatalog } from '../model/catalog.ts';
-import { newId, unixSeconds } from '../runs/ids.ts';
+import { newId } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { Answers } from '../store/answers.ts';
@@ -16,11 +16,13 @@ import { countWorkers, readWorkers } from '../store/presence.ts';
 import { PhotoRelay } from '../store/relay.ts';
 import { ToolAnswers } from '../store/tool-answers.ts';
 import { Trial } from '../store/trial.ts';
+import { WriteProbe } from '../store/write-probe.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
 import { Figures } from './figures.ts';
 import { Pressure } from './pressure.ts';
 import { createApiServer, LISTEN_BACKLOG } from './server.ts';
+import type { Readiness } from './services.ts';
 
 /** Beyond the time that open requests and streams are given when the process is told to stop. */
 const STOP_MARGIN_MS = 10_000;
@@ -39,27 +41,31 @@ async function main(): Promise<void> {
     ...config,
     whenAway: 'fail',
     log,
-    now: unixSeconds,
     count: (what) => commits.add(what),
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
   const { redis, keys, hub, queue, runs, objects } = store;
+  const { now, nowMs } = store.clock;
+  const presence = { redis, keys, nowMs };
   const pressure = new Pressure(config, () => queue.backlog());
-  const figures = new Figures(pressure, commits, () => readWorkers(redis, keys));
+  const figures = new Figures(pressure, commits, () => readWorkers(presence));
   const catalog = new ModelCatalog({ upstreams: config.upstreams, log });
-  const readiness = async (): Promise<{ redis: boolean; workers: number }> => {
+  const probe = new WriteProbe(redis, keys);
+  const readiness = async (): Promise<Readiness> => {
+    const { skewMs } = store.clock;
     try {
-      return { redis: true, workers: await countWorkers(redis, keys) };
+      const [workers, refusal] = await Promise.all([countWorkers(presence), probe.refusal()]);
+      return { redis: true, refusal, workers, skewMs };
     } catch {
       // The connection has reported its loss in the log already.
-      return { redis: false, workers: 0 };
+      return { redis: false, refusal: null, workers: 0, skewMs };
     }
   };
   const toolbox = await openToolbox({
     ...toolSettings(config),
     cache: new ToolAnswers(redis, keys),
     log,
-    now: unixSeconds,
+    now,
   });
   const app = createApp(
     {
@@ -77,7 +83,8 @@ async function main(): Promise<void> {
       readiness,
       pressure,
       figures,
-      now: unixSeconds,
+      now,
+      nowMs,
       settings: config,
     },
     {

@@ -36,7 +36,7 @@ export class Pressure {
   private readonly maxMemoryBytes: number;
   private readonly loopDelay = monitorEventLoopDelay({ resolution: 20 });
   private readonly timer: NodeJS.Timeout;
-  private backlog: Backlog = { waiting: 0, oldestMs: null };
+  private backlog: Backlog = { waiting: 0, oldestMs: 0 };
   /** Runs admitted since the backlog was read: until then nobody else counts them. */
   private admitted = 0;
   private isReading = false;
@@ -88,9 +88,9 @@ export class Pressure {
     return this.backlog.waiting;
   }
 
-  /** How long ago the job that is to be taken next was added. */
+  /** How long the job that is to be taken next had waited at the last look. */
   get oldestWaitingMs(): number {
-    return this.backlog.oldestMs === null ? 0 : Math.max(0, Date.now() - this.backlog.oldestMs);
+    return this.backlog.oldestMs;
   }
 
   /** The 99th percentile of how late the event loop was lately. */

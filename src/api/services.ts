@@ -9,6 +9,7 @@ import type { PhotoRelay } from '../store/relay.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { RunStore } from '../store/runs.ts';
 import type { Trial } from '../store/trial.ts';
+import type { WriteRefusal } from '../store/write-probe.ts';
 import type { Figures } from './figures.ts';
 import type { Pressure } from './pressure.ts';
 
@@ -18,6 +19,18 @@ export interface ModelObject {
   readonly object: 'model';
   readonly created: number;
   readonly owned_by: string;
+}
+
+/** What this process needs around it, and how it is. */
+export interface Readiness {
+  /** Redis answers. */
+  readonly redis: boolean;
+  /** Why Redis takes no writes, or null. */
+  readonly refusal: WriteRefusal | null;
+  /** How many workers are alive. */
+  readonly workers: number;
+  /** How far this machine's clock is ahead of Redis'. */
+  readonly skewMs: number;
 }
 
 export interface Services {
@@ -35,12 +48,13 @@ export interface Services {
   /** Seals secrets of requests; null when the operator has set no SECRET. */
   readonly seal: Seal | null;
   readonly models: () => Promise<readonly ModelObject[]>;
-  /** Whether Redis answers, and how many workers are alive. */
-  readonly readiness: () => Promise<{ readonly redis: boolean; readonly workers: number }>;
+  readonly readiness: () => Promise<Readiness>;
   /** Admits runs and streams, or refuses them. */
   readonly pressure: Pressure;
   readonly figures: Figures;
   readonly now: Clock;
+  /** Unix milliseconds, where seconds are too coarse. */
+  readonly nowMs: () => number;
   readonly settings: RunSettings;
 }
 

@@ -39,7 +39,7 @@ export class ModelCatalog {
   #models: Promise<readonly ModelObject[]> = Promise.resolve([]);
   #freshUntil = Number.NEGATIVE_INFINITY;
 
-  constructor({ upstreams, log, now = Date.now }: ModelCatalogOptions) {
+  constructor({ upstreams, log, now = () => performance.now() }: ModelCatalogOptions) {
     this.#log = log;
     this.#now = now;
     this.#upstreams = upstreams.map((upstream) => ({ upstream, client: createClient(upstream) }));

@@ -11,7 +11,7 @@ export type IdPrefix = 'asst' | 'thread' | 'msg' | 'run' | 'step' | 'call' | 're
 /** Makes ids; the default is {@link newId}. */
 export type NewId = (prefix: IdPrefix) => string;
 
-/** Unix time in whole seconds, the unit of every timestamp on the wire; the default is {@link unixSeconds}. */
+/** Unix time in whole seconds, the unit of every timestamp on the wire. */
 export type Clock = () => number;
 
 /** A new random id, for example `run_` and 24 alphanumerics: 143 bits, so that ids cannot be guessed. */
@@ -44,6 +44,3 @@ export function randomText(length: number): string {
 function letters(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => (byte < FAIR_BYTES ? ALPHABET[byte % ALPHABET.length] : '')).join('');
 }
-
-/** The time now, in whole seconds since 1970. */
-export const unixSeconds: Clock = () => Math.floor(Date.now() / 1000);

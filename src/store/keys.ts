@@ -49,6 +49,11 @@ export class Keys {
     return `${this.worker(id)}:lease`;
   }
 
+  /** String with expiry, empty: written to see whether Redis takes writes; numbered, for the nodes of a Cluster. */
+  probe(index: number): string {
+    return `${this.prefix}:probe:${index}`;
+  }
+
   /** String with expiry: held by the one worker whose turn it is to sweep. */
   get sweeper(): string {
     return `${this.prefix}:sweeper`;

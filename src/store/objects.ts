@@ -39,10 +39,17 @@ export class ObjectStore {
   private readonly keys: Keys;
   private readonly pageLimitBytes: number;
 
-  /** @param pageLimitBytes of documents in one page of a list */
-  constructor(redis: State, keys: Keys, pageLimitBytes: number) {
+  private readonly nowMs: () => number;
+  private lastOrder = 0;
+
+  /**
+   * @param nowMs unix milliseconds, the same for every process
+   * @param pageLimitBytes of documents in one page of a list
+   */
+  constructor(redis: State, keys: Keys, nowMs: () => number, pageLimitBytes: number) {
     this.redis = redis;
     this.keys = keys;
+    this.nowMs = nowMs;
     this.pageLimitBytes = pageLimitBytes;
   }
 
@@ -52,7 +59,11 @@ export class ObjectStore {
     // Idempotent when sent twice: the order is the time of creation, and ids of the same millisecond are told apart by
     // the counter of the process that made them.
     await Promise.all([
-      this.redis.multi().hset(docs, assistant.id, json).zadd(index, 'NX', nextOrder(), assistant.id).exec(),
+      this.redis
+        .multi()
+        .hset(docs, assistant.id, json)
+        .zadd(index, 'NX', this.nextOrder(), assistant.id)
+        .exec(),
       this.nameAssistant(project, assistant),
     ]);
   }
@@ -177,7 +188,7 @@ export class ObjectStore {
   async listRuns(ref: ThreadRef, query: PageQuery): Promise<Page<Run>> {
     const collection = permanent(this.keys.runs(ref), this.keys.steps(ref));
     const parseRun = (doc: string, label: string): Run =>
-      labelled(calmView(decodeRun(doc), Date.now()), label);
+      labelled(calmView(decodeRun(doc), this.nowMs()), label);
     return this.page(collection, query, parseRun, ref, this.keys.run({ ...ref, runId: '' }));
   }
 
@@ -234,6 +245,12 @@ export class ObjectStore {
     return (await this.redis.remove(names.length, ...names, id, REMEMBERED_GONE)) !== 0;
   }
 
+  /** Microseconds, strictly increasing within this process: a place for objects that have no thread to count them. */
+  private nextOrder(): number {
+    this.lastOrder = Math.max(this.lastOrder + 1, this.nowMs() * 1_000);
+    return this.lastOrder;
+  }
+
   private async page<T>(
     { docs, index, gone }: Collection,
     { limit, order, after, before }: PageQuery,
@@ -267,12 +284,4 @@ function listOf(reply: unknown): readonly unknown[] {
 /** The object with the metadata a client gave it after it was created, if any. */
 function labelled<T extends { readonly metadata: Metadata }>(object: T, label: string): T {
   return label === '' ? object : { ...object, metadata: decode<Metadata>(label) };
-}
-
-let lastOrder = 0;
-
-/** Microseconds, strictly increasing within this process: a place for objects that have no thread to count them. */
-function nextOrder(): number {
-  lastOrder = Math.max(lastOrder + 1, Date.now() * 1_000);
-  return lastOrder;
 }

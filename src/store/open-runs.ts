@@ -12,14 +12,18 @@ export class OpenRuns {
   private readonly redis: State;
   private readonly keys: Keys;
 
-  constructor(redis: State, keys: Keys) {
+  private readonly nowMs: () => number;
+
+  /** @param nowMs unix milliseconds, the same for every process */
+  constructor(redis: State, keys: Keys, nowMs: () => number) {
     this.redis = redis;
     this.keys = keys;
+    this.nowMs = nowMs;
   }
 
   /** Remembers a run that is about to be queued, and so to need a job; it ends at `expiresAt` (unix seconds) at the latest. */
   async add(ref: RunRef, expiresAt: number | null): Promise<void> {
-    await this.lookAt(ref, Math.min(Date.now() + FORGOTTEN_AFTER_MS, (expiresAt ?? Infinity) * 1000));
+    await this.lookAt(ref, Math.min(this.nowMs() + FORGOTTEN_AFTER_MS, (expiresAt ?? Infinity) * 1000));
   }
 
   /** Look at the run (again) at `unixMs`. */
@@ -34,7 +38,7 @@ export class OpenRuns {
 
   /** Up to `limit` runs whose time to be looked at has come, the longest waiting first. */
   async due(limit: number): Promise<readonly RunRef[]> {
-    const members = await this.redis.zrangebyscore(this.keys.open, '-inf', Date.now(), 'LIMIT', 0, limit);
+    const members = await this.redis.zrangebyscore(this.keys.open, '-inf', this.nowMs(), 'LIMIT', 0, limit);
     return members.flatMap((member) => {
       const [project, threadId, runId] = member.split('/');
       return project && threadId && runId && isSafeId(runId) ? [{ project, threadId, runId }] : [];

@@ -1,7 +1,7 @@
 /** Opens what a process keeps in Redis: the connections, the queue, and the stores over them. Owns them until `close`. */
 import type { Logger } from '../log.ts';
-import type { Clock } from '../runs/ids.ts';
 import { examine } from './check.ts';
+import { RedisClock } from './clock.ts';
 import { Replicas } from './confirm.ts';
 import { LogHub } from './follow.ts';
 import { Keys } from './keys.ts';
@@ -21,7 +21,6 @@ export interface StoreOptions {
   readonly pageLimitBytes: number;
   readonly whenAway: WhenAway;
   readonly log: Logger;
-  readonly now: Clock;
   /** Hears of every transition, and of commits that were refused. */
   readonly count: (what: string) => void;
 }
@@ -29,6 +28,8 @@ export interface StoreOptions {
 export interface Store {
   readonly redis: State;
   readonly keys: Keys;
+  /** The time that every process of the deployment goes by. */
+  readonly clock: RedisClock;
   readonly hub: LogHub;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
@@ -41,27 +42,32 @@ export interface Store {
 
 /** Waits until Redis answers, however long that takes. */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { redisUrl, redisPrefix, durability, logKeptS, whenAway, log, now, count } = options;
+  const { redisUrl, redisPrefix, durability, logKeptS, whenAway, log, count } = options;
   const redis = await openState(redisUrl, whenAway, log);
   const { problems, warnings } = await insist(() => examine(redis));
   for (const warning of warnings) log.warn(warning);
   const keys = new Keys(redisPrefix);
+  const clock = new RedisClock(redis, log);
+  await clock.begin();
+  const { now, nowMs } = clock;
   const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);
-  const queue = new RunQueue(redisUrl, keys, log);
-  const open = new OpenRuns(redis, keys);
+  const queue = new RunQueue(redisUrl, keys, log, nowMs);
+  const open = new OpenRuns(redis, keys, nowMs);
   const replicas = durability === 'replica' ? new Replicas(redisUrl, keys) : null;
   const confirm = replicas === null ? null : replicas.confirm.bind(replicas);
   const runs = new RunStore({ redis, keys, queue, open, log, now, logKeptS, count, confirm });
   return {
     redis,
     keys,
+    clock,
     hub,
     queue,
     open,
     runs,
-    objects: new ObjectStore(redis, keys, options.pageLimitBytes),
+    objects: new ObjectStore(redis, keys, nowMs, options.pageLimitBytes),
     problems,
     close: async () => {
+      clock.close();
       await queue.close();
       hub.close();
       replicas?.close();

@@ -26,18 +26,24 @@ export interface WorkerReport extends WorkerFigures {
   readonly name: string;
 }
 
+/** Where it is said, and when: unix milliseconds, the same for every process. */
+export interface Presence {
+  readonly redis: State;
+  readonly keys: Keys;
+  readonly nowMs: () => number;
+}
+
 /** Says that worker `id` is alive until the returned function is called, which says that it is gone. */
 export async function announceWorker(
-  redis: State,
-  keys: Keys,
+  { redis, keys, nowMs }: Presence,
   id: string,
   figures: () => WorkerFigures,
 ): Promise<() => Promise<void>> {
   const beat = async (): Promise<void> => {
-    const nowMs = Date.now();
+    const atMs = nowMs();
     await Promise.all([
-      redis.zadd(keys.workers, nowMs, id),
-      redis.zremrangebyscore(keys.workers, '-inf', nowMs - ABSENT_AFTER_MS),
+      redis.zadd(keys.workers, atMs, id),
+      redis.zremrangebyscore(keys.workers, '-inf', atMs - ABSENT_AFTER_MS),
       redis.set(keys.worker(id), JSON.stringify(figures()), 'PX', ABSENT_AFTER_MS),
     ]);
   };
@@ -52,8 +58,8 @@ export async function announceWorker(
 }
 
 /** What the workers that are alive last said of themselves; one of an older version says nothing. */
-export async function readWorkers(redis: State, keys: Keys): Promise<readonly WorkerReport[]> {
-  const ids = await redis.zrangebyscore(keys.workers, Date.now() - ABSENT_AFTER_MS, '+inf');
+export async function readWorkers({ redis, keys, nowMs }: Presence): Promise<readonly WorkerReport[]> {
+  const ids = await redis.zrangebyscore(keys.workers, nowMs() - ABSENT_AFTER_MS, '+inf');
   const texts = await Promise.all(ids.map((id) => redis.get(keys.worker(id))));
   return ids.map((id, index) => {
     const said = decode<WorkerFigures>(texts[index] ?? null);
@@ -64,8 +70,8 @@ export async function readWorkers(redis: State, keys: Keys): Promise<readonly Wo
 const SILENT: WorkerFigures = { busy: 0, slots: 0, rebuilds: 0, stalls: 0, commits: {} };
 
 /** Whether a worker on `host` has lately said that it is alive; their ids begin with {@link workerId}'s host. */
-export async function isHostAlive(redis: State, keys: Keys, host: string): Promise<boolean> {
-  const lately = await redis.zrangebyscore(keys.workers, Date.now() - ABSENT_AFTER_MS, '+inf');
+export async function isHostAlive({ redis, keys, nowMs }: Presence, host: string): Promise<boolean> {
+  const lately = await redis.zrangebyscore(keys.workers, nowMs() - ABSENT_AFTER_MS, '+inf');
   return lately.some((id) => id.startsWith(`${host}/`));
 }
 
@@ -75,6 +81,6 @@ export function workerId(host: string): string {
 }
 
 /** How many workers have lately said that they are alive. */
-export async function countWorkers(redis: State, keys: Keys): Promise<number> {
-  return redis.zcount(keys.workers, Date.now() - ABSENT_AFTER_MS, '+inf');
+export async function countWorkers({ redis, keys, nowMs }: Presence): Promise<number> {
+  return redis.zcount(keys.workers, nowMs() - ABSENT_AFTER_MS, '+inf');
 }

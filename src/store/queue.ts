@@ -22,13 +22,14 @@ export type RunsJob = Job<RunJob, void, 'run'>;
 
 export class RunQueue {
   private readonly connection: ReturnType<typeof connect>;
-  private readonly options: { readonly keys: Keys; readonly log: Logger };
+  private readonly options: { readonly keys: Keys; readonly log: Logger; readonly nowMs: () => number };
   private queue: Queue<RunJob, void, 'run'>;
 
-  constructor(redisUrl: string, keys: Keys, log: Logger) {
+  /** @param nowMs unix milliseconds, the same for every process */
+  constructor(redisUrl: string, keys: Keys, log: Logger, nowMs: () => number) {
     // With Redis away an enqueue fails at once instead of hanging; the sweeper makes up for it.
     this.connection = connect(redisUrl, { use: 'queue', whenAway: 'fail' });
-    this.options = { keys, log };
+    this.options = { keys, log, nowMs };
     this.queue = this.open();
   }
 
@@ -55,7 +56,8 @@ export class RunQueue {
 
   /** Adds the job of a run's turn. Adding it again while it exists changes nothing. */
   async add(job: RunJob): Promise<void> {
-    await this.queue.add('run', job, { jobId: `${job.runId}-${job.turn}` });
+    const timestamp = this.options.nowMs();
+    await this.queue.add('run', job, { jobId: `${job.runId}-${job.turn}`, timestamp });
   }
 
   /** The id of the job that is to be taken next, or null when none waits. One read. */
@@ -64,10 +66,10 @@ export class RunQueue {
     return id ?? null;
   }
 
-  /** How many jobs wait for a worker, and when the one to be taken next was added (unix ms). */
+  /** How many jobs wait for a worker, and for how long the one to be taken next has. */
   async backlog(): Promise<Backlog> {
     const [waiting, [next]] = await Promise.all([this.queue.getWaitingCount(), this.queue.getWaiting(0, 0)]);
-    return { waiting, oldestMs: next?.timestamp ?? null };
+    return { waiting, oldestMs: next === undefined ? 0 : Math.max(0, this.options.nowMs() - next.timestamp) };
   }
 
   async close(): Promise<void> {
@@ -81,7 +83,8 @@ export class RunQueue {
 /** What waits for a worker. */
 export interface Backlog {
   readonly waiting: number;
-  readonly oldestMs: number | null;
+  /** How long the job that is to be taken next has waited. */
+  readonly oldestMs: number;
 }
 
 /**

@@ -140,7 +140,7 @@ type Script = (...args: (string | number)[]) => Promise<unknown>;
 export type State = Client &
   Readonly<
     Record<
-      'commit' | 'append' | 'history' | 'page' | 'swap' | 'remove' | 'drop' | 'trial' | 'untrial',
+      'commit' | 'append' | 'history' | 'page' | 'swap' | 'remove' | 'drop' | 'trial' | 'untrial' | 'probe',
       Script
     >
   >;
@@ -164,6 +164,7 @@ export async function openState(url: string, whenAway: WhenAway, log: Logger): P
     drop: script('drop'),
     trial: script('trial'),
     untrial: script('untrial'),
+    probe: script('probe'),
   });
 }
 

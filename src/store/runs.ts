@@ -40,8 +40,8 @@ export interface StoredRun {
 }
 
 /** A run as clients see it: the fold of its log, and the metadata a client gave it since. */
-export function runView({ state }: StoredRun, labels: Metadata | null): Run {
-  const run = calmView(state, Date.now());
+export function runView({ state }: StoredRun, labels: Metadata | null, nowMs: number): Run {
+  const run = calmView(state, nowMs);
   return labels === null ? run : { ...run, metadata: labels };
 }
 

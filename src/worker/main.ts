@@ -5,7 +5,7 @@ import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
 import { givenBytes } from '../memory.ts';
 import { OpenAiModel } from '../model/openai.ts';
-import { newId, unixSeconds } from '../runs/ids.ts';
+import { newId } from '../runs/ids.ts';
 import { ModelError } from '../runs/model.ts';
 import { Seal, type Secrets } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
@@ -38,17 +38,17 @@ async function main(): Promise<void> {
     ...config,
     whenAway: 'wait',
     log,
-    now: unixSeconds,
     count: (what) => commits.add(what),
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
   const { redis, keys, hub, queue, open, runs, objects } = store;
+  const { now, nowMs } = store.clock;
   const unseal = unsealer(config.secret);
   const toolbox = await openToolbox({
     ...toolSettings(config),
     cache: new ToolAnswers(redis, keys),
     log,
-    now: unixSeconds,
+    now,
   });
   const trial = new Trial(redis, keys);
   const lease = new Lease({ redis, keys, id, leaseMs: config.lockMs, log });
@@ -67,7 +67,8 @@ async function main(): Promise<void> {
     secretsIn: (sealed) => unseal(sealed).variables,
     runTool: toolbox.runTool,
     log,
-    now: unixSeconds,
+    now,
+    nowMs,
     newId,
     contextTokens: config.contextTokens,
     promptLimitBytes: config.promptLimitBytes,
@@ -94,7 +95,7 @@ async function main(): Promise<void> {
     rebuild: () => consumer.rebuild(),
     log,
   });
-  const leave = await announceWorker(redis, keys, id, () => {
+  const leave = await announceWorker({ redis, keys, nowMs }, id, () => {
     const figures: WorkerFigures = {
       busy: worker.busy,
       slots: config.workerConcurrency,
@@ -108,7 +109,8 @@ async function main(): Promise<void> {
   const stopSweeping = startSweeper({
     runs,
     open,
-    now: unixSeconds,
+    now,
+    nowMs,
     log,
     holder: id,
     endTrials: () => trial.end(objects),

@@ -9,6 +9,7 @@
  *   W4  a turn is executed once in this process: the job that comes again for it waits for the execution under way
  *   W5  a run is taken only from a worker that is dead, as far as one can tell (lease.ts)
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
 import { holderOf, lossesOf, startersOf } from '../runs/attempts.ts';
 import { execute } from '../runs/execute.ts';
@@ -41,6 +42,7 @@ export interface RunWorkerOptions {
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
   readonly log: Logger;
   readonly now: Clock;
+  readonly nowMs: () => number;
   readonly newId: NewId;
   readonly contextTokens: number;
   /** How much of a thread is read for one prompt. */
@@ -255,7 +257,7 @@ export class RunWorker {
     try {
       const commit = runs.commit.bind(runs);
       const commits = new Commits(started, commit, (error) => controller.abort(error));
-      const context = { ...this.options, until, signal: controller.signal };
+      const context = { ...this.options, until: this.until.bind(this), signal: controller.signal };
       let material = await history;
       if (material === null) {
         share = await this.options.room.take(this.options.promptLimitBytes, controller.signal);
@@ -314,7 +316,14 @@ export class RunWorker {
     if (expiresAt === null) return undefined;
     return setTimeout(
       () => controller.abort(new Stop('expired')),
-      Math.max(0, expiresAt * 1000 - Date.now()),
+      Math.max(0, expiresAt * 1000 - this.options.nowMs()),
+    );
+  }
+
+  /** Resolves at `unixMs`, or rejects with the signal's reason. */
+  private async until(unixMs: number, signal: AbortSignal): Promise<void> {
+    await delay(Math.max(0, unixMs - this.options.nowMs()), undefined, { signal }).catch(() =>
+      signal.throwIfAborted(),
     );
   }
 }
@@ -327,24 +336,4 @@ function tooLarge({ maxBytes }: HistoryTooLarge): RunError {
 /** Whether the run is still in that attempt; one that has not begun is in none. */
 function isStill({ run, attempts }: RunState, attempt: number | null): boolean {
   return attempt === null || (attempts === attempt && isExecuting(run));
-}
-
-/** Resolves at `unixMs`, or rejects with the signal's reason. */
-async function until(unixMs: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const ms = unixMs - Date.now();
-  if (ms <= 0) return;
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', stop, { once: true });
-    function done(): void {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }
-    function stop(): void {
-      clearTimeout(timer);
-      const reason: unknown = signal.reason;
-      reject(reason);
-    }
-  });
 }

@@ -21,6 +21,7 @@ export interface Sweeping {
   readonly runs: RunStore;
   readonly open: OpenRuns;
   readonly now: Clock;
+  readonly nowMs: () => number;
   readonly log: Logger;
   /** Deletes what projects on trial have made whose time is over. */
   readonly endTrials: () => Promise<unknown>;
@@ -68,13 +69,14 @@ async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void
   if (tooNew > 0) log.warn({ runs: tooNew }, 'leaving runs to a newer worker');
 }
 
-async function lookAfter({ runs, open, now, log }: Sweeping, ref: RunRef): Promise<'done' | 'too new'> {
+async function lookAfter(sweeping: Sweeping, ref: RunRef): Promise<'done' | 'too new'> {
   let outcome: 'done' | 'too new' = 'done';
-  const next = await attend(runs, ref, now, log).catch((err: unknown) => {
+  const { open, nowMs, log } = sweeping;
+  const next = await attend(sweeping, ref).catch((err: unknown) => {
     if (err instanceof NewerFormat) outcome = 'too new';
     // One run that cannot be read must not keep the others from being looked after.
     else log.error({ err, run_id: ref.runId, thread_id: ref.threadId }, 'could not look after a run');
-    return Date.now() + LOOK_AGAIN_MS;
+    return nowMs() + LOOK_AGAIN_MS;
   });
   if (next === null) await open.forget(ref);
   else await open.postpone(ref, next);
@@ -82,7 +84,7 @@ async function lookAfter({ runs, open, now, log }: Sweeping, ref: RunRef): Promi
 }
 
 /** Does for one run what it needs. @returns when to look again (unix ms); null when it has ended. */
-async function attend(runs: RunStore, ref: RunRef, now: Clock, log: Logger): Promise<number | null> {
+async function attend({ runs, now, nowMs, log }: Sweeping, ref: RunRef): Promise<number | null> {
   const found = await runs.get(ref);
   if (found === null) return null;
   const { stored } = found;
@@ -94,10 +96,10 @@ async function attend(runs: RunStore, ref: RunRef, now: Clock, log: Logger): Pro
       'run overdue',
     );
     const closed = await runs.close(ref, { type: 'expired' });
-    return closed === null || isTerminal(closed.state.run) ? null : Date.now() + LOOK_AGAIN_MS;
+    return closed === null || isTerminal(closed.state.run) ? null : nowMs() + LOOK_AGAIN_MS;
   }
   if (isBlocked(run)) return (run.expires_at ?? now()) * 1000;
   // Queued, in progress or cancelling: somebody should have its job. Where the job exists, this changes nothing.
   await runs.enqueue(stored);
-  return Math.min(Date.now() + LOOK_AGAIN_MS, (run.expires_at ?? Infinity) * 1000);
+  return Math.min(nowMs() + LOOK_AGAIN_MS, (run.expires_at ?? Infinity) * 1000);
 }

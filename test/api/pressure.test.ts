@@ -164,7 +164,7 @@ test('without Redis everything is refused at once, with the time to come back', 
 describe('pressure', () => {
   function pressure(waiting = async () => 0): Pressure {
     const limits = { maxWaitingRuns: 3, maxStreams: 1 };
-    const made = new Pressure(limits, async () => ({ waiting: await waiting(), oldestMs: null }));
+    const made = new Pressure(limits, async () => ({ waiting: await waiting(), oldestMs: 0 }));
     onTestFinished(() => made.close());
     return made;
   }

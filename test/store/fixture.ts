@@ -34,8 +34,10 @@ export interface Store {
   readonly open: OpenRuns;
   readonly runs: RunStore;
   readonly objects: ObjectStore;
-  /** Unix seconds, as the store sees them. */
+  /** Unix seconds, as runs see them. */
   readonly clock: { s: number };
+  /** Unix milliseconds, as reminders and views see them. */
+  readonly nowMs: () => number;
 }
 
 let stores = 0;
@@ -46,9 +48,10 @@ export async function openStore(url: string, wrap = (redis: State): State => red
   const keys = new Keys(`t${process.pid}-${stores}`);
   const connection = await openState(url, 'wait', silent);
   const redis = wrap(connection);
-  const queue = new RunQueue(url, keys, silent);
+  const nowMs = (): number => Date.now();
+  const queue = new RunQueue(url, keys, silent, nowMs);
   await queue.ready();
-  const open = new OpenRuns(redis, keys);
+  const open = new OpenRuns(redis, keys, nowMs);
   const clock = { s: CREATED_AT };
   const now = (): number => clock.s;
   const runs = new RunStore({
@@ -65,16 +68,8 @@ export async function openStore(url: string, wrap = (redis: State): State => red
     await queue.close();
     connection.disconnect();
   });
-  return {
-    url,
-    redis,
-    keys,
-    queue,
-    open,
-    runs,
-    objects: new ObjectStore(redis, keys, PAGE_LIMIT_BYTES),
-    clock,
-  };
+  const objects = new ObjectStore(redis, keys, nowMs, PAGE_LIMIT_BYTES);
+  return { url, redis, keys, queue, open, runs, objects, clock, nowMs };
 }
 
 /** A hub of its own, as another process has one. @param wrap may come between the hub and its subscriptions. */

@@ -218,6 +218,7 @@ test('a queue whose connection breaks while it opens is ready all the same', asy
     `redis://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`,
     keys,
     silent,
+    () => Date.now(),
   );
   onTestFinished(async () => {
     await queue.close();

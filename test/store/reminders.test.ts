@@ -128,42 +128,45 @@ describe('workers', () => {
   });
 
   test('count from when they say that they are there until they say that they leave', async () => {
-    const { redis, keys } = await openStore(server.url);
-    expect(await countWorkers(redis, keys)).toBe(0);
-    const leaves = await Promise.all(['a', 'b'].map(async (id) => announceWorker(redis, keys, id, figures)));
-    expect(await countWorkers(redis, keys)).toBe(2);
+    const store = await openStore(server.url);
+    expect(await countWorkers(store)).toBe(0);
+    const leaves = await Promise.all(['a', 'b'].map(async (id) => announceWorker(store, id, figures)));
+    expect(await countWorkers(store)).toBe(2);
     for (const leave of leaves) await leave();
-    expect(await countWorkers(redis, keys)).toBe(0);
+    expect(await countWorkers(store)).toBe(0);
   });
 
   test('do not count when they have long said nothing, and are trimmed by those that live', async () => {
-    const { redis, keys } = await openStore(server.url);
+    const store = await openStore(server.url);
+    const { redis, keys } = store;
     await redis.zadd(keys.workers, 1_000_000, 'killed');
     vi.setSystemTime(1_014_999);
-    expect(await countWorkers(redis, keys)).toBe(1);
+    expect(await countWorkers(store)).toBe(1);
     vi.setSystemTime(1_015_001);
-    expect(await countWorkers(redis, keys)).toBe(0);
-    const leave = await announceWorker(redis, keys, 'alive', figures);
+    expect(await countWorkers(store)).toBe(0);
+    const leave = await announceWorker(store, 'alive', figures);
     expect(await redis.zrange(keys.workers, '0', '-1')).toStrictEqual(['alive']);
     await leave();
   });
 
   test('say every few seconds that they are alive, and no more once they have left', async () => {
-    const { redis, keys } = await openStore(server.url);
-    const leave = await announceWorker(redis, keys, 'a', figures);
+    const store = await openStore(server.url);
+    const { redis, keys } = store;
+    const leave = await announceWorker(store, 'a', figures);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(await countWorkers(redis, keys)).toBe(1);
+    expect(await countWorkers(store)).toBe(1);
     await leave();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(await redis.exists(keys.workers)).toBe(0);
   });
 
   test('say how they are, by a name that does not tell where they run, until they leave', async () => {
-    const { redis, keys } = await openStore(server.url);
-    const leave = await announceWorker(redis, keys, 'host/abc', figures);
+    const store = await openStore(server.url);
+    const { redis, keys } = store;
+    const leave = await announceWorker(store, 'host/abc', figures);
     // One of an older version.
     await redis.zadd(keys.workers, 1_000_000, 'host/old');
-    expect(await readWorkers(redis, keys)).toStrictEqual([
+    expect(await readWorkers(store)).toStrictEqual([
       { name: 'abc', ...figures() },
       { name: 'old', busy: 0, slots: 0, rebuilds: 0, stalls: 0, commits: {} },
     ]);
@@ -173,13 +176,13 @@ describe('workers', () => {
   });
 
   test('are known by their host', async () => {
-    const { redis, keys } = await openStore(server.url);
-    const leave = await announceWorker(redis, keys, workerId('host-1'), figures);
-    expect(await isHostAlive(redis, keys, 'host-1')).toBe(true);
-    expect(await isHostAlive(redis, keys, 'host')).toBe(false);
+    const store = await openStore(server.url);
+    const leave = await announceWorker(store, workerId('host-1'), figures);
+    expect(await isHostAlive(store, 'host-1')).toBe(true);
+    expect(await isHostAlive(store, 'host')).toBe(false);
     expect(workerId('host-1')).not.toBe(workerId('host-1'));
     vi.setSystemTime(1_016_000);
-    expect(await isHostAlive(redis, keys, 'host-1')).toBe(false);
+    expect(await isHostAlive(store, 'host-1')).toBe(false);
     await leave();
   });
 });

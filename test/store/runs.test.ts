@@ -352,8 +352,8 @@ describe('current', () => {
     await store.objects.setLabels(THREAD, 'run_1', { colour: 'red' });
     const { stored, labels } = must(await store.runs.current(refOf()));
     expect(stored).toStrictEqual(queued);
-    expect(runView(stored, labels)).toStrictEqual({ ...queued.state.run, metadata: { colour: 'red' } });
-    expect(runView(stored, null)).toStrictEqual(queued.state.run);
+    expect(runView(stored, labels, 0)).toStrictEqual({ ...queued.state.run, metadata: { colour: 'red' } });
+    expect(runView(stored, null, 0)).toStrictEqual(queued.state.run);
   });
 });
 

@@ -105,9 +105,9 @@ export class Service {
   }
 
   /** Starts one more API process, on `port` where that matters; resolves to its origin when it listens. */
-  async startApi(port?: string): Promise<string> {
+  async startApi(port?: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
     const name = this.#apis.length === 0 ? 'api' : `api ${this.#apis.length}`;
-    const api = this.#spawn(name, API, port === undefined ? {} : { PORT: port });
+    const api = this.#spawn(name, API, port === undefined ? env : { PORT: port, ...env });
     this.#apis.push(api);
     const { url } = listeningSchema.parse(await this.#ready(api, 'api listening'));
     this.#origins.set(url, api);
@@ -120,10 +120,10 @@ export class Service {
     await this.startApi(new URL(origin).port);
   }
 
-  /** Starts one more worker; resolves to its number when it is ready. */
-  async startWorker(): Promise<number> {
+  /** Starts one more worker, with settings of its own where it has any; resolves to its number when it is ready. */
+  async startWorker(env: NodeJS.ProcessEnv = {}): Promise<number> {
     const number = this.#workers.length;
-    const worker = this.#spawn(`worker ${number}`, WORKER);
+    const worker = this.#spawn(`worker ${number}`, WORKER, env);
     this.#workers.push(worker);
     await this.#ready(worker, 'worker ready');
     return number;

@@ -23,13 +23,13 @@ beforeAll(async () => {
 afterAll(async () => server.stop());
 
 /** Sweeps until the test ends. @returns how often it has begun to. */
-function sweep({ runs, open, clock }: Store): () => number {
+function sweep({ runs, open, clock, nowMs }: Store): () => number {
   let leases = 0;
   const counted = withMethod(open, 'lease', async (holder: string, ms: number) => {
     leases += 1;
     return open.lease(holder, ms);
   });
-  const sweeping = { runs, open: counted, now: () => clock.s, log: silent, holder: 'a' };
+  const sweeping = { runs, open: counted, now: () => clock.s, nowMs, log: silent, holder: 'a' };
   onTestFinished(startSweeper({ ...sweeping, endTrials: async () => {} }));
   return () => leases;
 }

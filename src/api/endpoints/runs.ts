@@ -24,7 +24,7 @@ const modifyBody = z.strictObject({ metadata: shapes.metadata });
 const watchQuery = z.object({ after: z.coerce.number().int().min(0).optional() });
 
 export function runEndpoints(services: Services): readonly Endpoint[] {
-  const { runs, objects, hub, pressure, now, settings } = services;
+  const { runs, objects, hub, pressure, now, nowMs, settings } = services;
 
   /** Answers with a run as it is, and when to ask again. */
   const answer = (run: Run): Answer => ({ type: 'shell-safe', value: run, headers: pollHeaders(services) });
@@ -122,7 +122,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       path: RUN_PATH,
       handle: async (call) => {
         const { stored, labels } = await findRun(services, call);
-        return answer(runView(stored, labels));
+        return answer(runView(stored, labels, nowMs()));
       },
     },
     {
@@ -131,10 +131,10 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const { stored, labels } = await findRun(services, call);
         const { metadata } = call.body(modifyBody);
-        if (metadata === undefined) return answer(runView(stored, labels));
+        if (metadata === undefined) return answer(runView(stored, labels, nowMs()));
         await admitWrite(services, call, '');
         await objects.setLabels(stored.ref, stored.ref.runId, metadata);
-        return answer(runView(stored, metadata));
+        return answer(runView(stored, metadata, nowMs()));
       },
     },
     {
@@ -165,7 +165,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         endInTime(services, call, stored.ref, stored.state.run.expires_at);
         return {
           type: 'events',
-          frames: watchStream(hub.follow(stored.ref, call.gone), cursor, runView(stored, labels)),
+          frames: watchStream(hub.follow(stored.ref, call.gone), cursor, runView(stored, labels, nowMs())),
         };
       },
     },
@@ -232,16 +232,23 @@ export function runStream(
 const TIMER_SLACK_MS = 10;
 
 /** A run that no worker takes or sweeps is ended by its reader, or the stream would never end. */
-function endInTime({ runs }: Services, call: Call, ref: RunRef, expiresAt: number | null): void {
+function endInTime({ runs, nowMs }: Services, call: Call, ref: RunRef, expiresAt: number | null): void {
   if (expiresAt === null) return;
-  const timer = setTimeout(
-    () => {
-      runs
-        .current(ref)
-        .catch((err: unknown) => call.log.warn({ err, run_id: ref.runId }, 'could not end the run'));
-    },
-    Math.max(0, expiresAt * 1000 - Date.now()) + TIMER_SLACK_MS,
-  );
+  let timer: NodeJS.Timeout;
+  const wait = (): void => {
+    const leftMs = expiresAt * 1000 - nowMs();
+    timer = setTimeout(
+      () => {
+        // The time was corrected meanwhile.
+        if (nowMs() < expiresAt * 1000) return wait();
+        runs
+          .current(ref)
+          .catch((err: unknown) => call.log.warn({ err, run_id: ref.runId }, 'could not end the run'));
+      },
+      Math.max(0, leftMs) + TIMER_SLACK_MS,
+    );
+  };
+  wait();
   call.gone.addEventListener('abort', () => clearTimeout(timer));
 }
 

@@ -1,6 +1,7 @@
 /** What an operator or a curious visitor asks: is it alive, is it ready, how is it, what is it. None needs a key. */
 import packageJson from '../../../package.json' with { type: 'json' };
 import { METRICS_TYPE } from '../../metrics.ts';
+import type { WriteRefusal } from '../../store/write-probe.ts';
 import { json, type Endpoint } from '../endpoint.ts';
 import type { Services } from '../services.ts';
 
@@ -27,12 +28,11 @@ export function statusEndpoints(
       method: 'GET',
       path: '/ready',
       handle: async () => {
-        const { redis, workers } = await readiness();
-        const missing = redis ? [] : ['redis'];
-        if (redis && workers === 0) missing.push('workers');
-        const because = [...missing, ...pressure.problems];
+        const { redis, refusal, workers, skewMs } = await readiness();
+        const because: string[] = [...missing(redis, refusal, workers), ...pressure.problems];
         const ready = because.length === 0;
-        return json({ status: ready ? 'ready' : 'not ready', because, redis, workers }, ready ? 200 : 503);
+        const status = ready ? 'ready' : 'not ready';
+        return json({ status, because, redis, workers, clock_skew_ms: skewMs }, ready ? 200 : 503);
       },
     },
     {
@@ -45,4 +45,11 @@ export function statusEndpoints(
       }),
     },
   ];
+}
+
+/** What is not there that has to be. Workers say that they live by a write, so where none is taken nobody knows. */
+function missing(redis: boolean, refusal: WriteRefusal | null, workers: number): readonly string[] {
+  if (!redis) return ['redis'];
+  if (refusal !== null) return [refusal];
+  return workers === 0 ? ['workers'] : [];
 }

@@ -24,7 +24,7 @@ const submitBody = z.strictObject({
 type Outputs = z.infer<typeof submitBody>['tool_outputs'];
 
 export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
-  const { runs, pressure, now, settings } = services;
+  const { runs, pressure, now, nowMs, settings } = services;
 
   return [
     {
@@ -38,11 +38,11 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
         if (stream === true) pressure.admitStream(call.gone);
         const calmMs = stream === true ? 0 : settings.calmAfterSubmitMs;
         const outputsOf = (stored: StoredRun): readonly RunEvent[] =>
-          eventsFor(stored, outputs, now(), calmMs);
+          eventsFor(stored, outputs, now(), calmMs === 0 ? 0 : nowMs() + calmMs);
         const changed = await runs.change(found.ref, outputsOf).catch(async (refusal: unknown) => {
           const repeated = stream === true ? null : await repetition(services, found.ref, outputs);
           if (repeated === null) throw refusal;
-          const shown = await runs.change(found.ref, (stored) => calmed(stored, now()));
+          const shown = await runs.change(found.ref, (stored) => calmed(stored, now(), nowMs()));
           // Other words for the same calls were not taken, and whoever sent them must know.
           if (repeated === 'other outputs') throw refusal;
           return shown;
@@ -50,7 +50,7 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
         if (changed === null) throw notFound('run', found.ref.runId);
         // A stream begins with what the submission itself did: the old step completed, the run queued again.
         if (stream === true) return runStream(services, call, changed.stored, changed.after, null);
-        const value = runView(changed.stored, changed.labels);
+        const value = runView(changed.stored, changed.labels, nowMs());
         return { type: 'shell-safe', value, headers: pollHeaders(services) };
       },
     },
@@ -58,12 +58,17 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
 }
 
 /** @throws {ApiError} 400 when the outputs are not for exactly the pending calls. */
-function eventsFor({ state }: StoredRun, outputs: Outputs, at: number, calmMs: number): readonly RunEvent[] {
+function eventsFor(
+  { state }: StoredRun,
+  outputs: Outputs,
+  at: number,
+  calmUntilMs: number,
+): readonly RunEvent[] {
   const expected = pendingCalls(state.run).map((pending) => pending.id);
   const got = outputs.map((output) => output.tool_call_id ?? '');
   if (isBlocked(state.run) && !sameIds(expected, got)) throw wrongOutputs(expected, got);
   const byId = Object.fromEntries(outputs.map((output) => [output.tool_call_id ?? '', output.output ?? '']));
-  return answerCalls(state, byId, at, calmMs === 0 ? 0 : Date.now() + calmMs);
+  return answerCalls(state, byId, at, calmUntilMs);
 }
 
 /**
@@ -100,8 +105,7 @@ async function repetition(
 /** How long a run is read as queued for a client that has missed that it went on. */
 const CALMED_MS = 500;
 
-function calmed({ state }: StoredRun, at: number): readonly RunEvent[] | null {
-  const nowMs = Date.now();
+function calmed({ state }: StoredRun, at: number, nowMs: number): readonly RunEvent[] | null {
   // Once is enough: repetitions while it lasts add nothing to the log.
   if (!isBlocked(state.run) || nowMs < state.calm_until_ms) return null;
   return [{ type: 'run.calmed', at, calm_until_ms: nowMs + CALMED_MS }];
