@@ -291,6 +291,12 @@ function retryAfter(ms: number): Readonly<Record<string, string>> {
   return { 'retry-after': String(Math.ceil(ms / 1_000)), 'retry-after-ms': String(Math.ceil(ms)) };
 }
 
+/** What is stored of it is damaged. As if it were not there: there is nothing to wait for. */
+export function unreadable(what: string): ApiError {
+  const message = `What is stored of ${what} is damaged and cannot be read. Delete its thread or make a new one; the operator finds more in the log.`;
+  return new ApiError(404, message, { code: 'unreadable' });
+}
+
 /** While a newer version takes this one's place; another API process can tell of the run already. */
 export function newerRun(): ApiError {
   const message =

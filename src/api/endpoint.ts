@@ -4,10 +4,19 @@
  */
 import type { Request, RequestHandler, Response } from 'express';
 import type { z } from 'zod';
-import { ApiError, internalError, malformedId, newerRun, notFound, unavailable } from '../errors.ts';
+import {
+  ApiError,
+  internalError,
+  malformedId,
+  newerRun,
+  notFound,
+  unavailable,
+  unreadable,
+} from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { NewerFormat } from '../runs/format.ts';
 import { newId, type NewId } from '../runs/ids.ts';
+import { Unreadable } from '../store/json.ts';
 import { isSafeId, type RunRef } from '../store/keys.ts';
 import { isUnavailable } from '../store/redis.ts';
 import { releaseBody } from './body.ts';
@@ -251,7 +260,8 @@ export function renderError(
   if (refusal.status >= 500 && response.destroyed)
     log.info(fault, 'request failed after its client had gone');
   // Foreseen: Redis' absence is reported by its connections, overload by metrics; here it would be a line a request.
-  else if (error instanceof ApiError || isUnavailable(error)) log.debug(fault, 'request refused');
+  else if (error instanceof ApiError || error instanceof Unreadable || isUnavailable(error))
+    log.debug(fault, 'request refused');
   else if (refusal.status >= 500) log.error(fault, 'request failed');
   if (response.headersSent) {
     response.destroy();
@@ -277,6 +287,7 @@ function toApiError(error: unknown, requestId: string): ApiError {
     return new ApiError(400, 'The path of the request has a broken percent-encoding.');
   if (isUnavailable(error)) return unavailable();
   if (error instanceof NewerFormat) return newerRun();
+  if (error instanceof Unreadable) return unreadable(error.what);
   return internalError(requestId);
 }
 

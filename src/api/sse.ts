@@ -49,16 +49,21 @@ export async function writeEvents(
     }
   } catch (error) {
     if (!(error instanceof LogGone)) log.error({ err: error }, 'stream failed');
-    const message =
-      error instanceof LogGone
-        ? 'The run was deleted together with its thread.'
-        : 'The stream broke off. The run goes on; retrieve it to see how it ends.';
+    const message = error instanceof LogGone ? GONE[error.why] : BROKEN_OFF;
     response.write(failure ?? errorFrames(message));
   } finally {
     clearInterval(heartbeat);
     response.end();
   }
 }
+
+const BROKEN_OFF = 'The stream broke off. The run goes on; retrieve it to see how it ends.';
+const DELETED = 'The run was deleted together with its thread.';
+const GONE: Readonly<Record<LogGone['why'], string>> = {
+  deleted: DELETED,
+  expired: DELETED,
+  damaged: 'What is stored of the run is damaged, and it was given up. Create another one.',
+};
 
 /**
  * For faults that no run event can tell. The wrapping `error` is what makes SDKs raise it: a bare one is swallowed.

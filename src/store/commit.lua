@@ -30,7 +30,8 @@ if expected == '' then
   local newThread = ARGV[writes] == 'thread'
   if not ephemeral and not newThread and redis.call('EXISTS', KEYS[3]) == 0 then return {-1} end
   local holder = redis.call('GET', KEYS[4])
-  if holder then return {-2, holder} end
+  -- The keys of a thread's runs differ in the run's id only.
+  if holder and not isLost(string.sub(KEYS[1], 1, -1 - #runId) .. holder) then return {-2, holder} end
 else
   if not stored[1] then return {-1} end
   if stored[1] ~= expected then

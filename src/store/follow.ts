@@ -16,9 +16,10 @@ import { FEED_IS_BACK, isUnavailable, type Feed, type State } from './redis.ts';
 
 export type { LogEntry };
 
-/** There is nothing to follow any more: the run was `deleted` with its thread, or its log has `expired`. */
+/** There is nothing to follow any more: the run was `deleted` with its thread, its log has `expired`, or it is
+ * `damaged` and was given up. */
 export class LogGone extends Error {
-  readonly why: 'deleted' | 'expired';
+  readonly why: 'deleted' | 'expired' | 'damaged';
 
   constructor(ref: RunRef, why: LogGone['why']) {
     super(`the log of run ${ref.runId} is gone: ${why}`);
@@ -138,11 +139,12 @@ export class LogHub {
 
   /** The run is read before the log: whatever the run knows of, the log read after it has. */
   private async read(ref: RunRef, next: number): Promise<readonly LogEntry[]> {
-    const [seq, entries] = await Promise.all([
-      this.redis.hget(this.keys.run(ref), 'seq'),
+    const [[seq, givenUp], entries] = await Promise.all([
+      this.redis.hmget(this.keys.run(ref), 'seq', 'given_up'),
       readLog(this.redis, this.keys, ref, next, PAGE),
     ]);
-    if (seq === null) throw new LogGone(ref, 'deleted');
+    if (!seq) throw new LogGone(ref, 'deleted');
+    if (entries.length === 0 && givenUp) throw new LogGone(ref, 'damaged');
     const first = entries[0]?.seq ?? Number(seq) + 1;
     if (first > next) throw new LogGone(ref, 'expired');
     return entries;

@@ -2,7 +2,8 @@
 import type { ChatMessage } from '../runs/model.ts';
 import type { History } from '../runs/prompt.ts';
 import type { ThreadItem } from '../runs/thread.ts';
-import { decode } from './json.ts';
+import type { Damage } from './damage.ts';
+import { decode, decodeObject } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import type { State } from './redis.ts';
 
@@ -34,17 +35,17 @@ export class HistoryTooLarge extends Error {
 }
 
 /**
- * The input of a run, and its thread's messages with the tool steps between them.
- * @param largeBytes when it is more than this, nothing is read
+ * The input of a run, and its thread's messages with the tool steps between them. Those that are damaged are left out.
+ * The budget's `largeBytes`: when it is more than this, nothing is read.
  * @returns null when nothing was read
  * @throws {HistoryTooLarge} when what every prompt of the run has is above the budget.
  */
 export async function readHistory(
   redis: State,
   keys: Keys,
+  damage: Damage,
   ref: RunRef,
-  { maxBytes, maxTokens }: HistoryBudget,
-  largeBytes: number,
+  { maxBytes, maxTokens, largeBytes }: HistoryBudget & { readonly largeBytes: number },
 ): Promise<ReadHistory | null> {
   const messages = keys.messages(ref);
   const names = [messages.index, messages.docs, keys.toolSteps(ref), keys.steps(ref), keys.runs(ref)];
@@ -59,7 +60,9 @@ export async function readHistory(
   for (let at = 2; at + 1 < found.length; at += 2) {
     const doc = String(found[at + 1]);
     bytes += doc.length;
-    placed.push({ place: Number(found[at]), item: decode<ThreadItem>(doc) });
+    const place = Number(found[at]);
+    const item = damage.skip(() => decodeObject<ThreadItem>(doc, `item ${place} of ${ref.threadId}`));
+    if (item !== null) placed.push({ place, item });
   }
   const items = placed.toSorted((a, b) => a.place - b.place).map(({ item }) => item);
   return { input: input === '' ? [] : decode<readonly ChatMessage[]>(input), items, bytes };

@@ -152,7 +152,10 @@ export class Keys {
     return `${this.base(ref)}:runs`;
   }
 
-  /** Hash of one run: `doc` (its state), `version` (the fence), `seq` (of its last event). Written by commit.lua only. */
+  /**
+   * Hash of one run: `doc` (its state), `version` (the fence), `seq` (of its last event). Written by commit.lua; but
+   * abandon.lua marks one that cannot be read (`unreadable`, `given_up`).
+   */
   run(ref: RunRef): string {
     return `${this.base(ref)}:run:${ref.runId}`;
   }
@@ -189,6 +192,26 @@ export class Keys {
   /** Sharded channel: a run's events as they are committed. In a Cluster only the run's own node hears them. */
   events(ref: RunRef): string {
     return `${this.base(ref)}:events:${ref.runId}`;
+  }
+
+  /** KEYS of commit.lua, in its order. */
+  commit(ref: RunRef): readonly string[] {
+    const messages = this.messages(ref);
+    return [
+      this.run(ref),
+      this.log(ref),
+      this.thread(ref),
+      this.active(ref),
+      this.order(ref),
+      messages.docs,
+      messages.index,
+      this.runMessages(ref),
+      this.steps(ref),
+      this.runSteps(ref),
+      this.toolSteps(ref),
+      this.runs(ref),
+      this.input(ref),
+    ];
   }
 
   private base({ project, threadId }: ThreadRef): string {

@@ -1,6 +1,6 @@
 /** A run's event log as it is stored: entries with a sequence number, read in order. */
 import type { RunEvent } from '../runs/event.ts';
-import { decode } from './json.ts';
+import { decode, Unreadable } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import type { State } from './redis.ts';
 
@@ -10,7 +10,7 @@ export interface LogEntry {
   readonly event: RunEvent;
 }
 
-/** The log from entry `first` on, up to `limit` entries. @returns nothing when it does not reach that far, or has expired. */
+/** The log from entry `first` on, up to `limit` entries. @returns nothing when it does not reach that far, or has expired. @throws {Unreadable} */
 export async function readLog(
   redis: State,
   keys: Keys,
@@ -21,6 +21,13 @@ export async function readLog(
   const rows = await redis.xrange(keys.log(ref), `${first}-0`, '+', 'COUNT', limit);
   return rows.map(([id, fields]) => ({
     seq: Number(id.slice(0, id.indexOf('-'))),
-    event: decode<RunEvent>(fields[1] ?? 'null'),
+    event: decodeEvent(fields[1] ?? '', ref),
   }));
+}
+
+function decodeEvent(text: string, { runId }: RunRef): RunEvent {
+  const what = `log of ${runId}`;
+  const event = decode<RunEvent | null>(text, what);
+  if (typeof event?.type !== 'string') throw new Unreadable(what);
+  return event;
 }

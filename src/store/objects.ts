@@ -6,7 +6,8 @@ import type { Assistant, Message, Metadata, Run, RunStep, Thread } from '../runs
 import { calmView } from '../runs/run.ts';
 import { readHistory, type HistoryBudget, type ReadHistory } from './history.ts';
 import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
-import { decode, decodeRun } from './json.ts';
+import type { Damage } from './damage.ts';
+import { decode, decodeObject, decodeRun } from './json.ts';
 import type { State } from './redis.ts';
 
 /** Which items a client wants: `after` and `before` are ids, meant in the requested order. */
@@ -39,6 +40,7 @@ export class ObjectStore {
   private readonly keys: Keys;
   private readonly pageLimitBytes: number;
 
+  private readonly damage: Damage;
   private readonly nowMs: () => number;
   private lastOrder = 0;
 
@@ -46,7 +48,8 @@ export class ObjectStore {
    * @param nowMs unix milliseconds, the same for every process
    * @param pageLimitBytes of documents in one page of a list
    */
-  constructor(redis: State, keys: Keys, nowMs: () => number, pageLimitBytes: number) {
+  constructor(redis: State, keys: Keys, damage: Damage, nowMs: () => number, pageLimitBytes: number) {
+    this.damage = damage;
     this.redis = redis;
     this.keys = keys;
     this.nowMs = nowMs;
@@ -69,7 +72,10 @@ export class ObjectStore {
   }
 
   async getAssistant(project: string, id: string): Promise<Assistant | null> {
-    return decode<Assistant>(await this.redis.hget(this.keys.assistants(project).docs, id));
+    return decodeObject<Assistant>(
+      await this.redis.hget(this.keys.assistants(project).docs, id),
+      `assistant ${id}`,
+    );
   }
 
   async updateAssistant(
@@ -113,7 +119,7 @@ export class ObjectStore {
 
   async listAssistants(project: string, query: PageQuery): Promise<Page<Assistant>> {
     const collection = this.keys.assistants(project);
-    return this.page(collection, query, (doc) => decode<Assistant>(doc));
+    return this.page(collection, query, (doc, _, id) => decodeObject<Assistant>(doc, `assistant ${id}`));
   }
 
   /** Creates a thread with its first messages. */
@@ -122,7 +128,15 @@ export class ObjectStore {
   }
 
   async getThread(ref: ThreadRef): Promise<Thread | null> {
-    return decode<Thread>(await this.redis.hget(this.keys.thread(ref), ref.threadId));
+    return decodeObject<Thread>(
+      await this.redis.hget(this.keys.thread(ref), ref.threadId),
+      `thread ${ref.threadId}`,
+    );
+  }
+
+  /** Whether there is such a thread, readable or not. */
+  async hasThread(ref: ThreadRef): Promise<boolean> {
+    return (await this.redis.exists(this.keys.thread(ref))) === 1;
   }
 
   async updateThread(ref: ThreadRef, change: (old: Thread) => Thread): Promise<Thread | null> {
@@ -142,11 +156,9 @@ export class ObjectStore {
 
   /** The id of the run that locks the thread, or null; and whether there is such a thread at all. */
   async activeRun(ref: ThreadRef): Promise<{ readonly exists: boolean; readonly runId: string | null }> {
-    const [exists, runId] = await Promise.all([
-      this.redis.exists(this.keys.thread(ref)),
-      this.redis.get(this.keys.active(ref)),
-    ]);
-    return { exists: exists === 1, runId };
+    const names = [this.keys.thread(ref), this.keys.active(ref)];
+    const [exists, runId] = listOf(await this.redis.holder(names.length, ...names, this.runPrefix(ref)));
+    return { exists: exists === 1, runId: runId === '' ? null : String(runId) };
   }
 
   /** Adds a message to a thread that no run holds. */
@@ -159,7 +171,7 @@ export class ObjectStore {
       this.redis.hget(this.keys.messages(ref).docs, id),
       this.redis.hget(this.keys.labels(ref), id),
     ]);
-    return doc === null ? null : labelled(decode<Message>(doc), labels ?? '');
+    return doc === null ? null : labelled(decodeObject<Message>(doc, `message ${id}`), labels ?? '');
   }
 
   /** Deletes a message. A run in progress that has read it already goes on. */
@@ -172,7 +184,12 @@ export class ObjectStore {
   async listMessages(ref: ThreadRef, runId: string | null, query: PageQuery): Promise<Page<Message>> {
     const all = this.keys.messages(ref);
     const collection = runId === null ? all : { ...all, index: this.keys.runMessages({ ...ref, runId }) };
-    return this.page(collection, query, (doc, label) => labelled(decode<Message>(doc), label), ref);
+    return this.page(
+      collection,
+      query,
+      (doc, label, id) => labelled(decodeObject<Message>(doc, `message ${id}`), label),
+      ref,
+    );
   }
 
   /** The metadata that was hung on a message or run since it was created; null when none was. */
@@ -187,18 +204,18 @@ export class ObjectStore {
 
   async listRuns(ref: ThreadRef, query: PageQuery): Promise<Page<Run>> {
     const collection = permanent(this.keys.runs(ref), this.keys.steps(ref));
-    const parseRun = (doc: string, label: string): Run =>
-      labelled(calmView(decodeRun(doc), this.nowMs()), label);
-    return this.page(collection, query, parseRun, ref, this.keys.run({ ...ref, runId: '' }));
+    const parseRun = (doc: string, label: string, id: string): Run =>
+      labelled(calmView(decodeRun(doc, id), this.nowMs()), label);
+    return this.page(collection, query, parseRun, ref, this.runPrefix(ref));
   }
 
   async getStep(ref: ThreadRef, id: string): Promise<RunStep | null> {
-    return decode<RunStep>(await this.redis.hget(this.keys.steps(ref), id));
+    return decodeObject<RunStep>(await this.redis.hget(this.keys.steps(ref), id), `step ${id}`);
   }
 
   async listSteps(ref: RunRef, query: PageQuery): Promise<Page<RunStep>> {
     const collection = permanent(this.keys.runSteps(ref), this.keys.steps(ref));
-    return this.page(collection, query, (doc) => decode<RunStep>(doc));
+    return this.page(collection, query, (doc, _, id) => decodeObject<RunStep>(doc, `step ${id}`));
   }
 
   /** What a prompt is made from; {@link readHistory}. */
@@ -210,7 +227,7 @@ export class ObjectStore {
 
   /** The same where it is small; null, and nothing read, where it has more than `largeBytes`. */
   async smallHistory(ref: RunRef, budget: HistoryBudget, largeBytes: number): Promise<ReadHistory | null> {
-    return readHistory(this.redis, this.keys, ref, budget, largeBytes);
+    return readHistory(this.redis, this.keys, this.damage, ref, { ...budget, largeBytes });
   }
 
   private async append(ref: ThreadRef, threadDoc: string, messages: readonly Message[]): Promise<Appended> {
@@ -218,7 +235,7 @@ export class ObjectStore {
     const names = [this.keys.thread(ref), this.keys.active(ref), this.keys.order(ref), docs, index];
     const pairs = messages.flatMap((message) => [message.id, JSON.stringify(message)]);
     const [code, runId] = listOf(
-      await this.redis.append(names.length, ...names, ref.threadId, threadDoc, ...pairs),
+      await this.redis.append(names.length, ...names, ref.threadId, threadDoc, this.runPrefix(ref), ...pairs),
     );
     if (code === -2) return { type: 'locked', runId: String(runId) };
     return { type: code === -1 ? 'no thread' : 'appended' };
@@ -228,7 +245,7 @@ export class ObjectStore {
     for (let tries = 0; tries < MAX_SWAP_TRIES; tries++) {
       const old = await this.redis.hget(docs, id);
       if (old === null) return null;
-      const changed = change(decode<T>(old));
+      const changed = change(decodeObject<T>(old, id));
       const answer = await this.redis.swap(1, docs, id, old, JSON.stringify(changed));
       if (answer === 1) return changed;
       if (answer === -1) return null;
@@ -245,6 +262,11 @@ export class ObjectStore {
     return (await this.redis.remove(names.length, ...names, id, REMEMBERED_GONE)) !== 0;
   }
 
+  /** What the keys of the thread's runs begin with. */
+  private runPrefix(ref: ThreadRef): string {
+    return this.keys.run({ ...ref, runId: '' });
+  }
+
   /** Microseconds, strictly increasing within this process: a place for objects that have no thread to count them. */
   private nextOrder(): number {
     this.lastOrder = Math.max(this.lastOrder + 1, this.nowMs() * 1_000);
@@ -254,7 +276,7 @@ export class ObjectStore {
   private async page<T>(
     { docs, index, gone }: Collection,
     { limit, order, after, before }: PageQuery,
-    parseItem: (doc: string, label: string) => T,
+    parseItem: (doc: string, label: string, id: string) => T,
     labelsOf?: ThreadRef,
     docPrefix = '',
   ): Promise<Page<T>> {
@@ -264,8 +286,9 @@ export class ObjectStore {
     if (answer[0] === 0) return { type: 'unknown cursor', cursor: String(answer[1]) };
     const items: T[] = [];
     for (let position = 2; position < answer.length; position += 3) {
-      const doc = String(answer[position + 1]);
-      if (doc !== '') items.push(parseItem(doc, String(answer[position + 2])));
+      const [id = '', doc = '', label = ''] = answer.slice(position, position + 3).map(String);
+      const item = doc === '' ? null : this.damage.skip(() => parseItem(doc, label, id));
+      if (item !== null) items.push(item);
     }
     return { type: 'page', items, hasMore: answer[1] === 1 };
   }

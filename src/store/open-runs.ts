@@ -2,6 +2,7 @@
  * The index of open runs: which runs may still need somebody, and when to look at them. It is a reminder, not a truth:
  * a run that has ended may still be in it, and whoever looks reads the run itself.
  */
+import type { Logger } from '../log.ts';
 import { isSafeId, type Keys, type RunRef } from './keys.ts';
 import type { State } from './redis.ts';
 
@@ -13,9 +14,11 @@ export class OpenRuns {
   private readonly keys: Keys;
 
   private readonly nowMs: () => number;
+  private readonly log: Logger;
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: State, keys: Keys, nowMs: () => number) {
+  constructor(redis: State, keys: Keys, nowMs: () => number, log: Logger) {
+    this.log = log;
     this.redis = redis;
     this.keys = keys;
     this.nowMs = nowMs;
@@ -36,13 +39,20 @@ export class OpenRuns {
     await this.redis.zadd(this.keys.open, 'XX', unixMs, `${project}/${threadId}/${runId}`);
   }
 
-  /** Up to `limit` runs whose time to be looked at has come, the longest waiting first. */
-  async due(limit: number): Promise<readonly RunRef[]> {
-    const members = await this.redis.zrangebyscore(this.keys.open, '-inf', this.nowMs(), 'LIMIT', 0, limit);
-    return members.flatMap((member) => {
-      const [project, threadId, runId] = member.split('/');
-      return project && threadId && runId && isSafeId(runId) ? [{ project, threadId, runId }] : [];
-    });
+  /**
+   * Up to `limit` runs whose time to be looked at has come, the longest waiting first. What names no run is removed, or it
+   * would stand before those that do for ever. @returns `more` when there may be more of them.
+   */
+  async due(limit: number): Promise<{ readonly runs: readonly RunRef[]; readonly more: boolean }> {
+    const { redis, keys } = this;
+    const members = await redis.zrangebyscore(keys.open, '-inf', this.nowMs(), 'LIMIT', 0, limit);
+    const refs = members.map(refOf);
+    const strays = members.filter((_, index) => refs[index] === null);
+    if (strays.length > 0) {
+      await redis.zrem(keys.open, ...strays);
+      this.log.warn({ count: strays.length }, 'removed from the index of open runs what names none');
+    }
+    return { runs: refs.filter((ref) => ref !== null), more: members.length === limit };
   }
 
   async forget({ project, threadId, runId }: RunRef): Promise<void> {
@@ -53,4 +63,10 @@ export class OpenRuns {
   async lease(holder: string, ms: number): Promise<boolean> {
     return (await this.redis.set(this.keys.sweeper, holder, 'PX', ms, 'NX')) === 'OK';
   }
+}
+
+function refOf(member: string): RunRef | null {
+  const [project, threadId, runId, ...rest] = member.split('/');
+  const isRun = project && threadId && runId && rest.length === 0 && [threadId, runId].every(isSafeId);
+  return isRun ? { project, threadId, runId } : null;
 }

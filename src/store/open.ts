@@ -2,6 +2,7 @@
 import type { Logger } from '../log.ts';
 import { examine } from './check.ts';
 import { RedisClock } from './clock.ts';
+import { Damage } from './damage.ts';
 import { Replicas } from './confirm.ts';
 import { LogHub } from './follow.ts';
 import { Keys } from './keys.ts';
@@ -52,10 +53,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { now, nowMs } = clock;
   const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);
   const queue = new RunQueue(redisUrl, keys, log, nowMs);
-  const open = new OpenRuns(redis, keys, nowMs);
+  const open = new OpenRuns(redis, keys, nowMs, log);
+  const damage = new Damage(redis, keys, log);
   const replicas = durability === 'replica' ? new Replicas(redisUrl, keys) : null;
   const confirm = replicas === null ? null : replicas.confirm.bind(replicas);
-  const runs = new RunStore({ redis, keys, queue, open, log, now, logKeptS, count, confirm });
+  const runs = new RunStore({ redis, keys, queue, open, damage, log, now, logKeptS, count, confirm });
   return {
     redis,
     keys,
@@ -64,7 +66,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     queue,
     open,
     runs,
-    objects: new ObjectStore(redis, keys, nowMs, options.pageLimitBytes),
+    objects: new ObjectStore(redis, keys, damage, nowMs, options.pageLimitBytes),
     problems,
     close: async () => {
       clock.close();

@@ -136,14 +136,25 @@ class UndeterredConnector extends SentinelConnector {
 
 type Script = (...args: (string | number)[]) => Promise<unknown>;
 
+const SCRIPTS = [
+  'commit',
+  'append',
+  'history',
+  'page',
+  'swap',
+  'remove',
+  'drop',
+  'holder',
+  'abandon',
+  'probe',
+  'trial',
+  'untrial',
+] as const;
+
+type ScriptName = (typeof SCRIPTS)[number];
+
 /** A state connection: ioredis plus our scripts, each called with its number of keys first. */
-export type State = Client &
-  Readonly<
-    Record<
-      'commit' | 'append' | 'history' | 'page' | 'swap' | 'remove' | 'drop' | 'trial' | 'untrial' | 'probe',
-      Script
-    >
-  >;
+export type State = Client & Readonly<Record<ScriptName, Script>>;
 
 /** Opens the connection that carries commands, and waits until it can. Concurrent commands go out as one pipeline. */
 export async function openState(url: string, whenAway: WhenAway, log: Logger): Promise<State> {
@@ -154,23 +165,16 @@ export async function openState(url: string, whenAway: WhenAway, log: Logger): P
     const send = defineScript(redis, name);
     return whenAway === 'wait' ? persistent(redis, send, log.child({ script: name })) : send;
   };
-  return Object.assign(redis, {
-    commit: script('commit'),
-    append: script('append'),
-    history: script('history'),
-    page: script('page'),
-    swap: script('swap'),
-    remove: script('remove'),
-    drop: script('drop'),
-    trial: script('trial'),
-    untrial: script('untrial'),
-    probe: script('probe'),
-  });
+  const scripts = Object.fromEntries(SCRIPTS.map((name) => [name, script(name)]));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- fromEntries forgets the names.
+  return Object.assign(redis, scripts as Record<ScriptName, Script>);
 }
+
+const source = (name: string): string => readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');
 
 function defineScript(redis: Client, name: string): Script {
   const command = `${name}.lua`;
-  redis.defineCommand(command, { lua: readFileSync(new URL(command, import.meta.url), 'utf8') });
+  redis.defineCommand(command, { lua: source('lost-run') + source(name) });
   return async (...args) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- defineCommand has just added it.
     const send = Reflect.get(redis, command) as Script;

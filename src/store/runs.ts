@@ -20,7 +20,8 @@ import {
 } from '../runs/run.ts';
 import type { ChatMessage } from '../runs/model.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
-import { decode, decodeRun } from './json.ts';
+import type { Damage } from './damage.ts';
+import { decode, Unreadable } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
 import type { OpenRuns } from './open-runs.ts';
@@ -79,6 +80,7 @@ export interface RunStoreOptions {
   readonly keys: Keys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
+  readonly damage: Damage;
   readonly log: Logger;
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */
@@ -131,7 +133,8 @@ export class RunStore {
 
   /**
    * One read. @returns null when there is no such run in this project and thread.
-   * @throws {NewerFormat} for a run of a newer version of this service, as everything does that reads a run.
+   * @throws {NewerFormat} for a run of a newer version of this service, and {Unreadable} for one that is damaged, as
+   *   everything does that reads a run.
    */
   async get(ref: RunRef): Promise<{ stored: StoredRun; labels: Metadata | null } | null> {
     const { redis, keys } = this.options;
@@ -141,8 +144,9 @@ export class RunStore {
     ]);
     const [doc, version, seq] = fields;
     if (!doc || !version || !seq) return null;
-    const stored = { ref, state: decodeRun(doc), version, seq: Number(seq) };
-    return { stored, labels: labels === null ? null : decode<Metadata>(labels) };
+    const { damage } = this.options;
+    const stored = { ref, state: await damage.run(ref, doc), version, seq: Number(seq) };
+    return { stored, labels: damage.skip(() => decode<Metadata>(labels, `labels of ${ref.runId}`)) };
   }
 
   /** As {@link get}, but a run whose time is over is ended first: nobody ever reads `requires_action` past its expiry. */
@@ -153,14 +157,22 @@ export class RunStore {
     return stored === null ? null : { stored, labels: found.labels };
   }
 
+  /** Does what the time asks of a run that holds a thread: ends it when it is over, gives it up when it cannot be read. */
+  async attend(ref: RunRef): Promise<void> {
+    await this.current(ref).catch(nothingIfUnreadable);
+  }
+
   /**
    * The run with everything its log says, folded from the first event: needed by whoever closes a run that a worker
-   * has been writing. Where the log's beginning has expired, the run as it is stored. @returns null when it is gone.
+   * has been writing. Where the log's beginning has expired or cannot be read, the run as it is stored. @returns null when it is gone.
    */
   async replay(ref: RunRef): Promise<StoredRun | null> {
     const { redis, keys } = this.options;
     // Both commands leave in one pipeline, run before log: events that come between them make a conflict, not a hole.
-    const [found, entries] = await Promise.all([this.get(ref), readLog(redis, keys, ref, 1)]);
+    const [found, entries] = await Promise.all([
+      this.get(ref),
+      readLog(redis, keys, ref, 1).catch(nothingIfUnreadable),
+    ]);
     if (found === null || entries[0]?.seq !== 1) return found?.stored ?? null;
     const { stored } = found;
     let state: RunState | null = null;
@@ -283,7 +295,7 @@ export class RunStore {
     const { state, writes } = fold(before?.state ?? null, events);
     const fragments = before !== null && events.every(isDelta);
     const version = fragments ? before.version : randomText(VERSION_LENGTH);
-    const keyNames = fragments ? [keys.run(ref), keys.log(ref)] : this.commitKeys(ref);
+    const keyNames = fragments ? [keys.run(ref), keys.log(ref)] : keys.commit(ref);
     const [reply] = await Promise.all([
       redis.commit(
         keyNames.length,
@@ -329,27 +341,6 @@ export class RunStore {
     });
   }
 
-  /** KEYS of commit.lua, in its order. */
-  private commitKeys(ref: RunRef): readonly string[] {
-    const { keys } = this.options;
-    const messages = keys.messages(ref);
-    return [
-      keys.run(ref),
-      keys.log(ref),
-      keys.thread(ref),
-      keys.active(ref),
-      keys.order(ref),
-      messages.docs,
-      messages.index,
-      keys.runMessages(ref),
-      keys.steps(ref),
-      keys.runSteps(ref),
-      keys.toolSteps(ref),
-      keys.runs(ref),
-      keys.input(ref),
-    ];
-  }
-
   /** How long the log stays from now on: as long as the run may live, and then some. */
   private logLifeMs({ run, origin }: RunState): number {
     const { logKeptS } = this.options;
@@ -374,6 +365,11 @@ type Answer =
   | { readonly type: 'conflict' }
   | { readonly type: 'gone' }
   | { readonly type: 'locked'; readonly runId: string };
+
+function nothingIfUnreadable(error: unknown): [] {
+  if (error instanceof Unreadable) return [];
+  throw error;
+}
 
 /** Nobody has ended the run in its time, or closed it after a cancel: whoever looks does. */
 function isLeft(run: Run, now: number): boolean {

@@ -22,6 +22,7 @@ import type { RunError } from '../runs/thread.ts';
 import type { RunTool } from '../runs/tool.ts';
 import type { LogHub } from '../store/follow.ts';
 import { HistoryTooLarge, type HistoryBudget } from '../store/history.ts';
+import { Unreadable } from '../store/json.ts';
 import type { Lease } from '../store/lease.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { JobOutcome, RunJob } from '../store/queue.ts';
@@ -166,6 +167,8 @@ export class RunWorker {
         return 'too new';
       }
       if (err instanceof Stop) return err.why === 'shutdown' ? 'handed over' : 'done';
+      // The sweeper sees to it.
+      if (err instanceof Unreadable) return 'done';
       if (!(err instanceof Refused)) throw err;
       // W2: the run has moved on without us. Whoever moved it sees to the rest.
       this.options.log.info({ ...fields, outcome: err.why }, 'job');

@@ -6,6 +6,7 @@ import type { Logger } from '../log.ts';
 import { NewerFormat } from '../runs/format.ts';
 import { isBlocked, isOverdue, isTerminal } from '../runs/run.ts';
 import type { Clock } from '../runs/ids.ts';
+import { Unreadable } from '../store/json.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { OpenRuns } from '../store/open-runs.ts';
 import { isUnavailable } from '../store/redis.ts';
@@ -58,13 +59,14 @@ async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void
   const { open, holder, log } = sweeping;
   const untilMs = performance.now() + LEASE_MS;
   if (!(await open.lease(holder, LEASE_MS))) return;
-  let due: readonly RunRef[];
   let tooNew = 0;
+  let more = false;
   do {
-    due = await open.due(BATCH);
-    const looks = await Promise.all(due.map((ref) => lookAfter(sweeping, ref)));
+    const due = await open.due(BATCH);
+    more = due.more;
+    const looks = await Promise.all(due.runs.map((ref) => lookAfter(sweeping, ref)));
     tooNew += looks.filter((look) => look === 'too new').length;
-  } while (due.length === BATCH && performance.now() < untilMs && !isStopped());
+  } while (more && performance.now() < untilMs && !isStopped());
   await sweeping.endTrials();
   if (tooNew > 0) log.warn({ runs: tooNew }, 'leaving runs to a newer worker');
 }
@@ -74,6 +76,8 @@ async function lookAfter(sweeping: Sweeping, ref: RunRef): Promise<'done' | 'too
   const { open, nowMs, log } = sweeping;
   const next = await attend(sweeping, ref).catch((err: unknown) => {
     if (err instanceof NewerFormat) outcome = 'too new';
+    // Told by whoever noticed it.
+    else if (err instanceof Unreadable) return err.isGivenUp ? null : nowMs() + LOOK_AGAIN_MS;
     // One run that cannot be read must not keep the others from being looked after.
     else log.error({ err, run_id: ref.runId, thread_id: ref.threadId }, 'could not look after a run');
     return nowMs() + LOOK_AGAIN_MS;

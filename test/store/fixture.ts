@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { PLAIN_ORIGIN, type RunEvent, type RunOrigin } from '../../src/runs/event.ts';
 import type { Message, Run, Thread } from '../../src/runs/thread.ts';
+import { Damage } from '../../src/store/damage.ts';
 import { LogHub, type LogEntry } from '../../src/store/follow.ts';
 import { Keys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
 import { ObjectStore } from '../../src/store/objects.ts';
@@ -51,7 +52,8 @@ export async function openStore(url: string, wrap = (redis: State): State => red
   const nowMs = (): number => Date.now();
   const queue = new RunQueue(url, keys, silent, nowMs);
   await queue.ready();
-  const open = new OpenRuns(redis, keys, nowMs);
+  const open = new OpenRuns(redis, keys, nowMs, silent);
+  const damage = new Damage(redis, keys, silent);
   const clock = { s: CREATED_AT };
   const now = (): number => clock.s;
   const runs = new RunStore({
@@ -59,6 +61,7 @@ export async function openStore(url: string, wrap = (redis: State): State => red
     keys,
     queue,
     open,
+    damage,
     log: silent,
     now,
     logKeptS: LOG_KEPT_S,
@@ -68,7 +71,7 @@ export async function openStore(url: string, wrap = (redis: State): State => red
     await queue.close();
     connection.disconnect();
   });
-  const objects = new ObjectStore(redis, keys, nowMs, PAGE_LIMIT_BYTES);
+  const objects = new ObjectStore(redis, keys, damage, nowMs, PAGE_LIMIT_BYTES);
   return { url, redis, keys, queue, open, runs, objects, clock, nowMs };
 }
 

@@ -249,8 +249,8 @@ describe('messages that are lost', () => {
   test('while the log cannot be read, too: it is read when Redis is there again', async () => {
     let refused: (() => void) | null = null;
     const store = await openStore(server.url, (redis) =>
-      withMethod(redis, 'hget', async (key: string, field: string) => {
-        if (refused === null) return redis.hget(key, field);
+      withMethod(redis, 'hmget', async (key: string, ...fields: string[]) => {
+        if (refused === null) return redis.hmget(key, ...fields);
         refused();
         throw new Error('LOADING Redis is loading the dataset in memory');
       }),

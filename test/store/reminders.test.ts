@@ -30,7 +30,7 @@ afterAll(async () => server.stop());
 
 describe('the index of open runs', () => {
   const dueIds = async ({ open }: Store, limit = 10): Promise<readonly string[]> =>
-    (await open.due(limit)).map(({ runId }) => runId);
+    (await open.due(limit)).runs.map(({ runId }) => runId);
 
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'], now: 1_000_000 });
@@ -42,16 +42,16 @@ describe('the index of open runs', () => {
   test('names a run some seconds after it was added, when it may have been forgotten', async () => {
     const store = await openStore(server.url);
     await store.open.add(refOf(), 2_000);
-    expect(await store.open.due(10)).toStrictEqual([]);
+    expect((await store.open.due(10)).runs).toStrictEqual([]);
     vi.setSystemTime(1_005_000);
-    expect(await store.open.due(10)).toStrictEqual([refOf()]);
+    expect((await store.open.due(10)).runs).toStrictEqual([refOf()]);
   });
 
   test('names a run that ends sooner when it ends', async () => {
     const store = await openStore(server.url);
     await store.open.add(refOf(), 1_002);
     vi.setSystemTime(1_002_000);
-    expect(await store.open.due(10)).toStrictEqual([refOf()]);
+    expect((await store.open.due(10)).runs).toStrictEqual([refOf()]);
   });
 
   test('names the longest waiting first, and no more than it is asked for', async () => {

@@ -276,6 +276,7 @@ async function* heard(
 }
 
 const GONE: Readonly<Record<LogGone['why'], string>> = {
+  damaged: 'What is stored of the answer is damaged, and it was given up. Ask again.',
   deleted: 'The conversation was deleted before its answer was complete.',
   expired: 'The answer was given some time ago and is no longer kept. Ask again.',
 };

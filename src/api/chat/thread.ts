@@ -22,11 +22,11 @@ export async function threadOf(services: Services, call: Call, name: string): Pr
   const { project } = call;
   if (name.startsWith('thread_')) {
     const ref = { project, threadId: name };
-    if (!isSafeId(name) || (await objects.getThread(ref)) === null) throw notFound('thread', name);
+    if (!isSafeId(name) || !(await objects.hasThread(ref))) throw notFound('thread', name);
     return ref;
   }
   const ref = { project, threadId: threadIdOf(name) };
-  if ((await objects.getThread(ref)) === null) {
+  if (!(await objects.hasThread(ref))) {
     const thread = {
       id: ref.threadId,
       object: 'thread',

@@ -42,7 +42,7 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         let added = await objects.addMessage(ref, message);
         // The thread may be held by a run whose time is over, and that nobody has looked at since.
         if (added.type === 'locked') {
-          await runs.current({ ...ref, runId: added.runId });
+          await runs.attend({ ...ref, runId: added.runId });
           added = await objects.addMessage(ref, message);
         }
         if (added.type === 'locked') throw threadLocked(ref.threadId, added.runId);
@@ -56,7 +56,7 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const ref = refOf(call);
         const { run_id: runId = null } = call.query(listFilter);
-        if ((await objects.getThread(ref)) === null) throw notFound('thread', ref.threadId);
+        if (!(await objects.hasThread(ref))) throw notFound('thread', ref.threadId);
         return page(call, (query) => objects.listMessages(ref, runId, query));
       },
     },

@@ -53,7 +53,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     let created = await runs.create(project, { ...made, thread, messages, input: [] });
     // The thread may be held by a run whose time is over, and that nobody has looked at since.
     if (created.type === 'locked') {
-      await runs.current({ project, threadId, runId: created.runId });
+      await runs.attend({ project, threadId, runId: created.runId });
       created = await runs.create(project, { ...made, thread, messages, input: [] });
     }
     if (created.type === 'no thread') throw notFound('thread', threadId);
@@ -106,7 +106,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       path: PATH,
       handle: async (call) => {
         const ref: ThreadRef = { project: call.project, threadId: call.id('thread_id') };
-        if ((await objects.getThread(ref)) === null) throw notFound('thread', ref.threadId);
+        if (!(await objects.hasThread(ref))) throw notFound('thread', ref.threadId);
         return page(call, async (query) => {
           const found = await objects.listRuns(ref, query);
           if (found.type === 'unknown cursor' || !found.items.some((run) => isOverdue(run, now())))

@@ -1,0 +1,69 @@
+/**
+ * What to do about documents that cannot be read. An object is left out where it is one of many, and told once. A run may
+ * still be whole in the memory of its worker, which writes it anew at its next step; where nobody has done so for a while, the run is
+ * given up: its thread is free, its readers are told, and its document stays for whoever wants to look into it.
+ */
+import type { Logger } from '../log.ts';
+import { randomText } from '../runs/ids.ts';
+import type { RunState } from '../runs/run.ts';
+import { decodeRun, Unreadable } from './json.ts';
+import type { Keys, RunRef } from './keys.ts';
+import type { State } from './redis.ts';
+
+/** Longer than a step of most runs; whoever is in a hurry deletes the thread. */
+const GIVEN_UP_AFTER_MS = 30_000;
+const TOKEN_LENGTH = 12;
+/** So many documents are told once each; whoever has more of them knows by then. */
+const MAX_TOLD = 1_000;
+
+export class Damage {
+  private readonly redis: State;
+  private readonly keys: Keys;
+  private readonly log: Logger;
+  private readonly told = new Set<string>();
+
+  constructor(redis: State, keys: Keys, log: Logger) {
+    this.redis = redis;
+    this.keys = keys;
+    this.log = log;
+  }
+
+  /** What `read` gives, or null where that cannot be read. What else it throws is thrown. */
+  skip<T>(read: () => T): T | null {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      if (!this.told.has(error.what) && this.told.size < MAX_TOLD) {
+        this.told.add(error.what);
+        this.log.error({ what: error.what }, 'passing over what cannot be read');
+      }
+      return null;
+    }
+  }
+
+  /**
+   * The state of a run out of its document.
+   * @throws {Unreadable} for one that is damaged, after everything was done about it that can be done now; {NewerFormat}.
+   */
+  async run(ref: RunRef, doc: string): Promise<RunState> {
+    try {
+      return decodeRun(doc, ref.runId);
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      throw new Unreadable(error.what, await this.attend(ref));
+    }
+  }
+
+  /** @returns whether the run is given up. */
+  private async attend(ref: RunRef): Promise<boolean> {
+    const { redis, keys, log } = this;
+    const names = [keys.run(ref), keys.active(ref)];
+    const args = [ref.runId, GIVEN_UP_AFTER_MS, randomText(TOKEN_LENGTH), keys.changes, keys.events(ref)];
+    const verdict = String(await redis.abandon(names.length, ...names, ...args));
+    const fields = { run_id: ref.runId, thread_id: ref.threadId };
+    if (verdict === 'noticed') log.error(fields, 'a run cannot be read; it is given up if it stays so');
+    if (verdict === 'given up') log.error(fields, 'gave up a run that cannot be read; its thread is free');
+    return verdict === 'given up' || verdict === 'over';
+  }
+}
