@@ -53,10 +53,13 @@ const NONCE_LENGTH = 24;
 export class Answers {
   private readonly redis: State;
   private readonly keys: Keys;
+  private readonly nowMs: () => number;
 
-  constructor(redis: State, keys: Keys) {
+  /** @param nowMs unix milliseconds, the same for every process */
+  constructor(redis: State, keys: Keys, nowMs: () => number) {
     this.redis = redis;
     this.keys = keys;
+    this.nowMs = nowMs;
   }
 
   /** Takes the key for a request that is about to be worked on, or says what it stands for already. */
@@ -76,7 +79,7 @@ export class Answers {
     if (kept === null) return { type: 'pending' };
     if (kept.body !== undefined && kept.body !== request.body) return { type: 'other request' };
     if (kept.type !== 'claim') return { type: 'answered', first: kept };
-    if (Date.now() < kept.untilMs) return { type: 'pending' };
+    if (this.nowMs() < kept.untilMs) return { type: 'pending' };
     await this.write(request, kept.nonce, BUSY_MS, CLAIM_KEPT_MS, 'XX');
     return { type: 'claimed', nonce: kept.nonce };
   }
@@ -126,7 +129,7 @@ export class Answers {
     keptMs: number,
     when: 'NX' | 'XX',
   ): Promise<boolean> {
-    const claim: Kept = { type: 'claim', nonce, untilMs: Date.now() + busyMs, body: request.body };
+    const claim: Kept = { type: 'claim', nonce, untilMs: this.nowMs() + busyMs, body: request.body };
     const args = [this.nameOf(request), JSON.stringify(claim), 'PX', keptMs] as const;
     const written = when === 'NX' ? this.redis.set(...args, 'NX') : this.redis.set(...args, 'XX');
     return (await written) === 'OK';

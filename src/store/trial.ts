@@ -49,11 +49,14 @@ export class Trial {
   private readonly redis: State;
   private readonly keys: Keys;
   private readonly limits: TrialLimits;
+  private readonly nowMs: () => number;
   private readonly known = new Set<string>();
 
-  constructor(redis: State, keys: Keys, limits = LIMITS) {
+  /** @param nowMs unix milliseconds, the same for every process */
+  constructor(redis: State, keys: Keys, nowMs: () => number, limits = LIMITS) {
     this.redis = redis;
     this.keys = keys;
+    this.nowMs = nowMs;
     this.limits = limits;
   }
 
@@ -66,7 +69,7 @@ export class Trial {
   async admit(
     project: string,
     { id, makes, bytes }: TrialWrite,
-    nowMs = Date.now(),
+    nowMs = this.nowMs(),
   ): Promise<'admitted' | 'project full' | 'all full'> {
     if (this.known.has(project)) return 'admitted';
     const { maxProjectBytes, maxProjectWrites, maxBytes, maxWrites } = this.limits;
@@ -114,7 +117,7 @@ export class Trial {
   }
 
   /** Deletes what projects have made whose time is over. @returns how many projects that were. */
-  async end(objects: ObjectStore, nowMs = Date.now()): Promise<number> {
+  async end(objects: ObjectStore, nowMs = this.nowMs()): Promise<number> {
     const until = nowMs - this.limits.keptMs;
     const over = await this.redis.zrange(
       this.keys.trials,

@@ -50,7 +50,7 @@ async function main(): Promise<void> {
     log,
     now,
   });
-  const trial = new Trial(redis, keys);
+  const trial = new Trial(redis, keys, nowMs);
   const lease = new Lease({ redis, keys, id, leaseMs: config.lockMs, log });
   const worker = new RunWorker({
     runs,

@@ -192,7 +192,7 @@ describe('first answers', () => {
 
   async function openAnswers(): Promise<{ store: Store; answers: Answers }> {
     const store = await openStore(server.url);
-    return { store, answers: new Answers(store.redis, store.keys) };
+    return { store, answers: new Answers(store.redis, store.keys, Date.now) };
   }
 
   const request = { project: 'p', name: 'name', key: 'key', url: '/threads', body: 'body' };

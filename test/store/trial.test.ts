@@ -24,7 +24,7 @@ const LIMITS: TrialLimits = {
 
 async function openTrial(): Promise<{ store: Store; trial: Trial; again: () => Trial }> {
   const store = await openStore(server.url);
-  const again = (): Trial => new Trial(store.redis, store.keys, LIMITS);
+  const again = (): Trial => new Trial(store.redis, store.keys, Date.now, LIMITS);
   return { store, trial: again(), again };
 }
 
@@ -97,7 +97,7 @@ describe('the end of a trial', () => {
   test('deletes all that the project has made, gives the room back, and leaves others alone', async () => {
     const { store, trial } = await openTrial();
     const { objects, redis, keys } = store;
-    const answers = new Answers(redis, keys);
+    const answers = new Answers(redis, keys, Date.now);
     const made = async (project: string): Promise<void> => {
       const thread = newThread(`thread_${project}`);
       await trial.admit(project, write(10, thread.id));
