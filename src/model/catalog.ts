@@ -4,7 +4,7 @@
  */
 import type { OpenAI } from 'openai';
 import type { Logger } from '../log.ts';
-import { createClient, readText } from './client.ts';
+import { createClient, ownFailure, readText } from './client.ts';
 import { countOf, isRecord, parseJson, stringOr } from './json.ts';
 import type { Upstream } from './upstreams.ts';
 
@@ -83,7 +83,7 @@ export class ModelCatalog {
       if (!isRecord(body) || !Array.isArray(body['data'])) throw new Error('/models is not a list of models');
       return body['data'].slice(0, MAX_MODELS).flatMap((model) => modelObject(model, upstream.name));
     } catch (error) {
-      const why = error instanceof Error ? error.name : 'unknown';
+      const why = ownFailure(error)?.message ?? (error instanceof Error ? error.name : 'unknown');
       this.#log.warn(
         { upstream: upstream.name, why },
         'models of upstream unknown: only the configured ones are listed',

@@ -2,13 +2,15 @@
  * The `openai` package's client for one upstream, with everything switched off that is ours to decide: retries, time
  * limits, logging, and settings it would read from OPENAI_* variables, which belong to another upstream perhaps.
  */
-import { OpenAI } from 'openai';
+import { APIConnectionError, OpenAI } from 'openai';
+import { redirected, UpstreamFailure } from './failure.ts';
 import type { Upstream } from './upstreams.ts';
 
 /** How much of an error body is read; error pages can be long. */
 const MAX_ERROR_BYTES = 64 * 1024;
 /** The longest a timer can run: our own idle limit is the one that counts. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** The package insists on a key; this one is never sent. */
 const NO_KEY = 'none';
 
@@ -30,11 +32,20 @@ export function createClient(upstream: Upstream): OpenAI {
   });
 }
 
+/** The failure that our own part of a request has thrown; null when the package or the network has. */
+export function ownFailure(error: unknown): UpstreamFailure | null {
+  // The package takes whatever its fetch throws for a lost connection.
+  const cause: unknown = error instanceof APIConnectionError ? error.cause : error;
+  return cause instanceof UpstreamFailure ? cause : null;
+}
+
 /**
  * Sends exactly our headers: the package adds those of OPENAI_CUSTOM_HEADERS to every request, and an upstream without
- * a key gets no Authorization at all.
+ * a key gets no Authorization at all. Redirects are not followed: they would take the conversation and the key to an
+ * address that the operator has not named, and its words would count as the model's.
  */
-function fetchFor({ apiKey }: Upstream): Fetch {
+function fetchFor(upstream: Upstream): Fetch {
+  const { apiKey } = upstream;
   const headers = {
     accept: 'text/event-stream, application/json',
     'content-type': 'application/json',
@@ -42,8 +53,12 @@ function fetchFor({ apiKey }: Upstream): Fetch {
     ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
   };
   return async (input, init) => {
-    const response = await fetch(input, { ...init, headers });
+    const response = await fetch(input, { ...init, headers, redirect: 'manual' });
     if (response.ok) return response;
+    if (REDIRECTS.has(response.status)) {
+      await response.body?.cancel();
+      throw redirected(upstream, response.status, response.headers.get('location'));
+    }
     // The package reads an error's body to its end, however long.
     const body = await readText(response, MAX_ERROR_BYTES);
     return new Response(response.status === 304 ? null : body, {

@@ -4,7 +4,7 @@
  */
 import { ModelError } from '../runs/model.ts';
 import { isRecord, stringOr } from './json.ts';
-import type { Route } from './upstreams.ts';
+import { DEFAULT, type Route, type Upstream } from './upstreams.ts';
 
 /** How much of an upstream's own words is passed on, in characters. */
 const MAX_SAID = 500;
@@ -96,6 +96,24 @@ export function unreachable({ upstream }: Route, cause: unknown): UpstreamFailur
   const why = code === null ? '' : ` (${code})`;
   const text = `The upstream '${upstream.name}' cannot be reached${why}. Check that it runs, and its baseUrl (OPENAI_BASE_URL).`;
   return new UpstreamFailure('server_error', text, AGAIN, { cause });
+}
+
+/** The upstream sent its caller on. Of the address that it named only the host is said; the rest may hold anything. */
+export function redirected(upstream: Upstream, status: number, location: string | null): UpstreamFailure {
+  const setting = `the baseUrl of '${upstream.name}' in the config file`;
+  // OPENAI_BASE_URL makes an upstream of that name, and none of any other.
+  const place = upstream.name === DEFAULT ? `${setting}, or OPENAI_BASE_URL,` : setting;
+  const text =
+    `The upstream '${upstream.name}' sends its callers on to ${placeOf(location, upstream.baseUrl)} (${status}), ` +
+    `and redirects are not followed. Set ${place} to the address that answers itself.`;
+  return new UpstreamFailure('server_error', text, NEVER);
+}
+
+function placeOf(location: string | null, base: string): string {
+  if (location === null) return 'nowhere in particular';
+  const url = URL.parse(location, base);
+  if (url === null || !/^https?:$/.test(url.protocol)) return 'something that is no web address';
+  return url.origin === new URL(base).origin ? 'another path of the same server' : url.origin;
 }
 
 /** The answer ended before its end. */

@@ -7,7 +7,7 @@ import { APIConnectionError, APIError, type OpenAI } from 'openai';
 import type { Logger } from '../log.ts';
 import { newId, type NewId } from '../runs/ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from '../runs/model.ts';
-import { createClient } from './client.ts';
+import { createClient, ownFailure } from './client.ts';
 import { Exchange } from './exchange.ts';
 import { isPassing, refused, unreachable, UpstreamFailure } from './failure.ts';
 import { chatBody, hasPicture } from './request.ts';
@@ -117,6 +117,8 @@ function withKey(there: Route, callersKey: string | null): Route {
 
 function asFailure(there: Route, error: unknown): ModelError {
   if (error instanceof ModelError) return error;
+  const own = ownFailure(error);
+  if (own !== null) return own;
   if (error instanceof APIConnectionError) return unreachable(there, error);
   if (isStatusError(error)) return statusFailure(there, error);
   const text = `The upstream '${there.upstream.name}' could not be asked. Check its baseUrl and apiKey.`;

@@ -26,7 +26,7 @@ export interface Route {
 }
 
 /** Means the same as no backend id at all, and is the name of the upstream that takes what nobody else lists. */
-const DEFAULT = 'default';
+export const DEFAULT = 'default';
 
 /**
  * Finds the upstream for a model.

@@ -1,10 +1,12 @@
 /** MCP servers as tools: the reference server over both transports, and servers that do what no server should. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Server } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
+import { createGuard } from '../../src/guard/fetch.ts';
 import { ToolArgumentError, ToolError, type ToolFetch } from '../../src/runs/tool.ts';
 import { checkedOutput } from '../../src/toolbox/output.ts';
 import { closeSources, openHostile, openSource, type Opened } from './mcp-source.ts';
@@ -183,6 +185,24 @@ describe('the reference server over streamable HTTP', () => {
     const all = open(await freePort());
     expect(await failure(all)).toBe('It cannot be reached: ECONNREFUSED.');
     expect(all.source.tools()).toStrictEqual([]);
+  });
+
+  test.each([302, 307])('an address that sends on to another (%i) is not followed there', async (status) => {
+    let askedElsewhere = 0;
+    const elsewhere = createHttpServer((_, response) => {
+      askedElsewhere += 1;
+      response.end('{}');
+    });
+    const location = `http://127.0.0.1:${await listen(elsewhere)}/mcp?token=marker`;
+    const server = createHttpServer((_, response) => response.writeHead(status, { location }).end('marker'));
+    const guard = createGuard({ allow: ['127.0.0.1'] });
+    const all = open(await listen(server), guard.fetch);
+    expect(await failure(all)).toBe(`It answered with HTTP status ${status}.`);
+    expect(askedElsewhere).toBe(0);
+    expect(all.lines.join('')).not.toContain('marker');
+    await all.source.close();
+    await guard.close();
+    for (const one of [elsewhere, server]) one.close();
   });
 });
 
