@@ -12,7 +12,7 @@ import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-serv
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
 import { searchFields, searchProvidersOf } from './config/search.ts';
 import { onlyToolsOf, passthroughFields, toolSchema, withSettings, withoutSettings } from './config/tools.ts';
-import { singleUpstream, upstreamSchema, withKey, withoutKey } from './config/upstreams.ts';
+import { singleUpstream, upstreamFields, upstreamSchema, withKey, withoutKey } from './config/upstreams.ts';
 import { checkWeb, webFields } from './config/web.ts';
 import { parseRedisUrl, withoutRedisPassword } from './redis-url.ts';
 
@@ -76,10 +76,7 @@ const schema = z.strictObject({
   strictParameters: z.stringbool().or(z.boolean()).default(true),
   /** Prompts are cut to this many (estimated) tokens. */
   contextTokens: z.coerce.number().int().min(256).default(128_000),
-  /** No byte from the upstream for this long fails the turn. */
-  upstreamIdleMs: z.coerce.number().int().min(100).default(120_000),
-  /** Further tries after a refused connection, 429 or 5xx, before the first part. */
-  upstreamRetries: z.coerce.number().int().min(0).max(10).default(2),
+  ...upstreamFields,
   /** Further paths of the chat endpoint, and how they treat their callers (docs/devices.md). */
   devicePaths: z
     .array(
@@ -143,6 +140,9 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   STRICT_PARAMETERS: 'strictParameters',
   CONTEXT_TOKENS: 'contextTokens',
   UPSTREAM_IDLE_MS: 'upstreamIdleMs',
+  UPSTREAM_STALL_MS: 'upstreamStallMs',
+  UPSTREAM_THINK_MS: 'upstreamThinkMs',
+  UPSTREAM_TOTAL_MS: 'upstreamTotalMs',
   UPSTREAM_RETRIES: 'upstreamRetries',
   FILLER_AFTER_MS: 'fillerAfterMs',
   FILLER_TEXT: 'fillerText',

@@ -2,6 +2,26 @@
 import { z } from 'zod';
 import type { Env } from './env.ts';
 
+/** The longest a timer can run. */
+const MAX_MS = 2 ** 31 - 1;
+const ms = z.coerce.number().int().min(100).max(MAX_MS);
+/** In the file only, where numbers are numbers. */
+const ownMs = z.int().min(100).max(MAX_MS).optional();
+
+/** For every upstream that does not say otherwise. */
+export const upstreamFields = {
+  /** No byte from the upstream for this long fails the turn. */
+  upstreamIdleMs: ms.default(120_000),
+  /** Nor may it send signs of life only for longer than this. Servers that load a model send some for minutes. */
+  upstreamStallMs: ms.default(300_000),
+  /** Or thoughts only: most of a run's ten minutes, so that slow models may think, and something is left to answer in. */
+  upstreamThinkMs: ms.default(480_000),
+  /** One completion from its request to its end, however lively. A run's own life is shorter, unless it was raised. */
+  upstreamTotalMs: ms.default(1_800_000),
+  /** Further tries after a refused connection, 429 or 5xx, before the first part. */
+  upstreamRetries: z.coerce.number().int().min(0).max(10).default(2),
+};
+
 /** An OpenAI-compatible server that answers `/chat/completions`. */
 export const upstreamSchema = z.strictObject({
   /** What assistants name in `metadata.backend_id`. */
@@ -18,6 +38,11 @@ export const upstreamSchema = z.strictObject({
   visionModels: z.record(z.string().min(1), z.string().min(1)).default({}),
   /** Older servers know `max_tokens` only. */
   maxTokensField: z.enum(['max_completion_tokens', 'max_tokens']).default('max_completion_tokens'),
+  /** In place of the limits for all. */
+  idleMs: ownMs,
+  stallMs: ownMs,
+  thinkMs: ownMs,
+  totalMs: ownMs,
 });
 
 export type Upstream = Readonly<z.infer<typeof upstreamSchema>>;

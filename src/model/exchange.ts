@@ -1,6 +1,6 @@
 /**
- * One request to an upstream and its answer, read from the raw body. Owns the connection, the idle clock and the limits
- * on size; closing it closes the socket. Never retries.
+ * One request to an upstream and its answer, read from the raw body. Owns the connection and the limits on size; closing
+ * it closes the socket. Never retries.
  *
  *   X1  whatever happens, the caller's abort wins: then its reason is thrown, not a ModelError
  *   X2  how the body is cut into packets changes nothing about the parts
@@ -10,9 +10,10 @@ import { createParser, type EventSourceMessage, type EventSourceParser } from 'e
 import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
 import { CallError } from './calls.ts';
-import { brokeOff, gaveUp, nonsense, refusedInStream, silent, tooLarge } from './failure.ts';
+import { brokeOff, gaveUp, nonsense, overdue, refusedInStream, tooLarge } from './failure.ts';
 import { isRecord, parseJson } from './json.ts';
 import { Normalizer } from './normalize.ts';
+import { Patience, type Limits } from './patience.ts';
 import type { Route } from './upstreams.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -24,8 +25,6 @@ const MAX_ANSWER_BYTES = 16 * MEGABYTE;
 const TAIL_MS = 5_000;
 /** After [DONE] the body's end is awaited this long, because only a body read to its end frees the connection for reuse. */
 const DRAIN_MS = 1_000;
-/** Time to read what has arrived before a silence is believed. */
-const GRACE_MS = 50;
 const DONE = '[DONE]';
 
 type Body = ReadableStreamDefaultReader<Uint8Array>;
@@ -34,24 +33,21 @@ export interface ExchangeOptions {
   readonly route: Route;
   /** The caller's; aborting it closes the connection at once. */
   readonly signal: AbortSignal;
-  /** How long the upstream may send nothing. */
-  readonly idleMs: number;
+  /** How long it is waited for. */
+  readonly limits: Limits;
   readonly newId: NewId;
 }
 
 export class Exchange {
   readonly #route: Route;
   readonly #signal: AbortSignal;
-  readonly #idleMs: number;
+  readonly #limits: Limits;
+  readonly #patience: Patience;
   readonly #normalizer: Normalizer;
   readonly #connection = new AbortController();
   readonly #onAbort = () => this.#connection.abort(this.#signal.reason);
   readonly #decoder = new TextDecoder();
   readonly #parser: EventSourceParser;
-  #clock: NodeJS.Timeout;
-  #grace: NodeJS.Timeout | undefined;
-  #waiting = false;
-  #idle = false;
   #body: Body | null = null;
   /** What the body turned out to be; its first character tells. */
   #form: 'unknown' | 'events' | 'json' = 'unknown';
@@ -67,10 +63,11 @@ export class Exchange {
   /** Why the answer failed, behind the parts that were given last. */
   #failure: Error | null = null;
 
-  constructor({ route, signal, idleMs, newId }: ExchangeOptions) {
+  constructor({ route, signal, limits, newId }: ExchangeOptions) {
     this.#route = route;
     this.#signal = signal;
-    this.#idleMs = idleMs;
+    this.#limits = limits;
+    this.#patience = new Patience(limits, () => this.#connection.abort());
     this.#normalizer = new Normalizer(newId);
     this.#parser = createParser({
       maxBufferSize: MAX_EVENT_CHARS,
@@ -80,13 +77,12 @@ export class Exchange {
       },
     });
     signal.addEventListener('abort', this.#onAbort, { once: true });
-    this.#clock = this.#startClock(idleMs);
   }
 
   /**
    * Sends the request and waits for the answer's head.
    * @param request asks the upstream, obeying the signal it is given
-   * @throws {UpstreamFailure} when the upstream stays silent; and whatever `request` throws.
+   * @throws {UpstreamFailure} when the upstream takes too long; and whatever `request` throws.
    */
   async send(request: (signal: AbortSignal) => Promise<Response>): Promise<void> {
     const response = await this.#patiently(() => request(this.#connection.signal));
@@ -115,7 +111,7 @@ export class Exchange {
 
   /** Lets go of the connection: reused when the answer came to its end, closed at once otherwise. */
   close(): void {
-    clearTimeout(this.#clock);
+    this.#patience.stop();
     this.#signal.removeEventListener('abort', this.#onAbort);
     if (this.#state === 'done' && !this.#signal.aborted && this.#body !== null) {
       void drain(this.#body, this.#connection);
@@ -133,7 +129,7 @@ export class Exchange {
     } catch (error) {
       this.#signal.throwIfAborted();
       if (this.#normalizer.reason !== null) return this.#end(); // X3
-      throw this.#idle ? error : brokeOff(this.#route, error);
+      throw this.#patience.over !== null ? error : brokeOff(this.#route, error);
     }
     if (packet.done) {
       this.#state = 'bodyEnded';
@@ -188,8 +184,11 @@ export class Exchange {
     if (!isRecord(chunk)) throw nonsense(this.#route, 'a chunk of a chat completion', text);
     const error = errorIn(chunk);
     if (error !== null) throw refusedInStream(this.#route, error);
-    this.#normalizer.push(chunk, this.#out);
-    if (this.#normalizer.reason !== null) this.#shortenClock();
+    const partsBefore = this.#out.length;
+    const isThought = this.#normalizer.push(chunk, this.#out);
+    if (this.#out.length > partsBefore) this.#patience.word();
+    else if (isThought) this.#patience.thought();
+    if (this.#normalizer.reason !== null) this.#patience.hurry(TAIL_MS);
   }
 
   #bodyEnded(): void {
@@ -233,37 +232,14 @@ export class Exchange {
     return tooLarge(this.#route, `an event of more than ${MAX_EVENT_CHARS / MEGABYTE} MB`);
   }
 
-  /** Waits for the upstream, but not longer than the idle clock runs. */
-  async #patiently<T>(wait: () => Promise<T>): Promise<T> {
-    this.#clock.refresh();
-    this.#waiting = true;
+  /** Waits for the upstream, but not for ever. */
+  async #patiently<T>(bytes: () => Promise<T>): Promise<T> {
     try {
-      return await wait();
+      return await this.#patience.wait(bytes);
     } catch (error) {
-      if (this.#idle) throw silent(this.#route, this.#idleMs);
-      throw error;
-    } finally {
-      this.#waiting = false;
-      clearTimeout(this.#grace);
+      const { over } = this.#patience;
+      throw over === null ? error : overdue(this.#route, over, this.#limits[over]);
     }
-  }
-
-  #startClock(limitMs: number): NodeJS.Timeout {
-    return setTimeout(() => {
-      // While nobody waits it is the reader who is slow, not the upstream.
-      if (!this.#waiting) return;
-      // A process that stood still finds its time over first, and only then what came meanwhile.
-      this.#grace = setTimeout(() => {
-        this.#idle = true;
-        this.#connection.abort();
-      }, GRACE_MS);
-    }, limitMs);
-  }
-
-  #shortenClock(): void {
-    if (this.#idleMs <= TAIL_MS) return;
-    clearTimeout(this.#clock);
-    this.#clock = this.#startClock(TAIL_MS);
   }
 }
 

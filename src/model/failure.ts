@@ -4,6 +4,7 @@
  */
 import { ModelError } from '../runs/model.ts';
 import { isRecord, stringOr } from './json.ts';
+import type { Overrun } from './patience.ts';
 import { DEFAULT, type Route, type Upstream } from './upstreams.ts';
 
 /** How much of an upstream's own words is passed on, in characters. */
@@ -122,9 +123,18 @@ export function brokeOff({ upstream }: Route, cause?: unknown): UpstreamFailure 
   return new UpstreamFailure('server_error', text, AGAIN, { cause });
 }
 
-/** Nothing came for `idleMs`. Trying again would double a wait that was too long already. */
-export function silent({ upstream }: Route, idleMs: number): UpstreamFailure {
-  const text = `The upstream '${upstream.name}' sent nothing for ${idleMs / 1000} s and was given up.`;
+const OVERDUE: Readonly<Record<Overrun, readonly [what: string, variable: string]>> = {
+  idleMs: ['sent nothing for', 'UPSTREAM_IDLE_MS'],
+  stallMs: ['sent neither a word nor a call nor a thought, only signs of life, for', 'UPSTREAM_STALL_MS'],
+  thinkMs: ['sent nothing but thoughts for', 'UPSTREAM_THINK_MS'],
+  totalMs: ['was not done with its answer after', 'UPSTREAM_TOTAL_MS'],
+};
+
+/** It was waited for too long. Trying again would double a wait that was too long already. */
+export function overdue({ upstream }: Route, limit: Overrun, limitMs: number): UpstreamFailure {
+  const [what, variable] = OVERDUE[limit];
+  const setting = limit === 'idleMs' ? '' : ` The limit is ${variable}, or ${limit} of that upstream.`;
+  const text = `The upstream '${upstream.name}' ${what} ${limitMs / 1000} s and was given up.${setting}`;
   return new UpstreamFailure('server_error', text, NEVER);
 }
 

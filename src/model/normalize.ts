@@ -7,7 +7,7 @@ import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
 import type { Usage } from '../runs/thread.ts';
 import { Calls } from './calls.ts';
-import { countOf, isRecord } from './json.ts';
+import { countOf, isRecord, stringOr } from './json.ts';
 import { Surrogates } from './surrogates.ts';
 
 type Finish = Extract<ModelPart, { type: 'finish' }>;
@@ -31,19 +31,25 @@ export class Normalizer {
   /**
    * Appends the parts a chunk holds to `out`.
    * @param chunk a `chat.completion.chunk`, or a whole `chat.completion`
+   * @returns whether it holds a thought
    * @throws {CallError} when it makes more tool calls than a turn may.
    */
-  push(chunk: Readonly<Record<string, unknown>>, out: ModelPart[]): void {
+  push(chunk: Readonly<Record<string, unknown>>, out: ModelPart[]): boolean {
     if (isRecord(chunk['usage'])) this.#account(chunk['usage']);
     const choices = chunk['choices'];
-    if (!Array.isArray(choices)) return;
+    if (!Array.isArray(choices)) return false;
+    let isThought = false;
     for (const choice of choices) {
       if (!isRecord(choice) || (typeof choice['index'] === 'number' && choice['index'] !== 0)) continue;
       const delta = isRecord(choice['delta']) ? choice['delta'] : choice['message'];
-      if (isRecord(delta)) this.#delta(delta, out);
+      if (isRecord(delta)) {
+        this.#delta(delta, out);
+        isThought ||= hasThought(delta);
+      }
       if (isRecord(choice['usage'])) this.#account(choice['usage']);
       if (typeof choice['finish_reason'] === 'string') this.#finish(choice['finish_reason']);
     }
+    return isThought;
   }
 
   /**
@@ -95,12 +101,23 @@ export class Normalizer {
   }
 }
 
+/** Whether the model thinks in it, under any of the names that servers have for that. */
+function hasThought(delta: Readonly<Record<string, unknown>>): boolean {
+  const { content, reasoning_details: details } = delta;
+  if (stringOr(delta['reasoning_content']) !== '' || stringOr(delta['reasoning']) !== '') return true;
+  if (Array.isArray(details) && details.length > 0) return true;
+  return Array.isArray(content) && content.some((part) => isRecord(part) && !isText(part));
+}
+
 /** The text of one part of a content array; thoughts are parts as well, and not text. */
 function partText(part: unknown): string {
   if (typeof part === 'string') return part;
   if (!isRecord(part) || typeof part['text'] !== 'string') return '';
-  const type = part['type'];
-  return type === undefined || type === 'text' || type === 'output_text' ? part['text'] : '';
+  return isText(part) ? part['text'] : '';
+}
+
+function isText({ type }: Readonly<Record<string, unknown>>): boolean {
+  return type === undefined || type === 'text' || type === 'output_text';
 }
 
 function detail(details: unknown, name: string): number {

@@ -11,7 +11,8 @@ import { createClient, ownFailure } from './client.ts';
 import { Exchange } from './exchange.ts';
 import { isPassing, refused, unreachable, UpstreamFailure } from './failure.ts';
 import { chatBody, hasPicture } from './request.ts';
-import { route, type Route, type Upstream } from './upstreams.ts';
+import type { Limits } from './patience.ts';
+import { limitsOf, route, type Route, type Upstream } from './upstreams.ts';
 
 /** An upstream that wants to be left alone for longer is not asked again: a worker's slot waits that long. */
 const MAX_ASKED_WAIT_MS = 30_000;
@@ -20,8 +21,8 @@ const MAX_BACKOFF_MS = 8_000;
 
 export interface OpenAiModelOptions {
   readonly upstreams: readonly Upstream[];
-  /** How long an upstream may send nothing before the turn fails. */
-  readonly idleMs: number;
+  /** How long an upstream is waited for that has no limits of its own. */
+  readonly limits: Limits;
   /** Further tries before the first part of a turn. */
   readonly retries: number;
   readonly log: Logger;
@@ -64,9 +65,10 @@ export class OpenAiModel implements Model {
 
   /** Asks until the first parts are there: up to here nothing was passed on, so trying again is safe. */
   async #open(client: OpenAI, there: Route, body: Readonly<Record<string, unknown>>, signal: AbortSignal) {
-    const { idleMs, retries, log } = this.#options;
+    const { retries, log } = this.#options;
+    const limits = limitsOf(there.upstream, this.#options.limits);
     for (let tries = 1; ; tries += 1) {
-      const exchange = new Exchange({ route: there, signal, idleMs, newId: this.#options.newId });
+      const exchange = new Exchange({ route: there, signal, limits, newId: this.#options.newId });
       try {
         await exchange.send((connection) =>
           client.post('/chat/completions', { body, signal: connection }).asResponse(),

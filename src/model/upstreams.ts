@@ -1,5 +1,6 @@
 /** The servers that answer for models, and which of them a turn goes to. Pure: settings are handed in. */
 import { ModelError } from '../runs/model.ts';
+import type { Limits } from './patience.ts';
 
 /** An OpenAI-compatible server, as the configuration describes it. */
 export interface Upstream {
@@ -15,6 +16,21 @@ export interface Upstream {
   /** Names clients use → the model to ask when a picture is in the prompt. */
   readonly visionModels: Readonly<Record<string, string>>;
   readonly maxTokensField: 'max_completion_tokens' | 'max_tokens';
+  /** Its own limits, in place of those for all. */
+  readonly idleMs?: number | undefined;
+  readonly stallMs?: number | undefined;
+  readonly thinkMs?: number | undefined;
+  readonly totalMs?: number | undefined;
+}
+
+/** How long an upstream is waited for: its own limits, where it has any, and else those for all. */
+export function limitsOf({ idleMs, stallMs, thinkMs, totalMs }: Upstream, all: Limits): Limits {
+  return {
+    idleMs: idleMs ?? all.idleMs,
+    stallMs: stallMs ?? all.stallMs,
+    thinkMs: thinkMs ?? all.thinkMs,
+    totalMs: totalMs ?? all.totalMs,
+  };
 }
 
 /** Where a turn goes, and the model's name there. */

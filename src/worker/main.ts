@@ -59,7 +59,12 @@ async function main(): Promise<void> {
     lease,
     model: new OpenAiModel({
       upstreams: config.upstreams,
-      idleMs: config.upstreamIdleMs,
+      limits: {
+        idleMs: config.upstreamIdleMs,
+        stallMs: config.upstreamStallMs,
+        thinkMs: config.upstreamThinkMs,
+        totalMs: config.upstreamTotalMs,
+      },
       retries: config.upstreamRetries,
       upstreamKey: (sealed) => unseal(sealed).upstreamKey,
       log,

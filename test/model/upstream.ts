@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { pino } from 'pino';
 import { isRecord } from '../../src/model/json.ts';
 import { OpenAiModel, type OpenAiModelOptions } from '../../src/model/openai.ts';
+import type { Limits } from '../../src/model/patience.ts';
 import type { Upstream } from '../../src/model/upstreams.ts';
 import { ModelError, type ModelPart, type ModelRequest } from '../../src/runs/model.ts';
 
@@ -85,15 +86,23 @@ export function upstreamAt(url: string, more: Partial<Upstream> = {}): Upstream 
   };
 }
 
+/** Longer than any test takes. */
+export const PATIENT: Limits = { idleMs: 20_000, stallMs: 60_000, thinkMs: 60_000, totalMs: 60_000 };
+
+interface ModelSettings extends Partial<OpenAiModelOptions> {
+  readonly upstream?: Partial<Upstream>;
+  readonly idleMs?: number;
+}
+
 /** A model that asks `url`, with the given settings; ids count call_1, call_2 …, and retries do not wait long. */
 export function modelAt(
   url: string,
-  { upstream = {}, ...options }: Partial<OpenAiModelOptions> & { upstream?: Partial<Upstream> } = {},
+  { upstream = {}, idleMs = PATIENT.idleMs, ...options }: ModelSettings = {},
 ): OpenAiModel {
   let count = 0;
   return new OpenAiModel({
     upstreams: [upstreamAt(url, upstream)],
-    idleMs: 20_000,
+    limits: { ...PATIENT, idleMs },
     retries: 0,
     backoffMs: 1,
     log: pino({ level: 'silent' }),
