@@ -43,6 +43,8 @@ export const upstreamSchema = z.strictObject({
   stallMs: ownMs,
   thinkMs: ownMs,
   totalMs: ownMs,
+  /** The most runs that it may hold at once in one worker process. */
+  slots: z.int().min(1).optional(),
 });
 
 export type Upstream = Readonly<z.infer<typeof upstreamSchema>>;

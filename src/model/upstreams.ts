@@ -74,6 +74,20 @@ export function route(
   );
 }
 
+/** The name of the upstream that {@link route} finds, or null where it finds none. */
+export function upstreamNameOf(
+  upstreams: readonly Upstream[],
+  model: string,
+  backendId: string | null,
+): string | null {
+  try {
+    return route(upstreams, model, backendId).upstream.name;
+  } catch (error) {
+    if (error instanceof ModelError) return null;
+    throw error;
+  }
+}
+
 function seeing({ visionModels }: Upstream, model: string, hasPicture: boolean): string {
   return (hasPicture ? entry(visionModels, model) : undefined) ?? model;
 }

@@ -57,7 +57,20 @@ export class RunQueue {
   /** Adds the job of a run's turn. Adding it again while it exists changes nothing. */
   async add(job: RunJob): Promise<void> {
     const timestamp = this.options.nowMs();
-    await this.queue.add('run', job, { jobId: `${job.runId}-${job.turn}`, timestamp });
+    await this.queue.add('run', job, { jobId: idOf(job), timestamp });
+  }
+
+  /**
+   * Has a job taken now that was to be taken later. @returns whether there was one; it may have been taken, or be gone.
+   */
+  async wake(job: RunJob): Promise<boolean> {
+    const found = await this.queue.getJob(idOf(job));
+    if (found === undefined || !(await found.isDelayed())) return false;
+    // Somebody else may wake it in between, which is as good.
+    return found.promote().then(
+      () => true,
+      () => false,
+    );
   }
 
   /** The id of the job that is to be taken next, or null when none waits. One read. */
@@ -66,9 +79,14 @@ export class RunQueue {
     return id ?? null;
   }
 
-  /** How many jobs wait for a worker, and for how long the one to be taken next has. */
+  /**
+   * How many jobs wait for a worker, those included that found no slot there, and for how long the one to be taken next has.
+   */
   async backlog(): Promise<Backlog> {
-    const [waiting, [next]] = await Promise.all([this.queue.getWaitingCount(), this.queue.getWaiting(0, 0)]);
+    const [waiting, [next]] = await Promise.all([
+      this.queue.getJobCountByTypes('waiting', 'delayed'),
+      this.queue.getWaiting(0, 0),
+    ]);
     return { waiting, oldestMs: next === undefined ? 0 : Math.max(0, this.options.nowMs() - next.timestamp) };
   }
 
@@ -80,6 +98,9 @@ export class RunQueue {
   }
 }
 
+/** Job ids have no colon. */
+const idOf = ({ runId, turn }: RunJob): string => `${runId}-${turn}`;
+
 /** What waits for a worker. */
 export interface Backlog {
   readonly waiting: number;
@@ -88,13 +109,17 @@ export interface Backlog {
 }
 
 /**
- * What became of a job: `done`; `handed over`, which gives it back for another worker at once; or `too new`, which gives
- * it back for a newer worker, later and later, because it may come to this one again.
+ * What became of a job: `done`; `handed over`, which gives it back for another worker at once; `too new`, which gives it
+ * back for a newer worker, and `no slot`, which lays it aside until there is one, both later and later, because it may come
+ * to this one again.
  */
-export type JobOutcome = 'done' | 'handed over' | 'too new';
+export type JobOutcome = 'done' | 'handed over' | 'too new' | 'no slot';
 
+/** The longest that a job is laid aside. */
+const ASIDE_MAX_MS = 15_000;
 const TOO_NEW_FIRST_MS = 1_000;
-const TOO_NEW_MAX_MS = 15_000;
+/** Another worker may have a slot, so at first it is soon; who wakes it when one becomes free does not wait for this. */
+const NO_SLOT_FIRST_MS = 250;
 
 export interface RunConsumerOptions {
   readonly redisUrl: string;
@@ -106,6 +131,8 @@ export interface RunConsumerOptions {
   readonly lockMs: number;
   /** Does one job. It may have been given to another worker as well, when its lock could not be renewed in time. */
   readonly work: (job: RunJob) => Promise<JobOutcome>;
+  /** Hears of a job that found no slot when it can be woken. */
+  readonly onLaidAside?: (job: RunJob) => void;
 }
 
 /** Takes jobs and runs them. */
@@ -173,11 +200,19 @@ export class RunConsumer {
       case 'handed over':
         await job.moveToWait(token);
         throw new WaitingError();
-      case 'too new': {
-        const delayMs = Math.min(TOO_NEW_FIRST_MS * 2 ** (job.attemptsStarted - 1), TOO_NEW_MAX_MS);
-        await job.moveToDelayed(Date.now() + delayMs, token);
+      case 'too new':
+        await layAside(job, TOO_NEW_FIRST_MS, token);
         throw new DelayedError();
-      }
+      case 'no slot':
+        await layAside(job, NO_SLOT_FIRST_MS, token);
+        this.options.onLaidAside?.(job.data);
+        throw new DelayedError();
     }
   }
+}
+
+/** Gives a job back for later, each time for longer. */
+async function layAside(job: RunsJob, firstMs: number, token?: string): Promise<void> {
+  const delayMs = Math.min(firstMs * 2 ** (job.attemptsStarted - 1), ASIDE_MAX_MS);
+  await job.moveToDelayed(Date.now() + delayMs, token);
 }

@@ -5,6 +5,7 @@ import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
 import { givenBytes } from '../memory.ts';
 import { OpenAiModel } from '../model/openai.ts';
+import { upstreamNameOf } from '../model/upstreams.ts';
 import { newId } from '../runs/ids.ts';
 import { ModelError } from '../runs/model.ts';
 import { Seal, type Secrets } from '../seal.ts';
@@ -19,6 +20,7 @@ import { Trial } from '../store/trial.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { Room } from './room.ts';
 import { RunWorker } from './run-job.ts';
+import { Slots } from './slots.ts';
 import { startSweeper } from './sweeper.ts';
 
 /** Beyond the drain time: handing over, closing connections. */
@@ -52,7 +54,14 @@ async function main(): Promise<void> {
   });
   const trial = new Trial(redis, keys, nowMs);
   const lease = new Lease({ redis, keys, id, leaseMs: config.lockMs, log });
+  const slots = new Slots({
+    slots: config.workerConcurrency,
+    upstreams: config.upstreams,
+    wake: (job) => queue.wake(job),
+  });
   const worker = new RunWorker({
+    slots,
+    upstreamOf: ({ run, origin }) => upstreamNameOf(config.upstreams, run.model, origin.backend_id),
     runs,
     objects,
     hub,
@@ -92,6 +101,7 @@ async function main(): Promise<void> {
     concurrency: config.workerConcurrency,
     lockMs: config.lockMs,
     work: (job) => worker.work(job),
+    onLaidAside: (job) => slots.laidAside(job),
   });
   await consumer.ready();
   const watch = new QueueWatch({

@@ -8,6 +8,7 @@
  *   W3  every way out leaves the run ended, blocked, queued with a job, or in other hands; one of a newer format as it is
  *   W4  a turn is executed once in this process: the job that comes again for it waits for the execution under way
  *   W5  a run is taken only from a worker that is dead, as far as one can tell (lease.ts)
+ *   W6  a run that finds no slot is not started: it stays queued, and no attempt is counted
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
@@ -30,6 +31,7 @@ import { isUnavailable } from '../store/redis.ts';
 import { logFields, Refused, type RunStore, type StoredRun } from '../store/runs.ts';
 import { Commits } from './commits.ts';
 import type { Room, Share } from './room.ts';
+import type { Slot, Slots } from './slots.ts';
 
 export interface RunWorkerOptions {
   readonly runs: RunStore;
@@ -46,6 +48,9 @@ export interface RunWorkerOptions {
   readonly nowMs: () => number;
   readonly newId: NewId;
   readonly contextTokens: number;
+  readonly slots: Slots;
+  /** The name of the upstream that will answer a run; null when none will. */
+  readonly upstreamOf: (state: RunState) => string | null;
   /** How much of a thread is read for one prompt. */
   readonly promptLimitBytes: number;
   /** For large prompts: a worker has many runs, and photos of a few could fill its memory. */
@@ -86,11 +91,16 @@ const turnOf = ({ runId, turn }: RunJob): string => `${runId}-${turn}`;
 /** How often a job looks at its run again after losing a race before the sweeper may have it. */
 const MAX_LOOKS = 10;
 
+/** How often it is told that an upstream has no slot left. */
+const FULL_TOLD_MS = 60_000;
+
 /** Executes the runs of this process. */
 export class RunWorker {
   private readonly options: RunWorkerOptions;
   /** The jobs at hand, by turn. */
   private readonly working = new Map<string, Work>();
+  /** The upstreams of which was told lately that they have no slot left. */
+  private readonly full = new Set<string>();
   private stopListening: (() => void) | null = null;
   private leaving = false;
 
@@ -159,7 +169,9 @@ export class RunWorker {
     try {
       const outcome = await this.look(work);
       const ms = Math.round(performance.now() - startedMs);
-      this.options.log.info({ ...fields, outcome, ms }, 'job');
+      // While an upstream hangs, its jobs come back without end.
+      this.options.log[outcome === 'no slot' ? 'debug' : 'info']({ ...fields, outcome, ms }, 'job');
+      if (outcome !== 'no slot') this.options.slots.forget(job.runId);
       return outcome;
     } catch (err) {
       if (err instanceof NewerFormat) {
@@ -182,13 +194,13 @@ export class RunWorker {
   /** Looks at the run until it is ours to execute, or needs nothing more. */
   private async look(work: Work): Promise<JobOutcome> {
     const { job, controller } = work;
-    const { runs, objects, now } = this.options;
+    const { runs, slots, now } = this.options;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
       if (this.leaving) return 'handed over';
       const looking = runs.get(job);
       // Most jobs need it, so it is asked for at once, but behind the run: what changes in between, the fence notices.
-      const history = objects.smallHistory(job, this.budget, LARGE_PROMPT_BYTES);
-      history.catch(() => {});
+      const history = slots.knows(job.runId) ? null : this.smallHistory(job);
+      history?.catch(() => {});
       const found = await looking;
       if (found === null || found.stored.state.turn !== job.turn) return 'done';
       const { stored } = found;
@@ -203,10 +215,16 @@ export class RunWorker {
         await runs.giveBack(job, 'lost');
       } else if (await this.isLostTooOften(stored.state)) await runs.close(job, this.tooOften());
       else {
-        const started = await this.begin(stored);
-        if (started === null) continue;
-        work.attempt = started.state.attempts;
-        return this.drive(started, history, controller);
+        const slot = this.take(job, stored);
+        if (slot === null) return 'no slot';
+        try {
+          const started = await this.begin(stored);
+          if (started === null) continue;
+          work.attempt = started.state.attempts;
+          return await this.drive(started, history ?? this.smallHistory(job), controller);
+        } finally {
+          slot();
+        }
       }
     }
     return 'done';
@@ -214,6 +232,26 @@ export class RunWorker {
 
   private get budget(): HistoryBudget {
     return { maxBytes: this.options.promptLimitBytes, maxTokens: this.options.contextTokens };
+  }
+
+  private async smallHistory(job: RunJob): Promise<History | null> {
+    return this.options.objects.smallHistory(job, this.budget, LARGE_PROMPT_BYTES);
+  }
+
+  /** W6 */
+  private take(job: RunJob, { ref, state }: StoredRun): Slot | null {
+    const { slots, upstreamOf, log } = this.options;
+    const upstream = upstreamOf(state);
+    const slot = slots.take(upstream, job);
+    if (slot === null && upstream !== null && !this.full.has(upstream)) {
+      log.warn(
+        { upstream, held: slots.held(upstream), ...logFields(ref, state) },
+        'an upstream has all the slots that it may have; its further runs wait',
+      );
+      this.full.add(upstream);
+      setTimeout(() => this.full.delete(upstream), FULL_TOLD_MS).unref();
+    }
+    return slot;
   }
 
   /** W5 */

@@ -46,6 +46,7 @@ async function waiting({ url, keys }: Store): Promise<readonly (string | undefin
 async function consume(
   { url, keys }: Store,
   work: (job: RunJob) => Promise<JobOutcome>,
+  onLaidAside?: (job: RunJob) => void,
 ): Promise<RunConsumer> {
   const consumer = new RunConsumer({
     redisUrl: url,
@@ -54,6 +55,7 @@ async function consume(
     concurrency: 5,
     lockMs: 10_000,
     work,
+    ...(onLaidAside && { onLaidAside }),
   });
   onTestFinished(async () => consumer.close());
   await consumer.ready();
@@ -228,4 +230,35 @@ test('a queue whose connection breaks while it opens is ready all the same', asy
   expect(cuts).toBe(1);
   await queue.add({ ...refOf(), requestId: 'req_1', turn: 1 });
   expect((await queue.backlog()).waiting).toBe(1);
+});
+
+test('a job that finds no slot is laid aside, counts as waiting, and comes when it is woken', async () => {
+  const store = await openStore(server.url);
+  const queue = new RunQueue(store.url, store.keys, silent, Date.now);
+  onTestFinished(async () => queue.close());
+  await queue.ready();
+  await create(store);
+  const aside = Promise.withResolvers<RunJob>();
+  const done = Promise.withResolvers<void>();
+  let looks = 0;
+  await consume(
+    store,
+    async () => {
+      looks += 1;
+      if (looks === 1) return 'no slot';
+      done.resolve();
+      return 'done';
+    },
+    aside.resolve,
+  );
+  const job = await aside.promise;
+  expect(await queue.next()).toBeNull();
+  expect((await queue.backlog()).waiting).toBe(1);
+  // The sweeper rings for it, too: it is there already.
+  await queue.add(job);
+  expect(await queue.wake(job)).toBe(true);
+  await done.promise;
+  await drained(store);
+  expect(await queue.wake(job)).toBe(false);
+  expect(looks).toBe(2);
 });
