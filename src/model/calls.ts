@@ -8,11 +8,15 @@
  */
 import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
-import { isRecord, parseJson, stringOr } from './json.ts';
+import { isRecord, jsonOf, parseJson, stringOr } from './json.ts';
 import { Surrogates } from './surrogates.ts';
 
 /** More calls than any model makes in one turn; a server in a loop stops here. */
 const MAX_CALLS = 128;
+/** The arguments of one call; a whole file that a model writes is shorter. */
+const MAX_ARGUMENT_CHARS = 1024 * 1024;
+/** Longer names are none: model servers take 64 characters. Longer ids are replaced. */
+const MAX_NAME_CHARS = 256;
 /** Where a legacy `function_call` lives; no upstream index is negative. */
 const LEGACY_SLOT = -1;
 
@@ -118,11 +122,15 @@ export class Calls {
       this.#calls.push(call);
       this.#slots.set(slot, call);
     }
+    if (call.text.length + text.length > MAX_ARGUMENT_CHARS)
+      throw new CallError(`a tool call with at most ${MAX_ARGUMENT_CHARS} characters of arguments`);
     if (call.upstreamId === '') call.upstreamId = id;
     call.extent.push(text);
     if (call.index === null) {
       // A name comes whole, in pieces, or anew with every fragment, longer each time perhaps.
       call.name = name.startsWith(call.name) ? name || call.name : call.name + name;
+      if (call.name.length > MAX_NAME_CHARS)
+        throw new CallError(`a tool call with a name of at most ${MAX_NAME_CHARS} characters`);
       call.text += text;
       // The first argument says that the name is complete.
       if (call.name !== '' && call.text !== '') this.#announce(call, out);
@@ -135,8 +143,9 @@ export class Calls {
   #announce(call: Call, out: ModelPart[]): void {
     for (const earlier of this.#calls) {
       if (earlier.name === '' || earlier.index !== null) continue;
-      const fresh = earlier.upstreamId !== '' && !this.#ids.has(earlier.upstreamId);
-      const id = fresh ? earlier.upstreamId : this.#newId('call');
+      const { upstreamId } = earlier;
+      const fresh = upstreamId !== '' && upstreamId.length <= MAX_NAME_CHARS && !this.#ids.has(upstreamId);
+      const id = fresh ? upstreamId : this.#newId('call');
       this.#ids.add(id);
       earlier.index = this.#announced;
       this.#announced += 1;
@@ -189,5 +198,8 @@ function isRepeat(call: Call, text: string): boolean {
 
 function argumentsText(value: unknown): string {
   if (typeof value === 'string') return value;
-  return isRecord(value) ? JSON.stringify(value) : '';
+  if (!isRecord(value)) return '';
+  const text = jsonOf(value);
+  if (text === null) throw new CallError('a tool call with arguments of fewer levels');
+  return text;
 }

@@ -10,7 +10,7 @@ import { createParser, type EventSourceMessage, type EventSourceParser } from 'e
 import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
 import { CallError } from './calls.ts';
-import { brokeOff, gaveUp, nonsense, overdue, refusedInStream, tooLarge } from './failure.ts';
+import { brokeOff, gaveUp, nonsense, overdue, refusedInStream, tooLarge, unsaid } from './failure.ts';
 import { isRecord, parseJson } from './json.ts';
 import { Normalizer } from './normalize.ts';
 import { Patience, type Limits } from './patience.ts';
@@ -21,6 +21,8 @@ const MEGABYTE = 1024 * 1024;
 const MAX_EVENT_CHARS = MEGABYTE;
 /** A whole answer; the longest that models give is well below 1 MB. */
 const MAX_ANSWER_BYTES = 16 * MEGABYTE;
+/** Of an event stream: enough to quote from. */
+const KEPT_CHARS = 200;
 /** Usage follows the finish reason at once; a server that then keeps the connection open does not hold up the run. */
 const TAIL_MS = 5_000;
 /** After [DONE] the body's end is awaited this long, because only a body read to its end frees the connection for reuse. */
@@ -55,6 +57,8 @@ export class Exchange {
   #text = '';
   #bytes = 0;
   #events = 0;
+  /** Whether a word or a call was among it. */
+  #isSaid = false;
   /** Where the part of an event goes while a packet is parsed. */
   #out: ModelPart[] = [];
   /** `done`: the upstream said so; `bodyEnded`: its connection is free again. */
@@ -144,7 +148,10 @@ export class Exchange {
   }
 
   #feed(text: string): void {
-    if (this.#form === 'events') return this.#parser.feed(text);
+    if (this.#form === 'events') {
+      if (this.#text.length < KEPT_CHARS) this.#text = (this.#text + text).slice(0, KEPT_CHARS);
+      return this.#parser.feed(text);
+    }
     this.#text += text;
     if (this.#form === 'unknown') this.#recognise();
   }
@@ -159,7 +166,7 @@ export class Exchange {
     this.#form = first === '{' ? 'json' : 'events';
     if (this.#form === 'events') {
       const text = this.#text;
-      this.#text = text.slice(0, 200);
+      this.#text = text.slice(0, KEPT_CHARS);
       this.#parser.feed(text);
     }
   }
@@ -186,8 +193,10 @@ export class Exchange {
     if (error !== null) throw refusedInStream(this.#route, error);
     const partsBefore = this.#out.length;
     const isThought = this.#normalizer.push(chunk, this.#out);
-    if (this.#out.length > partsBefore) this.#patience.word();
-    else if (isThought) this.#patience.thought();
+    if (this.#out.length > partsBefore) {
+      this.#isSaid = true;
+      this.#patience.word();
+    } else if (isThought) this.#patience.thought();
     if (this.#normalizer.reason !== null) this.#patience.hurry(TAIL_MS);
   }
 
@@ -216,12 +225,20 @@ export class Exchange {
       throw nonsense(this.#route, 'a chat completion', this.#text);
     }
     this.#normalizer.push(completion, this.#out);
+    this.#isSaid ||= this.#out.length > 0;
   }
 
   #end(): void {
     if (this.#normalizer.reason === 'error') throw gaveUp(this.#route);
-    this.#ended = true;
+    const partsBefore = this.#out.length;
     this.#normalizer.end(this.#out);
+    // Calls that were held back come out with the end.
+    this.#isSaid ||= this.#out.length > partsBefore + 1;
+    if (!this.#isSaid && !this.#normalizer.isExplained) {
+      this.#out.length = partsBefore;
+      throw unsaid(this.#route, this.#normalizer.saidReason, this.#text);
+    }
+    this.#ended = true;
   }
 
   #saidDone(): boolean {

@@ -3,12 +3,14 @@
  * passed on, but cut, on one line and with anything that looks like a key masked.
  */
 import { ModelError } from '../runs/model.ts';
-import { isRecord, stringOr } from './json.ts';
+import { isRecord, jsonOf, stringOr } from './json.ts';
 import type { Overrun } from './patience.ts';
 import { DEFAULT, type Route, type Upstream } from './upstreams.ts';
 
 /** How much of an upstream's own words is passed on, in characters. */
 const MAX_SAID = 500;
+/** How much is quoted of what cannot be read, in characters. */
+const MAX_QUOTED = 120;
 /** Shorter keys are placeholders such as `none`; masking them would mangle ordinary words. */
 const MIN_KEY_LENGTH = 6;
 /** The shapes of well-known keys, and whatever follows the word Bearer. */
@@ -140,9 +142,15 @@ export function overdue({ upstream }: Route, limit: Overrun, limitMs: number): U
 
 /** The answer cannot be read; `what` names what was awaited, `sent` is quoted in part. */
 export function nonsense({ upstream }: Route, what: string, sent: string): UpstreamFailure {
-  const quote = clean(sent.slice(0, MAX_SAID), upstream.apiKey).slice(0, 120);
-  const text = `The upstream '${upstream.name}' sent something that is not ${what}: ${quote}`;
+  const text = `The upstream '${upstream.name}' sent something that is not ${what}: ${quoteOf(sent, upstream)}`;
   return new UpstreamFailure('server_error', text, NEVER);
+}
+
+/** The answer has an end and nothing before it; `reason` is the one that was given, `sent` is quoted in part. */
+export function unsaid({ upstream }: Route, reason: string | null, sent: string): UpstreamFailure {
+  const why = reason === null ? '' : `, with the reason '${quoteOf(reason, upstream)}'`;
+  const text = `The upstream '${upstream.name}' ended its answer without a word or a call${why}. It sent: ${quoteOf(sent, upstream)}`;
+  return new UpstreamFailure('server_error', text, AGAIN);
 }
 
 /** The upstream said that it failed, and not why (`finish_reason: "error"`). */
@@ -159,6 +167,11 @@ export function tooLarge({ upstream }: Route, what: string): UpstreamFailure {
   return new UpstreamFailure('server_error', `The upstream '${upstream.name}' sent ${what}.`, NEVER);
 }
 
+/** The beginning of what an upstream sent. */
+function quoteOf(sent: string, { apiKey }: Upstream): string {
+  return clean(sent.slice(0, MAX_SAID), apiKey).slice(0, MAX_QUOTED);
+}
+
 /** On one line, without keys, at most MAX_SAID characters. */
 function clean(text: string, apiKey: string | undefined): string {
   const line = text.replaceAll(/\p{Cc}+/gu, ' ').trim();
@@ -168,14 +181,20 @@ function clean(text: string, apiKey: string | undefined): string {
   return masked.length > MAX_SAID ? `${masked.slice(0, MAX_SAID)}…` : masked;
 }
 
+/** Errors lie in errors, but no honest one deeper than this. */
+const MAX_NESTED_ERRORS = 4;
+
 /** The human words in an error body, wherever the server put them. */
-function wordsOf(said: unknown): string {
+function wordsOf(said: unknown, depth = 0): string {
   if (typeof said === 'string') return /^\s*</.test(said) ? 'an HTML page' : said;
-  if (!isRecord(said)) return said === null || said === undefined ? '' : JSON.stringify(said);
+  if (!isRecord(said)) return said === null || said === undefined ? '' : anyWords(said);
   if (typeof said['message'] === 'string') return said['message'];
-  if (said['error'] !== undefined && said['error'] !== null) return wordsOf(said['error']);
-  return stringOr(said['detail']) || JSON.stringify(said);
+  const { error } = said;
+  if (error !== undefined && error !== null && depth < MAX_NESTED_ERRORS) return wordsOf(error, depth + 1);
+  return stringOr(said['detail']) || anyWords(said);
 }
+
+const anyWords = (said: unknown): string => jsonOf(said) ?? 'something nested too deep to be shown';
 
 /** The HTTP status an error object in a stream amounts to. */
 function statusOf(value: unknown): number {

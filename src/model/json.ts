@@ -28,3 +28,12 @@ export function parseJson(text: string): unknown {
     return undefined;
   }
 }
+
+/** `value` as JSON, or null when it is nested too deep to be written: what was parsed need not be. */
+export function jsonOf(value: unknown): string | null {
+  try {
+    return JSON.stringify(value) ?? '';
+  } catch {
+    return null;
+  }
+}

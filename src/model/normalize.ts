@@ -12,11 +12,23 @@ import { Surrogates } from './surrogates.ts';
 
 type Finish = Extract<ModelPart, { type: 'finish' }>;
 
+/** Reasons that say something about an answer without a word. Others, of calls and of errors, do not fit one. */
+const EXPLANATIONS: ReadonlySet<string> = new Set([
+  'stop',
+  'end_turn',
+  'eos',
+  'stop_sequence',
+  'length',
+  'max_tokens',
+  'content_filter',
+]);
+
 /** One turn's answer. Push its chunks, then end it, once. */
 export class Normalizer {
   readonly #calls: Calls;
   readonly #surrogates = new Surrogates();
   #reason: Finish['reason'] | 'error' | null = null;
+  #saidReason: string | null = null;
   #usage: Usage | null = null;
 
   constructor(newId: NewId) {
@@ -26,6 +38,16 @@ export class Normalizer {
   /** How the upstream said that it ended; null as long as it did not. */
   get reason(): Finish['reason'] | 'error' | null {
     return this.#reason;
+  }
+
+  /** The upstream's own word for it; null as long as there is none. */
+  get saidReason(): string | null {
+    return this.#saidReason;
+  }
+
+  /** Whether an answer may have ended so without a word: the upstream says that there is none, or why it was kept back. */
+  get isExplained(): boolean {
+    return this.#saidReason !== null && EXPLANATIONS.has(this.#saidReason.toLowerCase());
   }
 
   /**
@@ -80,6 +102,7 @@ export class Normalizer {
   #finish(said: string): void {
     // Some servers send an empty reason with every chunk, and some a second one, after the one that tells.
     if (said === '' || said === 'null' || (this.#reason !== null && this.#reason !== 'stop')) return;
+    this.#saidReason = said;
     if (said === 'length' || said === 'max_tokens') this.#reason = 'length';
     else if (said === 'content_filter' || said === 'error') this.#reason = said;
     else this.#reason = 'stop';

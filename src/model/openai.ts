@@ -73,7 +73,11 @@ export class OpenAiModel implements Model {
         await exchange.send((connection) =>
           client.post('/chat/completions', { body, signal: connection }).asResponse(),
         );
-        return { exchange, first: await exchange.next() };
+        const first = await exchange.next();
+        // Models that say nothing often say something the next time; one that does so again is believed.
+        if (tries > 1 || retries === 0 || !isSilent(first)) return { exchange, first };
+        exchange.close();
+        log.warn({ upstream: there.upstream.name, model: there.model, try: tries }, 'upstream said nothing');
       } catch (error) {
         exchange.close();
         signal.throwIfAborted();
@@ -115,6 +119,12 @@ export class OpenAiModel implements Model {
 function withKey(there: Route, callersKey: string | null): Route {
   if (callersKey === null) return there;
   return { ...there, upstream: { ...there.upstream, apiKey: callersKey }, isCallersKey: true };
+}
+
+/** Whether a turn ends with its first parts, and the model chose to say nothing. */
+function isSilent(first: readonly ModelPart[] | null): boolean {
+  const [only, more] = first ?? [];
+  return only?.type === 'finish' && only.reason === 'stop' && more === undefined;
 }
 
 function asFailure(there: Route, error: unknown): ModelError {

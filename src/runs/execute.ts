@@ -10,7 +10,7 @@ import { buildPrompt, estimateTokens, type History, type Prompt } from './prompt
 import { ending } from './ending.ts';
 import { callsOf, openCalls } from './parts.ts';
 import { apply, isBlocked, isExecuting, type RunState } from './run.ts';
-import { NO_USAGE, type Run, type StepCall, type ThreadItem, type Usage } from './thread.ts';
+import { NO_USAGE, type Run, type RunError, type StepCall, type ThreadItem, type Usage } from './thread.ts';
 import type { RunTool } from './tool.ts';
 
 export interface Execution {
@@ -55,7 +55,7 @@ export async function* execute(
       yield [{ type: 'run.incomplete', at: execution.now(), reason: prompt.reason }];
       return;
     }
-    const turn = new Turn(state, prompt, execution);
+    const turn = new Turn(state, prompt, execution, options.last);
     yield* ask(turn, prompt.request, execution);
     if (turn.ownCalls().length > 0) yield* answer(turn, execution);
     state = turn.state;
@@ -106,7 +106,10 @@ async function* answer(
         extras: origin.context,
         secrets: origin.sealed === null ? {} : secretsIn(origin.sealed),
       };
-      const output = runTool(call.function.name, call.function.arguments, asked, signal);
+      const { name, arguments: text } = call.function;
+      const output = turn.isDeclared(name)
+        ? runTool(name, text, asked, signal)
+        : Promise.resolve(turn.noSuchTool(name));
       return [index, output.then((value) => ({ index, text: outputText(value) }))];
     }),
   );
@@ -132,6 +135,11 @@ function outputText(value: unknown): string {
   return `${text.slice(0, MAX_OUTPUT_LENGTH).replace(/[\uD800-\uDBFF]$/, '')} … (cut)`;
 }
 
+/** What every model server takes for a name; in the thread's history others would be refused, and the thread with them. */
+function safeName(name: string): string {
+  return name.replaceAll(/[^\w-]/g, '_').slice(0, 64);
+}
+
 type Finish = Extract<ModelPart, { type: 'finish' }>;
 type Ask = Extract<Prompt, { type: 'ask' }>;
 
@@ -148,11 +156,25 @@ class Turn {
   private readonly now: Clock;
   private readonly newId: NewId;
   private readonly toolsAllowed: boolean;
+  private readonly isLast: boolean;
+  /** The tools of the run, and those of them that the model was offered. */
+  private readonly declared: ReadonlySet<string>;
+  private readonly offered: readonly string[];
+  /** A tool that the model called although none was allowed. */
+  private refused: string | null = null;
   private heard = '';
   private usage: Usage | null = null;
 
-  constructor(state: RunState, { request, estimatedTokens }: Ask, { now, newId }: Execution) {
+  constructor(
+    state: RunState,
+    { request, estimatedTokens }: Ask,
+    { now, newId }: Execution,
+    isLast: boolean,
+  ) {
     this.state = state;
+    this.isLast = isLast;
+    this.declared = new Set(state.run.tools.map((tool) => tool.function.name));
+    this.offered = request.tools.map((tool) => tool.function.name);
     this.calmUntilMs = state.calm_until_ms;
     this.estimatedTokens = estimatedTokens;
     this.now = now;
@@ -165,13 +187,29 @@ class Turn {
     return this.state.step?.type === 'tool_calls';
   }
 
-  /** The calls the worker answers itself, with their place in the step. */
+  /** Whether it is a tool of the run. */
+  isDeclared(name: string): boolean {
+    return this.declared.has(name);
+  }
+
+  /** What the model is told that has called a tool which nobody has declared: nobody could answer for it. */
+  noSuchTool(name: string): unknown {
+    const known = this.offered.map((one) => `'${one}'`).join(', ');
+    return {
+      error: `There is no tool '${name}'. There are: ${known}. Call one of those, or answer without.`,
+    };
+  }
+
+  /** The calls the worker answers itself, with their place in the step: of its own tools, and of those that nobody has. */
   ownCalls(): readonly { readonly index: number; readonly call: StepCall }[] {
     const { step, origin, run } = this.state;
     if (step === null || !isExecuting(run)) return [];
     return callsOf(step)
       .map((call, index) => ({ index, call }))
-      .filter(({ call }) => origin.server_tools.includes(call.function.name));
+      .filter(
+        ({ call: { function: called } }) =>
+          origin.server_tools.includes(called.name) || !this.isDeclared(called.name),
+      );
   }
 
   /** The worker has answered its calls: the step is complete, or the client has the rest. */
@@ -192,9 +230,11 @@ class Turn {
           ? []
           : this.say([...this.openMessage(), { type: 'message.delta', text: part.text }]);
       case 'call': {
+        if (!this.toolsAllowed) this.refused ??= safeName(part.name);
         if (!this.wanted(part.index)) return [];
         this.heard += part.name;
-        const { index, id, name } = part;
+        const { index, id } = part;
+        const name = this.isDeclared(part.name) ? part.name : safeName(part.name);
         return this.say([...this.openCallStep(), { type: 'tool.called', index, call_id: id, name }]);
       }
       case 'arguments': {
@@ -257,6 +297,9 @@ class Turn {
     if (reason === 'stop' && this.hasCalled()) {
       return this.ownCalls().length > 0 ? [] : [{ type: 'run.blocked', at, usage }];
     }
+    if (reason === 'stop' && this.refused !== null && this.state.message === null) {
+      return ending(this.state, { type: 'failed', error: this.onlyCalled(this.refused) }, at);
+    }
     if (reason === 'stop') {
       return [
         ...this.messageWithText(),
@@ -276,6 +319,14 @@ class Turn {
       { type: 'step.completed', at, usage, outputs: null },
       incomplete,
     ];
+  }
+
+  /** The model had to answer in words, and did not: a run that completed now would have said nothing. */
+  private onlyCalled(name: string): RunError {
+    const why = this.isLast
+      ? `after ${MAX_TOOL_PASSES} rounds of tool calls, in place of an answer`
+      : 'although it may call none now, and said nothing else';
+    return { code: 'server_error', message: `The model called the tool '${name}' ${why}.` };
   }
 
   /** An answer without a word is a message with one empty text: clients crash on messages without parts. */

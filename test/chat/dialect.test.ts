@@ -77,6 +77,17 @@ describe('frames', () => {
   });
 });
 
+test('an answer without a word is words where silence would mean that nobody has heard', async () => {
+  expect(await framesOf(SPEAKING, END)).toEqual([
+    chunk({ role: 'assistant', content: '抱歉。' }),
+    chunk({}, 'stop'),
+  ]);
+  expect(await chatObject(of(END), SPEAKING)).toMatchObject({
+    choices: [{ message: { content: '抱歉。' }, finish_reason: 'stop' }],
+  });
+  expect(await framesOf(REPLY, END)).toEqual([chunk({ role: 'assistant' }, 'stop')]);
+});
+
 describe('an object', () => {
   test('of calls keeps what was said before them', async () => {
     const message = {

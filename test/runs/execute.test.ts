@@ -239,7 +239,14 @@ describe('a model that ignores what it is told', () => {
       { type: 'run.completed', ...AT },
     ]);
     const silent = await play([call(0), args(0, '{}'), finish()], settings);
-    expect(silent.after.run.status).toBe('completed');
+    expect(silent.after.run).toMatchObject({
+      status: 'failed',
+      last_error: {
+        code: 'server_error',
+        message: "The model called the tool 'SEARCH' although it may call none now, and said nothing else.",
+      },
+    });
+    expect(silent.events).toHaveLength(1);
   });
 });
 

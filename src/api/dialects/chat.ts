@@ -13,7 +13,7 @@ export interface ChatReply {
   /** Echoed as the caller named it. */
   readonly model: string;
   readonly includeUsage: boolean;
-  /** For devices that speak whatever they get: a failure becomes words. Null: failures are errors. */
+  /** For devices that speak whatever they get: a failure or an empty answer becomes words. Null: failures are errors. */
   readonly apology: string | null;
 }
 
@@ -51,6 +51,8 @@ export async function* chatFrames(
         yield chunk({ content: null, tool_calls: say.calls.map(deviceCall) }, 'tool_calls') + end(say.usage);
         return;
       case 'end':
+        // Whoever asked by voice would think that nobody has heard.
+        if (!begun && reply.apology !== null) yield chunk({ content: reply.apology }, null);
         yield chunk({}, say.reason) + end(say.usage);
         return;
       // A stream has no word for "forget that".
@@ -88,7 +90,7 @@ export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply)
         return whole({ content, tool_calls }, 'tool_calls', say.usage);
       }
       case 'end':
-        return whole({ content: text }, say.reason, say.usage);
+        return whole({ content: text || (reply.apology ?? '') }, say.reason, say.usage);
       case 'failed':
         if (reply.apology === null) throw errorOf(say.error);
         return whole({ content: reply.apology }, 'stop', null);
