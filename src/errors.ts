@@ -287,7 +287,7 @@ export function streamsFull(): ApiError {
 }
 
 /** Whole seconds for everybody, milliseconds for SDKs. */
-function retryAfter(ms: number): Readonly<Record<string, string>> {
+export function retryAfter(ms: number): Readonly<Record<string, string>> {
   return { 'retry-after': String(Math.ceil(ms / 1_000)), 'retry-after-ms': String(Math.ceil(ms)) };
 }
 

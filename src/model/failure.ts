@@ -30,12 +30,10 @@ const AGAIN: Retry = { retryable: true, waitMs: null };
 /** A ModelError that knows whether to try again. */
 export class UpstreamFailure extends ModelError {
   readonly retryable: boolean;
-  readonly waitMs: number | null;
 
   constructor(code: ModelError['code'], message: string, retry: Retry, options?: ErrorOptions) {
-    super(code, message, options);
+    super(code, message, { ...options, retryAfterMs: retry.waitMs });
     this.retryable = retry.retryable;
-    this.waitMs = retry.waitMs;
   }
 }
 
@@ -54,7 +52,7 @@ export function refused({ upstream, model, isCallersKey }: Route, refusal: Refus
   const who = `The upstream '${upstream.name}'`;
   switch (status) {
     case 429:
-      return new UpstreamFailure('rate_limit_exceeded', said, retry);
+      return new UpstreamFailure('rate_limit_exceeded', withWait(said, retry.waitMs), retry);
     case 400:
     case 413:
     case 422:
@@ -80,6 +78,12 @@ export function refused({ upstream, model, isCallersKey }: Route, refusal: Refus
     default:
       return new UpstreamFailure('server_error', `${who} failed (${status}). It said: ${said}`, retry);
   }
+}
+
+/** The words of a busy upstream, and when to come back where it says so in a header only; a moment is over already. */
+function withWait(said: string, waitMs: number | null): string {
+  if (waitMs === null || waitMs < 1_000) return said;
+  return `${said}${/[.!?…]$/.test(said) ? '' : '.'} Try again in ${Math.ceil(waitMs / 1_000)} s.`;
 }
 
 /** Whether a status is worth another try: the upstream was busy or ill, not the request wrong. */

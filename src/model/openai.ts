@@ -16,6 +16,8 @@ import { limitsOf, route, type Route, type Upstream } from './upstreams.ts';
 
 /** An upstream that wants to be left alone for longer is not asked again: a worker's slot waits that long. */
 const MAX_ASKED_WAIT_MS = 30_000;
+/** Nobody is told to come back later than in a day. */
+const MAX_TOLD_WAIT_MS = 86_400_000;
 /** The longest wait of our own choice between two tries. */
 const MAX_BACKOFF_MS = 8_000;
 
@@ -98,7 +100,8 @@ export class OpenAiModel implements Model {
   /** How long to wait before the next try; null when there should be none. */
   #waitMs(failure: ModelError, tries: number): number | null {
     if (!(failure instanceof UpstreamFailure) || !failure.retryable) return null;
-    if (failure.waitMs !== null) return failure.waitMs <= MAX_ASKED_WAIT_MS ? failure.waitMs : null;
+    const askedMs = failure.retryAfterMs;
+    if (askedMs !== null) return askedMs <= MAX_ASKED_WAIT_MS ? askedMs : null;
     const fullMs = Math.min(this.#options.backoffMs * 2 ** (tries - 1), MAX_BACKOFF_MS);
     // Jitter, so that the runs an upstream refused together do not come back together.
     return Math.round(fullMs * (0.5 + Math.random() / 2));
@@ -149,13 +152,18 @@ function statusFailure(there: Route, { status = 500, headers, error, message }: 
   return refused(there, { status, said, retry: { retryable, waitMs: askedWaitMs(headers) } });
 }
 
-/** What `retry-after-ms` or `retry-after` (seconds or a date) asks for, in milliseconds. */
+/** What `retry-after-ms` or `retry-after` (seconds or a date) asks for, in whole milliseconds. */
 function askedWaitMs(headers: Headers | undefined): number | null {
+  const askedMs = waitIn(headers);
+  return askedMs === null ? null : Math.min(Math.ceil(askedMs), MAX_TOLD_WAIT_MS);
+}
+
+function waitIn(headers: Headers | undefined): number | null {
   const ms = Number.parseFloat(headers?.get('retry-after-ms') ?? '');
   if (ms >= 0) return ms;
   const after = headers?.get('retry-after') ?? '';
   const seconds = Number(after);
   if (after !== '' && seconds >= 0) return seconds * 1000;
   const date = Date.parse(after);
-  return Number.isNaN(date) ? null : Math.max(0, date - Date.now());
+  return Number.isNaN(date) || after.startsWith('-') ? null : Math.max(0, date - Date.now());
 }

@@ -7,7 +7,7 @@ import type { RunError } from './thread.ts';
 export type Ending =
   | { readonly type: 'cancelled' }
   | { readonly type: 'expired' }
-  | { readonly type: 'failed'; readonly error: RunError };
+  | { readonly type: 'failed'; readonly error: RunError; readonly retryAfterMs?: number | null };
 
 /**
  * The events that end a run in whatever state it is: its message closes, then its step, then the run itself (R3).
@@ -23,8 +23,11 @@ export function ending(state: RunState, how: Ending, at: number): readonly RunEv
     if (how.type === 'failed') events.push({ type: 'step.failed', at, usage, error: how.error });
     else events.push({ type: `step.${how.type}`, at, usage });
   }
-  if (how.type === 'failed') events.push({ type: 'run.failed', at, error: how.error });
-  else events.push({ type: `run.${how.type}`, at });
+  if (how.type === 'failed') {
+    const { error, retryAfterMs = null } = how;
+    const after = retryAfterMs === null ? {} : { retry_after_ms: retryAfterMs };
+    events.push({ type: 'run.failed', at, error, ...after });
+  } else events.push({ type: `run.${how.type}`, at });
   return events;
 }
 

@@ -62,7 +62,8 @@ export type RunEvent =
       readonly type: 'run.incomplete';
       readonly reason: NonNullable<Run['incomplete_details']>['reason'];
     })
-  | (At & { readonly type: 'run.failed'; readonly error: RunError })
+  /** `retry_after_ms`: how long the model's server asked to be left alone. Not part of the run: processes before it pass over it. */
+  | (At & { readonly type: 'run.failed'; readonly error: RunError; readonly retry_after_ms?: number })
   | (At & { readonly type: 'run.expired' })
   /** `message_id` names the message the step writes; null opens a step of tool calls. */
   | (At & { readonly type: 'step.created'; readonly step_id: string; readonly message_id: string | null })

@@ -249,8 +249,9 @@ class Turn {
     }
   }
 
-  fail({ code, message }: ModelError): readonly RunEvent[] {
-    return this.say(ending(this.state, { type: 'failed', error: { code, message } }, this.now()));
+  fail({ code, message, retryAfterMs }: ModelError): readonly RunEvent[] {
+    const how = { type: 'failed', error: { code, message }, retryAfterMs } as const;
+    return this.say(ending(this.state, how, this.now()));
   }
 
   /** Every event is folded here before it is said, so an illegal one never leaves this file. */

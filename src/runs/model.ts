@@ -70,10 +70,17 @@ export interface Model {
 /** A turn that failed, in the words that end up in the run's `last_error`: no keys, no stacks. */
 export class ModelError extends Error {
   readonly code: RunError['code'];
+  /** How long the upstream asked to be left alone; null when it did not say. */
+  readonly retryAfterMs: number | null;
 
-  constructor(code: RunError['code'], message: string, options?: ErrorOptions) {
+  constructor(
+    code: RunError['code'],
+    message: string,
+    { retryAfterMs = null, ...options }: ErrorOptions & { readonly retryAfterMs?: number | null } = {},
+  ) {
     super(message, options);
     this.name = 'ModelError';
     this.code = code;
+    this.retryAfterMs = retryAfterMs;
   }
 }

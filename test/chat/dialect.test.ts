@@ -116,5 +116,5 @@ describe('an object', () => {
 
 test('errors are never repeated by an SDK on its own: the upstream was asked often enough', () => {
   for (const code of ['server_error', 'rate_limit_exceeded', 'invalid_prompt'] as const)
-    expect(errorOf({ code, message: 'm' }).headers).toMatchObject({ 'x-should-retry': 'false' });
+    expect(errorOf({ error: { code, message: 'm' } }).headers).toMatchObject({ 'x-should-retry': 'false' });
 });

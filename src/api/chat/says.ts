@@ -23,7 +23,8 @@ export type Say =
   /** The caller has to run these; the conversation rests until it did. */
   | { readonly type: 'calls'; readonly calls: readonly RequiredCall[]; readonly usage: Usage }
   | { readonly type: 'end'; readonly reason: 'stop' | 'length' | 'content_filter'; readonly usage: Usage }
-  | { readonly type: 'failed'; readonly error: RunError };
+  /** `retryAfterMs`: how long the model's server asked to be left alone. */
+  | { readonly type: 'failed'; readonly error: RunError; readonly retryAfterMs?: number | undefined };
 
 /** Everything behind `after` that a conversation says, until it ends or rests; usage is that of this part, too. */
 export async function* says(
@@ -97,7 +98,7 @@ function saysOf(event: RunEvent, before: RunState | null, { run }: RunState, usa
       return [{ type: 'end', reason, usage }];
     }
     case 'run.failed':
-      return [{ type: 'failed', error: event.error }];
+      return [{ type: 'failed', error: event.error, retryAfterMs: event.retry_after_ms }];
     case 'run.cancelled':
       return [{ type: 'failed', error: CANCELLED }];
     case 'run.expired':

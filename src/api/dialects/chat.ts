@@ -3,7 +3,7 @@
  * chunk together with their finish reason, each with its arguments under both names that devices read; SDKs and devices
  * both accept that.
  */
-import { ApiError } from '../../errors.ts';
+import { ApiError, retryAfter } from '../../errors.ts';
 import type { RequiredCall, RunError, Usage } from '../../runs/thread.ts';
 import type { Audible } from '../chat/pace.ts';
 
@@ -58,7 +58,7 @@ export async function* chatFrames(
       // A stream has no word for "forget that".
       case 'dropped':
       case 'failed':
-        if (reply.apology === null) yield frame(errorOf(say.error).body) + DONE;
+        if (reply.apology === null) yield frame(errorOf(say).body) + DONE;
         else yield chunk({ content: reply.apology }, null) + chunk({}, 'stop') + DONE;
         return;
     }
@@ -92,7 +92,7 @@ export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply)
       case 'end':
         return whole({ content: text || (reply.apology ?? '') }, say.reason, say.usage);
       case 'failed':
-        if (reply.apology === null) throw errorOf(say.error);
+        if (reply.apology === null) throw errorOf(say);
         return whole({ content: reply.apology }, 'stop', null);
     }
   }
@@ -100,9 +100,17 @@ export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply)
   return whole({ content: text }, 'stop', null);
 }
 
+interface Failure {
+  readonly error: RunError;
+  readonly retryAfterMs?: number | undefined;
+}
+
 /** A failed run as the error a chat client knows. Trying again is the caller's decision: the upstream was retried. */
-export function errorOf({ code, message }: RunError): ApiError {
-  const headers = { 'x-should-retry': 'false' };
+export function errorOf({ error: { code, message }, retryAfterMs }: Failure): ApiError {
+  const headers = {
+    'x-should-retry': 'false',
+    ...(retryAfterMs !== undefined && retryAfter(retryAfterMs)),
+  };
   switch (code) {
     case 'rate_limit_exceeded':
       return new ApiError(429, message, { type: 'rate_limit_error', code, headers });

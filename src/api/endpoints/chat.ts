@@ -131,7 +131,7 @@ async function* spoken(call: Call, answer: Promise<AsyncIterable<Say>>): AsyncGe
 /** A run that failed before its first word is an HTTP error, where errors are wanted. */
 function refuseEarly(first: IteratorResult<Audible> | null, { apology }: ChatReply): void {
   if (first === null || first.done === true || first.value.type !== 'failed' || apology !== null) return;
-  throw errorOf(first.value.error);
+  throw errorOf(first.value);
 }
 
 /** Under which id the Assistants API shows the conversation; nothing for what cannot be one. */
