@@ -32,6 +32,21 @@ export function createLog(config: Pick<Config, 'logLevel'>, name: string): Logge
 }
 
 function errorFields(error: unknown): Record<string, unknown> {
-  if (!(error instanceof Error)) return { message: String(error) };
-  return { name: error.name, message: error.message, stack: error.stack };
+  if (!(error instanceof Error)) return { message: withoutWords(String(error)) };
+  const { name } = error;
+  // Node's parser of JSON quotes what it could not read.
+  const message = error instanceof SyntaxError ? placeIn(error.message) : withoutWords(error.message);
+  // The stack begins with the message.
+  const frames = error.stack?.match(/^ {4}at .*$/gm) ?? [];
+  return { name, message, stack: [`${name}: ${message}`, ...frames].join('\n') };
+}
+
+/** Addresses without their paths and queries. */
+function withoutWords(message: string): string {
+  return message.replaceAll(/\b([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/@'"]*@)?([^\s/?#'"]+)[^\s'"]*/gi, '$1$2');
+}
+
+function placeIn(message: string): string {
+  const place = /\bposition \d+/.exec(message)?.[0];
+  return place === undefined ? 'text that cannot be parsed' : `text that cannot be parsed, at ${place}`;
 }

@@ -84,10 +84,11 @@ export function withoutKey(upstream: Upstream): Readonly<Record<string, unknown>
   };
 }
 
-/** An address without its password. */
+/** An address without its password and its query, which may be a key as well. */
 function withoutPassword(address: string): string {
   const url = new URL(address);
-  if (url.password === '') return address;
-  url.password = 'redacted';
+  if (url.password === '' && url.search === '') return address;
+  if (url.password !== '') url.password = 'redacted';
+  if (url.search !== '') url.search = '?redacted';
   return url.href;
 }

@@ -57,11 +57,11 @@ export class Journal {
       }
       const text = chunk.toString('utf8');
       if (isLast) this.#lastWords = `${this.#lastWords}${text}`.slice(-MAX_LAST_CHARACTERS);
-      this.#write('info', { text: text.slice(0, MAX_LINE_CHARACTERS) }, 'tool printed');
+      this.#write('debug', { text: text.slice(0, MAX_LINE_CHARACTERS) }, 'tool printed');
     });
   }
 
-  #write(level: 'info' | 'warn', fields: Readonly<Record<string, unknown>>, message: string): void {
+  #write(level: 'debug' | 'info' | 'warn', fields: Readonly<Record<string, unknown>>, message: string): void {
     if (this.#linesLeft <= 0) return;
     this.#linesLeft -= 1;
     this.#log[level](fields, message);

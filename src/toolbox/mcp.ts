@@ -15,7 +15,7 @@ import {
   type ToolFetch,
   type ToolSource,
 } from '../runs/tool.ts';
-import { reasonOf } from './mcp/broken.ts';
+import { reasonOf, reportable } from './mcp/broken.ts';
 import { ChildTransport, type ChildServer } from './mcp/child.ts';
 import { HttpTransport, type HttpServer } from './mcp/http.ts';
 import { Link } from './mcp/link.ts';
@@ -127,7 +127,11 @@ class McpSource implements ToolSource {
         this.#means.now() - begunS >= this.#pace.wellS && this.#health.status === 'ok' ? 1 : failures + 1;
       this.#lose(reason);
       const pauseMs = this.#pauseMs(failures);
-      this.#log.warn({ reason, failures, pause_ms: Math.round(pauseMs) }, 'MCP server unavailable');
+      this.#log.warn(
+        { reason: reportable(reason), failures, pause_ms: Math.round(pauseMs) },
+        'MCP server unavailable',
+      );
+      this.#log.debug({ reason }, 'why an MCP server is unavailable');
       await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => {});
     }
     this.#lose('It is closed.');

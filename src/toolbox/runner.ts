@@ -21,9 +21,9 @@ export interface RunnerOptions {
   readonly log: Logger;
 }
 
-type Outcome = 'answered' | 'cached' | 'wrong arguments' | 'refused' | 'failed';
+type Outcome = 'answered' | 'cached' | 'wrong arguments' | 'refused' | 'too late' | 'failed';
 
-/** A reason may carry a foreign server's words; the log needs only their beginning, and a model not much more. */
+/** Whoever looks for a fault at debug needs only the beginning of a foreign server's words; a model not much more. */
 const MAX_LOGGED_CHARACTERS = 200;
 const MAX_REASON_CHARACTERS = 8_000;
 
@@ -44,8 +44,11 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
     const ended = (outcome: Outcome, fields = {}): void =>
       logged.info({ outcome, ms: Math.round(performance.now() - startedMs), ...fields }, 'tool call');
 
-    const refused = (reason: string): unknown => {
-      ended('refused', { reason: reason.slice(0, MAX_LOGGED_CHARACTERS) });
+    const refused = (reason: string, outcome: Outcome = 'refused'): unknown => {
+      // Reasons hold what tools and their services said, and with it perhaps what they were asked.
+      const [, status] = /^HTTP (\d{3})\b/.exec(reason) ?? [];
+      ended(outcome, status === undefined ? {} : { status: Number(status) });
+      logged.debug({ reason: reason.slice(0, MAX_LOGGED_CHARACTERS) }, 'tool call failed');
       return failed(reason);
     };
 
@@ -76,11 +79,13 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       return value;
     } catch (error) {
       signal.throwIfAborted();
-      if (timeUp.aborted) return refused(`${name} did not answer within ${tool.timeoutMs / 1000} s.`);
+      if (timeUp.aborted)
+        return refused(`${name} did not answer within ${tool.timeoutMs / 1000} s.`, 'too late');
       if (error instanceof ToolError) return refused(error.message);
       // What is wrong with them quotes them, and logs are not for what people say.
       const isArguments = error instanceof ToolArgumentError;
-      ended(isArguments ? 'wrong arguments' : 'failed', isArguments ? {} : { err: error });
+      ended(isArguments ? 'wrong arguments' : 'failed', isArguments ? {} : { at: placeOf(error) });
+      logged.debug({ err: error }, 'tool call failed');
       return failed(isArguments ? error.message : `${name} failed. Go on without it.`);
     }
   };
@@ -89,6 +94,13 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
 const failed = (reason: string): unknown => ({
   error: reason.slice(0, MAX_REASON_CHARACTERS).toWellFormed(),
 });
+
+/** What kind of error a tool threw, and where: its message may quote what it was called with. */
+function placeOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const frames = error.stack?.match(/^ {4}at .*$/gm) ?? [];
+  return [error.name, ...frames].join('\n');
+}
 
 /** The tool's answer, or a rejection as soon as the signal is aborted: not every tool heeds it. */
 async function answer(tool: Tool, args: unknown, context: Parameters<Tool['run']>[1]): Promise<unknown> {

@@ -23,7 +23,7 @@ const { signal, fetch: _fetch, log: _log, settings: _settings, ...CALL } = toolC
 function running(tool: Partial<Tool>, choice?: Partial<ToolChoice>) {
   const lines: string[] = [];
   const kept = new Map<string, string>();
-  const log = pino({}, { write: (line: string) => void lines.push(line) });
+  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
   const source: ToolSource = {
     type: 'file',
     from: 'x',
@@ -50,16 +50,24 @@ describe('a model is told', () => {
     expect(await running({}).ask()).toBe('well');
   });
 
-  test('a reason that is meant for it, which the log shows, too', async () => {
+  /** Those that everybody's log has. */
+  const loud = (lines: readonly string[]): string =>
+    lines.filter((line) => !line.includes('"level":20')).join();
+
+  test('a reason that is meant for it, which the log shows at debug only', async () => {
     const { ask, lines } = running({ run: () => Promise.reject(new ToolError('No such city.')) });
     expect(await ask()).toEqual({ error: 'No such city.' });
     expect(lines.join()).toContain('No such city.');
+    expect(loud(lines)).toContain('"outcome":"refused"');
+    expect(loud(lines)).not.toContain('No such city.');
   });
 
   test('of any other error only that there was one; the log has the rest', async () => {
     const { ask, lines } = running({ run: () => Promise.reject(new Error('at 10.0.0.7')) });
     expect(await ask()).toEqual({ error: 'plain failed. Go on without it.' });
     expect(lines.join()).toContain('10.0.0.7');
+    expect(loud(lines)).toContain('"outcome":"failed"');
+    expect(loud(lines)).not.toContain('10.0.0.7');
   });
 
   test('that an answer is too big', async () => {

@@ -4,6 +4,8 @@ import { ProtocolError, SdkError, SdkErrorCode, SdkHttpError } from '@modelconte
 /** Servers' own words are quoted up to here. */
 const MAX_QUOTE_CHARS = 300;
 
+const SAYS = 'It says: ';
+
 /** The connection is of no use any more, or cannot be had. The message is a sentence about the server, beginning with It. */
 export class Broken extends Error {
   override readonly name = 'Broken';
@@ -18,11 +20,16 @@ export class Unreachable extends Error {
 export function reasonOf(error: unknown): string {
   if (error instanceof Broken) return error.message;
   if (error instanceof Unreachable) return `It cannot be reached: ${quote(error.message)}`;
-  if (error instanceof ProtocolError) return `It says: ${quote(error.message)}`;
+  if (error instanceof ProtocolError) return `${SAYS}${quote(error.message)}`;
   if (error instanceof SdkHttpError) return `It answered with HTTP status ${error.status ?? 'unknown'}.`;
   if (error instanceof SdkError) return reasonOfCode(error.code);
   const code = codeOf(error);
   return code === undefined ? 'It did not answer as an MCP server does.' : `It cannot be reached (${code}).`;
+}
+
+/** A reason as it may stand in the log: a server's own words may repeat what it was asked. */
+export function reportable(reason: string): string {
+  return reason.startsWith(SAYS) ? 'It refused, in words of its own.' : reason;
 }
 
 /** A server's words: one line, not long. */

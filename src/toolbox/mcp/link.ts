@@ -6,7 +6,7 @@ import { Client, ProtocolError, SdkError, SdkErrorCode, type Transport } from '@
 import packageJson from '../../../package.json' with { type: 'json' };
 import type { Logger } from '../../log.ts';
 import { ToolError } from '../../runs/tool.ts';
-import { Broken, reasonOf } from './broken.ts';
+import { Broken, reasonOf, reportable } from './broken.ts';
 import { listTools, type Choice, type ListedTool } from './listing.ts';
 import { errorText, outputOf } from './result.ts';
 
@@ -141,10 +141,10 @@ export class Link {
       try {
         await this.#list();
       } catch (error) {
-        this.#options.log.warn(
-          { reason: reasonOf(error) },
-          'changed tools of an MCP server cannot be listed',
-        );
+        const reason = reasonOf(error);
+        const { log } = this.#options;
+        log.warn({ reason: reportable(reason) }, 'changed tools of an MCP server cannot be listed');
+        log.debug({ reason }, 'why the tools of an MCP server cannot be listed');
       }
     }
     this.#isListing = false;

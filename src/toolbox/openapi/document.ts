@@ -75,10 +75,11 @@ async function parse(text: string): Promise<{ root: JsonObject; lookUp: (pointer
   }
 }
 
-/** The parser's first line, without the path it makes up; the others quote the document. */
+/** The parser's first line, without the path it makes up and what it quotes; the others quote the document. */
 function reasonIn(error: unknown): string {
   const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
   return line
+    .replace(/(?:\.\.\.)?"[^"]*"?(?:\.\.\.)? is not valid JSON/g, 'it is not valid JSON')
     .replace(/"?\S*document\.(json|yaml)"?:? ?/g, '')
     .replace(/^is not a valid .*$/, 'it has no version and paths')
     .slice(0, 300);
