@@ -241,6 +241,18 @@ describe('upstreams', () => {
     expect([open?.baseUrl, open?.apiKey]).toStrictEqual([baseUrl, undefined]);
   });
 
+  test('hide what an address asks for: it may be a key', () => {
+    const config = readConfig({ OPENAI_BASE_URL: `http://house/v1?key=${SECRET}` }, NO_FILE);
+    expect(JSON.stringify(redacted(config))).not.toContain(SECRET);
+    expect(redacted(config)).toMatchObject({ upstreams: [{ baseUrl: 'http://house/v1?redacted' }] });
+  });
+
+  test('may have limits and slots of their own', () => {
+    const own = { idleMs: 1_000, stallMs: 2_000, thinkMs: 3_000, totalMs: 4_000, slots: 5 };
+    const [house] = readConfig({}, file({ upstreams: [{ name: 'house', baseUrl, ...own }] })).upstreams;
+    expect(house).toMatchObject(own);
+  });
+
   test('the variables come after the file, and give way to an upstream named default', () => {
     const env = { OPENAI_BASE_URL: baseUrl };
     const house = { name: 'house', baseUrl: 'http://house/v1' };
