@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { EVENTS_FD, REQUESTS_FD } from '../../src/toolbox/child/protocol.ts';
 import { toolContext } from '../support/tool-context.ts';
@@ -175,7 +175,10 @@ describe('what a tool has started', () => {
       if (before.length > 0) return { pid: process.pid, left: before.filter(lives) };
       before = all();
       return { pid: process.pid, started: before.filter(lives) };`;
-    const tool = await files.tool(body, undefined, STARTS);
+    // One process in all: a second call would otherwise not wait for what the first has left to be ended.
+    const alone = await ToolFiles.open({ processes: 1 });
+    onTestFinished(() => alone.close());
+    const tool = await alone.tool(body, undefined, STARTS);
     const schema = z.object({ pid: z.number(), started: pidsSchema.optional(), left: pidsSchema.optional() });
     const first = schema.parse(await run(tool));
     expect(first.started).toHaveLength(4);
