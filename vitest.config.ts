@@ -11,8 +11,9 @@ export default defineConfig({
     // A file is a process: a leaked connection or signal handler cannot reach the next file.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Limits for what hangs, not for what is slow: met on a machine whose load is ten times its cores.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     // A test that fails now and then is broken; trying it again would hide that.
     retry: 0,
     dangerouslyIgnoreUnhandledErrors: false,

@@ -41,7 +41,9 @@ async function withClock(): Promise<string> {
 
 describe('on a voice path', () => {
   test('answers stream unless told otherwise', async () => {
-    await expect(hear(await voice(asking('hi')))).resolves.toMatchObject({ text: 'You said: hi' });
+    // On a busy machine even this needs the filler.
+    const { text: heard } = await hear(await voice(asking('hi')));
+    expect(heard.replace(FILLER, '')).toBe('You said: hi');
     await expect(textOf(await voice(asking('hi', { stream: false })))).resolves.toBe('You said: hi');
   });
 

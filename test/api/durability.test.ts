@@ -107,7 +107,7 @@ describe('with a replica', () => {
   test('a run is acknowledged', async () => {
     const body = { assistant_id, thread: { messages: [{ role: 'user', content: 'hi' }] } };
     const statusOf = async (): Promise<number> => (await wire.ask('POST', '/threads/runs', { body })).status;
-    await expect.poll(statusOf, { timeout: 10_000 }).toBe(200);
+    await expect.poll(statusOf, { timeout: 60_000 }).toBe(200);
     expect(await wire.play(await wire.thread('hi'), { assistant_id })).toMatchObject({ status: 'completed' });
   });
 });

@@ -163,7 +163,7 @@ describe('tool outputs', () => {
     const goesOn = { status: 'queued', required_action: null };
     expect((await submit(first, answers)).body).toMatchObject(goesOn);
     expect(await wire.get(first)).toMatchObject(goesOn);
-    await expect.poll(async () => wire.get(first), { timeout: 10_000 }).toEqual(second);
+    await expect.poll(async () => wire.get(first), { timeout: 60_000 }).toEqual(second);
     const ids = [second, first].map((run) => `['${outputsOf(run, '')[0]?.tool_call_id}']`);
     const unfit = `Expected tool outputs for call_ids ${ids[0]}, got ${ids[1]}`;
     // The client that never looks at a status is shown such a run as well, though its words are not taken.

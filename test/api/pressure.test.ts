@@ -2,6 +2,7 @@
 import { setImmediate as soon } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
 import { Pressure } from '../../src/api/pressure.ts';
 import { startPrivateRedis } from '../support/redis.ts';
 import { expectRefusal } from '../support/refusal.ts';
@@ -14,7 +15,13 @@ let service: Service;
 let wire: Wire;
 let assistant_id: string;
 
-const ready = (): Promise<Reply> => new Wire(service.url).ask('GET', '/ready');
+const ready = (url = service.url): Promise<Reply> => new Wire(url).ask('GET', '/ready');
+const readySchema = z.looseObject({ because: z.array(z.string()) });
+
+/** Why the service is not ready. On a busy machine its event loop may be late, too, which only one test is about. */
+async function reasons(url = service.url): Promise<readonly string[]> {
+  return readySchema.parse((await ready(url)).body).because.filter((reason) => reason !== 'event_loop');
+}
 
 /** Starts a service with these limits for the tests of a block. */
 function serve(workers: number, env: Readonly<Record<string, string>>): void {
@@ -71,7 +78,8 @@ describe('a full queue', () => {
   test('makes the service not ready, and everything else goes on', async () => {
     const { status, body } = await ready();
     expect(status).toBe(503);
-    expect(body).toMatchObject({ status: 'not ready', because: ['workers', 'queue'], redis: true });
+    expect(body).toMatchObject({ status: 'not ready', redis: true });
+    expect(await reasons()).toEqual(['workers', 'queue']);
     expect(await wire.ask('GET', '/assistants')).toMatchObject({ status: 200 });
   });
 
@@ -81,7 +89,7 @@ describe('a full queue', () => {
     const answer = openai.chat.completions.create({ model: 'm', messages: [...messages] });
     await service.startWorker();
     expect((await answer).choices[0]?.message.content).toBe('You said: hello');
-    expect(await ready()).toMatchObject({ status: 200, body: { status: 'ready', because: [] } });
+    expect(await reasons()).toEqual([]);
   });
 });
 
@@ -113,7 +121,8 @@ describe('as many streams as there may be', () => {
       });
       expect(reply.headers.get('retry-after')).toBe('1');
     }
-    expect(await ready()).toMatchObject({ status: 503, body: { because: ['streams'] } });
+    expect((await ready()).status).toBe(503);
+    expect(await reasons()).toEqual(['streams']);
     const quiet = await wire.run(thread, { assistant_id });
     const watch = await wire.ask('GET', `${path}/${quiet.id}/events`);
     expect(watch.status).toBe(503);
@@ -130,7 +139,8 @@ describe('too little memory', () => {
   serve(1, { MAX_MEMORY_MB: '1' });
 
   test('makes the process not ready, before anything is refused', async () => {
-    expect(await ready()).toMatchObject({ status: 503, body: { because: ['memory'] } });
+    expect((await ready()).status).toBe(503);
+    expect(await reasons()).toEqual(['memory']);
     await wire.run(await wire.thread('hello'), { assistant_id });
   });
 });
@@ -153,8 +163,8 @@ test('without Redis everything is refused at once, with the time to come back', 
       expect(reply.headers.get('retry-after')).toBe('1');
       expect(reply.headers.get('retry-after-ms')).toBe('1000');
     }
-    const unready = await new Wire(lonely.url).ask('GET', '/ready');
-    expect(unready).toMatchObject({ status: 503, body: { because: ['redis'], redis: false } });
+    expect(await ready(lonely.url)).toMatchObject({ status: 503, body: { redis: false } });
+    expect(await reasons(lonely.url)).toEqual(['redis']);
   } finally {
     await redis.stop();
     await lonely.stop();
@@ -188,10 +198,10 @@ describe('pressure', () => {
     const counted = pressure(() => waiting);
     // Its first look is under way.
     await soon();
-    expect(counted.problems).toEqual(['queue']);
+    expect(counted.problems).toContain('queue');
     waiting = Promise.reject(new Error('Connection is closed'));
     await counted.look();
-    expect(counted.problems).toEqual(['queue']);
+    expect(counted.problems).toContain('queue');
   });
 
   test('comes from an event loop that is late again and again', async () => {

@@ -200,6 +200,9 @@ describe('retries', () => {
   });
 });
 
+/** A silence that no busy machine makes by itself, where the upstream is not silent. */
+const IDLE_MS = 2_000;
+
 describe('the connection', () => {
   test.each([
     ['before the head', () => {}],
@@ -305,7 +308,7 @@ describe('the connection', () => {
       begin(response);
       response.write(chunk({ content: 'a' }));
     });
-    const { parts, message } = await failureOf(modelAt(upstream.url, { idleMs: 100 }));
+    const { parts, message } = await failureOf(modelAt(upstream.url, { idleMs: IDLE_MS }));
     expect(parts).toEqual([{ type: 'text', text: 'a' }]);
     expect(message).toContain('sent nothing');
     await closed.promise;
@@ -314,13 +317,13 @@ describe('the connection', () => {
   test('keep-alive comments keep it open', async () => {
     upstream = await startUpstream(async (response) => {
       begin(response);
-      for (let count = 0; count < 8; count += 1) {
+      for (let count = 0; count < 10; count += 1) {
         response.write(': still thinking\n\n');
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await new Promise((resolve) => setTimeout(resolve, IDLE_MS / 8));
       }
       response.end(HELLO);
     });
-    expect(await partsOf(modelAt(upstream.url, { idleMs: 250 }))).toEqual(HELLO_PARTS);
+    expect(await partsOf(modelAt(upstream.url, { idleMs: IDLE_MS }))).toEqual(HELLO_PARTS);
   });
 
   test('a reader who takes long is no silence of the upstream', async () => {
@@ -331,9 +334,9 @@ describe('the connection', () => {
       await more.promise;
       response.end(STOP + DONE);
     });
-    const stream = modelAt(upstream.url, { idleMs: 100 }).stream(ask(), new AbortController().signal);
+    const stream = modelAt(upstream.url, { idleMs: IDLE_MS }).stream(ask(), new AbortController().signal);
     await stream.next();
-    await once(AbortSignal.timeout(300), 'abort');
+    await once(AbortSignal.timeout(IDLE_MS + 500), 'abort');
     const last = stream.next();
     more.resolve();
     expect(await last).toMatchObject({ value: { type: 'finish' } });
@@ -346,11 +349,11 @@ describe('the connection', () => {
       response.write(chunk({ content: 'a' }), () => {
         // As when the machine sleeps: the answer has left, and the reader's time is over when it wakes.
         response.end(STOP + DONE);
-        const wakesMs = performance.now() + 400;
+        const wakesMs = performance.now() + IDLE_MS + 500;
         while (performance.now() < wakesMs);
       });
     });
-    expect(await partsOf(modelAt(upstream.url, { idleMs: 200 }))).toHaveLength(2);
+    expect(await partsOf(modelAt(upstream.url, { idleMs: IDLE_MS }))).toHaveLength(2);
   });
 
   test.each([
@@ -366,6 +369,6 @@ describe('the connection', () => {
       begin(response);
       response.write(chunk({ content: 'Hello' }) + STOP, () => then(response));
     });
-    expect(await partsOf(modelAt(upstream.url, { idleMs: 200 }))).toEqual(HELLO_PARTS);
+    expect(await partsOf(modelAt(upstream.url, { idleMs: IDLE_MS }))).toEqual(HELLO_PARTS);
   });
 });

@@ -112,9 +112,9 @@ describe('while a master has too few replicas', () => {
     const before = await refusals();
     const taken = Promise.withResolvers<RunJob>();
     await consume(store, taken.resolve);
+    while ((await refusals()) === before);
     await new Promise((resolve) => setTimeout(resolve, WATCHED_MS));
     expect((await refusals()) - before).toBeLessThan(FEW);
-    expect((await refusals()) - before).toBeGreaterThan(0);
     await enough();
     expect(await taken.promise).toMatchObject({ project: 'p' });
   });

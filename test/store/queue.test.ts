@@ -94,6 +94,20 @@ describe('the job of a run', () => {
     expect(taken).toBe(1);
   });
 
+  test('is locked for as long as its worker was told, not for the library’s half a minute', async () => {
+    const store = await openStore(server.url);
+    const taken = Promise.withResolvers<void>();
+    const done = Promise.withResolvers<JobOutcome>();
+    await consume(store, async () => {
+      taken.resolve();
+      return done.promise;
+    });
+    await create(store);
+    await taken.promise;
+    expect(await store.redis.pttl(`${store.keys.queue}:runs:run_1-1:lock`)).toBeLessThanOrEqual(10_000);
+    done.resolve('done');
+  });
+
   test('is one for each turn: after an answer the run has another, though the first was done', async () => {
     const store = await openStore(server.url);
     const taken: string[] = [];

@@ -29,9 +29,10 @@ const API = fileURLToPath(new URL('../../src/api/main.ts', import.meta.url));
 const WORKER = fileURLToPath(new URL('../../src/worker/main.ts', import.meta.url));
 /** No developer's `longrun.config.json` lies here. */
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
-const READY_MS = 20_000;
-/** Longer than a worker drains (5 s by default). */
-const STOP_MS = 15_000;
+/** Limits for what hangs: a busy machine takes its time to load modules. Below vitest's own, which would not say why. */
+const READY_MS = 100_000;
+/** Far longer than a worker drains (5 s by default). */
+const STOP_MS = 60_000;
 const LAST_LINES = 20;
 
 let serviceCount = 0;
@@ -90,6 +91,11 @@ export class Service {
   /** Where the APIs listen, the first one first. */
   get origins(): readonly string[] {
     return [...this.#origins.keys()];
+  }
+
+  /** The origins where nobody listens any more. */
+  get silent(): readonly string[] {
+    return [...this.#origins].filter(([, api]) => !api.lives).map(([origin]) => origin);
   }
 
   /** Every process that is ready and lives. */

@@ -21,7 +21,7 @@ const MASTER = 'longrun';
 const SENTINELS = 3;
 const MASTERS = 3;
 const SLOTS = 16_384;
-const READY_MS = 20_000;
+const READY_MS = 100_000;
 /** A replica is known to the others when it has received something, and its master has nothing to say but pings. */
 const COMMON = { 'repl-diskless-sync-delay': '0', 'repl-ping-replica-period': '1' };
 
