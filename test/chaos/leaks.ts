@@ -9,8 +9,8 @@ const EXPIRING = /:(?:log|audience|photo|answer|input):|:sweeper$/;
 /** A job of the queue, or its lock. */
 const JOB = /:runs:run_\w+-\d+(?::lock)?$/;
 const LOOK_EVERY_MS = 250;
-/** Sweeps, heartbeats and reconnects all happen more often. */
-const IDLE_WITHIN_MS = 30_000;
+/** Sweeps, heartbeats and reconnects all happen far more often, on a busy machine as well. */
+const IDLE_WITHIN_MS = 60_000;
 const SCAN_COUNT = 1_000;
 
 /** How many connections the service has, by name, when it is idle. */
