@@ -1,24 +1,50 @@
 /**
- * A vitest reporter that ends the output with one plain line, `N passed, N failed, N skipped`, for people and machines
- * alike; above it, why each skipped test was skipped. A file that cannot be loaded and an unhandled error count as failures.
+ * A vitest reporter for the end of the output, for people and machines alike: why tests were skipped, then every failure in a
+ * line, and last the plain `N passed, N failed, N skipped`. A file or a block that cannot be set up and an unhandled error count
+ * as failures.
  */
 import { writeFileSync } from 'node:fs';
 import type { Reporter, SerializedError, TestModule } from 'vitest/node';
 
+const SHOWN_LENGTH = 200;
+
 export class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
-    const count = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
-    const lines: string[] = [];
+    const count = { passed: 0, failed: 0, skipped: 0 };
+    const failures: string[] = [];
+    const skips = new Map<string, number>();
+    const fail = (where: string, errors: readonly { readonly message: string }[]): void => {
+      count.failed += 1;
+      failures.push(`failed: ${where}: ${(errors[0]?.message ?? 'it never ran').slice(0, SHOWN_LENGTH)}`);
+    };
+    for (const error of unhandledErrors) fail('outside of every test', [error]);
     for (const module of modules) {
-      if (module.errors().length > 0) count.failed += 1;
+      const { relativeModuleId: file } = module;
+      for (const suite of [module, ...module.children.allSuites()]) {
+        if (suite.errors().length > 0)
+          fail('fullName' in suite ? `${file} > ${suite.fullName}` : file, suite.errors());
+      }
       for (const test of module.children.allTests()) {
         const result = test.result();
-        // A test that never ran although its file was chosen did not pass, so it must not vanish from the sum.
-        count[result.state === 'pending' ? 'failed' : result.state] += 1;
-        if (result.state !== 'skipped') continue;
-        lines.push(`skipped: ${test.fullName}: ${result.note ?? 'no reason given'}`);
+        switch (result.state) {
+          case 'passed':
+            count.passed += 1;
+            break;
+          case 'skipped': {
+            count.skipped += 1;
+            const why = `${file}: ${result.note ?? 'no reason given'}`;
+            skips.set(why, (skips.get(why) ?? 0) + 1);
+            break;
+          }
+          // A test that never ran although its file was chosen did not pass, so it must not vanish from the sum.
+          case 'pending':
+          case 'failed':
+            fail(`${file} > ${test.fullName}`, result.errors ?? []);
+        }
       }
     }
+    const skipped = [...skips].map(([why, tests]) => `skipped: ${tests} of ${why}`);
+    const lines = [...skipped, ...failures.map((failure) => failure.replaceAll(/\s+/g, ' '))];
     const closing = `${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`;
     // `npm test` prints the line itself, behind whatever vitest still has to say while it closes.
     const file = process.env['LONGRUN_CLOSING_LINE'];
