@@ -16,6 +16,8 @@ export interface CampaignOptions extends PlanOptions {
   readonly apis: number;
   readonly workers: number;
   readonly persistence: Persistence;
+  /** Further settings of the service, by environment variable. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Result {
@@ -29,8 +31,11 @@ export interface Result {
   readonly logs: readonly LogLine[];
 }
 
-/** When the last fault is over, every client comes to its end within this: a lock, a stall check, a sweep, an answer. */
-const SETTLE_MS = 60_000;
+/**
+ * When the last fault is over, every client comes to its end: after a lock, a stall check, a sweep, an answer. A limit for what
+ * hangs; on a busy machine all of them take longer.
+ */
+const SETTLE_MS = 120_000;
 const CHECKED_AT_ONCE = 20;
 
 export async function runCampaign(options: CampaignOptions): Promise<Result> {
@@ -49,7 +54,14 @@ export async function runCampaign(options: CampaignOptions): Promise<Result> {
     const assistants = await createAssistants(new Sdk(origins, 0, traffic, patience.signal));
     await delay(1_000);
     const plateau = await plateauOf(deployment);
-    const living = liveAll({ plan, origins, assistants, traffic, gone: patience.signal });
+    const living = liveAll({
+      plan,
+      lastsMs: options.lastsMs,
+      origins,
+      assistants,
+      traffic,
+      gone: patience.signal,
+    });
     await Promise.all([nemeses.strike(plan.faults), delay(options.lastsMs)]);
     const late = setTimeout(() => patience.abort(new Error('was not done in time')), SETTLE_MS);
     outcomes = await living;

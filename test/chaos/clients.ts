@@ -46,6 +46,8 @@ const BLOCKED = 'thread.run.requires_action';
 
 export interface ClientsOptions {
   readonly plan: Plan;
+  /** After this nobody comes any more. */
+  readonly lastsMs: number;
   readonly origins: readonly string[];
   readonly assistants: { readonly plain: string; readonly server: string };
   readonly traffic: Traffic;
@@ -60,14 +62,20 @@ export async function createAssistants(sdk: Sdk): Promise<ClientsOptions['assist
   return { plain: await create('look_up', {}), server: await create('clock', { auto_tools: 'true' }) };
 }
 
-/** Lets every client come at its time; resolves when the last has gone. */
+/** Lets every client come at its time; resolves when the last has gone. Visits that are late by all of the plan's time are left out. */
 export async function liveAll(options: ClientsOptions): Promise<readonly Outcome[]> {
-  return Promise.all(
-    options.plan.runs.map(async (plan) => {
-      await delay(plan.atMs);
-      return new Client(plan, options).live();
-    }),
-  );
+  const startedMs = performance.now();
+  const outcomes: Outcome[] = [];
+  const visit = async (plans: readonly RunPlan[]): Promise<void> => {
+    for (const plan of plans) {
+      const passedMs = performance.now() - startedMs;
+      if (passedMs > options.lastsMs) return;
+      await delay(Math.max(0, plan.atMs - passedMs));
+      outcomes.push(await new Client(plan, options).live());
+    }
+  };
+  await Promise.all([...Map.groupBy(options.plan.runs, ({ visitor }) => visitor).values()].map(visit));
+  return outcomes;
 }
 
 class Client {

@@ -49,6 +49,8 @@ export class Nemeses {
         return this.#replaceWorker(target, 'SIGTERM');
       case 'worker pause':
         return this.#freezeWorker(target, ms);
+      case 'all workers pause':
+        return this.#freeze(this.#awake(), ms);
       case 'API kill -9':
         return this.#inTurn('API', () => service.crashApi(pick(service.origins, target) ?? ''));
       case 'connection drop': {
@@ -75,6 +77,12 @@ export class Nemeses {
           await delay(ms);
           await admin.config('SET', 'maxmemory', 0);
         });
+      case 'Redis disk full':
+        return this.#inTurn('Redis', async () => {
+          await redis.fillDisk();
+          await delay(ms);
+          await redis.emptyDisk();
+        });
       case 'Redis kill -9':
         return this.#inTurn('Redis', async () => {
           await redis.crash();
@@ -97,16 +105,24 @@ export class Nemeses {
   }
 
   async #freezeWorker(target: number, ms: number): Promise<boolean> {
-    // One that is told to stop and then frozen rightly gives up stopping properly.
-    const awake = this.#staying().filter((worker) => !this.#frozen.has(worker));
-    const worker = pick(awake, target);
-    if (worker === undefined) return false;
-    this.#frozen.add(worker);
-    worker.freeze();
-    await delay(ms);
+    const worker = pick(this.#awake(), target);
+    return this.#freeze(worker === undefined ? [] : [worker], ms);
+  }
+
+  /** One that is told to stop and then frozen rightly gives up stopping properly. */
+  #awake(): readonly ServiceProcess[] {
+    return this.#staying().filter((worker) => !this.#frozen.has(worker));
+  }
+
+  async #freeze(workers: readonly ServiceProcess[], ms: number): Promise<boolean> {
+    for (const worker of workers) {
+      this.#frozen.add(worker);
+      worker.freeze();
+    }
+    await delay(workers.length === 0 ? 0 : ms);
     // It may have been killed meanwhile.
-    if (this.#frozen.delete(worker)) worker.proceed();
-    return true;
+    for (const worker of workers) if (this.#frozen.delete(worker)) worker.proceed();
+    return workers.length > 0;
   }
 
   async #inTurn(who: 'Redis' | 'API', fault: () => Promise<void>): Promise<boolean> {

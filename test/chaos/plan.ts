@@ -31,6 +31,8 @@ export type UpstreamFault = 'none' | 'refuse' | 'early reset' | 'late reset' | '
 export interface RunPlan {
   readonly index: number;
   readonly client: ClientType;
+  /** Who does it: visitors come to all their runs in turn, each at its time, or as soon as the one before is over. */
+  readonly visitor: number;
   readonly atMs: number;
   readonly turns: readonly TurnPlan[];
   readonly upstream: UpstreamFault;
@@ -53,6 +55,8 @@ export const FAULTS = [
   'Redis read-only',
   'Redis out of memory',
   'Redis kill -9',
+  'Redis disk full',
+  'all workers pause',
 ] as const;
 export type FaultType = (typeof FAULTS)[number];
 
@@ -78,14 +82,28 @@ export interface PlanOptions {
   readonly lastsMs: number;
   /** Redis is killed and started again every {@link REDIS_KILL_EVERY_MS}. */
   readonly killRedis: boolean;
+  /** How many visitors share the runs; each run has its own where it does not say. */
+  readonly visitors?: number;
+  /** {@link RATES} where it does not say. */
+  readonly rates?: Rates;
+  /** Whether no model fails. */
+  readonly sparesModels?: boolean;
+  /** In one of so many runs the model's first answer is {@link SLOWER} times as slow and outlasts locks; in none where it does not say. */
+  readonly slowEvery?: number;
 }
 
-const REDIS_KILL_EVERY_MS = 20_000;
+type RandomFault = Exclude<FaultType, 'Redis kill -9'>;
 
-/** How often a fault strikes in a minute, and how long it lasts. */
-const RATES: Readonly<
-  Record<Exclude<FaultType, 'Redis kill -9'>, readonly [perMinute: number, leastMs: number, mostMs: number]>
-> = {
+/** How often a fault strikes in a minute, and how long it lasts; what is not named does not strike. */
+export type Rates = Readonly<
+  Partial<Record<RandomFault, readonly [perMinute: number, leastMs: number, mostMs: number]>>
+>;
+
+const REDIS_KILL_EVERY_MS = 20_000;
+const SLOWER = 20;
+
+/** Everything, as two cores just carry it. */
+const RATES: Required<Rates> = {
   'worker kill -9': [24, 0, 0],
   // One in four finds every worker paused or coming up.
   'worker pause': [30, 2_000, 10_000],
@@ -96,20 +114,33 @@ const RATES: Readonly<
   'Redis freeze': [1, 200, 3_000],
   'Redis read-only': [2, 500, 1_500],
   'Redis out of memory': [2, 500, 1_500],
+  'Redis disk full': [1, 500, 3_000],
+  // A machine that is put to sleep: whoever takes the runs over is one of those that lost them.
+  'all workers pause': [1, 2_000, 10_000],
 };
 
-export function makePlan({ seed, runs, lastsMs, killRedis }: PlanOptions): Plan {
+export function makePlan(options: PlanOptions): Plan {
+  const { seed, runs, lastsMs, killRedis, visitors = runs, rates = RATES } = options;
   const random = new Random(seed);
   return {
     seed,
-    runs: Array.from({ length: runs }, (_, index) => runPlan(random, index, (lastsMs * index) / runs)),
-    faults: [...faults(random, lastsMs), ...(killRedis ? redisKills(lastsMs) : [])].toSorted(
+    runs: Array.from({ length: runs }, (_, index) => {
+      const plan = runPlan(random, index, (lastsMs * index) / runs);
+      const upstream = options.sparesModels === true ? 'none' : plan.upstream;
+      const factor = index % (options.slowEvery ?? Infinity) === 1 ? SLOWER : 1;
+      const turns = plan.turns.map((turn, at) => ({
+        ...turn,
+        fragmentMs: (at === 0 ? factor : 1) * turn.fragmentMs,
+      }));
+      return { ...plan, turns, upstream, visitor: index % visitors };
+    }),
+    faults: [...faults(random, lastsMs, rates), ...(killRedis ? redisKills(lastsMs) : [])].toSorted(
       (one, other) => one.atMs - other.atMs,
     ),
   };
 }
 
-function runPlan(random: Random, index: number, atMs: number): RunPlan {
+function runPlan(random: Random, index: number, atMs: number): Omit<RunPlan, 'visitor'> {
   // Every kind comes in any seed, however few the runs.
   const client = CLIENTS[index % CLIENTS.length] ?? 'poll';
   return {
@@ -137,10 +168,11 @@ function turnsOf(random: Random, client: ClientType): readonly TurnPlan[] {
   return [...Array.from({ length: loops }, () => turn(random.between(1, 2))), turn(0)];
 }
 
-function faults(random: Random, lastsMs: number): readonly Fault[] {
+function faults(random: Random, lastsMs: number, rates: Rates): readonly Fault[] {
   return FAULTS.flatMap((type) => {
-    if (type === 'Redis kill -9') return [];
-    const [perMinute, leastMs, mostMs] = RATES[type];
+    const rate = type === 'Redis kill -9' ? undefined : rates[type];
+    if (rate === undefined) return [];
+    const [perMinute, leastMs, mostMs] = rate;
     const count = Math.round((perMinute * lastsMs) / 60_000);
     return Array.from({ length: count }, () => ({
       type,

@@ -1,10 +1,11 @@
 /** A `redis-server` child on a free port of the loopback interface. Owns the process and its folder; keeps nothing on disk unless told to. */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 
 export interface RedisProcess {
   readonly port: number;
@@ -14,13 +15,21 @@ export interface RedisProcess {
   readonly crash: () => Promise<void>;
   /** Starts it again after a crash, at the same address, with what is on disk. */
   readonly restart: () => Promise<void>;
+  /** From now on nothing can be saved, and so writes are refused (MISCONF), as with a full disk. */
+  readonly fillDisk: () => Promise<void>;
+  /** Takes {@link fillDisk} back. */
+  readonly emptyDisk: () => Promise<void>;
   /** Stands still for that long. */
   readonly freeze: (ms: number) => Promise<void>;
 }
 
-const START_MS = 10_000;
+/** A limit for what hangs. */
+const START_MS = 60_000;
 /** Somebody else may take the free port between our look and Redis' start. */
 const PORT_TRIES = 5;
+const SNAPSHOT = 'dump.rdb';
+/** Between two looks at a snapshot that is being written. */
+const SNAPSHOT_MS = 50;
 
 /**
  * Starts a server. @param settings as in redis.conf, by name
@@ -54,6 +63,18 @@ export async function startServer(
         crash: () => child.end('SIGKILL'),
         restart: async () => {
           child = await startChild(options);
+        },
+        fillDisk: async () => {
+          // Where a folder is, no snapshot can be put.
+          await rm(join(folder, SNAPSHOT), { force: true });
+          await mkdir(join(folder, SNAPSHOT));
+          await command(port, 'CONFIG', 'SET', 'save', '3600 1000000');
+          await snapshot(port, 'err');
+        },
+        emptyDisk: async () => {
+          await rmdir(join(folder, SNAPSHOT));
+          await snapshot(port, 'ok');
+          await command(port, 'CONFIG', 'SET', 'save', '');
         },
         freeze: async (ms) => {
           child.signal('SIGSTOP');
@@ -110,6 +131,28 @@ async function startChild(options: readonly string[]): Promise<Child> {
   }
   child.stdout.removeAllListeners('data').resume();
   return { signal: (signal) => void child.kill(signal), end };
+}
+
+/** Saves a snapshot, again where one was under way, until that ends so. */
+async function snapshot(port: number, end: 'ok' | 'err'): Promise<void> {
+  for (;;) {
+    await command(port, 'BGSAVE').catch(() => null);
+    const info = await command(port, 'INFO', 'persistence');
+    if (info.includes('rdb_bgsave_in_progress:0') && info.includes(`rdb_last_bgsave_status:${end}`)) return;
+    await delay(SNAPSHOT_MS);
+  }
+}
+
+/** One command over a connection of its own. */
+async function command(port: number, name: string, ...args: readonly string[]): Promise<string> {
+  const redis = new Redis(port, { connectionName: 'chaos' });
+  // Its losses are our own doing.
+  redis.on('error', () => {});
+  try {
+    return String(await redis.call(name, ...args));
+  } finally {
+    redis.disconnect();
+  }
 }
 
 /** A port that nobody uses now. */
