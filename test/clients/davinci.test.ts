@@ -11,7 +11,14 @@ import search from '../../src/tools/search.ts';
 import { toolContext } from '../support/tool-context.ts';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, says, type Script } from '../support/upstream.ts';
-import { missingProgram, pythonWithOpenAi, runProgram, type Ended, type Python } from './programs.ts';
+import {
+  INSTALL_MS,
+  missingProgram,
+  pythonWithOpenAi,
+  runProgram,
+  type Ended,
+  type Python,
+} from './programs.ts';
 import { Tap } from './tap.ts';
 
 const KEY = 'the-users-key';
@@ -49,7 +56,7 @@ beforeAll(async () => {
   assistantId = assistant.id;
   missing = await missingProgram('bash', 'jq', 'curl');
   await Promise.all(MAJORS.map(async (major) => pythons.set(major, await pythonWithOpenAi(major))));
-}, 200_000);
+}, INSTALL_MS);
 
 afterAll(async () => {
   await service?.stop();
@@ -60,7 +67,7 @@ describe.each([
   { rounds: 1, delayMs: 0, model: 'an instant model that searches once' },
   { rounds: 2, delayMs: 0, model: 'an instant model that searches twice' },
   { rounds: 2, delayMs: 100, model: 'a model that takes its time and searches twice' },
-])('with $model', { timeout: 60_000 }, ({ rounds, delayMs }) => {
+])('with $model', ({ rounds, delayMs }) => {
   const searches = SEARCHES.slice(0, rounds);
 
   beforeAll(() => {

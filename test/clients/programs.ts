@@ -6,8 +6,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/longrun/', import.meta.url));
-const PROGRAM_MS = 50_000;
-const INSTALL_MS = 150_000;
+/** Limits for what hangs, each a little shorter than the test's or hook's own, which would not say what the program wrote. */
+const PROGRAM_MS = 200_000;
+const STEP_MS = 400_000;
+/** A hook's limit where a Python is made in it: that takes as long as network and machine do. */
+export const INSTALL_MS = 900_000;
 
 export interface Ended {
   readonly code: number | null;
@@ -34,16 +37,36 @@ export function runProgram(
     cwd: around.cwd,
     env: { PATH, HOME, ...around.env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: around.timeoutMs ?? PROGRAM_MS,
-    killSignal: 'SIGKILL',
+    detached: true,
   });
+  // Its children as well: they would write on in a folder that is being removed.
+  const kill = (): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // All of them have gone.
+    }
+  };
+  const late = setTimeout(kill, around.timeoutMs ?? PROGRAM_MS);
+  // A test run that is ended in the middle must not leave processes behind.
+  process.once('exit', kill);
+  const over = (): void => {
+    clearTimeout(late);
+    process.off('exit', kill);
+  };
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, stdout, stderr }));
+    child.once('error', (error) => {
+      over();
+      reject(error);
+    });
+    child.once('close', (code) => {
+      over();
+      resolve({ code, stdout, stderr });
+    });
   });
 }
 
@@ -87,7 +110,7 @@ export async function pythonWith(name: string, requirement: string): Promise<Pyt
   try {
     for (const [command = '', ...args] of install) {
       const { code, stdout, stderr } = await runProgram(command, args, {
-        timeoutMs: INSTALL_MS,
+        timeoutMs: STEP_MS,
         env: pipSettings(),
       });
       if (code !== 0) {

@@ -3,11 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, says } from '../support/upstream.ts';
-import { pythonWithOpenAi, runProgram, type Python } from './programs.ts';
+import { INSTALL_MS, pythonWithOpenAi, runProgram, type Python } from './programs.ts';
 
-/** Making an environment takes as long as the network does. */
-const INSTALL_MS = 200_000;
-const PROGRAM_MS = 60_000;
 const PROGRAM = fileURLToPath(new URL('tools/mixed_turn.py', import.meta.url));
 
 let upstream: FakeUpstream;
@@ -37,29 +34,25 @@ describe.each([2, 3])('openai %i', (major) => {
     python = await pythonWithOpenAi(major);
   }, INSTALL_MS);
 
-  test(
-    'streams a mixed turn: the client is asked for its own call only, and the step shows both',
-    async (context) => {
-      if ('missing' in python) return context.skip(python.missing);
-      const { code, stdout, stderr } = await runProgram(python.path, [
-        '-W',
-        'ignore',
-        PROGRAM,
-        service.baseUrl,
-      ]);
-      expect(stderr).toBe('');
-      expect(code).toBe(0);
-      expect(JSON.parse(stdout)).toEqual({
-        waiting: ['weather'],
-        first: ['thread.run.step.delta', 'thread.run.requires_action'],
-        status: 'completed',
-        calls: [
-          ['clock', true],
-          ['weather', true],
-        ],
-        said: 'Late and sunny.',
-      });
-    },
-    PROGRAM_MS,
-  );
+  test('streams a mixed turn: the client is asked for its own call only, and the step shows both', async (context) => {
+    if ('missing' in python) return context.skip(python.missing);
+    const { code, stdout, stderr } = await runProgram(python.path, [
+      '-W',
+      'ignore',
+      PROGRAM,
+      service.baseUrl,
+    ]);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      waiting: ['weather'],
+      first: ['thread.run.step.delta', 'thread.run.requires_action'],
+      status: 'completed',
+      calls: [
+        ['clock', true],
+        ['weather', true],
+      ],
+      said: 'Late and sunny.',
+    });
+  });
 });

@@ -14,9 +14,6 @@ import {
   type Python,
 } from '../clients/programs.ts';
 
-/** Making a Python with its packages takes as long as the network does. */
-export const INSTALL_MS = 200_000;
-
 /** What stands in for a placeholder of the document, by the placeholder. */
 export type Fill = Readonly<Record<string, string>>;
 

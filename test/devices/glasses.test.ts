@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, type TestContext } from 'vitest';
-import type { Python } from '../clients/programs.ts';
+import { INSTALL_MS, type Python } from '../clients/programs.ts';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, refuses, says, text } from '../support/upstream.ts';
 import { chunksIn, Device, endOf, textIn, wholeText } from './device.ts';
 import { containing, SOME_TEXT } from './matchers.ts';
-import { INSTALL_MS, missingShell, playDocument, pythonWithRequests, type Fill } from './documents.ts';
+import { missingShell, playDocument, pythonWithRequests, type Fill } from './documents.ts';
 
 const KEY = 'the-users-key';
 const QUESTION = '看看眼前这个人是不是犯人';

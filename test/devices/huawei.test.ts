@@ -2,7 +2,7 @@
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
-import type { Python } from '../clients/programs.ts';
+import { INSTALL_MS, type Python } from '../clients/programs.ts';
 import { execute } from '../../src/runs/execute.ts';
 import type { RunTool } from '../../src/runs/tool.ts';
 import { Seal } from '../../src/seal.ts';
@@ -11,7 +11,7 @@ import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, refuses, says, text, type UpstreamRequest } from '../support/upstream.ts';
 import { Device } from './device.ts';
 import { containing, matching, SOME_TEXT } from './matchers.ts';
-import { INSTALL_MS, missingShell, playDocument, pythonWithRequests } from './documents.ts';
+import { missingShell, playDocument, pythonWithRequests } from './documents.ts';
 import { everythingIn } from './storage.ts';
 
 const SENSITIVE = 'the-users-bank-card-6225';

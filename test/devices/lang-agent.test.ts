@@ -1,12 +1,12 @@
 /** The chat API of a LangChain agent (lang-agent): no key, no stream unless asked, and memory behind `thread_id`. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import type { Python } from '../clients/programs.ts';
+import { INSTALL_MS, type Python } from '../clients/programs.ts';
 import { startService, type Service } from '../support/service.ts';
 import { FakeUpstream, gate, says, text, type UpstreamRequest } from '../support/upstream.ts';
 import { Device, textIn, wholeText } from './device.ts';
 import { listWith, matching, SOME_NUMBER, SOME_TEXT } from './matchers.ts';
-import { INSTALL_MS, missingShell, playDocument, pythonWithRequests, pythonWithSdk } from './documents.ts';
+import { missingShell, playDocument, pythonWithRequests, pythonWithSdk } from './documents.ts';
 
 const ANSWER = '你好!我是小盏。';
 const HELLO = '你好,请介绍一下你自己。';

@@ -3,12 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { startService, type Service } from '../../support/service.ts';
 import { FakeUpstream } from '../../support/upstream.ts';
-import { pythonWith, pythonWithOpenAi, runProgram, type Python } from '../programs.ts';
+import { INSTALL_MS, pythonWith, pythonWithOpenAi, runProgram, type Python } from '../programs.ts';
 import { answer, WEATHER_TEXT } from './model.ts';
-
-/** Making an environment takes as long as the network does. */
-const INSTALL_MS = 200_000;
-const PROGRAM_MS = 60_000;
 
 let upstream: FakeUpstream;
 let service: Service;
@@ -39,38 +35,34 @@ describe.each([2, 3])('openai %i', (major) => {
     python = await pythonWithOpenAi(major);
   }, INSTALL_MS);
 
-  test(
-    'answers, streams, calls, types, errors and threads',
-    async (context) => {
-      if ('missing' in python) return context.skip(python.missing);
-      const before = upstream.requests.length;
-      expect(await told(python.path, 'openai_chat.py')).toEqual({
-        major,
-        whole: 'You said: 你好',
-        usage: 15,
-        chunks: 'You said: 你好',
-        stream_usage: 15,
-        accumulated: 'You said: hello',
-        events: ['content.delta', 'content.done'],
-        calls: ['Taipei', '台南'],
-        answered: WEATHER_TEXT,
-        streamed_calls: ['{"city":"Taipei"}', '{"city":"台南"}'],
-        parsed: { city: 'Taipei', degrees: 31 },
-        errors: {
-          429: twice(['RateLimitError', 429, 'rate_limit_exceeded']),
-          400: twice(['BadRequestError', 400, 'invalid_prompt']),
-          401: twice(['InternalServerError', 502, 'upstream_error']),
-          500: twice(['InternalServerError', 502, 'upstream_error']),
-          break: ['APIError', 'upstream_error'],
-        },
-        remembered: '3 messages',
-        async: ['You said: 0', 'You said: 1', 'You said: 2'],
-      });
-      // One question each: nothing was repeated, though the client would have, twice.
-      expect(upstream.requests.length - before).toBe(21);
-    },
-    PROGRAM_MS,
-  );
+  test('answers, streams, calls, types, errors and threads', async (context) => {
+    if ('missing' in python) return context.skip(python.missing);
+    const before = upstream.requests.length;
+    expect(await told(python.path, 'openai_chat.py')).toEqual({
+      major,
+      whole: 'You said: 你好',
+      usage: 15,
+      chunks: 'You said: 你好',
+      stream_usage: 15,
+      accumulated: 'You said: hello',
+      events: ['content.delta', 'content.done'],
+      calls: ['Taipei', '台南'],
+      answered: WEATHER_TEXT,
+      streamed_calls: ['{"city":"Taipei"}', '{"city":"台南"}'],
+      parsed: { city: 'Taipei', degrees: 31 },
+      errors: {
+        429: twice(['RateLimitError', 429, 'rate_limit_exceeded']),
+        400: twice(['BadRequestError', 400, 'invalid_prompt']),
+        401: twice(['InternalServerError', 502, 'upstream_error']),
+        500: twice(['InternalServerError', 502, 'upstream_error']),
+        break: ['APIError', 'upstream_error'],
+      },
+      remembered: '3 messages',
+      async: ['You said: 0', 'You said: 1', 'You said: 2'],
+    });
+    // One question each: nothing was repeated, though the client would have, twice.
+    expect(upstream.requests.length - before).toBe(21);
+  });
 });
 
 const twice = (value: unknown): unknown[] => [value, value];
@@ -81,19 +73,15 @@ describe('Pydantic AI', () => {
     python = await pythonWith('pydantic-ai-2', 'pydantic-ai-slim[openai]>=2,<3');
   }, INSTALL_MS);
 
-  test(
-    'runs an agent with a tool, a history, a stream and a typed answer',
-    async (context) => {
-      if ('missing' in python) return context.skip(python.missing);
-      expect(await told(python.path, 'pydantic_ai_chat.py')).toEqual({
-        answer: WEATHER_TEXT,
-        asked: ['Taipei', '台南'],
-        tokens: 30,
-        second: 'You said: and then?',
-        streamed: WEATHER_TEXT,
-        typed: { city: 'Taipei', degrees: 31 },
-      });
-    },
-    PROGRAM_MS,
-  );
+  test('runs an agent with a tool, a history, a stream and a typed answer', async (context) => {
+    if ('missing' in python) return context.skip(python.missing);
+    expect(await told(python.path, 'pydantic_ai_chat.py')).toEqual({
+      answer: WEATHER_TEXT,
+      asked: ['Taipei', '台南'],
+      tokens: 30,
+      second: 'You said: and then?',
+      streamed: WEATHER_TEXT,
+      typed: { city: 'Taipei', degrees: 31 },
+    });
+  });
 });
