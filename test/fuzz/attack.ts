@@ -40,7 +40,7 @@ export interface Attack {
   readonly planted: boolean;
 }
 
-const MUTATED = 0.5;
+const MUTATED = 0.4;
 const SPOILED = 0.06;
 const TARGET_SPOILED = 0.1;
 const METHOD_CHANGED = 0.04;

@@ -117,9 +117,9 @@ class Fuzzing {
     await this.#attackUntil(warm);
     if (compareMemory) await this.#quiet('warm');
     await this.#attackUntil(requests);
+    await this.#waitForRuns();
     over.abort();
     await watching;
-    await this.#waitForRuns();
     for (const { rule, detail } of await checkLeaks(this.#deployment, plateau)) this.wrong(rule, detail);
     if (compareMemory) await this.#quiet('end');
     this.#compareMemory();

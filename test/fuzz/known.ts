@@ -41,6 +41,7 @@ export class Known {
     const { data } = objectSchema.safeParse(value);
     if (data === undefined) return;
     const { id, object, thread_id: thread = '' } = data;
+    if (object.endsWith('.deleted')) this.#forget(id);
     if (object === 'assistant') keep(this.assistants, id);
     if (object === 'thread') keep(this.threads, id);
     if (object === 'thread.message') keep(this.messages, { thread, id });
@@ -51,6 +52,17 @@ export class Known {
     const run = { thread, id, calls: action?.submit_tool_outputs.tool_calls.map((call) => call.id) ?? [] };
     keep(this.runs, run);
     if (run.calls.length > 0) keep(this.waiting, run);
+  }
+
+  /** What is gone is named less often: an id that is not found hides everything behind it. */
+  #forget(id: string): void {
+    remove(this.assistants, (one) => one === id);
+    remove(this.threads, (one) => one === id);
+    const isOf = (part: Part): boolean => part.id === id || part.thread === id;
+    remove(this.messages, isOf);
+    remove(this.runs, isOf);
+    remove(this.waiting, isOf);
+    remove(this.steps, isOf);
   }
 
   /** Any id that there is, of any kind, or what clients send instead of one. */
@@ -80,4 +92,8 @@ export function oneOf<T>(random: Random, items: readonly T[]): T | undefined {
 function keep<T>(items: T[], item: T): void {
   items.push(item);
   if (items.length > KEPT_OF_EACH) items.shift();
+}
+
+function remove<T>(items: T[], isGone: (item: T) => boolean): void {
+  items.splice(0, items.length, ...items.filter((item) => !isGone(item)));
 }

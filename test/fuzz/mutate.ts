@@ -25,7 +25,8 @@ class Fields {
 
 type Entries = readonly (readonly [string, unknown])[];
 
-const deep = (levels: number): Raw => new Raw('['.repeat(levels) + ']'.repeat(levels));
+/** Arrays in arrays. */
+export const deep = (levels: number): Raw => new Raw('['.repeat(levels) + ']'.repeat(levels));
 const deepObject = (levels: number): Raw => new Raw(`${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`);
 
 const LONG = 20_000;

@@ -2,6 +2,7 @@
 import type { Random } from '../chaos/random.ts';
 import { oneOf, type Known } from './known.ts';
 import { MODELS } from './model.ts';
+import { deep } from './mutate.ts';
 
 /** A request before it is broken. */
 export interface Draft {
@@ -24,6 +25,9 @@ const ADDRESSES = [
   'http://name.invalid/',
   'file:///etc/hostname',
 ];
+/** Fine; more than bodies may have; more than a stack holds. */
+const DEPTHS = [10, 100, 50_000];
+const LONG = 300_000;
 const TOOLS = ['look_up', 'SEARCH', 'clock', 'fetch_page', 'take_a_photo'];
 
 /** What the user says; most words name a behaviour of the model. */
@@ -38,7 +42,7 @@ function some(random: Random, fields: Readonly<Record<string, unknown>>): Record
 const metadata = (random: Random): Record<string, string> =>
   Object.fromEntries(
     Object.entries({ auto_tools: 'true', expires_after_s: '5', backend_id: 'default', a: 'b' }).filter(() =>
-      random.chance(0.2),
+      random.chance(0.3),
     ),
   );
 
@@ -80,10 +84,10 @@ const assistant = (random: Random): object => ({
     name: random.pick(['', 'Aide', '助手']),
     description: 'An assistant.',
     instructions: 'Answer.',
-    tools: tools(random),
     tool_resources: {},
-    metadata: metadata(random),
   }),
+  tools: tools(random),
+  metadata: metadata(random),
   ...sampling(random),
 });
 
@@ -140,7 +144,16 @@ const outputs = (random: Random, calls: readonly string[]): object => ({
 });
 
 const toolArguments = (random: Random): unknown =>
-  random.pick([{}, { query: 'a thing' }, { url: random.pick(ADDRESSES) }, 'text', { zone: 'Asia/Shanghai' }]);
+  random.pick([
+    {},
+    { query: 'a thing' },
+    { query: deep(random.pick(DEPTHS)) },
+    { url: random.pick(ADDRESSES) },
+    { zone: 'Asia/Shanghai' },
+    'text',
+    deep(random.pick(DEPTHS)),
+    'x'.repeat(LONG),
+  ]);
 
 const thread = (random: Random, known: Known): string => oneOf(random, known.threads) ?? 'thread_none';
 const run = (random: Random, known: Known) =>
@@ -196,7 +209,7 @@ export const ROUTES: Readonly<Record<string, readonly [weight: number, route: Ro
   'POST /v1/assistants/:assistant_id': [3, post(assistantPath, assistant)],
   'DELETE /v1/assistants/:assistant_id': [2, remove(assistantPath)],
   'POST /v1/threads/runs': [
-    6,
+    10,
     post(
       () => '/v1/threads/runs',
       (random, known) => ({ ...runFields(random, known), thread: { messages: messages(random) } }),
@@ -241,7 +254,7 @@ export const ROUTES: Readonly<Record<string, readonly [weight: number, route: Ro
   ],
   'GET /v1/threads/:thread_id/runs/:run_id/steps/:step_id': [2, get(stepPath)],
   'POST /v1/threads/:thread_id/runs/:run_id/submit_tool_outputs': [
-    8,
+    10,
     (random, known) => {
       const waiting = oneOf(random, known.waiting.slice(-20)) ?? run(random, known);
       return {
@@ -285,18 +298,18 @@ export const ROUTES: Readonly<Record<string, readonly [weight: number, route: Ro
   'GET /v1/models/*model': [1, get(() => '/v1/models/fake-model')],
   'DELETE /v1/models/*model': [1, remove(() => '/v1/models/vendor/model')],
   'GET /v1/plugins': [1, get(() => '/v1/plugins')],
-  'POST /v1/pluginapi': [3, post(pluginPath, toolArguments)],
+  'POST /v1/pluginapi': [8, post(pluginPath, toolArguments)],
   'POST /v1/routes/open/:agent/execute': [
-    3,
+    6,
     post(
       (random, known) => `/v1/routes/open/${oneOf(random, known.assistants) ?? 'Aide'}/execute`,
       agentBody,
     ),
   ],
   'DELETE /v1/memory': [1, remove((random) => `/v1/memory?thread_id=${random.pick(['one', 'two'])}`)],
-  'POST /v1/chat/completions': [6, post(() => '/v1/chat/completions', chat)],
-  'POST /chat/completions': [3, post(() => '/chat/completions', chat)],
-  'POST /custom_agent/chat': [3, post(() => '/custom_agent/chat', chat)],
+  'POST /v1/chat/completions': [8, post(() => '/v1/chat/completions', chat)],
+  'POST /chat/completions': [4, post(() => '/chat/completions', chat)],
+  'POST /custom_agent/chat': [4, post(() => '/custom_agent/chat', chat)],
 };
 
 /** What `GET /` does not list: itself and its neighbours, what is not built, what is nowhere. */
