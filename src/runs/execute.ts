@@ -31,6 +31,12 @@ export interface Execution {
 /** Passes of one attempt in which the worker's own tools may answer before the model must do without. */
 const MAX_TOOL_PASSES = 8;
 
+const NOTHING_TO_ASK = {
+  code: 'invalid_prompt',
+  message:
+    'There is nothing to ask the model: the thread has no message with any content, and the run no instructions. Add a message.',
+} as const;
+
 /**
  * Executes a run that has been started: from the prompt to an answer, to calls the client must answer, or to a reason
  * why not. Calls of the worker's own tools are answered on the way, and the model is asked again. After the last batch
@@ -53,6 +59,10 @@ export async function* execute(
     const prompt = buildPrompt(state, { ...history, items }, options);
     if (prompt.type === 'exhausted') {
       yield [{ type: 'run.incomplete', at: execution.now(), reason: prompt.reason }];
+      return;
+    }
+    if (prompt.request.messages.length === 0) {
+      yield [{ type: 'run.failed', at: execution.now(), error: NOTHING_TO_ASK }];
       return;
     }
     const turn = new Turn(state, prompt, execution, options.last);

@@ -358,7 +358,7 @@ describe('a model that fails', () => {
         throw bug;
       },
     };
-    await expect(execute(started(), historyOf([]), context(model)).next()).rejects.toBe(bug);
+    await expect(execute(started(), historyOf([QUESTION]), context(model)).next()).rejects.toBe(bug);
   });
 });
 
@@ -373,6 +373,16 @@ describe('budgets', () => {
     expect(await Array.fromAsync(execute(short, historyOf([QUESTION]), context(model)))).toStrictEqual([
       [{ type: 'run.incomplete', ...AT, reason: 'max_prompt_tokens' }],
     ]);
+    expect(model.asked).toStrictEqual([]);
+  });
+
+  test('a run that has nothing to ask fails with words, and the model is not asked', async () => {
+    const model = new ScriptedModel([say('never'), finish()]);
+    const batches = await Array.fromAsync(
+      execute(started({ instructions: '' }), historyOf([]), context(model)),
+    );
+    expect(batches).toMatchObject([[{ type: 'run.failed', error: { code: 'invalid_prompt' } }]]);
+    expect(JSON.stringify(batches)).toContain('Add a message.');
     expect(model.asked).toStrictEqual([]);
   });
 
@@ -397,7 +407,7 @@ describe('an abort', () => {
     const controller = new AbortController();
     const reason = new Error('the run was cancelled');
     const model = new ScriptedModel([say('a'), 'silence', say('b'), finish()]);
-    const events = execute(started(), historyOf([]), context(model, { signal: controller.signal }));
+    const events = execute(started(), historyOf([QUESTION]), context(model, { signal: controller.signal }));
     expect((await events.next()).value).toHaveLength(3);
     const next = events.next();
     controller.abort(reason);
@@ -408,7 +418,7 @@ describe('an abort', () => {
   test('before the model is asked throws as well', async () => {
     const reason = new Error('too late');
     const model = new ScriptedModel([finish()]);
-    const events = execute(started(), historyOf([]), context(model, { signal: AbortSignal.abort(reason) }));
+    const events = execute(started(), historyOf([QUESTION]), context(model, { signal: AbortSignal.abort(reason) }));
     await expect(events.next()).rejects.toBe(reason);
   });
 });
@@ -425,7 +435,7 @@ describe('the calm after an answer', () => {
       await calm.promise;
     };
     const model = new ScriptedModel([call(0), args(0, '{}'), finish()]);
-    const events = execute(resumed, historyOf([]), context(model, { until }));
+    const events = execute(resumed, historyOf([QUESTION]), context(model, { until }));
     expect((await events.next()).value).toStrictEqual([openCalls('step_1'), called(0)]);
     expect((await events.next()).value).toStrictEqual([toolDelta(0, '{}')]);
     expect(waits).toStrictEqual([]);
@@ -442,7 +452,7 @@ describe('the calm after an answer', () => {
   test('does not hold back an answer', async () => {
     const until = async (): Promise<void> => Promise.reject(new Error('nobody should wait'));
     const model = new ScriptedModel([say('Hi'), finish()]);
-    const batches = await Array.fromAsync(execute(resumed, historyOf([]), context(model, { until })));
+    const batches = await Array.fromAsync(execute(resumed, historyOf([QUESTION]), context(model, { until })));
     expect(batches.flat().at(-1)?.type).toBe('run.completed');
   });
 
@@ -451,7 +461,7 @@ describe('the calm after an answer', () => {
     const model = new ScriptedModel([call(0), finish()]);
     const events = execute(
       resumed,
-      historyOf([]),
+      historyOf([QUESTION]),
       context(model, { until: async () => Promise.reject(reason) }),
     );
     expect((await events.next()).value).toStrictEqual([openCalls('step_1'), called(0)]);
