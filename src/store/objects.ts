@@ -197,9 +197,10 @@ export class ObjectStore {
     return decode<Metadata>(await this.redis.hget(this.keys.labels(ref), id));
   }
 
-  /** Hangs metadata on a message or run that exists; it replaces what was there. */
-  async setLabels(ref: ThreadRef, id: string, metadata: Metadata): Promise<void> {
-    await this.redis.hset(this.keys.labels(ref), id, JSON.stringify(metadata));
+  /** Hangs metadata on a message or run that exists; it replaces what was there. @returns false when the thread is gone. */
+  async setLabels(ref: ThreadRef, id: string, metadata: Metadata): Promise<boolean> {
+    const names = [this.keys.thread(ref), this.keys.labels(ref)];
+    return (await this.redis.label(names.length, ...names, id, JSON.stringify(metadata))) === 1;
   }
 
   async listRuns(ref: ThreadRef, query: PageQuery): Promise<Page<Run>> {

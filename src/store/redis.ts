@@ -144,6 +144,7 @@ const SCRIPTS = [
   'swap',
   'remove',
   'drop',
+  'label',
   'holder',
   'abandon',
   'probe',

@@ -421,6 +421,15 @@ describe('two who change one object at once', () => {
 });
 
 describe('deleting a thread', () => {
+  test('metadata that comes after a thread was deleted leaves nothing behind', async () => {
+    const { objects, redis, keys } = await openStore(server.url);
+    await objects.createThread(PROJECT, newThread(), [newMessage('msg_1')]);
+    expect(await objects.setLabels(THREAD, 'msg_1', { colour: 'red' })).toBe(true);
+    await objects.deleteThread(THREAD);
+    expect(await objects.setLabels(THREAD, 'msg_1', { colour: 'red' })).toBe(false);
+    expect(await redis.exists(keys.labels(THREAD))).toBe(0);
+  });
+
   test('leaves nothing of it but the reminder of a run, which is forgotten when somebody looks', async () => {
     const store = await withMessages('a', 'b');
     const ended = await store.runs.commit(await startTalking(store, refOf('run_1')), COMPLETED);

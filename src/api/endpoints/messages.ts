@@ -73,7 +73,7 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return json(message);
         await admitWrite(services, call, '');
-        await objects.setLabels(ref, message.id, metadata);
+        if (!(await objects.setLabels(ref, message.id, metadata))) throw notFound('thread', ref.threadId);
         return json({ ...message, metadata });
       },
     },

@@ -133,7 +133,8 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return answer(runView(stored, labels, nowMs()));
         await admitWrite(services, call, '');
-        await objects.setLabels(stored.ref, stored.ref.runId, metadata);
+        const { threadId, runId } = stored.ref;
+        if (!(await objects.setLabels(stored.ref, runId, metadata))) throw notFound('thread', threadId);
         return answer(runView(stored, metadata, nowMs()));
       },
     },
