@@ -107,7 +107,8 @@ export class Patience {
 
   /** P3: looks when the limits that pass without a byte are over. A timer that runs until later is set anew. */
   #watch(nowMs: number): void {
-    const leftMs = Math.min(this.#totalMs, this.#byteMs + this.#limits.idleMs) - this.#clockMs();
+    // A limit may pass while one looks; Node warns of timers in the past.
+    const leftMs = Math.max(0, Math.min(this.#totalMs, this.#byteMs + this.#limits.idleMs) - this.#clockMs());
     const dueMs = nowMs + leftMs;
     if (this.#timerDueMs <= dueMs) return;
     clearTimeout(this.#timer);

@@ -147,6 +147,21 @@ describe('on a clock of the test', () => {
 
   const bytesAfter = (ms: number): Promise<unknown> => patience.wait(() => vi.advanceTimersByTimeAsync(ms));
 
+  test('no timer is set in the past, although time goes on while one looks', async () => {
+    const fake = performance.now.bind(performance);
+    let looks = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => fake() + (looks += 1) * 0.3);
+    const set = vi.spyOn(globalThis, 'setTimeout');
+    for (let wait = 1; wait <= 100; wait += 1) {
+      await new Patience({ ...limits, idleMs: wait / 10 }, () => {}).wait(() =>
+        vi.advanceTimersByTimeAsync(20),
+      );
+    }
+    const delays = set.mock.calls.map(([, ms = 0]) => ms);
+    expect(delays.length).toBeGreaterThan(100);
+    expect(delays.filter((ms) => ms < 0)).toEqual([]);
+  });
+
   test('signs of life, thoughts and words each begin their limit anew', async () => {
     for (let round = 0; round < 3; round += 1) {
       for (const says of ['', 'thought', '', 'thought', 'word'] as const) {
