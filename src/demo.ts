@@ -10,6 +10,6 @@ const HOST = '0.0.0.0';
 const DEADLINE_MS = 10_000;
 
 const log = createLog({ logLevel: 'info' }, 'demo');
-const demo = await startDemoModel({ port: PORT, host: HOST });
+const demo = await startDemoModel({ port: PORT, host: HOST, apiKey: null });
 stopOnSignal({ stopTaking: () => {}, stop: () => demo.stop() }, DEADLINE_MS, log);
 log.info({ url: demo.url }, 'demo model listening');

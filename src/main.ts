@@ -3,6 +3,7 @@
  * model unless a real one is configured, the API and the workers. A composition root. Owns the terminal and the order in
  * which things start and stop; the last thing started is the first to stop.
  */
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { childEnvironment, ConfigError, isSet, readConfig, type Config } from './config.ts';
 import { checkPort, claim } from './local/claim.ts';
@@ -21,6 +22,11 @@ const LOGS = join(DATA, 'log');
 const MARGIN_S = 10;
 /** One Ctrl-C reaches us from the terminal, from npm and from the set-up; a person needs longer for a second one. */
 const ONE_PRESS_MS = 1_000;
+
+/** The demo model's, which no page in a browser may guess. */
+const KEY_BYTES = 24;
+const NO_MODEL_FOR_KEYS =
+  'AUTH is passthrough, which hands the keys of callers to your model server, but none is configured, and the demo model has no keys. Set OPENAI_BASE_URL.';
 
 /** Started parts, for the second signal. */
 const parts: Part[] = [];
@@ -54,10 +60,12 @@ async function start(config: Config, started: AsyncDisposableStack): Promise<voi
   else changes['REDIS_URL'] = await startRedis(started);
   const isDemo = config.upstreams.length === 0;
   if (isDemo) {
-    const demo = await startDemoModel({ port: 0, host: '127.0.0.1' });
+    if (config.auth === 'passthrough') throw new Error(NO_MODEL_FOR_KEYS);
+    const apiKey = randomBytes(KEY_BYTES).toString('hex');
+    const demo = await startDemoModel({ port: 0, host: '127.0.0.1', apiKey });
     started.defer(() => demo.stop());
     changes['OPENAI_BASE_URL'] = demo.url;
-    changes['OPENAI_API_KEY'] = 'demo';
+    changes['OPENAI_API_KEY'] = apiKey;
   }
   // We wait for lines of level info; they go to files, which have a size limit.
   if (config.logLevel !== 'debug') changes['LOG_LEVEL'] = 'info';

@@ -23,9 +23,26 @@ export interface DemoModel {
   stop(): Promise<void>;
 }
 
-/** Starts the demo model; port 0 takes any free one. */
-export async function startDemoModel({ port, host }: { port: number; host: string }): Promise<DemoModel> {
-  const mock = new LLMock({ port, host, logLevel: 'silent', journalMaxEntries: REMEMBERED_REQUESTS });
+export interface DemoOptions {
+  /** 0 takes any free one. */
+  readonly port: number;
+  readonly host: string;
+  /**
+   * What requests must bring, chats or not: the mock can be steered by requests, and shows the last chat to whoever asks.
+   * Null where nobody but the service can reach it.
+   */
+  readonly apiKey: string | null;
+}
+
+/** Starts the demo model. */
+export async function startDemoModel({ port, host, apiKey }: DemoOptions): Promise<DemoModel> {
+  const mock = new LLMock({
+    port,
+    host,
+    logLevel: 'silent',
+    journalMaxEntries: REMEMBERED_REQUESTS,
+    ...(apiKey !== null && { auth: { apiKeys: [apiKey] } }),
+  });
   const inChinese = (request: ChatCompletionRequest) => answersInChinese(request);
   // The fixtures that name the model are what GET /v1/models lists; the others answer whatever name is used.
   mock.on({ model: DEMO_MODEL, predicate: inChinese }, demoReply, CHINESE);

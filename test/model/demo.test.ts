@@ -6,8 +6,8 @@ import { demoReply } from '../../src/model/demo-script.ts';
 let demo: DemoModel;
 let client: OpenAI;
 beforeAll(async () => {
-  demo = await startDemoModel({ port: 0, host: '127.0.0.1' });
-  client = new OpenAI({ baseURL: demo.url, apiKey: 'none', maxRetries: 0 });
+  demo = await startDemoModel({ port: 0, host: '127.0.0.1', apiKey: 'the key' });
+  client = new OpenAI({ baseURL: demo.url, apiKey: 'the key', maxRetries: 0 });
 });
 afterAll(() => demo.stop());
 
@@ -58,6 +58,19 @@ describe('the protocol', () => {
     expect(message?.tool_calls).toMatchObject([
       { type: 'function', function: { name: 'take_a_photo', arguments: '{}' } },
     ]);
+  });
+
+  test.each([
+    ['GET', '/__aimock/journal'],
+    ['GET', '/v1/_requests'],
+    ['POST', '/__aimock/reset'],
+    ['POST', '/__aimock/fixtures'],
+    ['POST', '/v1/chat/completions'],
+  ])('shows and does nothing without its key: %s %s', async (method, path) => {
+    const headers = { origin: 'http://evil.example', 'content-type': 'text/plain' };
+    const body = method === 'POST' ? '{"fixtures":[]}' : null;
+    const answer = await fetch(new URL(path, demo.url), { method, headers, body });
+    expect(answer.status).toBe(401);
   });
 
   test('lists the one model it has', async () => {

@@ -418,7 +418,11 @@ describe('an abort', () => {
   test('before the model is asked throws as well', async () => {
     const reason = new Error('too late');
     const model = new ScriptedModel([finish()]);
-    const events = execute(started(), historyOf([QUESTION]), context(model, { signal: AbortSignal.abort(reason) }));
+    const events = execute(
+      started(),
+      historyOf([QUESTION]),
+      context(model, { signal: AbortSignal.abort(reason) }),
+    );
     await expect(events.next()).rejects.toBe(reason);
   });
 });
