@@ -22,6 +22,7 @@ import { statusEndpoints } from './endpoints/status.ts';
 import { threadEndpoints } from './endpoints/threads.ts';
 import { toolOutputEndpoints } from './endpoints/tool-outputs.ts';
 import { checkHost, type HostRules } from './host-check.ts';
+import { turnAway } from './turned-away.ts';
 import { once, type OpenStream } from './idempotency.ts';
 import type { Services } from './services.ts';
 
@@ -85,7 +86,9 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.set('trust proxy', options.trustProxy);
   app.use(counted(services.figures.requests));
   app.use(identify());
-  app.use(checkHost(options), checkOrigin(options.corsOrigins), allowOrigins(options.corsOrigins));
+  const refused = turnAway(options.log);
+  app.use(checkHost(options, refused), checkOrigin(options.corsOrigins, refused));
+  app.use(allowOrigins(options.corsOrigins));
   app.use(router(statusEndpoints(services, paths), options));
   // Behind the status, which links may lead to.
   app.use(checkFetchSite(options.corsOrigins));

@@ -5,18 +5,19 @@
 import cors from 'cors';
 import type { Request, RequestHandler } from 'express';
 import { foreignPage } from '../errors.ts';
+import type { TurnAway } from './turned-away.ts';
 
-/** Origins such as `https://chat.example.com`, in lower case; `*` is every origin. */
+/** Origins such as `https://chat.example.com`, in lower case; `https://*.example.com` is all below it, `*` every origin. */
 export type Origins = readonly string[];
 
 /** Refuses pages that say what their origin is, unless it is this server's own or listed. */
-export function checkOrigin(origins: Origins): RequestHandler {
+export function checkOrigin(origins: Origins, refused: TurnAway): RequestHandler {
   if (origins.includes('*')) return (_request, _response, next) => next();
   return (request, _response, next) => {
     const { origin } = request.headers;
-    if (origin !== undefined && !origins.includes(origin) && !isSameOrigin(origin, request))
-      throw foreignPage(origin);
-    next();
+    if (origin === undefined || isListed(origins, origin) || isSameOrigin(origin, request)) return next();
+    refused('CORS_ORIGINS', origin);
+    throw foreignPage(origin);
   };
 }
 
@@ -37,7 +38,9 @@ export function checkFetchSite(origins: Origins): RequestHandler {
 /** Lets browsers show the answers to listed pages. They send a dozen headers of their own, so a preflight may ask for any. */
 export function allowOrigins(origins: Origins): RequestHandler {
   return cors({
-    origin: origins.includes('*') ? '*' : [...origins],
+    origin: origins.includes('*')
+      ? '*'
+      : (origin, found) => found(null, origin !== undefined && isListed(origins, origin)),
     methods: ['GET', 'POST', 'DELETE'],
     exposedHeaders: [
       'openai-poll-after-ms',
@@ -49,6 +52,15 @@ export function allowOrigins(origins: Origins): RequestHandler {
       'server-timing',
     ],
     maxAge: 86_400,
+  });
+}
+
+/** `https://*.example.com` is every origin below it. */
+function isListed(origins: Origins, origin: string): boolean {
+  return origins.some((listed) => {
+    const [scheme, domain] = listed.split('://*');
+    if (domain === undefined) return listed === origin;
+    return origin.startsWith(`${scheme}://`) && origin.endsWith(domain);
   });
 }
 

@@ -2,9 +2,11 @@
  * Which names this server answers to. A page can have its own name lead to this machine (DNS rebinding) and would then be
  * of the same origin as the API; the name it asks for, which it cannot hide, gives it away.
  */
+import { isIP } from 'node:net';
 import type { Request, RequestHandler } from 'express';
 import ipaddr from 'ipaddr.js';
 import { foreignHost, malformedHost } from '../errors.ts';
+import type { TurnAway } from './turned-away.ts';
 
 export interface HostRules {
   /** Names in lower case; `*.example.com` is every name below it, `*` every name. */
@@ -13,18 +15,30 @@ export interface HostRules {
   readonly loopbackOnly: boolean;
 }
 
-/** Refuses requests to names that are neither this machine's own nor listed. Everywhere but on loopback, no list is all. */
-export function checkHost({ allowedHosts, loopbackOnly }: HostRules): RequestHandler {
+/** Whoever looks after the server asks for these by an address of their own choice. */
+const PROBED = new Set(['/ping', '/health', '/ready', '/metrics']);
+
+/**
+ * Refuses requests to names that are neither this machine's own nor listed. Everywhere but on loopback no list is all, and
+ * with one, probes and bare addresses still pass: rebinding takes a name.
+ */
+export function checkHost({ allowedHosts, loopbackOnly }: HostRules, refused: TurnAway): RequestHandler {
   const isOpen = allowedHosts.includes('*') || (allowedHosts.length === 0 && !loopbackOnly);
   const isAllowed = (name: string): boolean =>
-    isOpen || isLoopbackName(name) || allowedHosts.some((allowed) => covers(allowed, name));
+    isOpen ||
+    isLoopbackName(name) ||
+    (!loopbackOnly && isIP(name) !== 0) ||
+    allowedHosts.some((allowed) => covers(allowed, name));
   return (request, _response, next) => {
+    if (!loopbackOnly && PROBED.has(request.path)) return next();
     for (const authority of authoritiesOf(request)) {
       const name = nameIn(authority);
       if (name === null) throw malformedHost();
-      if (!isAllowed(name)) throw foreignHost(name);
+      if (isAllowed(name)) continue;
+      refused('ALLOWED_HOSTS', name);
+      throw foreignHost(name);
     }
-    next();
+    return next();
   };
 }
 

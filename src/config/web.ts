@@ -20,9 +20,11 @@ export const webFields = {
     z
       .string()
       .toLowerCase()
-      .transform((text) => text.replace(/\/$/, ''))
-      .refine((text) => text === '*' || /^[a-z][a-z\d+.-]*:\/\/[^/\s]+$/.test(text), {
-        error: "must be origins such as 'https://chat.example.com', separated by commas, or '*'",
+      // Browsers leave out the port that goes without saying.
+      .transform((text) => text.replace(/\/$/, '').replace(/^(http:.*):80$|^(https:.*):443$/, '$1$2'))
+      .refine((text) => text === '*' || /^[a-z][a-z\d+.-]*:\/\/(?:\*\.)?[^/\s*]+$/.test(text), {
+        error:
+          "must be origins such as 'https://chat.example.com' or 'https://*.example.com', separated by commas, or '*'",
       }),
   ).default([]),
   /** Names the API answers to, besides loopback ones; `*.example.com` is every name below it, `*` every name. */

@@ -110,7 +110,7 @@ describe('a page of any origin, where all may call,', () => {
 });
 
 test('only pages that were named may call, where some were', async () => {
-  const env = { CORS_ORIGINS: `${PAGE}, https://b.page.example` };
+  const env = { CORS_ORIGINS: `${PAGE}, https://b.page.example, https://*.tidy.example:443` };
   const choosy = await startService({ redisUrl: inject('redisUrl'), workers: 0, env });
   try {
     const origin = async (of: string): Promise<string | null> => {
@@ -120,6 +120,9 @@ test('only pages that were named may call, where some were', async () => {
     expect(await origin(PAGE)).toBe(PAGE);
     expect(await origin('https://b.page.example')).toBe('https://b.page.example');
     expect(await origin('https://c.page.example')).toBe(null);
+    expect(await origin('https://a.tidy.example')).toBe('https://a.tidy.example');
+    for (const other of ['https://tidy.example', 'http://a.tidy.example', 'https://eviltidy.example'])
+      expect(await origin(other)).toBe(null);
     const asked = { origin: 'https://c.page.example', 'access-control-request-method': 'POST' };
     const preflight = await new Wire(choosy.url).ask('OPTIONS', '/v1/threads', { headers: asked });
     expect([preflight.status, preflight.headers.get('access-control-allow-methods')]).toEqual([403, null]);
@@ -128,6 +131,9 @@ test('only pages that were named may call, where some were', async () => {
     const refused = await new Wire(choosy.url).ask('POST', '/v1/threads', { headers });
     expect(refused.status).toBe(403);
     expect((await new Wire(choosy.url).ask('POST', '/v1/threads')).status).toBe(200);
+    // Pages do not show what they were answered, so the log says it: once for each.
+    const told = choosy.logs.filter(({ level, setting }) => level === 40 && setting === 'CORS_ORIGINS');
+    expect(told.filter(({ name }) => name === 'https://c.page.example')).toHaveLength(1);
   } finally {
     await choosy.stop();
   }

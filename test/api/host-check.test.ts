@@ -28,7 +28,10 @@ function app(): express.Express {
   for (const [index, list] of LISTS.entries())
     for (const loopbackOnly of [true, false]) {
       const { allowedHosts } = readConfig({ ALLOWED_HOSTS: list }, '');
-      app.use(`/${index}/${loopbackOnly}`, checkHost({ allowedHosts, loopbackOnly }));
+      app.use(
+        `/${index}/${loopbackOnly}`,
+        checkHost({ allowedHosts, loopbackOnly }, () => {}),
+      );
     }
   app.use((_request, response) => void response.send('come in'));
   const onError: express.ErrorRequestHandler = (error, _request, response, _next) => {
@@ -104,6 +107,14 @@ describe('on another address', () => {
     expect(await answer('any.example', 'longrun.example', false)).toBe(403);
     expect(await answer('longrun.example', 'longrun.example', false)).toBe(200);
     expect(await answer('localhost', 'longrun.example', false)).toBe(200);
+  });
+
+  test('probes come by any name, and bare addresses need no entry', async () => {
+    const probe = `/${LISTS.indexOf('longrun.example')}/false/health`;
+    expect((await ask(url, 'GET', probe, { headers: { host: 'api:8080' } })).status).toBe(200);
+    expect(await answer('api:8080', 'longrun.example', false)).toBe(403);
+    expect(await answer('10.0.0.7:8080', 'longrun.example', false)).toBe(200);
+    expect(await answer('[fd00::7]:8080', 'longrun.example', false)).toBe(200);
   });
 });
 
