@@ -120,6 +120,18 @@ describe('arguments', () => {
     expect(api.asked[0]?.path).toBe('/v1/op?limit=5&page=1.5&flag=true&tags=a&q=7');
   });
 
+  test('that are wrong by the thousand are named by the handful', async () => {
+    const source = await get(Array.from({ length: 100 }, (_, index) => parameter(`p${index}`, 'query')));
+    const args = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`wrong${index}`, 1]));
+    const { message } = await failure(call(source, args));
+    expect(message).toContain("there is no argument 'wrong0', 'wrong1'");
+    expect(message).toContain('and 9995 more, only p0, p1');
+    expect(message.match(/p99/g)).toHaveLength(1);
+    const list = await get([parameter('tags', 'query', { schema: { type: 'array' } })]);
+    const deep = await failure(call(list, { tags: '['.repeat(200_000) + ']'.repeat(200_000) }));
+    expect(deep).toBeInstanceOf(ToolArgumentError);
+  });
+
   test('names of objects are names like any other', async () => {
     const schema = {
       type: 'object',

@@ -2,6 +2,7 @@
  * A model's arguments → one HTTP request. Wrong arguments are said in words a model can act on; no value gets out of the
  * place the document gives it: not out of its path segment, not into another header. Sends nothing.
  */
+import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
 import { ToolArgumentError, type JsonSchema } from '../../runs/tool.ts';
 import type { Endpoint, Input, Style } from './endpoint.ts';
 import { isObject } from './schema.ts';
@@ -46,13 +47,22 @@ export function buildRequest(endpoint: Endpoint, base: URL, args: unknown): ApiR
   };
 }
 
+/** A model that is told of the first few mistakes corrects them all. */
+const MAX_NAMED = 5;
+const MAX_NAME_LENGTH = 64;
+
 /** The inputs that have a value, as the API's types. */
 function check(inputs: readonly Input[], args: unknown): Given {
   if (!isObject(args)) throw new ToolArgumentError('The arguments must be a JSON object.');
   const problems: string[] = [];
-  const known = inputs.map((one) => one.argument);
-  for (const name of Object.keys(args).filter((one) => !known.includes(one))) {
-    problems.push(`there is no argument '${name}', only ${known.join(', ') || 'none at all'}`);
+  const known = new Set(inputs.map((one) => one.argument));
+  const unknown = Object.keys(args).filter((one) => !known.has(one));
+  if (unknown.length > 0) {
+    const named = unknown.slice(0, MAX_NAMED).map((name) => `'${name.slice(0, MAX_NAME_LENGTH)}'`);
+    const more = unknown.length > MAX_NAMED ? ` and ${unknown.length - MAX_NAMED} more` : '';
+    problems.push(
+      `there is no argument ${named.join(', ')}${more}, only ${[...known].join(', ') || 'none at all'}`,
+    );
   }
   const given = inputs.flatMap((input) => {
     const value = Object.hasOwn(args, input.argument) ? args[input.argument] : undefined;
@@ -85,7 +95,9 @@ function fit(value: unknown, schema: JsonSchema): unknown {
   return types.some((type) => isOfType(read, type)) ? read : undefined;
 }
 
+/** JSON within JSON has no more levels than any other; deeper, it could not be written again. */
 function parsed(json: string): unknown {
+  if (extentOf(json).depth > MAX_JSON_DEPTH) return undefined;
   try {
     return JSON.parse(json);
   } catch {
