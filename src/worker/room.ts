@@ -4,6 +4,8 @@
 export interface Share {
   /** Gives back what turned out not to be needed. */
   shrink(bytes: number): void;
+  /** Does so later, unless the timer is cleared. */
+  shrinkAfter(ms: number, bytes: number): NodeJS.Timeout;
   /** Gives back all of it; once is enough. */
   close(): void;
 }
@@ -60,7 +62,8 @@ export class Room {
       held = bytes;
       this.#admit();
     };
-    return { shrink, close: () => shrink(0) };
+    const shrinkAfter = (ms: number, bytes: number): NodeJS.Timeout => setTimeout(() => shrink(bytes), ms);
+    return { shrink, shrinkAfter, close: () => shrink(0) };
   }
 
   #admit(): void {

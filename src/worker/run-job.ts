@@ -82,6 +82,10 @@ interface Work {
   readonly ended: PromiseWithResolvers<void>;
 }
 
+/** While a prompt is read and sent there are about so many copies of it; while the model answers there is one. */
+const PROMPT_COPIES = 4;
+/** The largest prompt is sent within this, unless the network is slower than 100 Mbit/s. */
+const SENT_AFTER_MS = 3_000;
 /** Nearly all prompts are smaller, and never wait for each other. */
 const LARGE_PROMPT_BYTES = 1024 * 1024;
 
@@ -295,6 +299,7 @@ export class RunWorker {
     const { ref, state } = started;
     const timer = this.expireIn(state.run.expires_at, controller);
     let share: Share | null = null;
+    let sent: NodeJS.Timeout | undefined;
     try {
       const commit = runs.commit.bind(runs);
       const commits = new Commits(started, commit, (error) => controller.abort(error));
@@ -304,6 +309,7 @@ export class RunWorker {
         share = await this.options.room.take(this.options.promptLimitBytes, controller.signal);
         const large = await this.options.objects.history(ref, this.budget);
         share.shrink(large.bytes);
+        sent = share.shrinkAfter(SENT_AFTER_MS, large.bytes / PROMPT_COPIES);
         material = large;
       }
       for await (const events of execute(state, material, context)) {
@@ -328,6 +334,7 @@ export class RunWorker {
       return 'done';
     } finally {
       clearTimeout(timer);
+      clearTimeout(sent);
       share?.close();
       // Whatever still runs on behalf of this turn, a tool perhaps, runs for nobody.
       controller.abort(new Stop('changed'));

@@ -36,6 +36,19 @@ describe('room', () => {
     expect(inside).toStrictEqual(['a', 'b']);
   });
 
+  test('that is not needed any more after a while is given on, unless it was closed before', async () => {
+    const { inside, take } = takers(new Room(100));
+    const a = await take('a', 100);
+    a.shrinkAfter(0, 25);
+    const b = await take('b', 75);
+    expect(inside).toStrictEqual(['a', 'b']);
+    const late = b.shrinkAfter(0, 10);
+    clearTimeout(late);
+    b.close();
+    await take('c', 75);
+    expect(inside).toStrictEqual(['a', 'b', 'c']);
+  });
+
   test('closed twice is given back once', async () => {
     const room = new Room(100);
     const { inside, take } = takers(room);
