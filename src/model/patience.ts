@@ -5,6 +5,8 @@
  *   P1  a byte is a sign of life, and no more: a server that only sends those is given up, too
  *   P2  a thought is progress, but not for ever
  *   P3  per byte nothing is set or cleared: the timer that runs is looked at when it is over
+ *   P4  a process that stood still finds its time over first, and only then what came meanwhile: that is read before
+ *       anybody is given up
  */
 
 /** All in milliseconds of waiting. */
@@ -23,7 +25,7 @@ export interface Limits {
 export type Overrun = keyof Limits;
 
 /** Time to read what has arrived before a silence is believed. */
-const GRACE_MS = 50;
+const GRACE_MS = 250;
 
 export class Patience {
   readonly #limits: Limits;
@@ -40,6 +42,8 @@ export class Patience {
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = Infinity;
   #grace: NodeJS.Timeout | undefined;
+  /** When a limit was first found to be over; null while none is. */
+  #overdueMs: number | null = null;
   #over: Overrun | null = null;
 
   /** @param giveUp is called once, when a limit is over, and must make the present wait reject */
@@ -57,9 +61,11 @@ export class Patience {
   /** Waits for the upstream's next bytes. */
   async wait<T>(bytes: () => Promise<T>): Promise<T> {
     this.#sinceMs = performance.now();
-    // Bytes that come without a pause leave no moment for a timer.
-    if (this.#overrun() === null) this.#watch(this.#sinceMs);
-    else this.#end();
+    // Bytes that come without a pause leave no moment for a timer, so a limit that is over is looked at here as well.
+    if (this.#overrun() === null) {
+      this.#overdueMs = null;
+      this.#watch(this.#sinceMs);
+    } else this.#endSoon(this.#sinceMs);
     try {
       const found = await bytes();
       this.#byteMs = this.#clockMs();
@@ -119,9 +125,17 @@ export class Patience {
   #look(): void {
     this.#timerDueMs = Infinity;
     if (this.#sinceMs === null) return;
-    if (this.#overrun() === null) return this.#watch(performance.now());
-    // A process that stood still finds its time over first, and only then what came meanwhile.
-    this.#grace = setTimeout(() => this.#end(), GRACE_MS);
+    if (this.#overrun() === null) this.#watch(performance.now());
+    else this.#endSoon(performance.now());
+  }
+
+  /** P4 */
+  #endSoon(nowMs: number): void {
+    this.#overdueMs ??= nowMs;
+    const leftMs = this.#overdueMs + GRACE_MS - nowMs;
+    if (leftMs <= 0) return this.#end();
+    clearTimeout(this.#grace);
+    this.#grace = setTimeout(() => this.#end(), leftMs);
   }
 
   #end(): void {
