@@ -49,6 +49,11 @@ export class Keys {
     return `${this.worker(id)}:lease`;
   }
 
+  /** String with expiry, empty: a worker that lost this run has outlived it ({@link Lease.survived} of lease.ts). */
+  survived(runId: string, workerId: string): string {
+    return `${this.prefix}:survived:${runId}:${workerId}`;
+  }
+
   /** String with expiry, empty: written to see whether Redis takes writes; numbered, for the nodes of a Cluster. */
   probe(index: number): string {
     return `${this.prefix}:probe:${index}`;

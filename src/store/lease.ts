@@ -12,6 +12,8 @@ import { ASK_AGAIN_MS, seldom, type State } from './redis.ts';
 
 /** Late by three quarters of the lease, a renewal still comes in time. */
 const RENEWALS_PER_LEASE = 4;
+/** No run lives longer (`RUN_EXPIRES_AFTER_S`). */
+const SURVIVED_KEPT_S = 86_400;
 
 export interface LeaseOptions {
   readonly redis: State;
@@ -74,10 +76,20 @@ export class Lease {
     }
   }
 
-  /** Those of the workers `ids` whose lease stands, and this one. */
-  async living(ids: readonly string[]): Promise<ReadonlySet<string>> {
-    const found = await Promise.all(ids.map(async (id) => this.options.redis.exists(this.key(id))));
-    return new Set([this.id, ...ids.filter((_, index) => found[index] === 1)]);
+  /** This worker was taken for dead and lost the run, and lives: whatever becomes of it later, it was not that run. */
+  async survived(runId: string): Promise<void> {
+    await this.options.redis.set(this.options.keys.survived(runId, this.id), '', 'EX', SURVIVED_KEPT_S);
+  }
+
+  /** Those of the workers `ids` that did not die of the run: whose lease stands, or that have outlived it; and this one. */
+  async survivors(ids: readonly string[], runId: string): Promise<ReadonlySet<string>> {
+    const { redis, keys } = this.options;
+    const found = await Promise.all(
+      ids.map(async (id) =>
+        Promise.all([redis.exists(this.key(id)), redis.exists(keys.survived(runId, id))]),
+      ),
+    );
+    return new Set([this.id, ...ids.filter((_, index) => found[index]?.includes(1))]);
   }
 
   private schedule(afterMs: number): void {

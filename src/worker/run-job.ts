@@ -38,7 +38,7 @@ export interface RunWorkerOptions {
   readonly objects: ObjectStore;
   readonly hub: LogHub;
   /** Says who this worker is, and whether others live. */
-  readonly lease: Pick<Lease, 'id' | 'lives' | 'living'>;
+  readonly lease: Pick<Lease, 'id' | 'lives' | 'survivors' | 'survived'>;
   readonly model: Model;
   readonly runTool: RunTool;
   /** The sensitive variables among the sealed secrets of a run. */
@@ -271,7 +271,7 @@ export class RunWorker {
   private async isLostTooOften(state: RunState): Promise<boolean> {
     const { lease, maxAttempts } = this.options;
     if (state.attempts < maxAttempts) return false;
-    return lossesOf(state, await lease.living(startersOf(state))) >= maxAttempts;
+    return lossesOf(state, await lease.survivors(startersOf(state), state.run.id)) >= maxAttempts;
   }
 
   private tooOften(): { type: 'failed'; error: { code: 'server_error'; message: string } } {
@@ -343,7 +343,7 @@ export class RunWorker {
 
   /** W2, W3: what to do with a run whose execution was stopped. */
   private async stopped(why: Stop['why'], { ref }: StoredRun): Promise<JobOutcome> {
-    const { runs } = this.options;
+    const { runs, log } = this.options;
     switch (why) {
       case 'expired':
         await runs.close(ref, { type: 'expired' });
@@ -353,8 +353,15 @@ export class RunWorker {
         return 'handed over';
       case 'changed': {
         const found = await runs.get(ref);
-        if (found !== null && isCancelling(found.stored.state.run))
-          await runs.close(ref, { type: 'cancelled' });
+        if (found === null || isTerminal(found.stored.state.run)) return 'done';
+        if (isCancelling(found.stored.state.run)) await runs.close(ref, { type: 'cancelled' });
+        // Somebody took us for dead. When we are one day, this run shall not be blamed for it.
+        else
+          await this.options.lease
+            .survived(ref.runId)
+            .catch((err: unknown) =>
+              log.warn({ err, run_id: ref.runId }, 'could not note that a run was lost by a living worker'),
+            );
         return 'done';
       }
     }

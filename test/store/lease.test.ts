@@ -27,10 +27,20 @@ describe('a worker', () => {
     const a = await leaseOf(store, 'a');
     const b = await leaseOf(store, 'b');
     expect(await a.lives('b', never)).toBe(true);
-    expect(await a.living(['b', 'c'])).toStrictEqual(new Set(['a', 'b']));
+    expect(await a.survivors(['b', 'c'], 'run_1')).toStrictEqual(new Set(['a', 'b']));
     await b.end();
     expect(await a.lives('b', never)).toBe(false);
-    expect(await a.living(['b', 'c'])).toStrictEqual(new Set(['a']));
+    expect(await a.survivors(['b', 'c'], 'run_1')).toStrictEqual(new Set(['a']));
+  });
+
+  test('that outlived a run it had lost did not die of it, whenever it dies', async () => {
+    const store = await openStore(server.url);
+    const a = await leaseOf(store, 'a');
+    const b = await leaseOf(store, 'b');
+    await b.survived('run_1');
+    await b.end();
+    expect(await a.survivors(['b'], 'run_1')).toStrictEqual(new Set(['a', 'b']));
+    expect(await a.survivors(['b'], 'run_2')).toStrictEqual(new Set(['a']));
   });
 
   test('that died a moment ago is not taken for alive because its lease still stands', async () => {
@@ -45,7 +55,7 @@ describe('a worker', () => {
     const store = await openStore(server.url);
     // It renews at its next turn, but finds the lease gone: everybody stood still.
     const a = await leaseOf(store, 'a');
-    const before = await a.living(['b']);
+    const before = await a.survivors(['b'], 'run_1');
     await store.redis.del(store.keys.lease('a'));
     const verdict = a.lives('b', never);
     // It is back by then, and has not judged.
