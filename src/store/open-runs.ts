@@ -31,12 +31,15 @@ export class OpenRuns {
 
   /** Look at the run (again) at `unixMs`. */
   async lookAt({ project, threadId, runId }: RunRef, unixMs: number): Promise<void> {
-    await this.redis.zadd(this.keys.open, unixMs, `${project}/${threadId}/${runId}`);
+    await this.redis.remind(1, this.keys.open, `${project}/${threadId}/${runId}`, unixMs, '');
   }
 
-  /** As {@link lookAt}, but a run that was forgotten meanwhile, because it has ended, stays so. */
+  /**
+   * As {@link lookAt}, after a look: a run that was forgotten meanwhile, because it has ended, stays so, and one that was
+   * remembered anew is looked at when that says.
+   */
   async postpone({ project, threadId, runId }: RunRef, unixMs: number): Promise<void> {
-    await this.redis.zadd(this.keys.open, 'XX', unixMs, `${project}/${threadId}/${runId}`);
+    await this.redis.remind(1, this.keys.open, `${project}/${threadId}/${runId}`, unixMs, this.nowMs());
   }
 
   /**

@@ -148,6 +148,7 @@ const SCRIPTS = [
   'holder',
   'abandon',
   'probe',
+  'remind',
   'trial',
   'untrial',
 ] as const;

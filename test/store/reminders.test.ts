@@ -93,6 +93,28 @@ describe('the index of open runs', () => {
     expect(await dueIds(store)).toStrictEqual([]);
   });
 
+  test('is not put off by who looked at it before it was remembered anew', async () => {
+    const store = await openStore(server.url);
+    await store.open.lookAt(refOf(), 100);
+    expect(await dueIds(store)).toStrictEqual(['run_1']);
+    // Its client answers between the sweeper's look and what that leads to.
+    await store.open.add(refOf(), null);
+    await store.open.postpone(refOf(), 600_000_000);
+    vi.setSystemTime(1_005_000);
+    expect(await dueIds(store)).toStrictEqual(['run_1']);
+  });
+
+  test('waits, as a commit does, while Redis refuses writes', async () => {
+    const store = await openStore(server.url);
+    await store.redis.config('SET', 'maxmemory', '1');
+    const remembered = store.open.add(refOf(), null);
+    const early = await Promise.race([remembered.then(() => 'done'), store.redis.ping()]);
+    expect(early).toBe('PONG');
+    await store.redis.config('SET', 'maxmemory', '0');
+    await remembered;
+    expect(await store.redis.zcard(store.keys.open)).toBe(1);
+  });
+
   test('forgets a run as soon as it has ended', async () => {
     const store = await openStore(server.url);
     await create(store);
