@@ -76,6 +76,12 @@ const IDS = {
 
 type IdName = keyof typeof IDS;
 
+/** Headers that, as the URL and the body do, decide what a request means: whose conversation it is, and whose device's. */
+const MEANT = ['x-thread-id', 'x-device-id'] as const;
+
+/** Headers that handlers read. One that changes what a request means belongs to {@link MEANT}; these say how it is sent. */
+type HeaderName = (typeof MEANT)[number] | 'idempotency-key' | 'x-stainless-retry-count' | 'last-event-id';
+
 /** A request on its way through a handler. */
 export class Call {
   readonly project: string;
@@ -146,8 +152,17 @@ export class Call {
     return Array.isArray(part) ? part.join('/') : String(part);
   }
 
-  header(name: string): string | undefined {
+  header(name: HeaderName): string | undefined {
     return this.request.get(name);
+  }
+
+  /** All that the client has said besides the URL: requests to one URL that say the same ask for the same. */
+  get said(): readonly string[] {
+    const headers = MEANT.flatMap((name) => {
+      const value = this.header(name);
+      return value === undefined ? [] : [`${name}: ${value}`];
+    });
+    return [this.text, ...headers];
   }
 
   /** The query, arrays in either spelling (`include[]=a&include[]=b`, `include=a`). */

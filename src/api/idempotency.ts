@@ -1,8 +1,9 @@
 /**
  * A repeated POST gets the first one's answer instead of doing its work twice. Two kinds of repetition are known.
  *
- *   I1  The same `Idempotency-Key`: the same request, which it must be, byte for byte, at the same address. Whatever became
- *       of its first sending, a repetition makes objects of the same names, or gets the answer that was kept.
+ *   I1  The same `Idempotency-Key`: the same request, which it must be, byte for byte, at the same URL, with the same
+ *       headers where these say whose it is. Whatever became of its first sending, a repetition makes objects of the same
+ *       names, or gets the answer that was kept.
  *   I2  An SDK's own retry, which it counts in `x-stainless-retry-count`, of a request whose answer did not get through a
  *       moment ago. Nothing in such a retry says whose it is, so the first answer is handed out once, and only where the
  *       request names a conversation. Any other request is done anew: a second thread that is empty harms nobody, one
@@ -117,6 +118,7 @@ export interface Claim {
 
 /**
  * I1. Answers with what the first sending left, by `again`, or does the work, whose ids are then the key's.
+ * @param madeUp what was made up for the request that its client has left out, and that decides whose it is; else empty
  * @throws {ApiError} 422 for a key that came with another request; 409 while another sending is being worked on.
  */
 export async function underKey<T>(
@@ -124,13 +126,15 @@ export async function underKey<T>(
   call: Call,
   key: string,
   { again, work }: { again: (first: FirstAnswer) => Promise<T>; work: (claim: Claim) => Promise<T> },
+  madeUp = '',
 ): Promise<T> {
   const request: KeyedRequest = {
     project: call.project,
     name: digestOf('key', call.url, key),
     key: digestOf('url of', key),
     url: digestOf(call.url),
-    body: digestOf(call.text),
+    // Where nothing but the body is said, this is how records of older processes name it.
+    body: digestOf(...call.said, ...(madeUp === '' ? [] : [madeUp])),
   };
   const { answers } = services;
   await admitWrite(services, call, `answer:${request.name}`);
@@ -212,9 +216,9 @@ function namesThread(call: Call): boolean {
   return /[/=]thread_\w/.test(call.url);
 }
 
-/** What an SDK's retry of this request has in common with it. The project is part of the key in Redis. */
+/** What an SDK's retry of this request has in common with it. The project, too: it is part of the key in Redis. */
 export function retryDigest(call: Call): string {
-  return digestOf('body', call.url, call.text);
+  return digestOf('body', call.url, call.caller, ...call.said);
 }
 
 /** Only a refusal is sure to have changed nothing; the 503 among them is that of a server that has too much to do. */

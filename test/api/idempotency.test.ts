@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { asking, post, textOf } from '../support/chat.ts';
 import { keysLike, openLook } from '../support/contents.ts';
 import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream } from '../support/upstream.ts';
+import { calls, FakeUpstream, gate, says } from '../support/upstream.ts';
 import { Wire, type Reply } from '../support/wire.ts';
 
 let upstream: FakeUpstream;
@@ -216,4 +216,75 @@ describe('an SDK’s retry after a lost answer', () => {
     expect(new Set(texts.map(idOf)).size).toBe(2);
     expect(upstream.requests.filter(({ text }) => text === 'whose?')).toHaveLength(3);
   });
+});
+
+describe('of two people who send the same body, and whom a header tells apart', () => {
+  const body = (text: string): object => asking(text, { metadata: { on_disconnect: 'continue' } });
+
+  const people = [
+    ['X-Thread-Id', { 'x-thread-id': 'of alice' }, { 'x-thread-id': 'of bob' }],
+    ['X-Device-Id', { 'x-device-id': 'of alice' }, { 'x-device-id': 'of bob' }],
+    [
+      'X-Thread-Id, with one device',
+      { 'x-device-id': 'shared', 'x-thread-id': 'of carol' },
+      { 'x-device-id': 'shared', 'x-thread-id': 'of dave' },
+    ],
+  ] as const;
+
+  test.each(people)('neither gets the other’s answer after a lost one: %s', async (what, alice, bob) => {
+    const text = `lost ${what}`;
+    const chat = `${service.baseUrl}/chat/completions`;
+    const kept = (): Promise<readonly string[]> => keysLike(redis, `${service.redisPrefix}:default:answer:*`);
+    const before = (await kept()).length;
+    const answered = gate();
+    upstream.reply(() => [answered, ...says('for alice')]);
+    const gone = new AbortController();
+    const headers = { ...alice, 'x-stainless-retry-count': '0' };
+    const lost = post(chat, body(text), { headers, signal: gone.signal }).catch(() => 'lost');
+    await expect.poll(() => upstream.requests.some((request) => request.text === text)).toBe(true);
+    gone.abort();
+    expect(await lost).toBe('lost');
+    await expect.poll(async () => (await kept()).length).toBe(before + 1);
+    answered.open();
+    upstream.reply(() => says('for bob'));
+    const again = async (whose: Readonly<Record<string, string>>): Promise<string | null> =>
+      textOf(await post(chat, body(text), { headers: { ...whose, 'x-stainless-retry-count': '1' } }));
+    expect(await again(bob)).toBe('for bob');
+    expect(await again(alice)).toBe('for alice');
+  });
+
+  test.each(people)('a key of one of them is refused from the other: %s', async (what, alice, bob) => {
+    const send = async (headers: Readonly<Record<string, string>>): Promise<Reply> => {
+      const reply = await wire.ask('POST', '/chat/completions', {
+        body: asking(`keyed ${what}`),
+        headers: { ...headers, 'idempotency-key': `of both, ${what}` },
+      });
+      return reply.status === 409 ? send(headers) : reply;
+    };
+    expect((await send(alice)).status).toBe(200);
+    expect(await send(bob)).toMatchObject({
+      status: 422,
+      body: { error: { code: 'idempotency_key_reused' } },
+    });
+    expect(await send({})).toMatchObject({ status: 422 });
+    expect((await send(alice)).status).toBe(200);
+    expect(upstream.requests.filter(({ text }) => text === `keyed ${what}`)).toHaveLength(1);
+  });
+});
+
+test('an agent’s callers who name no user are told apart by their keys, also under one Idempotency-Key', async () => {
+  const { id } = await wire.ok('POST', '/assistants', { model: 'm' });
+  const body = { query: 'whose agent?', conversation_id: 'c-1', stream: false };
+  const asks = async (who: string, more: Readonly<Record<string, string>>): Promise<Reply> => {
+    const headers = { authorization: `Bearer ${who}`, ...more };
+    const reply = await wire.ask('POST', `/routes/open/${id}/execute`, { body, headers });
+    return reply.status === 409 ? asks(who, more) : reply;
+  };
+  const key = { 'idempotency-key': 'of an agent' };
+  expect((await asks('alice', key)).status).toBe(200);
+  expect((await asks('alice', key)).status).toBe(200);
+  const refused = await asks('bob', key);
+  expect(refused.status).toBe(400);
+  expect(refused.text).toContain('Idempotency-Key');
+  expect(upstream.requests.filter(({ text }) => text === body.query)).toHaveLength(1);
 });

@@ -47,7 +47,7 @@ export async function firstSending(
   const key = idempotencyKey(call);
   const found = await (key === null
     ? retried(services, call, turn, begin)
-    : keyed(services, call, key, begin).catch((error: unknown) => {
+    : keyed(services, call, turn, key, begin).catch((error: unknown) => {
         // The chat that would prove the key must get through, if need be without a record of it.
         if (turn.thread === null && isOnTrial(error)) return begin();
         throw error;
@@ -59,6 +59,7 @@ export async function firstSending(
 async function keyed(
   services: Services,
   call: Call,
+  turn: ChatTurn,
   key: string,
   begin: () => Promise<Found>,
 ): Promise<Found> {
@@ -68,15 +69,21 @@ async function keyed(
     call.newId = namesOf(first.ref.runId);
     return begin();
   };
-  return underKey(services, call, key, {
-    again: async (first) => (first.type === 'stream' ? heardOrAnew(first) : begin()),
-    work: async ({ settle }) => {
-      const begun = await begin();
-      const found = begun.isEarlier === true ? await heardOrAnew(begun) : begun;
-      settle(runOf(found), KEY_KEPT_MS);
-      return found;
+  return underKey(
+    services,
+    call,
+    key,
+    {
+      again: async (first) => (first.type === 'stream' ? heardOrAnew(first) : begin()),
+      work: async ({ settle }) => {
+        const begun = await begin();
+        const found = begun.isEarlier === true ? await heardOrAnew(begun) : begun;
+        settle(runOf(found), KEY_KEPT_MS);
+        return found;
+      },
     },
-  });
+    turn.madeUp,
+  );
 }
 
 /** I2: the request is in a thread, or says whose it is. */

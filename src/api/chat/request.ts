@@ -156,6 +156,7 @@ export function readChat(call: Call, { relaysPhotos, sealed }: Reading): ChatReq
     sealed,
     caller,
     thread: thread === null ? null : String(thread),
+    madeUp: '',
     turnKey: turnId === null ? digestOf(messages) : String(turnId),
     multitask: choice(metadata, 'multitask', ['interrupt', 'reject', 'enqueue']),
     onDisconnect: choice(metadata, 'on_disconnect', ['cancel', 'continue']),

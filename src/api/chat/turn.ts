@@ -20,6 +20,8 @@ export interface ChatTurn {
   readonly thread: string | null;
   /** Who asks, as far as the request says so: its device and its user; null where it names neither. */
   readonly caller: { readonly user: string | null; readonly device: string | null } | null;
+  /** The user that was made up for a request that names none, where its thread depends on it; else empty. */
+  readonly madeUp: string;
   /** Tells a repetition of this turn from another one. */
   readonly turnKey: string;
   /** What to do when the thread has a run already, and it is about another turn. */

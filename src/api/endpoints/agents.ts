@@ -128,6 +128,7 @@ function turnOf(services: Services, call: Call, given: Body, agent: Assistant, i
     caller: given.user_id ? { user: given.user_id, device: null } : null,
     // A memory that the caller brings along counts for more than what we remember.
     thread: memory.length > 0 ? null : JSON.stringify([agent.id, ids.user_id, ids.conversation_id]),
+    madeUp: given.user_id ? '' : ids.user_id,
     turnKey: call.header('idempotency-key') ?? call.requestId,
     multitask: 'interrupt',
     onDisconnect: 'cancel',
