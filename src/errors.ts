@@ -116,7 +116,7 @@ export function keyOnTrial(room: 'project full' | 'all full'): ApiError {
     room === 'project full'
       ? 'No model has answered a request with this API key yet, and such a key may keep no more than this.'
       : 'At the moment this server keeps nothing more for API keys that no model has answered a request with yet.';
-  const message = `${why} Send one chat to /v1/chat/completions, or run one of your threads; when it is answered, send this again.`;
+  const message = `${why} Send one short chat to /v1/chat/completions without a thread, or run one of your threads; when it is answered, send this again.`;
   return new ApiError(403, message, { code: ON_TRIAL });
 }
 

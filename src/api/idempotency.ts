@@ -118,7 +118,8 @@ export interface Claim {
 
 /**
  * I1. Answers with what the first sending left, by `again`, or does the work, whose ids are then the key's.
- * @param madeUp what was made up for the request that its client has left out, and that decides whose it is; else empty
+ * @param more `madeUp`: what was made up that the client has left out, and that decides whose the request is, else empty;
+ *   `keptBytes`: how large what is kept for repetitions may be, as large as the request where this is not said
  * @throws {ApiError} 422 for a key that came with another request; 409 while another sending is being worked on.
  */
 export async function underKey<T>(
@@ -126,7 +127,7 @@ export async function underKey<T>(
   call: Call,
   key: string,
   { again, work }: { again: (first: FirstAnswer) => Promise<T>; work: (claim: Claim) => Promise<T> },
-  madeUp = '',
+  { madeUp = '', keptBytes }: { madeUp?: string; keptBytes?: number } = {},
 ): Promise<T> {
   const request: KeyedRequest = {
     project: call.project,
@@ -137,7 +138,8 @@ export async function underKey<T>(
     body: digestOf(...call.said, ...(madeUp === '' ? [] : [madeUp])),
   };
   const { answers } = services;
-  await admitWrite(services, call, `answer:${request.name}`);
+  const makes = `answer:${request.name}`;
+  await admitWrite(services, call, keptBytes === undefined ? { makes } : { makes, textBytes: keptBytes });
   const claimed = await answers.claim(request);
   switch (claimed.type) {
     case 'other request':

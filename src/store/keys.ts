@@ -83,7 +83,7 @@ export class Keys {
     return `${this.assistants(project).docs}:names`;
   }
 
-  /** Set: projects whose key a model has answered. With the next three in one slot, because one script decides by them. */
+  /** Set: projects whose key a model has answered. With the next five in one slot, because one script decides by them. */
   get proven(): string {
     return `${this.prefix}:{trial}:proven`;
   }
@@ -101,6 +101,16 @@ export class Keys {
   /** Hash: the writes of a project on trial and their bytes. Deleted with the trial's end. */
   trial(project: string): string {
     return `${this.prefix}:{trial}:of:${project}`;
+  }
+
+  /** Sorted set: chats without a thread that projects on trial have room for, by when to see whether they are gone (unix ms). */
+  get trialChats(): string {
+    return `${this.prefix}:{trial}:chats`;
+  }
+
+  /** String with expiry: the write of a project on trial that was let through without room. */
+  trialFirst(project: string): string {
+    return `${this.prefix}:{trial}:first:${project}`;
   }
 
   /** Counter with expiry: how many listen to a run besides the caller that began it. */

@@ -2,8 +2,11 @@
  * Projects on trial: those whose key no model has answered yet, so that it may be made up. What they may keep is bounded,
  * for each and for all together, and deleted after a while. A project is proven by its first answered model call; what it
  * keeps is then its own business, for good.
+ *
+ * A chat without a thread counts as long as anything of it is there, which is looked for rather than told: whoever ends it
+ * may die before it says so. A small one needs no room, for it is what proves a key; but only one at a time.
  */
-import type { Keys } from './keys.ts';
+import type { Keys, RunRef } from './keys.ts';
 import type { ObjectStore } from './objects.ts';
 import type { State } from './redis.ts';
 
@@ -31,6 +34,15 @@ const LIMITS: TrialLimits = {
 };
 /** What Redis needs for a write besides its bytes: names, indexes, a run's first events. */
 const OVERHEAD_BYTES = 2_048;
+/**
+ * A question and a few tools, with {@link OVERHEAD_BYTES} and what a run is stored as. As many as may wait for a worker
+ * occupy no more than a small Redis has.
+ */
+const FIRST_CHAT_BYTES = 16 * 1024;
+/** Longer than it takes to create a run that was admitted; what of a failed one is there for a minute is then soon given back. */
+const LOOK_FOR_CHAT_MS = 30_000;
+/** Chats that are looked for in one go. */
+const CHATS_BATCH = 500;
 /** Proven projects that a process knows by heart; of further ones it asks again. */
 const MAX_KNOWN = 10_000;
 /** Projects whose time is over that are looked at together. */
@@ -40,7 +52,10 @@ const BATCH = 50;
 export interface TrialWrite {
   /** The same for every sending of one request. */
   readonly id: string;
-  /** What it makes, for the day it is deleted: the id of a thread or assistant, `answer:` and a digest; else empty. */
+  /**
+   * What it makes, for the day it is deleted: the id of a thread or assistant, `answer:` and a digest, `chat:` and
+   * `threadId/runId` for a chat without a thread; else empty.
+   */
   readonly makes: string;
   readonly bytes: number;
 }
@@ -85,6 +100,9 @@ export class Trial {
       maxProjectWrites,
       maxBytes,
       maxWrites,
+      makes.startsWith(CHAT) ? nowMs + LOOK_FOR_CHAT_MS : '',
+      FIRST_CHAT_BYTES,
+      this.limits.keptMs,
     );
     if (answer === -1) return 'project full';
     if (answer === -2) return 'all full';
@@ -107,17 +125,20 @@ export class Trial {
   async prove(project: string): Promise<void> {
     if (this.known.has(project)) return;
     this.know(project);
-    const names = this.namesOf(project);
     try {
-      await this.redis.untrial(names.length, ...names, project, '1');
+      await this.forget(project, '1', []);
     } catch (error) {
       this.known.delete(project);
       throw error;
     }
   }
 
-  /** Deletes what projects have made whose time is over. @returns how many projects that were. */
+  /**
+   * Gives back the room of chats that are gone, and deletes what projects have made whose time is over. @returns how many
+   *   projects that were.
+   */
   async end(objects: ObjectStore, nowMs = this.nowMs()): Promise<number> {
+    await this.giveBackChats(nowMs);
     const until = nowMs - this.limits.keptMs;
     const over = await this.redis.zrange(
       this.keys.trials,
@@ -129,19 +150,43 @@ export class Trial {
       BATCH,
     );
     for (const project of over) {
-      const names = this.namesOf(project);
       const writes = (await this.redis.hkeys(this.keys.trial(project))).filter((name) => name !== 'bytes');
       // Deleted first and forgotten then, so that nothing stays behind when this process dies in between.
       for (const write of writes) await this.undo(objects, project, madeBy(write));
       await objects.tidyAssistants(project);
-      await this.redis.untrial(names.length, ...names, project, '', ...writes);
+      await this.forget(project, '', writes);
     }
     return over.length;
+  }
+
+  private async giveBackChats(nowMs: number): Promise<void> {
+    const { redis, keys } = this;
+    let due: string[];
+    do {
+      due = await redis.zrange(keys.trialChats, '-inf', String(nowMs), 'BYSCORE', 'LIMIT', 0, CHATS_BATCH);
+      await Promise.all(
+        due.map(async (member) => {
+          const project = member.slice(0, member.indexOf(' '));
+          const name = member.slice(project.length + 1);
+          const left = await Promise.all(
+            keysOfChat(keys, project, madeBy(name)).map((key) => redis.exists(key)),
+          );
+          if (left.includes(1)) await redis.zadd(keys.trialChats, 'XX', nowMs + LOOK_FOR_CHAT_MS, member);
+          else await this.forget(project, '', [name]);
+        }),
+      );
+    } while (due.length === CHATS_BATCH);
+  }
+
+  private async forget(project: string, proven: '1' | '', writes: readonly string[]): Promise<void> {
+    const names = this.namesOf(project);
+    await this.redis.untrial(names.length, ...names, project, proven, ...writes);
   }
 
   private async undo(objects: ObjectStore, project: string, made: string): Promise<void> {
     if (made.startsWith('asst_')) await objects.deleteAssistant(project, made);
     else if (made.startsWith('thread_')) await objects.deleteThread({ project, threadId: made });
+    else if (made.startsWith(CHAT)) await this.redis.unlink(...keysOfChat(this.keys, project, made));
     else if (made.startsWith('answer:'))
       await this.redis.del(this.keys.answer(project, made.slice('answer:'.length)));
   }
@@ -154,8 +199,24 @@ export class Trial {
 
   private namesOf(project: string): readonly string[] {
     const { keys } = this;
-    return [keys.proven, keys.trials, keys.trialSums, keys.trial(project)];
+    return [
+      keys.proven,
+      keys.trials,
+      keys.trialSums,
+      keys.trial(project),
+      keys.trialChats,
+      keys.trialFirst(project),
+    ];
   }
+}
+
+const CHAT = 'chat:';
+
+/** All that there is of a chat without a thread and takes room, in one slot: its run, its log and what it was asked. */
+function keysOfChat(keys: Keys, project: string, made: string): readonly string[] {
+  const [threadId = '', runId = ''] = made.slice(CHAT.length).split('/');
+  const ref: RunRef = { project, threadId, runId };
+  return [keys.run(ref), keys.log(ref), keys.input(ref)];
 }
 
 /** What a write is noted as; ids have no blanks. */

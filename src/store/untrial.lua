@@ -12,7 +12,10 @@ else
   for i = 3, #ARGV do writes[#writes + 1] = ARGV[i] end
 end
 local freed, count = 0, 0
+local first = redis.call('GET', KEYS[6])
 for _, name in ipairs(writes) do
+  redis.call('ZREM', KEYS[5], ARGV[1] .. ' ' .. name)
+  if name == first then redis.call('DEL', KEYS[6]) end
   local bytes = redis.call('HGET', KEYS[4], name)
   if bytes then
     redis.call('HDEL', KEYS[4], name)

@@ -92,7 +92,33 @@ describe('a key that no model has answered', () => {
   test('and made up can run nothing, so it stays one', async () => {
     expect((await chat('made-up chat')).status).not.toBe(200);
     const replies = await many('made-up chat', (wire) => wire.ask('POST', '/threads', { body: {} }));
-    expect(taken(replies)).toBe(100);
+    // What there is of the chat counts for a minute more.
+    expect(taken(replies)).toBe(99);
+  });
+
+  test('may not have more waiting than that either, in chats without a thread whose callers hang up', async () => {
+    const env = { AUTH: 'passthrough', SECRET: 'the secret of these tests' };
+    const own = await startService({ redisUrl: inject('redisUrl'), upstream, workers: 0, env });
+    try {
+      const body = asking('x'.repeat(3 * MEGABYTE), { metadata: { on_disconnect: 'continue' } });
+      const gone = new AbortController();
+      let refused = 0;
+      const asks = async (key: string): Promise<void> => {
+        const options = { headers: bearer(key), signal: gone.signal };
+        const reply = await post(`${own.baseUrl}/chat/completions`, body, options).catch(() => null);
+        if (reply?.status === 403) refused += 1;
+      };
+      const asked = ['a', 'a', 'a', 'b', 'b', 'b'].map((key) => asks(`waits ${key}`));
+      const inputs = (): Promise<readonly string[]> => keysLike(redis, `${own.redisPrefix}:p-*:input:*`);
+      await expect.poll(async () => (await inputs()).length + refused).toBe(6);
+      gone.abort();
+      await Promise.all(asked);
+      expect({ kept: (await inputs()).length, refused }).toEqual({ kept: 4, refused: 2 });
+      const [sums] = await keysLike(redis, `${own.redisPrefix}:{trial}:sums`);
+      expect(Number(await redis.hget(sums ?? '', 'bytes'))).toBeGreaterThan(4 * 3 * MEGABYTE);
+    } finally {
+      await own.stop();
+    }
   });
 
   test('leaves nothing of a chat that failed but for a minute', async () => {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Assistant } from '../../src/runs/thread.ts';
 import { Answers } from '../../src/store/answers.ts';
+import type { RunRef } from '../../src/store/keys.ts';
 import { Trial, type TrialLimits } from '../../src/store/trial.ts';
 import { keysLike } from '../support/contents.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -63,6 +64,83 @@ describe('a project on trial', () => {
     const one = write(1_000);
     for (let sending = 0; sending < 9; sending++) expect(await trial.admit('p', one)).toBe('admitted');
     expect(await store.redis.hgetall(store.keys.trialSums)).toEqual({ bytes: '3048', writes: '1' });
+  });
+});
+
+describe('a chat without a thread', () => {
+  let chats = 0;
+  /** One whose run has the id `run_<n>`, in a thread of the same number. */
+  function chat(bytes = 10): { id: string; makes: string; bytes: number; ref: (project: string) => RunRef } {
+    const number = (chats += 1);
+    const [threadId, runId] = [`thread_${number}`, `run_${number}`];
+    const ref = (project: string): RunRef => ({ project, threadId, runId });
+    return { ...write(bytes, `chat:${threadId}/${runId}`), ref };
+  }
+  const sumsOf = ({ redis, keys }: Store): Promise<unknown> => redis.hgetall(keys.trialSums);
+  /** Long enough for a chat to be looked for, and shorter than a trial. */
+  const LATER_MS = 60_000;
+  const openLong = async (): Promise<{ store: Store; trial: Trial }> => {
+    const store = await openStore(server.url);
+    return { store, trial: new Trial(store.redis, store.keys, Date.now, { ...LIMITS, keptMs: 3_600_000 }) };
+  };
+
+  test('counts as long as anything of it is there, and gives its room back then', async () => {
+    const { store, trial } = await openLong();
+    const { redis, keys, objects } = store;
+    const [lives, lost] = [chat(50_000), chat(40_000)];
+    expect(await trial.admit('p', lives)).toBe('admitted');
+    expect(await trial.admit('p', lost)).toBe('admitted');
+    await redis.set(keys.input(lives.ref('p')), 'x', 'PX', 600_000);
+    // Not yet looked for: a run is created a moment after it was admitted.
+    await trial.end(objects);
+    expect(await sumsOf(store)).toEqual({ bytes: '94096', writes: '2' });
+    await trial.end(objects, Date.now() + LATER_MS);
+    expect(await sumsOf(store)).toEqual({ bytes: '52048', writes: '1' });
+    expect(await trial.admit('p', chat(60_000))).toBe('project full');
+    await redis.del(keys.input(lives.ref('p')));
+    await redis.set(keys.log(lives.ref('p')), 'x', 'PX', 600_000);
+    await trial.end(objects, Date.now() + 2 * LATER_MS);
+    expect(await sumsOf(store)).toEqual({ bytes: '52048', writes: '1' });
+    await redis.del(keys.log(lives.ref('p')));
+    await trial.end(objects, Date.now() + 3 * LATER_MS);
+    expect(await sumsOf(store)).toEqual({ bytes: '0', writes: '0' });
+    expect(await redis.exists(keys.trials, keys.trialChats, keys.trial('p'))).toBe(0);
+  });
+
+  test('gets through without room if it is small, one at a time of each project', async () => {
+    const { store, trial } = await openLong();
+    const { redis, keys, objects } = store;
+    for (const project of ['a', 'b', 'c']) await trial.admit(project, write(95_000));
+    expect(await trial.admit('a', chat(20_000))).toBe('project full');
+    expect(await trial.admit('new', chat(20_000))).toBe('all full');
+    expect(await trial.admit('new', write(10_000))).toBe('all full');
+    const first = chat(10_000);
+    await redis.set(keys.run(first.ref('new')), 'x');
+    const told = [];
+    for (let sending = 0; sending < 3; sending++) told.push(await trial.admit('new', first));
+    expect(told).toEqual(['admitted', 'admitted', 'admitted']);
+    expect(await trial.admit('new', chat(10_000))).toBe('all full');
+    expect(await trial.admit('other', chat(10_000))).toBe('admitted');
+    await trial.end(objects, Date.now() + LATER_MS);
+    expect(await trial.admit('new', chat(10_000))).toBe('all full');
+    await redis.del(keys.run(first.ref('new')));
+    await trial.end(objects, Date.now() + 2 * LATER_MS);
+    expect(await trial.admit('new', chat(10_000))).toBe('admitted');
+    await trial.prove('new');
+    expect(await keysLike(redis, `${keys.trialFirst('new')}*`)).toEqual([]);
+  });
+
+  test('is deleted at the end of its project’s trial, should it still be there', async () => {
+    const { store, trial } = await openTrial();
+    const { redis, keys, objects } = store;
+    const late = chat(10_000);
+    await trial.admit('p', late);
+    for (const key of [keys.run(late.ref('p')), keys.log(late.ref('p')), keys.input(late.ref('p'))])
+      await redis.set(key, 'x');
+    expect(await trial.end(objects, Date.now() + 2 * KEPT_MS)).toBe(1);
+    expect(await keysLike(redis, `*${late.ref('p').threadId}*`)).toEqual([]);
+    expect(await sumsOf(store)).toEqual({ bytes: '0', writes: '0' });
+    expect(await redis.exists(keys.trialChats)).toBe(0);
   });
 });
 

@@ -123,8 +123,8 @@ async function start(
   checkMessages(messages, () => 'messages', services.settings.messageLimitBytes);
   services.pressure.admitRun();
   const made = chatRun(services, call, turn, agent, ids);
-  // Of a request without a thread nothing stays.
-  if (turn.thread !== null) await admitWrite(services, call, '', made.run);
+  const makes = turn.thread === null ? `chat:${ids.threadId}/${ids.runId}` : '';
+  await admitWrite(services, call, { makes, more: made.run });
   const created = await services.runs.create(call.project, { ...made, thread: null, messages, input });
   if (created.type === 'locked') throw new Locked();
   if (created.type === 'no thread') throw notFound('thread', ids.threadId);

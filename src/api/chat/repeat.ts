@@ -82,7 +82,8 @@ async function keyed(
         return found;
       },
     },
-    turn.madeUp,
+    // Where the run is, not what it says.
+    { madeUp: turn.madeUp, keptBytes: 0 },
   );
 }
 

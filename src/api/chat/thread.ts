@@ -34,7 +34,7 @@ export async function threadOf(services: Services, call: Call, name: string): Pr
       metadata: {},
       tool_resources: {},
     } as const;
-    await admitWrite(services, call, ref.threadId);
+    await admitWrite(services, call, { makes: ref.threadId });
     await objects.createThread(project, thread, []);
   }
   return ref;

@@ -47,7 +47,7 @@ export function assistantEndpoints(services: Services): readonly Endpoint[] {
         const { model, ...given } = call.body(createBody);
         const own = { id: call.newId('asst'), object: 'assistant', created_at: now(), model } as const;
         const assistant: Assistant = { ...own, ...DEFAULTS, ...stated(given) };
-        await admitWrite(services, call, assistant.id);
+        await admitWrite(services, call, { makes: assistant.id });
         await objects.createAssistant(call.project, assistant);
         return json(assistant);
       },
@@ -72,7 +72,7 @@ export function assistantEndpoints(services: Services): readonly Endpoint[] {
         const id = call.id('assistant_id');
         if ((await objects.getAssistant(call.project, id)) === null) refuse(id);
         const given = mentioned(call.body(modifyBody), call.names);
-        await admitWrite(services, call, '');
+        await admitWrite(services, call, {});
         const change = (old: Assistant): Assistant => ({ ...old, ...given });
         return json((await objects.updateAssistant(call.project, id, change)) ?? refuse(id));
       },

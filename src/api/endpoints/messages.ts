@@ -38,7 +38,7 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         const given = call.body(shapes.newMessage);
         checkMessages([given], () => 'content', settings.messageLimitBytes);
         const message = shapes.toMessage(given, ref.threadId, call.newId('msg'), now());
-        await admitWrite(services, call, '');
+        await admitWrite(services, call, {});
         let added = await objects.addMessage(ref, message);
         // The thread may be held by a run whose time is over, and that nobody has looked at since.
         if (added.type === 'locked') {
@@ -72,7 +72,7 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         const { ref, message } = await find(call);
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return json(message);
-        await admitWrite(services, call, '');
+        await admitWrite(services, call, {});
         if (!(await objects.setLabels(ref, message.id, metadata))) throw notFound('thread', ref.threadId);
         return json({ ...message, metadata });
       },

@@ -49,7 +49,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       requestId: call.requestId,
       sealed: sealedKey(services, call),
     });
-    await admitWrite(services, call, thread?.id ?? '', made.run);
+    await admitWrite(services, call, { makes: thread?.id ?? '', more: made.run });
     let created = await runs.create(project, { ...made, thread, messages, input: [] });
     // The thread may be held by a run whose time is over, and that nobody has looked at since.
     if (created.type === 'locked') {
@@ -132,7 +132,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { stored, labels } = await findRun(services, call);
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return answer(runView(stored, labels, nowMs()));
-        await admitWrite(services, call, '');
+        await admitWrite(services, call, {});
         const { threadId, runId } = stored.ref;
         if (!(await objects.setLabels(stored.ref, runId, metadata))) throw notFound('thread', threadId);
         return answer(runView(stored, metadata, nowMs()));

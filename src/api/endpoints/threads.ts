@@ -50,7 +50,7 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const at = { path: 'messages', limitBytes: settings.messageLimitBytes };
         const { thread, messages } = newThread(call.body(createThreadBody), call, now(), at);
-        await admitWrite(services, call, thread.id);
+        await admitWrite(services, call, { makes: thread.id });
         await objects.createThread(call.project, thread, messages);
         return json(thread);
       },
@@ -72,7 +72,7 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
         const thread = (await objects.getThread(ref)) ?? refuse(threadId);
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return json(thread);
-        await admitWrite(services, call, '');
+        await admitWrite(services, call, {});
         const change = (old: Thread): Thread => ({ ...old, metadata });
         return json((await objects.updateThread(ref, change)) ?? refuse(threadId));
       },
