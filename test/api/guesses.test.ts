@@ -70,6 +70,66 @@ describe('of one address', () => {
     expect(await delayOf('2001:db8:1:3::1')).toBe(0);
   });
 
+  test('and so does a larger one of several, so that many networks in it win nothing', async () => {
+    const compared = [];
+    for (let network = 0; network < 200; network += 1) {
+      const address = `2001:db8:1:${network.toString(16)}::1`;
+      for (let guess = 0; guess < 20; guess += 1) {
+        try {
+          guesses.admit(address);
+          compared.push(address);
+          void guesses.wrong(address).catch(() => {});
+        } catch {
+          // Not compared.
+        }
+      }
+    }
+    // Of two networks five are free and eight are held back; then all of them together have too many on their way.
+    expect(compared).toHaveLength(2 * (5 + 8));
+    expect(vi.getTimerCount()).toBe(16);
+    guesses.admit('2001:db8:2::1');
+  });
+
+  test('a right key in one of its networks does not open the larger one', async () => {
+    guesses.right('2001:db8:1:1::1');
+    await inParallel(100, '2001:db8:1:2::1');
+    await inParallel(100, '2001:db8:1:3::1');
+    await inParallel(100, '2001:db8:1:4::1');
+    expect(() => guesses.admit('2001:db8:1:5::1')).toThrow(ApiError);
+    guesses.admit('2001:db8:1:1::2');
+  });
+
+  test('while the room for wrong answers is full, nobody’s keys are compared but newcomers’ and those of right ones', async () => {
+    guesses.right('192.0.2.9');
+    for (let index = 0; index < 130; index += 1) await inParallel(20, `198.51.100.${index}`);
+    expect(vi.getTimerCount()).toBe(1_000);
+    let compared = 0;
+    for (let guess = 0; guess < 1_000; guess += 1) {
+      try {
+        guesses.admit('203.0.113.1');
+        compared += 1;
+        void guesses.wrong('203.0.113.1').catch(() => {});
+      } catch {
+        // Not compared.
+      }
+    }
+    expect(compared).toBe(5);
+    guesses.admit('203.0.113.2');
+    guesses.admit('192.0.2.9');
+    await vi.runAllTimersAsync();
+    guesses.admit('203.0.113.1');
+  });
+
+  test('a right key that came long ago does not speak for those who have guessed since', async () => {
+    guesses.right(STRANGER);
+    for (let minute = 0; minute < 16; minute += 1) {
+      void guesses.wrong(STRANGER).catch(() => {});
+      await vi.advanceTimersByTimeAsync(60_000);
+    }
+    await inParallel(20);
+    expect(() => guesses.admit(STRANGER)).toThrow(ApiError);
+  });
+
   test('guesses are forgotten after a quarter of an hour of silence', async () => {
     for (let index = 0; index < 7; index += 1) await delayOf();
     await vi.advanceTimersByTimeAsync(14 * 60_000);
