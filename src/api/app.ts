@@ -93,7 +93,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   // Behind the status, which links may lead to.
   app.use(checkFetchSite(options.corsOrigins));
   // One for all paths, or each would have guesses of its own.
-  const authenticated = authenticate(options.auth);
+  const authenticated = authenticate(options.auth, trustsProxy(options));
   // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
   const body = bodyReader(options);
   for (const base of BASE_PATHS) app.use(base, authenticated, body, router(endpoints, options), later);
@@ -107,6 +107,9 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.use(onError);
   return app;
 }
+
+const trustsProxy = ({ trustProxy }: AppOptions): boolean =>
+  typeof trustProxy === 'number' ? trustProxy > 0 : trustProxy.length > 0;
 
 /** express' names of the methods. */
 const VERBS = { GET: 'get', POST: 'post', DELETE: 'delete' } as const;

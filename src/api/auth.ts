@@ -36,8 +36,9 @@ export function identify(): RequestHandler {
 /**
  * Lets requests with the right key pass and gives them their project; wrong keys are answered ever later (guesses.ts).
  * Keys arrive as `Authorization: Bearer k`, `Authorization: k`, `X-API-Key` or `api-key`.
+ * @param trustsProxy whether a proxy says where clients are; without one, many may have the address of a cloud or a router
  */
-export function authenticate(mode: AuthMode): RequestHandler {
+export function authenticate(mode: AuthMode, trustsProxy: boolean): RequestHandler {
   const isRight = mode.type === 'key' ? keyTest(mode.key) : null;
   const guesses = new Guesses();
   return async (request, response, next) => {
@@ -56,6 +57,7 @@ export function authenticate(mode: AuthMode): RequestHandler {
     response.locals['key'] = key === '' ? '' : digestOf(key);
     // What callers without a key are called; it tells them apart no further than their addresses do.
     response.locals['caller'] = digestOf(key || addressOf(request));
+    if (trustsProxy) response.locals['address'] = addressOf(request);
     response.locals['project'] = mode.type === 'passthrough' ? `p-${digestOf(key)}` : DEFAULT_PROJECT;
     if (mode.type === 'passthrough') response.locals['upstreamKey'] = key;
     next();

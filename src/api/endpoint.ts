@@ -90,6 +90,8 @@ export class Call {
   readonly caller: string;
   /** Tells keys apart without telling them; empty without one. A key may be everybody's. */
   readonly key: string;
+  /** Where the client is, as far as a proxy that the operator trusts says so; else null. Tells apart, and proves nothing. */
+  readonly address: string | null;
   /** The caller's key, where it is the upstream's. */
   readonly upstreamKey: string | null;
   readonly log: Logger;
@@ -103,10 +105,11 @@ export class Call {
   private parsed: { readonly value: unknown } | null = null;
 
   constructor(request: Request, response: Response, { log, strictParameters }: EndpointOptions) {
-    const { project, requestId, caller, key, upstreamKey } = identityOf(response);
+    const { project, requestId, caller, key, address, upstreamKey } = identityOf(response);
     this.project = project;
     this.caller = caller;
     this.key = key;
+    this.address = address;
     this.upstreamKey = upstreamKey;
     this.requestId = requestId;
     this.log = log.child({ request_id: requestId });
@@ -311,18 +314,21 @@ interface Identity {
   readonly requestId: string;
   readonly caller: string;
   readonly key: string;
+  readonly address: string | null;
   /** The caller's key, where it is the upstream's; null elsewhere. */
   readonly upstreamKey: string | null;
 }
 
 /** Who asks: set once by the first middleware (auth.ts), read here. */
 function identityOf(response: Response): Identity {
-  const { project, requestId, caller, key, upstreamKey }: Readonly<Record<string, unknown>> = response.locals;
+  const { locals }: { readonly locals: Readonly<Record<string, unknown>> } = response;
+  const { project, requestId, caller, key, address, upstreamKey } = locals;
   return {
     project: typeof project === 'string' ? project : '',
     requestId: typeof requestId === 'string' ? requestId : '',
     caller: typeof caller === 'string' ? caller : '',
     key: typeof key === 'string' ? key : '',
+    address: typeof address === 'string' ? address : null,
     upstreamKey: typeof upstreamKey === 'string' ? upstreamKey : null,
   };
 }

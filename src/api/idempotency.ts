@@ -220,7 +220,8 @@ function namesThread(call: Call): boolean {
 
 /** What an SDK's retry of this request has in common with it. The project, too: it is part of the key in Redis. */
 export function retryDigest(call: Call): string {
-  return digestOf('body', call.url, call.caller, ...call.said);
+  // A key says itself that a request is the same, wherever it comes from; here only the sender speaks for that.
+  return digestOf('body', call.url, call.caller, call.address ?? '', ...call.said);
 }
 
 /** Only a refusal is sure to have changed nothing; the 503 among them is that of a server that has too much to do. */

@@ -470,3 +470,52 @@ describe('glasses that nothing tells apart', () => {
     expectQuestionWithPhoto(last(), SECOND_URL);
   });
 });
+
+describe('glasses behind a proxy that TRUST_PROXY names', () => {
+  /** Two pairs that say the same of themselves, at two addresses. */
+  const pair = (own: Service, from: string, path = ''): Device =>
+    new Device(`${own.url}/custom_agent/chat${path}`, { ...SHARED, 'x-forwarded-for': from });
+  const [ALICE, BOB] = ['192.0.2.1', '192.0.2.2'] as const;
+  const trusting = async (env: Readonly<Record<string, string>>): Promise<Service> =>
+    startService({ redisUrl: inject('redisUrl'), upstream, env: { TRUST_PROXY: 'loopback', ...env } });
+
+  test.each([
+    ['with one user', { AUTH: 'key', API_KEY: 'everybody' }, { user: 'app' }],
+    ['with one key of the model server', { AUTH: 'passthrough', SECRET: 'a secret of the operator' }, {}],
+  ])('are told apart by their addresses: %s', async (_, env, same) => {
+    const own = await trusting(env);
+    try {
+      const [alice, bob] = [pair(own, ALICE), pair(own, BOB)];
+      await asks(bob, { ...TURN, ...same });
+      await hears(alice, { ...photo(), ...same });
+      expect(last().body.messages, 'a photo of somebody else').toHaveLength(1);
+      expect(await hears(bob, { ...photo(SECOND_URL), ...same })).toBe(`我看到了 ${SECOND_URL}`);
+      expectQuestionWithPhoto(last(), SECOND_URL);
+    } finally {
+      await own.stop();
+    }
+  });
+
+  test('are not known by an address alone, and a device that is named is the same at any', async () => {
+    const own = await trusting({ AUTH: 'key', API_KEY: 'everybody' });
+    try {
+      const nameless = pair(own, ALICE);
+      await asks(nameless);
+      await hears(nameless, photo());
+      expect(last().body.messages).toHaveLength(1);
+      await asks(pair(own, ALICE, '?device=mine'));
+      await hears(pair(own, BOB, '?device=mine'), photo());
+      expectQuestionWithPhoto(last());
+    } finally {
+      await own.stop();
+    }
+  });
+
+  test('but not by what anybody may write where no proxy is trusted', async () => {
+    const headers = { ...SHARED, 'x-forwarded-for': ALICE };
+    await asks(new Device(`${service.url}/custom_agent/chat`, headers), { ...TURN, user: 'of the app' });
+    const heard = await hears(pair(service, BOB), { ...photo(), user: 'of the app' });
+    expect(heard).toBe(`我看到了 ${PHOTO_URL}`);
+    expectQuestionWithPhoto(last());
+  });
+});

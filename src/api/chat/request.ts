@@ -220,11 +220,16 @@ function callerIn(call: Call, given: Readonly<Record<string, unknown>>): ChatTur
   return device === null && user === null ? null : { user, device };
 }
 
-/** A key of the caller's own is known to its owner only; with other keys everybody has the same one, or any. */
+/**
+ * A key of the caller's own is known to its owner only; with other keys everybody has the same one, or any. Users and keys
+ * may have several devices, or an app the same user for all of them, so that another address is another device. One that has a
+ * name of its own is known by that: makers' clouds call from several addresses.
+ */
 function photoCallerOf(call: Call, model: string, caller: ChatTurn['caller']): string | null {
   if (caller === null && call.upstreamKey === null) return null;
   const { user, device } = caller ?? { user: null, device: null };
-  return JSON.stringify([call.key, model, user, ...(device === null ? [] : [device])]);
+  const place = call.address === null ? [] : [{ address: call.address }];
+  return JSON.stringify([call.key, model, user, ...(device === null ? place : [device])]);
 }
 
 /** Somebody's name, as it may be part of a key in Redis; null for what names nobody. */
