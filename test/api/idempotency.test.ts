@@ -231,27 +231,37 @@ describe('of two people who send the same body, and whom a header tells apart', 
     ],
   ] as const;
 
-  test.each(people)('neither gets the other’s answer after a lost one: %s', async (what, alice, bob) => {
-    const text = `lost ${what}`;
-    const chat = `${service.baseUrl}/chat/completions`;
-    const kept = (): Promise<readonly string[]> => keysLike(redis, `${service.redisPrefix}:default:answer:*`);
-    const before = (await kept()).length;
-    const answered = gate();
-    upstream.reply(() => [answered, ...says('for alice')]);
-    const gone = new AbortController();
-    const headers = { ...alice, 'x-stainless-retry-count': '0' };
-    const lost = post(chat, body(text), { headers, signal: gone.signal }).catch(() => 'lost');
-    await expect.poll(() => upstream.requests.some((request) => request.text === text)).toBe(true);
-    gone.abort();
-    expect(await lost).toBe('lost');
-    await expect.poll(async () => (await kept()).length).toBe(before + 1);
-    answered.open();
-    upstream.reply(() => says('for bob'));
-    const again = async (whose: Readonly<Record<string, string>>): Promise<string | null> =>
-      textOf(await post(chat, body(text), { headers: { ...whose, 'x-stainless-retry-count': '1' } }));
-    expect(await again(bob)).toBe('for bob');
-    expect(await again(alice)).toBe('for alice');
-  });
+  const unchecked = [
+    'keys that nobody checks',
+    { 'x-device-id': 'one', authorization: 'Bearer alice' },
+    { 'x-device-id': 'one', authorization: 'Bearer bob' },
+  ] as const;
+
+  test.each([...people, unchecked])(
+    'neither gets the other’s answer after a lost one: %s',
+    async (what, alice, bob) => {
+      const text = `lost ${what}`;
+      const chat = `${service.baseUrl}/chat/completions`;
+      const kept = (): Promise<readonly string[]> =>
+        keysLike(redis, `${service.redisPrefix}:default:answer:*`);
+      const before = (await kept()).length;
+      const answered = gate();
+      upstream.reply(() => [answered, ...says('for alice')]);
+      const gone = new AbortController();
+      const headers = { ...alice, 'x-stainless-retry-count': '0' };
+      const lost = post(chat, body(text), { headers, signal: gone.signal }).catch(() => 'lost');
+      await expect.poll(() => upstream.requests.some((request) => request.text === text)).toBe(true);
+      gone.abort();
+      expect(await lost).toBe('lost');
+      await expect.poll(async () => (await kept()).length).toBe(before + 1);
+      answered.open();
+      upstream.reply(() => says('for bob'));
+      const again = async (whose: Readonly<Record<string, string>>): Promise<string | null> =>
+        textOf(await post(chat, body(text), { headers: { ...whose, 'x-stainless-retry-count': '1' } }));
+      expect(await again(bob)).toBe('for bob');
+      expect(await again(alice)).toBe('for alice');
+    },
+  );
 
   test.each(people)('a key of one of them is refused from the other: %s', async (what, alice, bob) => {
     const send = async (headers: Readonly<Record<string, string>>): Promise<Reply> => {
