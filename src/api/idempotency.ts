@@ -32,6 +32,8 @@ interface Keeping {
  * data URLs of photos for instance; beyond the limit they are not worth the memory.
  */
 export const RETRY: Keeping = { keptMs: 60_000, maxBytes: 4 * 1024 * 1024 };
+/** SDKs wait up to 8 s before a retry. Longer, and an answer that arrived could be given to the same words said anew. */
+const SENT: Keeping = { keptMs: 10_000, maxBytes: 64 * 1024 };
 /**
  * Who sends a key was promised the same answer for a day. Answers without a picture in them are far below the limit; of
  * bigger ones only the names are kept that they gave ({@link namesFrom}), and a repetition makes the same objects again.
@@ -70,8 +72,10 @@ export function once(endpoint: Endpoint, services: Keepers, openStream: OpenStre
       const digest = retryDigest(call);
       const first = retries > 0 ? await answers.take(call.project, digest) : null;
       const answer = await (first === null ? handle(call, digest) : again(first, call));
-      // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
-      call.onUndelivered(() => keepForRetry(call, digest, first ?? toKeep(answer, RETRY.maxBytes)));
+      const kept = first ?? toKeep(answer, RETRY.maxBytes);
+      // What has left this machine may be lost on its way all the same, and the retry of that comes at once.
+      if (first === null) keepForRetry(call, digest, toKeep(answer, SENT.maxBytes), SENT.keptMs);
+      call.onUndelivered(() => keepForRetry(call, digest, kept, RETRY.keptMs));
       return answer;
 
       async function work(claim: Claim): Promise<Answer> {
@@ -93,15 +97,16 @@ export function once(endpoint: Endpoint, services: Keepers, openStream: OpenStre
     try {
       return await endpoint.handle(call);
     } catch (error) {
-      if (error instanceof Unconfirmed) keepForRetry(call, digest, toKeep(error.answer, RETRY.maxBytes));
+      if (error instanceof Unconfirmed)
+        keepForRetry(call, digest, toKeep(error.answer, RETRY.maxBytes), RETRY.keptMs);
       throw error;
     }
   }
 
-  function keepForRetry(call: Call, digest: string, first: FirstAnswer | null): void {
+  function keepForRetry(call: Call, digest: string, first: FirstAnswer | null, keptMs: number): void {
     // Of those who may have made their key up nothing is kept that they did not ask for.
     if (first === null || (call.upstreamKey !== null && !trial.knows(call.project))) return;
-    unawaited(call, answers.keep(call.project, digest, first, RETRY.keptMs));
+    unawaited(call, answers.keep(call.project, digest, first, keptMs));
   }
 
   async function again(first: FirstAnswer, call: Call): Promise<Answer> {

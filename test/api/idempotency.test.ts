@@ -3,6 +3,7 @@
  * SDK after a lost answer: never one object for two people.
  */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
@@ -206,6 +207,20 @@ describe('an SDK’s retry after a lost answer', () => {
     expect(ids.filter((id) => id === first?.id)).toHaveLength(1);
     expect(new Set(ids).size).toBe(5);
     expect(await wire.list(path)).toHaveLength(5);
+  });
+
+  test('gets the message also when the answer had left the server', async () => {
+    const path = `/threads/${await wire.thread()}/messages`;
+    const body = JSON.stringify({ role: 'user', content: 'sent' });
+    const { hostname, port } = new URL(service.url);
+    const socket = connect(Number(port), hostname);
+    const head = [`POST /v1${path} HTTP/1.1`, `host: ${hostname}`, 'x-stainless-retry-count: 0'];
+    socket.write([...head, `content-length: ${body.length}`, '', body].join('\r\n'));
+    // Its first bytes are here; nobody reads them.
+    await once(socket, 'readable');
+    await new Promise<void>((resolve) => socket.once('close', () => resolve()).destroy());
+    const again = await retry(path, body, 1);
+    expect((await wire.list(path)).map(({ id }) => id)).toEqual([idOf(again)]);
   });
 
   test('of a chat that says nothing of whose it is gets an answer of its own', async () => {
