@@ -25,12 +25,13 @@ const UNSUSPICIOUS_BYTES = 1024 * 1024;
 /** Phones stall for seconds when they change cells; longer, and their request has failed already. */
 const IDLE_MS = 30_000;
 
-const UNPACK: Readonly<Record<string, () => Transform>> = {
-  gzip: createGunzip,
-  deflate: createInflate,
-  br: createBrotliDecompress,
-  zstd: createZstdDecompress,
-};
+/** By the names clients give: a map, because objects know names such as `constructor` that nobody wrote into them. */
+const UNPACK: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
+  ['gzip', createGunzip],
+  ['deflate', createInflate],
+  ['br', createBrotliDecompress],
+  ['zstd', createZstdDecompress],
+]);
 const NOT_WHOLE = 'It did not arrive whole, or in an encoding this server does not read.';
 
 /** The middleware that reads every body into `request.body`, a Buffer, whatever its content type. */
@@ -71,27 +72,29 @@ async function read(
   { bodyLimitBytes, idleMs = IDLE_MS }: BodyLimits,
 ): Promise<Buffer> {
   const encoding = (request.get('content-encoding') ?? 'identity').toLowerCase();
-  const unpack = encoding === 'identity' ? null : UNPACK[encoding];
+  const unpack = encoding === 'identity' ? null : UNPACK.get(encoding);
   if (unpack === undefined) throw notJson(NOT_WHOLE);
   if (declared > bodyLimitBytes) throw bodyTooLarge(bodyLimitBytes);
   if (!share.hasRoomFor(declared)) throw bodiesFull();
   const unpacking = unpack === null ? null : unpack();
   const unpacked: Readable = unpacking ?? request;
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  // Observed from the beginning: where listening itself fails nobody awaits it, and the process must not end of that.
+  promise.catch(() => {});
   const chunks: Buffer[] = [];
   let size = 0;
   let received = 0;
   const idle = setTimeout(() => reject(slowBody(idleMs)), idleMs);
-  request.on('data', onPacket);
-  unpacked.on('data', onChunk);
-  unpacked.once('end', () => resolve(Buffer.concat(chunks, size)));
-  unpacked.once('error', onBroken);
-  request.once('error', onBroken);
-  request.once('close', () => {
-    if (!request.complete) onBroken();
-  });
-  if (unpacking !== null) request.pipe(unpacking);
   try {
+    request.on('data', onPacket);
+    unpacked.on('data', onChunk);
+    unpacked.once('end', () => resolve(Buffer.concat(chunks, size)));
+    unpacked.once('error', onBroken);
+    request.once('error', onBroken);
+    request.once('close', () => {
+      if (!request.complete) onBroken();
+    });
+    if (unpacking !== null) request.pipe(unpacking);
     return await promise;
   } finally {
     clearTimeout(idle);

@@ -2,7 +2,7 @@
 import { createServer, request as send, type ClientRequest, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
-import express, { type ErrorRequestHandler } from 'express';
+import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { bodyReader, releaseBody, type BodyLimits } from '../../src/api/body.ts';
 import { ApiError } from '../../src/errors.ts';
@@ -17,8 +17,9 @@ interface Told {
 }
 
 /** A server that tells how many bytes it read, and with which refusal; `hold` keeps requests of a path open. */
-async function reading(limits: Partial<BodyLimits>) {
+async function reading(limits: Partial<BodyLimits>, before?: RequestHandler) {
   const app = express();
+  if (before !== undefined) app.use(before);
   app.use(bodyReader({ bodyLimitBytes: 4 * MIB, bodiesLimitBytes: 4 * MIB, ...limits }));
   app.post('/held', (_request, response) => {
     response.write(' ');
@@ -117,6 +118,39 @@ describe('one body', () => {
       text: 'Nothing came of the body of the request for 0.05 s. Send it again as a whole.',
     });
     expect(headers.connection).toBe('close');
+  });
+
+  test.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'nothing', 'gzip, gzip'])(
+    'in an encoding that nobody reads is refused: %s',
+    async (encoding) => {
+      const { post } = await reading({});
+      const { status, text } = await post(Buffer.from('{}'), { 'content-encoding': encoding });
+      expect({ status, text }).toStrictEqual({
+        status: 400,
+        text: 'We could not parse the JSON body of your request. It did not arrive whole, or in an encoding this server does not read.',
+      });
+    },
+  );
+
+  test('that cannot even be begun leaves nothing behind that fails later', async () => {
+    const unobserved: unknown[] = [];
+    const note = (reason: unknown): void => void unobserved.push(reason);
+    process.on('unhandledRejection', note);
+    onTestFinished(() => void process.off('unhandledRejection', note));
+    const broken: RequestHandler = (request, _response, next) => {
+      if (request.get('content-encoding') === 'gzip')
+        request.pipe = () => {
+          throw new Error('no pipe today');
+        };
+      next();
+    };
+    const { begin, post } = await reading({ idleMs: 50 }, broken);
+    expect(await post(gzipSync('{}'), { 'content-encoding': 'gzip' })).toMatchObject({ status: 500 });
+    // Its connection breaks, and its time is over before that of the next one.
+    const stopped = begin({ 'content-length': 1_000 });
+    stopped.write('{');
+    expect(await told(stopped)).toMatchObject({ status: 408 });
+    expect(unobserved).toStrictEqual([]);
   });
 });
 
