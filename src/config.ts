@@ -180,11 +180,14 @@ export class ConfigError extends Error {
 
 /**
  * Reads and checks the configuration.
- * @param env the environment; process.env outside tests
+ * @param given the environment; process.env outside tests
  * @param file path of the config file; LONGRUN_CONFIG, or longrun.config.json where it exists
  * @throws {ConfigError} naming every problem.
  */
-export function readConfig(env: Env = process.env, file = env['LONGRUN_CONFIG'] || CONFIG_FILE): Config {
+export function readConfig(given: Env = process.env, file = given['LONGRUN_CONFIG'] || CONFIG_FILE): Config {
+  const env: Env = { ...given };
+  // The file names variables; those that nobody has set must not be found in what every object inherits.
+  Object.setPrototypeOf(env, null);
   const problems: string[] = [];
   const raw: Record<string, unknown> = { ...readFile(file, Boolean(env['LONGRUN_CONFIG']), problems) };
   for (const [name, key] of Object.entries(ENV)) {

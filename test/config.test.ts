@@ -280,6 +280,16 @@ describe('upstreams', () => {
     ]);
   });
 
+  test.each(['constructor', '__proto__', 'toString'])(
+    'no variable is found in what every object inherits: %s',
+    (name) => {
+      const from = file({ upstreams: [{ name: 'house', baseUrl, apiKeyEnv: name }] });
+      expect(problems({}, from)).toStrictEqual([
+        `upstream 'house': its key should be in ${name}, which is not set.`,
+      ]);
+    },
+  );
+
   test('two of one name are refused', () => {
     const house = { name: 'house', baseUrl };
     expect(problems({}, file({ upstreams: [house, house] }))).toStrictEqual([

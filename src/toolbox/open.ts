@@ -50,7 +50,11 @@ export async function openToolbox(options: ToolboxOptions): Promise<OpenToolbox>
   await using opened = new AsyncDisposableStack();
   const guards = new Guards();
   opened.defer(() => guards.close());
-  const allowedTo = (name: string): readonly string[] => [...allowHosts, ...(tools[name]?.allowHosts ?? [])];
+  const choices = new Map(Object.entries(tools));
+  const allowedTo = (name: string): readonly string[] => [
+    ...allowHosts,
+    ...(choices.get(name)?.allowHosts ?? []),
+  ];
   const pool = new ToolPool({ processes: toolProcesses, env: toolEnv, allowedTo, log });
   opened.defer(() => pool.close());
   const files = await loadFolders([BUILT_IN, ...toolFolders], pool);

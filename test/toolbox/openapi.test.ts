@@ -207,6 +207,31 @@ describe('a document', () => {
     expect(api.asked[0]?.path).toBe('/v9/op');
   });
 
+  test('names nothing that every object inherits: neither variables nor formats of lists', async () => {
+    const paths = {
+      '/{constructor}': {
+        get: {
+          operationId: 'op',
+          parameters: [
+            parameter('constructor', 'path', { type: 'string', schema: undefined }),
+            {
+              name: 'q',
+              in: 'query',
+              type: 'array',
+              items: { type: 'string' },
+              collectionFormat: 'constructor',
+            },
+          ],
+          ...ok,
+        },
+      },
+    };
+    const { host } = new URL(api.url);
+    const document = { swagger: '2.0', info: { title: 't', version: '1' }, host, schemes: ['http'], paths };
+    await call(await loaded({ document: file(document) }), { constructor: 'x', q: ['a', 'b'] });
+    expect(api.asked[0]?.path).toBe('/x?q=a%2Cb');
+  });
+
   test('with ten thousand operations is refused, and used where allow names some', async () => {
     const paths = Object.fromEntries(
       Array.from({ length: 10_000 }, (_, n) => [

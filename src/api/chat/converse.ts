@@ -177,10 +177,9 @@ function outputsIn(
   const last = turn.messages.at(-1) ?? null;
   const picture = pictureIn(last);
   if (picture !== null) return photoOutputs(pending, picture, textIn(last));
-  const outputs: Record<string, string> = {};
-  for (const message of turn.messages) {
-    if (message.role === 'tool') outputs[message.tool_call_id] = message.content;
-  }
+  const answers = turn.messages.filter((message) => message.role === 'tool');
+  // From entries, because a call may be named `__proto__`, which cannot be assigned.
+  const outputs = Object.fromEntries(answers.map((answer) => [answer.tool_call_id, answer.content]));
   return pending.every(({ id }) => Object.hasOwn(outputs, id)) ? outputs : null;
 }
 

@@ -2,7 +2,10 @@
 import type { JsonObject } from './schema.ts';
 
 const FORM = 'application/x-www-form-urlencoded';
-const STYLES: Readonly<Record<string, string>> = { ssv: 'spaceDelimited', pipes: 'pipeDelimited' };
+const STYLES: ReadonlyMap<string, string> = new Map([
+  ['ssv', 'spaceDelimited'],
+  ['pipes', 'pipeDelimited'],
+]);
 
 /** `parameters` without bodies and forms, and those as a `requestBody`. */
 export function modernInputs(
@@ -33,7 +36,7 @@ function modernParameter(parameter: JsonObject): JsonObject {
     ...parameter,
     // A parameter is its own schema there; its description is said once.
     schema: { ...parameter, description: undefined },
-    ...(parameter['in'] === 'query' && { style: STYLES[format] ?? 'form', explode: format === 'multi' }),
+    ...(parameter['in'] === 'query' && { style: STYLES.get(format) ?? 'form', explode: format === 'multi' }),
   };
 }
 

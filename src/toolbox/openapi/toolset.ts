@@ -111,7 +111,7 @@ function baseOf(endpoint: Endpoint, baseUrl: string | undefined, { location, key
   const address = (typeof server['url'] === 'string' ? server['url'] : '/').replaceAll(
     /\{([^{}]+)\}/g,
     (placeholder, name: string) => {
-      const variable = variables[name];
+      const variable = Object.hasOwn(variables, name) ? variables[name] : undefined;
       const value = isObject(variable) ? variable['default'] : undefined;
       return typeof value === 'string' ? value : placeholder;
     },
