@@ -51,9 +51,9 @@ export class Part {
     const fail = (why: string): void =>
       up.reject(new Error(`${this.#options.name} ${why}. ${this.#advice()}`));
     const timer = setTimeout(fail, START_MS, `was not up after ${START_MS / 1000} seconds`);
-    const leash = this.#spawn(up.resolve);
-    void leash.gone.then((how) => fail(`${how} while it started`));
     try {
+      const leash = this.#spawn(up.resolve);
+      void leash.gone.then((how) => fail(`${how} while it started`));
       await up.promise;
     } finally {
       clearTimeout(timer);
