@@ -6,7 +6,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { Random } from '../chaos/random.ts';
 import type { Known } from './known.ts';
 import { isPlanted } from './model.ts';
-import { jsonOf, mutated, spoiledText } from './mutate.ts';
+import { INHERITED, jsonOf, mutated, spoiledText } from './mutate.ts';
 import { draft, type Draft } from './routes.ts';
 
 export type Manner =
@@ -135,6 +135,7 @@ function targetOf({ target }: Draft, random: Random, known: Known, host: string)
       `${path.slice(0, at)}${random.pick(['%00', '%2F', '%2e%2e', '%ff', '%C3%28', '%u0041', '//', '/../', ';a=b'])}${path.slice(at)}`,
     () => `${path.slice(0, at)}\u00e9${path.slice(at)}`,
     () => path.replace(/[^/]+$/, known.anyId(random)),
+    () => path.replace(/[^/]+$/, random.pick(INHERITED)),
     () => path.replace(/[^/]+$/, encodeURIComponent('a b/<c>"\u0000😀')),
     () => `${path}/`,
     () => path.toUpperCase(),
@@ -144,8 +145,9 @@ function targetOf({ target }: Draft, random: Random, known: Known, host: string)
     () => `${based}${mark}limit=1&limit=2`,
     () =>
       `${based}${mark}limit=${random.pick(['0', '-1', '1e2', '101', 'x', '', '0x10', '9'.repeat(30), 'null'])}`,
-    () => `${based}${mark}order=${random.pick(['__proto__', 'ASC', '', 'asc%00'])}`,
-    () => `${based}${mark}after=${random.pick(['%', '%00', 'x'.repeat(500), '[]', known.anyId(random)])}`,
+    () => `${based}${mark}order=${random.pick([...INHERITED, 'ASC', '', 'asc%00'])}`,
+    () =>
+      `${based}${mark}after=${random.pick(['%', '%00', 'x'.repeat(500), '[]', ...INHERITED, known.anyId(random)])}`,
     () => `${based}${mark}__proto__=1&constructor=2&toString`,
     () => `${based}${mark}tid=%F0%9F&pid=__proto__`,
     () => `${based}#fragment`,
@@ -214,6 +216,7 @@ function encoded(
     () => as('zstd', body),
     () => as('gzip, gzip', gzipSync(gzipSync(body))),
     () => as('nothing', body),
+    () => as(random.pick(INHERITED), body),
   ])();
 }
 
@@ -226,23 +229,34 @@ function withBadBytes(body: Buffer, random: Random): Buffer {
 
 function extras(random: Random, known: Known): readonly Header[] {
   if (!random.chance(HEADERS_ADDED)) return [];
-  const name = random.pick(['one', 'two', 'x'.repeat(300), '', '\u00e9', '{"a":1}', known.anyId(random)]);
+  const name = random.pick([
+    'one',
+    'two',
+    'x'.repeat(300),
+    '',
+    '\u00e9',
+    '{"a":1}',
+    ...INHERITED,
+    known.anyId(random),
+  ]);
   return random.pick<() => readonly Header[]>([
     () => [['Idempotency-Key', name]],
     () => [['Idempotency-Key', `key-${random.between(1, 20)}`]],
     () => [['X-Thread-Id', name]],
+    () => [['Content-Encoding', random.pick(INHERITED)]],
+    () => [['X-Stainless-Retry-Count', random.pick(['1', '-1', 'x', ...INHERITED])]],
     () => [['Last-Event-ID', random.pick(['1', '-1', 'x', '1e99', ''])]],
     () => [['Authorization', random.pick(['Bearer x', 'Bearer', '', 'Basic eDp5', 'x'.repeat(5_000)])]],
-    () => [['OpenAI-Beta', random.pick(['assistants=v1', 'assistants=v2', 'x'])]],
-    () => [['Expect', random.pick(['100-continue', 'nothing'])]],
-    () => [['Connection', random.pick(['close', 'upgrade', 'x'])]],
+    () => [['OpenAI-Beta', random.pick(['assistants=v1', 'assistants=v2', 'x', ...INHERITED])]],
+    () => [['Expect', random.pick(['100-continue', 'nothing', ...INHERITED])]],
+    () => [['Connection', random.pick(['close', 'upgrade', 'x', ...INHERITED])]],
     () => [
       ['Connection', 'Upgrade'],
       ['Upgrade', random.pick(['websocket', 'h2c'])],
     ],
     () => [['Host', 'elsewhere.invalid']],
     () => [['Origin', random.pick(['null', 'http://elsewhere.invalid', 'x'])]],
-    () => [['Accept', random.pick(['text/html', 'text/event-stream', '*/*;q=0', ''])]],
+    () => [['Accept', random.pick(['text/html', 'text/event-stream', '*/*;q=0', '', ...INHERITED])]],
     () => [['Accept-Encoding', 'gzip, br, zstd, *;q=0']],
     () => [['X-Long', 'x'.repeat(LONG_HEADER)]],
     () => Array.from({ length: 150 }, (_, at): Header => [`X-${at}`, 'y']),

@@ -29,17 +29,11 @@ type Entries = readonly (readonly [string, unknown])[];
 export const deep = (levels: number): Raw => new Raw('['.repeat(levels) + ']'.repeat(levels));
 const deepObject = (levels: number): Raw => new Raw(`${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`);
 
+/** Names that every object knows without anybody having written them into it. */
+export const INHERITED = ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf'] as const;
+
 const LONG = 20_000;
-const NAMES = [
-  '__proto__',
-  'constructor',
-  'toString',
-  'hasOwnProperty',
-  '',
-  'a.b[0]',
-  '\u0000',
-  'x'.repeat(300),
-];
+const NAMES = [...INHERITED, '', 'a.b[0]', '\u0000', 'x'.repeat(300)];
 
 /** What may stand in a value's place. */
 const HOSTILE: readonly (() => unknown)[] = [
@@ -56,6 +50,7 @@ const HOSTILE: readonly (() => unknown)[] = [
   () => ' ',
   () => 'a',
   () => 'undefined',
+  ...INHERITED.map((name) => () => name),
   () => 'null',
   () => '😀'.repeat(20),
   () => 'x'.repeat(LONG),
