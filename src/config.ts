@@ -159,6 +159,7 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   HEARTBEAT_MS: 'heartbeatMs',
   BODY_LIMIT_BYTES: 'bodyLimitBytes',
   BODIES_LIMIT_BYTES: 'bodiesLimitBytes',
+  ANSWERS_LIMIT_BYTES: 'answersLimitBytes',
   MESSAGE_LIMIT_BYTES: 'messageLimitBytes',
   PROMPT_LIMIT_BYTES: 'promptLimitBytes',
   PAGE_LIMIT_BYTES: 'pageLimitBytes',

@@ -207,6 +207,17 @@ export function bodiesFull(): ApiError {
   });
 }
 
+/** This process holds as many bytes of answers that nobody has taken yet as it may. */
+export function answersFull(): ApiError {
+  const message =
+    'Too many large answers are on their way from this server. Try again in a few seconds, or ask for less at a time.';
+  return new ApiError(503, message, {
+    type: 'server_error',
+    code: 'too_many_answers',
+    headers: retryAfter(1_000),
+  });
+}
+
 /** The connection is closed with it: nobody knows whether the rest of the body ever comes. */
 export function slowBody(idleMs: number): ApiError {
   const message = `Nothing came of the body of the request for ${idleMs / 1_000} s. Send it again as a whole.`;

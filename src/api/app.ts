@@ -103,7 +103,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     throw unknownRoute(request.method, request.path);
   });
   const onError: ErrorRequestHandler = (error, request, response, _next) =>
-    renderError(error, response, options.log, isAgentPath(request.path) ? agentError : undefined);
+    renderError(error, response, options, isAgentPath(request.path) ? agentError : undefined);
   app.use(onError);
   return app;
 }

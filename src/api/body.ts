@@ -7,6 +7,7 @@ import type { Readable, Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { Request, RequestHandler, Response } from 'express';
 import { ApiError, bodiesFull, bodyTooLarge, notJson, slowBody } from '../errors.ts';
+import { Held, type Share } from './held.ts';
 
 export interface BodyLimits {
   /** One body, when it is unpacked. */
@@ -17,8 +18,6 @@ export interface BodyLimits {
   readonly idleMs?: number;
 }
 
-/** Of every body so much is not counted: ordinary requests get through while large ones have to come back later. */
-const UNCOUNTED_BYTES = 16 * 1024;
 /** JSON of real conversations shrinks to a tenth or twentieth; below this size a body may be anything. */
 const MAX_RATIO = 100;
 const UNSUSPICIOUS_BYTES = 1024 * 1024;
@@ -125,59 +124,4 @@ async function read(
 function unpacksTooFar(): ApiError {
   const text = `The compressed body of the request unpacks to more than ${MAX_RATIO} times its size. Send it as it is.`;
   return new ApiError(413, text, { code: 'request_too_large' });
-}
-
-/** What all bodies hold together. */
-class Held {
-  readonly #limitBytes: number;
-  #bytes = 0;
-
-  constructor(limitBytes: number) {
-    this.#limitBytes = limitBytes;
-  }
-
-  open(): Share {
-    return new Share(this);
-  }
-
-  /** Takes so much more, or gives it back; false, and nothing taken, when there is no room. */
-  take(bytes: number): boolean {
-    if (!this.hasRoomFor(bytes)) return false;
-    this.#bytes += bytes;
-    return true;
-  }
-
-  hasRoomFor(bytes: number): boolean {
-    return bytes <= 0 || this.#bytes + bytes <= this.#limitBytes;
-  }
-}
-
-/** What one body holds. */
-class Share {
-  readonly #held: Held;
-  #size = 0;
-  #counted = 0;
-
-  constructor(held: Held) {
-    this.#held = held;
-  }
-
-  /** Whether a body of this size would have room now. */
-  hasRoomFor(size: number): boolean {
-    return this.#held.hasRoomFor(size - UNCOUNTED_BYTES);
-  }
-
-  /** Counts what came; false when there is no room for it. */
-  grow(bytes: number): boolean {
-    this.#size += bytes;
-    const more = Math.max(0, this.#size - UNCOUNTED_BYTES) - this.#counted;
-    if (!this.#held.take(more)) return false;
-    this.#counted += more;
-    return true;
-  }
-
-  close(): void {
-    this.#held.take(-this.#counted);
-    this.#counted = 0;
-  }
 }

@@ -1,7 +1,7 @@
 /** How many bytes requests may bring to be kept. What is beyond is refused in words that say what to do about it. */
 import { ApiError } from '../errors.ts';
 import type { ChatMessage, ChatPart } from '../runs/model.ts';
-import type { ContentPart } from '../runs/thread.ts';
+import type { ContentPart, Run } from '../runs/thread.ts';
 
 /** What a message says and shows, in bytes. */
 function contentBytes(content: readonly ContentPart[]): number {
@@ -59,6 +59,11 @@ function chatBytes(message: ChatMessage): number {
 
 const partBytes = (part: ChatPart): number =>
   textBytes(part.type === 'text' ? part.text : part.image_url.url);
+
+/** What a run has that may be large before it has said anything: what it was told to do, and with what. */
+export function runBytes({ instructions, tools }: Pick<Run, 'instructions' | 'tools'>): number {
+  return textBytes(instructions) + (tools.length === 0 ? 0 : jsonBytes(tools));
+}
 
 /** The size of a value as JSON. */
 export function jsonBytes(value: unknown): number {

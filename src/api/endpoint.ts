@@ -5,6 +5,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { z } from 'zod';
 import {
+  answersFull,
   ApiError,
   internalError,
   malformedId,
@@ -20,6 +21,7 @@ import { Unreadable } from '../store/json.ts';
 import { isSafeId, type RunRef } from '../store/keys.ts';
 import { isUnavailable } from '../store/redis.ts';
 import { releaseBody } from './body.ts';
+import { Delivery, type DeliveryOptions } from './delivery.ts';
 import { parseJson } from './json-text.ts';
 import { shellSafe } from './shell-safe.ts';
 import { writeEvents } from './sse.ts';
@@ -59,7 +61,7 @@ export interface Endpoint {
 /** A refusal as it is written. */
 export type Refusal = (error: ApiError) => { readonly status: number; readonly body: unknown };
 
-export interface EndpointOptions {
+export interface EndpointOptions extends DeliveryOptions {
   readonly log: Logger;
   readonly strictParameters: boolean;
   readonly heartbeatMs: number;
@@ -102,9 +104,15 @@ export class Call {
   private readonly request: Request;
   private readonly response: Response;
   private readonly strict: boolean;
+  private readonly delivery: Delivery;
   private parsed: { readonly value: unknown } | null = null;
 
-  constructor(request: Request, response: Response, { log, strictParameters }: EndpointOptions) {
+  constructor(
+    request: Request,
+    response: Response,
+    delivery: Delivery,
+    { log, strictParameters }: Pick<EndpointOptions, 'log' | 'strictParameters'>,
+  ) {
     const { project, requestId, caller, key, address, upstreamKey } = identityOf(response);
     this.project = project;
     this.caller = caller;
@@ -115,6 +123,7 @@ export class Call {
     this.log = log.child({ request_id: requestId });
     this.request = request;
     this.response = response;
+    this.delivery = delivery;
     this.strict = strictParameters;
     const gone = new AbortController();
     response.on('close', () => gone.abort());
@@ -187,6 +196,33 @@ export class Call {
     return validate(schema, this.json(), this.strict);
   }
 
+  /** Whether it may have changed something when it has been handled. */
+  get changes(): boolean {
+    return this.request.method !== 'GET' && this.request.method !== 'HEAD';
+  }
+
+  /** How many bytes the body has. */
+  get bodyBytes(): number {
+    const body: unknown = this.request.body;
+    return Buffer.isBuffer(body) ? body.length : 0;
+  }
+
+  /**
+   * Takes room for an answer of about that size: before it is read, or before the work is done that it tells of.
+   * @throws {ApiError} 503 when too many answers wait to be taken.
+   */
+  admit(bytes: number): void {
+    this.delivery.admit(bytes);
+  }
+
+  /**
+   * Takes room for what a stream holds beside its frames until it ends.
+   * @throws {ApiError} 503 when too many answers wait to be taken.
+   */
+  admitBeside(bytes: number): void {
+    this.delivery.admitBeside(bytes);
+  }
+
   /** Lets go of the body, which nobody reads again: the answer may take as long as a run lives. */
   release(): void {
     this.parsed = null;
@@ -225,13 +261,14 @@ export class Call {
 /** The express handler of an endpoint. */
 export function toHandler(endpoint: Endpoint, options: EndpointOptions): RequestHandler {
   return async (request, response) => {
+    const delivery = new Delivery(response, options);
     try {
-      const call = new Call(request, response, options);
+      const call = new Call(request, response, delivery, options);
       const answer = await endpoint.handle(call);
       call.release();
-      await render(answer, response, call, options);
+      await render(answer, response, delivery, call, options);
     } catch (error) {
-      renderError(error, response, options.log, endpoint.refusal);
+      renderError(error, response, options, endpoint.refusal, delivery);
     }
   };
 }
@@ -239,21 +276,33 @@ export function toHandler(endpoint: Endpoint, options: EndpointOptions): Request
 async function render(
   answer: Answer,
   response: Response,
+  delivery: Delivery,
   call: Call,
   options: EndpointOptions,
 ): Promise<void> {
+  const tell = (text: string, status = 200): void => {
+    const bytes = Buffer.byteLength(text);
+    if (!delivery.take(bytes)) {
+      if (!call.changes) throw answersFull();
+      // What was done cannot be refused any more. An answer that is lost is asked for again, and kept until then.
+      call.log.info('an answer was dropped: too many wait to be taken');
+      response.destroy();
+      return;
+    }
+    send({ response, delivery }, status, text, bytes, answer.headers);
+  };
   switch (answer.type) {
     case 'json':
-      send(response, answer.status ?? 200, JSON.stringify(answer.value), answer.headers);
+      tell(JSON.stringify(answer.value), answer.status);
       return;
     case 'shell-safe':
-      send(response, 200, shellSafe(JSON.stringify(answer.value)), answer.headers);
+      tell(shellSafe(JSON.stringify(answer.value)));
       return;
     case 'text':
-      send(response, 200, answer.text, answer.headers);
+      tell(answer.text);
       return;
     case 'events':
-      await writeEvents(response, answer.frames, {
+      await writeEvents(response, delivery, answer.frames, {
         ...options,
         log: call.log,
         headers: answer.headers ?? {},
@@ -268,8 +317,9 @@ const inEnvelope: Refusal = ({ status, body }) => ({ status, body });
 export function renderError(
   error: unknown,
   response: Response,
-  log: Logger,
+  { log, ...options }: Pick<EndpointOptions, 'log'> & DeliveryOptions,
   refusalOf: Refusal = inEnvelope,
+  delivery: Delivery = new Delivery(response, options),
 ): void {
   const { requestId } = identityOf(response);
   const refusal = toApiError(error, requestId);
@@ -286,16 +336,23 @@ export function renderError(
     return;
   }
   const { status, body } = refusalOf(refusal);
-  send(response, status, JSON.stringify(body), refusal.headers);
+  const text = JSON.stringify(body);
+  send({ response, delivery }, status, text, Buffer.byteLength(text), refusal.headers);
 }
 
-function send(response: Response, status: number, body: string, headers: Headers = {}): void {
+function send(
+  { response, delivery }: { readonly response: Response; readonly delivery: Delivery },
+  status: number,
+  body: string,
+  bytes: number,
+  headers: Headers = {},
+): void {
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
     ...headers,
-    'content-length': Buffer.byteLength(body),
+    'content-length': bytes,
   });
-  response.end(body);
+  delivery.end(body, bytes);
 }
 
 function toApiError(error: unknown, requestId: string): ApiError {

@@ -20,6 +20,7 @@ import { WriteProbe } from '../store/write-probe.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
 import { Figures } from './figures.ts';
+import { Held } from './held.ts';
 import { Pressure } from './pressure.ts';
 import { createApiServer, LISTEN_BACKLOG } from './server.ts';
 import type { Readiness } from './services.ts';
@@ -31,6 +32,9 @@ const SETTLE_MS = 200;
 
 /** Of the memory: a body that is read is there as bytes, as text, as JSON, and once more on its way to Redis. */
 const BODIES_SHARE = 1 / 8;
+/** Of the memory: an answer is there as objects and as text as well while it is made, a stream holds its run. */
+const ANSWERS_SHARE = 1 / 8;
+
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog(config, 'api');
@@ -100,6 +104,7 @@ async function main(): Promise<void> {
       chat: config,
       strictParameters: config.strictParameters,
       heartbeatMs: config.heartbeatMs,
+      answers: new Held(config.answersLimitBytes ?? givenBytes() * ANSWERS_SHARE),
     },
   );
   await queue.ready();

@@ -15,7 +15,7 @@ export async function page<T extends { readonly id: string }>(
   read: (query: PageQuery) => Promise<Page<T>>,
 ): Promise<Answer> {
   const { limit, order, after = null, before = null } = call.query(listQuery);
-  const found = await read({ limit, order, after, before });
+  const found = await read({ limit, order, after, before, admit: (bytes) => call.admit(bytes) });
   if (found.type === 'unknown cursor') {
     throw unknownCursor(found.cursor === after ? 'after' : 'before', found.cursor);
   }

@@ -1,10 +1,11 @@
 /**
  * Writes an event stream: headers at once, frames as they come, a comment as heartbeat in between. A reader that does not
- * drain is waited for, and left after a while: what it missed is in the run's log.
+ * drain is waited for, and left after a while (delivery.ts): what it missed is in the run's log.
  */
 import type { Response } from 'express';
 import { LogGone } from '../store/follow.ts';
 import type { Logger } from '../log.ts';
+import type { Delivery } from './delivery.ts';
 
 export interface EventsOptions {
   readonly heartbeatMs: number;
@@ -19,11 +20,11 @@ export interface EventsOptions {
  * their JSON parser would die of it.
  */
 const HEARTBEAT = ': ping\n';
-const MAX_DRAIN_MS = 30_000;
 
 /** Writes `frames` to the client until they end or the client leaves; frames come whole, with their blank line. */
 export async function writeEvents(
   response: Response,
+  delivery: Delivery,
   frames: AsyncIterable<string>,
   { heartbeatMs, headers, log, failure }: EventsOptions,
 ): Promise<void> {
@@ -41,9 +42,9 @@ export async function writeEvents(
   try {
     for await (const frame of frames) {
       if (response.destroyed) return;
-      if (!response.write(frame) && !(await drained(response))) {
+      const isGone = !(await delivery.write(frame));
+      if (isGone) {
         log.info('a reader did not drain its stream; leaving it');
-        response.destroy();
         return;
       }
     }
@@ -53,7 +54,7 @@ export async function writeEvents(
     response.write(failure ?? errorFrames(message));
   } finally {
     clearInterval(heartbeat);
-    response.end();
+    delivery.close();
   }
 }
 
@@ -71,21 +72,4 @@ const GONE: Readonly<Record<LogGone['why'], string>> = {
 function errorFrames(message: string): string {
   const data = JSON.stringify({ error: { message, type: 'server_error', param: null, code: null } });
   return `event: error\ndata: ${data}\n\nevent: done\ndata: [DONE]\n\n`;
-}
-
-/** Whether the client has read enough for more, before its patience with us, or ours with it, is over. */
-async function drained(response: Response): Promise<boolean> {
-  return new Promise((resolve) => {
-    const finish = (result: boolean) => (): void => {
-      clearTimeout(timer);
-      response.off('drain', onDrain);
-      response.off('close', onClose);
-      resolve(result);
-    };
-    const onDrain = finish(true);
-    const onClose = finish(false);
-    const timer = setTimeout(onClose, MAX_DRAIN_MS);
-    response.on('drain', onDrain);
-    response.on('close', onClose);
-  });
 }

@@ -9,6 +9,8 @@ export const budgetFields = {
   bodyLimitBytes: bytes.default(32 * MEBIBYTE),
   /** All bodies that one API process holds at a time; derived from its memory where nobody says. */
   bodiesLimitBytes: bytes.optional(),
+  /** All answers that one API process holds until their clients have taken them; derived from its memory where nobody says. */
+  answersLimitBytes: bytes.optional(),
   /** One message, or the outputs of one submission: the largest photo of a phone as a data URL, or some ordinary ones. */
   messageLimitBytes: bytes.default(16 * MEBIBYTE),
   /** What is read of a thread for one prompt, newest first: a worker holds this a few times over while it asks. */

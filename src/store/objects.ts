@@ -16,6 +16,8 @@ export interface PageQuery {
   readonly order: 'asc' | 'desc';
   readonly after: string | null;
   readonly before: string | null;
+  /** Hears how many bytes a large page has before it is read; what it throws keeps it from being read. */
+  readonly admit?: (bytes: number) => void;
 }
 
 /** A page that is full of bytes is shorter than its limit. `unknown cursor` carries the id that never named an item of the list. */
@@ -32,6 +34,8 @@ export type Appended =
 /** How many deleted items of a list stay known as cursors. */
 const REMEMBERED_GONE = 1_000;
 const MAX_SWAP_TRIES = 20;
+/** Pages of more bytes are asked about first. Ordinary ones are far smaller, and cost one round trip. */
+const LARGE_PAGE_BYTES = 256 * 1024;
 /** Where an assistant is looked for whose name leads nowhere. */
 const NEWEST_ASSISTANTS: PageQuery = { limit: 100, order: 'desc', after: null, before: null };
 
@@ -276,14 +280,20 @@ export class ObjectStore {
 
   private async page<T>(
     { docs, index, gone }: Collection,
-    { limit, order, after, before }: PageQuery,
+    { limit, order, after, before, admit }: PageQuery,
     parseItem: (doc: string, label: string, id: string) => T,
     labelsOf?: ThreadRef,
     docPrefix = '',
   ): Promise<Page<T>> {
     const names = [index, gone, docs, ...(labelsOf === undefined ? [] : [this.keys.labels(labelsOf)])];
     const args = [limit, order, after ?? '', before ?? '', docPrefix, this.pageLimitBytes];
-    const answer = listOf(await this.redis.page(names.length, ...names, ...args));
+    const read = async (largeBytes: number | ''): Promise<readonly unknown[]> =>
+      listOf(await this.redis.page(names.length, ...names, ...args, largeBytes));
+    let answer = await read(admit === undefined ? '' : LARGE_PAGE_BYTES);
+    if (answer[0] === IS_LARGE) {
+      admit?.(Number(answer[1]));
+      answer = await read('');
+    }
     if (answer[0] === 0) return { type: 'unknown cursor', cursor: String(answer[1]) };
     const items: T[] = [];
     for (let position = 2; position < answer.length; position += 3) {
@@ -299,6 +309,9 @@ export class ObjectStore {
 function permanent(index: string, docs: string): Collection {
   return { docs, index, gone: index };
 }
+
+/** What page.lua says of a page that it has not read. */
+const IS_LARGE = 2;
 
 /** What a script returned. */
 function listOf(reply: unknown): readonly unknown[] {

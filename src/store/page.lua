@@ -3,8 +3,9 @@
 -- ARGV  1 limit  2 'asc' or 'desc'  3 after ('' none)  4 before ('' none)
 --       5 prefix of the keys that hold one document each in field `doc`; '' when KEYS[3] holds them
 --       6 bytes of documents: a page that is full ends before its limit, but never before its first item
+--       7 bytes of documents beyond which the page is not read; '' when it is to be read in any case
 -- Returns {1, has_more, id, document, label, id, document, label, …}, absent ones as ''; {0, cursor} for a cursor that
--- never named an item here. A deleted item's place is remembered, so paging goes on where it stood.
+-- never named an item here; {2, bytes} for a page that was not read. A deleted item's place is remembered, so paging goes on where it stood.
 local limit, order, after, before = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 
 local function placeOf(id)
@@ -39,17 +40,26 @@ if #ids > limit then
 end
 
 -- From the cursor on, so that a full page lacks what is farthest from it.
-local items, bytes = {}, 0
+local function docOf(id)
+  if ARGV[5] ~= '' then return ARGV[5] .. id, 'doc' end
+  return KEYS[3], id
+end
+
+local count, bytes = 0, 0
 for i = 1, #ids do
-  local id = ids[i]
-  local key, field = KEYS[3], id
-  if ARGV[5] ~= '' then key, field = ARGV[5] .. id, 'doc' end
-  bytes = bytes + redis.call('HSTRLEN', key, field)
-  if i > 1 and bytes > tonumber(ARGV[6]) then
+  local size = redis.call('HSTRLEN', docOf(ids[i]))
+  if i > 1 and bytes + size > tonumber(ARGV[6]) then
     more = 1
     break
   end
-  items[i] = { id, redis.call('HGET', key, field) or '', KEYS[4] and redis.call('HGET', KEYS[4], id) or '' }
+  count, bytes = i, bytes + size
+end
+if ARGV[7] ~= '' and bytes > tonumber(ARGV[7]) then return {2, bytes} end
+
+local items = {}
+for i = 1, count do
+  local id = ids[i]
+  items[i] = { id, redis.call('HGET', docOf(id)) or '', KEYS[4] and redis.call('HGET', KEYS[4], id) or '' }
 end
 
 local answer = {1, more}

@@ -206,6 +206,21 @@ describe('a page of big items', () => {
     expect(await list(store, { after: 'a' })).toBe('b');
   });
 
+  test('that is large says so before it is read, and is not read when that is refused', async () => {
+    const store = await openStore(server.url);
+    await store.objects.createThread(PROJECT, newThread(), [big('a', 300_000), big('b')]);
+    const heard: number[] = [];
+    const admit = (bytes: number): void => void heard.push(bytes);
+    expect(await list(store, { after: 'a', admit })).toBe('b');
+    expect(heard).toStrictEqual([]);
+    expect(await list(store, { admit })).toBe('a …');
+    expect(heard).toStrictEqual([JSON.stringify(big('a', 300_000)).length]);
+    const refuse = (): void => {
+      throw new Error('no room');
+    };
+    await expect(list(store, { admit: refuse })).rejects.toThrow('no room');
+  });
+
   test('holds no more than its budget, whatever is listed', async () => {
     const store = await openStore(server.url);
     const instructions = 'x'.repeat(6_000);

@@ -13,6 +13,8 @@ import type { Metadata, Run, Thread } from '../../runs/thread.ts';
 import { LogGone, type LogEntry } from '../../store/follow.ts';
 
 const DONE = 'event: done\ndata: [DONE]\n\n';
+/** Frames that come together are told together up to here: each may repeat the whole run, whose reader may be slow. */
+const TOGETHER_LENGTH = 64 * 1024;
 
 /** An event of the wire: its name and its object. */
 interface WireEvent {
@@ -147,7 +149,12 @@ export async function* assistantsStream(
         yield text + (await lastFrames(events, labels)) + DONE;
         return;
       }
-      text += events.map((wire) => frame(wire)).join('');
+      for (const wire of events) {
+        text += frame(wire);
+        if (text.length < TOGETHER_LENGTH) continue;
+        yield text;
+        text = '';
+      }
     }
     if (text !== '') yield text;
   }
@@ -188,8 +195,12 @@ async function* watch(log: AsyncIterable<readonly LogEntry[]>, after: number): A
     let text = '';
     for (const { seq, event } of entries) {
       const events = encoder.encode(event);
-      if (seq > after) {
-        text += events.map((wire, index) => frame(wire, index === events.length - 1 ? seq : null)).join('');
+      const told = seq > after ? events : [];
+      for (const [index, wire] of told.entries()) {
+        text += frame(wire, index === told.length - 1 ? seq : null);
+        if (text.length < TOGETHER_LENGTH) continue;
+        yield text;
+        text = '';
       }
       if (encoder.ended) {
         yield text + DONE;

@@ -1,7 +1,7 @@
 /** `/threads/{t}/messages`: create, list, retrieve, modify, delete. */
 import { z } from 'zod';
 import { notFound, threadLocked } from '../../errors.ts';
-import { checkMessages } from '../budgets.ts';
+import { checkMessages, jsonBytes } from '../budgets.ts';
 import { json, type Call, type Endpoint } from '../endpoint.ts';
 import { page } from '../page.ts';
 import type { Services } from '../services.ts';
@@ -38,6 +38,8 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         const given = call.body(shapes.newMessage);
         checkMessages([given], () => 'content', settings.messageLimitBytes);
         const message = shapes.toMessage(given, ref.threadId, call.newId('msg'), now());
+        // It is told again.
+        call.admit(call.bodyBytes);
         await admitWrite(services, call, {});
         let added = await objects.addMessage(ref, message);
         // The thread may be held by a run whose time is over, and that nobody has looked at since.
@@ -72,6 +74,7 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         const { ref, message } = await find(call);
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return json(message);
+        call.admit(jsonBytes(message));
         await admitWrite(services, call, {});
         if (!(await objects.setLabels(ref, message.id, metadata))) throw notFound('thread', ref.threadId);
         return json({ ...message, metadata });

@@ -6,7 +6,7 @@ import type { Assistant, Message, Metadata, Run, Thread } from '../../runs/threa
 import type { RunRef, ThreadRef } from '../../store/keys.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';
 import { assistantsStream, watchStream } from '../dialects/assistants.ts';
-import { checkMessages } from '../budgets.ts';
+import { checkMessages, runBytes } from '../budgets.ts';
 import { json, type Answer, type Call, type Endpoint } from '../endpoint.ts';
 import { idempotencyKey, Unconfirmed } from '../idempotency.ts';
 import { createRunBody, createThreadAndRunBody, newRun, type RunInput } from '../new-run.ts';
@@ -49,6 +49,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       requestId: call.requestId,
       sealed: sealedKey(services, call),
     });
+    call.admit(runBytes(made.run));
     await admitWrite(services, call, { makes: thread?.id ?? '', more: made.run });
     let created = await runs.create(project, { ...made, thread, messages, input: [] });
     // The thread may be held by a run whose time is over, and that nobody has looked at since.
@@ -132,6 +133,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { stored, labels } = await findRun(services, call);
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return answer(runView(stored, labels, nowMs()));
+        call.admit(runBytes(stored.state.run));
         await admitWrite(services, call, {});
         const { threadId, runId } = stored.ref;
         if (!(await objects.setLabels(stored.ref, runId, metadata))) throw notFound('thread', threadId);
@@ -143,6 +145,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       path: `${RUN_PATH}/cancel`,
       handle: async (call) => {
         const { stored: found } = await findRun(services, call);
+        call.admit(runBytes(found.state.run));
         let cancelling: Run = found.state.run;
         const changed = await runs.change(found.ref, ({ state }) => {
           const events = cancelEvents(state, now());
@@ -162,6 +165,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { after } = call.query(watchQuery);
         const lastEventId = Number(call.header('last-event-id') ?? '0');
         pressure.admitStream(call.gone);
+        call.admitBeside(runBytes(stored.state.run));
         const cursor = after ?? (Number.isInteger(lastEventId) ? lastEventId : 0);
         endInTime(services, call, stored.ref, stored.state.run.expires_at);
         return {
@@ -219,6 +223,7 @@ export function runStream(
   after: number,
   thread: Thread | null,
 ): Answer {
+  call.admitBeside(runBytes(state.run));
   endInTime(services, call, ref, state.run.expires_at);
   const labels = (): Promise<Metadata | null> => services.objects.labels(ref, ref.runId);
   return {

@@ -6,7 +6,7 @@ import { isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import type { RunRef } from '../../store/keys.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';
-import { checkOutputs } from '../budgets.ts';
+import { checkOutputs, runBytes } from '../budgets.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { answerCalls } from '../run-changes.ts';
 import type { Services } from '../services.ts';
@@ -32,6 +32,7 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
       path: '/threads/:thread_id/runs/:run_id/submit_tool_outputs',
       handle: async (call) => {
         const { stored: found } = await findRun(services, call);
+        call.admit(runBytes(found.state.run));
         const { tool_outputs: outputs, stream } = call.body(submitBody);
         const texts = outputs.map(({ output }) => output ?? '');
         checkOutputs(texts, 'tool_outputs', settings.messageLimitBytes);
