@@ -38,6 +38,9 @@ export function bodyReader(limits: BodyLimits): RequestHandler {
   const held = new Held(Math.max(limits.bodiesLimitBytes, limits.bodyLimitBytes));
   return async (request, response, next) => {
     const declared = Number(request.get('content-length') ?? 0);
+    // A device's path may lie under a base path, where the body has been read already.
+    const isRead = shares.has(response);
+    if (isRead) return next();
     if (declared > 0 || request.get('transfer-encoding') !== undefined) {
       const share = held.open();
       shares.set(response, share);

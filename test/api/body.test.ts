@@ -132,6 +132,12 @@ describe('one body', () => {
     },
   );
 
+  test('is read once, however many paths want to', async () => {
+    const again = bodyReader({ bodyLimitBytes: MIB, bodiesLimitBytes: MIB });
+    const { post } = await reading({ idleMs: 50 }, again);
+    expect(await post(Buffer.alloc(1_000))).toMatchObject({ status: 200, text: '1000' });
+  });
+
   test('that cannot even be begun leaves nothing behind that fails later', async () => {
     const unobserved: unknown[] = [];
     const note = (reason: unknown): void => void unobserved.push(reason);
