@@ -74,7 +74,7 @@ export function once(endpoint: Endpoint, services: Keepers, openStream: OpenStre
       const answer = await (first === null ? handle(call, digest) : again(first, call));
       const kept = first ?? toKeep(answer, RETRY.maxBytes);
       // What has left this machine may be lost on its way all the same, and the retry of that comes at once.
-      if (first === null) keepForRetry(call, digest, toKeep(answer, SENT.maxBytes), SENT.keptMs);
+      if (retries === 0) keepForRetry(call, digest, toKeep(answer, SENT.maxBytes), SENT.keptMs);
       call.onUndelivered(() => keepForRetry(call, digest, kept, RETRY.keptMs));
       return answer;
 
