@@ -48,7 +48,7 @@ export function authenticate(mode: AuthMode, trustsProxy: boolean): RequestHandl
       const address = addressOf(request);
       guesses.admit(address);
       if (!isRight(key)) {
-        await guesses.wrong(address);
+        await guesses.wrong(address, digestOf(key));
         throw wrongKey(masked(key));
       }
       guesses.right(address);

@@ -17,6 +17,8 @@ const FIRST_DELAY_MS = 500;
 /** With as many on their way as an address may have, 70,000 guesses a day; a short random key takes centuries. */
 const MAX_DELAY_MS = 10_000;
 const MAX_WAITING_PER_NETWORK = 8;
+/** A household has not more programs whose keys were forgotten when one was changed. */
+const REMEMBERED_WRONG = 4;
 /** Each is an open connection. */
 const MAX_WAITING = 1_000;
 /** A few hundred bytes each. Who has more addresses than this begins anew with the oldest. */
@@ -49,6 +51,8 @@ interface Network {
   /** When a right key last came from here, by the clock of {@link performance}; -Infinity for never. */
   rightAtMs: number;
   lastAtMs: number;
+  /** Digests of the wrong keys that came last. Programs go on with a key that was changed; the same key again is no guess. */
+  lastWrong: readonly string[];
 }
 
 export class Guesses {
@@ -79,9 +83,11 @@ export class Guesses {
 
   /**
    * A wrong key came from `address`. Resolves when it may be answered.
+   * @param digest tells keys apart
    * @throws {ApiError} 429, at once, when too many answers are held back already.
    */
-  async wrong(address: string): Promise<void> {
+  async wrong(address: string, digest: string): Promise<void> {
+    if (this.#isRepeated(address, digest)) return;
     const counted = networksOf(address).map(({ name, scope }) => ({ network: this.#heardOf(name), scope }));
     let delayMs = 0;
     let isFull = this.#waiting >= MAX_WAITING;
@@ -98,6 +104,16 @@ export class Guesses {
     await delay(delayMs);
     for (const { network } of counted) network.waiting -= 1;
     this.#waiting -= 1;
+  }
+
+  /** Whether this wrong key came from there a moment ago; remembers it. */
+  #isRepeated(address: string, digest: string): boolean {
+    const [household] = networksOf(address);
+    if (household === undefined) return false;
+    const network = this.#heardOf(household.name);
+    if (network.lastWrong.includes(digest)) return true;
+    network.lastWrong = [...network.lastWrong, digest].slice(-REMEMBERED_WRONG);
+    return false;
   }
 
   /** How many networks are remembered. */
@@ -121,7 +137,7 @@ export class Guesses {
     const network =
       known !== undefined && this.#isFresh(known)
         ? known
-        : { wrong: 0, waiting: 0, rightAtMs: -Infinity, lastAtMs: nowMs };
+        : { wrong: 0, waiting: 0, rightAtMs: -Infinity, lastAtMs: nowMs, lastWrong: [] };
     network.lastAtMs = nowMs;
     this.#networks.delete(name);
     this.#networks.set(name, network);

@@ -10,6 +10,10 @@ import { startService, type Service } from '../support/service.ts';
 
 const STRANGER = '192.0.2.1';
 
+let keyCount = 0;
+/** The digest of a key that nobody has tried before. */
+const anotherKey = (): string => `digest ${(keyCount += 1)}`;
+
 describe('of one address', () => {
   let guesses: Guesses;
   beforeEach(() => {
@@ -21,7 +25,7 @@ describe('of one address', () => {
   /** How long the answer to a wrong key is held back, by the test's clock. */
   async function delayOf(address = STRANGER): Promise<number> {
     const beganMs = performance.now();
-    const answered = guesses.wrong(address);
+    const answered = guesses.wrong(address, anotherKey());
     await vi.runAllTimersAsync();
     await answered;
     return performance.now() - beganMs;
@@ -34,7 +38,7 @@ describe('of one address', () => {
     for (let index = 0; index < count; index += 1) {
       try {
         guesses.admit(address);
-        void guesses.wrong(address).catch(refuse);
+        void guesses.wrong(address, anotherKey()).catch(refuse);
       } catch {
         refuse();
       }
@@ -78,7 +82,7 @@ describe('of one address', () => {
         try {
           guesses.admit(address);
           compared.push(address);
-          void guesses.wrong(address).catch(() => {});
+          void guesses.wrong(address, anotherKey()).catch(() => {});
         } catch {
           // Not compared.
         }
@@ -108,7 +112,7 @@ describe('of one address', () => {
       try {
         guesses.admit('203.0.113.1');
         compared += 1;
-        void guesses.wrong('203.0.113.1').catch(() => {});
+        void guesses.wrong('203.0.113.1', anotherKey()).catch(() => {});
       } catch {
         // Not compared.
       }
@@ -123,7 +127,7 @@ describe('of one address', () => {
   test('a right key that came long ago does not speak for those who have guessed since', async () => {
     guesses.right(STRANGER);
     for (let minute = 0; minute < 16; minute += 1) {
-      void guesses.wrong(STRANGER).catch(() => {});
+      void guesses.wrong(STRANGER, anotherKey()).catch(() => {});
       await vi.advanceTimersByTimeAsync(60_000);
     }
     await inParallel(20);
@@ -140,7 +144,7 @@ describe('of one address', () => {
 
   test('however many there are, only so many are remembered, and only so many answers held back', async () => {
     for (let index = 0; index < 30_000; index += 1)
-      await guesses.wrong(`198.18.${index >> 8}.${index & 255}`);
+      await guesses.wrong(`198.18.${index >> 8}.${index & 255}`, anotherKey());
     expect(guesses.size).toBe(10_000);
     let held = 0;
     for (let index = 0; index < 300; index += 1)
@@ -163,9 +167,7 @@ describe('in a service', () => {
 
   /** The statuses of `count` wrong keys that are sent at once. */
   async function guess(from: string, count: number, path?: string): Promise<number[]> {
-    const replies = await Promise.all(
-      Array.from({ length: count }, (_, index) => as(from, `guess ${index}`, path)),
-    );
+    const replies = await Promise.all(Array.from({ length: count }, () => as(from, anotherKey(), path)));
     return replies.map(({ status }) => status);
   }
 
@@ -189,7 +191,7 @@ describe('in a service', () => {
     // Eight are held back; they end with the service.
     const refused = await Promise.race(
       Array.from({ length: 9 }, async () => {
-        const reply = await as(from, 'wrong').catch(() => null);
+        const reply = await as(from, anotherKey()).catch(() => null);
         return reply?.status === 429 ? reply : new Promise<never>(() => {});
       }),
     );
@@ -199,4 +201,10 @@ describe('in a service', () => {
     expect((await as(from, KEY)).status).toBe(429);
     expect((await as('192.0.2.4', KEY)).status).toBe(200);
   });
+});
+
+test('the same wrong key again is no guess: whoever kept it after a change keeps nobody out', async () => {
+  const guesses = new Guesses();
+  for (let count = 0; count < 100; count += 1) await guesses.wrong('203.0.113.1', 'the old key');
+  expect(() => guesses.admit('203.0.113.1')).not.toThrow();
 });
