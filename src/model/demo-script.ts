@@ -1,13 +1,15 @@
 /**
  * What the demo model answers: a pure function of the request. It looks through the device's camera when it is asked
- * what is there, searches when it is asked for news, and otherwise says what it is and how to get a real model.
+ * what is there, tells the time by the clock, searches for news, calls any other tool that the question names, and
+ * otherwise says what it is and how to get a real model.
  */
+import { demoArguments } from './demo-arguments.ts';
 import { isRecord, stringOr } from './json.ts';
 
 /** As much of a chat completion request as the demo reads. */
 export interface DemoRequest {
   readonly messages: readonly DemoMessage[];
-  readonly tools?: readonly { readonly function: { readonly name: string } }[] | undefined;
+  readonly tools?: readonly DemoTool[] | undefined;
   readonly tool_choice?: unknown;
 }
 
@@ -16,16 +18,25 @@ export interface DemoMessage {
   readonly content?: unknown;
 }
 
+export interface DemoTool {
+  readonly function: { readonly name: string; readonly parameters?: unknown };
+}
+
 /** Text, or one tool call. */
 export type DemoReply =
   | { readonly content: string }
   | { readonly toolCalls: { readonly name: string; readonly arguments: string }[] };
 
 const LOOK =
-  /what(?:'s| is| are)? (?:this|that|these|those|here)\b|what (?:do|can) you see|in front of me|look at (?:this|that)|take a (?:photo|picture)|看看|看一下|看到|看見|这是什么|這是什麼|眼前|面前|前面|拍照|拍一|照片/i;
+  /what(?:'s| is| are)? (?:this|that|these|those|here)\b|(?:what|which)(?: \w+){1,3} (?:is|are) (?:this|that|these|those)\b|what (?:do|can) (?:you|i) see|am i looking at|in front of me|look at (?:this|that)|take a (?:photo|picture)|看看|看一下|看到|看见|看見|[这這那]个?個?[是叫][什甚][么麼]|眼前|面前|前面|拍照|拍一|照片/i;
+const TIME =
+  /what(?:'s| is)? the time|what time|the time (?:is it|now|in)|what(?:'s| is)? the date|what day|which day|几点|幾點|什么时候|现在时间|現在時間|几号|幾號|星期几|星期幾|日期/i;
 const NEWS =
   /\b(?:news|weather|latest|today|tonight|tomorrow|currently|headlines?|forecast|olympics?|scores?|prices?|search|who won)\b|新闻|新聞|天气|天氣|最新|今天|今日|明天|现在|現在|奥运|奧運|表現|表现|搜索|搜尋|查一下|比赛|比賽|股价|股價/i;
 const HAN = /\p{Script=Han}/u;
+/** Common characters that only traditional Chinese writes so; a question without any is answered in simplified. */
+const TRADITIONAL =
+  /[這個們來說時會為對過還沒後麼嗎點幾見裡開間東車書長門問題學國語實現讓從種樣樹請誰給話電腦錢買賣線經總機氣覺聽寫讀愛體驗歡應該當發進無與業動園風飛館魚鳥馬陽陰隊運報聞歷資頭網]/;
 /** Words that say nothing to a search engine. */
 const FILLERS = new Set(
   'a an and are at can did do does for from how i in is it me my of on or please show tell that the there this to was what when where which who will with you your'.split(
@@ -79,22 +90,42 @@ function lastTurn(messages: readonly DemoMessage[]): Turn {
   };
 }
 
-function toolFor(request: DemoRequest, question: string, image: boolean, answered: boolean) {
-  const names = (request.tools ?? []).map((tool) => tool.function.name);
-  if (answered || names.length === 0 || request.tool_choice === 'none') return null;
-  if (names.includes('take_a_photo') && LOOK.test(question) && !image)
-    return { name: 'take_a_photo', arguments: '{}' };
-  if (names.includes('SEARCH') && NEWS.test(question)) return { name: 'SEARCH', arguments: search(question) };
-  const name = demanded(request.tool_choice, names);
-  if (name === undefined) return null;
-  return { name, arguments: name === 'SEARCH' ? search(question) : '{}' };
+function toolFor(
+  { tools = [], tool_choice }: DemoRequest,
+  question: string,
+  image: boolean,
+  answered: boolean,
+) {
+  if (answered || tools.length === 0 || tool_choice === 'none') return null;
+  const named = (name: string): DemoTool | undefined => tools.find((tool) => tool.function.name === name);
+  const tool =
+    (LOOK.test(question) && !image ? named('take_a_photo') : undefined) ??
+    // Before the news: “now” and “today” are words of both.
+    (TIME.test(question) ? named('clock') : undefined) ??
+    (NEWS.test(question) ? named('SEARCH') : undefined) ??
+    tools.find(({ function: { name } }) => isNamed(name, question)) ??
+    demanded(tool_choice, tools);
+  if (tool === undefined) return null;
+  const { name, parameters } = tool.function;
+  const args = name === 'SEARCH' ? search(question) : JSON.stringify(demoArguments(parameters, question));
+  return { name, arguments: args };
+}
+
+/** Whether the question has every word of a tool's name: “Roll the dice” names `roll_dice`. */
+function isNamed(name: string, question: string): boolean {
+  const said = question.toLowerCase();
+  const words = name
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .filter(Boolean);
+  return words.length > 0 && words.every((word) => said.includes(word));
 }
 
 /** The tool that `tool_choice` leaves no way around. */
-function demanded(choice: unknown, names: readonly string[]): string | undefined {
-  if (choice === 'required') return names[0];
+function demanded(choice: unknown, tools: readonly DemoTool[]): DemoTool | undefined {
+  if (choice === 'required') return tools[0];
   const named = isRecord(choice) && isRecord(choice['function']) ? choice['function']['name'] : undefined;
-  return names.find((name) => name === named);
+  return tools.find((tool) => tool.function.name === named);
 }
 
 function search(question: string): string {
@@ -118,6 +149,20 @@ function english({ image, outputs }: Turn, question: string): string {
 }
 
 function chinese({ image, outputs }: Turn, question: string): string {
+  return TRADITIONAL.test(question)
+    ? traditional(image, outputs, question)
+    : simplified(image, outputs, question);
+}
+
+function simplified(image: boolean, outputs: readonly string[], question: string): string {
+  if (outputs.length > 0) return `工具的结果是：“${quote(outputs)}”。（我是 Longrun 的演示模型。）`;
+  if (image) {
+    return '我收到了你的图片。我只是 Longrun 的演示模型，看不懂图片；请把 OPENAI_BASE_URL 设为支持视觉的模型再问一次。';
+  }
+  return `我是 Longrun 的演示模型。你说：“${quote([question])}”。要使用真正的模型，请设置 OPENAI_BASE_URL 和 OPENAI_API_KEY，然后重新启动 Longrun。`;
+}
+
+function traditional(image: boolean, outputs: readonly string[], question: string): string {
   if (outputs.length > 0) return `工具的結果是：「${quote(outputs)}」。（我是 Longrun 的演示模型。）`;
   if (image) {
     return '我收到了你的圖片。我只是 Longrun 的演示模型，看不懂圖片；請把 OPENAI_BASE_URL 設為支援視覺的模型再問一次。';

@@ -82,6 +82,11 @@ describe('the protocol', () => {
 describe('the demo looks', () => {
   test.each([
     'What is this?',
+    'What plant is this?',
+    'Which kind of tree is that?',
+    'What am I looking at?',
+    '这是什么植物？',
+    '那個叫什麼？',
     'what do you see',
     'Is there a door in front of me?',
     '幫我看看',
@@ -94,7 +99,8 @@ describe('the demo looks', () => {
   test('not again when the photo is there', () => {
     const question = [{ type: 'text', text: 'What is this?' }, picture];
     expect(reply(user(question))).toMatch(/received your picture/);
-    expect(reply(user('这是什么'), user([picture]))).toMatch(/收到了你的圖片/);
+    expect(reply(user('这是什么'), user([picture]))).toMatch(/收到了你的图片/);
+    expect(reply(user('這是什麼'), user([picture]))).toMatch(/收到了你的圖片/);
   });
 
   test('again at the next question', () => {
@@ -137,6 +143,43 @@ describe('the demo searches', () => {
   });
 });
 
+describe('the demo calls', () => {
+  const number = { type: 'integer' };
+  const clock = {
+    name: 'clock',
+    parameters: { type: 'object', properties: { timezone: { type: 'string' } } },
+  };
+  const dice = { name: 'roll_dice', parameters: { type: 'object', properties: { dice: number } } };
+  const mail = {
+    name: 'send_mail',
+    parameters: {
+      type: 'object',
+      properties: { to: { enum: ['ann', 'bob'] }, text: { type: 'string' }, urgent: { type: 'boolean' } },
+      required: ['to', 'text', 'urgent'],
+    },
+  };
+
+  test.each([
+    ['What time is it in Shanghai?', 'clock', { timezone: 'Asia/Shanghai' }],
+    ['上海现在几点？', 'clock', { timezone: 'Asia/Shanghai' }],
+    ['現在幾點', 'clock', {}],
+    ['Is it late in New York? What is the time?', 'clock', { timezone: 'America/New_York' }],
+    ['Roll two dice', 'roll_dice', { dice: 2 }],
+    ['please roll the dice', 'roll_dice', {}],
+    ['用 roll_dice 掷 3 个', 'roll_dice', { dice: 3 }],
+    ['Send a mail', 'send_mail', { to: 'ann', text: 'Send a mail', urgent: true }],
+  ])('what “%s” names', (question, name, args) => {
+    const offered = [clock, dice, mail].map((each) => ({ function: each }));
+    const said = demoReply({ messages: [user(question)], tools: offered });
+    expect(said).toEqual({ toolCalls: [{ name, arguments: JSON.stringify(args) }] });
+  });
+
+  test('no tool that the question does not name', () => {
+    const said = demoReply({ messages: [user('Which tea do you recommend?')], tools: [{ function: dice }] });
+    expect(said).toHaveProperty('content');
+  });
+});
+
 test('a tool that must be called is called', () => {
   const messages = [user('Hello')];
   expect(demoReply({ messages, tools, tool_choice: 'required' })).toHaveProperty('toolCalls');
@@ -148,5 +191,6 @@ test('a tool that must be called is called', () => {
 
 test('otherwise the demo says what it is, in the language of the question', () => {
   expect(reply(user('Tell me a story'))).toMatch(/demo model.*Tell me a story.*OPENAI_BASE_URL/);
-  expect(reply(user('讲个故事'))).toMatch(/演示模型.*讲个故事.*OPENAI_BASE_URL/);
+  expect(reply(user('讲个故事'))).toMatch(/演示模型.*讲个故事.*请设置.*OPENAI_BASE_URL/);
+  expect(reply(user('講個故事'))).toMatch(/請設定.*OPENAI_BASE_URL/);
 });
