@@ -11,11 +11,11 @@ import { prepareRedis } from './redis.mjs';
 const OLDEST_NODE = 20;
 
 /**
- * @param {'start' | 'test'} purpose
- * @returns {{ tools: { node: string, env: Record<string, string> } | null, missing: string[] }} the Node to run things
- *   with and the environment to run them in, or the sentences about what is missing
+ * @param {'start' | 'test' | 'import'} purpose
+ * @returns {Promise<{ tools: { node: string, env: Record<string, string> } | null, missing: string[] }>} the Node to
+ *   run things with and the environment to run them in, or the sentences about what is missing
  */
-export function prepare(purpose) {
+export async function prepare(purpose) {
   if (process.platform === 'win32') {
     return { tools: null, missing: ['Windows is not supported: run this inside WSL (https://aka.ms/wsl).'] };
   }
@@ -24,12 +24,13 @@ export function prepare(purpose) {
     return { tools: null, missing: [sentence] };
   }
   const missing = [];
-  const modules = prepareModules();
+  const modules = await prepareModules(purpose);
   if (modules !== null) missing.push(modules);
   // Without modules there is nowhere to take Node 24 from; that is one missing thing, not two.
-  const node = modules === null ? prepareNode() : { path: process.execPath };
+  const node = modules === null ? await prepareNode(purpose) : { path: process.execPath };
   if (node.problem) missing.push(node.problem);
-  const redis = prepareRedis(purpose);
+  // An import speaks to a service that is running.
+  const redis = purpose === 'import' ? {} : prepareRedis(purpose);
   if (redis.problem) missing.push(redis.problem);
   if (missing.length > 0) return { tools: null, missing };
 

@@ -1,10 +1,11 @@
 /** Folders that only their owner can look into: what people told their assistants lies there. */
-import { chmod, mkdir, readdir } from 'node:fs/promises';
+import { chmod, mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Modes of what only its owner may enter, and what only its owner may read and write. */
 export const PRIVATE_FOLDER = 0o700;
 export const PRIVATE_FILE = 0o600;
+const OWNER = 0o700;
 
 /**
  * Makes `folder`, or closes the one that is there and everything in it. What a link leads to is left as it is.
@@ -12,16 +13,18 @@ export const PRIVATE_FILE = 0o600;
  */
 export async function makePrivate(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
-  await close(folder, PRIVATE_FOLDER);
+  await close(folder);
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (entry.isSymbolicLink()) continue;
-    await close(join(entry.parentPath, entry.name), entry.isDirectory() ? PRIVATE_FOLDER : PRIVATE_FILE);
+    await close(join(entry.parentPath, entry.name));
   }
 }
 
-async function close(path: string, mode: number): Promise<void> {
+/** Takes away what others may do; what its owner may do stays, such as run the Node that the set-up put here. */
+async function close(path: string): Promise<void> {
   try {
-    await chmod(path, mode);
+    const { mode } = await stat(path);
+    await chmod(path, mode & OWNER);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : '';
     // A server that is about to end removes files.
