@@ -11,8 +11,10 @@ import type { LogEntry } from './local/journal.ts';
 import { Part } from './local/part.ts';
 import { makePrivate } from './local/private.ts';
 import { checkGivenRedis, privateRedis } from './local/redis.ts';
-import { welcome } from './local/welcome.ts';
+import { localSecret } from './local/secret.ts';
+import { upstreamProblem, welcome } from './local/welcome.ts';
 import { DEMO_MODEL, startDemoModel } from './model/demo.ts';
+import { firstModel, probe } from './model/probe.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Relative to the repository, where we go: the path of a socket may have about 100 characters. */
@@ -33,7 +35,7 @@ const parts: Part[] = [];
 
 async function main(): Promise<number> {
   process.chdir(ROOT);
-  const config = readConfig();
+  const config = configOfThisMachine();
   const stopping = stopSignal();
   const started = new AsyncDisposableStack();
   try {
@@ -50,12 +52,17 @@ async function main(): Promise<number> {
   }
 }
 
+/** Nobody should have to think of a SECRET to try the service, so one is made where none is set. */
+function configOfThisMachine(): Config {
+  return isSet('secret') ? readConfig() : readConfig(childEnvironment({ SECRET: localSecret(DATA) }));
+}
+
 async function start(config: Config, started: AsyncDisposableStack): Promise<void> {
   await makePrivate(DATA);
   started.defer(await claim(join(DATA, 'claim.sock')));
   if (config.port !== 0) await checkPort(config.port, config.host);
 
-  const changes: Record<string, string> = {};
+  const changes: Record<string, string> = { ...(config.secret !== undefined && { SECRET: config.secret }) };
   if (isSet('redisUrl')) await checkGivenRedis(config.redisUrl);
   else changes['REDIS_URL'] = await startRedis(started);
   const isDemo = config.upstreams.length === 0;
@@ -71,9 +78,28 @@ async function start(config: Config, started: AsyncDisposableStack): Promise<voi
   if (config.logLevel !== 'debug') changes['LOG_LEVEL'] = 'info';
 
   const url = await startService(config, childEnvironment(changes), started);
-  const model = isDemo ? DEMO_MODEL : (config.upstreams[0]?.models[0] ?? 'gpt-4o-mini');
-  const needsKey = config.auth === 'key';
-  process.stdout.write(welcome({ url, needsKey, model, isDemo, workers: config.workers, logFolder: LOGS }));
+  const { model, problem } = isDemo ? { model: DEMO_MODEL, problem: null } : await firstLook(config);
+  const key = KEYS[config.auth];
+  const { workers } = config;
+  process.stdout.write(welcome({ url, key, model, isDemo, problem, workers, logFolder: LOGS }));
+}
+
+const KEYS = { none: 'none', key: 'API_KEY', passthrough: 'model server' } as const;
+
+/** Whether the first model server answers, and with which model somebody can begin. */
+async function firstLook({
+  upstreams,
+  auth,
+}: Config): Promise<{ readonly model: string | null; readonly problem: string | null }> {
+  const [upstream] = upstreams;
+  if (upstream === undefined) return { model: null, problem: null };
+  const answer = await probe(upstream);
+  // Callers bring their own keys: that ours is refused, or missing, is as it should be.
+  const isTheirs = auth === 'passthrough' && answer.type === 'key refused';
+  return {
+    model: firstModel(upstream, answer),
+    problem: isTheirs ? null : upstreamProblem(upstream, answer),
+  };
 }
 
 /** @returns the address of a private Redis. */

@@ -1,46 +1,83 @@
-/** What `npm start` says when everything is up: where the service is, and two things to paste that work as they are. */
+/** What `npm start` says when everything is up: where the service is, and what to paste for a first answer. */
 
 export interface Welcome {
   /** The API's origin. */
   readonly url: string;
-  /** The key goes into a variable, never onto the screen. */
-  readonly needsKey: boolean;
-  /** A model that the upstream serves. */
-  readonly model: string;
+  /** Whose key clients send, if any. It goes into a variable, never onto the screen. */
+  readonly key: 'none' | 'API_KEY' | 'model server';
+  /** A model to ask; null when nobody knows one. */
+  readonly model: string | null;
   readonly isDemo: boolean;
+  /** What is wrong with the model server, and what to do; null when nothing is. */
+  readonly problem: string | null;
   readonly workers: number;
   readonly logFolder: string;
 }
 
+/** Stands in the snippets for a model that nobody knows. */
+const UNKNOWN_MODEL = 'MODEL';
+
+const KEY_ADVICE = {
+  none: '',
+  API_KEY:
+    '\nClients must send your API_KEY. In the terminal you paste into: export OPENAI_API_KEY=(that key)\n',
+  'model server':
+    '\nClients must send a key of your model server. In the terminal you paste into: export OPENAI_API_KEY=(that key)\n',
+} as const;
+
 /** The text, ready to be printed. */
-export function welcome({ url, needsKey, model, isDemo, workers, logFolder }: Welcome): string {
+export function welcome({ url, key, model, isDemo, problem, workers, logFolder }: Welcome): string {
   const base = `${url}/v1`;
-  const header = needsKey ? ` -H "Authorization: Bearer $OPENAI_API_KEY"` : '';
+  const header = key === 'none' ? '' : ` -H "Authorization: Bearer $OPENAI_API_KEY"`;
   // Without a key in its options, the SDK takes the one in OPENAI_API_KEY.
-  const key = needsKey ? '' : `, apiKey: 'none'`;
+  const apiKey = key === 'none' ? `, apiKey: 'none'` : '';
   const models = isDemo
     ? 'No model is configured, so the demo model answers. For a real one: OPENAI_BASE_URL=… OPENAI_API_KEY=… npm start'
-    : 'The models are those of your upstream.';
+    : 'The models are those of your model server.';
+  const asked = model ?? UNKNOWN_MODEL;
+  const unknown =
+    model === null
+      ? `\nPut the name of a model of your model server in the place of ${UNKNOWN_MODEL}.\n`
+      : '';
   return `
 Longrun is up: ${base}
-${models}
+${models}${problem === null ? '' : `\nBUT: ${problem}`}
 API, ${workers === 1 ? 'a worker' : `${workers} workers`} and Redis log to ${logFolder}. Ctrl-C stops everything; the data stays.
-${needsKey ? `\nClients must send your API_KEY. In the terminal you paste into: export OPENAI_API_KEY=(that key)\n` : ''}
-With curl, an assistant's answer as it is said:
+${KEY_ADVICE[key]}${unknown}
+A first answer, by chat completions:
 
-curl -sN ${base}/threads/runs${header} -H 'Content-Type: application/json' -d "{\\"assistant_id\\":\\"$(curl -s ${base}/assistants${header} -H 'Content-Type: application/json' -d '{"model":"${model}"}' | grep -o 'asst_[A-Za-z0-9]*')\\",\\"stream\\":true,\\"thread\\":{\\"messages\\":[{\\"role\\":\\"user\\",\\"content\\":\\"Hello\\"}]}}"
+curl ${base}/chat/completions${header} -d '{"model": "${asked}", "messages": [{"role": "user", "content": "Hello"}]}'
 
-With the official SDK, in any folder:
+The same by the Assistants API, with the official SDK, in any folder:
 
 npm install openai && node --input-type=module <<'END'
 import OpenAI from 'openai';
-const { beta } = new OpenAI({ baseURL: '${base}'${key} });
-const assistant = await beta.assistants.create({ model: '${model}', instructions: 'Be brief.' });
+const { beta } = new OpenAI({ baseURL: '${base}'${apiKey} });
+const assistant = await beta.assistants.create({ model: '${asked}', instructions: 'Be brief.' });
 const thread = await beta.threads.create();
 await beta.threads.messages.create(thread.id, { role: 'user', content: 'What can you do?' });
 const run = await beta.threads.runs.createAndPoll(thread.id, { assistant_id: assistant.id });
 const [answer] = (await beta.threads.messages.list(thread.id, { run_id: run.id })).data;
-console.log(run.status, answer?.content[0].text.value);
+console.log(run.status, run.last_error?.message ?? answer?.content[0].text.value);
 END
 `;
+}
+
+/** A sentence about a model server that will not answer, and what to do; null when it seems well. */
+export function upstreamProblem(
+  { name, baseUrl }: { readonly name: string; readonly baseUrl: string },
+  answer:
+    | { readonly type: 'models' | 'unknown' | 'unreachable' }
+    | { readonly type: 'key refused'; readonly status: number },
+): string | null {
+  const where = new URL(baseUrl).host;
+  switch (answer.type) {
+    case 'models':
+    case 'unknown':
+      return null;
+    case 'unreachable':
+      return `the model server '${name}' at ${where} does not answer. Start it, or correct OPENAI_BASE_URL (or its baseUrl in the config file); until then every run fails.`;
+    case 'key refused':
+      return `the model server '${name}' at ${where} refuses the key (${answer.status}). Correct OPENAI_API_KEY (or its apiKey in the config file) and start again.`;
+  }
 }

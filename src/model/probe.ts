@@ -1,0 +1,45 @@
+/** What an upstream says when it is asked for its models before anybody uses it: for the person who is starting the service. */
+import { APIError } from 'openai';
+import { createClient, readText } from './client.ts';
+import { isRecord, parseJson, stringOr } from './json.ts';
+import type { Upstream } from './upstreams.ts';
+
+/** Somebody waits at the terminal. */
+const ASK_LIMIT_MS = 3_000;
+const MAX_LIST_BYTES = 4 * 1024 * 1024;
+/** Models whose names say that they do not chat. */
+const NO_CHAT =
+  /embed|rerank|whisper|tts|speech|audio|transcribe|realtime|moderation|dall-?e|image|sora|davinci|babbage|bge-|clip/i;
+
+/** `unknown`: it answers, but has no list of models. */
+export type Probe =
+  | { readonly type: 'models'; readonly models: readonly string[] }
+  | { readonly type: 'unknown' }
+  | { readonly type: 'key refused'; readonly status: number }
+  | { readonly type: 'unreachable' };
+
+/** Asks `GET /models`, a few seconds at most. Never throws. */
+export async function probe(upstream: Upstream): Promise<Probe> {
+  try {
+    const signal = AbortSignal.timeout(ASK_LIMIT_MS);
+    const response = await createClient(upstream).get('/models', { signal }).asResponse();
+    const body = parseJson(await readText(response, MAX_LIST_BYTES));
+    if (!isRecord(body) || !Array.isArray(body['data'])) return { type: 'unknown' };
+    const ids = body['data'].map((model: unknown) => (isRecord(model) ? stringOr(model['id']) : ''));
+    return { type: 'models', models: ids.filter((id) => id !== '') };
+  } catch (error) {
+    // Spelt out, because `instanceof` makes every field of this generic class `any`.
+    const status: unknown = error instanceof APIError ? Reflect.get(error, 'status') : undefined;
+    if (status === 401 || status === 403) return { type: 'key refused', status };
+    return typeof status === 'number' ? { type: 'unknown' } : { type: 'unreachable' };
+  }
+}
+
+/**
+ * A model to begin with: the first configured one, else one that the upstream lists, chat models before others.
+ * @returns null when nobody knows of any.
+ */
+export function firstModel({ models, aliases }: Upstream, answer: Probe): string | null {
+  const listed = answer.type === 'models' ? answer.models : [];
+  return models[0] ?? Object.keys(aliases)[0] ?? listed.find((id) => !NO_CHAT.test(id)) ?? listed[0] ?? null;
+}
