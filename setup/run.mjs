@@ -1,21 +1,21 @@
 /**
- * `npm start` and `npm test` begin here, on whatever Node ≥ 20 the machine has: make the machine ready, saying what is
- * done, then hand over. Plain JavaScript without dependencies, because it runs before there are any.
+ * `npm start`, `npm test` and `npm run import` begin here, on whatever Node ≥ 20 the machine has: make the machine ready,
+ * saying what is done, then hand over. Plain JavaScript without dependencies, because it runs before there are any.
  */
 import { say } from './machine.mjs';
 import { prepare } from './prepare.mjs';
-import { start } from './start.mjs';
+import { importExports, start } from './start.mjs';
 import { runTests } from './test.mjs';
 
-const verbs = { start, test: runTests };
+const verbs = { start, test: runTests, import: importExports };
 const verb = process.argv[2];
 const run = Object.hasOwn(verbs, verb) ? verbs[verb] : null;
 
 if (run === null) {
-  say('use `npm start` or `npm test`.');
+  say('use `npm start`, `npm test` or `npm run import`.');
   process.exitCode = 2;
 } else {
-  const { tools, missing } = prepare(verb);
+  const { tools, missing } = await prepare(verb);
   for (const sentence of missing) say(sentence);
   if (missing.length === 0) {
     process.exitCode = await run(tools);

@@ -1,5 +1,5 @@
-/** Runs src/main.ts with the right Node, in this terminal, until it ends. */
-import { join } from 'node:path';
+/** Runs a program of src with the right Node, in this terminal, until it ends. */
+import { join, resolve } from 'node:path';
 import { runChild } from './child.mjs';
 import { ROOT } from './machine.mjs';
 
@@ -12,5 +12,17 @@ export async function start({ node, env }) {
   // channel says nothing; that it closes tells the child when this process is killed outright.
   const stdio = ['inherit', 'inherit', 'inherit', 'ipc'];
   const { code } = await runChild(node, [join(ROOT, 'src', 'main.ts')], env, { stdio });
+  return code;
+}
+
+/**
+ * @param {{ node: string, env: Record<string, string> }} tools
+ * @returns {Promise<number>} the exit code
+ */
+export async function importExports({ node, env }) {
+  const files = process.argv.slice(3).map((file) => resolve(process.env.INIT_CWD ?? process.cwd(), file));
+  const { code } = await runChild(node, [join(ROOT, 'src', 'import', 'main.ts'), ...files], env, {
+    stdio: 'inherit',
+  });
   return code;
 }

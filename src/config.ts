@@ -230,6 +230,17 @@ export function childEnvironment(changes: Readonly<Record<string, string>>): Nod
   return { ...process.env, ...changes };
 }
 
+/** Where `npm run import` sends what it reads: LONGRUN_URL, and the key in LONGRUN_API_KEY. */
+export function readImportTarget(env: Env = process.env): {
+  readonly url: string;
+  readonly apiKey: string | null;
+} {
+  const url = env['LONGRUN_URL'] || `http://127.0.0.1:${env['PORT'] || 8080}/v1`;
+  if (!URL.canParse(url))
+    throw new ConfigError(['LONGRUN_URL: must be an address such as http://127.0.0.1:8080/v1.']);
+  return { url: url.replace(/\/+$/, ''), apiKey: env['LONGRUN_API_KEY'] || env['API_KEY'] || null };
+}
+
 /** What a tool in a process of its own may see of the environment: enough to run, and no secret. */
 const TOOL_ENVIRONMENT = ['PATH', 'TZ', 'LANG', 'LC_ALL', 'TMPDIR', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'];
 

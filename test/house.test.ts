@@ -26,6 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   worker: ['runs', 'store', 'root'],
   api: ['runs', 'store', 'root'],
   local: ['root'],
+  import: [],
 };
 
 interface Import {

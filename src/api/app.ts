@@ -13,6 +13,7 @@ import { agentError } from './dialects/agent-events.ts';
 import { agentEndpoints, isAgentPath } from './endpoints/agents.ts';
 import { chatEndpoint, type DeviceSettings, type ProfileName } from './endpoints/chat.ts';
 import { assistantEndpoints } from './endpoints/assistants.ts';
+import { importEndpoints } from './endpoints/import.ts';
 import { memoryEndpoints } from './endpoints/memory.ts';
 import { messageEndpoints } from './endpoints/messages.ts';
 import { modelEndpoints } from './endpoints/models.ts';
@@ -63,6 +64,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...messageEndpoints(services),
     ...modelEndpoints(services),
     ...pluginEndpoints(services),
+    ...importEndpoints(services),
   ];
   const endpoints = [
     ...resources.map((endpoint) => once(endpoint, services, reopen)),

@@ -4,7 +4,7 @@ import type { ChatMessage, ChatPart } from '../runs/model.ts';
 import type { ContentPart, Run } from '../runs/thread.ts';
 
 /** What a message says and shows, in bytes. */
-function contentBytes(content: readonly ContentPart[]): number {
+export function contentBytes(content: readonly ContentPart[]): number {
   return sum(content, (part) => textBytes(part.type === 'text' ? part.text.value : part.image_url.url));
 }
 

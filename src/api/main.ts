@@ -11,6 +11,7 @@ import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { Answers } from '../store/answers.ts';
 import { Audience } from '../store/audience.ts';
+import { Imports } from '../store/imports.ts';
 import { openStore } from '../store/open.ts';
 import { countWorkers, readWorkers } from '../store/presence.ts';
 import { PhotoRelay } from '../store/relay.ts';
@@ -78,6 +79,7 @@ async function main(): Promise<void> {
       hub,
       answers: new Answers(redis, keys, nowMs),
       trial: new Trial(redis, keys, nowMs),
+      imports: new Imports(redis, keys),
       plugins: toolbox.plugins,
       runTool: toolbox.runTool,
       photos: new PhotoRelay(redis, keys),

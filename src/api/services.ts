@@ -5,6 +5,7 @@ import type { Seal } from '../seal.ts';
 import type { Answers } from '../store/answers.ts';
 import type { Audience } from '../store/audience.ts';
 import type { LogHub } from '../store/follow.ts';
+import type { Imports } from '../store/imports.ts';
 import type { PhotoRelay } from '../store/relay.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { RunStore } from '../store/runs.ts';
@@ -37,6 +38,7 @@ export interface Services {
   readonly runs: RunStore;
   readonly objects: ObjectStore;
   readonly hub: LogHub;
+  readonly imports: Imports;
   readonly answers: Answers;
   /** Bounds what projects keep whose key no model has answered yet. */
   readonly trial: Trial;

@@ -298,6 +298,25 @@ export const ROUTES: Readonly<Record<string, readonly [weight: number, route: Ro
   'GET /v1/models/*model': [1, get(() => '/v1/models/fake-model')],
   'DELETE /v1/models/*model': [1, remove(() => '/v1/models/vendor/model')],
   'GET /v1/plugins': [1, get(() => '/v1/plugins')],
+  'POST /v1/import': [
+    3,
+    post(
+      () => '/v1/import',
+      (random, known) => ({
+        object: 'list',
+        data: [
+          { id: `thread_f${random.between(0, 99)}`, object: 'thread', created_at: 1_700_000_000 },
+          {
+            ...message(random),
+            id: `msg_f${random.between(0, 999)}`,
+            object: 'thread.message',
+            created_at: 1_700_000_000,
+            thread_id: thread(random, known),
+          },
+        ],
+      }),
+    ),
+  ],
   'POST /v1/pluginapi': [8, post(pluginPath, toolArguments)],
   'POST /v1/routes/open/:agent/execute': [
     6,

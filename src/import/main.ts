@@ -1,0 +1,45 @@
+/**
+ * `npm run import FILE…`: sends what was exported from the hosted API to a Longrun that is running. Reads files that hold
+ * list pages, single objects or lists of them, as JSON or one per line. Speaks HTTP only. A composition root.
+ */
+import { readImportTarget } from '../config.ts';
+import { batchesOf } from './batches.ts';
+import { readExports } from './files.ts';
+import { send, type Totals } from './send.ts';
+
+/** More are counted. */
+const MAX_REMARKS = 200;
+
+async function main(files: readonly string[]): Promise<number> {
+  if (files.length === 0) {
+    say('Which files? npm run import -- assistants.json threads.json messages/*.json');
+    return 1;
+  }
+  const target = readImportTarget();
+  const pages = files.flatMap((file) => readExports(file));
+  const objects = pages.reduce((sum, page) => sum + page.length, 0);
+  say(`${objects} objects in ${files.length} file(s); sending them to ${target.url}.`);
+  const totals: Totals = { imported: 0, unchanged: 0, refused: [], reduced: [] };
+  for (const batch of batchesOf(pages)) await send(target, batch, totals);
+  tell('Not taken', totals.refused);
+  tell('Taken without a part of it', totals.reduced);
+  const { imported, unchanged, refused } = totals;
+  say(`${imported} imported, ${unchanged} were there already, ${refused.length} not taken.`);
+  return refused.length === 0 ? 0 : 1;
+}
+
+function tell(heading: string, remarks: Totals['refused']): void {
+  for (const { id, reason } of remarks.slice(0, MAX_REMARKS)) say(`${heading}: ${id}: ${reason}.`);
+  if (remarks.length > MAX_REMARKS) say(`${heading}: ${remarks.length - MAX_REMARKS} more.`);
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}

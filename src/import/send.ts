@@ -1,0 +1,60 @@
+/** Sends a batch to a running Longrun and adds up what became of it. */
+import { z } from 'zod';
+
+/** Where the service is, and the key it asks for. */
+export interface Target {
+  /** The API's base, ending in `/v1`. */
+  readonly url: string;
+  readonly apiKey: string | null;
+}
+
+interface Remark {
+  readonly id: string;
+  readonly reason: string;
+}
+
+export interface Totals {
+  imported: number;
+  unchanged: number;
+  readonly refused: Remark[];
+  readonly reduced: Remark[];
+}
+
+const remarks = z.array(z.object({ id: z.string(), reason: z.string() }));
+const answerSchema = z.object({
+  imported: z.int(),
+  unchanged: z.int(),
+  refused: remarks,
+  reduced: remarks,
+});
+const refusalSchema = z.object({ error: z.object({ message: z.string() }) });
+
+/** @throws {Error} whose message says what the service refused, or that it is not there, and what to do. */
+export async function send({ url, apiKey }: Target, batch: string, totals: Totals): Promise<void> {
+  const headers = {
+    'content-type': 'application/json',
+    ...(apiKey !== null && { authorization: `Bearer ${apiKey}` }),
+  };
+  let response: Response;
+  try {
+    response = await fetch(`${url}/import`, { method: 'POST', headers, body: batch });
+  } catch (cause) {
+    const text = `No Longrun answers at ${url}. Start it (npm start), or say where it is: LONGRUN_URL=http://HOST:8080/v1`;
+    throw new Error(text, { cause });
+  }
+  const body: unknown = await response.json().catch(() => null);
+  const answer = answerSchema.safeParse(body);
+  if (response.ok && answer.success) {
+    totals.imported += answer.data.imported;
+    totals.unchanged += answer.data.unchanged;
+    totals.refused.push(...answer.data.refused);
+    totals.reduced.push(...answer.data.reduced);
+    return;
+  }
+  const said = refusalSchema.safeParse(body).data?.error.message ?? 'it is not a Longrun, or an older one';
+  const key = response.status === 401 ? ' Give the key: LONGRUN_API_KEY=… npm run import' : '';
+  const before = totals.imported + totals.unchanged;
+  throw new Error(
+    `${url} refused (${response.status}): ${said}${key} ${before} objects were taken before; importing again goes on from there.`,
+  );
+}
