@@ -3,15 +3,20 @@
  * logged must be gone when it is over, however it ended.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
+import { runProgram } from '../clients/programs.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const LOOK_EVERY_MS = 50;
@@ -131,6 +136,98 @@ describe('npm start', () => {
   });
 });
 
+describe('the first paste', () => {
+  /**
+   * Pastes what `npm start` printed from `beginning` on into a shell, with the name of a model where it asks for one;
+   * packages are those of the repository.
+   */
+  async function paste(
+    start: Start,
+    beginning: string,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
+    const printed = start.output.slice(start.output.indexOf(`\n${beginning}`) + 1);
+    const [command = ''] = printed.split(beginning.startsWith('curl') ? '\n' : /(?<=\nEND)\n/);
+    const ended = await runProgram(
+      'bash',
+      ['-c', command.replace('npm install openai && ', '').replaceAll('MODEL', 'llama-strict')],
+      {
+        cwd: folder,
+        env: { PATH: `${dirname(process.execPath)}:${process.env['PATH']}`, ...env },
+      },
+    );
+    return `${ended.stdout}${ended.stderr}`;
+  }
+
+  test('is answered by the demo model', async () => {
+    const start = await Start.up();
+    expect(await paste(start, 'curl')).toContain("Longrun's demo model. You said: “Hello”");
+    expect(await paste(start, 'npm install')).toMatch(/completed I am Longrun's demo model/);
+  });
+
+  test.for([
+    ['no key', {}, {}],
+    ['one key for all', { AUTH: 'key', API_KEY: 'shared-key' }, { OPENAI_API_KEY: 'shared-key' }],
+    ['the keys of callers', { AUTH: 'passthrough' }, { OPENAI_API_KEY: STRICT_KEY }],
+  ] as const)(
+    'is answered by a model server that knows only its own models, with %s',
+    async ([, settings, shell]) => {
+      const server = await strictServer();
+      const key = 'AUTH' in settings && settings.AUTH === 'passthrough' ? '' : STRICT_KEY;
+      const start = await Start.up({ OPENAI_BASE_URL: server, OPENAI_API_KEY: key, ...settings });
+      expect(start.output).not.toContain('BUT:');
+      expect(await paste(start, 'curl', shell)).toContain('"content":"from llama-strict"');
+      expect(await paste(start, 'npm install', shell)).toMatch(/completed from llama-strict/);
+    },
+  );
+
+  test('says that the key is refused, and why the run failed', async () => {
+    const start = await Start.up({ OPENAI_BASE_URL: await strictServer(), OPENAI_API_KEY: 'a-wrong-key' });
+    expect(start.output).toMatch(
+      /BUT: the model server 'default' at 127\.0\.0\.1:\d+ refuses the key \(401\)\./,
+    );
+    expect(start.output).not.toContain('a-wrong-key');
+    expect(await paste(start, 'npm install')).toMatch(
+      /failed The upstream 'default' refused its key \(401\)/,
+    );
+  });
+
+  test('says that nobody answers there', async () => {
+    const start = await Start.up({ OPENAI_BASE_URL: 'http://127.0.0.1:1/v1' });
+    expect(start.output).toContain("BUT: the model server 'default' at 127.0.0.1:1 does not answer.");
+    expect(start.output).toContain('Put the name of a model of your model server in the place of MODEL.');
+  });
+
+  test('needs a model server where callers bring its keys', async () => {
+    const start = new Start({ AUTH: 'passthrough' });
+    expect(await start.ended).toBe(1);
+    expect(start.output).toContain('Set OPENAI_BASE_URL.');
+  });
+});
+
+const STRICT_KEY = 'sk-strict-0123456789';
+
+/** A model server as strict as Ollama with names, and as providers are with keys. @returns its base URL. */
+async function strictServer(): Promise<string> {
+  const server = createHttpServer(async (request, response) => {
+    const answer = (status: number, body: object): void =>
+      void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    const refuse = (status: number, message: string): void => answer(status, { error: { message } });
+    if (request.headers.authorization !== `Bearer ${STRICT_KEY}`) return refuse(401, 'Incorrect API key.');
+    const id = 'llama-strict';
+    if (request.url === '/v1/models')
+      return answer(200, { object: 'list', data: [{ id: 'nomic-embed-text' }, { id }] });
+    const { model } = z.looseObject({ model: z.string() }).parse(await json(request));
+    if (model !== id) return refuse(404, `model '${model}' not found`);
+    const message = { role: 'assistant', content: `from ${model}` };
+    return answer(200, { model, choices: [{ index: 0, message, finish_reason: 'stop' }] });
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const address = server.address();
+  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/v1`;
+}
+
 class Start {
   readonly ended: Promise<number | null>;
   readonly #process: ChildProcess;
@@ -152,8 +249,8 @@ class Start {
     running.push(this);
   }
 
-  static async up(): Promise<Start> {
-    const start = new Start();
+  static async up(env: Readonly<Record<string, string>> = {}): Promise<Start> {
+    const start = new Start(env);
     await start.says('END');
     return start;
   }
