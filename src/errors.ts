@@ -274,6 +274,17 @@ export function unavailable(): ApiError {
   });
 }
 
+/** Redis has no room. What to do is said to the client, because its people are often the operator's. */
+export function storageFull(): ApiError {
+  const message =
+    "The server's storage is full, so nothing new can be kept. Its operator can give Redis more memory (maxmemory), delete threads, or have unused ones deleted by THREAD_KEPT_DAYS. Reading and deleting go on.";
+  return new ApiError(503, message, {
+    type: 'server_error',
+    code: 'storage_full',
+    headers: retryAfter(1_000),
+  });
+}
+
 /** Too many runs wait for a worker. Those refused together should not come back together. */
 export function queueFull(): ApiError {
   const message = 'Too many runs are waiting for a worker. Try again in a few seconds.';

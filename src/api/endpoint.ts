@@ -11,6 +11,7 @@ import {
   malformedId,
   newerRun,
   notFound,
+  storageFull,
   unavailable,
   unreadable,
 } from '../errors.ts';
@@ -19,7 +20,7 @@ import { NewerFormat } from '../runs/format.ts';
 import { newId, type NewId } from '../runs/ids.ts';
 import { Unreadable } from '../store/json.ts';
 import { isSafeId, type RunRef } from '../store/keys.ts';
-import { isUnavailable } from '../store/redis.ts';
+import { isFull, isUnavailable } from '../store/redis.ts';
 import { releaseBody } from './body.ts';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
 import { parseJson } from './json-text.ts';
@@ -360,6 +361,7 @@ function toApiError(error: unknown, requestId: string): ApiError {
   // express throws it for broken percent-encoding in the path.
   if (error instanceof URIError)
     return new ApiError(400, 'The path of the request has a broken percent-encoding.');
+  if (isFull(error)) return storageFull();
   if (isUnavailable(error)) return unavailable();
   if (error instanceof NewerFormat) return newerRun();
   if (error instanceof Unreadable) return unreadable(error.what);

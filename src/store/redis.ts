@@ -232,6 +232,13 @@ export function isUnavailable(error: unknown): boolean {
   return Array.isArray(earlier) && earlier.some(isUnavailable);
 }
 
+/** Whether a command failed because Redis has no room for what it would write. */
+export function isFull(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const earlier: unknown = Reflect.get(error, 'previousErrors');
+  return /^OOM\b/.test(error.message) || (Array.isArray(earlier) && earlier.some(isFull));
+}
+
 /** Asks until there is an answer: for what a process cannot begin without. */
 export async function insist<T>(ask: () => Promise<T>): Promise<T> {
   for (;;) {

@@ -34,13 +34,27 @@ const empty = () => admin.config('SET', 'maxmemory', 0);
 test('requests that would write are refused with 503, and when to come back', async () => {
   await fill();
   const refused = await wire.ask('POST', '/threads', { body: {} });
-  expect(refused).toMatchObject({ status: 503, body: { error: { type: 'server_error' } } });
+  expect(refused).toMatchObject({
+    status: 503,
+    body: { error: { type: 'server_error', code: 'storage_full' } },
+  });
+  expect(JSON.stringify(refused.body)).toMatch(
+    /storage is full.*maxmemory.*delete threads.*THREAD_KEPT_DAYS/,
+  );
   expect(refused.headers.get('retry-after')).toBe('1');
   expect(refused.headers.get('x-should-retry')).toBeNull();
   await empty();
 });
 
-test('so are those that meet a master that has just been deposed, however many', async () => {
+test('reading goes on, and so does deleting, which makes room', async () => {
+  const thread = await wire.thread('hello');
+  await fill();
+  expect((await wire.ask('GET', `/threads/${thread}/messages`)).status).toBe(200);
+  expect((await wire.ask('DELETE', `/threads/${thread}`)).body).toMatchObject({ deleted: true });
+  await empty();
+});
+
+test('requests that meet a master that has just been deposed are refused in the same way, however many', async () => {
   await admin.replicaof('127.0.0.1', 1);
   const asked = Array.from({ length: 30 }, async () => wire.ask('POST', '/threads', { body: {} }));
   for (const { status } of await Promise.all(asked)) expect(status).toBe(503);
