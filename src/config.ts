@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { budgetFields } from './config/budgets.ts';
 import type { Env } from './config/env.ts';
+import { keptFields } from './config/kept.ts';
 import { list } from './config/list.ts';
 import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
@@ -63,10 +64,7 @@ const schema = z.strictObject({
   maxStreams: z.coerce.number().int().min(1).default(5_000),
   /** What an API process may occupy and still be ready; derived from what it is given where nobody says. */
   maxMemoryMb: z.coerce.number().int().min(1).optional(),
-  /** A run's whole life, waiting for tool outputs included; the hosted API gave 600 s. */
-  runExpiresAfterS: z.coerce.number().int().min(1).max(86_400).default(600),
-  /** How long the event log of an ended run stays readable. */
-  logKeptS: z.coerce.number().int().min(1).default(600),
+  ...keptFields,
   /** `openai-poll-after-ms`; without it SDKs poll every 1 to 5 seconds. */
   pollAfterMs: z.coerce.number().int().min(1).max(60_000).default(250),
   /** After tool outputs were posted, the next `requires_action` is held back this long, for clients that poll slowly. */
@@ -134,6 +132,7 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   LOCK_MS: 'lockMs',
   RUN_EXPIRES_AFTER_S: 'runExpiresAfterS',
   LOG_KEPT_S: 'logKeptS',
+  THREAD_KEPT_DAYS: 'threadKeptDays',
   POLL_AFTER_MS: 'pollAfterMs',
   CALM_AFTER_SUBMIT_MS: 'calmAfterSubmitMs',
   PARALLEL_TOOL_CALLS: 'parallelToolCalls',

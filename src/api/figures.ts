@@ -1,41 +1,54 @@
 /** The figures of `GET /metrics`: this process' own, the queue's, and those that every worker says with its heartbeat. */
 import { exposition, samplesOf, Tally, type Metric, type Sample } from '../metrics.ts';
 import type { WorkerReport } from '../store/presence.ts';
+import type { RedisMemory } from '../store/redis-memory.ts';
 import type { Pressure } from './pressure.ts';
+
+export interface FiguresOptions {
+  readonly pressure: Pressure;
+  /** What this process committed to runs. */
+  readonly commits: Tally;
+  readonly workers: () => Promise<readonly WorkerReport[]>;
+  readonly memory: () => Promise<RedisMemory>;
+  /** How many threads are kept. */
+  readonly threads: () => Promise<number>;
+}
 
 export class Figures {
   /** Answered requests, by status. */
   readonly requests = new Tally();
-  private readonly pressure: Pressure;
-  private readonly commits: Tally;
-  private readonly workers: () => Promise<readonly WorkerReport[]>;
+  private readonly options: FiguresOptions;
 
-  /** @param commits what this process committed to runs */
-  constructor(pressure: Pressure, commits: Tally, workers: () => Promise<readonly WorkerReport[]>) {
-    this.pressure = pressure;
-    this.commits = commits;
-    this.workers = workers;
+  constructor(options: FiguresOptions) {
+    this.options = options;
   }
 
   /** All of them, as Prometheus reads them. Without Redis, those of this process. */
   async text(): Promise<string> {
-    const workers = await this.workers().catch(() => null);
-    const deployment = workers === null ? [] : ofDeployment(workers, this.pressure);
+    const { pressure } = this.options;
+    const [workers, memory, threads] = await Promise.all([
+      this.options.workers().catch(() => null),
+      // Some services let nobody ask.
+      this.options.memory().catch(() => null),
+      this.options.threads().catch(() => null),
+    ]);
     return exposition([
       gauge('redis_up', 'Whether Redis answers.', workers === null ? 0 : 1),
-      ...deployment,
+      ...(memory === null ? [] : ofMemory(memory)),
+      ...(threads === null ? [] : [gauge('threads', 'Threads that are kept.', threads)]),
+      ...(workers === null ? [] : ofDeployment(workers, pressure)),
       ...this.own(),
     ]);
   }
 
   private own(): readonly Metric[] {
-    const { pressure } = this;
+    const { pressure, commits } = this.options;
     return [
       counter('requests_total', 'Answered requests.', samplesOf(this.requests.counts, 'status')),
       counter(
         'commits_total',
         'Transitions of runs that this process made, and commits that were refused.',
-        samplesOf(this.commits.counts, 'what'),
+        samplesOf(commits.counts, 'what'),
       ),
       gauge('streams_open', 'Event streams that are open.', pressure.streams),
       gauge(
@@ -46,6 +59,13 @@ export class Figures {
       gauge('memory_bytes', 'Memory that this process occupies.', pressure.memoryBytes),
     ];
   }
+}
+
+function ofMemory({ usedBytes, maxBytes }: RedisMemory): readonly Metric[] {
+  return [
+    gauge('redis_memory_used_bytes', 'Memory that Redis uses; of a Cluster, its fullest server.', usedBytes),
+    gauge('redis_memory_max_bytes', 'What that server may use (maxmemory); 0 where it is not set.', maxBytes),
+  ];
 }
 
 /** The same from every API process of a deployment. */

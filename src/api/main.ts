@@ -14,6 +14,7 @@ import { Audience } from '../store/audience.ts';
 import { Imports } from '../store/imports.ts';
 import { openStore } from '../store/open.ts';
 import { countWorkers, readWorkers } from '../store/presence.ts';
+import { readMemory } from '../store/redis-memory.ts';
 import { PhotoRelay } from '../store/relay.ts';
 import { ToolAnswers } from '../store/tool-answers.ts';
 import { Trial } from '../store/trial.ts';
@@ -49,11 +50,17 @@ async function main(): Promise<void> {
     count: (what) => commits.add(what),
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
-  const { redis, keys, hub, queue, runs, objects } = store;
+  const { redis, keys, hub, queue, threads, runs, objects } = store;
   const { now, nowMs } = store.clock;
   const presence = { redis, keys, nowMs };
   const pressure = new Pressure(config, () => queue.backlog());
-  const figures = new Figures(pressure, commits, () => readWorkers(presence));
+  const figures = new Figures({
+    pressure,
+    commits,
+    workers: () => readWorkers(presence),
+    memory: () => readMemory(redis),
+    threads: () => threads.count(),
+  });
   const catalog = new ModelCatalog({ upstreams: config.upstreams, log });
   const probe = new WriteProbe(redis, keys);
   const readiness = async (): Promise<Readiness> => {
@@ -79,7 +86,7 @@ async function main(): Promise<void> {
       hub,
       answers: new Answers(redis, keys, nowMs),
       trial: new Trial(redis, keys, nowMs),
-      imports: new Imports(redis, keys),
+      imports: new Imports(redis, keys, threads),
       plugins: toolbox.plugins,
       runTool: toolbox.runTool,
       photos: new PhotoRelay(redis, keys),

@@ -5,6 +5,7 @@
 import type { Assistant, Message, Thread } from '../runs/thread.ts';
 import type { Keys } from './keys.ts';
 import type { State } from './redis.ts';
+import type { Threads } from './threads.ts';
 
 /** Ids that were new, among those that were to be taken in. */
 export type Taken = ReadonlySet<string>;
@@ -21,8 +22,10 @@ const MICROSECONDS = 1_000_000;
 export class Imports {
   private readonly redis: State;
   private readonly keys: Keys;
+  private readonly threads: Threads;
 
-  constructor(redis: State, keys: Keys) {
+  constructor(redis: State, keys: Keys, threads: Threads) {
+    this.threads = threads;
     this.redis = redis;
     this.keys = keys;
   }
@@ -49,9 +52,12 @@ export class Imports {
   }
 
   async thread(project: string, thread: Thread): Promise<Taken> {
-    const key = this.keys.thread({ project, threadId: thread.id });
-    const isNew = (await this.redis.hsetnx(key, thread.id, JSON.stringify(thread))) === 1;
-    return new Set(isNew ? [thread.id] : []);
+    const ref = { project, threadId: thread.id };
+    const [, isNew] = await Promise.all([
+      this.threads.used(ref),
+      this.redis.hsetnx(this.keys.thread(ref), thread.id, JSON.stringify(thread)),
+    ]);
+    return new Set(isNew === 1 ? [thread.id] : []);
   }
 
   /**
@@ -72,7 +78,7 @@ export class Imports {
         transaction.zadd(byRun, 'NX', place, message.id);
       }
     }
-    const replies = await transaction.exec();
+    const [, replies] = await Promise.all([this.threads.used(ref), transaction.exec()]);
     return newOnes(
       messages,
       replies?.slice(1) ?? null,

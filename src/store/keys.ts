@@ -34,6 +34,11 @@ export class Keys {
     return `${this.prefix}:open`;
   }
 
+  /** Sorted set: members `project/thread` of the threads that are kept, by their last use (unix ms). {@link Threads} writes it. */
+  get threads(): string {
+    return `${this.prefix}:threads`;
+  }
+
   /** Sorted set: worker ids by when they were last seen (unix ms). Trimmed by the workers. */
   get workers(): string {
     return `${this.prefix}:workers`;

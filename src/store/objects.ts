@@ -9,6 +9,7 @@ import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
 import type { Damage } from './damage.ts';
 import { decode, decodeObject, decodeRun } from './json.ts';
 import type { State } from './redis.ts';
+import type { Threads } from './threads.ts';
 
 /** Which items a client wants: `after` and `before` are ids, meant in the requested order. */
 export interface PageQuery {
@@ -31,6 +32,17 @@ export type Appended =
   | { readonly type: 'no thread' }
   | { readonly type: 'locked'; readonly runId: string };
 
+export interface ObjectStoreOptions {
+  readonly redis: State;
+  readonly keys: Keys;
+  readonly threads: Threads;
+  readonly damage: Damage;
+  /** Unix milliseconds, the same for every process. */
+  readonly nowMs: () => number;
+  /** Of documents in one page of a list. */
+  readonly pageLimitBytes: number;
+}
+
 /** How many deleted items of a list stay known as cursors. */
 const REMEMBERED_GONE = 1_000;
 const MAX_SWAP_TRIES = 20;
@@ -42,17 +54,14 @@ const NEWEST_ASSISTANTS: PageQuery = { limit: 100, order: 'desc', after: null, b
 export class ObjectStore {
   private readonly redis: State;
   private readonly keys: Keys;
+  private readonly threads: Threads;
   private readonly pageLimitBytes: number;
-
   private readonly damage: Damage;
   private readonly nowMs: () => number;
   private lastOrder = 0;
 
-  /**
-   * @param nowMs unix milliseconds, the same for every process
-   * @param pageLimitBytes of documents in one page of a list
-   */
-  constructor(redis: State, keys: Keys, damage: Damage, nowMs: () => number, pageLimitBytes: number) {
+  constructor({ redis, keys, threads, damage, nowMs, pageLimitBytes }: ObjectStoreOptions) {
+    this.threads = threads;
     this.damage = damage;
     this.redis = redis;
     this.keys = keys;
@@ -149,13 +158,28 @@ export class ObjectStore {
 
   /** Deletes a thread with its messages, runs and steps; a worker that executes one of them stops by itself. */
   async deleteThread(ref: ThreadRef): Promise<boolean> {
+    const [answer] = await Promise.all([this.drop(ref, 'any'), this.threads.forget(ref)]);
+    return answer === 1;
+  }
+
+  /**
+   * The same, unless a run holds the thread or something has joined it since its `order` was read.
+   * @returns whether the thread is gone, be it since long
+   */
+  async deleteUnused(ref: ThreadRef, order: string): Promise<boolean> {
+    if ((await this.drop(ref, 'unused', order)) === -1) return false;
+    await this.threads.forget(ref);
+    return true;
+  }
+
+  private async drop(ref: ThreadRef, which: 'any' | 'unused', order = ''): Promise<unknown> {
     const { keys } = this;
     const messages = keys.messages(ref);
     const any: RunRef = { ...ref, runId: '' };
     const names = [keys.thread(ref), keys.runs(ref), keys.active(ref), keys.order(ref), keys.labels(ref)];
     names.push(messages.docs, messages.index, messages.gone, keys.steps(ref), keys.toolSteps(ref));
     const perRun = [keys.run(any), keys.log(any), keys.runMessages(any), keys.runSteps(any)];
-    return (await this.redis.drop(names.length, ...names, keys.changes, keys.events(any), ...perRun)) === 1;
+    return this.redis.drop(names.length, ...names, which, order, keys.changes, keys.events(any), ...perRun);
   }
 
   /** The id of the run that locks the thread, or null; and whether there is such a thread at all. */
@@ -239,11 +263,15 @@ export class ObjectStore {
     const { docs, index } = this.keys.messages(ref);
     const names = [this.keys.thread(ref), this.keys.active(ref), this.keys.order(ref), docs, index];
     const pairs = messages.flatMap((message) => [message.id, JSON.stringify(message)]);
-    const [code, runId] = listOf(
-      await this.redis.append(names.length, ...names, ref.threadId, threadDoc, this.runPrefix(ref), ...pairs),
-    );
+    const [, reply] = await Promise.all([
+      this.threads.used(ref),
+      this.redis.append(names.length, ...names, ref.threadId, threadDoc, this.runPrefix(ref), ...pairs),
+    ]);
+    const [code, runId] = listOf(reply);
     if (code === -2) return { type: 'locked', runId: String(runId) };
-    return { type: code === -1 ? 'no thread' : 'appended' };
+    if (code !== -1) return { type: 'appended' };
+    this.threads.forgetLater(ref);
+    return { type: 'no thread' };
   }
 
   private async swap<T>(docs: string, id: string, change: (old: T) => T): Promise<T | null> {

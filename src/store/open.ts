@@ -11,6 +11,7 @@ import { OpenRuns } from './open-runs.ts';
 import { RunQueue } from './queue.ts';
 import { insist, openFeed, openState, type State, type WhenAway } from './redis.ts';
 import { RunStore } from './runs.ts';
+import { Threads } from './threads.ts';
 
 export interface StoreOptions {
   readonly redisUrl: string;
@@ -34,6 +35,7 @@ export interface Store {
   readonly hub: LogHub;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
+  readonly threads: Threads;
   readonly runs: RunStore;
   readonly objects: ObjectStore;
   /** Why the servers are not fit to keep runs, for the operator; empty when they are. */
@@ -54,10 +56,23 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);
   const queue = new RunQueue(redisUrl, keys, log, nowMs);
   const open = new OpenRuns(redis, keys, nowMs, log);
+  const threads = new Threads(redis, keys, nowMs, log);
   const damage = new Damage(redis, keys, log);
   const replicas = durability === 'replica' ? new Replicas(redisUrl, keys) : null;
   const confirm = replicas === null ? null : replicas.confirm.bind(replicas);
-  const runs = new RunStore({ redis, keys, queue, open, damage, log, now, logKeptS, count, confirm });
+  const runs = new RunStore({
+    redis,
+    keys,
+    queue,
+    open,
+    threads,
+    damage,
+    log,
+    now,
+    logKeptS,
+    count,
+    confirm,
+  });
   return {
     redis,
     keys,
@@ -65,8 +80,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     hub,
     queue,
     open,
+    threads,
     runs,
-    objects: new ObjectStore(redis, keys, damage, nowMs, options.pageLimitBytes),
+    objects: new ObjectStore({ ...options, redis, keys, threads, damage, nowMs }),
     problems,
     close: async () => {
       clock.close();

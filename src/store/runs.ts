@@ -27,6 +27,7 @@ import { readLog } from './log.ts';
 import type { OpenRuns } from './open-runs.ts';
 import type { RunQueue } from './queue.ts';
 import type { State } from './redis.ts';
+import type { Threads } from './threads.ts';
 import { fold } from './writes.ts';
 
 /** A run as it is stored. */
@@ -80,6 +81,7 @@ export interface RunStoreOptions {
   readonly keys: Keys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
+  readonly threads: Threads;
   readonly damage: Damage;
   readonly log: Logger;
   readonly now: Clock;
@@ -113,9 +115,13 @@ export class RunStore {
     for (const message of messages) writes.push('message.new', message.id, JSON.stringify(message));
     if (input.length > 0) writes.push('input', run.id, JSON.stringify(input));
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin }];
-    const answer = await this.send(ref, null, events, writes);
+    const use = origin.ephemeral ? null : this.options.threads.used(ref);
+    const [answer] = await Promise.all([this.send(ref, null, events, writes), use]);
     if (answer.type === 'locked') return answer;
-    if (answer.type === 'gone') return { type: 'no thread' };
+    if (answer.type === 'gone') {
+      this.options.threads.forgetLater(ref);
+      return { type: 'no thread' };
+    }
     const stored = answer.type === 'committed' ? answer.stored : await this.createdBefore(ref);
     const [confirmed] = await Promise.all([
       this.confirmed(ref),

@@ -43,7 +43,7 @@ async function main(): Promise<void> {
     count: (what) => commits.add(what),
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
-  const { redis, keys, hub, queue, open, runs, objects } = store;
+  const { redis, keys, hub, queue, open, threads, runs, objects } = store;
   const { now, nowMs } = store.clock;
   const unseal = unsealer(config.secret);
   const toolbox = await openToolbox({
@@ -129,6 +129,7 @@ async function main(): Promise<void> {
     log,
     holder: id,
     endTrials: () => trial.end(objects),
+    endThreads: () => threads.endUnused(objects, config.threadKeptDays),
   });
 
   stopOnSignal(

@@ -9,7 +9,7 @@ import type { Clock } from '../runs/ids.ts';
 import { Unreadable } from '../store/json.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { OpenRuns } from '../store/open-runs.ts';
-import { isUnavailable } from '../store/redis.ts';
+import { isFull, isUnavailable } from '../store/redis.ts';
 import type { RunStore } from '../store/runs.ts';
 
 const SWEEP_EVERY_MS = 2_000;
@@ -26,6 +26,8 @@ export interface Sweeping {
   readonly log: Logger;
   /** Deletes what projects on trial have made whose time is over. */
   readonly endTrials: () => Promise<unknown>;
+  /** Deletes threads that nobody has used for so long that they need not be kept. */
+  readonly endThreads: () => Promise<unknown>;
   /** Names this process in the lease. */
   readonly holder: string;
 }
@@ -58,7 +60,13 @@ export function startSweeper(sweeping: Sweeping): () => Promise<void> {
 async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void> {
   const { open, holder, log } = sweeping;
   const untilMs = performance.now() + LEASE_MS;
-  if (!(await open.lease(holder, LEASE_MS))) return;
+  try {
+    if (!(await open.lease(holder, LEASE_MS))) return;
+  } catch (err) {
+    // A full Redis takes no lease. Deleting is what it needs most, and two that do it do no harm.
+    if (isFull(err)) await sweeping.endThreads();
+    throw err;
+  }
   let tooNew = 0;
   let more = false;
   do {
@@ -68,6 +76,7 @@ async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void
     tooNew += looks.filter((look) => look === 'too new').length;
   } while (more && performance.now() < untilMs && !isStopped());
   await sweeping.endTrials();
+  await sweeping.endThreads();
   if (tooNew > 0) log.warn({ runs: tooNew }, 'leaving runs to a newer worker');
 }
 

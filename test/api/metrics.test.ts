@@ -48,6 +48,9 @@ test('a deployment says how it is, without a key and without telling hosts', asy
     'longrun_commits_total{what="run.queued"}': 1,
   });
   expect(waiting.get('longrun_queue_oldest_waiting_seconds')).toBeGreaterThan(0);
+  expect(waiting.get('longrun_threads')).toBe(1);
+  expect(waiting.get('longrun_redis_memory_used_bytes')).toBeGreaterThan(1e5);
+  expect(waiting.get('longrun_redis_memory_max_bytes')).toBe(0);
   expect(waiting.get('longrun_memory_bytes')).toBeGreaterThan(1e6);
   expect(waiting.get('longrun_event_loop_delay_seconds')).toBeGreaterThan(0);
 

@@ -153,7 +153,8 @@ describe('objects that cannot be read', () => {
     const log = createLog({ logLevel: 'silent' }, 'test');
     Reflect.set(log, 'error', (fields: unknown) => told.push(fields));
     const { redis, keys } = store;
-    const objects = new ObjectStore(redis, keys, new Damage(redis, keys, log), store.nowMs, 1e9);
+    const damage = new Damage(redis, keys, log);
+    const objects = new ObjectStore({ ...store, damage, pageLimitBytes: 1e9 });
     const thread = must(newRun().thread);
     await objects.createThread(PROJECT, thread, [newMessage('msg_1'), newMessage('msg_2')]);
     await redis.hset(keys.messages(THREAD).docs, 'msg_1', doc);
@@ -206,7 +207,7 @@ describe('the index of open runs', () => {
     });
     const { open, clock, nowMs } = store;
     const sweeping = { runs, open, now: () => clock.s, nowMs, log: silent, holder: 'a' };
-    onTestFinished(startSweeper({ ...sweeping, endTrials: async () => {} }));
+    onTestFinished(startSweeper({ ...sweeping, endTrials: async () => {}, endThreads: async () => {} }));
     await lost.promise;
     // Those were given up for good.
     expect(await store.redis.zcard(store.keys.open)).toBe(1);

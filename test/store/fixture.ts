@@ -13,6 +13,7 @@ import { ObjectStore } from '../../src/store/objects.ts';
 import { OpenRuns } from '../../src/store/open-runs.ts';
 import { RunQueue } from '../../src/store/queue.ts';
 import { openFeed, openState, type Feed, type State } from '../../src/store/redis.ts';
+import { Threads } from '../../src/store/threads.ts';
 import { RunStore, type NewRun, type StoredRun } from '../../src/store/runs.ts';
 import { keysLike } from '../support/contents.ts';
 import { stateAfter, usage } from '../runs/histories.ts';
@@ -33,6 +34,7 @@ export interface Store {
   readonly keys: Keys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
+  readonly threads: Threads;
   readonly runs: RunStore;
   readonly objects: ObjectStore;
   /** Unix seconds, as runs see them. */
@@ -53,6 +55,7 @@ export async function openStore(url: string, wrap = (redis: State): State => red
   const queue = new RunQueue(url, keys, silent, nowMs);
   await queue.ready();
   const open = new OpenRuns(redis, keys, nowMs, silent);
+  const threads = new Threads(redis, keys, nowMs, silent);
   const damage = new Damage(redis, keys, silent);
   const clock = { s: CREATED_AT };
   const now = (): number => clock.s;
@@ -61,6 +64,7 @@ export async function openStore(url: string, wrap = (redis: State): State => red
     keys,
     queue,
     open,
+    threads,
     damage,
     log: silent,
     now,
@@ -71,8 +75,8 @@ export async function openStore(url: string, wrap = (redis: State): State => red
     await queue.close();
     connection.disconnect();
   });
-  const objects = new ObjectStore(redis, keys, damage, nowMs, PAGE_LIMIT_BYTES);
-  return { url, redis, keys, queue, open, runs, objects, clock, nowMs };
+  const objects = new ObjectStore({ redis, keys, threads, damage, nowMs, pageLimitBytes: PAGE_LIMIT_BYTES });
+  return { url, redis, keys, queue, open, threads, runs, objects, clock, nowMs };
 }
 
 /** A hub of its own, as another process has one. @param wrap may come between the hub and its subscriptions. */
@@ -206,7 +210,7 @@ export async function keysOf({ redis, keys }: Store): Promise<readonly string[]>
   return (await keysLike(redis, `${prefix}*`)).toSorted();
 }
 
-/** Everything that is stored, by key; the queue's own keys aside, and the times in the index of open runs. */
+/** Everything that is stored, by key; the queue's own keys aside, and the times in the indexes of open runs and threads. */
 export async function contents(store: Store): Promise<Readonly<Record<string, unknown>>> {
   const names = await keysOf(store);
   const values = await Promise.all(names.map(async (key) => contentOf(store, key)));
@@ -214,7 +218,7 @@ export async function contents(store: Store): Promise<Readonly<Record<string, un
 }
 
 async function contentOf({ redis, keys }: Store, key: string): Promise<unknown> {
-  if (key === keys.open) return redis.zrange(key, '0', '-1');
+  if (key === keys.open || key === keys.threads) return redis.zrange(key, '0', '-1');
   switch (await redis.type(key)) {
     case 'hash':
       return redis.hgetall(key);

@@ -31,6 +31,7 @@ describe('keys', () => {
       keys.answer('p', 'digest'),
       keys.answer('q', 'digest'),
       keys.open,
+      keys.threads,
       new Keys('other').open,
       keys.workers,
       keys.worker('host/a'),

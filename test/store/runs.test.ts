@@ -389,6 +389,6 @@ describe('lifetimes', () => {
     const ttls = await Promise.all(names.map(async (key) => store.redis.pttl(key)));
     const expiring = names.filter((_, index) => ttls[index] !== -1);
     expect(expiring).toStrictEqual([store.keys.log(refOf())]);
-    expect(names).toHaveLength(12);
+    expect(names).toHaveLength(13);
   });
 });

@@ -5,7 +5,9 @@ import {
   COMPLETED,
   create,
   EXPIRES_AT,
+  newThread,
   openStore,
+  PROJECT,
   read,
   refOf,
   silent,
@@ -14,7 +16,7 @@ import {
   withMethod,
   type Store,
 } from '../store/fixture.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
+import { startPrivateRedis, startRedis, type RedisServer } from '../support/redis.ts';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -30,11 +32,34 @@ function sweep({ runs, open, clock, nowMs }: Store): () => number {
     return open.lease(holder, ms);
   });
   const sweeping = { runs, open: counted, now: () => clock.s, nowMs, log: silent, holder: 'a' };
-  onTestFinished(startSweeper({ ...sweeping, endTrials: async () => {} }));
+  onTestFinished(startSweeper({ ...sweeping, endTrials: async () => {}, endThreads: async () => {} }));
   return () => leases;
 }
 
 const indexed = async ({ redis, keys }: Store): Promise<number> => redis.zcard(keys.open);
+
+test('threads whose time is over are deleted although a full Redis gives nobody the lease', async () => {
+  const full = await startPrivateRedis();
+  onTestFinished(async () => full.stop());
+  const store = await openStore(full.url);
+  const { runs, open, threads, objects, clock, nowMs } = store;
+  await objects.createThread(PROJECT, newThread(), []);
+  await store.redis.call('CONFIG', 'SET', 'maxmemory', '1');
+  const deleted = Promise.withResolvers<number>();
+  const monthsLaterMs = Date.now() + 100 * 86_400_000;
+  const stop = startSweeper({
+    runs,
+    open,
+    nowMs,
+    log: silent,
+    holder: 'a',
+    now: () => clock.s,
+    endTrials: async () => {},
+    endThreads: async () => deleted.resolve(await threads.endUnused(objects, 30, monthsLaterMs)),
+  });
+  expect(await deleted.promise).toBe(1);
+  await stop();
+});
 
 describe('the index of open runs', () => {
   test('forgets a run that has ended, without a sweep', async () => {
