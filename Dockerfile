@@ -1,4 +1,8 @@
-# One image for the API and the workers; docker-compose.yml says which command runs in which container.
+# One image for the API and the workers; docker-compose.yml says which command runs in which container. Without compose,
+# beside a Redis of your own (docs/configuration.md has both commands in full):
+#
+#   docker run -e REDIS_URL=… -e API_KEY=… -p 127.0.0.1:8080:8080 longrun
+#   docker run -e REDIS_URL=… -e API_KEY=… --health-cmd 'node src/worker/health.ts' longrun node src/worker/main.ts
 #
 # The base image by its digest: what was tried is what is built, whatever its tag leads to later. Its version is that of
 # the `node` package in package.json. For an image of your own: docker build --build-arg NODE_IMAGE=…
@@ -16,6 +20,8 @@ COPY src ./src
 # takes its owner from here.
 RUN chmod -R u=rwX,go=rX package.json package-lock.json src && install -d -o node -g node /keys
 
+# A container's loopback address is nobody's but its own; and who listens on another one asks for a key.
+ENV HOST=0.0.0.0 AUTH=key
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \

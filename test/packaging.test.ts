@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { ENV, readConfig } from '../src/config.ts';
 
 const REPOSITORY = join(import.meta.dirname, '..');
 const REGISTRY = 'https://registry.npmjs.org/';
@@ -36,6 +37,8 @@ const composeSchema = z.looseObject({
       environment: z.record(z.string(), z.unknown()).default({}),
       command: z.array(z.string()),
       networks: z.array(z.string()).default(['default']),
+      extra_hosts: z.array(z.string()).default([]),
+      volumes: z.array(z.string()).default([]),
       network_mode: z.string().optional(),
       ports: z.array(z.string()).default([]),
       read_only: z.boolean().default(false),
@@ -48,6 +51,7 @@ const composeSchema = z.looseObject({
     }),
   ),
   networks: z.record(z.string(), z.object({ internal: z.boolean().default(false) })).default({}),
+  volumes: z.record(z.string(), z.unknown()),
 });
 
 const manifest = manifestSchema.parse(JSON.parse(text('package.json')));
@@ -55,7 +59,9 @@ const lock = lockSchema.parse(JSON.parse(text('package-lock.json')));
 const packages = Object.entries(lock.packages).filter(([path]) => path !== '');
 const dockerfile = text('Dockerfile');
 const [, base = ''] = /^ARG NODE_IMAGE=(\S+)$/m.exec(dockerfile) ?? [];
-const { services, networks } = composeSchema.parse(parse(text('docker-compose.yml'), { merge: true }));
+const { services, networks, volumes } = composeSchema.parse(
+  parse(text('docker-compose.yml'), { merge: true }),
+);
 
 describe('package-lock.json', () => {
   test('has a hash of every package, those for other systems included', () => {
@@ -86,6 +92,18 @@ describe('the image', () => {
     expect(base).toMatch(PINNED);
     expect(base).toContain(`node:${manifest.devDependencies['node']}-slim@`);
     expect(dockerfile.match(/^FROM .+$/gm)).toEqual(['FROM ${NODE_IMAGE}']);
+  });
+
+  test('needs to be told of a Redis and a key only, and says so where there is no key', () => {
+    const [, said = ''] = /^ENV (HOST=.+)$/m.exec(dockerfile) ?? [];
+    const env = Object.fromEntries<string>(
+      said.split(' ').map((pair) => [pair.split('=')[0] ?? '', pair.split('=')[1] ?? '']),
+    );
+    const nowhere = join(import.meta.dirname, 'no.config.json');
+    expect(() => readConfig(env, nowhere)).toThrow('AUTH is key, but API_KEY is not set.');
+    const given = { ...env, API_KEY: 'k', REDIS_URL: 'redis://redis:6379' };
+    expect(readConfig(given, nowhere)).toMatchObject({ host: '0.0.0.0', auth: 'key', port: 8080 });
+    expect(dockerfile).toContain('CMD ["node", "src/api/main.ts"]');
   });
 
   test('is not run by root', () => {
@@ -139,11 +157,59 @@ describe('docker-compose.yml', () => {
     }
   });
 
+  test('hands every setting on to the API and the workers, but those that it decides or that make no sense here', () => {
+    const names = [...Object.keys(ENV), 'LONGRUN_CONFIG', 'OPENAI_BASE_URL', 'OPENAI_API_KEY'];
+    const missing = (service: string, not: Readonly<Record<string, string>>): readonly string[] => {
+      const environment = services[service]?.environment ?? {};
+      // Handed on means by its own name: `NAME: ${NAME…}`.
+      return names.filter((name) => !(name in not) && !String(environment[name]).startsWith(`\${${name}:`));
+    };
+    expect(missing('api', { ...NOT_IN_COMPOSE, ...WORKERS_ONLY })).toEqual([]);
+    expect(missing('worker', { ...NOT_IN_COMPOSE, ...API_ONLY })).toEqual([]);
+    const settings = new Set(
+      ['api', 'worker'].flatMap((name) => Object.keys(services[name]?.environment ?? {})),
+    );
+    expect([...settings].filter((name) => !names.includes(name))).toEqual([]);
+  });
+
+  test('leads the API and the workers to model servers of this machine, and to a folder that need not be there', () => {
+    for (const name of ['api', 'worker']) {
+      expect(services[name]?.extra_hosts).toEqual(['host.docker.internal:host-gateway']);
+      expect(services[name]?.volumes).toContain('${OWN_FOLDER:-own}:/app/own:ro');
+    }
+    expect(Object.keys(volumes)).toContain('own');
+  });
+
+  test('bounds Redis, and keeps what it has', () => {
+    const command = services['redis']?.command.join(' ') ?? '';
+    expect(command).toContain('--maxmemory ${REDIS_MAXMEMORY:-3gb} --maxmemory-policy noeviction');
+    expect(command).toContain('--appendonly yes');
+  });
+
   test('opens one port, to this machine', () => {
     const ports = Object.values(services).flatMap((service) => service.ports);
     expect(ports).toEqual(['127.0.0.1:${PORT:-8080}:8080']);
   });
 });
+
+/** Settings that docker-compose.yml does not hand on, each with its reason. */
+const NOT_IN_COMPOSE = {
+  PORT: 'is where the API is on this machine; in its container it is always 8080',
+  HOST: 'every interface of the container, of which one port leads to loopback',
+  REDIS_URL: 'comes from the volume `keys`, with the password in it',
+  WORKERS: 'is for `npm start`; here `--scale worker=3`',
+  DURABILITY: 'can only be `local` with the one Redis that is here',
+} as const;
+const API_ONLY = {
+  CORS_ORIGINS: 'workers take no requests',
+  ALLOWED_HOSTS: 'the same',
+  TRUST_PROXY: 'the same',
+  BODIES_LIMIT_BYTES: 'the same',
+  MAX_STREAMS: 'the same',
+  MAX_WAITING_RUNS: 'the API refuses them',
+  MAX_MEMORY_MB: 'the API says at GET /ready',
+} as const;
+const WORKERS_ONLY = { WORKER_CONCURRENCY: 'the API executes nothing' } as const;
 
 /** What `npm ci` installs when it is told to leave out development packages, optional ones, or both. */
 function installedWithout(omitted: { readonly dev: boolean; readonly optional: boolean }): string[] {
