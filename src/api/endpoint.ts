@@ -20,7 +20,7 @@ import { NewerFormat } from '../runs/format.ts';
 import { newId, type NewId } from '../runs/ids.ts';
 import { Unreadable } from '../store/json.ts';
 import { isSafeId, type RunRef } from '../store/keys.ts';
-import { isFull, isUnavailable } from '../store/redis.ts';
+import { isFull, isUnavailable, seldom } from '../store/redis.ts';
 import { releaseBody } from './body.ts';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
 import { parseJson } from './json-text.ts';
@@ -325,6 +325,7 @@ export function renderError(
   const { requestId } = identityOf(response);
   const refusal = toApiError(error, requestId);
   const fault = { err: error, request_id: requestId };
+  if (isFull(error)) tellFull(log);
   // What fails because its client has gone is nobody's fault.
   if (refusal.status >= 500 && response.destroyed)
     log.info(fault, 'request failed after its client had gone');
@@ -340,6 +341,13 @@ export function renderError(
   const text = JSON.stringify(body);
   send({ response, delivery }, status, text, Buffer.byteLength(text), refusal.headers);
 }
+
+/** A full Redis answers, so nobody else reports it. */
+const tellFull = seldom((log: Logger) =>
+  log.warn(
+    'Redis is full, requests are refused: raise its maxmemory, delete threads, or set THREAD_KEPT_DAYS',
+  ),
+);
 
 function send(
   { response, delivery }: { readonly response: Response; readonly delivery: Delivery },

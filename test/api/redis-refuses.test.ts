@@ -6,6 +6,9 @@ import { startService, type Service } from '../support/service.ts';
 import { FakeUpstream, finish, gate, text } from '../support/upstream.ts';
 import { textOf, Wire } from '../support/wire.ts';
 
+/** pino's number for it. */
+const WARN = 40;
+
 let redis: PrivateRedis;
 let admin: Redis;
 let upstream: FakeUpstream;
@@ -41,6 +44,7 @@ test('requests that would write are refused with 503, and when to come back', as
   expect(JSON.stringify(refused.body)).toMatch(
     /storage is full.*maxmemory.*delete threads.*THREAD_KEPT_DAYS/,
   );
+  await service.waitForLog(({ level, msg }) => level === WARN && msg.startsWith('Redis is full'));
   expect(refused.headers.get('retry-after')).toBe('1');
   expect(refused.headers.get('x-should-retry')).toBeNull();
   await empty();
