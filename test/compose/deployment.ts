@@ -26,7 +26,7 @@ export class Deployment {
       OPENAI_BASE_URL: `http://host.docker.internal:${options.modelPort}/v1`,
       OPENAI_API_KEY: 'none',
     };
-    const files = ['docker-compose.yml', 'test/compose/reach-host.yml', ...options.files];
+    const files = ['docker-compose.yml', ...options.files];
     const command = succeeds('docker', ['compose', 'version']) ? ['docker', 'compose'] : ['docker-compose'];
     this.#compose = [...command, '-p', PROJECT, ...files.flatMap((file) => ['-f', join(ROOT, file)])];
   }
