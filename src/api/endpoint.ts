@@ -343,11 +343,9 @@ export function renderError(
 }
 
 /** A full Redis answers, so nobody else reports it. */
-const tellFull = seldom((log: Logger) =>
-  log.warn(
-    'Redis is full, requests are refused: raise its maxmemory, delete threads, or set THREAD_KEPT_DAYS',
-  ),
-);
+const FULL =
+  'Redis is full, requests are refused: raise its maxmemory, delete threads, or set THREAD_KEPT_DAYS';
+const tellFull = seldom((log: Logger) => log.warn(FULL));
 
 function send(
   { response, delivery }: { readonly response: Response; readonly delivery: Delivery },

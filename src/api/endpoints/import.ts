@@ -72,7 +72,7 @@ export function importEndpoints(services: Services): readonly Endpoint[] {
 
 /** @throws {ApiError} 403 for a key that no model has answered yet: what it brings could not be told from the others' later. */
 async function admitImport(services: Services, call: Call): Promise<void> {
-  await admitWrite(services, call, '');
+  await admitWrite(services, call, {});
   if (call.upstreamKey !== null && !services.trial.knows(call.project)) throw keyOnTrial('project full');
 }
 
