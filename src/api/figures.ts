@@ -73,6 +73,9 @@ function ofDeployment(workers: readonly WorkerReport[], pressure: Pressure): rea
   const each = (value: (report: WorkerReport) => number): readonly Sample[] =>
     workers.map((report) => ({ labels: { worker: report.name }, value: value(report) }));
   const commits = workers.flatMap(({ name, commits: counts }) => samplesOf(counts, 'what', { worker: name }));
+  const failures = workers.flatMap(({ name: worker, failures: codes }) =>
+    Object.entries(codes).flatMap(([code, counts]) => samplesOf(counts, 'upstream', { worker, code })),
+  );
   return [
     gauge('workers', 'Workers that are alive.', workers.length),
     gauge('queue_waiting', 'Runs that wait for a worker.', pressure.waiting),
@@ -105,6 +108,11 @@ function ofDeployment(workers: readonly WorkerReport[], pressure: Pressure): rea
       'worker_commits_total',
       'Transitions of runs that a worker made, and commits that were refused.',
       commits,
+    ),
+    counter(
+      'worker_run_failures_total',
+      'Runs that a worker ended as failed, by the code of their error and the upstream that had a part in it.',
+      failures,
     ),
   ];
 }

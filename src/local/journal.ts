@@ -19,6 +19,10 @@ const lineSchema = z.looseObject({
   level: z.number(),
   msg: z.string().default(''),
   err: z.looseObject({ message: z.string() }).optional(),
+  run_id: z.string().optional(),
+  tool: z.string().optional(),
+  outcome: z.string().optional(),
+  status: z.number().optional(),
 });
 
 /** One line a process logged. */
@@ -51,12 +55,18 @@ export class Journal {
     this.#bytes += writeSync(this.#file, `${line}\n`);
     const entry = parse(line);
     if (entry === null) this.#last = [...this.#last, line].slice(-REMEMBERED_LINES);
-    else if (entry.level >= WARN) this.#say(`${LEVELS[entry.level] ?? 'warn'}: ${inShort(entry)}`);
+    else if (entry.level >= WARN)
+      this.#say(`${LEVELS[entry.level] ?? 'warn'}: ${inShort(entry)}${this.#placeOf(entry)}`);
     return entry;
   }
 
   close(): void {
     closeSync(this.#file);
+  }
+
+  /** Where to look for more about a run. */
+  #placeOf({ run_id: runId }: LogEntry): string {
+    return runId === undefined ? '' : ` [${runId}; grep it in ${this.path}]`;
   }
 
   #turnOver(): void {
@@ -74,8 +84,10 @@ function openPrivately(path: string): number {
   return file;
 }
 
-function inShort({ msg, err }: LogEntry): string {
-  return err === undefined ? msg : `${msg} (${err.message})`;
+function inShort({ msg, err, tool, outcome, status }: LogEntry): string {
+  if (err !== undefined) return `${msg} (${err.message})`;
+  if (tool === undefined || outcome === undefined) return msg;
+  return `${msg}: ${tool}, ${outcome}${status === undefined ? '' : ` (${status})`}`;
 }
 
 function parse(line: string): LogEntry | null {

@@ -31,10 +31,36 @@ const AGAIN: Retry = { retryable: true, waitMs: null };
 export class UpstreamFailure extends ModelError {
   readonly retryable: boolean;
 
-  constructor(code: ModelError['code'], message: string, retry: Retry, options?: ErrorOptions) {
-    super(code, message, { ...options, retryAfterMs: retry.waitMs });
+  constructor(
+    there: Asked,
+    code: ModelError['code'],
+    told: string | Told,
+    retry: Retry,
+    options?: ErrorOptions,
+  ) {
+    const { message, reason = message, status } = typeof told === 'string' ? { message: told } : told;
+    super(code, message, {
+      ...options,
+      retryAfterMs: retry.waitMs,
+      facts: {
+        reason,
+        upstream: there.upstream.name,
+        ...(there.model !== undefined && { model: there.model }),
+        ...(status !== undefined && { status }),
+      },
+    });
     this.retryable = retry.retryable;
   }
+}
+
+/** Whom a try went to. */
+type Asked = Pick<Route, 'upstream'> & Partial<Pick<Route, 'model'>>;
+
+/** What is told of a failure: `reason` to the operator, where `message` quotes somebody. */
+interface Told {
+  readonly message: string;
+  readonly reason?: string;
+  readonly status?: number;
 }
 
 /** What an upstream answered instead of a turn. */
@@ -46,17 +72,24 @@ export interface Refusal {
 }
 
 /** The upstream answered with an error status, or said the like in its stream. */
-export function refused({ upstream, model, isCallersKey }: Route, refusal: Refusal): UpstreamFailure {
+export function refused(there: Route, refusal: Refusal): UpstreamFailure {
+  const { upstream, model, isCallersKey } = there;
   const { status, retry } = refusal;
   const said = clean(wordsOf(refusal.said), upstream.apiKey) || `status ${status}, without a message`;
   const who = `The upstream '${upstream.name}'`;
+  const failed = (code: ModelError['code'], reason: string, message = `${reason} It said: ${said}`) =>
+    new UpstreamFailure(there, code, { message, reason, status }, retry);
   switch (status) {
     case 429:
-      return new UpstreamFailure('rate_limit_exceeded', withWait(said, retry.waitMs), retry);
+      return failed(
+        'rate_limit_exceeded',
+        `${who} wants no more requests for now (429).`,
+        withWait(said, retry.waitMs),
+      );
     case 400:
     case 413:
     case 422:
-      return new UpstreamFailure('invalid_prompt', said, retry);
+      return failed('invalid_prompt', `${who} refused the request (${status}).`, said);
     case 401:
     case 403: {
       const ours = upstream.apiKey === undefined ? 'the request, which has no key' : 'its key';
@@ -65,18 +98,15 @@ export function refused({ upstream, model, isCallersKey }: Route, refusal: Refus
         isCallersKey === true
           ? 'This server passes it on as it came.'
           : `Check the apiKey of '${upstream.name}' in the config file, or OPENAI_API_KEY.`;
-      return new UpstreamFailure(
+      return failed('server_error', `${who} refused ${key} (${status}). ${fix}`);
+    }
+    case 404:
+      return failed(
         'server_error',
-        `${who} refused ${key} (${status}). ${fix} It said: ${said}`,
-        retry,
+        `${who} does not know the model '${model}', or its baseUrl is wrong (404).`,
       );
-    }
-    case 404: {
-      const text = `${who} does not know the model '${model}', or its baseUrl is wrong (404). It said: ${said}`;
-      return new UpstreamFailure('server_error', text, retry);
-    }
     default:
-      return new UpstreamFailure('server_error', `${who} failed (${status}). It said: ${said}`, retry);
+      return failed('server_error', `${who} failed (${status}).`);
   }
 }
 
@@ -98,11 +128,12 @@ export function refusedInStream(route: Route, value: unknown): UpstreamFailure {
 }
 
 /** No connection, or none any more, before the answer began. */
-export function unreachable({ upstream }: Route, cause: unknown): UpstreamFailure {
+export function unreachable(there: Route, cause: unknown): UpstreamFailure {
+  const { upstream } = there;
   const code = codeOf(cause);
   const why = code === null ? '' : ` (${code})`;
   const text = `The upstream '${upstream.name}' cannot be reached${why}. Check that it runs, and its baseUrl (OPENAI_BASE_URL).`;
-  return new UpstreamFailure('server_error', text, AGAIN, { cause });
+  return new UpstreamFailure(there, 'server_error', text, AGAIN, { cause });
 }
 
 /** The upstream sent its caller on. Of the address that it named only the host is said; the rest may hold anything. */
@@ -113,7 +144,7 @@ export function redirected(upstream: Upstream, status: number, location: string 
   const text =
     `The upstream '${upstream.name}' sends its callers on to ${placeOf(location, upstream.baseUrl)} (${status}), ` +
     `and redirects are not followed. Set ${place} to the address that answers itself.`;
-  return new UpstreamFailure('server_error', text, NEVER);
+  return new UpstreamFailure({ upstream }, 'server_error', { message: text, status }, NEVER);
 }
 
 function placeOf(location: string | null, base: string): string {
@@ -124,9 +155,9 @@ function placeOf(location: string | null, base: string): string {
 }
 
 /** The answer ended before its end. */
-export function brokeOff({ upstream }: Route, cause?: unknown): UpstreamFailure {
-  const text = `The upstream '${upstream.name}' broke off in the middle of its answer.`;
-  return new UpstreamFailure('server_error', text, AGAIN, { cause });
+export function brokeOff(there: Route, cause?: unknown): UpstreamFailure {
+  const text = `The upstream '${there.upstream.name}' broke off in the middle of its answer.`;
+  return new UpstreamFailure(there, 'server_error', text, AGAIN, { cause });
 }
 
 const OVERDUE: Readonly<Record<Overrun, readonly [what: string, variable: string]>> = {
@@ -137,38 +168,40 @@ const OVERDUE: Readonly<Record<Overrun, readonly [what: string, variable: string
 };
 
 /** It was waited for too long. Trying again would double a wait that was too long already. */
-export function overdue({ upstream }: Route, limit: Overrun, limitMs: number): UpstreamFailure {
+export function overdue(there: Route, limit: Overrun, limitMs: number): UpstreamFailure {
   const [what, variable] = OVERDUE[limit];
   const setting = limit === 'idleMs' ? '' : ` The limit is ${variable}, or ${limit} of that upstream.`;
-  const text = `The upstream '${upstream.name}' ${what} ${limitMs / 1000} s and was given up.${setting}`;
-  return new UpstreamFailure('server_error', text, NEVER);
+  const text = `The upstream '${there.upstream.name}' ${what} ${limitMs / 1000} s and was given up.${setting}`;
+  return new UpstreamFailure(there, 'server_error', text, NEVER);
 }
 
 /** The answer cannot be read; `what` names what was awaited, `sent` is quoted in part. */
-export function nonsense({ upstream }: Route, what: string, sent: string): UpstreamFailure {
-  const text = `The upstream '${upstream.name}' sent something that is not ${what}: ${quoteOf(sent, upstream)}`;
-  return new UpstreamFailure('server_error', text, NEVER);
+export function nonsense(there: Route, what: string, sent: string): UpstreamFailure {
+  const { upstream } = there;
+  const text = `The upstream '${upstream.name}' sent something that is not ${what}`;
+  const told = { message: `${text}: ${quoteOf(sent, upstream)}`, reason: `${text}.` };
+  return new UpstreamFailure(there, 'server_error', told, NEVER);
 }
 
 /** The answer has an end and nothing before it; `reason` is the one that was given, `sent` is quoted in part. */
-export function unsaid({ upstream }: Route, reason: string | null, sent: string): UpstreamFailure {
+export function unsaid(there: Route, reason: string | null, sent: string): UpstreamFailure {
+  const { upstream } = there;
   const why = reason === null ? '' : `, with the reason '${quoteOf(reason, upstream)}'`;
-  const text = `The upstream '${upstream.name}' ended its answer without a word or a call${why}. It sent: ${quoteOf(sent, upstream)}`;
-  return new UpstreamFailure('server_error', text, AGAIN);
+  const text = `The upstream '${upstream.name}' ended its answer without a word or a call`;
+  const told = { message: `${text}${why}. It sent: ${quoteOf(sent, upstream)}`, reason: `${text}.` };
+  return new UpstreamFailure(there, 'server_error', told, AGAIN);
 }
 
 /** The upstream said that it failed, and not why (`finish_reason: "error"`). */
-export function gaveUp({ upstream }: Route): UpstreamFailure {
-  return new UpstreamFailure(
-    'server_error',
-    `The upstream '${upstream.name}' ended its answer with an error.`,
-    AGAIN,
-  );
+export function gaveUp(there: Route): UpstreamFailure {
+  const text = `The upstream '${there.upstream.name}' ended its answer with an error.`;
+  return new UpstreamFailure(there, 'server_error', text, AGAIN);
 }
 
 /** The answer outgrew a limit; `what` says which. */
-export function tooLarge({ upstream }: Route, what: string): UpstreamFailure {
-  return new UpstreamFailure('server_error', `The upstream '${upstream.name}' sent ${what}.`, NEVER);
+export function tooLarge(there: Route, what: string): UpstreamFailure {
+  const text = `The upstream '${there.upstream.name}' sent ${what}.`;
+  return new UpstreamFailure(there, 'server_error', text, NEVER);
 }
 
 /** The beginning of what an upstream sent. */

@@ -137,7 +137,8 @@ function asFailure(there: Route, error: unknown): ModelError {
   if (error instanceof APIConnectionError) return unreachable(there, error);
   if (isStatusError(error)) return statusFailure(there, error);
   const text = `The upstream '${there.upstream.name}' could not be asked. Check its baseUrl and apiKey.`;
-  return new ModelError('server_error', text, { cause: error });
+  const facts = { upstream: there.upstream.name, model: there.model };
+  return new ModelError('server_error', text, { cause: error, facts });
 }
 
 /** Spelt out, because `instanceof` makes every field of this generic class `any`. */

@@ -71,6 +71,7 @@ export function route(
   throw new ModelError(
     'server_error',
     `The backend_id '${backendId}' names no upstream of this server. It knows ${known}; 'default' lets the model decide.`,
+    { facts: { reason: `A backend_id names no upstream of this server. It knows ${known}.` } },
   );
 }
 

@@ -1,13 +1,23 @@
 /** The events that end a run early, or give it back: what is open closes first, the message before its step. Pure. */
 import type { RunEvent } from './event.ts';
 import type { RunState } from './run.ts';
-import type { RunError } from './thread.ts';
+import type { FailureFacts, RunError } from './thread.ts';
 
 /** How a run ends, short of completing: what closes its open parts, and with which words. */
 export type Ending =
   | { readonly type: 'cancelled' }
   | { readonly type: 'expired' }
-  | { readonly type: 'failed'; readonly error: RunError; readonly retryAfterMs?: number | null };
+  | {
+      readonly type: 'failed';
+      readonly error: RunError;
+      readonly facts: FailureFacts;
+      readonly retryAfterMs?: number | null;
+    };
+
+/** A failure that is told in nobody's words but ours, so that the operator may read the same as the client. */
+export function failedBy(error: RunError): Extract<Ending, { type: 'failed' }> {
+  return { type: 'failed', error, facts: { reason: error.message } };
+}
 
 /**
  * The events that end a run in whatever state it is: its message closes, then its step, then the run itself (R3).
@@ -24,9 +34,9 @@ export function ending(state: RunState, how: Ending, at: number): readonly RunEv
     else events.push({ type: `step.${how.type}`, at, usage });
   }
   if (how.type === 'failed') {
-    const { error, retryAfterMs = null } = how;
+    const { error, facts, retryAfterMs = null } = how;
     const after = retryAfterMs === null ? {} : { retry_after_ms: retryAfterMs };
-    events.push({ type: 'run.failed', at, error, ...after });
+    events.push({ type: 'run.failed', at, error, ...after, facts });
   } else events.push({ type: `run.${how.type}`, at });
   return events;
 }

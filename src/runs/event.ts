@@ -4,7 +4,7 @@
  *
  * Names are `noun.past-or-state`. Times are unix seconds in `at`.
  */
-import type { IncompleteReason, Run, RunError, Usage } from './thread.ts';
+import type { IncompleteReason, Run, FailureFacts, RunError, Usage } from './thread.ts';
 
 /** What a run carries besides its wire object, fixed when it is created. */
 export interface RunOrigin {
@@ -62,8 +62,16 @@ export type RunEvent =
       readonly type: 'run.incomplete';
       readonly reason: NonNullable<Run['incomplete_details']>['reason'];
     })
-  /** `retry_after_ms`: how long the model's server asked to be left alone. Not part of the run: processes before it pass over it. */
-  | (At & { readonly type: 'run.failed'; readonly error: RunError; readonly retry_after_ms?: number })
+  /**
+   * `retry_after_ms`: how long the model's server asked to be left alone. `facts`: why, for the operator's log. Neither is
+   * part of the run: processes before them pass over them.
+   */
+  | (At & {
+      readonly type: 'run.failed';
+      readonly error: RunError;
+      readonly retry_after_ms?: number;
+      readonly facts?: FailureFacts;
+    })
   | (At & { readonly type: 'run.expired' })
   /** `message_id` names the message the step writes; null opens a step of tool calls. */
   | (At & { readonly type: 'step.created'; readonly step_id: string; readonly message_id: string | null })

@@ -7,10 +7,10 @@ import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from './model.ts';
 import { buildPrompt, estimateTokens, type History, type Prompt } from './prompt.ts';
-import { ending } from './ending.ts';
+import { ending, failedBy, type Ending } from './ending.ts';
 import { callsOf, openCalls } from './parts.ts';
 import { apply, isBlocked, isExecuting, type RunState } from './run.ts';
-import { NO_USAGE, type Run, type RunError, type StepCall, type ThreadItem, type Usage } from './thread.ts';
+import { NO_USAGE, type Run, type StepCall, type ThreadItem, type Usage } from './thread.ts';
 import type { RunTool } from './tool.ts';
 
 export interface Execution {
@@ -62,7 +62,7 @@ export async function* execute(
       return;
     }
     if (prompt.request.messages.length === 0) {
-      yield [{ type: 'run.failed', at: execution.now(), error: NOTHING_TO_ASK }];
+      yield ending(state, failedBy(NOTHING_TO_ASK), execution.now());
       return;
     }
     const turn = new Turn(state, prompt, execution, options.last);
@@ -259,8 +259,8 @@ class Turn {
     }
   }
 
-  fail({ code, message, retryAfterMs }: ModelError): readonly RunEvent[] {
-    const how = { type: 'failed', error: { code, message }, retryAfterMs } as const;
+  fail({ code, message, retryAfterMs, facts }: ModelError): readonly RunEvent[] {
+    const how = { type: 'failed', error: { code, message }, retryAfterMs, facts } as const;
     return this.say(ending(this.state, how, this.now()));
   }
 
@@ -309,7 +309,7 @@ class Turn {
       return this.ownCalls().length > 0 ? [] : [{ type: 'run.blocked', at, usage }];
     }
     if (reason === 'stop' && this.refused !== null && this.state.message === null) {
-      return ending(this.state, { type: 'failed', error: this.onlyCalled(this.refused) }, at);
+      return ending(this.state, this.onlyCalled(this.refused), at);
     }
     if (reason === 'stop') {
       return [
@@ -333,11 +333,14 @@ class Turn {
   }
 
   /** The model had to answer in words, and did not: a run that completed now would have said nothing. */
-  private onlyCalled(name: string): RunError {
+  private onlyCalled(name: string): Ending {
     const why = this.isLast
       ? `after ${MAX_TOOL_PASSES} rounds of tool calls, in place of an answer`
       : 'although it may call none now, and said nothing else';
-    return { code: 'server_error', message: `The model called the tool '${name}' ${why}.` };
+    const message = `The model called the tool '${name}' ${why}.`;
+    // The name may be anything that the model made up.
+    const facts = { reason: `The model called a tool ${why}.` };
+    return { type: 'failed', error: { code: 'server_error', message }, facts };
   }
 
   /** An answer without a word is a message with one empty text: clients crash on messages without parts. */

@@ -1,5 +1,5 @@
 /** The model as a run sees it: a stream of tagged parts. Adapters in src/model implement it over real servers. */
-import type { FunctionTool, ResponseFormat, RunError, ToolChoice, Usage } from './thread.ts';
+import type { FailureFacts, FunctionTool, ResponseFormat, RunError, ToolChoice, Usage } from './thread.ts';
 
 /** A message in the words of `/chat/completions`, the one protocol every upstream speaks. */
 export type ChatMessage =
@@ -67,20 +67,24 @@ export interface Model {
   stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelPart>;
 }
 
+export interface ModelErrorOptions extends ErrorOptions {
+  readonly retryAfterMs?: number | null;
+  readonly facts?: Partial<FailureFacts>;
+}
+
 /** A turn that failed, in the words that end up in the run's `last_error`: no keys, no stacks. */
 export class ModelError extends Error {
   readonly code: RunError['code'];
   /** How long the upstream asked to be left alone; null when it did not say. */
   readonly retryAfterMs: number | null;
+  /** The same for the operator; whoever quotes somebody in `message` gives a reason that does not. */
+  readonly facts: FailureFacts;
 
-  constructor(
-    code: RunError['code'],
-    message: string,
-    { retryAfterMs = null, ...options }: ErrorOptions & { readonly retryAfterMs?: number | null } = {},
-  ) {
-    super(message, options);
+  constructor(code: RunError['code'], message: string, options: ModelErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : {});
     this.name = 'ModelError';
     this.code = code;
-    this.retryAfterMs = retryAfterMs;
+    this.retryAfterMs = options.retryAfterMs ?? null;
+    this.facts = { reason: message, ...options.facts };
   }
 }

@@ -115,6 +115,18 @@ export interface RunError {
   readonly message: string;
 }
 
+/** Why a run failed, for the operator: unlike a {@link RunError}'s message it quotes neither an upstream nor a user. */
+export interface FailureFacts {
+  /** One or more sentences of our own. */
+  readonly reason: string;
+  /** The name of the upstream that was asked, or that would have been. */
+  readonly upstream?: string;
+  /** The model's name there. */
+  readonly model?: string;
+  /** The HTTP status that the upstream answered, in its head or in its stream. */
+  readonly status?: number;
+}
+
 /** Tokens. The singular `prompt_token_details` is the hosted API's own spelling. */
 export interface Usage {
   readonly prompt_tokens: number;

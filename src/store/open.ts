@@ -10,6 +10,7 @@ import { ObjectStore } from './objects.ts';
 import { OpenRuns } from './open-runs.ts';
 import { RunQueue } from './queue.ts';
 import { insist, openFeed, openState, type State, type WhenAway } from './redis.ts';
+import type { Listeners } from './report.ts';
 import { RunStore } from './runs.ts';
 import { Threads } from './threads.ts';
 
@@ -25,6 +26,8 @@ export interface StoreOptions {
   readonly log: Logger;
   /** Hears of every transition, and of commits that were refused. */
   readonly count: (what: string) => void;
+  /** Hears of every run that failed, with the upstream that had a part in it. */
+  readonly countFailure?: Listeners['countFailure'];
 }
 
 export interface Store {
@@ -45,7 +48,7 @@ export interface Store {
 
 /** Waits until Redis answers, however long that takes. */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { redisUrl, redisPrefix, durability, logKeptS, whenAway, log, count } = options;
+  const { redisUrl, redisPrefix, durability, logKeptS, whenAway, log, count, countFailure } = options;
   const redis = await openState(redisUrl, whenAway, log);
   const { problems, warnings } = await insist(() => examine(redis));
   for (const warning of warnings) log.warn(warning);
@@ -71,6 +74,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     now,
     logKeptS,
     count,
+    countFailure,
     confirm,
   });
   return {

@@ -19,6 +19,8 @@ export interface WorkerFigures {
   readonly stalls: number;
   /** Transitions it made, by event, and commits that were `refused`. */
   readonly commits: Readonly<Record<string, number>>;
+  /** Runs that it ended as failed, by the code of their error and then by upstream; `` is none. */
+  readonly failures: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 /** A worker's figures, under the part of its id that does not tell where it runs. */
@@ -57,17 +59,17 @@ export async function announceWorker(
   };
 }
 
-/** What the workers that are alive last said of themselves; one of an older version says nothing. */
+/** What the workers that are alive last said of themselves; one of an older version says less. */
 export async function readWorkers({ redis, keys, nowMs }: Presence): Promise<readonly WorkerReport[]> {
   const ids = await redis.zrangebyscore(keys.workers, nowMs() - ABSENT_AFTER_MS, '+inf');
   const texts = await Promise.all(ids.map((id) => redis.get(keys.worker(id))));
   return ids.map((id, index) => {
     const said = decode<WorkerFigures>(texts[index] ?? null);
-    return { ...(said ?? SILENT), name: id.slice(id.indexOf('/') + 1) };
+    return { ...SILENT, ...said, name: id.slice(id.indexOf('/') + 1) };
   });
 }
 
-const SILENT: WorkerFigures = { busy: 0, slots: 0, rebuilds: 0, stalls: 0, commits: {} };
+const SILENT: WorkerFigures = { busy: 0, slots: 0, rebuilds: 0, stalls: 0, commits: {}, failures: {} };
 
 /** Whether a worker on `host` has lately said that it is alive; their ids begin with {@link workerId}'s host. */
 export async function isHostAlive({ redis, keys, nowMs }: Presence, host: string): Promise<boolean> {

@@ -3,7 +3,6 @@
  * everybody else; both go through commit.lua, the only writer. A run that is left queued gets its job here, after its
  * state is written: never the other way round, or the worker would find nothing.
  */
-import type { Logger } from '../log.ts';
 import { isDelta, type RunEvent, type RunOrigin } from '../runs/event.ts';
 import { isKnown } from '../runs/format.ts';
 import { randomText, type Clock } from '../runs/ids.ts';
@@ -28,6 +27,7 @@ import type { OpenRuns } from './open-runs.ts';
 import type { RunQueue } from './queue.ts';
 import type { State } from './redis.ts';
 import type { Threads } from './threads.ts';
+import { logFields, report, type Listeners } from './report.ts';
 import { fold } from './writes.ts';
 
 /** A run as it is stored. */
@@ -76,19 +76,16 @@ export type Created =
   | { readonly type: 'locked'; readonly runId: string }
   | { readonly type: 'no thread' };
 
-export interface RunStoreOptions {
+export interface RunStoreOptions extends Listeners {
   readonly redis: State;
   readonly keys: Keys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
   readonly threads: Threads;
   readonly damage: Damage;
-  readonly log: Logger;
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */
   readonly logKeptS: number;
-  /** Hears of every transition this store makes, by its event, and of commits of a worker that were refused. */
-  readonly count?: (what: string) => void;
   /** Whether a replica has what was written to a run; null where nobody wants to wait for that. */
   readonly confirm: ((ref: RunRef) => Promise<boolean>) | null;
 }
@@ -328,7 +325,7 @@ export class RunStore {
     const [code, detail] = replyOf(reply);
     switch (code) {
       case 1:
-        this.report(ref, state, events);
+        report(ref, state, events, this.options);
         if (isTerminal(state.run)) this.forget(ref);
         return { type: 'committed', stored: { ref, state, version, seq: Number(detail) } };
       case -1:
@@ -354,16 +351,6 @@ export class RunStore {
     const leftS = isTerminal(run) ? 0 : Math.max(0, (run.expires_at ?? 0) - this.options.now());
     return (leftS + keptS) * 1000;
   }
-
-  /** One line per transition. Ids and codes only: a run's texts are its users' business. */
-  private report(ref: RunRef, state: RunState, events: readonly RunEvent[]): void {
-    for (const event of events) {
-      if (!event.type.startsWith('run.')) continue;
-      this.options.count?.(event.type);
-      const why = event.type === 'run.failed' ? { error_code: event.error.code } : {};
-      this.options.log.info({ event: event.type, ...logFields(ref, state), ...why }, 'transition');
-    }
-  }
 }
 
 type Answer =
@@ -380,11 +367,6 @@ function nothingIfUnreadable(error: unknown): [] {
 /** Nobody has ended the run in its time, or closed it after a cancel: whoever looks does. */
 function isLeft(run: Run, now: number): boolean {
   return isOverdue(run, now) || (isCancelling(run) && run.expires_at !== null && now >= run.expires_at);
-}
-
-/** What every log line about a run carries. */
-export function logFields(ref: RunRef, state: RunState): Record<string, string> {
-  return { run_id: ref.runId, thread_id: ref.threadId, request_id: state.origin.request_id };
 }
 
 /** A run takes its thread's lock when it is created, and frees it when it ends. */

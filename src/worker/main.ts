@@ -36,11 +36,17 @@ async function main(): Promise<void> {
   log.info({ config: redacted(config) }, 'starting');
 
   const commits = new Tally();
+  const failures = new Map<string, Tally>();
   const store = await openStore({
     ...config,
     whenAway: 'wait',
     log,
     count: (what) => commits.add(what),
+    countFailure: (code, upstream) => {
+      const tally = failures.get(code) ?? new Tally();
+      failures.set(code, tally);
+      tally.add(upstream ?? '');
+    },
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
   const { redis, keys, hub, queue, open, threads, runs, objects } = store;
@@ -117,6 +123,7 @@ async function main(): Promise<void> {
       rebuilds: watch.rebuilds,
       stalls: consumer.stalls,
       commits: commits.counts,
+      failures: Object.fromEntries([...failures].map(([code, { counts }]) => [code, counts])),
     };
     log.debug(figures, 'figures');
     return figures;

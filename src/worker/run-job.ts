@@ -13,6 +13,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
 import { holderOf, lossesOf, startersOf } from '../runs/attempts.ts';
+import { failedBy, type Ending } from '../runs/ending.ts';
 import { execute } from '../runs/execute.ts';
 import { NewerFormat } from '../runs/format.ts';
 import type { Clock, NewId } from '../runs/ids.ts';
@@ -28,7 +29,8 @@ import type { Lease } from '../store/lease.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { JobOutcome, RunJob } from '../store/queue.ts';
 import { isUnavailable } from '../store/redis.ts';
-import { logFields, Refused, type RunStore, type StoredRun } from '../store/runs.ts';
+import { logFields } from '../store/report.ts';
+import { Refused, type RunStore, type StoredRun } from '../store/runs.ts';
 import { Commits } from './commits.ts';
 import type { Room, Share } from './room.ts';
 import type { Slot, Slots } from './slots.ts';
@@ -274,9 +276,9 @@ export class RunWorker {
     return lossesOf(state, await lease.survivors(startersOf(state), state.run.id)) >= maxAttempts;
   }
 
-  private tooOften(): { type: 'failed'; error: { code: 'server_error'; message: string } } {
+  private tooOften(): Ending {
     const message = `The run lost its worker ${this.options.maxAttempts} times and was given up. Ask the operator for the logs.`;
-    return { type: 'failed', error: { code: 'server_error', message } };
+    return failedBy({ code: 'server_error', message });
   }
 
   /** W1. @returns null when somebody else was faster. */
@@ -323,14 +325,14 @@ export class RunWorker {
       if (error instanceof Stop) return await this.stopped(error.why, started);
       if (error instanceof Refused) return await this.stopped('changed', started);
       if (error instanceof HistoryTooLarge) {
-        await runs.close(ref, { type: 'failed', error: tooLarge(error) });
+        await runs.close(ref, failedBy(tooLarge(error)));
         return 'done';
       }
       // Neither the run's fault nor its end: the sweeper rings for it again.
       if (isUnavailable(error)) throw error;
       log.error({ err: error, ...logFields(ref, state) }, 'execution failed');
       const message = 'Sorry, something went wrong in the worker. The operator finds the reason in its log.';
-      await runs.close(ref, { type: 'failed', error: { code: 'server_error', message } });
+      await runs.close(ref, failedBy({ code: 'server_error', message }));
       return 'done';
     } finally {
       clearTimeout(timer);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { metricsOf } from '../support/metrics.ts';
 import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, gate, says } from '../support/upstream.ts';
+import { FakeUpstream, gate, refuses, says } from '../support/upstream.ts';
 import { Wire } from '../support/wire.ts';
 
 let upstream: FakeUpstream;
@@ -70,13 +70,15 @@ test('a deployment says how it is, without a key and without telling hosts', asy
   });
   door.open();
   await stream.rest();
-  const done = await figuresWhen(
-    (figures) => figures.get(of('commits_total', ',what="run.completed"')) === 1,
-  );
+  upstream.reply(() => refuses(400, 'no'));
+  await wire.play(await wire.thread('hello'), { assistant_id });
+  const done = await figuresWhen((figures) => figures.get(of('commits_total', ',what="run.failed"')) === 1);
   expect(Object.fromEntries(done)).toMatchObject({
     longrun_queue_waiting: 0,
     longrun_queue_oldest_waiting_seconds: 0,
     longrun_streams_open: 0,
     [of('busy')]: 0,
+    [of('commits_total', ',what="run.completed"')]: 1,
+    [of('run_failures_total', ',code="invalid_prompt",upstream="default"')]: 1,
   });
 });

@@ -18,6 +18,7 @@ import { Wire } from '../support/wire.ts';
 /** In whatever anybody says. */
 const MARK = 'private-words-7f3a';
 const INFO = 30;
+const WARN = 40;
 const GOSSIPS = fileURLToPath(new URL('../toolbox/mcp-servers/gossips.ts', import.meta.url));
 
 /** How the service behind the tools answers, by path. */
@@ -179,6 +180,27 @@ describe('nor does a model server', () => {
   });
 });
 
+test('why a run failed is said all the same, where its id is', async () => {
+  upstream.reply(() => refuses(401, MARK));
+  const { id } = await wire.ok('POST', '/assistants', { model: 'm' });
+  const run = await wire.play(await wire.thread(MARK), { assistant_id: id });
+  const line = await service.waitForLog(
+    ({ level, ['run_id']: runId }) => level === WARN && runId === run['id'],
+  );
+  const reason =
+    "The upstream 'default' refused the request, which has no key (401). Check the apiKey of 'default' in the config file, or OPENAI_API_KEY.";
+  expect(line).toMatchObject({
+    msg: `a run failed: ${reason}`,
+    thread_id: run['thread_id'],
+    error_code: 'server_error',
+    reason,
+    upstream: 'default',
+    model: 'm',
+    status: 401,
+  });
+  expect(line).toHaveProperty('request_id');
+});
+
 test('nor do requests that cannot be meant', async () => {
   const paths = [`/threads/%zz?q=${MARK}`, `/${MARK}?q=${MARK}`, `/threads/thread_x?q=${MARK}`];
   for (const path of paths) await wire.ask('GET', path);
@@ -193,7 +215,7 @@ test('what an operator needs is at debug: what a tool printed, and why a call wa
   // And in the lines for everybody: which call, how it ended, how long it took.
   const line = service.logs.find(({ msg, ['tool']: tool }) => msg === 'tool call' && tool === 'refused');
   expect(line).toMatchObject({
-    level: INFO,
+    level: WARN,
     outcome: 'refused',
     status: 404,
   });

@@ -25,6 +25,25 @@ test('only its owner reads a journal, whatever it was before and after it is tur
   expect(modes(folder)).toEqual({ '': '700', 'api.log': '600', 'api.log.1': '600' });
 });
 
+test('a warning about a run or a tool says on the terminal which one, and where more is to be found', () => {
+  const root = mkdtempSync(join(tmpdir(), 'longrun-journal-'));
+  onTestFinished(() => rmSync(root, { recursive: true }));
+  const path = join(root, 'worker-1.log');
+  const said: string[] = [];
+  const journal = new Journal(path, (text) => said.push(text));
+  onTestFinished(() => journal.close());
+  const lines = [
+    { level: 40, msg: 'a run failed: The upstream is away.', run_id: 'run_1', status: 503 },
+    { level: 40, msg: 'tool call', tool: 'dice', outcome: 'refused', status: 404, run_id: 'run_2' },
+    { level: 30, msg: 'tool call', tool: 'dice', outcome: 'answered', run_id: 'run_2' },
+  ];
+  for (const line of lines) journal.write(JSON.stringify(line));
+  expect(said).toEqual([
+    `warn: a run failed: The upstream is away. [run_1; grep it in ${path}]`,
+    `warn: tool call: dice, refused (404) [run_2; grep it in ${path}]`,
+  ]);
+});
+
 function modes(folder: string): Record<string, string> {
   const names = ['', ...readdirSync(folder)];
   return Object.fromEntries(

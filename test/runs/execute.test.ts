@@ -326,7 +326,8 @@ describe('usage', () => {
 describe('a model that fails', () => {
   const error = new ModelError('rate_limit_exceeded', 'Rate limit reached.');
   const lastError = { code: 'rate_limit_exceeded', message: 'Rate limit reached.' } as const;
-  const failed: RunEvent = { type: 'run.failed', ...AT, error: lastError };
+  const facts = { reason: 'Rate limit reached.' };
+  const failed: RunEvent = { type: 'run.failed', ...AT, error: lastError, facts };
   const stepFailed: RunEvent = { type: 'step.failed', ...AT, usage: null, error: lastError };
 
   test('before the first part: the run fails, and nothing was opened', async () => {

@@ -14,7 +14,7 @@ import {
   pendingCalls,
   type RunState,
 } from '../../src/runs/run.ts';
-import { ending, release, type Ending } from '../../src/runs/ending.ts';
+import { ending, failedBy, release, type Ending } from '../../src/runs/ending.ts';
 import {
   addUsage,
   NO_USAGE,
@@ -65,11 +65,7 @@ describe('random histories', () => {
 });
 
 describe('the end of a run', () => {
-  const ways: readonly Ending[] = [
-    { type: 'cancelled' },
-    { type: 'expired' },
-    { type: 'failed', error: ERROR },
-  ];
+  const ways: readonly Ending[] = [{ type: 'cancelled' }, { type: 'expired' }, failedBy(ERROR)];
   /** Where each way to end a run may be used. */
   const endsFrom: Readonly<Record<Ending['type'], readonly RunStatus[]>> = {
     cancelled: ['cancelling'],

@@ -1,6 +1,7 @@
 /** commit.lua: the fence, the thread's lock, commands that arrive twice, and what a commit leaves behind. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunEvent } from '../../src/runs/event.ts';
+import { failedBy } from '../../src/runs/ending.ts';
 import { readLog } from '../../src/store/log.ts';
 import type { State } from '../../src/store/redis.ts';
 import { Refused, type StoredRun } from '../../src/store/runs.ts';
@@ -248,11 +249,7 @@ describe('the thread’s lock', () => {
   const endings: readonly (readonly [string, (store: Store, held: StoredRun) => Promise<unknown>])[] = [
     ['completed', async (store, held) => store.runs.commit(held, COMPLETED)],
     ['expired', async (store) => store.runs.close(refOf(), { type: 'expired' })],
-    [
-      'failed',
-      async (store) =>
-        store.runs.close(refOf(), { type: 'failed', error: { code: 'server_error', message: 'no' } }),
-    ],
+    ['failed', async (store) => store.runs.close(refOf(), failedBy({ code: 'server_error', message: 'no' }))],
     [
       'cancelled',
       async (store) => {

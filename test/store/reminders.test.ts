@@ -140,6 +140,7 @@ describe('workers', () => {
     rebuilds: 3,
     stalls: 4,
     commits: { 'run.started': 5 },
+    failures: { server_error: { default: 6 } },
   });
 
   beforeEach(() => {
@@ -190,7 +191,7 @@ describe('workers', () => {
     await redis.zadd(keys.workers, 1_000_000, 'host/old');
     expect(await readWorkers(store)).toStrictEqual([
       { name: 'abc', ...figures() },
-      { name: 'old', busy: 0, slots: 0, rebuilds: 0, stalls: 0, commits: {} },
+      { name: 'old', busy: 0, slots: 0, rebuilds: 0, stalls: 0, commits: {}, failures: {} },
     ]);
     expect(await redis.pttl(keys.worker('host/abc'))).toBeGreaterThan(0);
     await leave();

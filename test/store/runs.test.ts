@@ -1,6 +1,7 @@
 /** RunStore: what several at once may do to one run, closing and giving back in mid-sentence, expiry, and key lifetimes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunEvent } from '../../src/runs/event.ts';
+import { failedBy } from '../../src/runs/ending.ts';
 import { isCancelling, isTerminal } from '../../src/runs/run.ts';
 import { readLog, type LogEntry } from '../../src/store/log.ts';
 import { Refused, runView, type StoredRun } from '../../src/store/runs.ts';
@@ -163,7 +164,7 @@ describe('a run in mid-sentence', () => {
       const talking = talk(store, await startTalking(store));
       await heard(store);
       const error = { code: 'server_error', message: 'no' } as const;
-      await store.runs.close(refOf(), type === 'failed' ? { type, error } : { type });
+      await store.runs.close(refOf(), type === 'failed' ? failedBy(error) : { type });
       const said = await talking;
       expect((await read(store)).state.run.status).toBe(type);
       expect(textIn(await logOf(store))).toBe(said);
