@@ -15,7 +15,7 @@ const IMPATIENT = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetc
 const UNREACHABLE = /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH)\b/;
 
 /**
- * @param {'start' | 'test' | 'import'} purpose
+ * @param {'start' | 'test' | 'import' | 'api' | 'worker'} purpose
  * @returns {Promise<string | null>} what is missing, in a sentence
  */
 export async function prepareModules(purpose) {
@@ -86,7 +86,7 @@ function installed() {
  * Why the modules have to be installed, or null when they are right.
  * @param {{ packages?: Record<string, object> } | null} lock package-lock.json
  * @param {{ packages?: Record<string, object> } | null} record node_modules/.package-lock.json
- * @param {'start' | 'test' | 'import'} purpose
+ * @param {'start' | 'test' | 'import' | 'api' | 'worker'} purpose
  */
 function whyStale(lock, record, purpose) {
   if (record === null) return 'the node modules are not installed';

@@ -2,7 +2,7 @@
  * Node 24 or newer: the machine's own, or the npm package `node`. Tests have that among their node modules; a start
  * without them gets it in a folder of its own, because most machines do not need its 120 MB.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { majorOf, output, readJson, ROOT, say } from './machine.mjs';
 import { npm } from './modules.mjs';
@@ -11,11 +11,13 @@ const NEEDED = 24;
 const FOLDER = join(ROOT, '.data', 'node');
 
 /**
- * @param {'start' | 'test' | 'import'} purpose
+ * @param {'start' | 'test' | 'import' | 'api' | 'worker'} purpose
  * @returns {Promise<{ path?: string, problem?: string }>}
  */
 export async function prepareNode(purpose) {
-  if (majorOf(process.versions.node) >= NEEDED) return { path: process.execPath };
+  // Ours may have lain in the node modules that were just replaced.
+  if (majorOf(process.versions.node) >= NEEDED && existsSync(process.execPath))
+    return { path: process.execPath };
   const found = find();
   if (found !== null) return found;
   const wanted = readJson(join(ROOT, 'package.json'))?.devDependencies?.node ?? `${NEEDED}`;

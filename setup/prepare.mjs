@@ -11,7 +11,7 @@ import { prepareRedis } from './redis.mjs';
 const OLDEST_NODE = 20;
 
 /**
- * @param {'start' | 'test' | 'import'} purpose
+ * @param {'start' | 'test' | 'import' | 'api' | 'worker'} purpose
  * @returns {Promise<{ tools: { node: string, env: Record<string, string> } | null, missing: string[] }>} the Node to
  *   run things with and the environment to run them in, or the sentences about what is missing
  */
@@ -29,8 +29,8 @@ export async function prepare(purpose) {
   // Without modules there is nowhere to take Node 24 from; that is one missing thing, not two.
   const node = modules === null ? await prepareNode(purpose) : { path: process.execPath };
   if (node.problem) missing.push(node.problem);
-  // An import speaks to a service that is running.
-  const redis = purpose === 'import' ? {} : prepareRedis(purpose);
+  // An import speaks to a service that is running; an API or a worker alone has the Redis of the others.
+  const redis = purpose === 'start' || purpose === 'test' ? prepareRedis(purpose) : {};
   if (redis.problem) missing.push(redis.problem);
   if (missing.length > 0) return { tools: null, missing };
 

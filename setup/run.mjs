@@ -1,18 +1,18 @@
 /**
- * `npm start`, `npm test` and `npm run import` begin here, on whatever Node ≥ 20 the machine has: make the machine ready,
+ * `npm start`, `npm test` and the `npm run` of a program of src begin here, on whatever Node ≥ 20 the machine has: make the machine ready,
  * saying what is done, then hand over. Plain JavaScript without dependencies, because it runs before there are any.
  */
 import { say } from './machine.mjs';
 import { prepare } from './prepare.mjs';
-import { importExports, start } from './start.mjs';
+import { api, importExports, start, worker } from './start.mjs';
 import { runTests } from './test.mjs';
 
-const verbs = { start, test: runTests, import: importExports };
+const verbs = { start, test: runTests, import: importExports, api, worker };
 const verb = process.argv[2];
 const run = Object.hasOwn(verbs, verb) ? verbs[verb] : null;
 
 if (run === null) {
-  say('use `npm start`, `npm test` or `npm run import`.');
+  say('use `npm start`, `npm test`, `npm run import`, `npm run api` or `npm run worker`.');
   process.exitCode = 2;
 } else {
   const { tools, missing } = await prepare(verb);

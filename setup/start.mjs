@@ -7,11 +7,33 @@ import { ROOT } from './machine.mjs';
  * @param {{ node: string, env: Record<string, string> }} tools
  * @returns {Promise<number>} the exit code
  */
-export async function start({ node, env }) {
+export async function start(tools) {
+  return run(tools, 'main.ts');
+}
+
+/**
+ * One API process, for whoever runs the parts by themselves.
+ * @param {{ node: string, env: Record<string, string> }} tools
+ * @returns {Promise<number>} the exit code
+ */
+export async function api(tools) {
+  return run(tools, 'api/main.ts');
+}
+
+/**
+ * One worker process, likewise.
+ * @param {{ node: string, env: Record<string, string> }} tools
+ * @returns {Promise<number>} the exit code
+ */
+export async function worker(tools) {
+  return run(tools, 'worker/main.ts');
+}
+
+async function run({ node, env }, file) {
   // Ctrl-C reaches it from the terminal, and through npm and us once more; it takes signals close together as one. The
   // channel says nothing; that it closes tells the child when this process is killed outright.
   const stdio = ['inherit', 'inherit', 'inherit', 'ipc'];
-  const { code } = await runChild(node, [join(ROOT, 'src', 'main.ts')], env, { stdio });
+  const { code } = await runChild(node, [join(ROOT, 'src', file)], env, { stdio });
   return code;
 }
 

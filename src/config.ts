@@ -9,6 +9,7 @@ import { budgetFields } from './config/budgets.ts';
 import type { Env } from './config/env.ts';
 import { keptFields } from './config/kept.ts';
 import { list } from './config/list.ts';
+import { inWords, placeIn } from './config/problems.ts';
 import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
 import { searchFields, searchProvidersOf } from './config/search.ts';
@@ -289,12 +290,6 @@ export function redacted(config: Config): Record<string, unknown> {
   };
 }
 
-/** Where JSON broke. The parser's own message quotes the text, which may be a key. */
-function positionIn(error: unknown): string {
-  const position = error instanceof SyntaxError ? /position \d+/.exec(error.message)?.[0] : undefined;
-  return position === undefined ? '' : `: it breaks at ${position}`;
-}
-
 /** Checks setting by setting, so that one bad value does not hide what is wrong with the others. */
 function parseEach(
   raw: Record<string, unknown>,
@@ -316,12 +311,14 @@ function readFile(path: string, required: boolean, problems: string[]): Record<s
     if (required) problems.push(`LONGRUN_CONFIG names ${path}, which does not exist.`);
     return {};
   }
+  let text = '';
   try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    text = readFileSync(path, 'utf8');
+    const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
     problems.push(`${path} must hold one JSON object.`);
   } catch (error) {
-    problems.push(`${path} cannot be read as JSON${positionIn(error)}.`);
+    problems.push(`${path} cannot be read as JSON${placeIn(text, error)}.`);
   }
   return {};
 }
@@ -332,7 +329,7 @@ function describe(issue: z.core.$ZodIssue, key: string, env: Env, file: string):
     (name) => ENV[name] === key && env[name] !== undefined && env[name] !== '',
   );
   const path = [...(key === '' ? [] : [key]), ...issue.path].map(String).join('.');
-  return `${variable ?? `${file}: ${path || 'top level'}`}: ${issue.message}.`;
+  return `${variable ?? `${file}: ${path || 'top level'}`}: ${inWords(issue)}.`;
 }
 
 function mapValues<From, To>(

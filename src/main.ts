@@ -3,6 +3,7 @@
  * model unless a real one is configured, the API and the workers. A composition root. Owns the terminal and the order in
  * which things start and stop; the last thing started is the first to stop.
  */
+import './node-version.ts';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { childEnvironment, ConfigError, isSet, readConfig, type Config } from './config.ts';

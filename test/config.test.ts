@@ -212,7 +212,34 @@ describe('what is refused', () => {
 
   test('a file that is no JSON is named', () => {
     const from = file('{"port": 1,}');
-    expect(problems({}, from)).toStrictEqual([expect.stringContaining(`${from} cannot be read as JSON`)]);
+    expect(problems({}, from)).toStrictEqual([
+      `${from} cannot be read as JSON: it breaks at line 1, column 12.`,
+    ]);
+  });
+
+  test.each([
+    ['a comma that is missing', '{\n  "port": 1\n  "host": "a"\n}', 'line 3, column 3'],
+    ['text that ends too soon', '{\n  "port": 1', 'line 2, column 12'],
+    ['a word without quotes', '{\n  "host": hello\n}', 'line 2, column 11'],
+    [
+      'one far from the beginning',
+      `{\n  "redisPrefix": "${'a'.repeat(40)}",\n  "host": hello\n}`,
+      'line 3, column 11',
+    ],
+  ])('%s is told by its line', (_, text, place) => {
+    const from = file(text);
+    expect(problems({}, from)).toStrictEqual([`${from} cannot be read as JSON: it breaks at ${place}.`]);
+  });
+
+  test.each([
+    [{ PORT: 'abc' }, 'PORT: must be a number.'],
+    [{ PORT: '1.5' }, 'PORT: must be a whole number.'],
+    [{ PORT: '70000' }, 'PORT: must be 65535 or less.'],
+    [{ LOCK_MS: '1' }, 'LOCK_MS: must be 1000 or more.'],
+    [{ AUTH: 'maybe' }, "AUTH: must be 'none' or 'key' or 'passthrough'."],
+    [{ PARALLEL_TOOL_CALLS: 'maybe' }, 'PARALLEL_TOOL_CALLS: must be true or false.'],
+  ])('%j is told in words', (env, sentence) => {
+    expect(problems(env)).toStrictEqual([sentence]);
   });
 });
 

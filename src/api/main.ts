@@ -1,4 +1,5 @@
 /** The API process: answers clients. A composition root. */
+import '../node-version.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
 import { isLoopback } from '../config/web.ts';

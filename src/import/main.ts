@@ -2,6 +2,7 @@
  * `npm run import FILE…`: sends what was exported from the hosted API to a Longrun that is running. Reads files that hold
  * list pages, single objects or lists of them, as JSON or one per line. Speaks HTTP only. A composition root.
  */
+import '../node-version.ts';
 import { readImportTarget } from '../config.ts';
 import { batchesOf } from './batches.ts';
 import { readExports } from './files.ts';

@@ -1,4 +1,5 @@
 /** The worker process: takes runs from the queue and executes them. A composition root. */
+import '../node-version.ts';
 import { hostname } from 'node:os';
 import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
 import { createLog } from '../log.ts';
