@@ -26,7 +26,7 @@ export function modelEndpoints({ models, objects }: Services): readonly Endpoint
     {
       method: 'GET',
       path: '/models',
-      handle: async (call) => json({ object: 'list', data: distinct(await all(call.project)) }),
+      handle: async (call) => json({ object: 'list', data: listed(await all(call.project)) }),
     },
     {
       method: 'GET',
@@ -49,8 +49,13 @@ export function modelEndpoints({ models, objects }: Services): readonly Endpoint
   ];
 }
 
-/** Of assistants with one name the newest is listed: menus want their entries to differ. */
-function distinct(models: readonly ModelObject[]): readonly ModelObject[] {
+/**
+ * What belongs into a menu: of assistants with one name the newest, because entries should differ, and none without a name,
+ * because an id tells nobody whom it stands for.
+ */
+function listed(models: readonly ModelObject[]): readonly ModelObject[] {
   const ids = new Set<string>();
-  return models.filter(({ id }) => !ids.has(id) && ids.add(id));
+  return models.filter(({ id, owned_by: owner }) => !isNameless(id, owner) && !ids.has(id) && ids.add(id));
 }
+
+const isNameless = (id: string, owner: string): boolean => id === owner && id.startsWith('asst_');
