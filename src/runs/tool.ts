@@ -32,6 +32,7 @@ export interface ToolLog {
 export interface ToolCall {
   /** Null when a client asks for the tool outside of any run. */
   readonly runId: string | null;
+  /** Empty when a client asks outside of any thread. */
   readonly threadId: string;
   readonly assistantId: string | null;
   /** The pending call of a run that this answers, when there is one: the key for tools that must not act twice. */

@@ -55,6 +55,14 @@ async function waiting(...args: readonly string[]): Promise<WireRun> {
 const ask = (thread: string, name: string, body: string): Promise<Reply> =>
   wire.ask('POST', `/pluginapi?tid=${thread}&aid=asst_1&pid=${name}`, { body });
 
+test('a tool that needs no thread is run without one; a thread that is named must exist', async () => {
+  const body = JSON.stringify({ q: 'x' });
+  const reply = await wire.ask('POST', '/pluginapi?pid=echo', { body });
+  expect(reply.status).toBe(200);
+  expect(reply.body).toEqual({ args: { q: 'x' }, callId: null, runId: null });
+  expect((await wire.ask('POST', '/pluginapi?tid=thread_nobodys&pid=echo', { body })).status).toBe(404);
+});
+
 describe('the arguments are', () => {
   const STORED = JSON.stringify({ q: 'say "hi"\nthen\\go', n: 1 });
 

@@ -1,6 +1,6 @@
 /**
  * The server's own tools. `/plugins` says what there is. `/pluginapi?tid&aid&pid` runs one for a client that was asked for
- * its output; such clients quote badly, so a body that says the same as a pending call, but for what quoting did to it,
+ * its output, or outside of any thread where there is no `tid`; such clients quote badly, so a body that says the same as a pending call, but for what quoting did to it,
  * or nothing at all, is replaced by the arguments that call has on record.
  */
 import { z } from 'zod';
@@ -18,7 +18,14 @@ const MAX_ANSWER_BYTES = 8_000;
 /** Arguments are shorter by far (the toolbox bounds them); twice as long as a string with all of its quotes escaped. */
 const MAX_READ_CHARACTERS = 2 * 1024 * 1024;
 
-const pluginQuery = z.object({ tid: z.string().min(1), aid: z.string().optional(), pid: z.string().min(1) });
+const pluginQuery = z.object({
+  tid: z.string().min(1).optional(),
+  aid: z.string().optional(),
+  pid: z.string().min(1),
+});
+
+/** Outside of any thread, nobody waits for the output. */
+const NOTHING_PENDING = { runId: null, pending: [] } as const;
 
 export function pluginEndpoints(services: Services): readonly Endpoint[] {
   const { plugins, runTool } = services;
@@ -39,15 +46,16 @@ export function pluginEndpoints(services: Services): readonly Endpoint[] {
       method: 'POST',
       path: '/pluginapi',
       handle: async (call) => {
-        const { tid: threadId, aid: assistantId = null, pid: name } = call.query(pluginQuery);
-        const { runId, pending } = await pendingOf(services, call.project, threadId, name);
+        const { tid, aid: assistantId = null, pid: name } = call.query(pluginQuery);
+        const { runId, pending } =
+          tid === undefined ? NOTHING_PENDING : await pendingOf(services, call.project, tid, name);
         if (plugins.find(name) === null)
           throw unknownPlugin(
             name,
             plugins.list().map(({ tool }) => tool.name),
           );
         const { written, callId } = chooseArguments(call.text, pending);
-        const asked = { runId, threadId, assistantId, callId, extras: {}, secrets: {} };
+        const asked = { runId, threadId: tid ?? '', assistantId, callId, extras: {}, secrets: {} };
         const value = await runTool(name, written, asked, call.gone);
         return { type: 'text', text: fitJson(value, MAX_ANSWER_BYTES) };
       },
