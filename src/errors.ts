@@ -255,6 +255,14 @@ export function unsupported(what: string, param: string | null, status = 400): A
   return new ApiError(status, `${what} not supported by this server yet.`, { param, code: 'unsupported' });
 }
 
+/** The code of {@link unknownAgent}. */
+export const UNKNOWN_AGENT = 'agent_not_found';
+
+export function unknownAgent(name: string): ApiError {
+  const message = `There is no agent named '${echo(name)}' here. Create an assistant with this name, or list it among the aliases of an upstream.`;
+  return new ApiError(404, message, { param: 'model', code: UNKNOWN_AGENT });
+}
+
 export function unknownModel(model: string): ApiError {
   return new ApiError(404, `The model '${echo(model)}' does not exist`, {
     param: 'model',

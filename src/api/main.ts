@@ -94,6 +94,7 @@ async function main(): Promise<void> {
       audience: new Audience(redis, keys, config.runExpiresAfterS * 1000),
       seal: config.secret === undefined ? null : new Seal(config.secret),
       models: () => catalog.list(),
+      knowsModel: (name) => catalog.knows(name),
       readiness,
       pressure,
       figures,

@@ -50,6 +50,8 @@ export interface Services {
   /** Seals secrets of requests; null when the operator has set no SECRET. */
   readonly seal: Seal | null;
   readonly models: () => Promise<readonly ModelObject[]>;
+  /** Whether a name stands for a model, or may. */
+  readonly knowsModel: (name: string) => Promise<boolean>;
   readonly readiness: () => Promise<Readiness>;
   /** Admits runs and streams, or refuses them. */
   readonly pressure: Pressure;

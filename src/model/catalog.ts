@@ -38,11 +38,23 @@ export class ModelCatalog {
   readonly #upstreams: readonly { readonly upstream: Upstream; readonly client: OpenAI }[];
   #models: Promise<readonly ModelObject[]> = Promise.resolve([]);
   #freshUntil = Number.NEGATIVE_INFINITY;
+  /** Whether an upstream did not say what it has when it was asked last. */
+  #isPartial = false;
 
   constructor({ upstreams, log, now = () => performance.now() }: ModelCatalogOptions) {
     this.#log = log;
     this.#now = now;
     this.#upstreams = upstreams.map((upstream) => ({ upstream, client: createClient(upstream) }));
+  }
+
+  /**
+   * Whether a name stands for a model here. Yes as well where an upstream does not say what it has: then it may. Names that
+   * the configuration lists cost no request.
+   */
+  async knows(name: string): Promise<boolean> {
+    if (this.#upstreams.some(({ upstream }) => namesIn(upstream).includes(name))) return true;
+    const listed = await this.list();
+    return this.#isPartial || listed.some(({ id }) => id === name);
   }
 
   /** Every model once, in the order of the upstreams; at most a minute old. */
@@ -55,6 +67,7 @@ export class ModelCatalog {
   }
 
   async #refresh(): Promise<readonly ModelObject[]> {
+    this.#isPartial = false;
     const lists = await Promise.all(
       this.#upstreams.map(async ({ upstream, client }) => {
         const listed = await this.#ask(upstream, client);
@@ -83,6 +96,7 @@ export class ModelCatalog {
       if (!isRecord(body) || !Array.isArray(body['data'])) throw new Error('/models is not a list of models');
       return body['data'].slice(0, MAX_MODELS).flatMap((model) => modelObject(model, upstream.name));
     } catch (error) {
+      this.#isPartial = true;
       const why = ownFailure(error)?.message ?? (error instanceof Error ? error.name : 'unknown');
       this.#log.warn(
         { upstream: upstream.name, why },
@@ -91,6 +105,11 @@ export class ModelCatalog {
       return [];
     }
   }
+}
+
+/** What clients may call the models of an upstream by its configuration. */
+function namesIn({ aliases, models, visionModels }: Upstream): readonly string[] {
+  return [...Object.keys(aliases), ...Object.keys(visionModels), ...models];
 }
 
 function modelObject(model: unknown, upstream: string): ModelObject[] {

@@ -191,7 +191,9 @@ export class FakeUpstream {
     try {
       if (incoming.url === '/v1/models') {
         const model = { id: 'fake-model', object: 'model', created: 0, owned_by: 'tests' };
-        return sendJson(response, 200, { object: 'list', data: [model] });
+        // What the glasses of the tests ask for, as `<yuntianshiren>`.
+        const agent = { ...model, id: 'yuntianshiren' };
+        return sendJson(response, 200, { object: 'list', data: [model, agent] });
       }
       if (incoming.url !== '/v1/chat/completions') throw new Error(`there is no ${incoming.url} here`);
       const request = new UpstreamRequest(await json(incoming), incoming.headers, response);

@@ -1,5 +1,5 @@
 /** Who answers a chat turn: an assistant, by id or by its spoken name, or just a model. */
-import { ApiError, notFound } from '../../errors.ts';
+import { ApiError, notFound, unknownAgent } from '../../errors.ts';
 import { PLAIN_ORIGIN, type RunOrigin } from '../../runs/event.ts';
 import { queuedRun } from '../../runs/parts.ts';
 import type { Assistant, Run } from '../../runs/thread.ts';
@@ -33,6 +33,23 @@ export async function findAgent(
     return assistant;
   }
   return objects.findAssistant(project, name);
+}
+
+/**
+ * As {@link findAgent}. A name that a device said must be somebody's: the model server could only say that it does not know
+ * a model of that name.
+ * @throws {ApiError} 404 also for such a name that is no assistant's, alias or model.
+ */
+export async function findAgentOf(
+  services: Services,
+  project: string,
+  { agent: name, isSpoken }: Pick<ChatTurn, 'agent' | 'isSpoken'>,
+): Promise<Assistant | null> {
+  const { knowsModel } = services;
+  const assistant = await findAgent(services, project, name);
+  if (assistant !== null || !isSpoken) return assistant;
+  if ((await knowsModel(name)) || (await knowsModel(`<${name}>`))) return null;
+  throw unknownAgent(name);
 }
 
 /** What a run is to be called, and where it is. */

@@ -29,7 +29,7 @@ import type { Call } from '../endpoint.ts';
 import { answerCalls, cancelRun } from '../run-changes.ts';
 import type { Services } from '../services.ts';
 import { admitWrite } from '../trial.ts';
-import { chatRun, findAgent, type RunIds } from './agent.ts';
+import { chatRun, findAgentOf, type RunIds } from './agent.ts';
 import { Overhead } from './overhead.ts';
 import { firstSending, type Found } from './repeat.ts';
 import { says, type Say } from './says.ts';
@@ -83,7 +83,7 @@ async function photographed(services: Services, call: Call, turn: ChatTurn): Pro
 }
 
 async function find(services: Services, call: Call, turn: ChatTurn): Promise<Found> {
-  const agent = await findAgent(services, call.project, turn.agent);
+  const agent = await findAgentOf(services, call.project, turn);
   // First of all names, and one for all tries, so that a repetition with the same key comes upon this very run.
   const runId = call.newId('run');
   if (turn.thread === null)

@@ -148,6 +148,7 @@ export function readChat(call: Call, { relaysPhotos, sealed }: Reading): ChatReq
   const turnId = given.turn_id ?? given.messages.at(-1)?.turn_id ?? call.header('idempotency-key') ?? null;
   const turn: ChatTurn = {
     agent: agentName(given.model),
+    isSpoken: agentName(given.model) !== given.model,
     messages,
     tools: given.tools ?? [],
     settings: settingsIn(given),

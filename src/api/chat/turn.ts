@@ -5,6 +5,8 @@ import type { FunctionTool, ResponseFormat, ToolChoice } from '../../runs/thread
 export interface ChatTurn {
   /** Who is asked: an upstream's model, an alias, an assistant's id or its name. */
   readonly agent: string;
+  /** Whether the name stood in angle brackets, as devices write the names of agents: then it is hardly any model's. */
+  readonly isSpoken: boolean;
   /** The conversation as the caller sent it, oldest first; never empty. */
   readonly messages: readonly ChatMessage[];
   /** Tools the caller runs; calls of them pass out. */

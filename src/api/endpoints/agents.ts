@@ -111,6 +111,7 @@ function turnOf(services: Services, call: Call, given: Body, agent: Assistant, i
   const messages: ChatMessage[] = [...facts(common), ...memory, { role: 'user', content: given.query }];
   return {
     agent: agent.id,
+    isSpoken: false,
     messages,
     tools: [],
     settings: {

@@ -1,6 +1,7 @@
 /** `/chat/completions` and its relatives: the same runs as everywhere, for chat clients, voice engines and devices. */
 import { converse } from '../chat/converse.ts';
 import { Overhead } from '../chat/overhead.ts';
+import { isNobody, sayNobody, tellNobody } from '../chat/nobody.ts';
 import { Ahead, audible, filled, type Audible, type Filler } from '../chat/pace.ts';
 import { readChat } from '../chat/request.ts';
 import type { Say } from '../chat/says.ts';
@@ -20,6 +21,8 @@ interface ChatProfile {
   readonly filler: Filler | null;
   /** Said instead of an error, by devices that speak whatever they get; null elsewhere. */
   readonly apology: string | null;
+  /** Whether what is answered is spoken to somebody who sees no errors. */
+  readonly speaks: boolean;
   /** A picture in a new request may answer an earlier `take_a_photo` call. */
   readonly relaysPhotos: boolean;
 }
@@ -41,14 +44,19 @@ export type ProfileName = 'chat' | 'voice' | 'glasses';
 
 /** The kinds of callers there are: SDKs and programs, voice engines, and glasses. */
 function profileOf(name: ProfileName, { fillerAfterMs, fillerText, apology }: DeviceSettings): ChatProfile {
-  const plain = { streamByDefault: false, filler: null, apology: null, relaysPhotos: false };
+  const plain = { streamByDefault: false, filler: null, apology: null, speaks: false, relaysPhotos: false };
   switch (name) {
     case 'chat':
       return plain;
     case 'voice':
-      return { ...plain, streamByDefault: true, filler: { afterMs: fillerAfterMs, text: fillerText } };
+      return {
+        ...plain,
+        streamByDefault: true,
+        speaks: true,
+        filler: { afterMs: fillerAfterMs, text: fillerText },
+      };
     case 'glasses':
-      return { ...plain, streamByDefault: true, apology, relaysPhotos: true };
+      return { ...plain, streamByDefault: true, apology, speaks: true, relaysPhotos: true };
   }
 }
 
@@ -108,7 +116,12 @@ async function begin(services: Services, call: Call, profile: ChatProfile): Prom
     apology: profile.apology,
   };
   const thread = threadHeader(request.turn);
-  const answer = converse(services, call, request.turn, overhead);
+  const answer = converse(services, call, request.turn, overhead).catch((error: unknown) => {
+    if (!isNobody(error)) throw error;
+    tellNobody(call, request.turn.agent);
+    if (!profile.speaks) throw error;
+    return sayNobody(request.turn.agent);
+  });
   return {
     ahead: new Ahead(audible(profile.apology === null ? await answer : spoken(call, answer))),
     reply,
