@@ -2,36 +2,43 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { startDemoModel, type DemoModel } from '../../src/model/demo.ts';
 import { runProgram } from '../clients/programs.ts';
 import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream } from '../support/upstream.ts';
 import { missingShell } from './documents.ts';
 
 const read = (name: string): string => readFileSync(join(import.meta.dirname, '../..', name), 'utf8');
 const blocksOf = (text: string): readonly string[] =>
   [...text.matchAll(/^```\w*\n([\s\S]+?)\n```$/gm)].map(([, block = '']) => block);
 
-let upstream: FakeUpstream;
+const DEMO_KEY = 'key-of-the-demo-model';
+/** What the text promises of an answer, by path: the shapes, not the words of a model. */
+const PROMISED: Readonly<Record<string, readonly string[]>> = {
+  '/custom_agent/chat': ['"name":"take_a_photo"', '"finish_reason":"tool_calls"'],
+  '/chat/completions': ['"object":"chat.completion.chunk"', '"finish_reason":"stop"', 'data: [DONE]'],
+  '/v1/chat/completions': ['"object":"chat.completion"', '"finish_reason":"stop"'],
+  '/v1/routes/open/host/execute': [
+    '"type":"agent_start"',
+    '"name":"clock","status":"success"',
+    '"type":"end"',
+  ],
+};
+
+let demo: DemoModel;
 let service: Service;
 let noShell: string | null;
 
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  // The model of the examples: it looks, asks for the time, and otherwise answers.
-  upstream.reply(({ body: { tools }, outputs }) => {
-    const names = JSON.stringify(tools ?? []);
-    if (names.includes('take_a_photo')) return calls([{ name: 'take_a_photo', arguments: {} }]);
-    if (!names.includes('clock') || outputs.length > 0) return undefined;
-    return calls([{ name: 'clock', arguments: { timezone: 'Asia/Shanghai' } }]);
-  });
-  const env = { SECRET: 'a secret of the operator' };
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env });
+  // As on a default start: the demo model looks, asks for the time, and otherwise answers.
+  demo = await startDemoModel({ port: 0, host: '127.0.0.1', apiKey: DEMO_KEY });
+  const env = { SECRET: 'a secret of the operator', OPENAI_API_KEY: DEMO_KEY };
+  service = await startService({ redisUrl: inject('redisUrl'), upstream: { baseUrl: demo.url }, env });
   noShell = await missingShell();
 });
 
 afterAll(async () => {
   await service?.stop();
-  await upstream?.stop();
+  await demo?.stop();
 });
 
 const commands = blocksOf(read('docs/devices.md')).filter((block) => block.startsWith('curl '));
@@ -44,12 +51,13 @@ describe('a command of docs/devices.md', () => {
   // In their order: the first makes the assistant that the others ask.
   test.for(commands.map((command) => [/:8080(\S+)/.exec(command)?.[1] ?? '', command] as const))(
     'that asks %s works',
-    async ([, command], context) => {
+    async ([path, command], context) => {
       if (noShell !== null) return context.skip(noShell);
       const ended = await runProgram('bash', ['-c', command.replaceAll('http://HOST:8080', service.url)]);
       expect(ended.code).toBe(0);
       expect(ended.stdout).toMatch(/^(data: )?\{/);
       expect(ended.stdout).not.toContain('"error');
+      for (const part of PROMISED[path] ?? []) expect(ended.stdout).toContain(part);
     },
   );
 });
