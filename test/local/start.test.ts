@@ -5,7 +5,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -209,7 +209,8 @@ const STRICT_KEY = 'sk-strict-0123456789';
 
 /** A model server as strict as Ollama with names, and as providers are with keys. @returns its base URL. */
 async function strictServer(): Promise<string> {
-  const server = createHttpServer(async (request, response) => {
+  const server = createHttpServer((request, response) => void play(request, response)).listen(0, '127.0.0.1');
+  async function play(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const answer = (status: number, body: object): void =>
       void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     const refuse = (status: number, message: string): void => answer(status, { error: { message } });
@@ -221,7 +222,7 @@ async function strictServer(): Promise<string> {
     if (model !== id) return refuse(404, `model '${model}' not found`);
     const message = { role: 'assistant', content: `from ${model}` };
     return answer(200, { model, choices: [{ index: 0, message, finish_reason: 'stop' }] });
-  }).listen(0, '127.0.0.1');
+  }
   onTestFinished(() => void server.close());
   await once(server, 'listening');
   const address = server.address();
