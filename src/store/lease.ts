@@ -12,6 +12,8 @@ import { ASK_AGAIN_MS, seldom, type State } from './redis.ts';
 
 /** Late by three quarters of the lease, a renewal still comes in time. */
 const RENEWALS_PER_LEASE = 4;
+/** Workers that stood still are back within this, or their machine is asleep. */
+const VERDICT_LEASES = 3;
 /** No run lives longer (`RUN_EXPIRES_AFTER_S`). */
 const SURVIVED_KEPT_S = 86_400;
 
@@ -78,7 +80,7 @@ export class Lease {
 
   /** This worker was taken for dead and lost the run, and lives: whatever becomes of it later, it was not that run. */
   async survived(runId: string): Promise<void> {
-    await this.options.redis.set(this.options.keys.survived(runId, this.id), '', 'EX', SURVIVED_KEPT_S);
+    await this.options.redis.note(1, this.options.keys.survived(runId, this.id), SURVIVED_KEPT_S);
   }
 
   /** Those of the workers `ids` that did not die of the run: whose lease stands, or that have outlived it; and this one. */
@@ -90,6 +92,22 @@ export class Lease {
       ),
     );
     return new Set([this.id, ...ids.filter((_, index) => found[index]?.includes(1))]);
+  }
+
+  /**
+   * Whether `judge` says so of the survivors of a run, and still does when those who stand still have had the time to come
+   * back: it is a verdict for good, and for a while they cannot be told from the dead.
+   * @throws the signal's reason when aborted
+   */
+  async confirm(
+    ids: readonly string[],
+    runId: string,
+    judge: (survivors: ReadonlySet<string>) => boolean,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (!judge(await this.survivors(ids, runId))) return false;
+    await pause(VERDICT_LEASES * this.options.leaseMs, signal);
+    return judge(await this.survivors(ids, runId));
   }
 
   private schedule(afterMs: number): void {

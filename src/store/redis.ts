@@ -149,6 +149,7 @@ const SCRIPTS = [
   'abandon',
   'probe',
   'remind',
+  'note',
   'trial',
   'untrial',
 ] as const;

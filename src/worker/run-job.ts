@@ -40,7 +40,7 @@ export interface RunWorkerOptions {
   readonly objects: ObjectStore;
   readonly hub: LogHub;
   /** Says who this worker is, and whether others live. */
-  readonly lease: Pick<Lease, 'id' | 'lives' | 'survivors' | 'survived'>;
+  readonly lease: Pick<Lease, 'id' | 'lives' | 'confirm' | 'survived'>;
   readonly model: Model;
   readonly runTool: RunTool;
   /** The sensitive variables among the sealed secrets of a run. */
@@ -219,7 +219,8 @@ export class RunWorker {
         if (await this.isInOtherHands(stored, controller.signal)) return 'done';
         // Should it live after all, its commits are refused from here on.
         await runs.giveBack(job, 'lost');
-      } else if (await this.isLostTooOften(stored.state)) await runs.close(job, this.tooOften());
+      } else if (await this.isLostTooOften(stored.state, controller.signal))
+        await runs.close(job, this.tooOften());
       else {
         const slot = this.take(job, stored);
         if (slot === null) return 'no slot';
@@ -270,10 +271,11 @@ export class RunWorker {
   }
 
   /** Workers that live have only stood still for a while, or lost Redis; that is not the run's doing. */
-  private async isLostTooOften(state: RunState): Promise<boolean> {
+  private async isLostTooOften(state: RunState, signal: AbortSignal): Promise<boolean> {
     const { lease, maxAttempts } = this.options;
     if (state.attempts < maxAttempts) return false;
-    return lossesOf(state, await lease.survivors(startersOf(state), state.run.id)) >= maxAttempts;
+    const isTooMany = (living: ReadonlySet<string>): boolean => lossesOf(state, living) >= maxAttempts;
+    return lease.confirm(startersOf(state), state.run.id, isTooMany, signal);
   }
 
   private tooOften(): Ending {

@@ -43,6 +43,21 @@ describe('a worker', () => {
     expect(await a.survivors(['b'], 'run_2')).toStrictEqual(new Set(['a']));
   });
 
+  test('that stands still has time to come back before a verdict for good', async () => {
+    const store = await openStore(server.url);
+    const a = await leaseOf(store, 'a');
+    const asked: boolean[] = [];
+    const isDead = (survivors: ReadonlySet<string>): boolean => {
+      const dead = !survivors.has('b');
+      asked.push(dead);
+      if (asked.length === 1) void leaseOf(store, 'b');
+      return dead;
+    };
+    expect(await a.confirm(['b'], 'run_1', isDead, never)).toBe(false);
+    expect(await a.confirm(['c'], 'run_1', (survivors) => !survivors.has('c'), never)).toBe(true);
+    expect(asked).toStrictEqual([true, false]);
+  });
+
   test('that died a moment ago is not taken for alive because its lease still stands', async () => {
     const store = await openStore(server.url);
     const a = await leaseOf(store, 'a');

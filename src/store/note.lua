@@ -1,0 +1,6 @@
+-- note: a key that says something by being there, for a while. A script, so that who must not fail goes on asking while Redis
+-- refuses (redis.ts).
+-- KEYS  1 the key
+-- ARGV  1 seconds it stays
+redis.call('SET', KEYS[1], '', 'EX', ARGV[1])
+return 1
