@@ -25,9 +25,9 @@ export async function prepareModules(purpose) {
   say(`${stale}; running \`npm ci\`.`);
   // Said outright: a setting of the machine must not leave out the tools of the tests. Warnings would be about the machine's
   // Node, which only has to get us as far as the right one.
-  const kinds = purpose === 'test' ? '--include=dev' : '--omit=dev';
+  const kinds = purpose === 'test' ? ['--include=dev'] : ['--omit=dev', '--omit=optional'];
   const failure = await npm(
-    ['ci', kinds, '--no-audit', '--no-fund', '--loglevel=error'],
+    ['ci', ...kinds, '--no-audit', '--no-fund', '--loglevel=error'],
     packagesIn(lock, purpose),
   );
   if (failure !== null) return `the node modules are missing because \`npm ci\` ${failure}.`;

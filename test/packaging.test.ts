@@ -205,6 +205,7 @@ const API_ONLY = {
   ALLOWED_HOSTS: 'the same',
   TRUST_PROXY: 'the same',
   BODIES_LIMIT_BYTES: 'the same',
+  ANSWERS_LIMIT_BYTES: 'the same',
   MAX_STREAMS: 'the same',
   MAX_WAITING_RUNS: 'the API refuses them',
   MAX_MEMORY_MB: 'the API says at GET /ready',

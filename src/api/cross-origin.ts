@@ -38,9 +38,7 @@ export function checkFetchSite(origins: Origins): RequestHandler {
 /** Lets browsers show the answers to listed pages. They send a dozen headers of their own, so a preflight may ask for any. */
 export function allowOrigins(origins: Origins): RequestHandler {
   return cors({
-    origin: origins.includes('*')
-      ? '*'
-      : (origin, found) => found(null, origin !== undefined && isListed(origins, origin)),
+    origin: origins.includes('*') ? '*' : origins.map(patternOf),
     methods: ['GET', 'POST', 'DELETE'],
     exposedHeaders: [
       'openai-poll-after-ms',
@@ -55,13 +53,17 @@ export function allowOrigins(origins: Origins): RequestHandler {
   });
 }
 
-/** `https://*.example.com` is every origin below it. */
 function isListed(origins: Origins, origin: string): boolean {
-  return origins.some((listed) => {
-    const [scheme, domain] = listed.split('://*');
-    if (domain === undefined) return listed === origin;
-    return origin.startsWith(`${scheme}://`) && origin.endsWith(domain);
-  });
+  return origins
+    .map(patternOf)
+    .some((listed) => (typeof listed === 'string' ? listed === origin : listed.test(origin)));
+}
+
+/** `https://*.example.com` is every origin below it. */
+function patternOf(listed: string): string | RegExp {
+  if (!listed.includes('://*.')) return listed;
+  const [scheme = '', domain = ''] = listed.split('*');
+  return new RegExp(`^${RegExp.escape(scheme)}[^/]+${RegExp.escape(domain)}$`);
 }
 
 /** Whether the page came from where it calls. Its scheme may differ from ours, because proxies bring TLS to an end. */

@@ -111,7 +111,7 @@ describe('the index of threads', () => {
     await store.objects.deleteThread(THREAD);
     expect(sent).toEqual([
       ['zadd', 'append'],
-      ['zadd', 'commit', 'zadd'],
+      ['zadd', 'commit', 'remind'],
       ['drop', 'zrem'],
     ]);
   });
@@ -215,7 +215,7 @@ function listening(redis: State, pipelines: string[][]): State {
     get: (target, key) => {
       const value: unknown = Reflect.get(target, key);
       if (typeof value !== 'function') return value;
-      if (!['zadd', 'zrem', 'append', 'commit', 'drop'].includes(String(key)))
+      if (!['zadd', 'zrem', 'append', 'commit', 'drop', 'remind'].includes(String(key)))
         return value.bind(target) as unknown;
       return (...args: unknown[]): unknown => {
         if (current === null) {

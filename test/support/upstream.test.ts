@@ -31,7 +31,7 @@ describe('the fake upstream', () => {
 
   test('lists its models', async () => {
     const models = await openai.models.list();
-    expect(models.data.map(({ id }) => id)).toEqual(['fake-model']);
+    expect(models.data.map(({ id }) => id)).toEqual(['fake-model', 'yuntianshiren']);
   });
 
   test('calls tools in parallel, their arguments in fragments', async () => {

@@ -42,7 +42,8 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
           eventsFor(stored, outputs, now(), calmMs === 0 ? 0 : nowMs() + calmMs);
         const changed = await runs.change(found.ref, outputsOf).catch(async (refusal: unknown) => {
           const repeated = stream === true ? null : await repetition(services, found.ref, outputs);
-          if (repeated === null) throw refusal;
+          // Refused for what the run was a moment ago: let it be refused, or taken, for what it is now.
+          if (repeated === null) return runs.change(found.ref, outputsOf);
           const shown = await runs.change(found.ref, (stored) => calmed(stored, now(), nowMs()));
           // Other words for the same calls were not taken, and whoever sent them must know.
           if (repeated === 'other outputs') throw refusal;
