@@ -53,11 +53,11 @@ export class Lease {
     }
   }
 
-  /** From now on this worker counts as gone. */
+  /** From now on this worker counts as gone; where Redis refuses, when its lease has run out. */
   async end(): Promise<void> {
     this.isOver = true;
     clearTimeout(this.timer);
-    await this.options.redis.del(this.key(this.id));
+    await this.options.redis.del(this.key(this.id)).catch((err: unknown) => this.reportRefusal(err));
   }
 
   /**

@@ -55,7 +55,9 @@ export async function announceWorker(
   const timer = setInterval(() => void tryBeat(), BEAT_MS);
   return async () => {
     clearInterval(timer);
-    await Promise.all([redis.zrem(keys.workers, id), redis.del(keys.worker(id))]);
+    const gone = Promise.all([redis.zrem(keys.workers, id), redis.del(keys.worker(id))]);
+    // Where Redis refuses, both are over by themselves in a while: no reason to leave in disorder.
+    await gone.catch(() => undefined);
   };
 }
 

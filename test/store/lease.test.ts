@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { JobLocks } from '../../src/store/job-locks.ts';
 import { Lease } from '../../src/store/lease.ts';
+import { announceWorker, type WorkerFigures } from '../../src/store/presence.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { openStore, silent, withMethod, type Store } from './fixture.ts';
 
@@ -41,6 +42,28 @@ describe('a worker', () => {
     await b.end();
     expect(await a.survivors(['b'], 'run_1')).toStrictEqual(new Set(['a', 'b']));
     expect(await a.survivors(['b'], 'run_2')).toStrictEqual(new Set(['a']));
+  });
+
+  test('leaves in good order also while Redis refuses writes', async () => {
+    const store = await openStore(server.url);
+    const a = await leaseOf(store, 'a');
+    const figures = (): WorkerFigures => ({
+      busy: 0,
+      slots: 1,
+      rebuilds: 0,
+      stalls: 0,
+      commits: {},
+      failures: {},
+    });
+    const leave = await announceWorker(store, 'a', figures);
+    await store.redis.config('SET', 'min-replicas-to-write', '1');
+    try {
+      await leave();
+      await a.end();
+    } finally {
+      await store.redis.config('SET', 'min-replicas-to-write', '0');
+    }
+    expect(await store.redis.exists(store.keys.lease('a'))).toBe(1);
   });
 
   test('that stands still has time to come back before a verdict for good', async () => {
