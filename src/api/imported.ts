@@ -1,12 +1,12 @@
 /**
  * Objects as the hosted API listed them, read into the objects that are kept here. What cannot be kept is left out and
- * said; nothing is guessed.
+ * said; nothing is guessed. What runs repeat has the bounds of what is made here.
  */
 import { z } from 'zod';
 import type { Assistant, ContentPart, FunctionTool, Message, Thread } from '../runs/thread.ts';
 import { isSafeId } from '../store/keys.ts';
-import { contentBytes, jsonBytes } from './budgets.ts';
-import { MAX_INSTRUCTIONS_LENGTH } from './shapes.ts';
+import { contentBytes } from './budgets.ts';
+import * as shapes from './shapes.ts';
 
 /** Something to be stored, and what of it was left out, as sentences. */
 export type Read<T> =
@@ -24,10 +24,7 @@ const seconds = z
   .int()
   .min(0)
   .max(2 ** 32);
-const metadata = z
-  .record(z.string(), z.string())
-  .nullish()
-  .transform((value) => value ?? {});
+const metadata = shapes.metadata.transform((value) => value ?? {});
 const anyList = z
   .array(z.unknown())
   .nullish()
@@ -38,9 +35,9 @@ const toolSchema = z.looseObject({
   type: z.string(),
   function: z
     .looseObject({
-      name: z.string().min(1).max(64),
+      name: shapes.functionName,
       description: z.string().nullish(),
-      parameters: z.record(z.string(), z.unknown()).nullish(),
+      parameters: shapes.functionParameters,
       strict: z.boolean().nullish(),
     })
     .optional(),
@@ -49,21 +46,22 @@ const toolSchema = z.looseObject({
 const assistantSchema = z.looseObject({
   id: id('asst_'),
   created_at: seconds,
-  name: z.string().nullish(),
-  description: z.string().nullish(),
-  model: z.string().min(1),
-  instructions: z.string().max(MAX_INSTRUCTIONS_LENGTH).nullish(),
+  name: z.string().max(256).nullish(),
+  description: z.string().max(512).nullish(),
+  model: z.string().min(1).max(256),
+  instructions: z.string().max(shapes.MAX_INSTRUCTIONS_LENGTH).nullish(),
   tools: z
     .array(toolSchema)
-    .refine((tools) => jsonBytes(tools) <= MAX_TOOLS_BYTES, 'are larger than 512 KiB')
+    .max(shapes.MAX_TOOLS)
+    .superRefine(shapes.atMost(shapes.MAX_TOOLS_BYTES))
     .nullish()
     .transform((value) => value ?? []),
   tool_resources: resources,
   metadata,
-  temperature: z.number().nullish(),
-  top_p: z.number().nullish(),
-  reasoning_effort: z.string().nullish(),
-  response_format: z.union([z.literal('auto'), z.record(z.string(), z.unknown())]).nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  reasoning_effort: shapes.reasoningEffort,
+  response_format: shapes.responseFormat,
 });
 
 const threadSchema = z.looseObject({
@@ -76,7 +74,7 @@ const threadSchema = z.looseObject({
 const partSchema = z.looseObject({
   type: z.string(),
   text: z.looseObject({ value: z.string(), annotations: anyList }).optional(),
-  image_url: z.looseObject({ url: z.string().min(1), detail: z.string().nullish() }).optional(),
+  image_url: z.looseObject({ url: shapes.imageUrl, detail: shapes.imageDetail }).optional(),
 });
 
 const messageSchema = z.looseObject({
@@ -84,15 +82,12 @@ const messageSchema = z.looseObject({
   created_at: seconds,
   thread_id: id('thread_'),
   role: z.enum(['user', 'assistant']),
-  content: z.array(partSchema),
-  assistant_id: z.string().nullish(),
+  content: z.array(partSchema).max(shapes.MAX_CONTENT_PARTS),
+  assistant_id: z.string().refine(isSafeId).nullish(),
   run_id: z.string().refine(isSafeId).nullish(),
   attachments: anyList,
   metadata,
 });
-
-/** As for assistants that are made here. */
-const MAX_TOOLS_BYTES = 512 * 1024;
 
 /** An assistant, without the tools that are not there yet. */
 export function readAssistant(value: unknown): Read<Assistant> {
@@ -191,7 +186,12 @@ function read<Given, T>(
 }
 
 function reasonOf({ issues: [first] }: z.ZodError): string {
-  return first === undefined ? 'it cannot be read' : `'${first.path.map(String).join('.')}' ${first.message}`;
+  if (first === undefined) return 'it cannot be read';
+  const where = first.path.map(String).join('.');
+  // The shapes shared with requests say their refusals there.
+  const refusal: unknown = first.code === 'custom' ? first.params?.['message'] : undefined;
+  if (typeof refusal === 'string') return refusal.replaceAll('{param}', where);
+  return `'${where}' ${first.message}`;
 }
 
 function functionIn(tool: z.infer<typeof toolSchema>, leaveOut: LeaveOut): readonly FunctionTool[] {

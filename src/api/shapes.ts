@@ -17,13 +17,13 @@ import { jsonBytes } from './budgets.ts';
 import { DECIMAL, type CustomRefusal } from './validate.ts';
 
 const MAX_METADATA_PAIRS = 16;
-const MAX_TOOLS = 128;
+export const MAX_TOOLS = 128;
 const MAX_NAME_LENGTH = 64;
-const MAX_CONTENT_PARTS = 1_000;
+export const MAX_CONTENT_PARTS = 1_000;
 /** As JSON. Every run repeats its schemas in each answer about it; OpenAI takes 120,000 characters of names and values. */
 export const MAX_SCHEMA_BYTES = 128 * 1024;
 /** All tools together, as JSON: hundreds of ordinary ones, and a run can still be written whole at every poll. */
-const MAX_TOOLS_BYTES = 512 * 1024;
+export const MAX_TOOLS_BYTES = 512 * 1024;
 export const MAX_INSTRUCTIONS_LENGTH = 256_000;
 
 export const metadata = z
@@ -43,19 +43,25 @@ export const metadata = z
   // Absent is "leave it", an explicit null empties it.
   .transform((value): Metadata | undefined => (value === null ? {} : value));
 
+export const functionName = z
+  .string()
+  .min(1)
+  .max(MAX_NAME_LENGTH)
+  .regex(
+    /^[A-Za-z0-9_-]+$/,
+    "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'",
+  );
+export const functionParameters = z
+  .record(z.string(), z.unknown())
+  .superRefine(atMost(MAX_SCHEMA_BYTES))
+  .nullish();
+
 const functionTool = z.strictObject({
   type: z.literal('function'),
   function: z.strictObject({
-    name: z
-      .string()
-      .min(1)
-      .max(MAX_NAME_LENGTH)
-      .regex(
-        /^[A-Za-z0-9_-]+$/,
-        "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'",
-      ),
+    name: functionName,
     description: z.string().nullish(),
-    parameters: z.record(z.string(), z.unknown()).superRefine(atMost(MAX_SCHEMA_BYTES)).nullish(),
+    parameters: functionParameters,
     strict: z.boolean().nullish(),
   }),
 });

@@ -150,6 +150,41 @@ describe('what cannot be taken', () => {
     expect((await client.beta.assistants.retrieve('asst_tools')).tools).toHaveLength(1);
   });
 
+  test.for<[string, object, string]>([
+    ['a kind that every object inherits', { id: 'x_1', object: 'constructor' }, 'its `object` is neither'],
+    ['another such kind', { id: 'x_2', object: '__proto__' }, 'its `object` is neither'],
+    [
+      'a format that every run would repeat',
+      assistant('f', { response_format: { x: '*'.repeat(200_000) } }),
+      "'response_format'",
+    ],
+    [
+      'a schema that every run would repeat',
+      assistant('s', {
+        tools: [{ type: 'function', function: { name: 'f', parameters: { x: '*'.repeat(200_000) } } }],
+      }),
+      "'tools",
+    ],
+    ['a long name', assistant('n', { name: 'n'.repeat(300) }), "'name'"],
+    [
+      'metadata without end',
+      thread('m', { metadata: Object.fromEntries(Array.from({ length: 17 }, (_, at) => [`k${at}`, ''])) }),
+      "'metadata'",
+    ],
+    ['long metadata', thread('l', { metadata: { k: 'v'.repeat(513) } }), "'metadata.k'"],
+    [
+      'a picture that is no address',
+      message('p', 0, { content: [{ type: 'image_url', image_url: { url: 'file:///etc/passwd' } }] }),
+      "'content.0.image_url.url'",
+    ],
+  ])('%s is no more taken than elsewhere', async ([, given, reason]) => {
+    const ended = await importing(json(given));
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toMatch(/^Not taken: /m);
+    expect(ended.stderr).toContain(reason);
+    expect(ended.stderr).toContain('0 imported, 0 were there already, 1 not taken.');
+  });
+
   test.for([
     ['a file that is not there', [], 'cannot be read (ENOENT). Nothing was sent.'],
     ['a file that is no JSON', ['{"a":1}\n{"a":'], 'line 2 cannot be read. Nothing was sent.'],

@@ -84,7 +84,7 @@ async function takeIn(
 ): Promise<void> {
   const byKind = Map.groupBy(items, kindOf);
   for (const [kind, values] of byKind) {
-    const reason = KINDS[kind];
+    const reason = KINDS.get(kind);
     if (reason !== null) for (const value of values) report.refuse(value, reason ?? UNKNOWN_KIND);
   }
   const of = (kind: string): readonly unknown[] => byKind.get(kind) ?? [];
@@ -107,15 +107,15 @@ async function takeIn(
 
 const UNKNOWN_KIND = 'its `object` is neither assistant nor thread nor thread.message';
 /** Kinds of objects that export programs save: null is taken in, the others are told why not. */
-const KINDS: Readonly<Record<string, string | null>> = {
-  assistant: null,
-  thread: null,
-  'thread.message': null,
-  'thread.run': 'runs are over and are not taken in; their messages are',
-  'thread.run.step': 'steps of runs are not taken in; the messages of their runs are',
-  file: 'there are no files here yet',
-  vector_store: 'there are no vector stores here yet',
-};
+const KINDS: ReadonlyMap<string, string | null> = new Map([
+  ['assistant', null],
+  ['thread', null],
+  ['thread.message', null],
+  ['thread.run', 'runs are over and are not taken in; their messages are'],
+  ['thread.run.step', 'steps of runs are not taken in; the messages of their runs are'],
+  ['file', 'there are no files here yet'],
+  ['vector_store', 'there are no vector stores here yet'],
+]);
 
 function itemsIn(value: unknown): readonly unknown[] {
   const page = z.looseObject({ data: z.array(z.unknown()) }).safeParse(value);
