@@ -24,7 +24,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   guard: ['runs'],
   store: ['runs', 'errors.ts', 'log.ts', 'redis-url.ts'],
   worker: ['runs', 'store', 'root'],
-  api: ['runs', 'store', 'root'],
+  turns: ['runs', 'store', 'api', 'root'],
+  api: ['turns', 'runs', 'store', 'root'],
   local: ['root'],
   import: [],
 };

@@ -22,11 +22,11 @@ import { Trial } from '../store/trial.ts';
 import { WriteProbe } from '../store/write-probe.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
-import { Figures } from './figures.ts';
-import { Held } from './held.ts';
-import { Pressure } from './pressure.ts';
-import { createApiServer, LISTEN_BACKLOG } from './server.ts';
-import type { Readiness } from './services.ts';
+import { Figures } from './ops/figures.ts';
+import { Held } from './http/held.ts';
+import { Pressure } from '../turns/admission.ts';
+import { createApiServer, LISTEN_BACKLOG } from './http/server.ts';
+import type { Readiness } from '../turns/means.ts';
 
 /** Beyond the time that open requests and streams are given when the process is told to stop. */
 const STOP_MARGIN_MS = 10_000;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import express from 'express';
 import { expect, onTestFinished, test } from 'vitest';
-import { addressOf } from '../../src/api/address.ts';
+import { addressOf } from '../../src/api/http/address.ts';
 import { readConfig } from '../../src/config.ts';
 
 /** What a server with this TRUST_PROXY takes the sender of these headers for. */

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { bodyReader, releaseBody, type BodyLimits } from '../../src/api/body.ts';
+import { bodyReader, releaseBody, type BodyLimits } from '../../src/api/http/body.ts';
 import { ApiError } from '../../src/errors.ts';
 
 const KIB = 1024;

@@ -6,8 +6,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import express from 'express';
 import { pino } from 'pino';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { json, toHandler, type Answer, type Call } from '../../src/api/endpoint.ts';
-import { Held } from '../../src/api/held.ts';
+import { json, toHandler, type Answer, type Call } from '../../src/api/http/endpoint.ts';
+import { Held } from '../../src/api/http/held.ts';
 
 const MIB = 1024 * 1024;
 /** More than the system takes from a server whose client does not read. */

@@ -3,7 +3,7 @@
  * the test's, except in the last group, where only the order of answers counts.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
-import { Guesses } from '../../src/api/guesses.ts';
+import { Guesses } from '../../src/api/http/guesses.ts';
 import { ApiError } from '../../src/errors.ts';
 import { ask } from '../support/raw.ts';
 import { startService, type Service } from '../support/service.ts';

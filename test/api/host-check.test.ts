@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import express from 'express';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkHost } from '../../src/api/host-check.ts';
+import { checkHost } from '../../src/api/http/host-check.ts';
 import { readConfig } from '../../src/config.ts';
 import { ApiError } from '../../src/errors.ts';
 import { ask, exchange } from '../support/raw.ts';

@@ -1,8 +1,8 @@
 /** Bodies that are refused for what they would cost, before anything of them is looked at. */
 import { describe, expect, test } from 'vitest';
-import { parseJson } from '../../src/api/json-text.ts';
-import { metadata } from '../../src/api/shapes.ts';
-import { validate } from '../../src/api/validate.ts';
+import { parseJson } from '../../src/api/http/json-text.ts';
+import { metadata } from '../../src/api/http/shapes.ts';
+import { validate } from '../../src/api/http/validate.ts';
 
 describe('a body', () => {
   test('of too many values is refused, empty ones included', () => {

@@ -3,7 +3,7 @@ import { setImmediate as soon } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { Pressure } from '../../src/api/pressure.ts';
+import { Pressure } from '../../src/turns/admission.ts';
 import { startPrivateRedis } from '../support/redis.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { startService, type Service } from '../support/service.ts';

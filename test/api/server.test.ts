@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { createApiServer } from '../../src/api/server.ts';
+import { createApiServer } from '../../src/api/http/server.ts';
 import { newId } from '../../src/runs/ids.ts';
 import { exchange } from '../support/raw.ts';
 import { startService, type Service } from '../support/service.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fitJson, shellSafe } from '../../src/api/shell-safe.ts';
+import { fitJson, shellSafe } from '../../src/api/http/shell-safe.ts';
 
 const safe = (value: unknown): string => shellSafe(JSON.stringify(value));
 

@@ -1,7 +1,7 @@
 /** Checking a request costs as much as the request is long, however much is wrong with it. */
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { validate } from '../../src/api/validate.ts';
+import { validate } from '../../src/api/http/validate.ts';
 import { searchedItems } from '../support/work.ts';
 
 const schema = z.strictObject({ model: z.string() });

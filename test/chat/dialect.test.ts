@@ -1,7 +1,7 @@
 /** The chat dialect frame by frame, for what no live test shows: who reads which key of a call, and failures that are spoken. */
 import { describe, expect, test } from 'vitest';
-import type { Audible } from '../../src/api/chat/pace.ts';
-import { chatFrames, chatObject, errorOf, type ChatReply } from '../../src/api/dialects/chat.ts';
+import type { Audible } from '../../src/api/chat/lookahead.ts';
+import { chatFrames, chatObject, errorOf, type ChatReply } from '../../src/api/chat/frames.ts';
 import { NO_USAGE, type RequiredCall } from '../../src/runs/thread.ts';
 
 const REPLY: ChatReply = { id: 'chatcmpl-1', created: 1, model: '<Ada>', includeUsage: false, apology: null };

@@ -1,6 +1,6 @@
 /** Where the time before the first word is said to have gone. */
 import { describe, expect, test } from 'vitest';
-import { Overhead } from '../../src/api/chat/overhead.ts';
+import { Overhead } from '../../src/turns/server-timing.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { eventsFor } from '../runs/histories.ts';
 

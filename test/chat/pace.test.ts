@@ -1,7 +1,7 @@
 /** Reading ahead of an answer without losing any of it, and what is said while there is nothing to read. */
 import { describe, expect, test } from 'vitest';
-import { Ahead, audible, filled, type Audible } from '../../src/api/chat/pace.ts';
-import type { Say } from '../../src/api/chat/says.ts';
+import { Ahead, audible, filled, type Audible } from '../../src/api/chat/lookahead.ts';
+import type { Say } from '../../src/turns/turn-events.ts';
 
 const word = (text: string): Audible => ({ type: 'text', text });
 

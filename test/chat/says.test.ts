@@ -1,6 +1,6 @@
 /** What a conversation hears of a run's log: its words, its calls, its end, and nothing twice. */
 import { describe, expect, test } from 'vitest';
-import { says, type Say } from '../../src/api/chat/says.ts';
+import { says, type Say } from '../../src/turns/turn-events.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import type { LogEntry } from '../../src/store/follow.ts';
 import { ERROR, eventsFor, usage } from '../runs/histories.ts';

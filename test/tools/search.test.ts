@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { shellSafe } from '../../src/api/shell-safe.ts';
+import { shellSafe } from '../../src/api/http/shell-safe.ts';
 import search from '../../src/tools/search.ts';
 import { MAX_ANSWER_BYTES } from '../../src/tools/search/fit.ts';
 import { NOTES } from '../../src/tools/search/notes.ts';

@@ -1,8 +1,8 @@
 /** Asked for an agent that nobody is: a slip in a device's settings, which its wearer hears and its operator reads. */
 import { ApiError, UNKNOWN_AGENT } from '../../errors.ts';
 import { NO_USAGE } from '../../runs/thread.ts';
-import type { Call } from '../endpoint.ts';
-import type { Say } from './says.ts';
+import type { Call } from '../http/endpoint.ts';
+import type { Say } from '../../turns/turn-events.ts';
 
 /** As many names are told before the log must not grow any more. */
 const MAX_TOLD = 100;

@@ -6,9 +6,9 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { ApiError, echo, unsupported } from '../../errors.ts';
 import type { ChatCall, ChatMessage, ChatPart } from '../../runs/model.ts';
-import type { Call } from '../endpoint.ts';
-import * as shapes from '../shapes.ts';
-import { lastUserMessage, pictureIn, textIn, type ChatSettings, type ChatTurn } from './turn.ts';
+import type { Call } from '../http/endpoint.ts';
+import * as shapes from '../http/shapes.ts';
+import { lastUserMessage, pictureIn, textIn, type ChatSettings, type ChatTurn } from '../../turns/turn.ts';
 
 const MAX_MESSAGES = 10_000;
 const MAX_KEY_LENGTH = 256;

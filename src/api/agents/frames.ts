@@ -1,0 +1,136 @@
+/**
+ * The agent-platform dialect (Huawei's "execute an agent"): typed events, each with the ids of the request. The names of
+ * the types are ours, because every public copy of that document has lost them: `agent_start`, `tool_start`, `tool_end`,
+ * `message`, `error`, `end`.
+ */
+import type { ApiError } from '../../errors.ts';
+import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
+import type { Say } from '../../turns/turn-events.ts';
+
+/** The ids every event carries. */
+export interface AgentIds {
+  readonly request_id: string;
+  readonly agent_id: string;
+  readonly user_id: string;
+  readonly conversation_id: string;
+}
+
+export interface AgentEvent extends AgentIds {
+  readonly type: 'agent_start' | 'tool_start' | 'tool_end' | 'message' | 'error' | 'end';
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** The answer as events, in order. */
+export async function* agentEvents(
+  says: AsyncIterable<Say>,
+  ids: AgentIds,
+  name: string,
+): AsyncGenerator<AgentEvent, void> {
+  const event = (type: AgentEvent['type'], data: AgentEvent['data']): AgentEvent => ({ ...ids, type, data });
+  const messageId = `msg_${ids.request_id.slice('req_'.length)}`;
+  let said = '';
+  yield event('agent_start', { id: ids.agent_id, name, type: 'agent' });
+  for await (const say of says) {
+    switch (say.type) {
+      case 'text': {
+        const raw = { choices: [{ index: 0, delta: { role: 'assistant', content: say.text } }] };
+        said += say.text;
+        yield event('message', { id: messageId, content: say.text, url: {}, raw });
+        break;
+      }
+      case 'tool.start':
+        yield event('tool_start', { id: say.id, name: say.name, type: 'tool' });
+        break;
+      case 'tool.end': {
+        const response = parsed(say.output);
+        const status = isFailure(response) ? 'failed' : 'success';
+        yield event('tool_end', {
+          id: say.id,
+          name: say.name,
+          status,
+          request: parsed(say.arguments),
+          response,
+        });
+        break;
+      }
+      case 'calls': {
+        const names = say.calls.map((call) => call.function.name).join(', ');
+        const text = `The agent wants to call ${names}, which this server cannot run. Make it a plugin of the server, or remove it from the agent.`;
+        yield event('error', { error_code: CODES[502], error_msg: text });
+        return;
+      }
+      case 'end': {
+        // Links come in fragments, so they are known only now.
+        const url = linksIn(said);
+        if (url !== null) yield event('message', { id: messageId, content: '', url, raw: {} });
+        yield event('end', { id: messageId, finish_reason: say.reason, usage: say.usage });
+        return;
+      }
+      case 'dropped':
+      case 'failed':
+        yield event('error', { error_code: CODES[502], error_msg: say.error.message });
+        return;
+    }
+  }
+}
+
+/** One object for callers that do not stream: the whole message, and how it came about. */
+export function agentObject(events: readonly AgentEvent[], ids: AgentIds): unknown {
+  const content = events
+    .filter((event) => event.type === 'message')
+    .map((event) => String(event.data['content']))
+    .join('');
+  const last = events.findLast((event) => event.type === 'message')?.data;
+  const data = { id: last?.['id'] ?? '', content, url: last?.['url'] ?? {} };
+  return { ...ids, type: 'message', data, events };
+}
+
+/** How a stream ends that a fault of ours breaks off. */
+export function agentFailure(ids: AgentIds): AgentEvent {
+  return { ...ids, type: 'error', data: { error_code: CODES[502], error_msg: BROKEN_OFF } };
+}
+
+const BROKEN_OFF = 'The answer broke off. Ask again.';
+
+const LINK = /https?:\/\/[^\s()<>"']{1,2000}\.(?:(png|jpe?g|gif|webp)|mp4|mov|webm)\b(?:\?[^\s()<>"']*)?/gi;
+
+/** The pictures and videos that an answer links to; null when there are none. */
+function linksIn(text: string): Readonly<Record<string, readonly string[]>> | null {
+  const links = [...text.matchAll(LINK)];
+  const images = links.filter(([, picture]) => picture !== undefined).map(([url]) => url);
+  const videos = links.filter(([, picture]) => picture === undefined).map(([url]) => url);
+  return links.length === 0 ? null : { images, videos };
+}
+
+/** That platform's codes: the product, then status and number. */
+const CODES = {
+  400: 'AIAE.40001001',
+  401: 'AIAE.40101001',
+  404: 'AIAE.40401001',
+  502: 'AIAE.50201001',
+} as const;
+
+/** A refusal in that platform's shape, which has no field of its own for the place that is wrong. */
+export function agentError({ status, message, param }: ApiError): { status: number; body: unknown } {
+  const known = status === 401 || status === 404 ? status : 400;
+  const where = param === null || message.includes(param) ? '' : ` (${param})`;
+  const error_msg = message + where;
+  // It has no code for a server that has too much to do; its clients read the status first.
+  if (status === 429) return { status, body: { error_code: CODES[502], error_msg } };
+  return status >= 500
+    ? { status: 500, body: { error_code: CODES[502], error_msg } }
+    : { status: known, body: { error_code: CODES[known], error_msg } };
+}
+
+/** JSON as what it says, where that can be written again; other text as it is. */
+function parsed(text: string): unknown {
+  try {
+    return extentOf(text).depth > MAX_JSON_DEPTH ? { text } : JSON.parse(text);
+  } catch {
+    return { text };
+  }
+}
+
+function isFailure(response: unknown): boolean {
+  return typeof response === 'object' && response !== null && 'error' in response;
+}

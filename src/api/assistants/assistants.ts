@@ -1,0 +1,111 @@
+/** `/assistants`: create, list, retrieve, modify, delete. */
+import { z } from 'zod';
+import { notFound } from '../../errors.ts';
+import type { Assistant } from '../../runs/thread.ts';
+import { json, type Endpoint } from '../http/endpoint.ts';
+import { page } from '../http/list.ts';
+import type { Services } from '../../turns/means.ts';
+import { admitWrite } from '../../turns/trial-writes.ts';
+import * as shapes from '../http/shapes.ts';
+
+const fields = {
+  name: z.string().max(256).nullish(),
+  description: z.string().max(512).nullish(),
+  instructions: z.string().max(shapes.MAX_INSTRUCTIONS_LENGTH).nullish(),
+  tools: shapes.tools.nullish(),
+  tool_resources: shapes.toolResources,
+  metadata: shapes.metadata,
+  temperature: shapes.temperature,
+  top_p: shapes.topP,
+  response_format: shapes.responseFormat,
+  reasoning_effort: shapes.reasoningEffort,
+};
+const createBody = z.strictObject({ model: z.string().min(1).max(256), ...fields });
+const modifyBody = z.strictObject({ model: z.string().min(1).max(256).nullish(), ...fields });
+
+/** What a field is when it was never given, or is reset by an explicit null. */
+const DEFAULTS = {
+  name: null,
+  description: null,
+  instructions: null,
+  tools: [],
+  tool_resources: {},
+  metadata: {},
+  temperature: 1,
+  top_p: 1,
+  reasoning_effort: null,
+  response_format: 'auto',
+} satisfies Partial<Assistant>;
+
+export function assistantEndpoints(services: Services): readonly Endpoint[] {
+  const { objects, now } = services;
+  return [
+    {
+      method: 'POST',
+      path: '/assistants',
+      handle: async (call) => {
+        const { model, ...given } = call.body(createBody);
+        const own = { id: call.newId('asst'), object: 'assistant', created_at: now(), model } as const;
+        const assistant: Assistant = { ...own, ...DEFAULTS, ...stated(given) };
+        await admitWrite(services, call, { makes: assistant.id });
+        await objects.createAssistant(call.project, assistant);
+        return json(assistant);
+      },
+    },
+    {
+      method: 'GET',
+      path: '/assistants',
+      handle: (call) => page(call, (query) => objects.listAssistants(call.project, query)),
+    },
+    {
+      method: 'GET',
+      path: '/assistants/:assistant_id',
+      handle: async (call) => {
+        const id = call.id('assistant_id');
+        return json((await objects.getAssistant(call.project, id)) ?? refuse(id));
+      },
+    },
+    {
+      method: 'POST',
+      path: '/assistants/:assistant_id',
+      handle: async (call) => {
+        const id = call.id('assistant_id');
+        if ((await objects.getAssistant(call.project, id)) === null) refuse(id);
+        const given = mentioned(call.body(modifyBody), call.names);
+        await admitWrite(services, call, {});
+        const change = (old: Assistant): Assistant => ({ ...old, ...given });
+        return json((await objects.updateAssistant(call.project, id, change)) ?? refuse(id));
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/assistants/:assistant_id',
+      handle: async (call) => {
+        const id = call.id('assistant_id');
+        if ((await objects.getAssistant(call.project, id)) === null) refuse(id);
+        await objects.deleteAssistant(call.project, id);
+        return json({ id, object: 'assistant.deleted', deleted: true });
+      },
+    },
+  ];
+}
+
+function refuse(id: string): never {
+  throw notFound('assistant', id);
+}
+
+type Fields = Omit<z.infer<typeof modifyBody>, 'model'>;
+
+/** The fields that have a value; null and absent are the same when an assistant is created. */
+function stated(given: Fields): Partial<Assistant> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value != null));
+}
+
+/** The fields the client mentioned: an explicit null resets to the default, an absent field stays as it is. */
+function mentioned(given: z.infer<typeof modifyBody>, names: readonly string[]): Partial<Assistant> {
+  const entries = Object.entries(given).filter(
+    ([name, value]) => names.includes(name) && (name !== 'model' || value),
+  );
+  const defaults: Readonly<Record<string, unknown>> = DEFAULTS;
+  return Object.fromEntries(entries.map(([name, value]) => [name, value ?? defaults[name]]));
+}

@@ -1,0 +1,93 @@
+/** `/threads/{t}/messages`: create, list, retrieve, modify, delete. */
+import { z } from 'zod';
+import { notFound, threadLocked } from '../../errors.ts';
+import { checkMessages, jsonBytes } from '../../turns/budgets.ts';
+import { json, type Call, type Endpoint } from '../http/endpoint.ts';
+import { page } from '../http/list.ts';
+import type { Services } from '../../turns/means.ts';
+import { admitWrite } from '../../turns/trial-writes.ts';
+import * as shapes from '../http/shapes.ts';
+
+const PATH = '/threads/:thread_id/messages';
+const modifyBody = z.strictObject({ metadata: shapes.metadata });
+const listFilter = z.object({ run_id: z.string().optional() });
+
+export function messageEndpoints(services: Services): readonly Endpoint[] {
+  const { objects, runs, now, settings } = services;
+  const refOf = (call: Call): { project: string; threadId: string } => ({
+    project: call.project,
+    threadId: call.id('thread_id'),
+  });
+  const find = async (call: Call) => {
+    const ref = refOf(call);
+    const id = call.id('message_id');
+    const message = await objects.getMessage(ref, id);
+    if (message !== null) return { ref, message };
+    throw (await objects.getThread(ref)) === null
+      ? notFound('thread', ref.threadId)
+      : notFound('message', id);
+  };
+
+  return [
+    {
+      method: 'POST',
+      path: PATH,
+      handle: async (call) => {
+        const ref = refOf(call);
+        if (!(await objects.activeRun(ref)).exists) throw notFound('thread', ref.threadId);
+        const given = call.body(shapes.newMessage);
+        checkMessages([given], () => 'content', settings.messageLimitBytes);
+        const message = shapes.toMessage(given, ref.threadId, call.newId('msg'), now());
+        // It is told again.
+        call.admit(call.bodyBytes);
+        await admitWrite(services, call, {});
+        let added = await objects.addMessage(ref, message);
+        // The thread may be held by a run whose time is over, and that nobody has looked at since.
+        if (added.type === 'locked') {
+          await runs.attend({ ...ref, runId: added.runId });
+          added = await objects.addMessage(ref, message);
+        }
+        if (added.type === 'locked') throw threadLocked(ref.threadId, added.runId);
+        if (added.type === 'no thread') throw notFound('thread', ref.threadId);
+        return json(message);
+      },
+    },
+    {
+      method: 'GET',
+      path: PATH,
+      handle: async (call) => {
+        const ref = refOf(call);
+        const { run_id: runId = null } = call.query(listFilter);
+        if (!(await objects.hasThread(ref))) throw notFound('thread', ref.threadId);
+        return page(call, (query) => objects.listMessages(ref, runId, query));
+      },
+    },
+    {
+      method: 'GET',
+      path: `${PATH}/:message_id`,
+      handle: async (call) => json((await find(call)).message),
+    },
+    {
+      method: 'POST',
+      path: `${PATH}/:message_id`,
+      handle: async (call) => {
+        const { ref, message } = await find(call);
+        const { metadata } = call.body(modifyBody);
+        if (metadata === undefined) return json(message);
+        call.admit(jsonBytes(message));
+        await admitWrite(services, call, {});
+        if (!(await objects.setLabels(ref, message.id, metadata))) throw notFound('thread', ref.threadId);
+        return json({ ...message, metadata });
+      },
+    },
+    {
+      method: 'DELETE',
+      path: `${PATH}/:message_id`,
+      handle: async (call) => {
+        const { ref, message } = await find(call);
+        await objects.deleteMessage(ref, message);
+        return json({ id: message.id, object: 'thread.message.deleted', deleted: true });
+      },
+    },
+  ];
+}

@@ -1,0 +1,123 @@
+/** `submit_tool_outputs`: the client answers the calls its run waits for. */
+import { z } from 'zod';
+import { notFound, wrongOutputs } from '../../errors.ts';
+import { callsOf } from '../../runs/parts.ts';
+import { isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
+import type { RunEvent } from '../../runs/event.ts';
+import type { RunRef } from '../../store/keys.ts';
+import { runView, type StoredRun } from '../../store/runs.ts';
+import { checkOutputs, runBytes } from '../../turns/budgets.ts';
+import type { Endpoint } from '../http/endpoint.ts';
+import { answerCalls } from '../../turns/changes.ts';
+import type { Services } from '../../turns/means.ts';
+import { findRun, pollHeaders, runStream } from './runs.ts';
+
+const MAX_OUTPUTS = 128;
+
+const submitBody = z.strictObject({
+  tool_outputs: z
+    .array(z.strictObject({ tool_call_id: z.string().nullish(), output: z.string().nullish() }))
+    .max(MAX_OUTPUTS),
+  stream: z.boolean().nullish(),
+});
+
+type Outputs = z.infer<typeof submitBody>['tool_outputs'];
+
+export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
+  const { runs, pressure, now, nowMs, settings } = services;
+
+  return [
+    {
+      method: 'POST',
+      path: '/threads/:thread_id/runs/:run_id/submit_tool_outputs',
+      handle: async (call) => {
+        const { stored: found } = await findRun(services, call);
+        call.admit(runBytes(found.state.run));
+        const { tool_outputs: outputs, stream } = call.body(submitBody);
+        const texts = outputs.map(({ output }) => output ?? '');
+        checkOutputs(texts, 'tool_outputs', settings.messageLimitBytes);
+        if (stream === true) pressure.admitStream(call.gone);
+        const calmMs = stream === true ? 0 : settings.calmAfterSubmitMs;
+        const outputsOf = (stored: StoredRun): readonly RunEvent[] =>
+          eventsFor(stored, outputs, now(), calmMs === 0 ? 0 : nowMs() + calmMs);
+        const changed = await runs.change(found.ref, outputsOf).catch(async (refusal: unknown) => {
+          const repeated = stream === true ? null : await repetition(services, found.ref, outputs);
+          // Refused for what the run was a moment ago: let it be refused, or taken, for what it is now.
+          if (repeated === null) return runs.change(found.ref, outputsOf);
+          const shown = await runs.change(found.ref, (stored) => calmed(stored, now(), nowMs()));
+          // Other words for the same calls were not taken, and whoever sent them must know.
+          if (repeated === 'other outputs') throw refusal;
+          return shown;
+        });
+        if (changed === null) throw notFound('run', found.ref.runId);
+        // A stream begins with what the submission itself did: the old step completed, the run queued again.
+        if (stream === true) return runStream(services, call, changed.stored, changed.after, null);
+        const value = runView(changed.stored, changed.labels, nowMs());
+        return { type: 'shell-safe', value, headers: pollHeaders(services) };
+      },
+    },
+  ];
+}
+
+/** @throws {ApiError} 400 when the outputs are not for exactly the pending calls. */
+function eventsFor(
+  { state }: StoredRun,
+  outputs: Outputs,
+  at: number,
+  calmUntilMs: number,
+): readonly RunEvent[] {
+  const expected = pendingCalls(state.run).map((pending) => pending.id);
+  const got = outputs.map((output) => output.tool_call_id ?? '');
+  if (isBlocked(state.run) && !sameIds(expected, got)) throw wrongOutputs(expected, got);
+  const byId = Object.fromEntries(outputs.map((output) => [output.tool_call_id ?? '', output.output ?? '']));
+  return answerCalls(state, byId, at, calmUntilMs);
+}
+
+/**
+ * Whether a living run has had outputs for these calls before: the very same, or others; null when it has not. The polling
+ * shell client of old repeats its submission when it reads a stale answer, for ever if nothing stops it; what it wants is
+ * done, so it is shown a run that goes on.
+ */
+async function repetition(
+  { objects, runs }: Services,
+  ref: RunRef,
+  outputs: Outputs,
+): Promise<'same outputs' | 'other outputs' | null> {
+  const got = outputs.map((output) => output.tool_call_id ?? '');
+  // Read anew: somebody may have answered the calls since this request began.
+  const state = (await runs.get(ref))?.stored.state;
+  if (state === undefined || isTerminal(state.run) || got.length === 0) return null;
+  const pending = pendingCalls(state.run).map((call) => call.id);
+  if (got.some((id) => pending.includes(id))) return null;
+  const steps = await objects.listSteps(ref, { limit: 100, order: 'desc', after: null, before: null });
+  if (steps.type !== 'page') return null;
+  const own = new Set(state.origin.server_tools);
+  for (const step of steps.items) {
+    // The worker has answered its own calls; the client never had to.
+    const theirs = callsOf(step).filter((call) => !own.has(call.function.name));
+    const ids = theirs.map((call) => call.id);
+    if (step.status !== 'completed' || !sameIds(ids, got)) continue;
+    const taken = new Map(theirs.map((call) => [call.id, call.function.output]));
+    const isSame = outputs.every(({ tool_call_id: id, output }) => taken.get(id ?? '') === (output ?? ''));
+    return isSame ? 'same outputs' : 'other outputs';
+  }
+  return null;
+}
+
+/** How long a run is read as queued for a client that has missed that it went on. */
+const CALMED_MS = 500;
+
+function calmed({ state }: StoredRun, at: number, nowMs: number): readonly RunEvent[] | null {
+  // Once is enough: repetitions while it lasts add nothing to the log.
+  if (!isBlocked(state.run) || nowMs < state.calm_until_ms) return null;
+  return [{ type: 'run.calmed', at, calm_until_ms: nowMs + CALMED_MS }];
+}
+
+/** The same ids, each once, in any order. */
+function sameIds(expected: readonly string[], got: readonly string[]): boolean {
+  return (
+    expected.length === got.length &&
+    new Set(got).size === got.length &&
+    expected.every((id) => got.includes(id))
+  );
+}

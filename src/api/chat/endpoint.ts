@@ -1,0 +1,154 @@
+/** `/chat/completions` and its relatives: the same runs as everywhere, for chat clients, voice engines and devices. */
+import { converse } from '../../turns/conversation.ts';
+import { Overhead } from '../../turns/server-timing.ts';
+import { isNobody, sayNobody, tellNobody } from './nobody.ts';
+import { Ahead, audible, filled, type Audible, type Filler } from './lookahead.ts';
+import { readChat } from './request.ts';
+import type { Say } from '../../turns/turn-events.ts';
+import { threadIdOf } from '../../turns/thread.ts';
+import type { ChatTurn } from '../../turns/turn.ts';
+import { ApiError } from '../../errors.ts';
+import { BROKEN_OFF, chatFrames, chatObject, errorOf, type ChatReply } from './frames.ts';
+import type { Call, Endpoint } from '../http/endpoint.ts';
+import { isSafeId } from '../../store/keys.ts';
+import { sealedKey } from '../../turns/seal-request.ts';
+import type { Services } from '../../turns/means.ts';
+
+/** How a route treats its callers. */
+interface ChatProfile {
+  /** Whether an answer streams when the caller does not say. */
+  readonly streamByDefault: boolean;
+  readonly filler: Filler | null;
+  /** Said instead of an error, by devices that speak whatever they get; null elsewhere. */
+  readonly apology: string | null;
+  /** Whether what is answered is spoken to somebody who sees no errors. */
+  readonly speaks: boolean;
+  /** A picture in a new request may answer an earlier `take_a_photo` call. */
+  readonly relaysPhotos: boolean;
+}
+
+/**
+ * Until then an answer that has not begun may still become an HTTP error; later its headers go out, because proxies and
+ * clients give up on silent servers.
+ */
+const HOLD_MS = 10_000;
+
+/** What the operator may say about devices. */
+export interface DeviceSettings {
+  readonly fillerAfterMs: number;
+  readonly fillerText: string;
+  readonly apology: string;
+}
+
+export type ProfileName = 'chat' | 'voice' | 'glasses';
+
+/** The kinds of callers there are: SDKs and programs, voice engines, and glasses. */
+function profileOf(name: ProfileName, { fillerAfterMs, fillerText, apology }: DeviceSettings): ChatProfile {
+  const plain = { streamByDefault: false, filler: null, apology: null, speaks: false, relaysPhotos: false };
+  switch (name) {
+    case 'chat':
+      return plain;
+    case 'voice':
+      return {
+        ...plain,
+        streamByDefault: true,
+        speaks: true,
+        filler: { afterMs: fillerAfterMs, text: fillerText },
+      };
+    case 'glasses':
+      return { ...plain, streamByDefault: true, apology, speaks: true, relaysPhotos: true };
+  }
+}
+
+/** The chat endpoint at `path`, for callers of that kind. */
+export function chatEndpoint(
+  services: Services,
+  path: string,
+  name: ProfileName,
+  settings: DeviceSettings,
+): Endpoint {
+  const profile = profileOf(name, settings);
+  return {
+    method: 'POST',
+    path,
+    handle: async (call) => {
+      const startedMs = performance.now();
+      const { ahead, reply, isStream, headers } = await begin(services, call, profile);
+      if (!isStream) {
+        const value = await chatObject(ahead, reply);
+        return { type: 'json', value, headers: headers() };
+      }
+      const { filler } = profile;
+      const leftMs = (ms: number): number => Math.max(0, startedMs + ms - performance.now());
+      try {
+        const first = await ahead.peek(leftMs(Math.min(HOLD_MS, filler?.afterMs ?? HOLD_MS)));
+        refuseEarly(first, reply);
+        const says = filler === null ? ahead : filled(ahead, { ...filler, afterMs: leftMs(filler.afterMs) });
+        return { type: 'events', frames: chatFrames(says, reply), headers: headers(), failure: BROKEN_OFF };
+      } catch (error) {
+        // Nobody reads on, and what is left at a `yield` listens to the run for ever.
+        await ahead.close();
+        throw error;
+      }
+    },
+  };
+}
+
+/** An answer that has begun. Nothing here holds on to what was sent, which may be photos, while the run lives. */
+interface Begun {
+  readonly ahead: Ahead<Audible>;
+  readonly reply: ChatReply;
+  readonly isStream: boolean;
+  readonly headers: () => Record<string, string>;
+}
+
+async function begin(services: Services, call: Call, profile: ChatProfile): Promise<Begun> {
+  const overhead = new Overhead();
+  const { relaysPhotos } = profile;
+  const request = readChat(call, { relaysPhotos, sealed: sealedKey(services, call) });
+  const isStream = request.stream ?? profile.streamByDefault;
+  if (isStream) services.pressure.admitStream(call.gone);
+  const reply: ChatReply = {
+    id: `chatcmpl-${call.requestId.slice('req_'.length)}`,
+    created: services.now(),
+    model: request.model,
+    includeUsage: request.includeUsage,
+    apology: profile.apology,
+  };
+  const thread = threadHeader(request.turn);
+  const answer = converse(services, call, request.turn, overhead).catch((error: unknown) => {
+    if (!isNobody(error)) throw error;
+    tellNobody(call, request.turn.agent);
+    if (!profile.speaks) throw error;
+    return sayNobody(request.turn.agent);
+  });
+  return {
+    ahead: new Ahead(audible(profile.apology === null ? await answer : spoken(call, answer))),
+    reply,
+    isStream,
+    headers: () => ({ 'server-timing': overhead.header, ...thread }),
+  };
+}
+
+/** For devices that speak whatever they get, whatever goes wrong is something said, too. */
+async function* spoken(call: Call, answer: Promise<AsyncIterable<Say>>): AsyncGenerator<Say, void> {
+  try {
+    yield* await answer;
+  } catch (error) {
+    const why = error instanceof ApiError ? { status: error.status, code: error.code } : { err: error };
+    call.log.warn(why, 'a device was answered with an apology');
+    yield { type: 'failed', error: { code: 'server_error', message: 'The turn could not be answered.' } };
+  }
+}
+
+/** A run that failed before its first word is an HTTP error, where errors are wanted. */
+function refuseEarly(first: IteratorResult<Audible> | null, { apology }: ChatReply): void {
+  if (first === null || first.done === true || first.value.type !== 'failed' || apology !== null) return;
+  throw errorOf(first.value);
+}
+
+/** Under which id the Assistants API shows the conversation; nothing for what cannot be one. */
+function threadHeader({ thread }: ChatTurn): Record<string, string> {
+  const id = thread === null ? '' : threadIdOf(thread);
+  return isSafeId(id) ? { 'x-thread-id': id } : {};
+}

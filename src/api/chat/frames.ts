@@ -1,0 +1,151 @@
+/**
+ * The chat dialect: `/chat/completions` as OpenAI speaks it, streaming or not. Calls of the caller's tools come in one
+ * chunk together with their finish reason, each with its arguments under both names that devices read; SDKs and devices
+ * both accept that.
+ */
+import { ApiError, retryAfter } from '../../errors.ts';
+import type { RequiredCall, RunError, Usage } from '../../runs/thread.ts';
+import type { Audible } from './lookahead.ts';
+
+export interface ChatReply {
+  readonly id: string;
+  readonly created: number;
+  /** Echoed as the caller named it. */
+  readonly model: string;
+  readonly includeUsage: boolean;
+  /** For devices that speak whatever they get: a failure or an empty answer becomes words. Null: failures are errors. */
+  readonly apology: string | null;
+}
+
+const DONE = 'data: [DONE]\n\n';
+
+/** How a stream ends that a fault of ours breaks off. */
+export const BROKEN_OFF =
+  frame(new ApiError(500, 'The answer broke off. Ask again.', { type: 'server_error' }).body) + DONE;
+
+/** The answer as chunks. */
+export async function* chatFrames(
+  says: AsyncIterable<Audible>,
+  reply: ChatReply,
+): AsyncGenerator<string, void> {
+  let begun = false;
+  const chunk = (delta: Record<string, unknown>, finish_reason: string | null): string => {
+    const role = begun ? {} : { role: 'assistant' };
+    begun = true;
+    return frame({
+      ...head(reply, 'chat.completion.chunk'),
+      choices: [{ index: 0, delta: { ...role, ...delta }, logprobs: null, finish_reason }],
+      ...(reply.includeUsage && { usage: null }),
+    });
+  };
+  const end = (usage: Usage): string => {
+    const last = { ...head(reply, 'chat.completion.chunk'), choices: [], usage: wireUsage(usage) };
+    return (reply.includeUsage ? frame(last) : '') + DONE;
+  };
+  for await (const say of says) {
+    switch (say.type) {
+      case 'text':
+        yield chunk({ content: say.text }, null);
+        break;
+      case 'calls':
+        yield chunk({ content: null, tool_calls: say.calls.map(deviceCall) }, 'tool_calls') + end(say.usage);
+        return;
+      case 'end':
+        // Whoever asked by voice would think that nobody has heard.
+        if (!begun && reply.apology !== null) yield chunk({ content: reply.apology }, null);
+        yield chunk({}, say.reason) + end(say.usage);
+        return;
+      // A stream has no word for "forget that".
+      case 'dropped':
+      case 'failed':
+        if (reply.apology === null) yield frame(errorOf(say).body) + DONE;
+        else yield chunk({ content: reply.apology }, null) + chunk({}, 'stop') + DONE;
+        return;
+    }
+  }
+}
+
+/** The answer as one object. @throws {ApiError} when the run failed and no apology is wanted. */
+export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply): Promise<unknown> {
+  let text = '';
+  const whole = (message: Record<string, unknown>, finish_reason: string, usage: Usage | null): unknown => ({
+    ...head(reply, 'chat.completion'),
+    choices: [
+      { index: 0, message: { role: 'assistant', refusal: null, ...message }, logprobs: null, finish_reason },
+    ],
+    usage: usage === null ? null : wireUsage(usage),
+  });
+  for await (const say of says) {
+    switch (say.type) {
+      case 'text':
+        text += say.text;
+        break;
+      case 'dropped':
+        // Nothing of it has left this process.
+        text = text.slice(0, text.length - say.text.length);
+        break;
+      case 'calls': {
+        const content = text === '' ? null : text;
+        const tool_calls = say.calls.map(({ id, type, function: call }) => ({ id, type, function: call }));
+        return whole({ content, tool_calls }, 'tool_calls', say.usage);
+      }
+      case 'end':
+        return whole({ content: text || (reply.apology ?? '') }, say.reason, say.usage);
+      case 'failed':
+        if (reply.apology === null) throw errorOf(say);
+        return whole({ content: reply.apology }, 'stop', null);
+    }
+  }
+  // The client has gone: nobody reads this.
+  return whole({ content: text }, 'stop', null);
+}
+
+interface Failure {
+  readonly error: RunError;
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** A failed run as the error a chat client knows. Trying again is the caller's decision: the upstream was retried. */
+export function errorOf({ error: { code, message }, retryAfterMs }: Failure): ApiError {
+  const headers = {
+    'x-should-retry': 'false',
+    ...(retryAfterMs !== undefined && retryAfter(retryAfterMs)),
+  };
+  switch (code) {
+    case 'rate_limit_exceeded':
+      return new ApiError(429, message, { type: 'rate_limit_error', code, headers });
+    case 'invalid_prompt':
+      return new ApiError(400, message, { code, headers });
+    case 'server_error':
+      return new ApiError(502, message, { type: 'server_error', code: 'upstream_error', headers });
+  }
+}
+
+function head({ id, created, model }: ChatReply, object: string): Record<string, unknown> {
+  return { id, object, created, model, system_fingerprint: 'fp_longrun' };
+}
+
+/** Glasses read `parameters`, everybody else `arguments`. */
+function deviceCall({ id, type, function: { name, arguments: text } }: RequiredCall, index: number): unknown {
+  return { index, id, type, function: { name, arguments: text, parameters: text } };
+}
+
+function wireUsage({
+  prompt_tokens,
+  completion_tokens,
+  total_tokens,
+  prompt_token_details,
+  completion_tokens_details,
+}: Usage): unknown {
+  return {
+    prompt_tokens,
+    completion_tokens,
+    total_tokens,
+    prompt_tokens_details: prompt_token_details,
+    completion_tokens_details,
+  };
+}
+
+function frame(data: unknown): string {
+  return `data: ${JSON.stringify(data)}\n\n`;
+}

@@ -1,0 +1,32 @@
+/** `DELETE /memory`: a chat client that named a conversation by `thread_id` wants it forgotten. */
+import { z } from 'zod';
+import { threadIdOf } from '../../turns/thread.ts';
+import { json, type Endpoint } from '../http/endpoint.ts';
+import type { Services } from '../../turns/means.ts';
+import { ApiError } from '../../errors.ts';
+
+const threadId = z.union([z.string().min(1).max(256), z.int()]).nullish();
+const query = z.object({ thread_id: threadId });
+const body = z.looseObject({ thread_id: threadId });
+
+export function memoryEndpoints({ objects }: Services): readonly Endpoint[] {
+  return [
+    {
+      method: 'DELETE',
+      path: '/memory',
+      handle: async (call) => {
+        const name = call.query(query).thread_id ?? call.body(body).thread_id ?? call.header('x-thread-id');
+        if (name == null || name === '') {
+          // Without a name everybody's memory would be meant.
+          const text = "Missing required parameter: 'thread_id'. Say which conversation is to be forgotten.";
+          throw new ApiError(400, text, { param: 'thread_id', code: 'missing_required_parameter' });
+        }
+        const deleted = await objects.deleteThread({
+          project: call.project,
+          threadId: threadIdOf(String(name)),
+        });
+        return json({ status: 'success', thread_id: name, deleted });
+      },
+    },
+  ];
+}

@@ -1,0 +1,130 @@
+/**
+ * Reads the bodies of requests, within budgets: one for each body as it is when it is unpacked, and one for all bodies that
+ * this process holds at a time. What is beyond is refused before memory is spent on it. A body is held from its first
+ * byte until its request has been understood ({@link releaseBody}), or its connection is gone.
+ */
+import type { Readable, Transform } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import type { Request, RequestHandler, Response } from 'express';
+import { ApiError, bodiesFull, bodyTooLarge, notJson, slowBody } from '../../errors.ts';
+import { Held, type Share } from './held.ts';
+
+export interface BodyLimits {
+  /** One body, when it is unpacked. */
+  readonly bodyLimitBytes: number;
+  /** All bodies of this process; there is always room for one. */
+  readonly bodiesLimitBytes: number;
+  /** How long nothing may come of a body that is not complete. */
+  readonly idleMs?: number;
+}
+
+/** JSON of real conversations shrinks to a tenth or twentieth; below this size a body may be anything. */
+const MAX_RATIO = 100;
+const UNSUSPICIOUS_BYTES = 1024 * 1024;
+/** Phones stall for seconds when they change cells; longer, and their request has failed already. */
+const IDLE_MS = 30_000;
+
+/** By the names clients give: a map, because objects know names such as `constructor` that nobody wrote into them. */
+const UNPACK: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
+  ['gzip', createGunzip],
+  ['deflate', createInflate],
+  ['br', createBrotliDecompress],
+  ['zstd', createZstdDecompress],
+]);
+const NOT_WHOLE = 'It did not arrive whole, or in an encoding this server does not read.';
+
+/** The middleware that reads every body into `request.body`, a Buffer, whatever its content type. */
+export function bodyReader(limits: BodyLimits): RequestHandler {
+  const held = new Held(Math.max(limits.bodiesLimitBytes, limits.bodyLimitBytes));
+  return async (request, response, next) => {
+    const declared = Number(request.get('content-length') ?? 0);
+    // A device's path may lie under a base path, where the body has been read already.
+    const isRead = shares.has(response);
+    if (isRead) return next();
+    if (declared > 0 || request.get('transfer-encoding') !== undefined) {
+      const share = held.open();
+      shares.set(response, share);
+      response.once('close', () => share.close());
+      try {
+        request.body = await read(request, declared, share, limits);
+      } catch (error) {
+        share.close();
+        // Whoever is still sending should read the answer, and not find a closed connection.
+        request.resume();
+        throw error;
+      }
+    }
+    next();
+  };
+}
+
+/** What is held for a request, by its response. */
+const shares = new WeakMap<Response, Share>();
+
+/** Lets go of a request's body: what it said has been read, and its answer may take as long as a run lives. */
+export function releaseBody(request: Request, response: Response): void {
+  request.body = undefined;
+  shares.get(response)?.close();
+}
+
+async function read(
+  request: Request,
+  declared: number,
+  share: Share,
+  { bodyLimitBytes, idleMs = IDLE_MS }: BodyLimits,
+): Promise<Buffer> {
+  const encoding = (request.get('content-encoding') ?? 'identity').toLowerCase();
+  const unpack = encoding === 'identity' ? null : UNPACK.get(encoding);
+  if (unpack === undefined) throw notJson(NOT_WHOLE);
+  if (declared > bodyLimitBytes) throw bodyTooLarge(bodyLimitBytes);
+  if (!share.hasRoomFor(declared)) throw bodiesFull();
+  const unpacking = unpack === null ? null : unpack();
+  const unpacked: Readable = unpacking ?? request;
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  // Observed from the beginning: where listening itself fails nobody awaits it, and the process must not end of that.
+  promise.catch(() => {});
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let received = 0;
+  const idle = setTimeout(() => reject(slowBody(idleMs)), idleMs);
+  try {
+    request.on('data', onPacket);
+    unpacked.on('data', onChunk);
+    unpacked.once('end', () => resolve(Buffer.concat(chunks, size)));
+    unpacked.once('error', onBroken);
+    request.once('error', onBroken);
+    request.once('close', () => {
+      if (!request.complete) onBroken();
+    });
+    if (unpacking !== null) request.pipe(unpacking);
+    return await promise;
+  } finally {
+    clearTimeout(idle);
+    request.off('data', onPacket);
+    unpacked.off('data', onChunk);
+    if (unpacking !== null) {
+      request.unpipe(unpacking);
+      unpacking.destroy();
+    }
+  }
+
+  function onPacket({ length }: Buffer): void {
+    received += length;
+    idle.refresh();
+  }
+  function onChunk(chunk: Buffer): void {
+    size += chunk.length;
+    if (size > bodyLimitBytes) reject(bodyTooLarge(bodyLimitBytes));
+    else if (size > UNSUSPICIOUS_BYTES && size > MAX_RATIO * received) reject(unpacksTooFar());
+    else if (!share.grow(chunk.length)) reject(bodiesFull());
+    else chunks.push(chunk);
+  }
+  function onBroken(): void {
+    reject(notJson(NOT_WHOLE));
+  }
+}
+
+function unpacksTooFar(): ApiError {
+  const text = `The compressed body of the request unpacks to more than ${MAX_RATIO} times its size. Send it as it is.`;
+  return new ApiError(413, text, { code: 'request_too_large' });
+}

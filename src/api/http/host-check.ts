@@ -1,0 +1,70 @@
+/**
+ * Which names this server answers to. A page can have its own name lead to this machine (DNS rebinding) and would then be
+ * of the same origin as the API; the name it asks for, which it cannot hide, gives it away.
+ */
+import { isIP } from 'node:net';
+import type { Request, RequestHandler } from 'express';
+import ipaddr from 'ipaddr.js';
+import { foreignHost, malformedHost } from '../../errors.ts';
+import type { TurnAway } from './turned-away.ts';
+
+export interface HostRules {
+  /** Names in lower case; `*.example.com` is every name below it, `*` every name. */
+  readonly allowedHosts: readonly string[];
+  /** Whether the server listens on a loopback address only. Elsewhere a key is asked for, which no page knows. */
+  readonly loopbackOnly: boolean;
+}
+
+/** Whoever looks after the server asks for these by an address of their own choice. */
+const PROBED = new Set(['/ping', '/health', '/ready', '/metrics']);
+
+/**
+ * Refuses requests to names that are neither this machine's own nor listed. Everywhere but on loopback no list is all, and
+ * with one, probes and bare addresses still pass: rebinding takes a name.
+ */
+export function checkHost({ allowedHosts, loopbackOnly }: HostRules, refused: TurnAway): RequestHandler {
+  const isOpen = allowedHosts.includes('*') || (allowedHosts.length === 0 && !loopbackOnly);
+  const isAllowed = (name: string): boolean =>
+    isOpen ||
+    isLoopbackName(name) ||
+    (!loopbackOnly && isIP(name) !== 0) ||
+    allowedHosts.some((allowed) => covers(allowed, name));
+  return (request, _response, next) => {
+    if (!loopbackOnly && PROBED.has(request.path)) return next();
+    for (const authority of authoritiesOf(request)) {
+      const name = nameIn(authority);
+      if (name === null) throw malformedHost();
+      if (isAllowed(name)) continue;
+      refused('ALLOWED_HOSTS', name);
+      throw foreignHost(name);
+    }
+    return next();
+  };
+}
+
+/**
+ * Whom a request is for: what `Host` says, and the request line where it says so as well. `X-Forwarded-Host` does not
+ * count, because programs may write into it what they like.
+ */
+function authoritiesOf({ headersDistinct, httpVersion, url }: Request): readonly string[] {
+  const { host: hosts = [] } = headersDistinct;
+  // HTTP/1.0 had no Host, and no browser speaks it any more.
+  if (hosts.length > 1 || (hosts.length === 0 && httpVersion !== '1.0')) throw malformedHost();
+  const target = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)/i.exec(url)?.[1];
+  return target === undefined ? hosts : [...hosts, target];
+}
+
+/** The name in `name:port`, in lower case, an IPv6 address without its brackets; null where it is none. */
+function nameIn(authority: string): string | null {
+  const [, address, name] = /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::\d*)?$/i.exec(authority) ?? [];
+  return (address ?? name)?.toLowerCase().replace(/\.$/, '') ?? null;
+}
+
+function isLoopbackName(name: string): boolean {
+  if (name === 'localhost' || name.endsWith('.localhost')) return true;
+  return ipaddr.isValid(name) && ipaddr.process(name).range() === 'loopback';
+}
+
+function covers(allowed: string, name: string): boolean {
+  return allowed.startsWith('*.') ? name.endsWith(allowed.slice(1)) : name === allowed;
+}

@@ -1,0 +1,296 @@
+/**
+ * Request shapes that several resources share, with the bounds of the hosted API; each schema turns what clients send into
+ * what is stored. Null means "not given" for every optional field. What needs files or hosted tools is refused here.
+ */
+import { z } from 'zod';
+import { looseSchema, unsupported } from '../../errors.ts';
+import type {
+  ContentPart,
+  FunctionTool,
+  Message,
+  Metadata,
+  ResponseFormat,
+  ToolChoice,
+  TruncationStrategy,
+} from '../../runs/thread.ts';
+import { jsonBytes } from '../../turns/budgets.ts';
+import { DECIMAL, type CustomRefusal } from './validate.ts';
+
+const MAX_METADATA_PAIRS = 16;
+export const MAX_TOOLS = 128;
+const MAX_NAME_LENGTH = 64;
+export const MAX_CONTENT_PARTS = 1_000;
+/** As JSON. Every run repeats its schemas in each answer about it; OpenAI takes 120,000 characters of names and values. */
+export const MAX_SCHEMA_BYTES = 128 * 1024;
+/** All tools together, as JSON: hundreds of ordinary ones, and a run can still be written whole at every poll. */
+export const MAX_TOOLS_BYTES = 512 * 1024;
+export const MAX_INSTRUCTIONS_LENGTH = 256_000;
+
+export const metadata = z
+  .unknown()
+  // Counted before the pairs are checked: every wrong one of them would be a complaint of its own.
+  .superRefine((value, context) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+    const count = Object.keys(value).length;
+    if (count <= MAX_METADATA_PAIRS) return;
+    refuse(context, {
+      code: 'object_above_max_properties',
+      message: `Invalid '{param}': too many properties. Expected an object with at most ${MAX_METADATA_PAIRS} properties, but got an object with ${count} properties instead.`,
+    });
+  })
+  .pipe(z.record(z.string().max(64), z.string().max(512)))
+  .nullish()
+  // Absent is "leave it", an explicit null empties it.
+  .transform((value): Metadata | undefined => (value === null ? {} : value));
+
+export const functionName = z
+  .string()
+  .min(1)
+  .max(MAX_NAME_LENGTH)
+  .regex(
+    /^[A-Za-z0-9_-]+$/,
+    "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'",
+  );
+export const functionParameters = z
+  .record(z.string(), z.unknown())
+  .superRefine(atMost(MAX_SCHEMA_BYTES))
+  .nullish();
+
+const functionTool = z.strictObject({
+  type: z.literal('function'),
+  function: z.strictObject({
+    name: functionName,
+    description: z.string().nullish(),
+    parameters: functionParameters,
+    strict: z.boolean().nullish(),
+  }),
+});
+
+/** What the hosted API echoed for a function without a schema. */
+const EMPTY_SCHEMA = { type: 'object', properties: {} };
+
+/** Hosted tools: their shape is known, so that the refusal can say what is missing instead of "unknown". */
+const hostedTool = z.looseObject({ type: z.enum(['code_interpreter', 'file_search']) });
+
+/**
+ * A list of tools as it is kept: with an empty schema and `strict: false` where they were left out. Whether a strict
+ * schema is strict enough is between the caller and the model's server.
+ */
+export const chatTools = z
+  .array(z.union([functionTool, hostedTool]))
+  .max(MAX_TOOLS)
+  .superRefine(atMost(MAX_TOOLS_BYTES))
+  .transform((list): readonly FunctionTool[] =>
+    list.map((tool, index): FunctionTool => {
+      if (tool.type !== 'function')
+        throw unsupported(`The tool type '${tool.type}' is`, `tools[${index}].type`);
+      const { name, description, parameters, strict } = tool.function;
+      return {
+        type: 'function',
+        function: {
+          name,
+          ...(description != null && { description }),
+          parameters: parameters ?? EMPTY_SCHEMA,
+          strict: strict ?? false,
+        },
+      };
+    }),
+  );
+
+/** The tools of assistants and runs: a schema that could only fail later, in the middle of a run, is refused now. */
+export const tools = chatTools.transform((list) => {
+  for (const [index, { function: tool }] of list.entries()) {
+    if (!tool.strict || tool.parameters === EMPTY_SCHEMA || tool.parameters['additionalProperties'] === false)
+      continue;
+    throw looseSchema(tool.name, `tools[${index}].function.parameters`);
+  }
+  return list;
+});
+
+/** Only empty resources can be kept, because there are no files and vector stores yet. */
+export const toolResources = z
+  .strictObject({
+    code_interpreter: z.strictObject({ file_ids: none('Files are') }).nullish(),
+    file_search: z
+      .strictObject({ vector_store_ids: none('Vector stores are'), vector_stores: none('Vector stores are') })
+      .nullish(),
+  })
+  .nullish()
+  .transform((): Record<string, unknown> => ({}));
+
+export const toolChoice = z
+  .union([
+    z.enum(['none', 'auto', 'required']),
+    z.strictObject({
+      type: z.literal('function'),
+      function: z.strictObject({ name: z.string().min(1).max(MAX_NAME_LENGTH) }),
+    }),
+    hostedTool,
+  ])
+  .nullish()
+  .transform((value): ToolChoice => {
+    if (value == null) return 'auto';
+    if (typeof value !== 'string' && value.type !== 'function') {
+      throw unsupported(`The tool type '${value.type}' is`, 'tool_choice.type');
+    }
+    return value;
+  });
+
+/** Echoed exactly as given, so the schema checks without changing anything. */
+export const responseFormat = z
+  .union([
+    z.literal('auto'),
+    z.strictObject({ type: z.literal('text') }),
+    z.strictObject({ type: z.literal('json_object') }),
+    z.strictObject({
+      type: z.literal('json_schema'),
+      json_schema: z.strictObject({
+        name: z.string().min(1).max(MAX_NAME_LENGTH),
+        description: z.string().nullish(),
+        schema: z.record(z.string(), z.unknown()).nullish(),
+        strict: z.boolean().nullish(),
+      }),
+    }),
+  ])
+  .superRefine(atMost(MAX_SCHEMA_BYTES))
+  .nullish()
+  .transform((value): ResponseFormat | undefined => value ?? undefined);
+
+export const reasoningEffort = z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).nullish();
+
+export const temperature = z.number(DECIMAL).min(0, DECIMAL).max(2, DECIMAL).nullish();
+export const topP = z.number(DECIMAL).min(0, DECIMAL).max(1, DECIMAL).nullish();
+
+export const truncationStrategy = z
+  .strictObject({
+    type: z.enum(['auto', 'last_messages']),
+    last_messages: z.int().min(1).nullish(),
+  })
+  .superRefine((value, context) => {
+    if (value.type !== 'last_messages' || value.last_messages != null) return;
+    const message = "Missing required parameter: '{param}'. It says how many messages 'last_messages' keeps.";
+    refuse(context, { code: 'missing_required_parameter', message }, ['last_messages']);
+  })
+  .nullish()
+  .transform((value): TruncationStrategy => {
+    if (value?.type !== 'last_messages') return { type: 'auto', last_messages: null };
+    return { type: 'last_messages', last_messages: value.last_messages ?? null };
+  });
+
+export const imageDetail = z.enum(['auto', 'low', 'high']).nullish();
+
+export const imageUrl = z
+  .string()
+  .min(1)
+  .superRefine((url, context) => {
+    if (/^(https?:\/\/\S+|data:image\/[\w.+-]+;base64,[A-Za-z0-9+/=\s]+)$/i.test(url)) return;
+    refuse(context, {
+      code: 'invalid_value',
+      message: "Invalid '{param}': expected an http(s) URL, or a base64 data URL of an image.",
+    });
+  });
+
+const contentPart = z.union([
+  z.strictObject({ type: z.literal('text'), text: z.string() }),
+  z.strictObject({
+    type: z.literal('image_url'),
+    image_url: z.strictObject({ url: imageUrl, detail: imageDetail }),
+  }),
+  z.looseObject({ type: z.literal('image_file') }).superRefine((_part, context) => {
+    refuse(context, notYet('Files and image_file parts are'));
+  }),
+]);
+
+const content = z
+  .union([z.string().min(1), z.array(contentPart).min(1).max(MAX_CONTENT_PARTS)])
+  .transform((value): readonly ContentPart[] => {
+    const parts = typeof value === 'string' ? [{ type: 'text' as const, text: value }] : value;
+    return parts.map(toContentPart);
+  });
+
+/** A part as it is stored: text gets its (empty) annotations, pictures their detail. */
+function toContentPart(part: z.infer<typeof contentPart>): ContentPart {
+  switch (part.type) {
+    case 'text':
+      return { type: 'text', text: { value: part.text, annotations: [] } };
+    case 'image_url':
+      return {
+        type: 'image_url',
+        image_url: { url: part.image_url.url, detail: part.image_url.detail ?? 'auto' },
+      };
+    case 'image_file':
+      throw new Error('the schema refuses it');
+  }
+}
+
+/** A message as clients create it, here and with threads and runs. */
+export const newMessage = z.strictObject({
+  role: z.enum(['user', 'assistant']),
+  content,
+  attachments: none('Files are').transform(() => []),
+  metadata,
+});
+
+/** The stored form of a message a client created: it belongs to no run and is complete at once. */
+export function toMessage(
+  input: Pick<Message, 'role' | 'content'> & { readonly metadata?: Metadata | undefined },
+  threadId: string,
+  id: string,
+  at: number,
+): Message {
+  return {
+    id,
+    object: 'thread.message',
+    created_at: at,
+    thread_id: threadId,
+    status: 'completed',
+    incomplete_details: null,
+    completed_at: at,
+    incomplete_at: null,
+    role: input.role,
+    content: input.content,
+    assistant_id: null,
+    run_id: null,
+    attachments: [],
+    metadata: input.metadata ?? {},
+  };
+}
+
+export const listQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  order: z.enum(['asc', 'desc']).default('desc'),
+  after: z.string().optional(),
+  before: z.string().optional(),
+});
+
+/** A list of things that are not supported yet: only an empty one is. */
+function none(what: string) {
+  return z
+    .array(z.unknown())
+    .superRefine((list, context) => {
+      if (list.length > 0) refuse(context, notYet(what));
+    })
+    .nullish();
+}
+
+/** Refuses what is larger as JSON. */
+export function atMost(maxBytes: number): (value: unknown, context: z.core.$RefinementCtx) => void {
+  return (value, context) => {
+    const bytes = jsonBytes(value);
+    if (bytes <= maxBytes) return;
+    refuse(context, {
+      code: 'object_above_max_bytes',
+      message: `Invalid '{param}': too large. Expected at most ${maxBytes} bytes of JSON, but got ${bytes} bytes instead.`,
+    });
+  };
+}
+
+/** As {@link unsupported}, where zod knows the path. */
+function notYet(what: string): CustomRefusal {
+  const { code, message } = unsupported(what, null);
+  return { code: code ?? '', message };
+}
+
+function refuse(context: z.core.$RefinementCtx, refusal: CustomRefusal, path: string[] = []): void {
+  context.addIssue({ code: 'custom', path, params: { ...refusal } });
+}

@@ -1,0 +1,75 @@
+/**
+ * Writes an event stream: headers at once, frames as they come, a comment as heartbeat in between. A reader that does not
+ * drain is waited for, and left after a while (delivery.ts): what it missed is in the run's log.
+ */
+import type { Response } from 'express';
+import { LogGone } from '../../store/follow.ts';
+import type { Logger } from '../../log.ts';
+import type { Delivery } from './delivery.ts';
+
+export interface EventsOptions {
+  readonly heartbeatMs: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly log: Logger;
+  /** The frames of a stream that breaks off; null: the Assistants dialect's. */
+  readonly failure: string | null;
+}
+
+/**
+ * A comment of one line. A blank line behind it would be an empty event for clients that remember an `id:` line, and
+ * their JSON parser would die of it.
+ */
+const HEARTBEAT = ': ping\n';
+
+/** Writes `frames` to the client until they end or the client leaves; frames come whole, with their blank line. */
+export async function writeEvents(
+  response: Response,
+  delivery: Delivery,
+  frames: AsyncIterable<string>,
+  { heartbeatMs, headers, log, failure }: EventsOptions,
+): Promise<void> {
+  response.writeHead(200, {
+    ...headers,
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store, no-cache, no-transform',
+    'x-accel-buffering': 'no',
+  });
+  response.flushHeaders();
+  response.socket?.setNoDelay(true);
+  const heartbeat = setInterval(() => {
+    if (!response.writableNeedDrain) response.write(HEARTBEAT);
+  }, heartbeatMs);
+  try {
+    for await (const frame of frames) {
+      if (response.destroyed) return;
+      const isGone = !(await delivery.write(frame));
+      if (isGone) {
+        log.info('a reader did not drain its stream; leaving it');
+        return;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof LogGone)) log.error({ err: error }, 'stream failed');
+    const message = error instanceof LogGone ? GONE[error.why] : BROKEN_OFF;
+    response.write(failure ?? errorFrames(message));
+  } finally {
+    clearInterval(heartbeat);
+    delivery.close();
+  }
+}
+
+const BROKEN_OFF = 'The stream broke off. The run goes on; retrieve it to see how it ends.';
+const DELETED = 'The run was deleted together with its thread.';
+const GONE: Readonly<Record<LogGone['why'], string>> = {
+  deleted: DELETED,
+  expired: DELETED,
+  damaged: 'What is stored of the run is damaged, and it was given up. Create another one.',
+};
+
+/**
+ * For faults that no run event can tell. The wrapping `error` is what makes SDKs raise it: a bare one is swallowed.
+ */
+function errorFrames(message: string): string {
+  const data = JSON.stringify({ error: { message, type: 'server_error', param: null, code: null } });
+  return `event: error\ndata: ${data}\n\nevent: done\ndata: [DONE]\n\n`;
+}

@@ -1,0 +1,61 @@
+/** `/models`: what assistants may name as their model. */
+import { ApiError, unknownModel } from '../../errors.ts';
+import { json, type Endpoint } from '../http/endpoint.ts';
+import type { ModelObject, Services } from '../../turns/means.ts';
+
+/** More would make the list useless in the menus it fills. */
+const MAX_ASSISTANTS = 100;
+
+export function modelEndpoints({ models, objects }: Services): readonly Endpoint[] {
+  /** The models of the upstreams, and the project's assistants, which chat clients name as their model. */
+  const all = async (project: string): Promise<readonly ModelObject[]> => {
+    const query = { limit: MAX_ASSISTANTS, order: 'desc', after: null, before: null } as const;
+    const [upstream, page] = await Promise.all([models(), objects.listAssistants(project, query)]);
+    const assistants = page.type === 'page' ? page.items : [];
+    return [
+      ...upstream,
+      ...assistants.map(({ id, created_at: created, name }): ModelObject => ({
+        id: name || id,
+        object: 'model',
+        created,
+        owned_by: id,
+      })),
+    ];
+  };
+  return [
+    {
+      method: 'GET',
+      path: '/models',
+      handle: async (call) => json({ object: 'list', data: listed(await all(call.project)) }),
+    },
+    {
+      method: 'GET',
+      // Names of models have slashes: `vendor/model`.
+      path: '/models/*model',
+      handle: async (call) => {
+        const id = call.part('model');
+        const found = (await all(call.project)).find((model) => model.id === id || model.owned_by === id);
+        if (found === undefined) throw unknownModel(id);
+        return json(found);
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/models/*model',
+      handle: () => {
+        throw new ApiError(403, 'Models belong to the upstream of this server and cannot be deleted here.');
+      },
+    },
+  ];
+}
+
+/**
+ * What belongs into a menu: of assistants with one name the newest, because entries should differ, and none without a name,
+ * because an id tells nobody whom it stands for.
+ */
+function listed(models: readonly ModelObject[]): readonly ModelObject[] {
+  const ids = new Set<string>();
+  return models.filter(({ id, owned_by: owner }) => !isNameless(id, owner) && !ids.has(id) && ids.add(id));
+}
+
+const isNameless = (id: string, owner: string): boolean => id === owner && id.startsWith('asst_');

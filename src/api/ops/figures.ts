@@ -1,0 +1,131 @@
+/** The figures of `GET /metrics`: this process' own, the queue's, and those that every worker says with its heartbeat. */
+import { exposition, samplesOf, Tally, type Metric, type Sample } from '../../metrics.ts';
+import type { WorkerReport } from '../../store/presence.ts';
+import type { RedisMemory } from '../../store/redis-memory.ts';
+import type { Pressure } from '../../turns/admission.ts';
+
+export interface FiguresOptions {
+  readonly pressure: Pressure;
+  /** What this process committed to runs. */
+  readonly commits: Tally;
+  readonly workers: () => Promise<readonly WorkerReport[]>;
+  readonly memory: () => Promise<RedisMemory>;
+  /** How many threads are kept. */
+  readonly threads: () => Promise<number>;
+}
+
+export class Figures {
+  /** Answered requests, by status. */
+  readonly requests = new Tally();
+  private readonly options: FiguresOptions;
+
+  constructor(options: FiguresOptions) {
+    this.options = options;
+  }
+
+  /** All of them, as Prometheus reads them. Without Redis, those of this process. */
+  async text(): Promise<string> {
+    const { pressure } = this.options;
+    const [workers, memory, threads] = await Promise.all([
+      this.options.workers().catch(() => null),
+      // Some services let nobody ask.
+      this.options.memory().catch(() => null),
+      this.options.threads().catch(() => null),
+    ]);
+    return exposition([
+      gauge('redis_up', 'Whether Redis answers.', workers === null ? 0 : 1),
+      ...(memory === null ? [] : ofMemory(memory)),
+      ...(threads === null ? [] : [gauge('threads', 'Threads that are kept.', threads)]),
+      ...(workers === null ? [] : ofDeployment(workers, pressure)),
+      ...this.own(),
+    ]);
+  }
+
+  private own(): readonly Metric[] {
+    const { pressure, commits } = this.options;
+    return [
+      counter('requests_total', 'Answered requests.', samplesOf(this.requests.counts, 'status')),
+      counter(
+        'commits_total',
+        'Transitions of runs that this process made, and commits that were refused.',
+        samplesOf(commits.counts, 'what'),
+      ),
+      gauge('streams_open', 'Event streams that are open.', pressure.streams),
+      gauge(
+        'event_loop_delay_seconds',
+        'How late the event loop was lately, 99th percentile.',
+        pressure.loopDelayMs / 1_000,
+      ),
+      gauge('memory_bytes', 'Memory that this process occupies.', pressure.memoryBytes),
+    ];
+  }
+}
+
+function ofMemory({ usedBytes, maxBytes }: RedisMemory): readonly Metric[] {
+  return [
+    gauge('redis_memory_used_bytes', 'Memory that Redis uses; of a Cluster, its fullest server.', usedBytes),
+    gauge('redis_memory_max_bytes', 'What that server may use (maxmemory); 0 where it is not set.', maxBytes),
+  ];
+}
+
+/** The same from every API process of a deployment. */
+function ofDeployment(workers: readonly WorkerReport[], pressure: Pressure): readonly Metric[] {
+  const each = (value: (report: WorkerReport) => number): readonly Sample[] =>
+    workers.map((report) => ({ labels: { worker: report.name }, value: value(report) }));
+  const commits = workers.flatMap(({ name, commits: counts }) => samplesOf(counts, 'what', { worker: name }));
+  const failures = workers.flatMap(({ name: worker, failures: codes }) =>
+    Object.entries(codes).flatMap(([code, counts]) => samplesOf(counts, 'upstream', { worker, code })),
+  );
+  return [
+    gauge('workers', 'Workers that are alive.', workers.length),
+    gauge('queue_waiting', 'Runs that wait for a worker.', pressure.waiting),
+    gauge(
+      'queue_oldest_waiting_seconds',
+      'Age of the job that is to be taken next.',
+      pressure.oldestWaitingMs / 1_000,
+    ),
+    gauge(
+      'worker_busy',
+      'Runs a worker executes.',
+      each(({ busy }) => busy),
+    ),
+    gauge(
+      'worker_slots',
+      'Runs a worker may execute at once.',
+      each(({ slots }) => slots),
+    ),
+    counter(
+      'worker_rebuilds_total',
+      'How often a worker had gone deaf and took jobs anew.',
+      each(({ rebuilds }) => rebuilds),
+    ),
+    counter(
+      'worker_stalls_total',
+      'Jobs a worker found that another had lost.',
+      each(({ stalls }) => stalls),
+    ),
+    counter(
+      'worker_commits_total',
+      'Transitions of runs that a worker made, and commits that were refused.',
+      commits,
+    ),
+    counter(
+      'worker_run_failures_total',
+      'Runs that a worker ended as failed, by the code of their error and the upstream that had a part in it.',
+      failures,
+    ),
+  ];
+}
+
+function gauge(name: string, help: string, value: number | readonly Sample[]): Metric {
+  return {
+    name: `longrun_${name}`,
+    help,
+    type: 'gauge',
+    samples: typeof value === 'number' ? [{ value }] : value,
+  };
+}
+
+function counter(name: string, help: string, samples: readonly Sample[]): Metric {
+  return { name: `longrun_${name}`, help, type: 'counter', samples };
+}

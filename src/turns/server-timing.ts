@@ -1,0 +1,44 @@
+/**
+ * Where the time before an answer's first word went: in the queue, in the service's own tools, in the model's server. Told
+ * from the run's events as they arrive here, so that no clock but ours is asked.
+ */
+import type { RunEvent, RunEventType } from '../runs/event.ts';
+
+type Share = 'queue' | 'tools' | 'upstream';
+
+/** What the time before an event was spent on; before every other one the upstream was waited for. */
+const SHARES: Readonly<Partial<Record<RunEventType, Share>>> = {
+  'run.queued': 'queue',
+  'run.started': 'queue',
+  'run.released': 'queue',
+  'run.resumed': 'queue',
+  'tool.answered': 'tools',
+};
+
+/** Measures from its creation to the first word. */
+export class Overhead {
+  private readonly nowMs: () => number;
+  private readonly spentMs: Record<Share, number> = { queue: 0, tools: 0, upstream: 0 };
+  private lastMs: number;
+  private isOver = false;
+
+  constructor(nowMs = (): number => performance.now()) {
+    this.nowMs = nowMs;
+    this.lastMs = nowMs();
+  }
+
+  /** Hears the events of a turn, in order, each when it arrives. */
+  hear(event: RunEvent): void {
+    if (this.isOver) return;
+    const nowMs = this.nowMs();
+    this.spentMs[SHARES[event.type] ?? 'upstream'] += nowMs - this.lastMs;
+    this.lastMs = nowMs;
+    this.isOver = event.type === 'message.delta' && event.text !== '';
+  }
+
+  /** The shares so far as a `server-timing` header, in milliseconds. */
+  get header(): string {
+    const shares = Object.entries(this.spentMs);
+    return shares.map(([share, ms]) => `${share};dur=${ms.toFixed(1)}`).join(', ');
+  }
+}

@@ -1,0 +1,132 @@
+/** The thread behind a conversation: found by the caller's name for it, and given what is new of what the caller sent. */
+import { createHash } from 'node:crypto';
+import { notFound } from '../errors.ts';
+import type { ChatMessage } from '../runs/model.ts';
+import type { Message } from '../runs/thread.ts';
+import { isSafeId, type ThreadRef } from '../store/keys.ts';
+import type { Call } from '../api/http/endpoint.ts';
+import type { Services } from './means.ts';
+import { toMessage } from '../api/http/shapes.ts';
+import { admitWrite } from './trial-writes.ts';
+import type { ChatTurn } from './turn.ts';
+
+/** How much of a thread is compared with what the caller sent. */
+const COMPARED_MESSAGES = 100;
+
+/**
+ * The thread a caller means: one of the Assistants API by its id, or the one behind a key of the caller's own.
+ * @throws {ApiError} 404 for the id of no thread.
+ */
+export async function threadOf(services: Services, call: Call, name: string): Promise<ThreadRef> {
+  const { objects, now } = services;
+  const { project } = call;
+  if (name.startsWith('thread_')) {
+    const ref = { project, threadId: name };
+    if (!isSafeId(name) || !(await objects.hasThread(ref))) throw notFound('thread', name);
+    return ref;
+  }
+  const ref = { project, threadId: threadIdOf(name) };
+  if (!(await objects.hasThread(ref))) {
+    const thread = {
+      id: ref.threadId,
+      object: 'thread',
+      created_at: now(),
+      metadata: {},
+      tool_resources: {},
+    } as const;
+    await admitWrite(services, call, { makes: ref.threadId });
+    await objects.createThread(project, thread, []);
+  }
+  return ref;
+}
+
+/** The id of the thread of that name: a `thread_…` id is one, other names are the caller's own. */
+export function threadIdOf(name: string): string {
+  if (name.startsWith('thread_')) return name;
+  const digest = createHash('sha256').update(name).digest('base64url').replaceAll(/[-_]/g, '').slice(0, 24);
+  return `thread_${digest}`;
+}
+
+/** What the caller sent beyond what the thread already has: all of a conversation, a part of it, or only its news. */
+export async function newMessages(
+  { objects, now }: Services,
+  { newId }: Pick<Call, 'newId'>,
+  ref: ThreadRef,
+  turn: ChatTurn,
+): Promise<readonly Message[]> {
+  const query = { limit: COMPARED_MESSAGES, order: 'desc', after: null, before: null } as const;
+  const page = await objects.listMessages(ref, null, query);
+  const [known, isAll] = page.type === 'page' ? [page.items.toReversed(), !page.hasMore] : [[], true];
+  const sent = turn.messages.flatMap((message) => toStored(message, ref.threadId, newId('msg'), now()));
+  return sent.slice(knownLength(sent, known, isAll));
+}
+
+/** How many of the first messages sent are what the thread ends with. */
+function knownLength(sent: readonly Message[], known: readonly Message[], isAll: boolean): number {
+  const numbered = numbering();
+  const overlap = alignment(sent.map(numbered), known.map(numbered), isAll);
+  if (overlap > 0 || !sent.some(isAnswer)) return overlap;
+  // Who was interrupted, or spoke the answer in other words, tells it differently; what the user said tells as well.
+  const questions = sent.filter((message) => !isAnswer(message));
+  const asked = alignment(
+    questions.map(numbered),
+    known.filter((message) => !isAnswer(message)).map(numbered),
+    // Of so few a longer beginning could end with all by chance.
+    true,
+  );
+  const next = questions[asked];
+  if (asked === 0) return 0;
+  return next === undefined ? sent.length : sent.indexOf(next);
+}
+
+const isAnswer = ({ role }: Message): boolean => role === 'assistant';
+
+/**
+ * The length of the longest beginning of `sent` that `known` ends with. Of a long thread only the end is at hand: a
+ * beginning that is longer has to end with all of it.
+ * @param isAll `known` is the whole thread
+ */
+function alignment(sent: readonly number[], known: readonly number[], isAll: boolean): number {
+  if (known.length === 0) return 0;
+  const longest = isAll ? Math.min(known.length, sent.length) : sent.length;
+  for (let length = longest; length > 0; length--) {
+    const compared = Math.min(length, known.length);
+    const from = known.length - compared;
+    let same = 0;
+    while (same < compared && known[from + same] === sent[length - compared + same]) same++;
+    if (same === compared) return length;
+  }
+  return 0;
+}
+
+/** Numbers messages, equally where they say the same: each is compared with up to a hundred, and may be megabytes long. */
+function numbering(): (message: Message) => number {
+  const numbers = new Map<string, number>();
+  return (message) => {
+    const text = fingerprint(message);
+    const number = numbers.get(text) ?? numbers.size;
+    numbers.set(text, number);
+    return number;
+  };
+}
+
+function fingerprint({ role, content }: Message): string {
+  const parts = content.map((part) =>
+    part.type === 'text' ? part.text.value.replaceAll(/\s+/g, ' ').trim() : part.image_url.url,
+  );
+  return `${role}:${parts.filter((part) => part !== '').join('|')}`;
+}
+
+/** A chat message as the thread keeps it; messages without words or pictures say nothing and are left out. */
+function toStored(message: ChatMessage, threadId: string, id: string, at: number): readonly Message[] {
+  if (message.role !== 'user' && message.role !== 'assistant') return [];
+  const parts =
+    typeof message.content === 'string'
+      ? [{ type: 'text' as const, text: message.content }]
+      : (message.content ?? []);
+  const content = parts.flatMap((part): Message['content'] => {
+    if (part.type === 'image_url') return [part];
+    return part.text === '' ? [] : [{ type: 'text', text: { value: part.text, annotations: [] } }];
+  });
+  return content.length === 0 ? [] : [toMessage({ role: message.role, content }, threadId, id, at)];
+}

@@ -1,0 +1,135 @@
+/**
+ * A run as a conversation hears it: words, calls, and how it ends. Neutral: dialects make their own frames of it. Like
+ * every reader it hears the whole log and keeps silent up to its cursor.
+ */
+import type { RunEvent } from '../runs/event.ts';
+import { apply, isBlocked, isTerminal, pendingCalls, type Applied, type RunState } from '../runs/run.ts';
+import { addUsage, NO_USAGE, type RequiredCall, type RunError, type Usage } from '../runs/thread.ts';
+import type { LogEntry } from '../store/follow.ts';
+
+export type Say =
+  | { readonly type: 'text'; readonly text: string }
+  /** The service runs a tool of its own. */
+  | { readonly type: 'tool.start'; readonly id: string; readonly name: string; readonly arguments: string }
+  | {
+      readonly type: 'tool.end';
+      readonly id: string;
+      readonly name: string;
+      readonly arguments: string;
+      readonly output: string;
+    }
+  /** Words that were said are taken back: their worker was lost, and another one begins anew. `error` is for dialects without a word for it. */
+  | { readonly type: 'dropped'; readonly text: string; readonly error: RunError }
+  /** The caller has to run these; the conversation rests until it did. */
+  | { readonly type: 'calls'; readonly calls: readonly RequiredCall[]; readonly usage: Usage }
+  | { readonly type: 'end'; readonly reason: 'stop' | 'length' | 'content_filter'; readonly usage: Usage }
+  /** `retryAfterMs`: how long the model's server asked to be left alone. */
+  | { readonly type: 'failed'; readonly error: RunError; readonly retryAfterMs?: number | undefined };
+
+/** Everything behind `after` that a conversation says, until it ends or rests; usage is that of this part, too. */
+export async function* says(
+  log: AsyncIterable<readonly LogEntry[]>,
+  after: number,
+): AsyncGenerator<Say, void> {
+  let state: RunState | null = null;
+  /** What was said of the last message, which is open or came before the calls being made. */
+  let said = '';
+  let usage = NO_USAGE;
+  for await (const entries of log) {
+    const takenBack = dropped(entries);
+    for (const { seq, event } of entries) {
+      const before: RunState | null = state;
+      const applied: Applied = apply(state, event);
+      state = applied.state;
+      if (seq <= after || takenBack.has(seq)) continue;
+      if (event.type === 'message.created') said = '';
+      if (event.type === 'message.delta') said += event.text;
+      if (isDrop(event) && said !== '') yield { type: 'dropped', text: said, error: INTERRUPTED };
+      usage = addUsage(usage, tokensOf(event, before));
+      yield* saysOf(event, before, state, usage);
+      if (event.type === 'run.blocked' || isTerminal(state.run)) return;
+    }
+  }
+}
+
+/** The fragments of a batch that are taken back in the same batch: who reads a log late need not hear them. */
+function dropped(entries: readonly LogEntry[]): ReadonlySet<number> {
+  const taken = new Set<number>();
+  let open: number[] = [];
+  for (const { seq, event } of entries) {
+    if (event.type === 'message.created') open = [];
+    if (event.type === 'message.delta') open.push(seq);
+    if (isDrop(event)) for (const fragment of open) taken.add(fragment);
+  }
+  return taken;
+}
+
+/** The last message is taken back. */
+function isDrop(event: RunEvent): boolean {
+  return event.type === 'step.dropped' || (event.type === 'message.incomplete' && event.dropped);
+}
+
+/** The tokens an event accounts for. Those of calls are told when they are made, not again when they are answered. */
+function tokensOf(event: RunEvent, before: RunState | null): Usage {
+  if (!('usage' in event) || (before !== null && isBlocked(before.run))) return NO_USAGE;
+  return event.usage ?? NO_USAGE;
+}
+
+function saysOf(event: RunEvent, before: RunState | null, { run }: RunState, usage: Usage): readonly Say[] {
+  switch (event.type) {
+    case 'message.delta':
+      return event.text === '' ? [] : [{ type: 'text', text: event.text }];
+    case 'tool.answered': {
+      const details = before?.step?.step_details;
+      const call = details?.type === 'tool_calls' ? details.tool_calls[event.index] : undefined;
+      if (call === undefined) return [];
+      const { name, arguments: text } = call.function;
+      return [
+        { type: 'tool.start', id: call.id, name, arguments: text },
+        { type: 'tool.end', id: call.id, name, arguments: text, output: event.output },
+      ];
+    }
+    case 'run.blocked':
+      return [{ type: 'calls', calls: pendingCalls(run), usage }];
+    case 'run.completed':
+      return [{ type: 'end', reason: 'stop', usage }];
+    case 'run.incomplete': {
+      const reason = event.reason === 'content_filter' ? 'content_filter' : 'length';
+      return [{ type: 'end', reason, usage }];
+    }
+    case 'run.failed':
+      return [{ type: 'failed', error: event.error, retryAfterMs: event.retry_after_ms }];
+    case 'run.cancelled':
+      return [{ type: 'failed', error: CANCELLED }];
+    case 'run.expired':
+      return [{ type: 'failed', error: EXPIRED }];
+    case 'run.queued':
+    case 'run.started':
+    case 'run.released':
+    case 'run.resumed':
+    case 'run.calmed':
+    case 'run.cancelling':
+    case 'step.created':
+    case 'step.completed':
+    case 'step.failed':
+    case 'step.cancelled':
+    case 'step.expired':
+    case 'step.dropped':
+    case 'message.created':
+    case 'message.completed':
+    case 'message.incomplete':
+    case 'tool.called':
+    case 'tool.delta':
+      return [];
+  }
+}
+
+const INTERRUPTED: RunError = {
+  code: 'server_error',
+  message: 'The answer was interrupted and could not be continued. Ask again.',
+};
+const CANCELLED: RunError = { code: 'server_error', message: 'The answer was cancelled.' };
+const EXPIRED: RunError = {
+  code: 'server_error',
+  message: 'The answer took longer than this server allows.',
+};
