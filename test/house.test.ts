@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   guard: ['runs'],
   store: ['runs', 'errors.ts', 'log.ts', 'redis-url.ts'],
   worker: ['runs', 'store', 'root'],
-  turns: ['runs', 'store', 'api', 'root'],
+  turns: ['runs', 'store', 'errors.ts', 'log.ts', 'memory.ts', 'seal.ts'],
   api: ['turns', 'runs', 'store', 'root'],
   local: ['root'],
   import: [],

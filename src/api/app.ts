@@ -2,30 +2,26 @@
  * The table of contents of the API: middleware in order, the endpoints under their base paths, and what everything else
  * is answered with.
  */
-import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
-import { notFound, unknownRoute, unsupported, wrongMethod } from '../errors.ts';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import { unknownRoute, unsupported } from '../errors.ts';
 import type { Tally } from '../metrics.ts';
+import { agentEndpoints } from './agents/execute.ts';
+import { agentRefusals } from './agents/frames.ts';
+import { assistantsApi } from './assistants/endpoints.ts';
+import { reopen } from './assistants/stream.ts';
+import { chatEndpoint, chatEndpoints, type DeviceSettings, type ProfileName } from './chat/endpoint.ts';
 import { authenticate, identify, type AuthMode } from './http/auth.ts';
 import { bodyReader, type BodyLimits } from './http/body.ts';
 import { allowOrigins, checkFetchSite, checkOrigin, type Origins } from './http/cross-origin.ts';
-import { renderError, toHandler, type Endpoint, type EndpointOptions } from './http/endpoint.ts';
-import { agentError } from './agents/frames.ts';
-import { agentEndpoints, isAgentPath } from './agents/execute.ts';
-import { chatEndpoint, type DeviceSettings, type ProfileName } from './chat/endpoint.ts';
-import { assistantEndpoints } from './assistants/assistants.ts';
-import { importEndpoints } from './assistants/import.ts';
-import { memoryEndpoints } from './chat/memory.ts';
-import { messageEndpoints } from './assistants/messages.ts';
-import { modelEndpoints } from './models/models.ts';
-import { pluginEndpoints } from './plugins/plugins.ts';
-import { runEndpoints, runStream } from './assistants/runs.ts';
-import { statusEndpoints } from './ops/status.ts';
-import { threadEndpoints } from './assistants/threads.ts';
-import { toolOutputEndpoints } from './assistants/tool-outputs.ts';
+import { renderError, type EndpointOptions } from './http/endpoint.ts';
 import { checkHost, type HostRules } from './http/host-check.ts';
+import { repeatable } from './http/idempotency.ts';
+import { router } from './http/router.ts';
 import { turnAway } from './http/turned-away.ts';
-import { once, type OpenStream } from './http/idempotency.ts';
-import type { Services } from '../turns/means.ts';
+import { modelEndpoints } from './models/models.ts';
+import { statusEndpoints } from './ops/status.ts';
+import { pluginEndpoints } from './plugins/plugins.ts';
+import type { Services } from './services.ts';
 
 const BASE_PATHS = ['/v1', '/api/assts/v1'];
 
@@ -36,6 +32,9 @@ const UNSUPPORTED = {
   '/responses': 'The Responses API is',
   '/conversations': 'The Conversations API is',
 } as const;
+
+/** Protocols with an envelope of their own. */
+const REFUSALS = [agentRefusals];
 
 export interface AppOptions extends EndpointOptions, HostRules, BodyLimits {
   readonly auth: AuthMode;
@@ -49,30 +48,14 @@ export interface AppOptions extends EndpointOptions, HostRules, BodyLimits {
 }
 
 export function createApp(services: Services, options: AppOptions): Express {
-  const reopen: OpenStream = async (ref, after, withThread, call) => {
-    const [found, thread] = await Promise.all([services.runs.get(ref), services.objects.getThread(ref)]);
-    if (found === null) throw notFound('run', ref.runId);
-    services.pressure.admitStream(call.gone);
-    return runStream(services, call, found.stored, after, withThread ? thread : null);
-  };
-  const resources = [
-    ...assistantEndpoints(services),
-    // `/threads/runs` before `/threads/:thread_id`, or a thread named "runs" would be modified.
-    ...runEndpoints(services),
-    ...toolOutputEndpoints(services),
-    ...threadEndpoints(services),
-    ...messageEndpoints(services),
+  const openStream = reopen(services);
+  const endpoints = [
+    ...assistantsApi(services),
     ...modelEndpoints(services),
     ...pluginEndpoints(services),
-    ...importEndpoints(services),
-  ];
-  const endpoints = [
-    ...resources.map((endpoint) => once(endpoint, services, reopen)),
-    // Conversations know their own repetitions (chat/repeat.ts): an answer may be half told.
     ...agentEndpoints(services),
-    ...memoryEndpoints(services),
-    chatEndpoint(services, '/chat/completions', 'chat', options.chat),
-  ];
+    ...chatEndpoints(services, options.chat),
+  ].map((endpoint) => repeatable(endpoint, services, openStream));
   const devices = options.devicePaths.map(({ path, profile }) =>
     chatEndpoint(services, path, profile, options.chat),
   );
@@ -105,30 +88,13 @@ export function createApp(services: Services, options: AppOptions): Express {
     throw unknownRoute(request.method, request.path);
   });
   const onError: ErrorRequestHandler = (error, request, response, _next) =>
-    renderError(error, response, options, isAgentPath(request.path) ? agentError : undefined);
+    renderError(error, response, options, REFUSALS.find(({ owns }) => owns(request.path))?.refusal);
   app.use(onError);
   return app;
 }
 
 const trustsProxy = ({ trustProxy }: AppOptions): boolean =>
   typeof trustProxy === 'number' ? trustProxy > 0 : trustProxy.length > 0;
-
-/** express' names of the methods. */
-const VERBS = { GET: 'get', POST: 'post', DELETE: 'delete' } as const;
-
-function router(endpoints: readonly Endpoint[], options: EndpointOptions): Router {
-  const routes = express.Router();
-  for (const endpoint of endpoints) {
-    routes[VERBS[endpoint.method]](endpoint.path, toHandler(endpoint, options));
-  }
-  for (const path of new Set(endpoints.map((endpoint) => endpoint.path))) {
-    const allowed = endpoints.filter((endpoint) => endpoint.path === path).map(({ method }) => method);
-    routes.all(path, (request) => {
-      throw wrongMethod(request.method, request.baseUrl + request.path, allowed);
-    });
-  }
-  return routes;
-}
 
 /** Counts requests when they are answered, by status; a client that has gone before that counts as 499, as elsewhere. */
 function counted(requests: Tally): RequestHandler {

@@ -24,9 +24,9 @@ import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
 import { Figures } from './ops/figures.ts';
 import { Held } from './http/held.ts';
-import { Pressure } from '../turns/admission.ts';
+import { Admission } from '../turns/admission.ts';
 import { createApiServer, LISTEN_BACKLOG } from './http/server.ts';
-import type { Readiness } from '../turns/means.ts';
+import type { Readiness } from './services.ts';
 
 /** Beyond the time that open requests and streams are given when the process is told to stop. */
 const STOP_MARGIN_MS = 10_000;
@@ -54,9 +54,9 @@ async function main(): Promise<void> {
   const { redis, keys, hub, queue, threads, runs, objects } = store;
   const { now, nowMs } = store.clock;
   const presence = { redis, keys, nowMs };
-  const pressure = new Pressure(config, () => queue.backlog());
+  const admission = new Admission(config, () => queue.backlog());
   const figures = new Figures({
-    pressure,
+    admission,
     commits,
     workers: () => readWorkers(presence),
     memory: () => readMemory(redis),
@@ -96,7 +96,7 @@ async function main(): Promise<void> {
       models: () => catalog.list(),
       knowsModel: (name) => catalog.knows(name),
       readiness,
-      pressure,
+      admission,
       figures,
       now,
       nowMs,
@@ -138,7 +138,7 @@ async function main(): Promise<void> {
         server.closeAllConnections();
         await delay(SETTLE_MS);
         await toolbox.close();
-        pressure.close();
+        admission.close();
         await store.close();
       },
     },

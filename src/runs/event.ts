@@ -44,7 +44,13 @@ type At = { readonly at: number };
 type Closing = At & { readonly usage: Usage | null };
 
 export type RunEvent =
-  | (At & { readonly type: 'run.queued'; readonly run: Run; readonly origin: RunOrigin })
+  /** `messages`: the ids of those that joined the thread together with the run. */
+  | (At & {
+      readonly type: 'run.queued';
+      readonly run: Run;
+      readonly origin: RunOrigin;
+      readonly messages?: readonly string[];
+    })
   /** `worker` names the process that executes the run from now on; older versions do not say. */
   | (At & { readonly type: 'run.started'; readonly worker?: string })
   /** A worker gave the run back (shutdown), or was found to have lost it. */

@@ -1,6 +1,6 @@
 /** Runs, their steps and messages at the moment they begin, and what grows in them: text and calls. Pure. */
 import type { RunEvent } from './event.ts';
-import type { Message, Run, RunError, RunStep, StepCall } from './thread.ts';
+import type { Message, Metadata, Run, RunError, RunStep, StepCall } from './thread.ts';
 
 /** The text a message holds so far. */
 export function said(message: Message): string {
@@ -11,6 +11,31 @@ export function said(message: Message): string {
 /** The one part of a message that a run writes. */
 export function textPart(value: string): Message['content'][number] {
   return { type: 'text', text: { value, annotations: [] } };
+}
+
+/** The stored form of a message a client created: it belongs to no run and is complete at once. */
+export function toMessage(
+  input: Pick<Message, 'role' | 'content'> & { readonly metadata?: Metadata | undefined },
+  threadId: string,
+  id: string,
+  at: number,
+): Message {
+  return {
+    id,
+    object: 'thread.message',
+    created_at: at,
+    thread_id: threadId,
+    status: 'completed',
+    incomplete_details: null,
+    completed_at: at,
+    incomplete_at: null,
+    role: input.role,
+    content: input.content,
+    assistant_id: null,
+    run_id: null,
+    attachments: [],
+    metadata: input.metadata ?? {},
+  };
 }
 
 /** A step as it is opened. */

@@ -111,7 +111,8 @@ export class RunStore {
     if (thread !== null) writes.push('thread', thread.id, JSON.stringify(thread));
     for (const message of messages) writes.push('message.new', message.id, JSON.stringify(message));
     if (input.length > 0) writes.push('input', run.id, JSON.stringify(input));
-    const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin }];
+    const joined = messages.length === 0 ? {} : { messages: messages.map(({ id }) => id) };
+    const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin, ...joined }];
     const use = origin.ephemeral ? null : this.options.threads.used(ref);
     const [answer] = await Promise.all([this.send(ref, null, events, writes), use]);
     if (answer.type === 'locked') return answer;

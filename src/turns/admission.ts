@@ -28,7 +28,7 @@ export interface Limits {
   readonly maxMemoryMb?: number | undefined;
 }
 
-export class Pressure {
+export class Admission {
   /** How many event streams are open. */
   streams = 0;
   private readonly limits: Limits;

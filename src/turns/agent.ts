@@ -1,13 +1,10 @@
 /** Who answers a chat turn: an assistant, by id or by its spoken name, or just a model. */
 import { ApiError, notFound, unknownAgent } from '../errors.ts';
-import { PLAIN_ORIGIN, type RunOrigin } from '../runs/event.ts';
-import { queuedRun } from '../runs/parts.ts';
-import type { Assistant, Run } from '../runs/thread.ts';
+import type { Assistant } from '../runs/thread.ts';
+import type { RunRequest } from './begin.ts';
 import { jsonBytes, textBytes } from './budgets.ts';
-import type { Call } from '../api/http/endpoint.ts';
-import { checkToolChoice } from '../api/assistants/new-run.ts';
+import type { Means } from './means.ts';
 import { withPlugins } from './run-tools.ts';
-import type { Services } from './means.ts';
 import type { ChatSettings, ChatTurn } from './turn.ts';
 
 /** Written again with each step of a run, and part of every prompt; four times what the default context holds. */
@@ -23,7 +20,7 @@ const NO_ASSISTANT = 'asst_none';
  * @throws {ApiError} 404 for an assistant id that is nobody's.
  */
 export async function findAgent(
-  { objects }: Services,
+  { objects }: Means,
   project: string,
   name: string,
 ): Promise<Assistant | null> {
@@ -41,7 +38,7 @@ export async function findAgent(
  * @throws {ApiError} 404 also for such a name that is no assistant's, alias or model.
  */
 export async function findAgentOf(
-  services: Services,
+  services: Means,
   project: string,
   { agent: name, isSpoken }: Pick<ChatTurn, 'agent' | 'isSpoken'>,
 ): Promise<Assistant | null> {
@@ -52,21 +49,8 @@ export async function findAgentOf(
   throw unknownAgent(name);
 }
 
-/** What a run is to be called, and where it is. */
-export interface RunIds {
-  readonly runId: string;
-  readonly threadId: string;
-}
-
-/** The run that a turn is, not yet stored. */
-export function chatRun(
-  { now, settings, plugins }: Services,
-  call: Call,
-  turn: ChatTurn,
-  agent: Assistant | null,
-  { runId, threadId }: RunIds,
-): { run: Run; origin: RunOrigin } {
-  const at = now();
+/** The run that a turn asks for. @throws {ApiError} 400 for what is too large to be written with each step of the run. */
+export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Assistant | null): RunRequest {
   const declared = turn.tools.map((tool) => tool.function.name);
   // A tool the caller declares is the caller's, also when the server has one of that name.
   const { tools: known } = withPlugins(agent?.tools ?? [], agent?.metadata['auto_tools'] ?? null, plugins);
@@ -74,36 +58,26 @@ export function chatRun(
   const system = turn.messages.flatMap((message) => (message.role === 'system' ? [message.content] : []));
   const instructions = [agent?.instructions ?? '', ...system].filter((text) => text !== '').join('\n');
   checkRepeated(instructions, turn);
-  const tools = [...turn.tools, ...own];
-  checkToolChoice(turn.settings.toolChoice, tools);
-  const run = queuedRun({
-    id: runId,
-    created_at: at,
+  return {
     assistant_id: agent?.id ?? NO_ASSISTANT,
-    thread_id: threadId,
-    expires_at: at + settings.runExpiresAfterS,
     model: agent?.model ?? turn.agent,
     instructions,
-    tools,
+    tools: [...turn.tools, ...own],
     metadata: {},
     max_prompt_tokens: null,
     truncation_strategy: { type: 'auto', last_messages: null },
     ...settingsOf(turn.settings, agent),
-    parallel_tool_calls: turn.settings.parallelToolCalls ?? settings.parallelToolCalls,
-  });
-  const origin: RunOrigin = {
-    ...PLAIN_ORIGIN,
-    project: call.project,
-    request_id: call.requestId,
-    backend_id: agent?.metadata['backend_id'] ?? null,
-    server_tools: own.map((tool) => tool.function.name).filter((name) => plugins.answers(name)),
-    passed_on: turn.passedOn,
-    context: turn.context,
-    sealed: turn.sealed,
-    ephemeral: turn.thread === null,
-    turn_key: turn.turnKey,
+    lifetimeS: settings.runExpiresAfterS,
+    origin: {
+      backend_id: agent?.metadata['backend_id'] ?? null,
+      server_tools: own.map((tool) => tool.function.name).filter((name) => plugins.answers(name)),
+      passed_on: turn.passedOn,
+      context: turn.context,
+      sealed: turn.sealed,
+      ephemeral: turn.thread === null,
+      turn_key: turn.turnKey,
+    },
   };
-  return { run, origin };
 }
 
 /** @throws {ApiError} 400 for what is too large to be written with each step of the run. */
@@ -127,6 +101,7 @@ function settingsOf(given: ChatSettings, agent: Assistant | null) {
     reasoning_effort: given.reasoningEffort ?? agent?.reasoning_effort ?? null,
     response_format: given.responseFormat ?? agent?.response_format ?? 'auto',
     tool_choice: given.toolChoice,
+    parallelToolCalls: given.parallelToolCalls,
     max_completion_tokens: given.maxCompletionTokens,
   };
 }

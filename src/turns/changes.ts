@@ -4,7 +4,7 @@ import { ending } from '../runs/ending.ts';
 import type { RunEvent } from '../runs/event.ts';
 import { isBlocked, isCancelling, isQueued, isTerminal, type RunState } from '../runs/run.ts';
 import type { RunRef } from '../store/keys.ts';
-import type { Services } from './means.ts';
+import type { Means } from './means.ts';
 
 /**
  * A cancel is accepted. Nobody executes a queued or waiting run, so it is closed at once; another is closed by its worker.
@@ -20,7 +20,7 @@ export function cancelEvents(state: RunState, at: number): readonly RunEvent[] {
 }
 
 /** Cancels a run that nobody wants any more; one that has ended meanwhile is left alone. */
-export async function cancelRun({ runs, now }: Services, ref: RunRef): Promise<void> {
+export async function cancelRun({ runs, now }: Means, ref: RunRef): Promise<void> {
   await runs.change(ref, ({ state }) =>
     isTerminal(state.run) || isCancelling(state.run) ? null : cancelEvents(state, now()),
   );

@@ -1,170 +1,251 @@
 /**
  * From a chat turn to the run that answers it: finds the agent and the thread, settles with a run that is already there,
- * and starts or resumes one. Dialects know turns and says; only this file knows runs.
+ * and begins or resumes one. Protocols know turns and their events; only this room knows runs.
  *
  *   C1  a thread has one run at a time; the same turn asked again listens to the run it already has
  *   C2  only what is new of a conversation joins its thread
- *   C3  a caller that hangs up leaves no run behind, unless it said so, or somebody else listens
- *   C4  a run without a thread does not wait for its caller: the caller brings everything along next time; nor does one
- *       whose caller cannot answer
  */
-import { ApiError, notFound } from '../errors.ts';
-import { photoOutput, PHOTO_TOOL } from '../runs/photo.ts';
-import {
-  apply,
-  isBlocked,
-  isCancelling,
-  isTerminal,
-  pendingCalls,
-  type Applied,
-  type RunState,
-} from '../runs/run.ts';
+import { ApiError, isOnTrial } from '../errors.ts';
 import type { RunEvent } from '../runs/event.ts';
+import { photoOutput, PHOTO_TOOL } from '../runs/photo.ts';
+import { isBlocked, isCancelling, isTerminal, pendingCalls } from '../runs/run.ts';
 import type { Assistant, Message, RequiredCall } from '../runs/thread.ts';
-import { LogGone, type LogEntry } from '../store/follow.ts';
+import { LogGone } from '../store/follow.ts';
+import type { FirstAnswer } from '../store/answers.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { StoredRun } from '../store/runs.ts';
+import { chatRun, findAgentOf } from './agent.ts';
+import { begin, newRun, type RunIds } from './begin.ts';
 import { checkConversation, checkMessages, checkOutputs } from './budgets.ts';
-import type { Call } from '../api/http/endpoint.ts';
+import type { Caller } from './caller.ts';
 import { answerCalls, cancelRun } from './changes.ts';
-import type { Services } from './means.ts';
-import { admitWrite } from './trial-writes.ts';
-import { chatRun, findAgentOf, type RunIds } from './agent.ts';
-import { Overhead } from './server-timing.ts';
-import { firstSending, type Found } from './repeat.ts';
-import { says, type Say } from './turn-events.ts';
+import { listen, type Found } from './listen.ts';
+import type { Means } from './means.ts';
+import { namesOf, once, type Keeping } from './repeat.ts';
+import type { ServerTiming } from './server-timing.ts';
+import { ended, makeRoom } from './settle.ts';
 import { newMessages, threadOf } from './thread.ts';
 import { pictureIn, textIn, type ChatTurn } from './turn.ts';
+import type { TurnEvent } from './turn-events.ts';
 
-/** How long a device may take to photograph. */
-const PHOTO_WAIT_MS = 120_000;
 /** Runs that come and go in the same thread while we try to get in. */
 const MAX_TRIES = 20;
+/** A run that begins to wait for its caller waits for this one. */
+const UNTIL_BLOCKED = true;
+/** Not longer than the log of an ended run, which is what the answer is told from. */
+const KEY: Keeping = { keptMs: 600_000, maxBytes: Infinity };
 
-/** Answers a turn: what its run says, until it ends or the caller has to act. `overhead` hears what happens meanwhile. */
+/** Answers a turn: what its run says, until it ends or the caller has to act. `timing` hears what happens meanwhile. */
 export async function converse(
-  services: Services,
-  call: Call,
+  means: Means,
+  caller: Caller,
   turn: ChatTurn,
-  overhead = new Overhead(),
-): Promise<AsyncIterable<Say>> {
-  const found = await firstSending(
-    services,
-    call,
-    turn,
-    async () => (await photographed(services, call, turn)) ?? find(services, call, turn),
-  );
+  timing?: ServerTiming,
+): Promise<AsyncIterable<TurnEvent>> {
+  const found = await new Conversation(means, caller, turn).find();
   // A run may live for minutes; what its caller sent, photos perhaps, is stored by now.
-  call.release();
+  caller.release();
   const { thread, answersCalls, photoCaller, onDisconnect } = turn;
-  return heard(services, call, { thread, answersCalls, photoCaller, onDisconnect }, found, overhead);
-}
-
-/** What of a turn still counts when its run has begun. */
-type Caller = Pick<ChatTurn, 'thread' | 'answersCalls' | 'photoCaller' | 'onDisconnect'>;
-
-/**
- * A photo that a run of this caller waits for resumes that run, with the question it was about. Anything else that comes
- * instead is another question, and nobody waits for the photo any more. Runs in a thread are settled with there.
- */
-async function photographed(services: Services, call: Call, turn: ChatTurn): Promise<Found | null> {
-  if (turn.photoCaller === null || turn.thread !== null) return null;
-  const ref = await services.photos.take(call.project, turn.photoCaller);
-  if (ref === null) return null;
-  const said = turn.messages.filter(({ role }) => role !== 'system');
-  const [only = null] = said.length === 1 ? said : [];
-  const picture = pictureIn(only);
-  const found =
-    picture === null
-      ? null
-      : await resume(services, ref, (pending) => photoOutputs(pending, picture, textIn(only)));
-  if (found === null) await cancelRun(services, ref);
-  return found;
-}
-
-async function find(services: Services, call: Call, turn: ChatTurn): Promise<Found> {
-  const agent = await findAgentOf(services, call.project, turn);
-  // First of all names, and one for all tries, so that a repetition with the same key comes upon this very run.
-  const runId = call.newId('run');
-  if (turn.thread === null)
-    return start(services, call, turn, agent, { runId, threadId: call.newId('thread'), messages: [] });
-  const ref = await threadOf(services, call, turn.thread);
-  for (let tries = 0; tries < MAX_TRIES && !call.gone.aborted; tries++) {
-    const { runId: holder } = await services.objects.activeRun(ref);
-    if (holder !== null) {
-      const found = await settle(services, call, turn, { ...ref, runId: holder });
-      if (found !== null) return found;
-      continue;
-    }
-    const messages = await newMessages(services, call, ref, turn);
-    const news = { runId, threadId: ref.threadId, messages };
-    const started = await start(services, call, turn, agent, news).catch((error: unknown) => {
-      // Somebody was faster: settle with them.
-      if (error instanceof Locked) return null;
-      throw error;
-    });
-    if (started !== null) return started;
-  }
-  throw busy(ref.threadId);
+  return listen(means, caller, { thread, answersCalls, photoCaller, onDisconnect }, found, timing);
 }
 
 /** Another run was created in the thread a moment ago. */
 class Locked extends Error {}
 
-async function start(
-  services: Services,
-  call: Call,
-  turn: ChatTurn,
-  agent: Assistant | null,
-  { messages, ...ids }: RunIds & { readonly messages: readonly Message[] },
-): Promise<Found> {
-  const input = turn.thread === null ? turn.messages.filter((message) => message.role !== 'system') : [];
-  checkConversation(input, services.settings.promptLimitBytes);
-  checkMessages(messages, () => 'messages', services.settings.messageLimitBytes);
-  services.pressure.admitRun();
-  const made = chatRun(services, call, turn, agent, ids);
-  const makes = turn.thread === null ? `chat:${ids.threadId}/${ids.runId}` : '';
-  await admitWrite(services, call, { makes, more: made.run });
-  const created = await services.runs.create(call.project, { ...made, thread: null, messages, input });
-  if (created.type === 'locked') throw new Locked();
-  if (created.type === 'no thread') throw notFound('thread', ids.threadId);
-  const { stored, confirmed } = created;
-  return {
-    ref: stored.ref,
-    after: 0,
-    confirmed,
-    isEarlier: stored.state.origin.request_id !== call.requestId,
-  };
-}
+/** One turn of a caller, on its way to its run. */
+class Conversation {
+  readonly #means: Means;
+  readonly #caller: Caller;
+  readonly #turn: ChatTurn;
 
-/** C1. @returns the run to listen to; null when the thread should be looked at again. */
-async function settle(services: Services, call: Call, turn: ChatTurn, ref: RunRef): Promise<Found | null> {
-  const { stored } = (await services.runs.current(ref)) ?? {};
-  if (stored === undefined || isTerminal(stored.state.run)) return null;
-  if (isCancelling(stored.state.run)) {
-    // Nobody hears the end of its answer: the turn's first caller has hung up, or another turn has interrupted it.
-    await ended(services, call, ref);
+  constructor(means: Means, caller: Caller, turn: ChatTurn) {
+    this.#means = means;
+    this.#caller = caller;
+    this.#turn = turn;
+  }
+
+  /** The run that answers the turn: that of its first sending, or else a waiting one, or a new one. */
+  async find(): Promise<Found> {
+    const turn = this.#turn;
+    const repeatable = {
+      work: async () => this.#work(),
+      toKeep: ({ ref, after }: Found) => ({ type: 'stream', ref, after, withThread: false }) as const,
+      again: async (first: FirstAnswer) =>
+        first.type === 'stream' && (await this.#canBeHeard(first.ref)) ? first : null,
+      underKey: KEY,
+      isKnown: this.#isKnown,
+      // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
+      keepsSent: false,
+      madeUp: turn.madeUp,
+      // Where the run is, not what it says.
+      keptBytes: 0,
+    };
+    try {
+      return await once<Found>(this.#means, this.#caller, repeatable);
+    } catch (error) {
+      // The chat that would prove the key must get through, if need be without a record of it.
+      if (this.#caller.idempotencyKey === null || turn.thread !== null || !isOnTrial(error)) throw error;
+      return this.#work();
+    }
+  }
+
+  /** Whether the turn says whose it is, so that its caller can come back for it. */
+  get #isKnown(): boolean {
+    return this.#turn.thread !== null || this.#turn.caller !== null;
+  }
+
+  async #work(): Promise<Found> {
+    const found = await this.#foundOrBegun();
+    if (!found.isEarlier || (await this.#canBeHeard(found.ref))) return found;
+    // It has no answer to give: the turn is done anew, under names that come from its own.
+    this.#caller.newId = namesOf(found.ref.runId);
+    return this.#foundOrBegun();
+  }
+
+  async #foundOrBegun(): Promise<Found & { readonly isEarlier?: boolean }> {
+    return (await this.#photographed()) ?? this.#inThread();
+  }
+
+  /** Whether the run has an answer, or will have: one that failed, or whose caller hung up, has none. Then one more listens. */
+  async #canBeHeard(ref: RunRef): Promise<boolean> {
+    const run = (await this.#means.runs.get(ref))?.stored.state.run;
+    if (run === undefined || isCancelling(run)) return false;
+    return run.cancelled_at === null && run.failed_at === null && this.#means.audience.join(ref);
+  }
+
+  /**
+   * A photo that a run of this caller waits for resumes that run, with the question it was about. Anything else that comes
+   * instead is another question, and nobody waits for the photo any more. Runs in a thread are settled with there.
+   */
+  async #photographed(): Promise<Found | null> {
+    const { photoCaller, thread, messages } = this.#turn;
+    if (photoCaller === null || thread !== null) return null;
+    const ref = await this.#means.photos.take(this.#caller.project, photoCaller);
+    if (ref === null) return null;
+    const said = messages.filter(({ role }) => role !== 'system');
+    const [only = null] = said.length === 1 ? said : [];
+    const picture = pictureIn(only);
+    const found =
+      picture === null
+        ? null
+        : await this.#resume(ref, (pending) => photoOutputs(pending, picture, textIn(only)));
+    if (found === null) await cancelRun(this.#means, ref);
+    return found;
+  }
+
+  async #inThread(): Promise<Found & { readonly isEarlier?: boolean }> {
+    const means = this.#means;
+    const caller = this.#caller;
+    const turn = this.#turn;
+    const agent = await findAgentOf(means, caller.project, turn);
+    // First of all names, and one for all tries, so that a repetition with the same key comes upon this very run.
+    const runId = caller.newId('run');
+    if (turn.thread === null) return this.#begin(agent, { runId, threadId: caller.newId('thread') }, []);
+    const ref = await threadOf(means, caller, turn.thread);
+    for (let tries = 0; tries < MAX_TRIES && !caller.gone.aborted; tries++) {
+      const { runId: holder } = await means.objects.activeRun(ref);
+      if (holder !== null) {
+        const found = await this.#settle({ ...ref, runId: holder });
+        if (found !== null) return found;
+        continue;
+      }
+      const messages = await newMessages(means, caller, ref, turn);
+      const ids = { runId, threadId: ref.threadId };
+      const begun = await this.#begin(agent, ids, messages).catch((error: unknown) => {
+        // Somebody was faster: settle with them.
+        if (error instanceof Locked) return null;
+        throw error;
+      });
+      if (begun !== null) return begun;
+    }
+    throw busy(ref.threadId);
+  }
+
+  async #begin(
+    agent: Assistant | null,
+    ids: RunIds,
+    messages: readonly Message[],
+  ): Promise<Found & { readonly isEarlier: boolean }> {
+    const means = this.#means;
+    const caller = this.#caller;
+    const turn = this.#turn;
+    const input = turn.thread === null ? turn.messages.filter((message) => message.role !== 'system') : [];
+    checkConversation(input, means.settings.promptLimitBytes);
+    checkMessages(messages, () => 'messages', means.settings.messageLimitBytes);
+    const made = newRun(means, caller, ids, chatRun(means, turn, agent));
+    return begin(
+      means,
+      caller,
+      { ...made, thread: null, messages, input },
+      {
+        whenBusy: async () => {
+          throw new Locked();
+        },
+        answer: ({ ref, state }) => ({
+          ref,
+          after: 0,
+          // Begun by an earlier sending of this very request, whose process has not lived to say so.
+          isEarlier: state.origin.request_id !== caller.requestId,
+        }),
+        comesBack: this.#isKnown || caller.idempotencyKey !== null,
+      },
+    );
+  }
+
+  /** C1. @returns the run to listen to; null when the thread should be looked at again. */
+  async #settle(ref: RunRef): Promise<Found | null> {
+    const means = this.#means;
+    const turn = this.#turn;
+    const { stored } = (await means.runs.current(ref)) ?? {};
+    if (stored === undefined || isTerminal(stored.state.run)) return null;
+    const isOurs = stored.state.origin.turn_key === turn.turnKey;
+    if (!isCancelling(stored.state.run)) {
+      if (outputsIn(turn, pendingCalls(stored.state.run)) !== null)
+        return this.#resume(ref, (pending) => outputsIn(turn, pending));
+      if (isOurs && (await means.audience.join(ref))) return { ref, after: await this.#beginning(stored) };
+    }
+    // Of one that is being cancelled, or whose first caller has hung up, nobody hears the end.
+    const isUnheard = isOurs || isCancelling(stored.state.run);
+    if (isUnheard && turn.multitask !== 'rollback') await ended(means, this.#caller, ref, UNTIL_BLOCKED);
+    // A blocked run waits for this caller, who sent something else.
+    else if (turn.multitask === 'enqueue' && isBlocked(stored.state.run)) await cancelRun(means, ref);
+    else if (turn.multitask === 'enqueue') await ended(means, this.#caller, ref, UNTIL_BLOCKED);
+    else await makeRoom(means, this.#caller, ref, turn.multitask, () => busy(ref.threadId));
     return null;
   }
-  if (outputsIn(turn, pendingCalls(stored.state.run)) !== null)
-    return resume(services, ref, (pending) => outputsIn(turn, pending));
-  if (stored.state.origin.turn_key === turn.turnKey) {
-    if (await services.audience.join(ref)) return { ref, after: await beginning(services, call, stored) };
-    await ended(services, call, ref);
-    return null;
+
+  /** @returns null when the run does not wait (any more), or for something else. */
+  async #resume(
+    ref: RunRef,
+    outputsFor: (pending: readonly RequiredCall[]) => Readonly<Record<string, string>> | null,
+  ): Promise<Found | null> {
+    const { runs, now, settings } = this.#means;
+    const decide = ({ state }: StoredRun): readonly RunEvent[] | null => {
+      const outputs = outputsFor(pendingCalls(state.run));
+      if (outputs === null) return null;
+      checkOutputs(Object.values(outputs), 'messages', settings.messageLimitBytes);
+      return answerCalls(state, outputs, now(), 0);
+    };
+    const changed = await runs.change(ref, decide);
+    return changed === null || changed.after === changed.stored.seq ? null : { ref, after: changed.after };
   }
-  switch (turn.multitask) {
-    case 'reject':
-      throw busy(ref.threadId);
-    case 'enqueue':
-      // One that waits for its caller would be waited for in vain: the caller is here, with something else.
-      if (isBlocked(stored.state.run)) await cancelRun(services, ref);
-      else await ended(services, call, ref);
-      return null;
-    case 'interrupt':
-      await cancelRun(services, ref);
-      await ended(services, call, ref);
-      return null;
+
+  /** The seq behind which the current turn of a run begins: the answer to its last calls, or the run's own beginning. */
+  async #beginning({ ref, state }: StoredRun): Promise<number> {
+    let answers = state.turn - 1;
+    if (answers === 0) return 0;
+    try {
+      for await (const entries of this.#means.hub.follow(ref, this.#caller.gone)) {
+        for (const { seq, event } of entries) {
+          if (event.type === 'run.resumed') answers--;
+          if (answers === 0) return seq;
+        }
+      }
+    } catch (error) {
+      // Whoever listens to it then is told what became of it.
+      if (!(error instanceof LogGone)) throw error;
+    }
+    return 0;
   }
 }
 
@@ -193,122 +274,7 @@ function photoOutputs(
   return Object.fromEntries(pending.map(({ id }) => [id, photoOutput(url, text)]));
 }
 
-/** @returns null when the run does not wait (any more), or for something else. */
-async function resume(
-  { runs, now, settings }: Services,
-  ref: RunRef,
-  outputsFor: (pending: readonly RequiredCall[]) => Readonly<Record<string, string>> | null,
-): Promise<Found | null> {
-  const decide = ({ state }: StoredRun): readonly RunEvent[] | null => {
-    const outputs = outputsFor(pendingCalls(state.run));
-    if (outputs === null) return null;
-    checkOutputs(Object.values(outputs), 'messages', settings.messageLimitBytes);
-    return answerCalls(state, outputs, now(), 0);
-  };
-  const changed = await runs.change(ref, decide);
-  return changed === null || changed.after === changed.stored.seq ? null : { ref, after: changed.after };
-}
-
-/** The seq behind which the current turn of a run begins: the answer to its last calls, or the run's own beginning. */
-async function beginning({ hub }: Services, call: Call, { ref, state }: StoredRun): Promise<number> {
-  let answers = state.turn - 1;
-  if (answers === 0) return 0;
-  try {
-    for await (const entries of hub.follow(ref, call.gone)) {
-      for (const { seq, event } of entries) {
-        if (event.type === 'run.resumed') answers--;
-        if (answers === 0) return seq;
-      }
-    }
-  } catch (error) {
-    // Whoever listens to it then is told what became of it.
-    if (!(error instanceof LogGone)) throw error;
-  }
-  return 0;
-}
-
-/** Waits until the run has ended, or waits for its caller. */
-async function ended({ hub }: Services, call: Call, ref: RunRef): Promise<void> {
-  let state: RunState | null = null;
-  try {
-    for await (const entries of hub.follow(ref, call.gone)) {
-      for (const { event } of entries) {
-        const applied: Applied = apply(state, event);
-        state = applied.state;
-      }
-      // Not at every event: a run of the past that waited for its caller was answered.
-      if (state !== null && (isTerminal(state.run) || isBlocked(state.run))) return;
-    }
-  } catch (error) {
-    if (!(error instanceof LogGone)) throw error;
-  }
-}
-
-/** The run's says, and what has to happen when they stop. */
-async function* heard(
-  services: Services,
-  call: Call,
-  caller: Caller,
-  { ref, after }: Found,
-  overhead: Overhead,
-): AsyncGenerator<Say, void> {
-  let isOver = false;
-  const log = overheard(services.hub.follow(ref, call.gone), after, overhead);
-  try {
-    for await (const say of says(log, after)) {
-      // A run that failed to tell its answer to us may still be going on.
-      isOver = say.type === 'end';
-      if (say.type === 'calls') {
-        await rest(services, call, caller, ref, say.calls);
-        isOver = true;
-      }
-      yield say;
-    }
-  } catch (error) {
-    if (!(error instanceof LogGone)) throw error;
-    yield { type: 'failed', error: { code: 'server_error', message: GONE[error.why] } };
-  } finally {
-    // C3
-    if (!isOver && caller.onDisconnect === 'cancel' && (await services.audience.leave(ref)))
-      await cancelRun(services, ref);
-  }
-}
-
-const GONE: Readonly<Record<LogGone['why'], string>> = {
-  damaged: 'What is stored of the answer is damaged, and it was given up. Ask again.',
-  deleted: 'The conversation was deleted before its answer was complete.',
-  expired: 'The answer was given some time ago and is no longer kept. Ask again.',
-};
-
-async function* overheard(
-  log: AsyncIterable<readonly LogEntry[]>,
-  after: number,
-  overhead: Overhead,
-): AsyncGenerator<readonly LogEntry[], void> {
-  for await (const entries of log) {
-    for (const { seq, event } of entries) if (seq > after) overhead.hear(event);
-    yield entries;
-  }
-}
-
-/** The caller has to act: a thread's run waits for it, and so does one that asked for a photo; C4. */
-async function rest(
-  services: Services,
-  call: Call,
-  caller: Caller,
-  ref: RunRef,
-  calls: readonly RequiredCall[],
-): Promise<void> {
-  const isPhoto = calls.every(({ function: { name } }) => name === PHOTO_TOOL);
-  await services.audience.dismiss(ref);
-  if (caller.photoCaller !== null && isPhoto) {
-    await services.photos.wait(call.project, caller.photoCaller, ref, PHOTO_WAIT_MS);
-  } else if (caller.thread === null || !caller.answersCalls) {
-    await cancelRun(services, ref);
-  }
-}
-
 function busy(threadId: string): ApiError {
-  const text = `The conversation ${threadId} is still being answered. Wait for the answer, or send metadata.multitask 'interrupt' or 'enqueue'.`;
+  const text = `The conversation ${threadId} is still being answered. Wait for the answer, or send metadata.multitask 'interrupt', 'enqueue' or 'rollback'.`;
   return new ApiError(400, text, { code: 'thread_busy' });
 }

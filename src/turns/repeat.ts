@@ -1,125 +1,187 @@
 /**
- * A chat request that is sent again, with the same `Idempotency-Key` or as an SDK's own retry of an identical request, is
- * answered by the run that its first sending began: listened to while it goes on, and from its log afterwards. Who may
- * have it is decided as for every other request (../idempotency.ts); here is only what becomes of a run.
+ * A request that is sent again gets the first one's answer instead of having its work done twice, whatever protocol it
+ * comes in. Two kinds of repetition are known.
+ *
+ *   I1  The same `Idempotency-Key`: the same request, which it must be, byte for byte, at the same URL, with the same
+ *       headers where these say whose it is. Whatever became of its first sending, a repetition makes objects of the same
+ *       names, or gets the answer that was kept.
+ *   I2  An SDK's own retry, which it counts, of a request whose answer did not get through a moment ago. Nothing in such a
+ *       retry says whose it is, so the first answer is handed out once, and only where the request itself says whose
+ *       conversation it belongs to. Any other request is done anew: a second thread that is empty harms nobody, one thread
+ *       for two people does.
+ *
+ * Refusals are not remembered: they changed nothing.
  */
-import { isOnTrial, unconfirmed } from '../errors.ts';
-import { isCancelling } from '../runs/run.ts';
-import type { FirstAnswer } from '../store/answers.ts';
-import type { RunRef } from '../store/keys.ts';
-import type { Call } from '../api/http/endpoint.ts';
-import {
-  idempotencyKey,
-  namesOf,
-  retriesOf,
-  retryDigest,
-  RETRY,
-  unawaited,
-  underKey,
-} from '../api/http/idempotency.ts';
-import { cancelRun } from './changes.ts';
-import type { Services } from './means.ts';
-import type { ChatTurn } from './turn.ts';
+import { createHash } from 'node:crypto';
+import { ApiError, keyReused, stillPending, unconfirmed } from '../errors.ts';
+import { namesFrom, type NewId } from '../runs/ids.ts';
+import type { FirstAnswer, KeyedRequest } from '../store/answers.ts';
+import type { Caller } from './caller.ts';
+import type { Means } from './means.ts';
+import { admitWrite } from './trial-writes.ts';
 
-/** A run, and where in its log a turn begins. */
-export interface Found {
-  readonly ref: RunRef;
-  readonly after: number;
-  /** False for a run just begun that could still be lost with its server; see {@link unconfirmed}. */
-  readonly confirmed?: boolean;
-  /** The run was begun by an earlier sending of this very request, whose process has not lived to say so. */
-  readonly isEarlier?: boolean;
+/** What is kept of an answer, and for how long. */
+export interface Keeping {
+  readonly keptMs: number;
+  readonly maxBytes: number;
 }
-
-/** Not longer than the log of an ended run, which is what the answer is told from. */
-const KEY_KEPT_MS = 600_000;
 
 /**
- * The run of the first sending; where there is none, what `begin` finds, remembered for repetitions.
- * @throws {ApiError} 409 while the first sending has not come as far as its run; 422 for a key of another request.
+ * A retry comes within seconds. Longer, and somebody may really mean to say the same again. Answers repeat what was sent,
+ * data URLs of photos for instance; beyond the limit they are not worth the memory.
  */
-export async function firstSending(
-  services: Services,
-  call: Call,
-  turn: ChatTurn,
-  begin: () => Promise<Found>,
-): Promise<Found> {
-  const key = idempotencyKey(call);
-  const found = await (key === null
-    ? retried(services, call, turn, begin)
-    : keyed(services, call, turn, key, begin).catch((error: unknown) => {
-        // The chat that would prove the key must get through, if need be without a record of it.
-        if (turn.thread === null && isOnTrial(error)) return begin();
-        throw error;
-      }));
-  if (found.confirmed === false) throw unconfirmed(found.ref.runId);
-  return found;
-}
+const RETRY: Keeping = { keptMs: 60_000, maxBytes: 4 * 1024 * 1024 };
+/** SDKs wait up to 8 s before a retry. Longer, and an answer that arrived could be given to the same words said anew. */
+const SENT: Keeping = { keptMs: 10_000, maxBytes: 64 * 1024 };
 
-async function keyed(
-  services: Services,
-  call: Call,
-  turn: ChatTurn,
-  key: string,
-  begin: () => Promise<Found>,
-): Promise<Found> {
-  /** What can be listened to; a run that has no answer to give is done anew, under names that come from its own. */
-  const heardOrAnew = async (first: Found): Promise<Found> => {
-    if (await canBeHeard(services, first.ref)) return first;
-    call.newId = namesOf(first.ref.runId);
-    return begin();
-  };
-  return underKey(
-    services,
-    call,
-    key,
-    {
-      again: async (first) => (first.type === 'stream' ? heardOrAnew(first) : begin()),
-      work: async ({ settle }) => {
-        const begun = await begin();
-        const found = begun.isEarlier === true ? await heardOrAnew(begun) : begun;
-        settle(runOf(found), KEY_KEPT_MS);
-        return found;
-      },
-    },
-    // Where the run is, not what it says.
-    { madeUp: turn.madeUp, keptBytes: 0 },
-  );
-}
+/** The work was done, but is not safe yet: the client is refused, and a repetition of its request gets what was made. */
+export class Unconfirmed<T> extends ApiError {
+  readonly made: T;
 
-/** I2: the request is in a thread, or says whose it is. */
-async function retried(
-  services: Services,
-  call: Call,
-  turn: ChatTurn,
-  begin: () => Promise<Found>,
-): Promise<Found> {
-  const retries = retriesOf(call);
-  if (turn.thread === null && turn.caller === null) {
-    const found = await begin();
-    // Nobody can come back for it.
-    if (found.confirmed === false) await cancelRun(services, found.ref);
-    return found;
+  constructor(runId: string, made: T) {
+    const { status, message, ...details } = unconfirmed(runId);
+    super(status, message, details);
+    this.made = made;
   }
-  // Clients that never repeat by themselves need nothing kept.
-  if (retries === null) return begin();
-  const digest = retryDigest(call);
-  const first = retries > 0 ? await services.answers.take(call.project, digest) : null;
-  const isHeard = first?.type === 'stream' && (await canBeHeard(services, first.ref));
-  const found: Found = isHeard ? first : await begin();
-  const keep = (): void =>
-    unawaited(call, services.answers.keep(call.project, digest, runOf(found), RETRY.keptMs));
-  if (found.confirmed === false) keep();
-  // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
-  else call.onUndelivered(keep);
-  return found;
 }
 
-const runOf = ({ ref, after }: Found): FirstAnswer => ({ type: 'stream', ref, after, withThread: false });
+/** A request that may be sent again: what it does, and what its repetitions get. */
+export interface Repeatable<T> {
+  /** Does the work. What it makes has names of the caller's `newId`. */
+  readonly work: () => Promise<T>;
+  /** What is kept of what was made; null where that has more than `maxBytes`, or is nothing that could be kept. */
+  readonly toKeep: (made: T, maxBytes: number) => FirstAnswer | null;
+  /** What the first sending made; null where that is of no use any more, and the work is to be done anew. */
+  readonly again: (first: FirstAnswer) => Promise<T | null>;
+  /** I1: how long a key stands for its request. */
+  readonly underKey: Keeping;
+  /** I2: whether the request says whose conversation it belongs to. */
+  readonly isKnown: boolean;
+  /** I2: whether also an answer that has left this machine is kept, for it may be lost on its way all the same. */
+  readonly keepsSent: boolean;
+  /** What was made up that the client has left out, and that decides whose the request is; else empty. */
+  readonly madeUp?: string;
+  /** How large what is kept for the key may be; as large as the request where this is not said. */
+  readonly keptBytes?: number;
+}
 
-/** Whether the run has an answer, or will have: one that failed, or whose caller hung up, has none. Then one more listens. */
-async function canBeHeard({ runs, audience }: Services, ref: RunRef): Promise<boolean> {
-  const run = (await runs.get(ref))?.stored.state.run;
-  if (run === undefined || isCancelling(run)) return false;
-  return run.cancelled_at === null && run.failed_at === null && audience.join(ref);
+type Keepers = Pick<Means, 'answers' | 'trial'>;
+
+/**
+ * Does the work of a request, or hands out what its first sending made.
+ * @throws {ApiError} 422 for a key that came with another request; 409 while another sending is being worked on.
+ */
+export async function once<T>(means: Keepers, caller: Caller, request: Repeatable<T>): Promise<T> {
+  const key = caller.idempotencyKey;
+  return key === null ? retried(means, caller, request) : underKey(means, caller, key, request);
+}
+
+/** I1. Answers with what the first sending left, or does the work, whose ids are then the key's. */
+async function underKey<T>(means: Keepers, caller: Caller, key: string, request: Repeatable<T>): Promise<T> {
+  const { madeUp = '', keptBytes } = request;
+  const record: KeyedRequest = {
+    project: caller.project,
+    name: digestOf('key', caller.url, key),
+    key: digestOf('url of', key),
+    url: digestOf(caller.url),
+    // Where nothing but the body is said, this is how records of older processes name it.
+    body: digestOf(...caller.said, ...(madeUp === '' ? [] : [madeUp])),
+  };
+  const { answers } = means;
+  const makes = `answer:${record.name}`;
+  await admitWrite(means, caller, keptBytes === undefined ? { makes } : { makes, textBytes: keptBytes });
+  const claimed = await answers.claim(record);
+  switch (claimed.type) {
+    case 'other request':
+      throw keyReused();
+    case 'pending':
+      throw stillPending();
+    case 'answered':
+      return (await request.again(claimed.first)) ?? anew(caller, claimed.first, request);
+    case 'claimed':
+  }
+  const { nonce } = claimed;
+  caller.newId = namesOf(nonce);
+  /** Keeps what repetitions get from now on; where that is nothing, they do the work under the same names again. */
+  const settle = (made: T): void => {
+    const { keptMs, maxBytes } = request.underKey;
+    const first = request.toKeep(made, maxBytes);
+    const writing =
+      first === null ? answers.leave(record, nonce, keptMs) : answers.settle(record, first, keptMs);
+    unawaited(caller, writing);
+  };
+  try {
+    const made = await request.work();
+    settle(made);
+    return made;
+  } catch (error) {
+    if (isUnconfirmed<T>(error)) settle(error.made);
+    else if (changedNothing(error)) await answers.release(record);
+    // It may have taken effect, but a repetition makes the same objects. Unheard, the claim runs out by itself.
+    else await answers.leave(record, nonce).catch(() => {});
+    throw error;
+  }
+}
+
+/** Does the work again, under names that come from the first sending's: further repetitions come upon the same. */
+async function anew<T>(caller: Caller, first: FirstAnswer, { work }: Repeatable<T>): Promise<T> {
+  if (first.type === 'stream') caller.newId = namesOf(first.ref.runId);
+  return work();
+}
+
+/** I2. */
+async function retried<T>(means: Keepers, caller: Caller, request: Repeatable<T>): Promise<T> {
+  const { retries } = caller;
+  // Clients that never repeat by themselves need nothing kept.
+  if (retries === null || !request.isKnown) return request.work();
+  const { answers, trial } = means;
+  const digest = retryDigest(caller);
+  const first = retries > 0 ? await answers.take(caller.project, digest) : null;
+  const repeated = first === null ? null : await request.again(first);
+  const keep = (kept: FirstAnswer | null, { keptMs }: Keeping): void => {
+    // Of those who may have made their key up nothing is kept that they did not ask for.
+    if (kept === null || (caller.upstreamKey !== null && !trial.knows(caller.project))) return;
+    unawaited(caller, answers.keep(caller.project, digest, kept, keptMs));
+  };
+  const made =
+    repeated ??
+    (await request.work().catch((error: unknown) => {
+      // Kept also where it is not to be given yet.
+      if (isUnconfirmed<T>(error)) keep(request.toKeep(error.made, RETRY.maxBytes), RETRY);
+      throw error;
+    }));
+  // What has left this machine may be lost on its way all the same, and the retry of that comes at once.
+  if (retries === 0 && request.keepsSent) keep(request.toKeep(made, SENT.maxBytes), SENT);
+  caller.onUndelivered(() => keep(repeated === null ? request.toKeep(made, RETRY.maxBytes) : first, RETRY));
+  return made;
+}
+
+/** The ids that a request makes each time it is sent. */
+export function namesOf(nonce: string): NewId {
+  return namesFrom(nonce, (text) => createHash('sha256').update(text).digest());
+}
+
+/** The answer is right either way, and a repetition comes later than this is written. */
+function unawaited(caller: Caller, writing: Promise<void>): void {
+  writing.catch((err: unknown) => caller.log.warn({ err }, 'could not keep an answer for repetitions'));
+}
+
+/** What an SDK's retry of this request has in common with it. The project, too: it is part of the key in Redis. */
+function retryDigest(caller: Caller): string {
+  // A key says itself that a request is the same, wherever it comes from; here only the sender speaks for that.
+  return digestOf('body', caller.url, caller.caller, caller.address ?? '', ...caller.said);
+}
+
+/** The type is that of the request at hand: nobody else's work throws it. */
+function isUnconfirmed<T>(error: unknown): error is Unconfirmed<T> {
+  return error instanceof Unconfirmed;
+}
+
+/** Only a refusal is sure to have changed nothing; the 503 among them is that of a server that has too much to do. */
+function changedNothing(error: unknown): boolean {
+  return error instanceof ApiError && (error.status < 500 || error.status === 503);
+}
+
+function digestOf(...lines: readonly string[]): string {
+  return createHash('sha256').update(lines.join('\n')).digest('base64url');
 }

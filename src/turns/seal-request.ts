@@ -1,11 +1,11 @@
 /** What a request brings along that must not be stored in clear, on its way to the worker. */
 import { ApiError } from '../errors.ts';
-import type { Call } from '../api/http/endpoint.ts';
-import type { Services } from './means.ts';
+import type { Caller } from './caller.ts';
+import type { Means } from './means.ts';
 
 /** The caller's own upstream key, sealed; null where callers have none. */
-export function sealedKey(services: Services, call: Call): string | null {
-  return sealed(services, call, {});
+export function sealedKey(means: Means, caller: Caller): string | null {
+  return sealed(means, caller, {});
 }
 
 /**
@@ -13,8 +13,8 @@ export function sealedKey(services: Services, call: Call): string | null {
  * @throws {ApiError} 400 for secrets that this server has no SECRET to seal with.
  */
 export function sealed(
-  { seal }: Services,
-  { upstreamKey }: Call,
+  { seal }: Means,
+  { upstreamKey }: Caller,
   variables: Readonly<Record<string, string>>,
 ): string | null {
   if (upstreamKey === null && Object.keys(variables).length === 0) return null;

@@ -16,7 +16,7 @@ const SHARES: Readonly<Partial<Record<RunEventType, Share>>> = {
 };
 
 /** Measures from its creation to the first word. */
-export class Overhead {
+export class ServerTiming {
   private readonly nowMs: () => number;
   private readonly spentMs: Record<Share, number> = { queue: 0, tools: 0, upstream: 0 };
   private lastMs: number;

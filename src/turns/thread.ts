@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { notFound } from '../errors.ts';
 import type { ChatMessage } from '../runs/model.ts';
+import { toMessage } from '../runs/parts.ts';
 import type { Message } from '../runs/thread.ts';
 import { isSafeId, type ThreadRef } from '../store/keys.ts';
-import type { Call } from '../api/http/endpoint.ts';
-import type { Services } from './means.ts';
-import { toMessage } from '../api/http/shapes.ts';
+import type { Caller } from './caller.ts';
+import type { Means } from './means.ts';
 import { admitWrite } from './trial-writes.ts';
 import type { ChatTurn } from './turn.ts';
 
@@ -17,9 +17,9 @@ const COMPARED_MESSAGES = 100;
  * The thread a caller means: one of the Assistants API by its id, or the one behind a key of the caller's own.
  * @throws {ApiError} 404 for the id of no thread.
  */
-export async function threadOf(services: Services, call: Call, name: string): Promise<ThreadRef> {
-  const { objects, now } = services;
-  const { project } = call;
+export async function threadOf(means: Means, caller: Caller, name: string): Promise<ThreadRef> {
+  const { objects, now } = means;
+  const { project } = caller;
   if (name.startsWith('thread_')) {
     const ref = { project, threadId: name };
     if (!isSafeId(name) || !(await objects.hasThread(ref))) throw notFound('thread', name);
@@ -34,7 +34,7 @@ export async function threadOf(services: Services, call: Call, name: string): Pr
       metadata: {},
       tool_resources: {},
     } as const;
-    await admitWrite(services, call, { makes: ref.threadId });
+    await admitWrite(means, caller, { makes: ref.threadId });
     await objects.createThread(project, thread, []);
   }
   return ref;
@@ -49,8 +49,8 @@ export function threadIdOf(name: string): string {
 
 /** What the caller sent beyond what the thread already has: all of a conversation, a part of it, or only its news. */
 export async function newMessages(
-  { objects, now }: Services,
-  { newId }: Pick<Call, 'newId'>,
+  { objects, now }: Means,
+  { newId }: Pick<Caller, 'newId'>,
   ref: ThreadRef,
   turn: ChatTurn,
 ): Promise<readonly Message[]> {

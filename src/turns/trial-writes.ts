@@ -1,8 +1,8 @@
 /** What callers may store whose key nobody has checked yet: asked before anything of theirs is written. */
 import { keyOnTrial } from '../errors.ts';
 import type { TrialWrite } from '../store/trial.ts';
-import type { Call } from '../api/http/endpoint.ts';
-import type { Services } from './means.ts';
+import type { Caller } from './caller.ts';
+import type { Means } from './means.ts';
 
 /** What is stored of a request. */
 interface Write {
@@ -19,8 +19,8 @@ interface Write {
  * @throws {ApiError} 403 when a key that no model has answered yet has no room left.
  */
 export async function admitWrite(
-  { trial }: Pick<Services, 'trial'>,
-  { project, requestId, upstreamKey, text }: Call,
+  { trial }: Pick<Means, 'trial'>,
+  { project, requestId, upstreamKey, text }: Caller,
   { makes = '', more = {}, textBytes = Buffer.byteLength(text) }: Write,
 ): Promise<void> {
   if (upstreamKey === null || trial.knows(project)) return;

@@ -1,13 +1,13 @@
 /**
- * A run as a conversation hears it: words, calls, and how it ends. Neutral: dialects make their own frames of it. Like
- * every reader it hears the whole log and keeps silent up to its cursor.
+ * A run as whoever talks to it hears it: words, calls, and how it ends. Neutral: protocols make their own frames of it.
+ * Like every reader of a log it hears all of it and keeps silent up to its cursor. Pure.
  */
 import type { RunEvent } from '../runs/event.ts';
-import { apply, isBlocked, isTerminal, pendingCalls, type Applied, type RunState } from '../runs/run.ts';
+import { apply, isBlocked, isTerminal, pendingCalls, type RunState } from '../runs/run.ts';
 import { addUsage, NO_USAGE, type RequiredCall, type RunError, type Usage } from '../runs/thread.ts';
 import type { LogEntry } from '../store/follow.ts';
 
-export type Say =
+export type TurnEvent =
   | { readonly type: 'text'; readonly text: string }
   /** The service runs a tool of its own. */
   | { readonly type: 'tool.start'; readonly id: string; readonly name: string; readonly arguments: string }
@@ -18,7 +18,7 @@ export type Say =
       readonly arguments: string;
       readonly output: string;
     }
-  /** Words that were said are taken back: their worker was lost, and another one begins anew. `error` is for dialects without a word for it. */
+  /** Words that were said are taken back: their worker was lost, and another one begins anew. `error` is for protocols without a word for it. */
   | { readonly type: 'dropped'; readonly text: string; readonly error: RunError }
   /** The caller has to run these; the conversation rests until it did. */
   | { readonly type: 'calls'; readonly calls: readonly RequiredCall[]; readonly usage: Usage }
@@ -26,29 +26,48 @@ export type Say =
   /** `retryAfterMs`: how long the model's server asked to be left alone. */
   | { readonly type: 'failed'; readonly error: RunError; readonly retryAfterMs?: number | undefined };
 
-/** Everything behind `after` that a conversation says, until it ends or rests; usage is that of this part, too. */
-export async function* says(
-  log: AsyncIterable<readonly LogEntry[]>,
-  after: number,
-): AsyncGenerator<Say, void> {
-  let state: RunState | null = null;
+/** What chat clients hear: the service's own tools are none of their business, and no beginning of an answer. */
+export type Audible = Exclude<TurnEvent, { readonly type: 'tool.start' | 'tool.end' }>;
+
+export function isAudible(event: TurnEvent): event is Audible {
+  return event.type !== 'tool.start' && event.type !== 'tool.end';
+}
+
+/** Hears a log, from its first event on, and tells what of it is behind a cursor, until the run ends or rests. */
+export class TurnReader {
+  /** The run has ended, or waits for its caller: it says no more. */
+  isOver = false;
+  readonly #after: number;
+  #state: RunState | null = null;
   /** What was said of the last message, which is open or came before the calls being made. */
-  let said = '';
-  let usage = NO_USAGE;
-  for await (const entries of log) {
+  #said = '';
+  /** That of the part that is told, too. */
+  #usage = NO_USAGE;
+
+  /** @param after the sequence number of the last event that is not told */
+  constructor(after: number) {
+    this.#after = after;
+  }
+
+  /** What the next entries of the log tell. */
+  read(entries: readonly LogEntry[]): readonly TurnEvent[] {
+    const told: TurnEvent[] = [];
     const takenBack = dropped(entries);
     for (const { seq, event } of entries) {
-      const before: RunState | null = state;
-      const applied: Applied = apply(state, event);
-      state = applied.state;
-      if (seq <= after || takenBack.has(seq)) continue;
-      if (event.type === 'message.created') said = '';
-      if (event.type === 'message.delta') said += event.text;
-      if (isDrop(event) && said !== '') yield { type: 'dropped', text: said, error: INTERRUPTED };
-      usage = addUsage(usage, tokensOf(event, before));
-      yield* saysOf(event, before, state, usage);
-      if (event.type === 'run.blocked' || isTerminal(state.run)) return;
+      const before = this.#state;
+      const { state } = apply(before, event);
+      this.#state = state;
+      if (seq <= this.#after || takenBack.has(seq)) continue;
+      if (event.type === 'message.created') this.#said = '';
+      if (event.type === 'message.delta') this.#said += event.text;
+      if (isDrop(event) && this.#said !== '')
+        told.push({ type: 'dropped', text: this.#said, error: INTERRUPTED });
+      this.#usage = addUsage(this.#usage, tokensOf(event, before));
+      told.push(...eventsOf(event, before, state, this.#usage));
+      this.isOver = event.type === 'run.blocked' || isTerminal(state.run);
+      if (this.isOver) break;
     }
+    return told;
   }
 }
 
@@ -75,7 +94,12 @@ function tokensOf(event: RunEvent, before: RunState | null): Usage {
   return event.usage ?? NO_USAGE;
 }
 
-function saysOf(event: RunEvent, before: RunState | null, { run }: RunState, usage: Usage): readonly Say[] {
+function eventsOf(
+  event: RunEvent,
+  before: RunState | null,
+  { run }: RunState,
+  usage: Usage,
+): readonly TurnEvent[] {
   switch (event.type) {
     case 'message.delta':
       return event.text === '' ? [] : [{ type: 'text', text: event.text }];

@@ -1,6 +1,7 @@
-/** What every chat-like dialect asks for, in one shape. A dialect reads its own request into this, and knows no more. */
+/** What every chat-like protocol asks for, in one shape. A protocol reads its own request into this, and knows no more. */
 import type { ChatMessage } from '../runs/model.ts';
 import type { FunctionTool, ResponseFormat, ToolChoice } from '../runs/thread.ts';
+import type { Multitask } from './settle.ts';
 
 export interface ChatTurn {
   /** Who is asked: an upstream's model, an alias, an assistant's id or its name. */
@@ -27,7 +28,7 @@ export interface ChatTurn {
   /** Tells a repetition of this turn from another one. */
   readonly turnKey: string;
   /** What to do when the thread has a run already, and it is about another turn. */
-  readonly multitask: 'interrupt' | 'reject' | 'enqueue';
+  readonly multitask: Multitask;
   /** What a caller that hangs up wants. */
   readonly onDisconnect: 'cancel' | 'continue';
   /** Whether the caller can answer calls of tools; the run of one that cannot is over with them. */

@@ -6,7 +6,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import express from 'express';
 import { pino } from 'pino';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { json, toHandler, type Answer, type Call } from '../../src/api/http/endpoint.ts';
+import type { Call } from '../../src/api/http/call.ts';
+import { json, toHandler, type Answer } from '../../src/api/http/endpoint.ts';
 import { Held } from '../../src/api/http/held.ts';
 
 const MIB = 1024 * 1024;

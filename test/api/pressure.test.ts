@@ -3,7 +3,7 @@ import { setImmediate as soon } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { Pressure } from '../../src/turns/admission.ts';
+import { Admission } from '../../src/turns/admission.ts';
 import { startPrivateRedis } from '../support/redis.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { startService, type Service } from '../support/service.ts';
@@ -171,17 +171,17 @@ test('without Redis everything is refused at once, with the time to come back', 
   }
 });
 
-describe('pressure', () => {
-  function pressure(waiting = async () => 0): Pressure {
+describe('admission', () => {
+  function admission(waiting = async () => 0): Admission {
     const limits = { maxWaitingRuns: 3, maxStreams: 1 };
-    const made = new Pressure(limits, async () => ({ waiting: await waiting(), oldestMs: 0 }));
+    const made = new Admission(limits, async () => ({ waiting: await waiting(), oldestMs: 0 }));
     onTestFinished(() => made.close());
     return made;
   }
 
   test('counts the runs that were admitted since the queue was last looked at', async () => {
     let waiting = 1;
-    const counted = pressure(async () => waiting);
+    const counted = admission(async () => waiting);
     // Its first look is under way.
     await soon();
     counted.admitRun();
@@ -195,7 +195,7 @@ describe('pressure', () => {
 
   test('keeps what it knows while Redis is away', async () => {
     let waiting = Promise.resolve(3);
-    const counted = pressure(() => waiting);
+    const counted = admission(() => waiting);
     // Its first look is under way.
     await soon();
     expect(counted.problems).toContain('queue');
@@ -205,7 +205,7 @@ describe('pressure', () => {
   });
 
   test('comes from an event loop that is late again and again', async () => {
-    const counted = pressure();
+    const counted = admission();
     await soon();
     expect(counted.problems).toEqual([]);
     for (let times = 0; times < 2; times++) {

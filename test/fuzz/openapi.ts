@@ -6,9 +6,8 @@
  *   schemathesis run /tmp/longrun.json --url http://127.0.0.1:8080
  */
 import { z } from 'zod';
-import { createThreadBody } from '../../src/api/assistants/threads.ts';
 import { createRunBody, createThreadAndRunBody } from '../../src/api/assistants/new-run.ts';
-import { listQuery, metadata, newMessage, tools } from '../../src/api/http/shapes.ts';
+import { createThreadBody, listQuery, metadata, newMessage, tools } from '../../src/api/assistants/shapes.ts';
 import { ROUTES } from './routes.ts';
 
 const labels = z.strictObject({ metadata });

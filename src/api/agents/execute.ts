@@ -6,8 +6,8 @@ import type { ChatMessage } from '../../runs/model.ts';
 import type { Assistant } from '../../runs/thread.ts';
 import { findAgent } from '../../turns/agent.ts';
 import { converse } from '../../turns/conversation.ts';
-import { Ahead } from '../chat/lookahead.ts';
-import type { Say } from '../../turns/turn-events.ts';
+import { Lookahead } from '../../turns/lookahead.ts';
+import type { TurnEvent } from '../../turns/turn-events.ts';
 import type { ChatTurn } from '../../turns/turn.ts';
 import {
   agentError,
@@ -17,9 +17,10 @@ import {
   type AgentEvent,
   type AgentIds,
 } from './frames.ts';
-import { json, type Answer, type Call, type Endpoint } from '../http/endpoint.ts';
+import type { Call } from '../http/call.ts';
+import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
 import { sealed } from '../../turns/seal-request.ts';
-import type { Services } from '../../turns/means.ts';
+import type { Services } from '../services.ts';
 
 const CONVERSATION_ID_LENGTH = 32;
 const MAX_MEMORY_LENGTH = 10_000;
@@ -61,19 +62,22 @@ export function agentEndpoints(services: Services): readonly Endpoint[] {
     const name = call.part('agent');
     const agent = await findAgent(services, call.project, name);
     if (agent === null) throw notFound('assistant', name);
-    if (given.stream !== false) services.pressure.admitStream(call.gone);
+    if (given.stream !== false) services.admission.admitStream(call.gone);
     const ids: AgentIds = {
       request_id: call.requestId,
       agent_id: agent.id,
       user_id: given.user_id || call.caller,
       conversation_id: given.conversation_id || randomText(CONVERSATION_ID_LENGTH),
     };
-    const says = new Ahead(await converse(services, call, turnOf(services, call, given, agent, ids)));
+    const ahead = new Lookahead(
+      await converse(services, call, turnOf(services, call, given, agent, ids)),
+      isHeard,
+    );
     // Begun at once: a caller that hangs up at `agent_start` has to be noticed, too.
-    await says.peek(0);
-    const events = agentEvents(says, ids, agent.name ?? name);
+    await ahead.peek(0);
+    const events = agentEvents(ahead.read(), ids, agent.name ?? name);
     if (given.stream === false) return whole(await Array.fromAsync(events), ids);
-    return { type: 'events', frames: frames(events, says), failure: frame(agentFailure(ids)) };
+    return { type: 'events', frames: frames(events, ahead), failure: frame(agentFailure(ids)) };
   };
   return [
     {
@@ -81,13 +85,9 @@ export function agentEndpoints(services: Services): readonly Endpoint[] {
       path: '/routes/open/:agent/execute',
       handle: execute,
       refusal: agentError,
+      repeatsItself: true,
     },
   ];
-}
-
-/** Whether a path is an agent's, so that refusals come in its platform's shape before any endpoint is reached, too. */
-export function isAgentPath(path: string): boolean {
-  return /\/routes\/open\/[^/]+\/execute$/.test(path);
 }
 
 function whole(events: readonly AgentEvent[], ids: AgentIds): Answer {
@@ -95,13 +95,19 @@ function whole(events: readonly AgentEvent[], ids: AgentIds): Answer {
   return failed === undefined ? json(agentObject(events, ids)) : json(failed.data, 500);
 }
 
-async function* frames(events: AsyncIterable<AgentEvent>, says: Ahead<Say>): AsyncGenerator<string, void> {
+async function* frames(
+  events: AsyncIterable<AgentEvent>,
+  ahead: Lookahead,
+): AsyncGenerator<string, void> {
   try {
     for await (const event of events) yield frame(event);
   } finally {
-    await says.close();
+    await ahead.close();
   }
 }
+
+/** Its callers are told of tools as well. */
+const isHeard = (_event: TurnEvent): _event is TurnEvent => true;
 
 const frame = (event: AgentEvent): string => `data: ${JSON.stringify(event)}\n\n`;
 

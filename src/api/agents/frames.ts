@@ -4,8 +4,9 @@
  * `message`, `error`, `end`.
  */
 import type { ApiError } from '../../errors.ts';
+import type { RefusalOfPaths } from '../http/endpoint.ts';
 import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
-import type { Say } from '../../turns/turn-events.ts';
+import type { TurnEvent } from '../../turns/turn-events.ts';
 
 /** The ids every event carries. */
 export interface AgentIds {
@@ -22,53 +23,53 @@ export interface AgentEvent extends AgentIds {
 
 /** The answer as events, in order. */
 export async function* agentEvents(
-  says: AsyncIterable<Say>,
+  events: AsyncIterable<TurnEvent>,
   ids: AgentIds,
   name: string,
 ): AsyncGenerator<AgentEvent, void> {
   const event = (type: AgentEvent['type'], data: AgentEvent['data']): AgentEvent => ({ ...ids, type, data });
   const messageId = `msg_${ids.request_id.slice('req_'.length)}`;
-  let said = '';
+  let text = '';
   yield event('agent_start', { id: ids.agent_id, name, type: 'agent' });
-  for await (const say of says) {
-    switch (say.type) {
+  for await (const said of events) {
+    switch (said.type) {
       case 'text': {
-        const raw = { choices: [{ index: 0, delta: { role: 'assistant', content: say.text } }] };
-        said += say.text;
-        yield event('message', { id: messageId, content: say.text, url: {}, raw });
+        const raw = { choices: [{ index: 0, delta: { role: 'assistant', content: said.text } }] };
+        text += said.text;
+        yield event('message', { id: messageId, content: said.text, url: {}, raw });
         break;
       }
       case 'tool.start':
-        yield event('tool_start', { id: say.id, name: say.name, type: 'tool' });
+        yield event('tool_start', { id: said.id, name: said.name, type: 'tool' });
         break;
       case 'tool.end': {
-        const response = parsed(say.output);
+        const response = parsed(said.output);
         const status = isFailure(response) ? 'failed' : 'success';
         yield event('tool_end', {
-          id: say.id,
-          name: say.name,
+          id: said.id,
+          name: said.name,
           status,
-          request: parsed(say.arguments),
+          request: parsed(said.arguments),
           response,
         });
         break;
       }
       case 'calls': {
-        const names = say.calls.map((call) => call.function.name).join(', ');
-        const text = `The agent wants to call ${names}, which this server cannot run. Make it a plugin of the server, or remove it from the agent.`;
-        yield event('error', { error_code: CODES[502], error_msg: text });
+        const names = said.calls.map((call) => call.function.name).join(', ');
+        const message = `The agent wants to call ${names}, which this server cannot run. Make it a plugin of the server, or remove it from the agent.`;
+        yield event('error', { error_code: CODES[502], error_msg: message });
         return;
       }
       case 'end': {
         // Links come in fragments, so they are known only now.
-        const url = linksIn(said);
+        const url = linksIn(text);
         if (url !== null) yield event('message', { id: messageId, content: '', url, raw: {} });
-        yield event('end', { id: messageId, finish_reason: say.reason, usage: say.usage });
+        yield event('end', { id: messageId, finish_reason: said.reason, usage: said.usage });
         return;
       }
       case 'dropped':
       case 'failed':
-        yield event('error', { error_code: CODES[502], error_msg: say.error.message });
+        yield event('error', { error_code: CODES[502], error_msg: said.error.message });
         return;
     }
   }
@@ -109,6 +110,12 @@ const CODES = {
   404: 'AIAE.40401001',
   502: 'AIAE.50201001',
 } as const;
+
+/** Refusals under an agent's path come in that platform's shape before any endpoint is reached, too. */
+export const agentRefusals: RefusalOfPaths = {
+  owns: (path) => /\/routes\/open\/[^/]+\/execute$/.test(path),
+  refusal: agentError,
+};
 
 /** A refusal in that platform's shape, which has no field of its own for the place that is wrong. */
 export function agentError({ status, message, param }: ApiError): { status: number; body: unknown } {

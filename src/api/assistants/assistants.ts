@@ -4,9 +4,9 @@ import { notFound } from '../../errors.ts';
 import type { Assistant } from '../../runs/thread.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import { page } from '../http/list.ts';
-import type { Services } from '../../turns/means.ts';
+import type { Services } from '../services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
-import * as shapes from '../http/shapes.ts';
+import * as shapes from './shapes.ts';
 
 const fields = {
   name: z.string().max(256).nullish(),

@@ -5,8 +5,9 @@
 import { z } from 'zod';
 import { ApiError, keyOnTrial } from '../../errors.ts';
 import type { Message } from '../../runs/thread.ts';
-import { json, type Call, type Endpoint } from '../http/endpoint.ts';
-import type { Services } from '../../turns/means.ts';
+import type { Call } from '../http/call.ts';
+import { json, type Endpoint } from '../http/endpoint.ts';
+import type { Services } from '../services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import { readAssistant, readMessage, readThread, threadOf, type Read } from './imported.ts';
 

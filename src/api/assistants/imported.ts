@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Assistant, ContentPart, FunctionTool, Message, Thread } from '../../runs/thread.ts';
 import { isSafeId } from '../../store/keys.ts';
 import { contentBytes } from '../../turns/budgets.ts';
-import * as shapes from '../http/shapes.ts';
+import * as shapes from './shapes.ts';
 
 /** Something to be stored, and what of it was left out, as sentences. */
 export type Read<T> =

@@ -1,12 +1,14 @@
 /** `/threads/{t}/messages`: create, list, retrieve, modify, delete. */
 import { z } from 'zod';
 import { notFound, threadLocked } from '../../errors.ts';
+import { toMessage } from '../../runs/parts.ts';
 import { checkMessages, jsonBytes } from '../../turns/budgets.ts';
-import { json, type Call, type Endpoint } from '../http/endpoint.ts';
+import type { Call } from '../http/call.ts';
+import { json, type Endpoint } from '../http/endpoint.ts';
 import { page } from '../http/list.ts';
-import type { Services } from '../../turns/means.ts';
+import type { Services } from '../services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
-import * as shapes from '../http/shapes.ts';
+import * as shapes from './shapes.ts';
 
 const PATH = '/threads/:thread_id/messages';
 const modifyBody = z.strictObject({ metadata: shapes.metadata });
@@ -37,7 +39,7 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         if (!(await objects.activeRun(ref)).exists) throw notFound('thread', ref.threadId);
         const given = call.body(shapes.newMessage);
         checkMessages([given], () => 'content', settings.messageLimitBytes);
-        const message = shapes.toMessage(given, ref.threadId, call.newId('msg'), now());
+        const message = toMessage(given, ref.threadId, call.newId('msg'), now());
         // It is told again.
         call.admit(call.bodyBytes);
         await admitWrite(services, call, {});

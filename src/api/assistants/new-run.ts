@@ -1,14 +1,12 @@
-/** From a client's request and an assistant to a new run: which value wins, and which combinations make no sense. */
+/** A run as clients of the Assistants API ask for it: its bodies, and which value wins, the request's or the assistant's. */
 import { z } from 'zod';
 import { ApiError, echo } from '../../errors.ts';
-import { PLAIN_ORIGIN, type RunOrigin } from '../../runs/event.ts';
-import { queuedRun } from '../../runs/parts.ts';
-import type { Assistant, Metadata, Run } from '../../runs/thread.ts';
-import { createThreadBody } from './threads.ts';
-import type { Call } from '../http/endpoint.ts';
-import type { Services } from '../../turns/means.ts';
+import type { Assistant, Metadata } from '../../runs/thread.ts';
+import type { RunRequest } from '../../turns/begin.ts';
+import type { Means } from '../../turns/means.ts';
 import { withPlugins } from '../../turns/run-tools.ts';
-import * as shapes from '../http/shapes.ts';
+import { MULTITASK, type Multitask } from '../../turns/settle.ts';
+import * as shapes from './shapes.ts';
 
 /** Budgets from 1 on are taken: the hosted API's own floor was told differently by its documents and its validator. */
 const budget = z.int().min(1).max(2_147_483_647).nullish();
@@ -40,7 +38,7 @@ export const createRunBody = z.strictObject({
 
 export const createThreadAndRunBody = z.strictObject({
   ...common,
-  thread: createThreadBody.nullish(),
+  thread: shapes.createThreadBody.nullish(),
   tool_resources: shapes.toolResources,
 });
 
@@ -48,33 +46,22 @@ export type RunInput = z.infer<z.ZodObject<typeof common>> & {
   readonly additional_instructions?: string | null | undefined;
 };
 
-interface Context extends Pick<Services, 'now' | 'settings' | 'plugins'>, Pick<Call, 'newId'> {
-  readonly project: string;
-  readonly threadId: string;
-  readonly requestId: string;
-  readonly sealed: string | null;
-}
-
 /**
- * A run of `assistant`, not yet stored. It copies everything it needs, so later changes of the assistant do not reach it.
- * @throws {ApiError} 400 for a tool choice that the tools cannot fulfil.
+ * The run that a client asks for: which value wins, the request's or the assistant's.
+ * @param sealed secrets of the request; null when it has none
+ * @throws {ApiError} 400 for a life that this server does not give.
  */
-export function newRun(
+export function runRequest(
+  { settings, plugins }: Pick<Means, 'settings' | 'plugins'>,
   input: RunInput,
   assistant: Assistant,
-  { project, threadId, requestId, sealed, now, newId, settings, plugins }: Context,
-): { run: Run; origin: RunOrigin } {
-  const at = now();
+  sealed: string | null,
+): RunRequest {
   const metadata = input.metadata ?? {};
   const labelled = (name: string): string | null => metadata[name] ?? assistant.metadata[name] ?? null;
   const { tools, serverTools } = withPlugins(input.tools ?? assistant.tools, labelled('auto_tools'), plugins);
-  checkToolChoice(input.tool_choice, tools);
-  const run = queuedRun({
-    id: newId('run'),
-    created_at: at,
+  return {
     assistant_id: assistant.id,
-    thread_id: threadId,
-    expires_at: at + lifetimeS(metadata, settings.runExpiresAfterS),
     model: input.model ?? assistant.model,
     instructions: instructions(input, assistant),
     tools,
@@ -87,17 +74,24 @@ export function newRun(
     truncation_strategy: input.truncation_strategy,
     response_format: input.response_format ?? assistant.response_format,
     tool_choice: input.tool_choice,
-    parallel_tool_calls: input.parallel_tool_calls ?? settings.parallelToolCalls,
-  });
-  const origin: RunOrigin = {
-    ...PLAIN_ORIGIN,
-    project,
-    request_id: requestId,
-    backend_id: labelled('backend_id'),
-    server_tools: serverTools,
-    sealed,
+    parallelToolCalls: input.parallel_tool_calls ?? null,
+    lifetimeS: lifetimeS(metadata, settings.runExpiresAfterS),
+    origin: { backend_id: labelled('backend_id'), server_tools: serverTools, sealed },
   };
-  return { run, origin };
+}
+
+/**
+ * What is to become of the run that has the thread: `metadata.multitask`; refused like at the hosted API where it is not said.
+ * @throws {ApiError} 400 for a word that means nothing here.
+ */
+export function multitaskOf({ metadata }: RunInput): Multitask {
+  const asked = metadata?.['multitask'];
+  if (asked === undefined) return 'reject';
+  const found = MULTITASK.find((known) => known === asked);
+  if (found !== undefined) return found;
+  const list = MULTITASK.map((known) => `'${known}'`).join(', ');
+  const text = `Invalid 'metadata.multitask': '${echo(asked)}'. Supported values are: ${list}.`;
+  throw new ApiError(400, text, { param: 'metadata.multitask', code: 'invalid_value' });
 }
 
 /** The run's instructions replace the assistant's, also when empty; additional ones are appended to either. */
@@ -115,17 +109,4 @@ function lifetimeS(metadata: Metadata, limitS: number): number {
   if (Number.isInteger(seconds) && seconds >= 1 && seconds <= limitS) return seconds;
   const text = `Invalid 'metadata.expires_after_s': '${echo(asked)}'. Expected whole seconds from 1 to ${limitS}, this server's limit.`;
   throw new ApiError(400, text, { param: 'metadata.expires_after_s', code: 'invalid_value' });
-}
-
-/** @throws {ApiError} 400 for a choice that the tools cannot fulfil. */
-export function checkToolChoice(choice: Run['tool_choice'], tools: Run['tools']): void {
-  const refuse = (text: string): never => {
-    throw new ApiError(400, text, { param: 'tool_choice', code: 'invalid_value' });
-  };
-  if (choice === 'required' && tools.length === 0) {
-    refuse("Invalid value for 'tool_choice': 'required' needs at least one tool in 'tools'.");
-  }
-  if (typeof choice === 'object' && !tools.some((tool) => tool.function.name === choice.function.name)) {
-    refuse(`Tool choice '${echo(choice.function.name)}' not found in 'tools' parameter.`);
-  }
 }

@@ -1,22 +1,26 @@
 /** Runs: create (alone or with a thread), list, retrieve, modify, cancel, watch; and their steps. */
 import { z } from 'zod';
 import { notFound, threadBusy } from '../../errors.ts';
+import { toMessage } from '../../runs/parts.ts';
 import { isOverdue, stepView } from '../../runs/run.ts';
-import type { Assistant, Message, Metadata, Run, Thread } from '../../runs/thread.ts';
-import type { RunRef, ThreadRef } from '../../store/keys.ts';
-import { runView, type StoredRun } from '../../store/runs.ts';
-import { assistantsStream, watchStream } from './frames.ts';
+import type { Assistant, Message, Run, Thread } from '../../runs/thread.ts';
+import type { ThreadRef } from '../../store/keys.ts';
+import { runView } from '../../store/runs.ts';
+import { begin, newRun } from '../../turns/begin.ts';
 import { checkMessages, runBytes } from '../../turns/budgets.ts';
-import { json, type Answer, type Call, type Endpoint } from '../http/endpoint.ts';
-import { idempotencyKey, Unconfirmed } from '../http/idempotency.ts';
-import { createRunBody, createThreadAndRunBody, newRun, type RunInput } from './new-run.ts';
-import { mapPage, page } from '../http/list.ts';
-import { cancelEvents, cancelRun } from '../../turns/changes.ts';
+import { cancelEvents } from '../../turns/changes.ts';
 import { sealedKey } from '../../turns/seal-request.ts';
-import type { Services } from '../../turns/means.ts';
-import * as shapes from '../http/shapes.ts';
+import { whenBusy } from '../../turns/settle.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
-import { newThread } from './threads.ts';
+import type { Call } from '../http/call.ts';
+import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
+import { mapPage, page } from '../http/list.ts';
+import type { Services } from '../services.ts';
+import { watchStream } from './frames.ts';
+import { createRunBody, createThreadAndRunBody, multitaskOf, runRequest, type RunInput } from './new-run.ts';
+import { newThread } from './new-thread.ts';
+import * as shapes from './shapes.ts';
+import { endInTime, findRun, pollHeaders, runStream } from './stream.ts';
 
 const PATH = '/threads/:thread_id/runs';
 const RUN_PATH = `${PATH}/:run_id`;
@@ -24,7 +28,7 @@ const modifyBody = z.strictObject({ metadata: shapes.metadata });
 const watchQuery = z.object({ after: z.coerce.number().int().min(0).optional() });
 
 export function runEndpoints(services: Services): readonly Endpoint[] {
-  const { runs, objects, hub, pressure, now, nowMs, settings } = services;
+  const { runs, objects, hub, admission, now, nowMs, settings } = services;
 
   /** Answers with a run as it is, and when to ask again. */
   const answer = (run: Run): Answer => ({ type: 'shell-safe', value: run, headers: pollHeaders(services) });
@@ -35,37 +39,26 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     assistant: Assistant | null,
     thread: Thread | null,
     messages: readonly Message[],
-  ) => {
-    const { project } = call;
+  ): Promise<Answer> => {
     if (assistant === null) throw notFound('assistant', input.assistant_id);
-    if (input.stream === true) pressure.admitStream(call.gone);
-    pressure.admitRun();
+    if (input.stream === true) admission.admitStream(call.gone);
     const threadId = thread?.id ?? call.id('thread_id');
-    const made = newRun(input, assistant, {
-      ...services,
-      newId: call.newId,
-      threadId,
-      project,
-      requestId: call.requestId,
-      sealed: sealedKey(services, call),
-    });
+    const asked = runRequest(services, input, assistant, sealedKey(services, call));
+    const how = multitaskOf(input);
+    const made = newRun(services, call, { runId: call.newId('run'), threadId }, asked);
     call.admit(runBytes(made.run));
-    await admitWrite(services, call, { makes: thread?.id ?? '', more: made.run });
-    let created = await runs.create(project, { ...made, thread, messages, input: [] });
-    // The thread may be held by a run whose time is over, and that nobody has looked at since.
-    if (created.type === 'locked') {
-      await runs.attend({ project, threadId, runId: created.runId });
-      created = await runs.create(project, { ...made, thread, messages, input: [] });
-    }
-    if (created.type === 'no thread') throw notFound('thread', threadId);
-    if (created.type === 'locked') throw threadBusy(threadId, created.runId);
-    const { stored, confirmed } = created;
-    const first =
-      input.stream === true ? runStream(services, call, stored, 0, thread) : answer(stored.state.run);
-    if (confirmed) return first;
-    // Without a key, and in a thread that nobody knows yet, it could never be asked for.
-    if (thread !== null && idempotencyKey(call) === null) await cancelRun(services, stored.ref);
-    throw new Unconfirmed(stored.ref.runId, first);
+    return begin<Answer>(
+      services,
+      call,
+      { ...made, thread, messages, input: [] },
+      {
+        whenBusy: whenBusy(services, call, how, ({ runId }) => threadBusy(threadId, runId)),
+        answer: (stored) =>
+          input.stream === true ? runStream(services, call, stored, 0, thread) : answer(stored.state.run),
+        // In a thread that nobody knows yet, a run could never be asked for without a key.
+        comesBack: thread === null || call.idempotencyKey !== null,
+      },
+    );
   };
 
   return [
@@ -96,9 +89,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const at = now();
         const added = input.additional_messages ?? [];
         checkMessages(added, (n) => `additional_messages[${n}].content`, settings.messageLimitBytes);
-        const messages = added.map((message) =>
-          shapes.toMessage(message, ref.threadId, call.newId('msg'), at),
-        );
+        const messages = added.map((message) => toMessage(message, ref.threadId, call.newId('msg'), at));
         return create(call, input, assistant, null, messages);
       },
     },
@@ -164,7 +155,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { stored, labels } = await findRun(services, call);
         const { after } = call.query(watchQuery);
         const lastEventId = Number(call.header('last-event-id') ?? '0');
-        pressure.admitStream(call.gone);
+        admission.admitStream(call.gone);
         call.admitBeside(runBytes(stored.state.run));
         const cursor = after ?? (Number.isInteger(lastEventId) ? lastEventId : 0);
         endInTime(services, call, stored.ref, stored.state.run.expires_at);
@@ -197,68 +188,4 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       },
     },
   ];
-}
-
-/**
- * The run of the path, ended first if its time is over.
- * @throws {ApiError} 404 for the thread, or for the run in it.
- */
-export async function findRun(
-  { runs, objects }: Services,
-  call: Call,
-): Promise<{ stored: StoredRun; labels: Metadata | null }> {
-  const ref: RunRef = { project: call.project, threadId: call.id('thread_id'), runId: call.id('run_id') };
-  const found = await runs.current(ref);
-  if (found !== null) return found;
-  throw (await objects.getThread(ref)) === null
-    ? notFound('thread', ref.threadId)
-    : notFound('run', ref.runId);
-}
-
-/** The Assistants stream of a run, from behind the event with sequence number `after`; it has been admitted. */
-export function runStream(
-  services: Services,
-  call: Call,
-  { ref, state }: StoredRun,
-  after: number,
-  thread: Thread | null,
-): Answer {
-  call.admitBeside(runBytes(state.run));
-  endInTime(services, call, ref, state.run.expires_at);
-  const labels = (): Promise<Metadata | null> => services.objects.labels(ref, ref.runId);
-  return {
-    type: 'events',
-    frames: assistantsStream(services.hub.follow(ref, call.gone), { after, thread, labels }),
-    headers: pollHeaders(services),
-    resume: { ref, after, withThread: thread !== null },
-  };
-}
-
-/** Timers may go off a millisecond early, when the run's time is not over yet. */
-const TIMER_SLACK_MS = 10;
-
-/** A run that no worker takes or sweeps is ended by its reader, or the stream would never end. */
-function endInTime({ runs, nowMs }: Services, call: Call, ref: RunRef, expiresAt: number | null): void {
-  if (expiresAt === null) return;
-  let timer: NodeJS.Timeout;
-  const wait = (): void => {
-    const leftMs = expiresAt * 1000 - nowMs();
-    timer = setTimeout(
-      () => {
-        // The time was corrected meanwhile.
-        if (nowMs() < expiresAt * 1000) return wait();
-        runs
-          .current(ref)
-          .catch((err: unknown) => call.log.warn({ err, run_id: ref.runId }, 'could not end the run'));
-      },
-      Math.max(0, leftMs) + TIMER_SLACK_MS,
-    );
-  };
-  wait();
-  call.gone.addEventListener('abort', () => clearTimeout(timer));
-}
-
-/** Without it, SDKs poll every 1 to 5 seconds. An integer: a client's `int()` refuses anything else. */
-export function pollHeaders({ settings }: Services): Readonly<Record<string, string>> {
-  return { 'openai-poll-after-ms': String(settings.pollAfterMs) };
 }

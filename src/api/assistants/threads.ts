@@ -1,45 +1,14 @@
 /** `/threads`: create, retrieve, modify, delete. Threads cannot be listed. */
 import { z } from 'zod';
 import { notFound } from '../../errors.ts';
-import type { Message, Thread } from '../../runs/thread.ts';
-import { checkMessages } from '../../turns/budgets.ts';
-import { json, type Call, type Endpoint } from '../http/endpoint.ts';
-import type { Services } from '../../turns/means.ts';
+import type { Thread } from '../../runs/thread.ts';
+import { json, type Endpoint } from '../http/endpoint.ts';
+import type { Services } from '../services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
-import * as shapes from '../http/shapes.ts';
+import { newThread } from './new-thread.ts';
+import * as shapes from './shapes.ts';
 
-const MAX_FIRST_MESSAGES = 10_000;
-
-/** What a thread is created from, alone or together with a run. */
-export const createThreadBody = z.strictObject({
-  messages: z.array(shapes.newMessage).max(MAX_FIRST_MESSAGES).nullish(),
-  tool_resources: shapes.toolResources,
-  metadata: shapes.metadata,
-});
 const modifyBody = z.strictObject({ tool_resources: shapes.toolResources, metadata: shapes.metadata });
-
-/**
- * A new thread and its first messages, not yet stored.
- * @throws {ApiError} 400 for a message of more than `limitBytes`; `path` is where the messages are in the request.
- */
-export function newThread(
-  input: z.infer<typeof createThreadBody>,
-  { newId }: Pick<Call, 'newId'>,
-  at: number,
-  { path, limitBytes }: { readonly path: string; readonly limitBytes: number },
-): { thread: Thread; messages: readonly Message[] } {
-  checkMessages(input.messages ?? [], (index) => `${path}[${index}].content`, limitBytes);
-  const id = newId('thread');
-  const messages = (input.messages ?? []).map((message) => shapes.toMessage(message, id, newId('msg'), at));
-  const thread: Thread = {
-    id,
-    object: 'thread',
-    created_at: at,
-    metadata: input.metadata ?? {},
-    tool_resources: input.tool_resources,
-  };
-  return { thread, messages };
-}
 
 export function threadEndpoints(services: Services): readonly Endpoint[] {
   const { objects, now, settings } = services;
@@ -49,7 +18,7 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       path: '/threads',
       handle: async (call) => {
         const at = { path: 'messages', limitBytes: settings.messageLimitBytes };
-        const { thread, messages } = newThread(call.body(createThreadBody), call, now(), at);
+        const { thread, messages } = newThread(call.body(shapes.createThreadBody), call, now(), at);
         await admitWrite(services, call, { makes: thread.id });
         await objects.createThread(call.project, thread, messages);
         return json(thread);

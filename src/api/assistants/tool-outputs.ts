@@ -9,8 +9,8 @@ import { runView, type StoredRun } from '../../store/runs.ts';
 import { checkOutputs, runBytes } from '../../turns/budgets.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 import { answerCalls } from '../../turns/changes.ts';
-import type { Services } from '../../turns/means.ts';
-import { findRun, pollHeaders, runStream } from './runs.ts';
+import type { Services } from '../services.ts';
+import { findRun, pollHeaders, runStream } from './stream.ts';
 
 const MAX_OUTPUTS = 128;
 
@@ -24,7 +24,7 @@ const submitBody = z.strictObject({
 type Outputs = z.infer<typeof submitBody>['tool_outputs'];
 
 export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
-  const { runs, pressure, now, nowMs, settings } = services;
+  const { runs, admission, now, nowMs, settings } = services;
 
   return [
     {
@@ -36,7 +36,7 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
         const { tool_outputs: outputs, stream } = call.body(submitBody);
         const texts = outputs.map(({ output }) => output ?? '');
         checkOutputs(texts, 'tool_outputs', settings.messageLimitBytes);
-        if (stream === true) pressure.admitStream(call.gone);
+        if (stream === true) admission.admitStream(call.gone);
         const calmMs = stream === true ? 0 : settings.calmAfterSubmitMs;
         const outputsOf = (stored: StoredRun): readonly RunEvent[] =>
           eventsFor(stored, outputs, now(), calmMs === 0 ? 0 : nowMs() + calmMs);

@@ -1,18 +1,20 @@
 /** `/chat/completions` and its relatives: the same runs as everywhere, for chat clients, voice engines and devices. */
 import { converse } from '../../turns/conversation.ts';
-import { Overhead } from '../../turns/server-timing.ts';
+import { ServerTiming } from '../../turns/server-timing.ts';
 import { isNobody, sayNobody, tellNobody } from './nobody.ts';
-import { Ahead, audible, filled, type Audible, type Filler } from './lookahead.ts';
+import { Lookahead, type Filler } from '../../turns/lookahead.ts';
 import { readChat } from './request.ts';
-import type { Say } from '../../turns/turn-events.ts';
+import { isAudible, type Audible, type TurnEvent } from '../../turns/turn-events.ts';
 import { threadIdOf } from '../../turns/thread.ts';
 import type { ChatTurn } from '../../turns/turn.ts';
 import { ApiError } from '../../errors.ts';
+import { memoryEndpoints } from './memory.ts';
 import { BROKEN_OFF, chatFrames, chatObject, errorOf, type ChatReply } from './frames.ts';
-import type { Call, Endpoint } from '../http/endpoint.ts';
+import type { Call } from '../http/call.ts';
+import type { Endpoint } from '../http/endpoint.ts';
 import { isSafeId } from '../../store/keys.ts';
 import { sealedKey } from '../../turns/seal-request.ts';
-import type { Services } from '../../turns/means.ts';
+import type { Services } from '../services.ts';
 
 /** How a route treats its callers. */
 interface ChatProfile {
@@ -60,6 +62,11 @@ function profileOf(name: ProfileName, { fillerAfterMs, fillerText, apology }: De
   }
 }
 
+/** What chat clients ask under the base paths. */
+export function chatEndpoints(services: Services, settings: DeviceSettings): readonly Endpoint[] {
+  return [chatEndpoint(services, '/chat/completions', 'chat', settings), ...memoryEndpoints(services)];
+}
+
 /** The chat endpoint at `path`, for callers of that kind. */
 export function chatEndpoint(
   services: Services,
@@ -71,11 +78,12 @@ export function chatEndpoint(
   return {
     method: 'POST',
     path,
+    repeatsItself: true,
     handle: async (call) => {
       const startedMs = performance.now();
       const { ahead, reply, isStream, headers } = await begin(services, call, profile);
       if (!isStream) {
-        const value = await chatObject(ahead, reply);
+        const value = await chatObject(ahead.read(), reply);
         return { type: 'json', value, headers: headers() };
       }
       const { filler } = profile;
@@ -83,8 +91,9 @@ export function chatEndpoint(
       try {
         const first = await ahead.peek(leftMs(Math.min(HOLD_MS, filler?.afterMs ?? HOLD_MS)));
         refuseEarly(first, reply);
-        const says = filler === null ? ahead : filled(ahead, { ...filler, afterMs: leftMs(filler.afterMs) });
-        return { type: 'events', frames: chatFrames(says, reply), headers: headers(), failure: BROKEN_OFF };
+        const late = filler === null ? null : { ...filler, afterMs: leftMs(filler.afterMs) };
+        const frames = chatFrames(ahead.read(late), reply);
+        return { type: 'events', frames, headers: headers(), failure: BROKEN_OFF };
       } catch (error) {
         // Nobody reads on, and what is left at a `yield` listens to the run for ever.
         await ahead.close();
@@ -96,18 +105,18 @@ export function chatEndpoint(
 
 /** An answer that has begun. Nothing here holds on to what was sent, which may be photos, while the run lives. */
 interface Begun {
-  readonly ahead: Ahead<Audible>;
+  readonly ahead: Lookahead<Audible>;
   readonly reply: ChatReply;
   readonly isStream: boolean;
   readonly headers: () => Record<string, string>;
 }
 
 async function begin(services: Services, call: Call, profile: ChatProfile): Promise<Begun> {
-  const overhead = new Overhead();
+  const timing = new ServerTiming();
   const { relaysPhotos } = profile;
   const request = readChat(call, { relaysPhotos, sealed: sealedKey(services, call) });
   const isStream = request.stream ?? profile.streamByDefault;
-  if (isStream) services.pressure.admitStream(call.gone);
+  if (isStream) services.admission.admitStream(call.gone);
   const reply: ChatReply = {
     id: `chatcmpl-${call.requestId.slice('req_'.length)}`,
     created: services.now(),
@@ -116,22 +125,25 @@ async function begin(services: Services, call: Call, profile: ChatProfile): Prom
     apology: profile.apology,
   };
   const thread = threadHeader(request.turn);
-  const answer = converse(services, call, request.turn, overhead).catch((error: unknown) => {
+  const answer = converse(services, call, request.turn, timing).catch((error: unknown) => {
     if (!isNobody(error)) throw error;
     tellNobody(call, request.turn.agent);
     if (!profile.speaks) throw error;
     return sayNobody(request.turn.agent);
   });
   return {
-    ahead: new Ahead(audible(profile.apology === null ? await answer : spoken(call, answer))),
+    ahead: new Lookahead(profile.apology === null ? await answer : spoken(call, answer), isAudible),
     reply,
     isStream,
-    headers: () => ({ 'server-timing': overhead.header, ...thread }),
+    headers: () => ({ 'server-timing': timing.header, ...thread }),
   };
 }
 
 /** For devices that speak whatever they get, whatever goes wrong is something said, too. */
-async function* spoken(call: Call, answer: Promise<AsyncIterable<Say>>): AsyncGenerator<Say, void> {
+async function* spoken(
+  call: Call,
+  answer: Promise<AsyncIterable<TurnEvent>>,
+): AsyncGenerator<TurnEvent, void> {
   try {
     yield* await answer;
   } catch (error) {

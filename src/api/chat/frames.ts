@@ -5,7 +5,7 @@
  */
 import { ApiError, retryAfter } from '../../errors.ts';
 import type { RequiredCall, RunError, Usage } from '../../runs/thread.ts';
-import type { Audible } from './lookahead.ts';
+import type { Audible } from '../../turns/turn-events.ts';
 
 export interface ChatReply {
   readonly id: string;
@@ -25,7 +25,7 @@ export const BROKEN_OFF =
 
 /** The answer as chunks. */
 export async function* chatFrames(
-  says: AsyncIterable<Audible>,
+  events: AsyncIterable<Audible>,
   reply: ChatReply,
 ): AsyncGenerator<string, void> {
   let begun = false;
@@ -42,23 +42,25 @@ export async function* chatFrames(
     const last = { ...head(reply, 'chat.completion.chunk'), choices: [], usage: wireUsage(usage) };
     return (reply.includeUsage ? frame(last) : '') + DONE;
   };
-  for await (const say of says) {
-    switch (say.type) {
+  for await (const event of events) {
+    switch (event.type) {
       case 'text':
-        yield chunk({ content: say.text }, null);
+        yield chunk({ content: event.text }, null);
         break;
       case 'calls':
-        yield chunk({ content: null, tool_calls: say.calls.map(deviceCall) }, 'tool_calls') + end(say.usage);
+        yield (
+          chunk({ content: null, tool_calls: event.calls.map(deviceCall) }, 'tool_calls') + end(event.usage)
+        );
         return;
       case 'end':
         // Whoever asked by voice would think that nobody has heard.
         if (!begun && reply.apology !== null) yield chunk({ content: reply.apology }, null);
-        yield chunk({}, say.reason) + end(say.usage);
+        yield chunk({}, event.reason) + end(event.usage);
         return;
       // A stream has no word for "forget that".
       case 'dropped':
       case 'failed':
-        if (reply.apology === null) yield frame(errorOf(say).body) + DONE;
+        if (reply.apology === null) yield frame(errorOf(event).body) + DONE;
         else yield chunk({ content: reply.apology }, null) + chunk({}, 'stop') + DONE;
         return;
     }
@@ -66,7 +68,7 @@ export async function* chatFrames(
 }
 
 /** The answer as one object. @throws {ApiError} when the run failed and no apology is wanted. */
-export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply): Promise<unknown> {
+export async function chatObject(events: AsyncIterable<Audible>, reply: ChatReply): Promise<unknown> {
   let text = '';
   const whole = (message: Record<string, unknown>, finish_reason: string, usage: Usage | null): unknown => ({
     ...head(reply, 'chat.completion'),
@@ -75,24 +77,24 @@ export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply)
     ],
     usage: usage === null ? null : wireUsage(usage),
   });
-  for await (const say of says) {
-    switch (say.type) {
+  for await (const event of events) {
+    switch (event.type) {
       case 'text':
-        text += say.text;
+        text += event.text;
         break;
       case 'dropped':
         // Nothing of it has left this process.
-        text = text.slice(0, text.length - say.text.length);
+        text = text.slice(0, text.length - event.text.length);
         break;
       case 'calls': {
         const content = text === '' ? null : text;
-        const tool_calls = say.calls.map(({ id, type, function: call }) => ({ id, type, function: call }));
-        return whole({ content, tool_calls }, 'tool_calls', say.usage);
+        const tool_calls = event.calls.map(({ id, type, function: call }) => ({ id, type, function: call }));
+        return whole({ content, tool_calls }, 'tool_calls', event.usage);
       }
       case 'end':
-        return whole({ content: text || (reply.apology ?? '') }, say.reason, say.usage);
+        return whole({ content: text || (reply.apology ?? '') }, event.reason, event.usage);
       case 'failed':
-        if (reply.apology === null) throw errorOf(say);
+        if (reply.apology === null) throw errorOf(event);
         return whole({ content: reply.apology }, 'stop', null);
     }
   }

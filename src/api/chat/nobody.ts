@@ -1,8 +1,8 @@
 /** Asked for an agent that nobody is: a slip in a device's settings, which its wearer hears and its operator reads. */
 import { ApiError, UNKNOWN_AGENT } from '../../errors.ts';
 import { NO_USAGE } from '../../runs/thread.ts';
-import type { Call } from '../http/endpoint.ts';
-import type { Say } from '../../turns/turn-events.ts';
+import type { Call } from '../http/call.ts';
+import type { TurnEvent } from '../../turns/turn-events.ts';
 
 /** As many names are told before the log must not grow any more. */
 const MAX_TOLD = 100;
@@ -26,7 +26,7 @@ export function tellNobody(call: Call, asked: string): void {
 }
 
 /** What a device says instead of an answer. */
-export async function* sayNobody(asked: string): AsyncGenerator<Say, void> {
+export async function* sayNobody(asked: string): AsyncGenerator<TurnEvent, void> {
   const agent = nameOf(asked);
   yield { type: 'text', text: `这里没有名为“${agent}”的智能体。 There is no agent named ${agent} here.` };
   yield { type: 'end', reason: 'stop', usage: NO_USAGE };

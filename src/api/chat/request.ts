@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { ApiError, echo, unsupported } from '../../errors.ts';
 import type { ChatCall, ChatMessage, ChatPart } from '../../runs/model.ts';
-import type { Call } from '../http/endpoint.ts';
+import type { Call } from '../http/call.ts';
 import * as shapes from '../http/shapes.ts';
 import { lastUserMessage, pictureIn, textIn, type ChatSettings, type ChatTurn } from '../../turns/turn.ts';
 
@@ -159,7 +159,7 @@ export function readChat(call: Call, { relaysPhotos, sealed }: Reading): ChatReq
     thread: thread === null ? null : String(thread),
     madeUp: '',
     turnKey: turnId === null ? digestOf(messages) : String(turnId),
-    multitask: choice(metadata, 'multitask', ['interrupt', 'reject', 'enqueue']),
+    multitask: choice(metadata, 'multitask', ['interrupt', 'reject', 'enqueue', 'rollback']),
     onDisconnect: choice(metadata, 'on_disconnect', ['cancel', 'continue']),
     answersCalls: true,
     photoCaller: relaysPhotos ? photoCallerOf(call, given.model, caller) : null,

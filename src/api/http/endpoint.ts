@@ -2,31 +2,25 @@
  * One request: parse → handle → render. A handler gets a {@link Call} and returns an {@link Answer}; this file is the only
  * one that turns answers and errors into bytes (streams are written by sse.ts).
  */
-import type { Request, RequestHandler, Response } from 'express';
-import type { z } from 'zod';
+import type { RequestHandler, Response } from 'express';
 import {
   answersFull,
   ApiError,
   internalError,
-  malformedId,
   newerRun,
-  notFound,
   storageFull,
   unavailable,
   unreadable,
 } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { NewerFormat } from '../../runs/format.ts';
-import { newId, type NewId } from '../../runs/ids.ts';
 import { Unreadable } from '../../store/json.ts';
-import { isSafeId, type RunRef } from '../../store/keys.ts';
+import type { RunRef } from '../../store/keys.ts';
 import { isFull, isUnavailable, seldom } from '../../store/redis.ts';
-import { releaseBody } from './body.ts';
+import { Call, identityOf } from './call.ts';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
-import { parseJson } from './json-text.ts';
 import { shellSafe } from './shell-safe.ts';
 import { writeEvents } from './sse.ts';
-import { validate } from './validate.ts';
 
 /** What a handler may answer. */
 export type Answer =
@@ -57,206 +51,23 @@ export interface Endpoint {
   readonly handle: (call: Call) => Promise<Answer> | Answer;
   /** How it words refusals; in OpenAI's envelope where it does not say. */
   readonly refusal?: Refusal;
+  /** It knows its own repetitions: an answer may be half told (turns/conversation.ts). Others are answered as at first. */
+  readonly repeatsItself?: boolean;
 }
 
 /** A refusal as it is written. */
 export type Refusal = (error: ApiError) => { readonly status: number; readonly body: unknown };
 
+/** How refusals under some paths are worded, also those that no endpoint has made. */
+export interface RefusalOfPaths {
+  readonly owns: (path: string) => boolean;
+  readonly refusal: Refusal;
+}
+
 export interface EndpointOptions extends DeliveryOptions {
   readonly log: Logger;
   readonly strictParameters: boolean;
   readonly heartbeatMs: number;
-}
-
-/** What each kind of id begins with, and which object it names. */
-const IDS = {
-  assistant_id: ['asst', 'assistant'],
-  thread_id: ['thread', 'thread'],
-  run_id: ['run', 'run'],
-  message_id: ['msg', 'message'],
-  step_id: ['step', 'step'],
-} as const;
-
-type IdName = keyof typeof IDS;
-
-/** Headers that, as the URL and the body do, decide what a request means: whose conversation it is, and whose device's. */
-const MEANT = ['x-thread-id', 'x-device-id'] as const;
-
-/** Headers that handlers read. One that changes what a request means belongs to {@link MEANT}; these say how it is sent. */
-type HeaderName = (typeof MEANT)[number] | 'idempotency-key' | 'x-stainless-retry-count' | 'last-event-id';
-
-/** A request on its way through a handler. */
-export class Call {
-  readonly project: string;
-  readonly requestId: string;
-  /** A name for callers that give none: a digest of their key or else of their address, which others may have as well. */
-  readonly caller: string;
-  /** Tells keys apart without telling them; empty without one. A key may be everybody's. */
-  readonly key: string;
-  /** Where the client is, as far as a proxy that the operator trusts says so; else null. Tells apart, and proves nothing. */
-  readonly address: string | null;
-  /** The caller's key, where it is the upstream's. */
-  readonly upstreamKey: string | null;
-  readonly log: Logger;
-  /** Aborted when the client has gone away. */
-  readonly gone: AbortSignal;
-  /** Names what this request makes; a request that may be sent again makes the same names again. */
-  newId: NewId = newId;
-  private readonly request: Request;
-  private readonly response: Response;
-  private readonly strict: boolean;
-  private readonly delivery: Delivery;
-  private parsed: { readonly value: unknown } | null = null;
-
-  constructor(
-    request: Request,
-    response: Response,
-    delivery: Delivery,
-    { log, strictParameters }: Pick<EndpointOptions, 'log' | 'strictParameters'>,
-  ) {
-    const { project, requestId, caller, key, address, upstreamKey } = identityOf(response);
-    this.project = project;
-    this.caller = caller;
-    this.key = key;
-    this.address = address;
-    this.upstreamKey = upstreamKey;
-    this.requestId = requestId;
-    this.log = log.child({ request_id: requestId });
-    this.request = request;
-    this.response = response;
-    this.delivery = delivery;
-    this.strict = strictParameters;
-    const gone = new AbortController();
-    response.on('close', () => gone.abort());
-    this.gone = gone.signal;
-  }
-
-  /**
-   * An id from the path.
-   * @throws {ApiError} 400 for ids that cannot be one, such as the text `undefined` of a client's bug; 404 for those
-   *   that cannot name anything here.
-   */
-  id(name: IdName): string {
-    const [prefix, kind] = IDS[name];
-    const id = String(this.request.params[name]);
-    // `null` is what jq prints when an earlier call of a shell script failed: say what was not found.
-    if (!id.startsWith(prefix) && id !== 'null') throw malformedId(name, id, prefix);
-    if (!isSafeId(id)) throw notFound(kind, id);
-    return id;
-  }
-
-  /** The whole path, with its base and its query. */
-  get url(): string {
-    return this.request.originalUrl;
-  }
-
-  /** Calls `listener` when the connection breaks before the answer has left whole; at once when it has already. */
-  onUndelivered(listener: () => void): void {
-    const tell = (): void => {
-      if (!this.response.writableFinished) listener();
-    };
-    if (this.response.closed) tell();
-    else this.response.on('close', tell);
-  }
-
-  /** Another part of the path. */
-  part(name: string): string {
-    const part = this.request.params[name];
-    return Array.isArray(part) ? part.join('/') : String(part);
-  }
-
-  header(name: HeaderName): string | undefined {
-    return this.request.get(name);
-  }
-
-  /** All that the client has said besides the URL: requests to one URL that say the same ask for the same. */
-  get said(): readonly string[] {
-    const headers = MEANT.flatMap((name) => {
-      const value = this.header(name);
-      return value === undefined ? [] : [`${name}: ${value}`];
-    });
-    return [this.text, ...headers];
-  }
-
-  /** The query, arrays in either spelling (`include[]=a&include[]=b`, `include=a`). */
-  query<T>(schema: z.ZodType<T>): T {
-    return validate(schema, { ...this.request.query }, false);
-  }
-
-  /** The body as text, whatever its content type says; empty when there is none. */
-  get text(): string {
-    const body: unknown = this.request.body;
-    return Buffer.isBuffer(body) ? body.toString('utf8') : '';
-  }
-
-  /**
-   * The body, checked. No body at all is `{}`: several clients send none where they have nothing to say.
-   * @throws {ApiError} 400 for what does not parse or fit.
-   */
-  body<T>(schema: z.ZodType<T>): T {
-    return validate(schema, this.json(), this.strict);
-  }
-
-  /** Whether it may have changed something when it has been handled. */
-  get changes(): boolean {
-    return this.request.method !== 'GET' && this.request.method !== 'HEAD';
-  }
-
-  /** How many bytes the body has. */
-  get bodyBytes(): number {
-    const body: unknown = this.request.body;
-    return Buffer.isBuffer(body) ? body.length : 0;
-  }
-
-  /**
-   * Takes room for an answer of about that size: before it is read, or before the work is done that it tells of.
-   * @throws {ApiError} 503 when too many answers wait to be taken.
-   */
-  admit(bytes: number): void {
-    this.delivery.admit(bytes);
-  }
-
-  /**
-   * Takes room for what a stream holds beside its frames until it ends.
-   * @throws {ApiError} 503 when too many answers wait to be taken.
-   */
-  admitBeside(bytes: number): void {
-    this.delivery.admitBeside(bytes);
-  }
-
-  /** Lets go of the body, which nobody reads again: the answer may take as long as a run lives. */
-  release(): void {
-    this.parsed = null;
-    releaseBody(this.request, this.response);
-  }
-
-  /** A string of the body before it is checked, for looking things up ahead; empty when there is none of that name. */
-  peek(name: string): string {
-    const body = this.jsonIfAny();
-    const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
-    return typeof value === 'string' ? value : '';
-  }
-
-  /** The keys the body has, before it is checked. */
-  get names(): readonly string[] {
-    const body = this.json();
-    return typeof body === 'object' && body !== null ? Object.keys(body) : [];
-  }
-
-  /** The body as JSON, unchecked. */
-  private json(): unknown {
-    this.parsed ??= { value: parseJson(this.text) };
-    return this.parsed.value;
-  }
-
-  /** What does not parse is refused when the body's turn comes: an unknown thread in the path is said first. */
-  private jsonIfAny(): unknown {
-    try {
-      return this.json();
-    } catch {
-      return null;
-    }
-  }
 }
 
 /** The express handler of an endpoint. */
@@ -372,28 +183,4 @@ function toApiError(error: unknown, requestId: string): ApiError {
   if (error instanceof NewerFormat) return newerRun();
   if (error instanceof Unreadable) return unreadable(error.what);
   return internalError(requestId);
-}
-
-interface Identity {
-  readonly project: string;
-  readonly requestId: string;
-  readonly caller: string;
-  readonly key: string;
-  readonly address: string | null;
-  /** The caller's key, where it is the upstream's; null elsewhere. */
-  readonly upstreamKey: string | null;
-}
-
-/** Who asks: set once by the first middleware (auth.ts), read here. */
-function identityOf(response: Response): Identity {
-  const { locals }: { readonly locals: Readonly<Record<string, unknown>> } = response;
-  const { project, requestId, caller, key, address, upstreamKey } = locals;
-  return {
-    project: typeof project === 'string' ? project : '',
-    requestId: typeof requestId === 'string' ? requestId : '',
-    caller: typeof caller === 'string' ? caller : '',
-    key: typeof key === 'string' ? key : '',
-    address: typeof address === 'string' ? address : null,
-    upstreamKey: typeof upstreamKey === 'string' ? upstreamKey : null,
-  };
 }

@@ -1,7 +1,8 @@
 /** Lists as the wire has them: one page, told apart by cursors. */
 import { unknownCursor } from '../../errors.ts';
 import type { Page, PageQuery } from '../../store/objects.ts';
-import { json, type Answer, type Call } from './endpoint.ts';
+import type { Call } from './call.ts';
+import { json, type Answer } from './endpoint.ts';
 import { listQuery } from './shapes.ts';
 
 /** The page with each of its items changed. */

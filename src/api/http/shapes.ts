@@ -1,18 +1,10 @@
 /**
- * Request shapes that several resources share, with the bounds of the hosted API; each schema turns what clients send into
+ * Request shapes that several protocols share, with the bounds of the hosted API; each schema turns what clients send into
  * what is stored. Null means "not given" for every optional field. What needs files or hosted tools is refused here.
  */
 import { z } from 'zod';
-import { looseSchema, unsupported } from '../../errors.ts';
-import type {
-  ContentPart,
-  FunctionTool,
-  Message,
-  Metadata,
-  ResponseFormat,
-  ToolChoice,
-  TruncationStrategy,
-} from '../../runs/thread.ts';
+import { unsupported } from '../../errors.ts';
+import type { FunctionTool, Metadata, ResponseFormat, ToolChoice } from '../../runs/thread.ts';
 import { jsonBytes } from '../../turns/budgets.ts';
 import { DECIMAL, type CustomRefusal } from './validate.ts';
 
@@ -67,7 +59,7 @@ const functionTool = z.strictObject({
 });
 
 /** What the hosted API echoed for a function without a schema. */
-const EMPTY_SCHEMA = { type: 'object', properties: {} };
+export const EMPTY_SCHEMA = { type: 'object', properties: {} };
 
 /** Hosted tools: their shape is known, so that the refusal can say what is missing instead of "unknown". */
 const hostedTool = z.looseObject({ type: z.enum(['code_interpreter', 'file_search']) });
@@ -96,27 +88,6 @@ export const chatTools = z
       };
     }),
   );
-
-/** The tools of assistants and runs: a schema that could only fail later, in the middle of a run, is refused now. */
-export const tools = chatTools.transform((list) => {
-  for (const [index, { function: tool }] of list.entries()) {
-    if (!tool.strict || tool.parameters === EMPTY_SCHEMA || tool.parameters['additionalProperties'] === false)
-      continue;
-    throw looseSchema(tool.name, `tools[${index}].function.parameters`);
-  }
-  return list;
-});
-
-/** Only empty resources can be kept, because there are no files and vector stores yet. */
-export const toolResources = z
-  .strictObject({
-    code_interpreter: z.strictObject({ file_ids: none('Files are') }).nullish(),
-    file_search: z
-      .strictObject({ vector_store_ids: none('Vector stores are'), vector_stores: none('Vector stores are') })
-      .nullish(),
-  })
-  .nullish()
-  .transform((): Record<string, unknown> => ({}));
 
 export const toolChoice = z
   .union([
@@ -161,22 +132,6 @@ export const reasoningEffort = z.enum(['none', 'minimal', 'low', 'medium', 'high
 export const temperature = z.number(DECIMAL).min(0, DECIMAL).max(2, DECIMAL).nullish();
 export const topP = z.number(DECIMAL).min(0, DECIMAL).max(1, DECIMAL).nullish();
 
-export const truncationStrategy = z
-  .strictObject({
-    type: z.enum(['auto', 'last_messages']),
-    last_messages: z.int().min(1).nullish(),
-  })
-  .superRefine((value, context) => {
-    if (value.type !== 'last_messages' || value.last_messages != null) return;
-    const message = "Missing required parameter: '{param}'. It says how many messages 'last_messages' keeps.";
-    refuse(context, { code: 'missing_required_parameter', message }, ['last_messages']);
-  })
-  .nullish()
-  .transform((value): TruncationStrategy => {
-    if (value?.type !== 'last_messages') return { type: 'auto', last_messages: null };
-    return { type: 'last_messages', last_messages: value.last_messages ?? null };
-  });
-
 export const imageDetail = z.enum(['auto', 'low', 'high']).nullish();
 
 export const imageUrl = z
@@ -190,72 +145,6 @@ export const imageUrl = z
     });
   });
 
-const contentPart = z.union([
-  z.strictObject({ type: z.literal('text'), text: z.string() }),
-  z.strictObject({
-    type: z.literal('image_url'),
-    image_url: z.strictObject({ url: imageUrl, detail: imageDetail }),
-  }),
-  z.looseObject({ type: z.literal('image_file') }).superRefine((_part, context) => {
-    refuse(context, notYet('Files and image_file parts are'));
-  }),
-]);
-
-const content = z
-  .union([z.string().min(1), z.array(contentPart).min(1).max(MAX_CONTENT_PARTS)])
-  .transform((value): readonly ContentPart[] => {
-    const parts = typeof value === 'string' ? [{ type: 'text' as const, text: value }] : value;
-    return parts.map(toContentPart);
-  });
-
-/** A part as it is stored: text gets its (empty) annotations, pictures their detail. */
-function toContentPart(part: z.infer<typeof contentPart>): ContentPart {
-  switch (part.type) {
-    case 'text':
-      return { type: 'text', text: { value: part.text, annotations: [] } };
-    case 'image_url':
-      return {
-        type: 'image_url',
-        image_url: { url: part.image_url.url, detail: part.image_url.detail ?? 'auto' },
-      };
-    case 'image_file':
-      throw new Error('the schema refuses it');
-  }
-}
-
-/** A message as clients create it, here and with threads and runs. */
-export const newMessage = z.strictObject({
-  role: z.enum(['user', 'assistant']),
-  content,
-  attachments: none('Files are').transform(() => []),
-  metadata,
-});
-
-/** The stored form of a message a client created: it belongs to no run and is complete at once. */
-export function toMessage(
-  input: Pick<Message, 'role' | 'content'> & { readonly metadata?: Metadata | undefined },
-  threadId: string,
-  id: string,
-  at: number,
-): Message {
-  return {
-    id,
-    object: 'thread.message',
-    created_at: at,
-    thread_id: threadId,
-    status: 'completed',
-    incomplete_details: null,
-    completed_at: at,
-    incomplete_at: null,
-    role: input.role,
-    content: input.content,
-    assistant_id: null,
-    run_id: null,
-    attachments: [],
-    metadata: input.metadata ?? {},
-  };
-}
-
 export const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   order: z.enum(['asc', 'desc']).default('desc'),
@@ -264,7 +153,7 @@ export const listQuery = z.object({
 });
 
 /** A list of things that are not supported yet: only an empty one is. */
-function none(what: string) {
+export function none(what: string) {
   return z
     .array(z.unknown())
     .superRefine((list, context) => {
@@ -286,11 +175,11 @@ export function atMost(maxBytes: number): (value: unknown, context: z.core.$Refi
 }
 
 /** As {@link unsupported}, where zod knows the path. */
-function notYet(what: string): CustomRefusal {
+export function notYet(what: string): CustomRefusal {
   const { code, message } = unsupported(what, null);
   return { code: code ?? '', message };
 }
 
-function refuse(context: z.core.$RefinementCtx, refusal: CustomRefusal, path: string[] = []): void {
+export function refuse(context: z.core.$RefinementCtx, refusal: CustomRefusal, path: string[] = []): void {
   context.addIssue({ code: 'custom', path, params: { ...refusal } });
 }

@@ -2,10 +2,10 @@
 import { exposition, samplesOf, Tally, type Metric, type Sample } from '../../metrics.ts';
 import type { WorkerReport } from '../../store/presence.ts';
 import type { RedisMemory } from '../../store/redis-memory.ts';
-import type { Pressure } from '../../turns/admission.ts';
+import type { Admission } from '../../turns/admission.ts';
 
 export interface FiguresOptions {
-  readonly pressure: Pressure;
+  readonly admission: Admission;
   /** What this process committed to runs. */
   readonly commits: Tally;
   readonly workers: () => Promise<readonly WorkerReport[]>;
@@ -25,7 +25,7 @@ export class Figures {
 
   /** All of them, as Prometheus reads them. Without Redis, those of this process. */
   async text(): Promise<string> {
-    const { pressure } = this.options;
+    const { admission } = this.options;
     const [workers, memory, threads] = await Promise.all([
       this.options.workers().catch(() => null),
       // Some services let nobody ask.
@@ -36,13 +36,13 @@ export class Figures {
       gauge('redis_up', 'Whether Redis answers.', workers === null ? 0 : 1),
       ...(memory === null ? [] : ofMemory(memory)),
       ...(threads === null ? [] : [gauge('threads', 'Threads that are kept.', threads)]),
-      ...(workers === null ? [] : ofDeployment(workers, pressure)),
+      ...(workers === null ? [] : ofDeployment(workers, admission)),
       ...this.own(),
     ]);
   }
 
   private own(): readonly Metric[] {
-    const { pressure, commits } = this.options;
+    const { admission, commits } = this.options;
     return [
       counter('requests_total', 'Answered requests.', samplesOf(this.requests.counts, 'status')),
       counter(
@@ -50,13 +50,13 @@ export class Figures {
         'Transitions of runs that this process made, and commits that were refused.',
         samplesOf(commits.counts, 'what'),
       ),
-      gauge('streams_open', 'Event streams that are open.', pressure.streams),
+      gauge('streams_open', 'Event streams that are open.', admission.streams),
       gauge(
         'event_loop_delay_seconds',
         'How late the event loop was lately, 99th percentile.',
-        pressure.loopDelayMs / 1_000,
+        admission.loopDelayMs / 1_000,
       ),
-      gauge('memory_bytes', 'Memory that this process occupies.', pressure.memoryBytes),
+      gauge('memory_bytes', 'Memory that this process occupies.', admission.memoryBytes),
     ];
   }
 }
@@ -69,7 +69,7 @@ function ofMemory({ usedBytes, maxBytes }: RedisMemory): readonly Metric[] {
 }
 
 /** The same from every API process of a deployment. */
-function ofDeployment(workers: readonly WorkerReport[], pressure: Pressure): readonly Metric[] {
+function ofDeployment(workers: readonly WorkerReport[], admission: Admission): readonly Metric[] {
   const each = (value: (report: WorkerReport) => number): readonly Sample[] =>
     workers.map((report) => ({ labels: { worker: report.name }, value: value(report) }));
   const commits = workers.flatMap(({ name, commits: counts }) => samplesOf(counts, 'what', { worker: name }));
@@ -78,11 +78,11 @@ function ofDeployment(workers: readonly WorkerReport[], pressure: Pressure): rea
   );
   return [
     gauge('workers', 'Workers that are alive.', workers.length),
-    gauge('queue_waiting', 'Runs that wait for a worker.', pressure.waiting),
+    gauge('queue_waiting', 'Runs that wait for a worker.', admission.waiting),
     gauge(
       'queue_oldest_waiting_seconds',
       'Age of the job that is to be taken next.',
-      pressure.oldestWaitingMs / 1_000,
+      admission.oldestWaitingMs / 1_000,
     ),
     gauge(
       'worker_busy',

@@ -3,11 +3,11 @@ import packageJson from '../../../package.json' with { type: 'json' };
 import { METRICS_TYPE } from '../../metrics.ts';
 import type { WriteRefusal } from '../../store/write-probe.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
-import type { Services } from '../../turns/means.ts';
+import type { Services } from '../services.ts';
 
 /** @param paths the API's endpoints, for `GET /` */
 export function statusEndpoints(
-  { readiness, pressure, figures }: Services,
+  { readiness, admission, figures }: Services,
   paths: readonly string[],
 ): readonly Endpoint[] {
   return [
@@ -29,7 +29,7 @@ export function statusEndpoints(
       path: '/ready',
       handle: async () => {
         const { redis, refusal, workers, skewMs } = await readiness();
-        const because: string[] = [...missing(redis, refusal, workers), ...pressure.problems];
+        const because: string[] = [...missing(redis, refusal, workers), ...admission.problems];
         const ready = because.length === 0;
         const status = ready ? 'ready' : 'not ready';
         return json({ status, because, redis, workers, clock_skew_ms: skewMs }, ready ? 200 : 503);

@@ -1,6 +1,6 @@
 /** What a conversation hears of a run's log: its words, its calls, its end, and nothing twice. */
 import { describe, expect, test } from 'vitest';
-import { says, type Say } from '../../src/turns/turn-events.ts';
+import { TurnReader, type TurnEvent } from '../../src/turns/turn-events.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import type { LogEntry } from '../../src/store/follow.ts';
 import { ERROR, eventsFor, usage } from '../runs/histories.ts';
@@ -24,8 +24,20 @@ const call = (index: number, name: string): readonly RunEvent[] => [
 ];
 const openCalls: RunEvent = { type: 'step.created', at, step_id: 'step_calls', message_id: null };
 
+/** What a reader behind `after` tells of a log. */
+async function* says(
+  log: AsyncIterable<readonly LogEntry[]>,
+  after: number,
+): AsyncGenerator<TurnEvent, void> {
+  const reader = new TurnReader(after);
+  for await (const entries of log) {
+    yield* reader.read(entries);
+    if (reader.isOver) return;
+  }
+}
+
 /** What is heard of these events behind `after`, however the log is cut into batches. */
-async function heard(events: readonly RunEvent[], after = 0): Promise<readonly Say[]> {
+async function heard(events: readonly RunEvent[], after = 0): Promise<readonly TurnEvent[]> {
   const entries = events.map((event, index): LogEntry => ({ seq: index + 1, event }));
   const all = await Array.fromAsync(says(batches(entries, entries.length), after));
   expect(await Array.fromAsync(says(batches(entries, 1), after))).toEqual(all);
@@ -33,7 +45,10 @@ async function heard(events: readonly RunEvent[], after = 0): Promise<readonly S
 }
 
 /** What is heard by who hears the first events before the others happen. */
-async function heardInTwo(first: readonly RunEvent[], rest: readonly RunEvent[]): Promise<readonly Say[]> {
+async function heardInTwo(
+  first: readonly RunEvent[],
+  rest: readonly RunEvent[],
+): Promise<readonly TurnEvent[]> {
   const entries = [...first, ...rest].map((event, index): LogEntry => ({ seq: index + 1, event }));
   const log = async function* (): AsyncGenerator<readonly LogEntry[], void> {
     yield entries.slice(0, first.length);

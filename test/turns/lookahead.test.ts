@@ -1,7 +1,7 @@
 /** Reading ahead of an answer without losing any of it, and what is said while there is nothing to read. */
 import { describe, expect, test } from 'vitest';
-import { Ahead, audible, filled, type Audible } from '../../src/api/chat/lookahead.ts';
-import type { Say } from '../../src/turns/turn-events.ts';
+import { Lookahead } from '../../src/turns/lookahead.ts';
+import { isAudible, type Audible, type TurnEvent } from '../../src/turns/turn-events.ts';
 
 const word = (text: string): Audible => ({ type: 'text', text });
 
@@ -31,40 +31,40 @@ function byHand() {
 describe('reading ahead', () => {
   test('shows what comes next, without taking it', async () => {
     const { source, feed } = byHand();
-    const ahead = new Ahead(source);
+    const ahead = new Lookahead(source, isAudible);
     feed('a');
     feed('b');
     feed(null);
     expect(await ahead.peek(10_000)).toEqual({ done: false, value: word('a') });
     expect(await ahead.peek(10_000)).toEqual({ done: false, value: word('a') });
-    expect(await Array.fromAsync(ahead)).toEqual([word('a'), word('b')]);
+    expect(await Array.fromAsync(ahead.read())).toEqual([word('a'), word('b')]);
   });
 
   test('gives up waiting, and misses nothing by it', async () => {
     const { source, feed } = byHand();
-    const ahead = new Ahead(source);
+    const ahead = new Lookahead(source, isAudible);
     expect(await ahead.peek(0)).toBeNull();
     feed('late');
     feed(null);
-    expect(await Array.fromAsync(ahead)).toEqual([word('late')]);
+    expect(await Array.fromAsync(ahead.read())).toEqual([word('late')]);
   });
 
   test('shows the end of a source that says nothing, and the error of one that fails', async () => {
     const { source, feed } = byHand();
     feed(null);
-    expect(await new Ahead(source).peek(10_000)).toEqual({ done: true, value: undefined });
+    expect(await new Lookahead(source, isAudible).peek(10_000)).toEqual({ done: true, value: undefined });
     async function* failing(): AsyncGenerator<Audible, void> {
       yield await Promise.reject(new Error('no'));
     }
-    const ahead = new Ahead(failing());
+    const ahead = new Lookahead(failing(), isAudible);
     await expect(ahead.peek(10_000)).rejects.toThrow('no');
-    await expect(Array.fromAsync(ahead)).rejects.toThrow('no');
+    await expect(Array.fromAsync(ahead.read())).rejects.toThrow('no');
   });
 
   test('lets go of the source when it is closed', async () => {
     const { source, feed, left } = byHand();
     feed('a');
-    const ahead = new Ahead(source);
+    const ahead = new Lookahead(source, isAudible);
     await ahead.peek(10_000);
     await ahead.close();
     await expect(left).resolves.toBeUndefined();
@@ -74,9 +74,9 @@ describe('reading ahead', () => {
     const { source, feed, left } = byHand();
     feed('a');
     feed('b');
-    const ahead = new Ahead(source);
+    const ahead = new Lookahead(source, isAudible);
     await ahead.peek(10_000);
-    for await (const say of ahead) {
+    for await (const say of ahead.read()) {
       expect(say).toEqual(word('a'));
       break;
     }
@@ -87,7 +87,7 @@ describe('reading ahead', () => {
 describe('the filler', () => {
   test('comes first when the answer is late', async () => {
     const { source, feed } = byHand();
-    const says = filled(new Ahead(source), { afterMs: 0, text: 'Hm.' });
+    const says = new Lookahead(source, isAudible).read({ afterMs: 0, text: 'Hm.' });
     expect((await says.next()).value).toEqual(word('Hm.'));
     feed('Yes.');
     feed(null);
@@ -98,22 +98,24 @@ describe('the filler', () => {
     const { source, feed } = byHand();
     feed('Yes.');
     feed(null);
-    const says = filled(new Ahead(source), { afterMs: 10_000, text: 'Hm.' });
+    const says = new Lookahead(source, isAudible).read({ afterMs: 10_000, text: 'Hm.' });
     expect(await Array.fromAsync(says)).toEqual([word('Yes.')]);
   });
 
   test('is not for an answer that is over, such as one whose caller has gone', async () => {
     const { source, feed } = byHand();
     feed(null);
-    expect(await Array.fromAsync(filled(new Ahead(source), { afterMs: 10_000, text: 'Hm.' }))).toEqual([]);
+    expect(
+      await Array.fromAsync(new Lookahead(source, isAudible).read({ afterMs: 10_000, text: 'Hm.' })),
+    ).toEqual([]);
   });
 });
 
 test('the server’s own tools are not heard', async () => {
-  async function* says(): AsyncGenerator<Say, void> {
+  async function* says(): AsyncGenerator<TurnEvent, void> {
     yield { type: 'tool.start', id: 'c', name: 'SEARCH', arguments: '{}' };
     yield { type: 'tool.end', id: 'c', name: 'SEARCH', arguments: '{}', output: '[]' };
     yield word('Found.');
   }
-  expect(await Array.fromAsync(audible(says()))).toEqual([word('Found.')]);
+  expect(await Array.fromAsync(new Lookahead(says(), isAudible).read())).toEqual([word('Found.')]);
 });

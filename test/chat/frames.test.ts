@@ -1,6 +1,6 @@
 /** The chat dialect frame by frame, for what no live test shows: who reads which key of a call, and failures that are spoken. */
 import { describe, expect, test } from 'vitest';
-import type { Audible } from '../../src/api/chat/lookahead.ts';
+import type { Audible } from '../../src/turns/turn-events.ts';
 import { chatFrames, chatObject, errorOf, type ChatReply } from '../../src/api/chat/frames.ts';
 import { NO_USAGE, type RequiredCall } from '../../src/runs/thread.ts';
 

@@ -1,6 +1,6 @@
 /** Where the time before the first word is said to have gone. */
 import { describe, expect, test } from 'vitest';
-import { Overhead } from '../../src/turns/server-timing.ts';
+import { ServerTiming } from '../../src/turns/server-timing.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { eventsFor } from '../runs/histories.ts';
 
@@ -9,7 +9,7 @@ const EVENTS = eventsFor(null);
 /** The header after these events, each that many milliseconds after the one before. */
 function headerOf(...heard: readonly (readonly [ms: number, event: RunEvent])[]): string {
   let nowMs = 5_000;
-  const overhead = new Overhead(() => nowMs);
+  const overhead = new ServerTiming(() => nowMs);
   for (const [ms, event] of heard) {
     nowMs += ms;
     overhead.hear(event);

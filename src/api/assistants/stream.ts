@@ -1,0 +1,90 @@
+/** A run as the Assistants API shows it: found by its path, and streamed. */
+import { notFound } from '../../errors.ts';
+import type { Metadata, Thread } from '../../runs/thread.ts';
+import type { RunRef } from '../../store/keys.ts';
+import type { StoredRun } from '../../store/runs.ts';
+import { runBytes } from '../../turns/budgets.ts';
+import type { Answer } from '../http/endpoint.ts';
+import type { Call } from '../http/call.ts';
+import type { OpenStream } from '../http/idempotency.ts';
+import type { Services } from '../services.ts';
+import { assistantsStream } from './frames.ts';
+
+/**
+ * The run of the path, ended first if its time is over.
+ * @throws {ApiError} 404 for the thread, or for the run in it.
+ */
+export async function findRun(
+  { runs, objects }: Services,
+  call: Call,
+): Promise<{ stored: StoredRun; labels: Metadata | null }> {
+  const ref: RunRef = { project: call.project, threadId: call.id('thread_id'), runId: call.id('run_id') };
+  const found = await runs.current(ref);
+  if (found !== null) return found;
+  throw (await objects.getThread(ref)) === null
+    ? notFound('thread', ref.threadId)
+    : notFound('run', ref.runId);
+}
+
+/** The Assistants stream of a run, from behind the event with sequence number `after`; it has been admitted. */
+export function runStream(
+  services: Services,
+  call: Call,
+  { ref, state }: StoredRun,
+  after: number,
+  thread: Thread | null,
+): Answer {
+  call.admitBeside(runBytes(state.run));
+  endInTime(services, call, ref, state.run.expires_at);
+  const labels = (): Promise<Metadata | null> => services.objects.labels(ref, ref.runId);
+  return {
+    type: 'events',
+    frames: assistantsStream(services.hub.follow(ref, call.gone), { after, thread, labels }),
+    headers: pollHeaders(services),
+    resume: { ref, after, withThread: thread !== null },
+  };
+}
+
+/** How the stream of a run that was begun before is opened again, for repetitions of the request that began it. */
+export function reopen(services: Services): OpenStream {
+  return async (ref, after, withThread, call) => {
+    const [found, thread] = await Promise.all([services.runs.get(ref), services.objects.getThread(ref)]);
+    if (found === null) throw notFound('run', ref.runId);
+    services.admission.admitStream(call.gone);
+    return runStream(services, call, found.stored, after, withThread ? thread : null);
+  };
+}
+
+/** Timers may go off a millisecond early, when the run's time is not over yet. */
+const TIMER_SLACK_MS = 10;
+
+/** A run that no worker takes or sweeps is ended by its reader, or the stream would never end. */
+export function endInTime(
+  { runs, nowMs }: Services,
+  call: Call,
+  ref: RunRef,
+  expiresAt: number | null,
+): void {
+  if (expiresAt === null) return;
+  let timer: NodeJS.Timeout;
+  const wait = (): void => {
+    const leftMs = expiresAt * 1000 - nowMs();
+    timer = setTimeout(
+      () => {
+        // The time was corrected meanwhile.
+        if (nowMs() < expiresAt * 1000) return wait();
+        runs
+          .current(ref)
+          .catch((err: unknown) => call.log.warn({ err, run_id: ref.runId }, 'could not end the run'));
+      },
+      Math.max(0, leftMs) + TIMER_SLACK_MS,
+    );
+  };
+  wait();
+  call.gone.addEventListener('abort', () => clearTimeout(timer));
+}
+
+/** Without it, SDKs poll every 1 to 5 seconds. An integer: a client's `int()` refuses anything else. */
+export function pollHeaders({ settings }: Services): Readonly<Record<string, string>> {
+  return { 'openai-poll-after-ms': String(settings.pollAfterMs) };
+}

@@ -1,0 +1,227 @@
+/**
+ * A request on its way through a handler: who asks, what was sent, and whether the client is still there. Bytes are read and
+ * written elsewhere (body.ts, endpoint.ts).
+ */
+import type { Request, Response } from 'express';
+import type { z } from 'zod';
+import { ApiError, malformedId, notFound } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import { newId, type NewId } from '../../runs/ids.ts';
+import { isSafeId } from '../../store/keys.ts';
+import type { Caller, Identity } from '../../turns/caller.ts';
+import { releaseBody } from './body.ts';
+import type { Delivery } from './delivery.ts';
+import { parseJson } from './json-text.ts';
+import { validate } from './validate.ts';
+
+/** What each kind of id begins with, and which object it names. */
+const IDS = {
+  assistant_id: ['asst', 'assistant'],
+  thread_id: ['thread', 'thread'],
+  run_id: ['run', 'run'],
+  message_id: ['msg', 'message'],
+  step_id: ['step', 'step'],
+} as const;
+
+type IdName = keyof typeof IDS;
+
+/** Headers that, as the URL and the body do, decide what a request means: whose conversation it is, and whose device's. */
+const MEANT = ['x-thread-id', 'x-device-id'] as const;
+
+/** Headers that handlers read. One that changes what a request means belongs to {@link MEANT}; these say how it is sent. */
+type HeaderName = (typeof MEANT)[number] | 'idempotency-key' | 'x-stainless-retry-count' | 'last-event-id';
+
+/** The longest `Idempotency-Key`. */
+const MAX_KEY_LENGTH = 255;
+
+/** A request on its way through a handler. */
+export class Call implements Caller {
+  readonly project: string;
+  readonly requestId: string;
+  readonly caller: string;
+  readonly key: string;
+  readonly address: string | null;
+  readonly upstreamKey: string | null;
+  readonly log: Logger;
+  readonly gone: AbortSignal;
+  newId: NewId = newId;
+  private readonly request: Request;
+  private readonly response: Response;
+  private readonly strict: boolean;
+  private readonly delivery: Delivery;
+  private parsed: { readonly value: unknown } | null = null;
+
+  constructor(
+    request: Request,
+    response: Response,
+    delivery: Delivery,
+    { log, strictParameters }: { readonly log: Logger; readonly strictParameters: boolean },
+  ) {
+    const { project, requestId, caller, key, address, upstreamKey } = identityOf(response);
+    this.project = project;
+    this.caller = caller;
+    this.key = key;
+    this.address = address;
+    this.upstreamKey = upstreamKey;
+    this.requestId = requestId;
+    this.log = log.child({ request_id: requestId });
+    this.request = request;
+    this.response = response;
+    this.delivery = delivery;
+    this.strict = strictParameters;
+    const gone = new AbortController();
+    response.on('close', () => gone.abort());
+    this.gone = gone.signal;
+  }
+
+  /**
+   * An id from the path.
+   * @throws {ApiError} 400 for ids that cannot be one, such as the text `undefined` of a client's bug; 404 for those
+   *   that cannot name anything here.
+   */
+  id(name: IdName): string {
+    const [prefix, kind] = IDS[name];
+    const id = String(this.request.params[name]);
+    // `null` is what jq prints when an earlier call of a shell script failed: say what was not found.
+    if (!id.startsWith(prefix) && id !== 'null') throw malformedId(name, id, prefix);
+    if (!isSafeId(id)) throw notFound(kind, id);
+    return id;
+  }
+
+  /** The whole path, with its base and its query. */
+  get url(): string {
+    return this.request.originalUrl;
+  }
+
+  onUndelivered(listener: () => void): void {
+    const tell = (): void => {
+      if (!this.response.writableFinished) listener();
+    };
+    if (this.response.closed) tell();
+    else this.response.on('close', tell);
+  }
+
+  /** Another part of the path. */
+  part(name: string): string {
+    const part = this.request.params[name];
+    return Array.isArray(part) ? part.join('/') : String(part);
+  }
+
+  header(name: HeaderName): string | undefined {
+    return this.request.get(name);
+  }
+
+  /** @throws {ApiError} 400 for a key that is too long. */
+  get idempotencyKey(): string | null {
+    const key = this.header('idempotency-key') ?? null;
+    if (key === null || key.length <= MAX_KEY_LENGTH) return key;
+    const text = `The Idempotency-Key is longer than ${MAX_KEY_LENGTH} characters.`;
+    throw new ApiError(400, text, { code: 'invalid_value' });
+  }
+
+  get retries(): number | null {
+    const count = this.header('x-stainless-retry-count');
+    return count === undefined ? null : Number(count);
+  }
+
+  get said(): readonly string[] {
+    const headers = MEANT.flatMap((name) => {
+      const value = this.header(name);
+      return value === undefined ? [] : [`${name}: ${value}`];
+    });
+    return [this.text, ...headers];
+  }
+
+  /** The query, arrays in either spelling (`include[]=a&include[]=b`, `include=a`). */
+  query<T>(schema: z.ZodType<T>): T {
+    return validate(schema, { ...this.request.query }, false);
+  }
+
+  /** The body as text, whatever its content type says; empty when there is none. */
+  get text(): string {
+    const body: unknown = this.request.body;
+    return Buffer.isBuffer(body) ? body.toString('utf8') : '';
+  }
+
+  /**
+   * The body, checked. No body at all is `{}`: several clients send none where they have nothing to say.
+   * @throws {ApiError} 400 for what does not parse or fit.
+   */
+  body<T>(schema: z.ZodType<T>): T {
+    return validate(schema, this.json(), this.strict);
+  }
+
+  /** Whether it may have changed something when it has been handled. */
+  get changes(): boolean {
+    return this.request.method !== 'GET' && this.request.method !== 'HEAD';
+  }
+
+  /** How many bytes the body has. */
+  get bodyBytes(): number {
+    const body: unknown = this.request.body;
+    return Buffer.isBuffer(body) ? body.length : 0;
+  }
+
+  /**
+   * Takes room for an answer of about that size: before it is read, or before the work is done that it tells of.
+   * @throws {ApiError} 503 when too many answers wait to be taken.
+   */
+  admit(bytes: number): void {
+    this.delivery.admit(bytes);
+  }
+
+  /**
+   * Takes room for what a stream holds beside its frames until it ends.
+   * @throws {ApiError} 503 when too many answers wait to be taken.
+   */
+  admitBeside(bytes: number): void {
+    this.delivery.admitBeside(bytes);
+  }
+
+  release(): void {
+    this.parsed = null;
+    releaseBody(this.request, this.response);
+  }
+
+  /** A string of the body before it is checked, for looking things up ahead; empty when there is none of that name. */
+  peek(name: string): string {
+    const body = this.jsonIfAny();
+    const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
+    return typeof value === 'string' ? value : '';
+  }
+
+  /** The keys the body has, before it is checked. */
+  get names(): readonly string[] {
+    const body = this.json();
+    return typeof body === 'object' && body !== null ? Object.keys(body) : [];
+  }
+
+  /** The body as JSON, unchecked. */
+  private json(): unknown {
+    this.parsed ??= { value: parseJson(this.text) };
+    return this.parsed.value;
+  }
+
+  /** What does not parse is refused when the body's turn comes: an unknown thread in the path is said first. */
+  private jsonIfAny(): unknown {
+    try {
+      return this.json();
+    } catch {
+      return null;
+    }
+  }
+}
+
+/** Who asks: set once by the first middleware (auth.ts), read here. */
+export function identityOf(response: Response): Identity {
+  const { locals }: { readonly locals: Readonly<Record<string, unknown>> } = response;
+  const { project, requestId, caller, key, address, upstreamKey } = locals;
+  return {
+    project: typeof project === 'string' ? project : '',
+    requestId: typeof requestId === 'string' ? requestId : '',
+    caller: typeof caller === 'string' ? caller : '',
+    key: typeof key === 'string' ? key : '',
+    address: typeof address === 'string' ? address : null,
+    upstreamKey: typeof upstreamKey === 'string' ? upstreamKey : null,
+  };
+}

@@ -1,0 +1,35 @@
+/** What endpoints are given to work with: the means of turns, and what only a server of requests needs. */
+import type { RunTool } from '../runs/tool.ts';
+import type { Imports } from '../store/imports.ts';
+import type { WriteRefusal } from '../store/write-probe.ts';
+import type { Means } from '../turns/means.ts';
+import type { Figures } from './ops/figures.ts';
+
+/** A model as `/models` lists it. */
+export interface ModelObject {
+  readonly id: string;
+  readonly object: 'model';
+  readonly created: number;
+  readonly owned_by: string;
+}
+
+/** What this process needs around it, and how it is. */
+export interface Readiness {
+  /** Redis answers. */
+  readonly redis: boolean;
+  /** Why Redis takes no writes, or null. */
+  readonly refusal: WriteRefusal | null;
+  /** How many workers are alive. */
+  readonly workers: number;
+  /** How far this machine's clock is ahead of Redis'. */
+  readonly skewMs: number;
+}
+
+export interface Services extends Means {
+  readonly imports: Imports;
+  /** Runs one of the server's tools. */
+  readonly runTool: RunTool;
+  readonly models: () => Promise<readonly ModelObject[]>;
+  readonly readiness: () => Promise<Readiness>;
+  readonly figures: Figures;
+}

@@ -1,0 +1,135 @@
+/** Where every run begins, whatever protocol asked for it: it is made, admitted, bounded, and created in its thread. */
+import { ApiError, echo, notFound } from '../errors.ts';
+import { PLAIN_ORIGIN, type RunOrigin } from '../runs/event.ts';
+import { queuedRun } from '../runs/parts.ts';
+import type { Run } from '../runs/thread.ts';
+import type { RunRef } from '../store/keys.ts';
+import type { NewRun, StoredRun } from '../store/runs.ts';
+import type { Caller } from './caller.ts';
+import { cancelRun } from './changes.ts';
+import type { Means } from './means.ts';
+import { Unconfirmed } from './repeat.ts';
+import { admitWrite } from './trial-writes.ts';
+
+/** Runs that come and go in the same thread while we try to get in. */
+const MAX_TRIES = 20;
+
+/** What a run is to be called, and where it is. */
+export interface RunIds {
+  readonly runId: string;
+  readonly threadId: string;
+}
+
+/** A run as a protocol asks for it: every protocol reads its own requests into this. */
+export interface RunRequest extends Pick<
+  Run,
+  | 'assistant_id'
+  | 'model'
+  | 'instructions'
+  | 'tools'
+  | 'metadata'
+  | 'temperature'
+  | 'top_p'
+  | 'reasoning_effort'
+  | 'max_completion_tokens'
+  | 'max_prompt_tokens'
+  | 'truncation_strategy'
+  | 'response_format'
+  | 'tool_choice'
+> {
+  /** Null: as the operator has set it. */
+  readonly parallelToolCalls: boolean | null;
+  /** The run's whole life, in seconds. */
+  readonly lifetimeS: number;
+  /** What sets it apart from a plain run. */
+  readonly origin: Partial<Omit<RunOrigin, 'project' | 'request_id'>>;
+}
+
+/**
+ * The run that is asked for, not yet stored. It holds everything it needs, so later changes of its assistant do not reach it.
+ * @throws {ApiError} 400 for a tool choice that the tools cannot fulfil.
+ */
+export function newRun(
+  { now, settings }: Pick<Means, 'now' | 'settings'>,
+  { project, requestId }: Pick<Caller, 'project' | 'requestId'>,
+  { runId, threadId }: RunIds,
+  { parallelToolCalls, lifetimeS, origin, ...asked }: RunRequest,
+): { readonly run: Run; readonly origin: RunOrigin } {
+  checkToolChoice(asked.tool_choice, asked.tools);
+  const at = now();
+  const run = queuedRun({
+    ...asked,
+    id: runId,
+    created_at: at,
+    thread_id: threadId,
+    expires_at: at + lifetimeS,
+    parallel_tool_calls: parallelToolCalls ?? settings.parallelToolCalls,
+  });
+  return { run, origin: { ...PLAIN_ORIGIN, project, request_id: requestId, ...origin } };
+}
+
+/** What becomes of a run that has begun. */
+export interface Beginning<T> {
+  /**
+   * Another run has the thread: makes room in it, or throws.
+   * @param holder the run that has it
+   */
+  readonly whenBusy: (holder: RunRef) => Promise<void>;
+  /** What the caller is given. */
+  readonly answer: (begun: StoredRun) => T;
+  /** Whether a caller whose run is not confirmed can ask for it again; else nobody could, and the run is cancelled. */
+  readonly comesBack: boolean;
+}
+
+/**
+ * Creates a run, with what joins the thread together with it.
+ * @throws {ApiError} 429 when too many runs wait for a worker; 403 for a key on trial that has no room left; 404 for a thread
+ *   that is not there; {@link Unconfirmed} for a run that could still be lost with its server; and what `whenBusy` throws.
+ */
+export async function begin<T>(
+  means: Means,
+  caller: Caller,
+  made: NewRun,
+  { whenBusy, answer, comesBack }: Beginning<T>,
+): Promise<T> {
+  const { run, origin, thread } = made;
+  const { project } = caller;
+  means.admission.admitRun();
+  const makes = origin.ephemeral ? (`chat:${run.thread_id}/${run.id}` as const) : (thread?.id ?? '');
+  await admitWrite(means, caller, { makes, more: run });
+  for (let tries = 0; ; tries += 1) {
+    const created = await means.runs.create(project, made);
+    switch (created.type) {
+      case 'no thread':
+        throw notFound('thread', run.thread_id);
+      case 'locked':
+        await whenBusy({ project, threadId: run.thread_id, runId: created.runId });
+        if (tries < MAX_TRIES && !caller.gone.aborted) continue;
+        throw tooBusy(run.thread_id);
+      case 'created': {
+        const { stored, confirmed } = created;
+        const given = answer(stored);
+        if (confirmed) return given;
+        if (!comesBack) await cancelRun(means, stored.ref);
+        throw new Unconfirmed(stored.ref.runId, given);
+      }
+    }
+  }
+}
+
+function tooBusy(threadId: string): ApiError {
+  const text = `Other runs of ${threadId} came in between again and again. Try again.`;
+  return new ApiError(400, text, { code: 'thread_busy' });
+}
+
+function checkToolChoice(choice: Run['tool_choice'], tools: Run['tools']): void {
+  const refuse = (text: string): never => {
+    throw new ApiError(400, text, { param: 'tool_choice', code: 'invalid_value' });
+  };
+  if (choice === 'required' && tools.length === 0) {
+    refuse("Invalid value for 'tool_choice': 'required' needs at least one tool in 'tools'.");
+  }
+  if (typeof choice === 'object' && !tools.some((tool) => tool.function.name === choice.function.name)) {
+    refuse(`Tool choice '${echo(choice.function.name)}' not found in 'tools' parameter.`);
+  }
+}

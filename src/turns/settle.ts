@@ -1,0 +1,107 @@
+/** A thread has one run at a time: what becomes of the run that has it when another is asked for. */
+import type { ApiError } from '../errors.ts';
+import { apply, isBlocked, isTerminal, type RunState } from '../runs/run.ts';
+import { LogGone } from '../store/follow.ts';
+import type { RunRef } from '../store/keys.ts';
+import type { Caller } from './caller.ts';
+import { cancelRun } from './changes.ts';
+import type { Means } from './means.ts';
+
+/**
+ * `reject` refuses the new run, as the hosted API did; `enqueue` lets it wait for the other one's end; `interrupt` cancels
+ * the other one and keeps what it has said; `rollback` cancels it and takes back what it has said and what came with it.
+ */
+export type Multitask = 'reject' | 'enqueue' | 'interrupt' | 'rollback';
+
+export const MULTITASK = ['reject', 'enqueue', 'interrupt', 'rollback'] as const satisfies Multitask[];
+
+/** Messages of one run that are taken back. */
+const MAX_TAKEN_BACK = 100;
+
+/**
+ * How somebody gets into a thread that another run has: looks whether that run's time is over, and then does as asked.
+ * @param busy the refusal of a thread that is left to its run
+ */
+export function whenBusy(
+  means: Means,
+  caller: Caller,
+  how: Multitask,
+  busy: (holder: RunRef) => ApiError,
+): (holder: RunRef) => Promise<void> {
+  let looked = false;
+  return async (holder) => {
+    if (looked) return makeRoom(means, caller, holder, how, () => busy(holder));
+    looked = true;
+    await means.runs.attend(holder);
+  };
+}
+
+/**
+ * Makes room in a thread: afterwards its run has ended, unless the client that waits has gone.
+ * @param busy the refusal of a thread that is left to its run
+ * @throws {ApiError} what `busy` makes, when the run is to be left alone.
+ */
+export async function makeRoom(
+  means: Means,
+  caller: Caller,
+  holder: RunRef,
+  how: Multitask,
+  busy: () => ApiError,
+): Promise<void> {
+  if (how === 'reject') throw busy();
+  // Read while the run is alive: its log, which says what came with it, does not live for ever.
+  const came = how === 'rollback' ? await joinedWith(means, caller, holder) : [];
+  if (how !== 'enqueue') await cancelRun(means, holder);
+  await ended(means, caller, holder);
+  if (how === 'rollback') await takeBack(means, holder, came);
+}
+
+/**
+ * Waits until the run has ended.
+ * @param orBlocked or until it waits for its client
+ */
+export async function ended(
+  { hub }: Pick<Means, 'hub'>,
+  { gone }: Pick<Caller, 'gone'>,
+  ref: RunRef,
+  orBlocked = false,
+): Promise<void> {
+  let state: RunState | null = null;
+  try {
+    for await (const entries of hub.follow(ref, gone)) {
+      for (const { event } of entries) state = stateAfter(state, event);
+      // Not at every event: a run of the past that waited for its client was answered.
+      if (state !== null && (isTerminal(state.run) || (orBlocked && isBlocked(state.run)))) return;
+    }
+  } catch (error) {
+    if (!(error instanceof LogGone)) throw error;
+  }
+}
+
+const stateAfter = (state: RunState | null, event: Parameters<typeof apply>[1]): RunState =>
+  apply(state, event).state;
+
+/** The ids of the messages that joined the thread together with a run. */
+async function joinedWith(
+  { hub }: Pick<Means, 'hub'>,
+  { gone }: Pick<Caller, 'gone'>,
+  ref: RunRef,
+): Promise<readonly string[]> {
+  try {
+    for await (const [first] of hub.follow(ref, gone))
+      return first?.event.type === 'run.queued' ? (first.event.messages ?? []) : [];
+  } catch (error) {
+    if (!(error instanceof LogGone)) throw error;
+  }
+  return [];
+}
+
+/** Deletes what a run has said, and what came with it. */
+async function takeBack({ objects }: Means, ref: RunRef, came: readonly string[]): Promise<void> {
+  const query = { limit: MAX_TAKEN_BACK, order: 'desc', after: null, before: null } as const;
+  const page = await objects.listMessages(ref, ref.runId, query);
+  const said = page.type === 'page' ? page.items : [];
+  const brought = await Promise.all(came.map(async (id) => objects.getMessage(ref, id)));
+  const messages = [...said, ...brought.filter((message) => message !== null)];
+  await Promise.all(messages.map(async (message) => objects.deleteMessage(ref, message)));
+}
