@@ -21,7 +21,7 @@ import { turnAway } from './http/turned-away.ts';
 import { modelEndpoints } from './models/models.ts';
 import { statusEndpoints } from './ops/status.ts';
 import { pluginEndpoints } from './plugins/plugins.ts';
-import type { Services } from './services.ts';
+import type { Services } from './http/services.ts';
 
 const BASE_PATHS = ['/v1', '/api/assts/v1'];
 

@@ -26,7 +26,7 @@ import { Figures } from './ops/figures.ts';
 import { Held } from './http/held.ts';
 import { Admission } from '../turns/admission.ts';
 import { createApiServer, LISTEN_BACKLOG } from './http/server.ts';
-import type { Readiness } from './services.ts';
+import type { Readiness } from './http/services.ts';
 
 /** Beyond the time that open requests and streams are given when the process is told to stop. */
 const STOP_MARGIN_MS = 10_000;

@@ -20,7 +20,7 @@ import {
 import type { Call } from '../http/call.ts';
 import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
 import { sealed } from '../../turns/seal-request.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 
 const CONVERSATION_ID_LENGTH = 32;
 const MAX_MEMORY_LENGTH = 10_000;
@@ -95,10 +95,7 @@ function whole(events: readonly AgentEvent[], ids: AgentIds): Answer {
   return failed === undefined ? json(agentObject(events, ids)) : json(failed.data, 500);
 }
 
-async function* frames(
-  events: AsyncIterable<AgentEvent>,
-  ahead: Lookahead,
-): AsyncGenerator<string, void> {
+async function* frames(events: AsyncIterable<AgentEvent>, ahead: Lookahead): AsyncGenerator<string, void> {
   try {
     for await (const event of events) yield frame(event);
   } finally {

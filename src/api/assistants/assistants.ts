@@ -4,7 +4,7 @@ import { notFound } from '../../errors.ts';
 import type { Assistant } from '../../runs/thread.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import { page } from '../http/list.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import * as shapes from './shapes.ts';
 

@@ -1,6 +1,6 @@
 /** The Assistants API: its endpoints, in the order in which their paths are tried. */
 import type { Endpoint } from '../http/endpoint.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 import { assistantEndpoints } from './assistants.ts';
 import { importEndpoints } from './import.ts';
 import { messageEndpoints } from './messages.ts';

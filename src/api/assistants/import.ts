@@ -7,7 +7,7 @@ import { ApiError, keyOnTrial } from '../../errors.ts';
 import type { Message } from '../../runs/thread.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import { readAssistant, readMessage, readThread, threadOf, type Read } from './imported.ts';
 

@@ -6,7 +6,7 @@ import { checkMessages, jsonBytes } from '../../turns/budgets.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import { page } from '../http/list.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import * as shapes from './shapes.ts';
 

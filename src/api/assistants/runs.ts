@@ -15,7 +15,7 @@ import { admitWrite } from '../../turns/trial-writes.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
 import { mapPage, page } from '../http/list.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 import { watchStream } from './frames.ts';
 import { createRunBody, createThreadAndRunBody, multitaskOf, runRequest, type RunInput } from './new-run.ts';
 import { newThread } from './new-thread.ts';

@@ -7,7 +7,7 @@ import { runBytes } from '../../turns/budgets.ts';
 import type { Answer } from '../http/endpoint.ts';
 import type { Call } from '../http/call.ts';
 import type { OpenStream } from '../http/idempotency.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 import { assistantsStream } from './frames.ts';
 
 /**

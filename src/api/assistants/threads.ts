@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { notFound } from '../../errors.ts';
 import type { Thread } from '../../runs/thread.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import { newThread } from './new-thread.ts';
 import * as shapes from './shapes.ts';

@@ -9,7 +9,7 @@ import { runView, type StoredRun } from '../../store/runs.ts';
 import { checkOutputs, runBytes } from '../../turns/budgets.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 import { answerCalls } from '../../turns/changes.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 import { findRun, pollHeaders, runStream } from './stream.ts';
 
 const MAX_OUTPUTS = 128;

@@ -14,7 +14,7 @@ import type { Call } from '../http/call.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 import { isSafeId } from '../../store/keys.ts';
 import { sealedKey } from '../../turns/seal-request.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 
 /** How a route treats its callers. */
 interface ChatProfile {

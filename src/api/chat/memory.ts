@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { threadIdOf } from '../../turns/thread.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 import { ApiError } from '../../errors.ts';
 
 const threadId = z.union([z.string().min(1).max(256), z.int()]).nullish();

@@ -1,7 +1,7 @@
 /** `/models`: what assistants may name as their model. */
 import { ApiError, unknownModel } from '../../errors.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
-import type { ModelObject, Services } from '../services.ts';
+import type { ModelObject, Services } from '../http/services.ts';
 
 /** More would make the list useless in the menus it fills. */
 const MAX_ASSISTANTS = 100;

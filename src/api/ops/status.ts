@@ -3,7 +3,7 @@ import packageJson from '../../../package.json' with { type: 'json' };
 import { METRICS_TYPE } from '../../metrics.ts';
 import type { WriteRefusal } from '../../store/write-probe.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 
 /** @param paths the API's endpoints, for `GET /` */
 export function statusEndpoints(

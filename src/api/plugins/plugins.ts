@@ -10,7 +10,7 @@ import type { Plugin, ToolSource } from '../../runs/tool.ts';
 import type { RequiredCall } from '../../runs/thread.ts';
 import { isSafeId } from '../../store/keys.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../http/services.ts';
 import { fitJson } from '../http/shell-safe.ts';
 
 /** The clients cut at 8,000 characters, wherever that falls. */

@@ -3,48 +3,18 @@
  * environment, Redis and run statuses may be touched. It reads the imports on its own, because a rule nobody can see
  * failing is no rule; `readHouse` takes any folder, so that the last tests can show each check catching its sin.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { agentsTable, lintOverrides, uncommented } from './follow.ts';
+import { code, cycle, isCompositionRoot, readHouse, walk, type Import, type Source } from './reading.ts';
+import { roomOf, ROOMS } from './rooms.ts';
 
-const REPOSITORY = resolve(import.meta.dirname, '..');
+const REPOSITORY = resolve(import.meta.dirname, '../..');
 const MAX_LINES = 400;
 const VAGUE_FOLDERS = ['utils', 'helpers', 'common', 'services', 'controllers', 'types'];
 const DRIVERS = ['ioredis', 'bullmq'];
-
-/** Room → rooms and root files it may import besides itself. `root` is the files directly in src. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  root: ['runs', 'config'],
-  config: [],
-  runs: [],
-  model: ['runs', 'errors.ts', 'log.ts'],
-  tools: ['runs'],
-  toolbox: ['runs', 'guard', 'errors.ts', 'log.ts'],
-  guard: ['runs'],
-  store: ['runs', 'errors.ts', 'log.ts', 'redis-url.ts'],
-  worker: ['runs', 'store', 'root'],
-  turns: ['runs', 'store', 'errors.ts', 'log.ts', 'memory.ts', 'seal.ts'],
-  api: ['turns', 'runs', 'store', 'root'],
-  local: ['root'],
-  import: [],
-};
-
-interface Import {
-  readonly from: string;
-  /** A path inside src for a relative import, the bare name of a package otherwise. */
-  readonly to: string;
-  readonly relative: boolean;
-  /** Gone after type stripping. */
-  readonly typeOnly: boolean;
-}
-
-interface Source {
-  /** Inside src, with `/`. */
-  readonly path: string;
-  readonly text: string;
-  readonly imports: readonly Import[];
-}
 
 const roots: string[] = [];
 afterAll(() => roots.forEach((root) => rmSync(root, { recursive: true, force: true })));
@@ -85,6 +55,17 @@ describe('the house', () => {
   });
 });
 
+describe('the table of rooms', () => {
+  test('is the one in AGENTS.md', () => {
+    expect(readFileSync(join(REPOSITORY, 'AGENTS.md'), 'utf8')).toContain(agentsTable());
+  });
+
+  test('is the one by which the linter warns while one types', () => {
+    const config: unknown = JSON.parse(uncommented(readFileSync(join(REPOSITORY, '.oxlintrc.json'), 'utf8')));
+    expect(config).toMatchObject({ overrides: expect.arrayContaining([...lintOverrides()]) });
+  });
+});
+
 describe('a house that breaks a rule is caught', () => {
   const head = '/** A file. */\n';
 
@@ -106,10 +87,22 @@ describe('a house that breaks a rule is caught', () => {
 
   test('when the API reaches into a tool, over a re-export or a dynamic import', () => {
     const text = `${head}export { a } from '../../tools/a.ts';\nawait import('../../worker/b.ts');`;
-    const broken = build({ 'api/endpoints/runs.ts': text, 'tools/a.ts': head, 'worker/b.ts': head });
+    const broken = build({ 'api/chat/request.ts': text, 'tools/a.ts': head, 'worker/b.ts': head });
     expect(trespasses(broken)).toEqual([
-      'api/endpoints/runs.ts → tools/a.ts',
-      'api/endpoints/runs.ts → worker/b.ts',
+      'api/chat/request.ts → tools/a.ts',
+      'api/chat/request.ts → worker/b.ts',
+    ]);
+  });
+
+  test('when one protocol imports another, or what knows no protocol imports one', () => {
+    const broken = build({
+      'api/agents/execute.ts': `${head}import { a } from '../chat/frames.ts';`,
+      'api/http/sse.ts': `${head}import { a } from '../chat/frames.ts';`,
+      'api/chat/frames.ts': head,
+    });
+    expect(trespasses(broken)).toEqual([
+      'api/agents/execute.ts → api/chat/frames.ts',
+      'api/http/sse.ts → api/chat/frames.ts',
     ]);
   });
 
@@ -183,7 +176,7 @@ describe('a house that breaks a rule is caught', () => {
 });
 
 function unknownRooms(sources: readonly Source[]): string[] {
-  return sources.map(({ path }) => path).filter((path) => !Object.hasOwn(MAY_IMPORT, roomOf(path)));
+  return sources.map(({ path }) => path).filter((path) => !Object.hasOwn(ROOMS, roomOf(path)));
 }
 
 function trespasses(sources: readonly Source[]): string[] {
@@ -195,36 +188,13 @@ function isAllowed({ from, to }: Import): boolean {
   // The one thing outside src that says something about the service: its name and version.
   if (to === '../package.json') return true;
   const room = roomOf(from);
-  const allowed = MAY_IMPORT[room] ?? [];
+  const allowed = ROOMS[room]?.mayImport ?? [];
   return roomOf(to) === room || allowed.includes(roomOf(to)) || allowed.includes(to);
 }
 
 function importedRoots(sources: readonly Source[]): string[] {
   const imports = sources.flatMap((source) => source.imports);
   return imports.filter((one) => one.relative && isCompositionRoot(one.to)).map(show);
-}
-
-/** The first circle found, as a path that ends where it began; empty when there is none. */
-function cycle(sources: readonly Source[]): string[] {
-  const next = new Map(
-    sources.map(({ path, imports }) => [path, imports.filter((one) => one.relative && !one.typeOnly)]),
-  );
-  const done = new Set<string>();
-  const visit = (path: string, trail: readonly string[]): string[] => {
-    if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path];
-    if (done.has(path)) return [];
-    for (const { to } of next.get(path) ?? []) {
-      const found = visit(to, [...trail, path]);
-      if (found.length > 0) return found;
-    }
-    done.add(path);
-    return [];
-  };
-  for (const path of next.keys()) {
-    const found = visit(path, []);
-    if (found.length > 0) return found;
-  }
-  return [];
 }
 
 function strayDrivers(sources: readonly Source[]): string[] {
@@ -294,79 +264,6 @@ function vagueFolders(sources: readonly Source[]): string[] {
 
 function show({ from, to }: Import): string {
   return `${from} → ${to}`;
-}
-
-function roomOf(path: string): string {
-  const [room = ''] = path.split('/');
-  return path.includes('/') ? room : 'root';
-}
-
-function isCompositionRoot(path: string): boolean {
-  return basename(path) === 'main.ts' || ['demo.ts', 'worker/health.ts'].includes(path);
-}
-
-/** Every source file in `root`, with its imports. */
-function readHouse(root: string): Source[] {
-  return walk(root)
-    .filter((path) => /\.(ts|lua)$/.test(path))
-    .map((path) => {
-      const text = readFileSync(path, 'utf8');
-      return {
-        path: inside(root, path),
-        text,
-        imports: path.endsWith('.ts') ? readImports(root, path, text) : [],
-      };
-    });
-}
-
-function readImports(root: string, file: string, text: string): Import[] {
-  const from = inside(root, file);
-  const declared = [...text.matchAll(/^(?:import|export)\s+(?:([^'";]*?)\s+from\s+)?'([^']+)'/gm)];
-  const dynamic = [...text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)];
-  const resolved = (name: string, typeOnly: boolean): Import => {
-    const isRelative = name.startsWith('.');
-    return {
-      from,
-      to: isRelative ? inside(root, resolve(dirname(file), name)) : name,
-      relative: isRelative,
-      typeOnly,
-    };
-  };
-  return [
-    ...declared.map(([, clause = '', name = '']) => resolved(name, isTypeOnly(clause))),
-    ...dynamic.map(([, name = '']) => resolved(name, false)),
-  ];
-}
-
-/** `type { A }`, or braces in which every name is a type. */
-function isTypeOnly(clause: string): boolean {
-  if (/^type\b/.test(clause)) return true;
-  const names =
-    /^\{([^}]*)\}$/
-      .exec(clause)?.[1]
-      ?.split(',')
-      .map((name) => name.trim())
-      .filter(Boolean) ?? [];
-  return names.length > 0 && names.every((name) => name.startsWith('type '));
-}
-
-/** The text without its comments, so that a rule may be talked about where it is kept. */
-function code(text: string): string {
-  return text.replace(/\/\*[^]*?\*\//g, '').replace(/(^|\s)(\/\/|--).*$/gm, '');
-}
-
-function walk(folder: string): string[] {
-  const skipped = ['node_modules', '.git', '.data'];
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    if (skipped.includes(entry.name)) return [];
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) return walk(path);
-    return entry.isFile() ? [path] : [];
-  });
-}
-
-function inside(root: string, path: string): string {
-  return relative(root, path).split(sep).join('/');
 }
 
 /** A small house on disk that breaks a rule on purpose. */

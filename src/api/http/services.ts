@@ -1,9 +1,9 @@
 /** What endpoints are given to work with: the means of turns, and what only a server of requests needs. */
-import type { RunTool } from '../runs/tool.ts';
-import type { Imports } from '../store/imports.ts';
-import type { WriteRefusal } from '../store/write-probe.ts';
-import type { Means } from '../turns/means.ts';
-import type { Figures } from './ops/figures.ts';
+import type { Tally } from '../../metrics.ts';
+import type { RunTool } from '../../runs/tool.ts';
+import type { Imports } from '../../store/imports.ts';
+import type { WriteRefusal } from '../../store/write-probe.ts';
+import type { Means } from '../../turns/means.ts';
 
 /** A model as `/models` lists it. */
 export interface ModelObject {
@@ -31,5 +31,6 @@ export interface Services extends Means {
   readonly runTool: RunTool;
   readonly models: () => Promise<readonly ModelObject[]>;
   readonly readiness: () => Promise<Readiness>;
-  readonly figures: Figures;
+  /** What `/metrics` says, and the answered requests by status, which every one adds to. */
+  readonly figures: { readonly requests: Tally; readonly text: () => Promise<string> };
 }

@@ -1,0 +1,89 @@
+/**
+ * The rooms of the house, in one table: what each holds, and what it may import besides itself. The house test, the lint
+ * configuration and AGENTS.md follow it; `npm run check:rooms -- --write` brings the last two up to date.
+ */
+
+export interface Room {
+  /** What it holds, for AGENTS.md. */
+  readonly holds: string;
+  /** Rooms, and files directly in src; `root` is all of those. A room of rooms (`api`) is itself only, without its folders. */
+  readonly mayImport: readonly string[];
+}
+
+/** What a protocol may import: never another one. */
+const PROTOCOL = ['api/http', 'turns', 'runs', 'store', 'root'];
+
+export const ROOMS: Readonly<Record<string, Room>> = {
+  runs: { holds: 'the heart: events, transition table, prompt, agent loop; pure', mayImport: [] },
+  model: { holds: 'model servers and the demo model', mayImport: ['runs', 'errors.ts', 'log.ts'] },
+  tools: {
+    holds: 'one file per built-in tool; what a tool needs beside its file lies in a folder below',
+    mayImport: ['runs'],
+  },
+  toolbox: {
+    holds:
+      'where tools come from (folders, OpenAPI, MCP), the processes they run in, and `runner.ts`, which runs one call',
+    mayImport: ['runs', 'guard', 'errors.ts', 'log.ts'],
+  },
+  guard: {
+    holds: 'the one guard for outgoing requests: what may be reached, and how long and how much of it',
+    mayImport: ['runs'],
+  },
+  store: {
+    holds: 'Redis and BullMQ, and nobody else touches them',
+    mayImport: ['runs', 'errors.ts', 'log.ts', 'redis-url.ts'],
+  },
+  worker: { holds: 'executing runs, sweeping up forgotten ones', mayImport: ['runs', 'store', 'root'] },
+  turns: {
+    holds:
+      'what every protocol asks of runs, without HTTP: begin one, recognise a repetition, settle a busy thread, listen, answer, cancel',
+    mayImport: ['runs', 'store', 'errors.ts', 'log.ts', 'memory.ts', 'seal.ts'],
+  },
+  'api/http': {
+    holds: 'requests, answers and streams of any protocol: read, checked, bounded, written',
+    mayImport: ['turns', 'runs', 'store', 'errors.ts', 'log.ts', 'metrics.ts'],
+  },
+  'api/assistants': { holds: 'the Assistants API', mayImport: PROTOCOL },
+  'api/chat': { holds: '`/chat/completions`, voice engines, glasses', mayImport: PROTOCOL },
+  'api/agents': { holds: 'the agent platform: agents under addresses of their own', mayImport: PROTOCOL },
+  'api/models': { holds: '`/models`', mayImport: PROTOCOL },
+  'api/plugins': { holds: "the server's own tools, listed and called", mayImport: PROTOCOL },
+  'api/ops': { holds: 'health, readiness, metrics', mayImport: PROTOCOL },
+  api: {
+    holds: '`app.ts`, the table of contents',
+    mayImport: [
+      'api/http',
+      'api/assistants',
+      'api/chat',
+      'api/agents',
+      'api/models',
+      'api/plugins',
+      'api/ops',
+      'turns',
+      'runs',
+      'store',
+      'root',
+    ],
+  },
+  config: { holds: 'groups of settings: their schemas, their secrets', mayImport: [] },
+  local: { holds: 'what `npm start` runs on one machine', mayImport: ['root'] },
+  import: {
+    holds: '`npm run import`: from exported files to `POST /import`; speaks HTTP',
+    mayImport: [],
+  },
+  root: { holds: 'files of one process: settings, log, errors, shutdown', mayImport: ['runs', 'config'] },
+};
+
+/** The room of a path inside src. */
+export function roomOf(path: string): string {
+  const parts = path.split('/');
+  const [first = ''] = parts;
+  if (parts.length === 1) return 'root';
+  const nested = `${first}/${parts[1] ?? ''}`;
+  return parts.length > 2 && isRoomOfRooms(first) ? nested : first;
+}
+
+/** Whether the folders of a room are rooms of their own. */
+function isRoomOfRooms(room: string): boolean {
+  return Object.keys(ROOMS).some((name) => name.startsWith(`${room}/`));
+}
