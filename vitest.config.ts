@@ -14,6 +14,7 @@ export default defineConfig({
     // Limits for what hangs, not for what is slow: met on a machine whose load is ten times its cores.
     testTimeout: 240_000,
     hookTimeout: 240_000,
+    expect: { poll: { timeout: 120_000 } },
     // A test that fails now and then is broken; trying it again would hide that.
     retry: 0,
     dangerouslyIgnoreUnhandledErrors: false,

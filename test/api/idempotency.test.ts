@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { asking, post, textOf } from '../support/chat.ts';
 import { keysLike, openLook } from '../support/contents.ts';
 import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, gate, says } from '../support/upstream.ts';
+import { calls, FakeUpstream, finish, gate, says, text } from '../support/upstream.ts';
 import { Wire, type Reply } from '../support/wire.ts';
 
 let upstream: FakeUpstream;
@@ -138,6 +138,28 @@ describe('a chat whose process died when its run was begun', () => {
     expect(askedFor(how)).toBe(1);
   });
 
+  test('is answered by that run, also by the process that is left', async () => {
+    const said = 'who answers?';
+    const door = gate();
+    upstream.reply((request) => (request.text === said ? [text('Half'), door, finish('stop')] : undefined));
+    const [, left] = service.origins;
+    const dying = await service.startApi();
+    const body = asking(said);
+    const headers = { 'idempotency-key': 'of the killed' };
+    const broken = post(`${dying}/v1/chat/completions`, body, { headers });
+    await upstream.asked((request) => request.text === said);
+    await Promise.all([expect(broken).rejects.toThrow('fetch failed'), service.killApi(dying)]);
+    const send = async (): Promise<Response> => {
+      const reply = await post(`${left}/v1/chat/completions`, body, { headers });
+      // For ten seconds the key is the dead process'.
+      return reply.status === 409 ? send() : reply;
+    };
+    const answer = send();
+    door.open();
+    expect(await textOf(await answer)).toBe('Half');
+    expect(askedFor(said)).toBe(1);
+  });
+
   test('is done anew, once, where that run came to nothing', async () => {
     upstream.reply(() => [{ type: 'refusal', status: 500, headers: {}, body: {} }]);
     await expect(sendAgain('failed', asking('failed'))).rejects.toThrow('502');
@@ -195,10 +217,12 @@ describe('an SDK’s retry after a lost answer', () => {
     expect(new Set(replies.map(idOf)).size).toBe(5);
   });
 
+  /** The answers that are kept for repetitions. */
+  const kept = (): Promise<readonly string[]> => keysLike(redis, `${service.redisPrefix}:default:answer:*`);
+
   test('gets the message it had added to its thread, and one of them only', async () => {
     const path = `/threads/${await wire.thread()}/messages`;
     const body = JSON.stringify({ role: 'user', content: 'once' });
-    const kept = (): Promise<readonly string[]> => keysLike(redis, `${service.redisPrefix}:default:answer:*`);
     const before = (await kept()).length;
     await lose(path, body);
     await expect.poll(async () => (await kept()).length).toBe(before + 1);
@@ -212,6 +236,7 @@ describe('an SDK’s retry after a lost answer', () => {
   test('gets the message also when the answer had left the server', async () => {
     const path = `/threads/${await wire.thread()}/messages`;
     const body = JSON.stringify({ role: 'user', content: 'sent' });
+    const before = (await kept()).length;
     const { hostname, port } = new URL(service.url);
     const socket = connect(Number(port), hostname);
     const head = [`POST /v1${path} HTTP/1.1`, `host: ${hostname}`, 'x-stainless-retry-count: 0'];
@@ -219,6 +244,8 @@ describe('an SDK’s retry after a lost answer', () => {
     // Its first bytes are here; nobody reads them.
     await once(socket, 'readable');
     await new Promise<void>((resolve) => socket.once('close', () => resolve()).destroy());
+    // SDKs wait before they try again; here the other process could be quicker than the note of this one.
+    await expect.poll(async () => (await kept()).length).toBe(before + 1);
     const again = await retry(path, body, 1);
     expect((await wire.list(path)).map(({ id }) => id)).toEqual([idOf(again)]);
   });

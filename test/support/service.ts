@@ -120,9 +120,14 @@ export class Service {
     return url;
   }
 
-  /** Kills the API that listens at `origin`, open streams and all, and starts another one there. */
-  async crashApi(origin: string): Promise<void> {
+  /** Kills the API that listens at `origin`, open streams and all. */
+  async killApi(origin: string): Promise<void> {
     await this.#origins.get(origin)?.end('SIGKILL');
+  }
+
+  /** Kills the API that listens at `origin`, and starts another one there. */
+  async crashApi(origin: string): Promise<void> {
+    await this.killApi(origin);
     await this.startApi(new URL(origin).port);
   }
 
