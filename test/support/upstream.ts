@@ -154,8 +154,13 @@ export class FakeUpstream {
   /** A server on a free port of the loopback interface. */
   static async start(): Promise<FakeUpstream> {
     const upstream = new FakeUpstream();
-    await new Promise<void>((resolve) => upstream.#server.listen(0, '127.0.0.1', resolve));
+    await upstream.listen();
     return upstream;
+  }
+
+  /** Listens on a free port of the loopback interface. */
+  async listen(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
   }
 
   /** What an OpenAI client takes as its base URL; ends in `/v1`. */

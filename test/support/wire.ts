@@ -57,11 +57,11 @@ export interface Frame {
 const RESTING = new Set(['requires_action', 'completed', 'incomplete', 'failed', 'cancelled', 'expired']);
 
 export class Wire {
-  readonly #base: string;
+  readonly #base: string | (() => string);
   readonly #headers: Readonly<Record<string, string>>;
 
-  /** @param base where paths begin, for example `http://127.0.0.1:41234/v1` */
-  constructor(base: string, headers: Readonly<Record<string, string>> = {}) {
+  /** @param base where paths begin, for example `http://127.0.0.1:41234/v1`; asked with each request where it is a function */
+  constructor(base: string | (() => string), headers: Readonly<Record<string, string>> = {}) {
     this.#base = base;
     this.#headers = headers;
   }
@@ -145,7 +145,7 @@ export class Wire {
     signal: AbortSignal | null = null,
   ): Promise<Response> {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
-    return fetch(this.#base + path, {
+    return fetch((typeof this.#base === 'string' ? this.#base : this.#base()) + path, {
       method,
       signal,
       headers: {

@@ -1,0 +1,41 @@
+/**
+ * The set-up of nearly every test of the API, in one line: a fake model, the service over it, and a client. They start before
+ * the first test of the file, or of the `describe` that asks for them, and end after its last.
+ */
+import { afterAll, beforeAll, beforeEach, inject } from 'vitest';
+import { Service, type ServiceOptions } from './service.ts';
+import { FakeUpstream } from './upstream.ts';
+import { Wire } from './wire.ts';
+
+/** What is there while tests run; none of it may be used before. */
+export interface Running {
+  /** The model; it answers `You said: …`, before each test anew, until the test says something else. */
+  readonly upstream: FakeUpstream;
+  readonly service: Service;
+  readonly wire: Wire;
+}
+
+/** @param options settings of the service; a function is asked when it starts */
+export function withService(
+  options: Omit<ServiceOptions, 'redisUrl'> | (() => Omit<ServiceOptions, 'redisUrl'>) = {},
+): Running {
+  const upstream = new FakeUpstream();
+  const service = new Service(() => ({
+    redisUrl: inject('redisUrl'),
+    upstream,
+    ...(typeof options === 'function' ? options() : options),
+  }));
+  beforeAll(async () => {
+    await upstream.listen();
+    await service.start();
+  });
+  beforeEach(() => upstream.reply(() => undefined));
+  afterAll(async () => {
+    try {
+      await service.stop();
+    } finally {
+      await upstream.stop();
+    }
+  });
+  return { upstream, service, wire: new Wire(() => service.baseUrl) };
+}
