@@ -4,7 +4,7 @@ import type { Assistant } from '../runs/thread.ts';
 import type { RunRequest } from './begin.ts';
 import { jsonBytes, textBytes } from './budgets.ts';
 import type { Means } from './means.ts';
-import { withPlugins } from './run-tools.ts';
+import { asServed, withPlugins } from './run-tools.ts';
 import type { ChatSettings, ChatTurn } from './turn.ts';
 
 /** Written again with each step of a run, and part of every prompt; four times what the default context holds. */
@@ -54,7 +54,9 @@ export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Ass
   const declared = turn.tools.map((tool) => tool.function.name);
   // A tool the caller declares is the caller's, also when the server has one of that name.
   const { tools: known } = withPlugins(agent?.tools ?? [], agent?.metadata['auto_tools'] ?? null, plugins);
-  const own = known.filter((tool) => !declared.includes(tool.function.name));
+  const agents = known.filter((tool) => !declared.includes(tool.function.name));
+  const serverTools = agents.map((tool) => tool.function.name).filter((name) => plugins.answers(name));
+  const own = asServed(agents, serverTools, plugins);
   const system = turn.messages.flatMap((message) => (message.role === 'system' ? [message.content] : []));
   const instructions = [agent?.instructions ?? '', ...system].filter((text) => text !== '').join('\n');
   checkRepeated(instructions, turn);
@@ -70,7 +72,7 @@ export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Ass
     lifetimeS: settings.runExpiresAfterS,
     origin: {
       backend_id: agent?.metadata['backend_id'] ?? null,
-      server_tools: own.map((tool) => tool.function.name).filter((name) => plugins.answers(name)),
+      server_tools: serverTools,
       passed_on: turn.passedOn,
       context: turn.context,
       sealed: turn.sealed,

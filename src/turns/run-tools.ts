@@ -26,10 +26,37 @@ export function withPlugins(
     const plugin = plugins.find(name);
     return plugin === null ? [] : [declarationOf(plugin)];
   });
-  return {
-    tools: [...declared, ...added],
-    serverTools: [...named].filter((name) => plugins.answers(name)),
-  };
+  const serverTools = [...named].filter((name) => plugins.answers(name));
+  return { tools: asServed([...declared, ...added], serverTools, plugins), serverTools };
+}
+
+/**
+ * `tools`, with the server's own schema (and description, where there is none) for those of `serverTools` that are declared
+ * without one: a model gives no arguments that it has not been told of.
+ */
+export function asServed(
+  tools: readonly FunctionTool[],
+  serverTools: readonly string[],
+  plugins: Plugins,
+): readonly FunctionTool[] {
+  return tools.map((tool) => {
+    const { name, parameters } = tool.function;
+    const plugin = serverTools.includes(name) && isBare(parameters) ? plugins.find(name) : null;
+    if (plugin === null) return tool;
+    const served = declarationOf(plugin);
+    return { ...served, function: { ...served.function, ...described(tool) } };
+  });
+}
+
+function described({ function: { description } }: FunctionTool): { readonly description?: string } {
+  return description === undefined ? {} : { description };
+}
+
+/** Whether a schema says nothing: `{}`, or what is kept where a function came without one. */
+function isBare(parameters: FunctionTool['function']['parameters']): boolean {
+  return Object.entries(parameters).every(
+    ([key, value]) => key === 'type' || (key === 'properties' && JSON.stringify(value) === '{}'),
+  );
 }
 
 function declarationOf({ name, description, parameters }: Tool): FunctionTool {

@@ -119,3 +119,56 @@ test('SEARCH, declared as assistants in the field do, is answered by the worker,
   });
   expect(Buffer.byteLength(output)).toBeLessThanOrEqual(8_000);
 });
+
+describe('a tool of the server that is declared by its name', () => {
+  const bare = (name: string) => ({ type: 'function' as const, function: { name } });
+  /** The function as the model was told it last. */
+  const told = (name: string): unknown =>
+    upstream.requests.at(-1)?.body.tools?.find((given) => JSON.stringify(given).includes(`"name":"${name}"`));
+  const asServed = {
+    description: expect.stringContaining('time zone') as unknown,
+    parameters: { properties: { timezone: { type: 'string' } } },
+  };
+
+  beforeEach(() => upstream.reply(() => says('It is late.')));
+
+  test('is told to the model with the schema of the server, where the worker answers it', async () => {
+    const { id } = await wire.ok('POST', '/assistants', { model: 'm', tools: [bare('clock')], ...AUTO });
+    await wire.play(await wire.thread('time?'), { assistant_id: id });
+    expect(told('clock')).toMatchObject({ function: asServed });
+  });
+
+  test('is so in a chat, too, which need not ask for it', async () => {
+    await wire.ok('POST', '/assistants', { model: 'm', name: 'teller', tools: [bare('clock')] });
+    const body = { model: 'teller', messages: [{ role: 'user', content: 'time?' }] };
+    await wire.ok('POST', '/chat/completions', body);
+    expect(told('clock')).toMatchObject({ function: asServed });
+  });
+
+  test('keeps the description and the schema that the caller gave it', async () => {
+    const parameters = { type: 'object', properties: { city: { type: 'string' } } };
+    const own = { name: 'clock', description: 'Tells the time of a city.' };
+    const tools = [{ type: 'function', function: { ...own, parameters } }];
+    await wire.play(await wire.thread('time?'), { assistant_id, tools, ...AUTO });
+    expect(told('clock')).toMatchObject({ function: { ...own, parameters } });
+
+    await wire.play(await wire.thread('time?'), {
+      assistant_id,
+      tools: [{ type: 'function', function: own }],
+      ...AUTO,
+    });
+    expect(told('clock')).toMatchObject({ function: { ...own, parameters: asServed.parameters } });
+  });
+
+  test.each([
+    ['the client answers it', 'clock', {}],
+    ['the device answers it', 'take_a_photo', AUTO],
+    ['nobody here knows it', 'weather', AUTO],
+  ])('has no schema where %s', async (_, name, settings) => {
+    await wire.play(await wire.thread('time?'), { assistant_id, tools: [bare(name)], ...settings });
+    expect(told(name)).toEqual({
+      type: 'function',
+      function: { name, parameters: { type: 'object', properties: {} } },
+    });
+  });
+});
