@@ -1,0 +1,246 @@
+/** How the examples are checked: most are played as they stand, the others compared with what they speak of. */
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import OpenAI from 'openai';
+import { expect, type TestContext } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { ENV, readConfig } from '../../src/config.ts';
+import { missingProgram, pythonWithOpenAi, runProgram } from '../clients/programs.ts';
+import { missingShell } from '../devices/documents.ts';
+import { assistant, message, pagesOf, thread } from '../import/exports.ts';
+import { commandsIn, REPOSITORY, type Block } from './blocks.ts';
+import { compact, printedPattern } from './printed.ts';
+import type { Stage } from './stage.ts';
+
+export type Check = (block: Block, stage: Stage, context: TestContext) => Promise<void> | void;
+
+const IMPORT = join(REPOSITORY, 'src/import/main.ts');
+const NO_FILE = join(REPOSITORY, 'no.config.json');
+/** Variables without a key in the file. */
+const VARIABLES_ONLY = ['LONGRUN_CONFIG', 'OPENAI_BASE_URL', 'OPENAI_API_KEY'];
+
+const text = (path: string): string => readFileSync(join(REPOSITORY, path), 'utf8');
+const { scripts } = z
+  .looseObject({ scripts: z.record(z.string(), z.string()) })
+  .parse(JSON.parse(text('package.json')));
+const { services } = z
+  .looseObject({ services: z.record(z.string(), z.looseObject({ command: z.array(z.string()) })) })
+  .parse(parse(text('docker-compose.yml'), { merge: true }));
+const pluginsSchema = z.object({
+  data: z.array(z.looseObject({ name: z.string(), source: z.looseObject({ from: z.string() }) })),
+});
+
+/** Commands of curl work, each as it is printed. */
+export const answers: Check = async (block, stage, context) => {
+  const missing = await missingShell();
+  if (missing !== null) return context.skip(missing);
+  for (const command of commandsIn(block).filter((each) => each.startsWith('curl '))) {
+    const ended = await stage.type(command);
+    expect(ended.code).toBe(0);
+    expect(ended.stdout).toMatch(/^(event: .+\ndata: |data: )?\{/);
+    expect(ended.stdout).not.toContain('"error');
+  }
+};
+
+/** What the command before this block printed. `alike` are patterns of what is left to chance, and what is printed for it. */
+export const printed =
+  (alike: Readonly<Record<string, RegExp>> = {}): Check =>
+  (block, stage, context) => {
+    if (stage.printed === '') return context.skip('the command before it was not run');
+    let answer = compact(stage.printed);
+    for (const [one, any] of Object.entries(alike)) {
+      expect(answer).toMatch(any);
+      answer = answer.replace(any, one);
+    }
+    expect(answer).toMatch(printedPattern(block.text));
+  };
+
+/** A run with events to be watched: its ids take the place of THREAD and RUN. */
+export const watches: Check = async (block, stage, context) => {
+  const { beta } = new OpenAI({ baseURL: (await stage.service()).baseUrl, apiKey: 'none' });
+  const { id } = await beta.assistants.create({ model: 'demo' });
+  const run = await beta.threads.createAndRunPoll({
+    assistant_id: id,
+    thread: { messages: [{ role: 'user', content: 'Hello' }] },
+  });
+  const command = block.text.replace('THREAD', run.thread_id).replace('RUN', run.id);
+  await answers({ ...block, text: command }, stage, context);
+  expect(stage.printed).toMatch(/^id: 1$/m);
+};
+
+/** `npm start` and other scripts exist, and what is set before them are settings with values that are taken. */
+export const starts: Check = (block) => {
+  const commands = commandsIn(block).filter((command) => /\bnpm /.test(command));
+  expect(commands).not.toEqual([]);
+  for (const command of commands) {
+    const [, settings = '', script = ''] =
+      /^((?:[A-Z_]+=\S+ )*)npm (?:run )?(\S+)/.exec(command) ?? expect.fail(command);
+    expect(Object.keys(scripts)).toContain(script);
+    accepted(variablesIn(settings.replaceAll(' ', '\n')));
+  }
+};
+
+/** As {@link starts}, and the service that was so started answers the commands behind. */
+export const startsAndAnswers: Check = async (block, stage, context) => {
+  await starts(block, stage, context);
+  await answers(block, stage, context);
+};
+
+/** A config file that the service takes. The variables that it names are set. */
+export const configures: Check = async (block, stage) => {
+  const path = await stage.write('longrun.config.json', block.text);
+  const named = [...block.text.matchAll(/Env": \{ ?"[^"]+": "(\w+)"|Env": "(\w+)"/g)];
+  const env = Object.fromEntries(named.map(([, each, other]) => [each ?? other ?? '', 'a value']));
+  const given = z.record(z.string(), z.unknown()).parse(JSON.parse(block.text));
+  expect(readConfig(env, path)).toMatchObject(given);
+};
+
+/** The file of a tool, which the service has loaded. */
+export const isTool: Check = async (block, stage) => {
+  const { baseUrl } = await stage.service();
+  const { data } = pluginsSchema.parse(await (await fetch(`${baseUrl}/plugins`)).json());
+  const name = toolName(block);
+  expect(data.find((plugin) => plugin.name === name)?.source.from).toBe(`tools/${name}.ts`);
+};
+
+export function toolName({ text: source }: Block): string {
+  return /name: '(\w+)'/.exec(source)?.[1] ?? expect.fail('the tool has no name');
+}
+
+/** A program for Node prints what the demo model says. */
+export const runsInNode: Check = async (block, stage) => {
+  const path = await stage.write('example.mjs', await stage.addressed(block.text));
+  const ended = await runProgram(process.execPath, [path], { cwd: stage.folder });
+  expect(ended).toEqual({
+    code: 0,
+    stderr: '',
+    stdout: expect.stringContaining('You said: “Hello”') as unknown,
+  });
+};
+
+/** A line of Python makes a client that reaches the service. */
+export const runsInPython: Check = async (block, stage, context) => {
+  const python = await pythonWithOpenAi(3);
+  if ('missing' in python) return context.skip(python.missing);
+  const line = (await stage.addressed(block.text)).replace('"…"', '"any"');
+  const program = `from openai import OpenAI\n${line}\nprint([model.id for model in client.models.list()])`;
+  const ended = await runProgram(python.path, ['-c', program]);
+  expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining("'demo'") as unknown });
+};
+
+/** Settings of Agora's console: the engine sends its model and key to that URL. */
+export const isReachedByAgora: Check = async (block, stage) => {
+  const { llm } = z
+    .object({
+      llm: z.looseObject({ url: z.string(), api_key: z.string(), params: z.record(z.string(), z.string()) }),
+    })
+    .parse(JSON.parse(block.text));
+  const response = await fetch(await stage.addressed(llm.url), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${llm.api_key}` },
+    body: JSON.stringify({ ...llm.params, messages: [{ role: 'user', content: 'Hello' }] }),
+  });
+  expect(response.status).toBe(200);
+  expect(await response.text()).toContain('data: [DONE]');
+};
+
+/** The files that it names come in. */
+export const imports: Check = async (block, stage, context) => {
+  const missing = await missingShell();
+  if (missing !== null) return context.skip(missing);
+  await mkdir(join(stage.folder, 'messages'));
+  await stage.write('assistants.json', JSON.stringify(pagesOf([assistant('a')], 10)));
+  await stage.write('threads.json', JSON.stringify(pagesOf([thread('a')], 10)));
+  await stage.write('messages/a.json', JSON.stringify(pagesOf([message('a', 1), message('a', 2)], 10)));
+  expect(scripts['import']).toBe('exec node setup/run.mjs import');
+  const { baseUrl } = await stage.service();
+  // The script itself first makes the machine ready, packages and all.
+  const command = block.text.replace(
+    'npm run import --',
+    `LONGRUN_URL=${baseUrl} ${process.execPath} ${IMPORT}`,
+  );
+  const ended = await stage.type(command);
+  expect(ended.stderr).toContain('4 imported, 0 were there already, 0 not taken.');
+  expect(ended.code).toBe(0);
+};
+
+/** The clone is the reader's; `test/setup` and `test/local` have the start. */
+export const isCloned: Check = (block, stage, context) => {
+  expect(block.text).toMatch(/^git clone <\S.*> longrun && cd longrun\n/);
+  return starts(block, stage, context);
+};
+
+/** The key is made as it stands; what is started or entered are services of docker-compose.yml. */
+export const composes: Check = async (block, stage, context) => {
+  for (const command of commandsIn(block)) {
+    const [, service] =
+      /^docker compose (?:up --build --scale (\w+)=\d$|exec (?=redis ))/.exec(command) ?? [];
+    if (command.startsWith('docker compose exec redis ')) {
+      const [, file = ''] = /cut -d " " -f 2 (\S+)\)/.exec(command) ?? [];
+      expect(services['redis']?.command.join(' ')).toContain(`--include ${file}`);
+    } else if (service !== undefined) expect(Object.keys(services)).toContain(service);
+    else {
+      const missing = await missingProgram('bash', 'openssl');
+      if (missing !== null) return context.skip(`${missing} is not installed`);
+      expect((await stage.type(`${command} && cat .env`)).stdout).toMatch(/^API_KEY=[\da-f]{48}\n$/);
+    }
+  }
+};
+
+/** Lines for `.env`, which docker-compose.yml reads. */
+export const isReadByCompose: Check = (block) => {
+  for (const name of Object.keys(variablesIn(block.text)))
+    expect(text('docker-compose.yml')).toContain(`\${${name}:-`);
+};
+
+/** The image is told its environment by the file of the next block, and the programs are in it. */
+export const runsInDocker: Check = (block) => {
+  const commands = commandsIn(block);
+  for (const command of commands) {
+    expect(command).toMatch(
+      /^docker run -d .*--env-file longrun\.env longrun( node src\/worker\/main\.ts)?$/,
+    );
+    for (const [file] of command.matchAll(/src\/\S+\.ts/g))
+      expect(existsSync(join(REPOSITORY, file))).toBe(true);
+  }
+  expect(commands.join('\n')).toContain("--health-cmd 'node src/worker/health.ts'");
+};
+
+/** Settings for the image, on top of its own. */
+export const configuresTheImage: Check = (block) => {
+  const [, own = ''] = /^ENV (HOST=.+)$/m.exec(text('Dockerfile')) ?? [];
+  accepted({ ...variablesIn(own.replaceAll(' ', '\n')), ...variablesIn(block.text) });
+};
+
+/** Campaigns of hours: their scripts and files exist, with those options. */
+export const isCampaign: Check = (block) => {
+  for (const command of commandsIn(block)) {
+    const [, script, file = '', folder] =
+      /^(?:npm run (\S+)|node (\S+)|TEST_REDIS=cluster npx vitest run (\S+))/.exec(command) ??
+      expect.fail(command);
+    const program =
+      script === undefined ? (folder ?? file) : (/node (\S+)/.exec(scripts[script] ?? '')?.[1] ?? '');
+    expect(existsSync(join(REPOSITORY, program)), command).toBe(true);
+    for (const [, option = '', value = ''] of command.matchAll(/--(\w[\w-]*) (\S+)/g)) {
+      expect(text(program)).toMatch(new RegExp(`\\b${option}'?: (text|\\{ type: 'string')`));
+      if (!/^\d+$/.test(value)) expect(text(program)).toContain(`'${value}'`);
+    }
+  }
+};
+
+function variablesIn(lines: string): Readonly<Record<string, string>> {
+  const variables: Record<string, string> = {};
+  for (const line of lines.split('\n').filter((each) => each !== '')) {
+    const [, name = '', value = ''] = /^([A-Z_]+)=(\S+)$/.exec(line) ?? expect.fail(line);
+    variables[name] = value;
+  }
+  return variables;
+}
+
+/** The service knows these variables, and takes their values. */
+function accepted(env: Readonly<Record<string, string>>): void {
+  for (const name of Object.keys(env)) expect([...Object.keys(ENV), ...VARIABLES_ONLY]).toContain(name);
+  expect(() => readConfig(env, NO_FILE)).not.toThrow();
+}

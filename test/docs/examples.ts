@@ -1,0 +1,119 @@
+/** Every example of README and docs, and what shows that it is true. */
+import { createServer } from 'node:http';
+import { expect } from 'vitest';
+import { blocksOf } from './blocks.ts';
+import * as checks from './checks.ts';
+import type { Stage } from './stage.ts';
+
+/** What an example begins with, or has in it and no other of its document, and its check. */
+export type Example = readonly [anchor: string, check: checks.Check];
+
+const CLIENT: Example = ['client = OpenAI(', checks.runsInPython];
+const START: readonly Example[] = [
+  ['git clone', checks.isCloned],
+  ['OPENAI_BASE_URL=http://127.0.0.1:11434/v1 npm start', checks.starts],
+  ["import OpenAI from 'openai'", checks.runsInNode],
+];
+const SERVING: readonly Example[] = [
+  ['curl -N http://127.0.0.1:8080/v1/threads/THREAD', checks.watches],
+  ["name: 'roll_dice'", checks.isTool],
+  ['TOOL_FOLDERS=tools npm start', checks.startsAndAnswers],
+  ['"name": "croupier"', checks.answers],
+  ['"content": "Roll two dice"', checks.answers],
+  // Dice.
+  ['"content": "Here is what the tool found: “[3,5]”', checks.printed({ '[3,5]': /\[[1-6],[1-6]\]/ })],
+  ['docker compose up', checks.composes],
+];
+const DEVICES: readonly Example[] = [
+  ['ALLOWED_HOSTS=my-longrun.example.com', checks.starts],
+  ['"name": "host",\n  "model"', checks.answers],
+  ['curl http://HOST:8080/custom_agent/chat', checks.answers],
+  ['"finish_reason":"tool_calls"', checks.printed()],
+  ['"vendor": "custom"', checks.isReachedByAgora],
+  ['curl http://HOST:8080/chat/completions', checks.answers],
+  ['"finish_reason":"stop"}]}', checks.printed()],
+  ['curl http://HOST:8080/v1/chat/completions', checks.answers],
+  ['"object": "chat.completion", "created": 1760000000, "model": "qwen-flash"', checks.printed()],
+  ['/v1/routes/open/host/execute', checks.answers],
+  ['"type":"agent_start"', checks.printed()],
+];
+
+/** The examples of each document, in their order. */
+export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
+  'README.md': [CLIENT, ...START, ...SERVING],
+  'README.zh-CN.md': [CLIENT, ...START, ...DEVICES, ...SERVING],
+  'docs/configuration.md': [
+    ['"apiKeyEnv": "PROVIDER_KEY"', checks.configures],
+    ['"openapi": [', checks.configures],
+    ['"mcpServers": {', checks.configures],
+    ['docker compose up', checks.composes],
+    ['docker compose exec redis', checks.composes],
+    ['OWN_FOLDER=./own', checks.isReadByCompose],
+    ['docker run -d -p', checks.runsInDocker],
+    ['API_KEY=a-key-that-nobody-guesses', checks.configuresTheImage],
+  ],
+  'docs/devices.md': DEVICES,
+  'docs/durability.md': [['npm run chaos -- --runs 1000 --seed 7 ', checks.isCampaign]],
+  'docs/features.md': [],
+  'docs/migrating.md': [
+    ['npm run import --', checks.imports],
+    ['"upstreams": [', checks.configures],
+  ],
+  'docs/tools.md': [
+    ['curl http://127.0.0.1:8080/v1/plugins', checks.answers],
+    ['SEARXNG_URL=http://localhost:8888 npm start', checks.starts],
+    ["name: 'parcel'", tellsWhereAParcelIs],
+    ['"toolFolders": ["tools"]', hasDecidedAboutTools],
+  ],
+};
+
+/** What the examples of a document need to be there before the service starts. */
+export async function prepare(document: string, stage: Stage): Promise<void> {
+  const blocks = blocksOf(document);
+  const parcels = document === 'docs/tools.md' ? await parcelsOf(stage) : '';
+  for (const block of blocks.filter(({ text }) => text.includes("from 'longrun/tool'"))) {
+    const name = checks.toolName(block);
+    await stage.write(`tools/${name}.ts`, block.text.replace(PARCELS, parcels));
+  }
+  const config = blocks.find(({ text }) => text.includes('"toolFolders"'));
+  if (config !== undefined) stage.env['LONGRUN_CONFIG'] = await stage.write('tools.json', config.text);
+}
+
+const PARCELS = 'https://parcels.example.com';
+const PARCEL_KEY = 'key-of-the-parcels';
+
+/** A service that knows one parcel and one key, in place of that of the example. @returns its origin. */
+async function parcelsOf(stage: Stage): Promise<string> {
+  const server = createServer(({ url, headers }, response) => {
+    const isKnown = url === '/v2/AB12345678' && headers.authorization === `Bearer ${PARCEL_KEY}`;
+    response.writeHead(isKnown ? 200 : 404, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(isKnown ? { place: 'Taipei' } : {}));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  stage.defer(() => new Promise((resolve) => server.close(resolve)));
+  const address = server.address();
+  const host = `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+  Object.assign(stage.env, { PARCEL_KEY, ALLOW_HOSTS: host });
+  return `http://${host}`;
+}
+
+async function tellsWhereAParcelIs(...[block, stage, context]: Parameters<checks.Check>): Promise<void> {
+  await checks.isTool(block, stage, context);
+  const { baseUrl } = await stage.service();
+  const ask = async (number: string): Promise<unknown> => {
+    const body = JSON.stringify({ number });
+    return (await fetch(`${baseUrl}/pluginapi?pid=parcel`, { method: 'POST', body })).json();
+  };
+  expect(await ask('AB12345678')).toEqual({ place: 'Taipei' });
+  expect(await ask('ZZ12345678')).toEqual({ error: 'There is no parcel ZZ12345678.' });
+  expect(await ask('a')).toEqual({ error: expect.stringContaining('number: ') as unknown });
+}
+
+/** The service runs with this very file. */
+async function hasDecidedAboutTools(...[block, stage, context]: Parameters<checks.Check>): Promise<void> {
+  await checks.configures(block, stage, context);
+  const { baseUrl } = await stage.service();
+  const plugins = await (await fetch(`${baseUrl}/plugins`)).text();
+  expect(plugins).not.toContain('"name":"fetch_page"');
+  expect(plugins).toContain('"limits":{"timeout_ms":3000');
+}
