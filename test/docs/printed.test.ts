@@ -16,7 +16,8 @@ test.for([
 
 test.for([
   ['data: 1\n\ndata: 2\n\ndata: 3\n\ndata: [DONE]\n\n', true],
-  ['data: 1\n\ndata: [DONE]\n\n', false],
+  ['data: 1\n\ndata: [DONE]\n\n', true],
+  ['data: [DONE]\n\n', false],
   ['data: 1\n\ndata: 2\n\n', false],
   ['data: 0\n\ndata: 2\n\ndata: [DONE]\n\n', false],
 ] as const)('the stream %j is what is printed: %s', ([answer, isPrinted]) => {
