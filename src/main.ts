@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { childEnvironment, ConfigError, isSet, readConfig, type Config } from './config.ts';
 import { checkPort, claim } from './local/claim.ts';
-import type { LogEntry } from './local/journal.ts';
+import type { JournalEntry } from './local/journal.ts';
 import { Part } from './local/part.ts';
 import { makePrivate } from './local/private.ts';
 import { checkGivenRedis, privateRedis } from './local/redis.ts';
@@ -122,7 +122,7 @@ async function startService(
   started: AsyncDisposableStack,
 ): Promise<string> {
   let url = '';
-  const node = (name: string, file: string, isUp: (entry: LogEntry) => boolean): Part =>
+  const node = (name: string, file: string, isUp: (entry: JournalEntry) => boolean): Part =>
     new Part({
       name,
       command: [process.execPath, join(ROOT, 'src', file)],

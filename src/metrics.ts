@@ -19,14 +19,14 @@ export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Counts things by what they are. */
 export class Tally {
-  private readonly counted = new Map<string, number>();
+  readonly #counted = new Map<string, number>();
 
   add(what: string): void {
-    this.counted.set(what, (this.counted.get(what) ?? 0) + 1);
+    this.#counted.set(what, (this.#counted.get(what) ?? 0) + 1);
   }
 
   get counts(): Readonly<Record<string, number>> {
-    return Object.fromEntries(this.counted);
+    return Object.fromEntries(this.#counted);
   }
 }
 

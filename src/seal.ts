@@ -21,16 +21,16 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 export class Seal {
-  private readonly key: Buffer;
+  readonly #key: Buffer;
 
   /** @param secret the operator's; the same in the API and in every worker */
   constructor(secret: string) {
-    this.key = Buffer.from(hkdfSync('sha256', secret, '', 'longrun seal v1', 32));
+    this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'longrun seal v1', 32));
   }
 
   close(secrets: Secrets): string {
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', this.key, nonce);
+    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce);
     const sealed = Buffer.concat([cipher.update(JSON.stringify(secrets), 'utf8'), cipher.final()]);
     return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
   }
@@ -40,7 +40,7 @@ export class Seal {
     const bytes = Buffer.from(sealed, 'base64');
     const nonce = bytes.subarray(0, NONCE_BYTES);
     // Without its length said, a shortened tag would do.
-    const decipher = createDecipheriv('aes-256-gcm', this.key, nonce, { authTagLength: TAG_BYTES });
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: TAG_BYTES });
     decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
     const clear = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
     return secretsSchema.parse(JSON.parse(clear.toString('utf8')));

@@ -23,7 +23,7 @@ import { WriteProbe } from '../store/write-probe.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
 import { Figures } from './ops/figures.ts';
-import { Held } from './http/held.ts';
+import { HeldBytes } from './http/held.ts';
 import { Admission } from '../turns/admission.ts';
 import { createApiServer, LISTEN_BACKLOG } from './http/server.ts';
 import type { Readiness } from './http/services.ts';
@@ -115,7 +115,7 @@ async function main(): Promise<void> {
       chat: config,
       strictParameters: config.strictParameters,
       heartbeatMs: config.heartbeatMs,
-      answers: new Held(config.answersLimitBytes ?? givenBytes() * ANSWERS_SHARE),
+      answers: new HeldBytes(config.answersLimitBytes ?? givenBytes() * ANSWERS_SHARE),
     },
   );
   await queue.ready();

@@ -34,15 +34,15 @@ export const toolSchema = z.strictObject({
   settingsEnv: z.record(z.string().min(1), z.string().min(1)).default({}),
 });
 
-type ToolChoice = Readonly<z.infer<typeof toolSchema>>;
+type ToolSelection = Readonly<z.infer<typeof toolSchema>>;
 
 /** The choice with the settings that `settingsEnv` names; missing ones are told to `report`. */
 export function withSettings(
   name: string,
-  tool: ToolChoice,
+  tool: ToolSelection,
   env: Env,
   report: (problem: string) => void,
-): ToolChoice {
+): ToolSelection {
   const found: readonly (readonly [string, string | undefined])[] = Object.entries(tool.settingsEnv).map(
     ([key, variable]) => {
       const value = env[variable];
@@ -55,7 +55,7 @@ export function withSettings(
 }
 
 /** The choice as it may be logged: settings hold keys under names that only the tools know. */
-export function withoutSettings(tool: ToolChoice): Readonly<Record<string, unknown>> {
+export function withoutSettings(tool: ToolSelection): Readonly<Record<string, unknown>> {
   return {
     ...tool,
     settings: Object.fromEntries(Object.keys(tool.settings).map((name) => [name, '[redacted]'])),

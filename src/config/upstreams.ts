@@ -47,10 +47,10 @@ export const upstreamSchema = z.strictObject({
   slots: z.int().min(1).optional(),
 });
 
-export type Upstream = Readonly<z.infer<typeof upstreamSchema>>;
+export type UpstreamConfig = Readonly<z.infer<typeof upstreamSchema>>;
 
 /** OPENAI_BASE_URL and OPENAI_API_KEY alone make one upstream named `default`. */
-export function singleUpstream(env: Env, report: (problem: string) => void): Upstream | null {
+export function singleUpstream(env: Env, report: (problem: string) => void): UpstreamConfig | null {
   const baseUrl = env['OPENAI_BASE_URL'];
   const apiKey = env['OPENAI_API_KEY'];
   if (!baseUrl && !apiKey) return null;
@@ -65,7 +65,11 @@ export function singleUpstream(env: Env, report: (problem: string) => void): Ups
 }
 
 /** The upstream with the key that `apiKeyEnv` names; a missing one is told to `report`. */
-export function withKey(upstream: Upstream, env: Env, report: (problem: string) => void): Upstream {
+export function withKey(
+  upstream: UpstreamConfig,
+  env: Env,
+  report: (problem: string) => void,
+): UpstreamConfig {
   if (upstream.apiKeyEnv === undefined) return upstream;
   const apiKey = env[upstream.apiKeyEnv];
   if (!apiKey) {
@@ -76,7 +80,7 @@ export function withKey(upstream: Upstream, env: Env, report: (problem: string) 
 }
 
 /** The upstream as it may be logged. */
-export function withoutKey(upstream: Upstream): Readonly<Record<string, unknown>> {
+export function withoutKey(upstream: UpstreamConfig): Readonly<Record<string, unknown>> {
   return {
     ...upstream,
     baseUrl: withoutPassword(upstream.baseUrl),

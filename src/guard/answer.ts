@@ -4,7 +4,7 @@
  */
 import { ReadableStream } from 'node:stream/web';
 import type { Response as Received } from 'undici';
-import type { Exchange } from './exchange.ts';
+import type { GuardedExchange } from './exchange.ts';
 import { brokeOff, oddStatus, tooBig, wordsFor } from './refusal.ts';
 
 /** A Response cannot have a greater one. */
@@ -18,7 +18,7 @@ export interface AnswerOptions {
 }
 
 /** @throws {FailedRequest} when its status is none, or its announced length beyond the limit. */
-export function toAnswer(received: Received, exchange: Exchange, options: AnswerOptions): Response {
+export function toAnswer(received: Received, exchange: GuardedExchange, options: AnswerOptions): Response {
   const { url, isRedirected, maxBytes } = options;
   const { status, statusText, body } = received;
   if (status > MAX_STATUS) throw oddStatus(url, status);
@@ -38,7 +38,7 @@ export function toAnswer(received: Received, exchange: Exchange, options: Answer
 
 function limitedBody(
   body: NonNullable<Received['body']>,
-  exchange: Exchange,
+  exchange: GuardedExchange,
   { url, maxBytes }: AnswerOptions,
 ): ReadableStream<Uint8Array> {
   const pieces: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]();

@@ -4,37 +4,37 @@
  */
 import { timedOut } from './refusal.ts';
 
-export class Exchange {
-  private readonly abort = new AbortController();
-  private readonly timer: NodeJS.Timeout;
-  private readonly caller: AbortSignal | null;
-  private readonly onCaller = (): void => this.stop(this.caller?.reason);
+export class GuardedExchange {
+  readonly #abort = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  readonly #caller: AbortSignal | null;
+  readonly #onCaller = (): void => this.stop(this.#caller?.reason);
 
   /** @param caller ends the exchange when it is aborted, with its own reason */
   constructor(url: URL, timeoutMs: number, caller: AbortSignal | null) {
-    this.timer = setTimeout(() => this.stop(timedOut(url, timeoutMs)), timeoutMs);
+    this.#timer = setTimeout(() => this.stop(timedOut(url, timeoutMs)), timeoutMs);
     // An answer that nobody reads does not keep a process that is done.
-    this.timer.unref();
-    this.caller = caller;
-    if (caller?.aborted === true) this.onCaller();
-    else caller?.addEventListener('abort', this.onCaller, { once: true });
+    this.#timer.unref();
+    this.#caller = caller;
+    if (caller?.aborted === true) this.#onCaller();
+    else caller?.addEventListener('abort', this.#onCaller, { once: true });
   }
 
   /** Aborted when the exchange was stopped; its reason is what to throw. */
   get signal(): AbortSignal {
-    return this.abort.signal;
+    return this.#abort.signal;
   }
 
   /** Nothing more will come. */
   end(): void {
-    clearTimeout(this.timer);
-    this.caller?.removeEventListener('abort', this.onCaller);
+    clearTimeout(this.#timer);
+    this.#caller?.removeEventListener('abort', this.#onCaller);
   }
 
   /** Ends it before its end. Only the first reason counts. */
   stop(reason: unknown): void {
     this.end();
-    this.abort.abort(reason);
+    this.#abort.abort(reason);
   }
 
   /** What `work` gives, or a rejection as soon as the exchange is stopped, even if the work does not hear of it. */

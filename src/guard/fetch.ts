@@ -7,7 +7,7 @@ import type { ToolFetch, ToolFetchInit } from '../runs/tool.ts';
 import { parseAllow } from './allow.ts';
 import { toAnswer } from './answer.ts';
 import { guardedConnector, type Resolve, systemResolve } from './connect.ts';
-import { Exchange } from './exchange.ts';
+import { GuardedExchange } from './exchange.ts';
 import { checkedUrl, locationOf, type Outgoing, redirected } from './redirect.ts';
 import { blockedPort, redirectedTooOften, unreachable, unwantedRedirect, wordsFor } from './refusal.ts';
 
@@ -58,7 +58,7 @@ export function createGuard(options: GuardOptions): Guard {
 
   const guarded: ToolFetch = async (text, init = {}) => {
     const url = checkedUrl(String(text));
-    const exchange = new Exchange(url, narrower(timeoutMs, init.timeoutMs), init.signal ?? null);
+    const exchange = new GuardedExchange(url, narrower(timeoutMs, init.timeoutMs), init.signal ?? null);
     const sending = { agent, exchange, maxRedirects, redirect: init.redirect ?? 'follow' };
     try {
       const first = await exchange.within(outgoing(url, init));
@@ -78,7 +78,7 @@ export function createGuard(options: GuardOptions): Guard {
 
 interface Sending {
   readonly agent: Agent;
-  readonly exchange: Exchange;
+  readonly exchange: GuardedExchange;
   readonly maxRedirects: number;
   readonly redirect: NonNullable<RequestInit['redirect']>;
 }

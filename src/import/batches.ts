@@ -2,7 +2,7 @@
  * Puts exported objects into requests: assistants and threads before messages, and each thread's messages newest first,
  * as list pages have them. Messages of one second stay together: only their order in the request tells which came first.
  */
-import type { Page } from './files.ts';
+import type { ExportedPage } from './files.ts';
 
 const MAX_OBJECTS = 200;
 const MAX_CHARACTERS = 4 * 1024 * 1024;
@@ -20,7 +20,7 @@ interface Item {
 }
 
 /** The bodies of the requests, in their order: lists of objects as JSON. */
-export function* batchesOf(pages: readonly Page[]): Generator<string, void> {
+export function* batchesOf(pages: readonly ExportedPage[]): Generator<string, void> {
   const items = rank(pages);
   const messages = items.filter(({ kind }) => kind === 'thread.message');
   const others = items.filter(({ kind }) => kind !== 'thread.message');
@@ -46,7 +46,7 @@ export function* batchesOf(pages: readonly Page[]): Generator<string, void> {
 }
 
 /** Pages are newest first unless their times say otherwise; so is a row of pages. */
-function rank(pages: readonly Page[]): readonly Item[] {
+function rank(pages: readonly ExportedPage[]): readonly Item[] {
   let position = 0;
   return pages.flatMap((page) => {
     const read = page.map((value) => ({

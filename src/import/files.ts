@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 /** Objects that came together, in their order. */
-export type Page = readonly unknown[];
+export type ExportedPage = readonly unknown[];
 
 /** Its message is fit to be shown: which file, and what is wrong with it. */
 class UnreadableFile extends Error {
@@ -13,7 +13,7 @@ class UnreadableFile extends Error {
  * What is in a file: the list pages in it, and what lies in it outside of any page as one more.
  * @throws {UnreadableFile} when it cannot be read, or is neither JSON nor JSON lines.
  */
-export function readExports(file: string): readonly Page[] {
+export function readExports(file: string): readonly ExportedPage[] {
   let text = '';
   try {
     text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
@@ -23,7 +23,7 @@ export function readExports(file: string): readonly Page[] {
   }
   const whole = parse(text);
   const values = whole === undefined ? readLines(file, text) : [whole];
-  const pages: Page[] = [];
+  const pages: ExportedPage[] = [];
   const loose: unknown[] = [];
   for (const value of values) collect(value, pages, loose);
   return loose.length === 0 ? pages : [...pages, loose];
@@ -40,7 +40,7 @@ function readLines(file: string, text: string): readonly unknown[] {
   });
 }
 
-function collect(value: unknown, pages: Page[], loose: unknown[]): void {
+function collect(value: unknown, pages: ExportedPage[], loose: unknown[]): void {
   if (Array.isArray(value)) for (const item of value) collect(item, pages, loose);
   else if (isPage(value)) pages.push(value.data);
   else loose.push(value);

@@ -8,7 +8,7 @@ export interface Target {
   readonly apiKey: string | null;
 }
 
-interface Remark {
+interface ToldRemark {
   readonly id: string;
   readonly reason: string;
 }
@@ -16,8 +16,8 @@ interface Remark {
 export interface Totals {
   imported: number;
   unchanged: number;
-  readonly refused: Remark[];
-  readonly reduced: Remark[];
+  readonly refused: ToldRemark[];
+  readonly reduced: ToldRemark[];
 }
 
 const remarks = z.array(z.object({ id: z.string(), reason: z.string() }));

@@ -26,9 +26,9 @@ const lineSchema = z.looseObject({
 });
 
 /** One line a process logged. */
-export type LogEntry = z.infer<typeof lineSchema>;
+export type JournalEntry = z.infer<typeof lineSchema>;
 
-export class Journal {
+export class LogJournal {
   readonly path: string;
   readonly #say: (text: string) => void;
   #file: number;
@@ -50,7 +50,7 @@ export class Journal {
   }
 
   /** @returns the log entry in `line`, or null when it is just text. */
-  write(line: string): LogEntry | null {
+  write(line: string): JournalEntry | null {
     if (this.#bytes > MAX_BYTES) this.#turnOver();
     this.#bytes += writeSync(this.#file, `${line}\n`);
     const entry = parse(line);
@@ -65,7 +65,7 @@ export class Journal {
   }
 
   /** Where to look for more about a run. */
-  #placeOf({ run_id: runId }: LogEntry): string {
+  #placeOf({ run_id: runId }: JournalEntry): string {
     return runId === undefined ? '' : ` [${runId}; grep it in ${this.path}]`;
   }
 
@@ -84,13 +84,13 @@ function openPrivately(path: string): number {
   return file;
 }
 
-function inShort({ msg, err, tool, outcome, status }: LogEntry): string {
+function inShort({ msg, err, tool, outcome, status }: JournalEntry): string {
   if (err !== undefined) return `${msg} (${err.message})`;
   if (tool === undefined || outcome === undefined) return msg;
   return `${msg}: ${tool}, ${outcome}${status === undefined ? '' : ` (${status})`}`;
 }
 
-function parse(line: string): LogEntry | null {
+function parse(line: string): JournalEntry | null {
   if (!line.startsWith('{')) return null;
   try {
     return lineSchema.safeParse(JSON.parse(line)).data ?? null;

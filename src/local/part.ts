@@ -4,7 +4,7 @@
  *
  * A part is in one phase: starting (a death is reported to whoever waits), up (a death is made good), or stopped.
  */
-import { Journal, type LogEntry } from './journal.ts';
+import { LogJournal, type JournalEntry } from './journal.ts';
 import { Leash } from './leash.ts';
 
 const START_MS = 30_000;
@@ -20,7 +20,7 @@ export interface PartOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly logPath: string;
   /** Whether the child is up, judging by a line it printed. `entry` is null when the line is not a log entry. */
-  readonly isUp: (line: string, entry: LogEntry | null) => boolean;
+  readonly isUp: (line: string, entry: JournalEntry | null) => boolean;
   /** How long it may take to stop before it is ended. */
   readonly patienceS: number;
   /** How much longer than us it lives when we are killed; see Leash. */
@@ -31,7 +31,7 @@ export interface PartOptions {
 
 export class Part {
   readonly #options: PartOptions;
-  readonly #journal: Journal;
+  readonly #journal: LogJournal;
   #phase: 'starting' | 'up' | 'stopped' = 'starting';
   #leash: Leash | null = null;
   #pauseMs = FIRST_PAUSE_MS;
@@ -39,7 +39,7 @@ export class Part {
 
   constructor(options: PartOptions) {
     this.#options = options;
-    this.#journal = new Journal(options.logPath, (text) => options.say(`${options.name}: ${text}`));
+    this.#journal = new LogJournal(options.logPath, (text) => options.say(`${options.name}: ${text}`));
   }
 
   /**

@@ -67,7 +67,7 @@ export function answersInChinese(request: DemoRequest): boolean {
   return isChinese(lastTurn(request.messages).question);
 }
 
-interface Turn {
+interface DemoTurn {
   readonly question: string;
   /** A picture came with the user's messages since the assistant last answered. */
   readonly image: boolean;
@@ -75,7 +75,7 @@ interface Turn {
   readonly outputs: readonly string[];
 }
 
-function lastTurn(messages: readonly DemoMessage[]): Turn {
+function lastTurn(messages: readonly DemoMessage[]): DemoTurn {
   const lastUser = messages.findLastIndex(({ role }) => role === 'user');
   const lastAnswer = messages.findLastIndex(({ role }, index) => role === 'assistant' && index < lastUser);
   const said = messages.slice(lastAnswer + 1, lastUser + 1).filter(({ role }) => role === 'user');
@@ -139,7 +139,7 @@ function search(question: string): string {
   return JSON.stringify({ query, topk: '3' });
 }
 
-function english({ image, outputs }: Turn, question: string): string {
+function english({ image, outputs }: DemoTurn, question: string): string {
   if (outputs.length > 0)
     return `Here is what the tool found: “${quote(outputs)}”. (I am Longrun's demo model.)`;
   if (image) {
@@ -148,7 +148,7 @@ function english({ image, outputs }: Turn, question: string): string {
   return `I am Longrun's demo model. You said: “${quote([question])}”. To talk to a real model, set OPENAI_BASE_URL and OPENAI_API_KEY and start Longrun again.`;
 }
 
-function chinese({ image, outputs }: Turn, question: string): string {
+function chinese({ image, outputs }: DemoTurn, question: string): string {
   return TRADITIONAL.test(question)
     ? traditional(image, outputs, question)
     : simplified(image, outputs, question);

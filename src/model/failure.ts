@@ -64,7 +64,7 @@ interface Told {
 }
 
 /** What an upstream answered instead of a turn. */
-export interface Refusal {
+export interface UpstreamRefusal {
   readonly status: number;
   /** Its error body: JSON, or text that is not. */
   readonly said: unknown;
@@ -72,7 +72,7 @@ export interface Refusal {
 }
 
 /** The upstream answered with an error status, or said the like in its stream. */
-export function refused(there: Route, refusal: Refusal): UpstreamFailure {
+export function refused(there: Route, refusal: UpstreamRefusal): UpstreamFailure {
   const { upstream, model, isCallersKey } = there;
   const { status, retry } = refusal;
   const said = clean(wordsOf(refusal.said), upstream.apiKey) || `status ${status}, without a message`;

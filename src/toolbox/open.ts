@@ -9,7 +9,7 @@ import { createOpenApiSource, type OpenApiOptions } from './openapi.ts';
 import { ToolPool } from './pool.ts';
 import { resolveFromHere } from './resolve.ts';
 import { toolRunner, type ToolCache } from './runner.ts';
-import { Toolbox, type ToolChoice } from './toolbox.ts';
+import { Toolbox, type ToolSettings } from './toolbox.ts';
 
 export interface ToolboxOptions {
   /** The operator's folders of tools, besides our own. */
@@ -19,7 +19,7 @@ export interface ToolboxOptions {
   readonly toolEnv: Readonly<Record<string, string>>;
   /** Hosts that every tool may reach. */
   readonly allowHosts: readonly string[];
-  readonly tools: Readonly<Record<string, ToolChoice>>;
+  readonly tools: Readonly<Record<string, ToolSettings>>;
   /** The only tools there are, by name; null where all are. */
   readonly onlyTools: readonly string[] | null;
   readonly openapi: readonly OpenApiOptions[];
@@ -82,18 +82,18 @@ export async function openToolbox(options: ToolboxOptions): Promise<OpenToolbox>
 
 /** Guards by what they allow, each made once. */
 class Guards {
-  private readonly guards = new Map<string, Guard>();
+  readonly #guards = new Map<string, Guard>();
 
   fetchTo(allow: readonly string[], timeoutMs?: number): ToolFetch {
     const key = JSON.stringify([allow, timeoutMs]);
     const guard =
-      this.guards.get(key) ?? createGuard({ allow, ...(timeoutMs !== undefined && { timeoutMs }) });
-    this.guards.set(key, guard);
+      this.#guards.get(key) ?? createGuard({ allow, ...(timeoutMs !== undefined && { timeoutMs }) });
+    this.#guards.set(key, guard);
     return guard.fetch;
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.guards.values()].map((guard) => guard.close()));
+    await Promise.all([...this.#guards.values()].map((guard) => guard.close()));
   }
 }
 

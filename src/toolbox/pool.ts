@@ -40,24 +40,24 @@ const MAX_WAITING = 1_000;
 const ATTEMPTS = 3;
 
 /** Somebody who wants a process for a file. */
-interface Waiting {
+interface WaitingCall {
   readonly file: string;
   readonly turn: PromiseWithResolvers<ToolProcess>;
 }
 
 export class ToolPool {
-  private readonly options: ToolPoolOptions;
-  private readonly limits: PoolLimits;
+  readonly #options: ToolPoolOptions;
+  readonly #limits: PoolLimits;
   /** The one that has rested the longest first. */
-  private readonly processes = new Set<ToolProcess>();
+  readonly #processes = new Set<ToolProcess>();
   /** Those that somebody works with. */
-  private readonly taken = new Set<ToolProcess>();
-  private readonly waiting = new Set<Waiting>();
-  private isClosed = false;
+  readonly #taken = new Set<ToolProcess>();
+  readonly #waiting = new Set<WaitingCall>();
+  #isClosed = false;
 
   constructor(options: ToolPoolOptions) {
-    this.options = options;
-    this.limits = { ...LIMITS, ...options.limits };
+    this.#options = options;
+    this.#limits = { ...LIMITS, ...options.limits };
   }
 
   /**
@@ -65,40 +65,40 @@ export class ToolPool {
    * @throws {ToolError} saying what is wrong with the file.
    */
   async describe(file: string): Promise<ToolDescription> {
-    return this.begun(file, Infinity, new AbortController().signal, (process) => process.loaded);
+    return this.#begun(file, Infinity, new AbortController().signal, (process) => process.loaded);
   }
 
   /** The tool in `file`, run in a process of this pool. */
   tool(file: string, description: ToolDescription): Tool {
-    const { turnMs, startMs, loadMs } = this.limits;
+    const { turnMs, startMs, loadMs } = this.#limits;
     return {
       ...description,
       waitMs: turnMs + ATTEMPTS * (startMs + loadMs),
-      run: (args, context) => this.run(file, description, args, context),
+      run: (args, context) => this.#run(file, description, args, context),
     };
   }
 
   /** Ends every process at once, with all they have started; calls that are under way fail. */
   async close(): Promise<void> {
-    this.isClosed = true;
+    this.#isClosed = true;
     const closing = new Error('the tools are being closed');
-    for (const { turn } of this.waiting) turn.reject(closing);
-    const all = [...this.processes];
+    for (const { turn } of this.#waiting) turn.reject(closing);
+    const all = [...this.#processes];
     for (const process of all) process.end(closing);
     await Promise.all(all.map((process) => process.gone));
   }
 
-  private async run(
+  async #run(
     file: string,
     { name, maxOutputBytes }: ToolDescription,
     args: unknown,
     { runId, threadId, assistantId, callId, extras, secrets, settings, timeoutMs, signal }: ToolContext,
   ): Promise<unknown> {
     const call = { runId, threadId, assistantId, callId, extras, secrets };
-    const allowHosts = this.options.allowedTo(name);
+    const allowHosts = this.#options.allowedTo(name);
     const request = { args, call, settings, timeoutMs, maxOutputBytes, allowHosts };
-    const log = this.options.log.child({ tool: name, run_id: runId, call_id: callId });
-    const outcome = await this.begun(file, this.limits.turnMs, signal, async (process) => {
+    const log = this.#options.log.child({ tool: name, run_id: runId, call_id: callId });
+    const outcome = await this.#begun(file, this.#limits.turnMs, signal, async (process) => {
       await orAborted(process.loaded, signal);
       return process.call(request, { name, signal, log });
     });
@@ -107,43 +107,43 @@ export class ToolPool {
   }
 
   /** Works with a process for `file`; with another one when the first ended before the tool could do anything. */
-  private async begun<T>(
+  async #begun<T>(
     file: string,
     turnMs: number,
     signal: AbortSignal,
     work: (process: ToolProcess) => Promise<T>,
   ): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
-      const process = await this.turn(file, turnMs, signal);
+      const process = await this.#turn(file, turnMs, signal);
       try {
         return await work(process);
       } catch (error) {
-        if (!(error instanceof NotBegun) || attempt === ATTEMPTS || this.isClosed) throw error;
-        this.options.log.warn({ file, attempt, reason: error.message }, 'a tool is begun again');
+        if (!(error instanceof NotBegun) || attempt === ATTEMPTS || this.#isClosed) throw error;
+        this.#options.log.warn({ file, attempt, reason: error.message }, 'a tool is begun again');
       } finally {
-        this.taken.delete(process);
-        this.giveTurns();
+        this.#taken.delete(process);
+        this.#giveTurns();
       }
     }
   }
 
   /** A process for `file` that is nobody else's. */
-  private async turn(file: string, turnMs: number, signal: AbortSignal): Promise<ToolProcess> {
-    if (this.isClosed) throw new Error('the tools are closed');
-    if (this.waiting.size >= MAX_WAITING) throw busy();
-    const one: Waiting = { file, turn: Promise.withResolvers() };
+  async #turn(file: string, turnMs: number, signal: AbortSignal): Promise<ToolProcess> {
+    if (this.#isClosed) throw new Error('the tools are closed');
+    if (this.#waiting.size >= MAX_WAITING) throw busy();
+    const one: WaitingCall = { file, turn: Promise.withResolvers() };
     const giveUp = (reason: unknown): void => {
-      this.waiting.delete(one);
+      this.#waiting.delete(one);
       one.turn.reject(reason);
     };
     const onAbort = (): void => giveUp(signal.reason);
     // A process that comes up or goes is not at work: that the machine is slow is no reason to send anybody away.
     const late =
-      turnMs === Infinity ? undefined : setInterval(() => this.areAtWork() && giveUp(busy()), turnMs);
+      turnMs === Infinity ? undefined : setInterval(() => this.#areAtWork() && giveUp(busy()), turnMs);
     signal.addEventListener('abort', onAbort, { once: true });
-    this.waiting.add(one);
+    this.#waiting.add(one);
     if (signal.aborted) onAbort();
-    this.giveTurns();
+    this.#giveTurns();
     try {
       return await one.turn.promise;
     } finally {
@@ -152,42 +152,42 @@ export class ToolPool {
     }
   }
 
-  private areAtWork(): boolean {
-    return [...this.processes].every(({ state }) => state === 'working');
+  #areAtWork(): boolean {
+    return [...this.#processes].every(({ state }) => state === 'working');
   }
 
-  private giveTurns(): void {
-    for (const one of this.waiting) {
-      const process = this.isClosed ? null : this.processFor(one.file);
+  #giveTurns(): void {
+    for (const one of this.#waiting) {
+      const process = this.#isClosed ? null : this.#processFor(one.file);
       if (process === null) continue;
-      this.waiting.delete(one);
-      this.taken.add(process);
+      this.#waiting.delete(one);
+      this.#taken.add(process);
       // The one that rested the longest is to be the first.
-      this.processes.delete(process);
-      this.processes.add(process);
+      this.#processes.delete(process);
+      this.#processes.add(process);
       one.turn.resolve(process);
     }
   }
 
-  private processFor(file: string): ToolProcess | null {
-    const all = [...this.processes];
-    const free = all.filter((process) => process.state === 'free' && !this.taken.has(process));
+  #processFor(file: string): ToolProcess | null {
+    const all = [...this.#processes];
+    const free = all.filter((process) => process.state === 'free' && !this.#taken.has(process));
     const own = free.find((process) => process.file === file);
     if (own !== undefined) return own;
-    if (all.length < this.options.processes) return this.start(file);
+    if (all.length < this.#options.processes) return this.#start(file);
     // Its place is needed; it is given when nothing of it is left. One at a time.
     if (all.every(({ state }) => state !== 'ended')) free[0]?.end(new Error('its place was needed'));
     return null;
   }
 
-  private start(file: string): ToolProcess {
-    const { env, log } = this.options;
-    const changed = (): void => this.giveTurns();
-    const process = new ToolProcess({ file, env, limits: this.limits, log, changed });
-    this.processes.add(process);
+  #start(file: string): ToolProcess {
+    const { env, log } = this.#options;
+    const changed = (): void => this.#giveTurns();
+    const process = new ToolProcess({ file, env, limits: this.#limits, log, changed });
+    this.#processes.add(process);
     void process.gone.then(() => {
-      this.processes.delete(process);
-      this.giveTurns();
+      this.#processes.delete(process);
+      this.#giveTurns();
     });
     return process;
   }

@@ -21,8 +21,8 @@ export interface RunnerOptions {
   readonly log: Logger;
 }
 
-type Outcome = 'answered' | 'cached' | Failure;
-type Failure = 'wrong arguments' | 'refused' | 'too late' | 'failed';
+type CallOutcome = 'answered' | 'cached' | FailedCall;
+type FailedCall = 'wrong arguments' | 'refused' | 'too late' | 'failed';
 
 /** Whoever looks for a fault at debug needs only the beginning of a foreign server's words; a model not much more. */
 const MAX_LOGGED_CHARACTERS = 200;
@@ -42,13 +42,13 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       thread_id: call.threadId,
       call_id: call.callId,
     });
-    const ended = (outcome: Outcome, fields = {}): void => {
+    const ended = (outcome: CallOutcome, fields = {}): void => {
       // A failure is an answer for the model, and a warning to whoever runs the tool.
       const level = outcome === 'answered' || outcome === 'cached' ? 'info' : 'warn';
       logged[level]({ outcome, ms: Math.round(performance.now() - startedMs), ...fields }, 'tool call');
     };
 
-    const refused = (reason: string, outcome: Failure = 'refused'): unknown => {
+    const refused = (reason: string, outcome: FailedCall = 'refused'): unknown => {
       // Reasons hold what tools and their services said, and with it perhaps what they were asked.
       const [, status] = /^HTTP (\d{3})\b/.exec(reason) ?? [];
       ended(outcome, status === undefined ? {} : { status: Number(status) });

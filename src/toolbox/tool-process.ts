@@ -66,7 +66,7 @@ export interface Asking {
 export class NotBegun extends Error {}
 
 /** The request that is being worked on. */
-interface Work {
+interface ToolWork {
   readonly nonce: string;
   readonly type: 'load' | 'call';
   readonly outcome: PromiseWithResolvers<Outcome>;
@@ -79,7 +79,7 @@ interface Work {
   described: Outcome | null;
 }
 
-type State = 'loading' | 'free' | 'working' | 'ended';
+type ProcessPhase = 'loading' | 'free' | 'working' | 'ended';
 
 export class ToolProcess {
   readonly file: string;
@@ -88,9 +88,9 @@ export class ToolProcess {
   readonly #options: ProcessOptions;
   readonly #family: Family;
   #child: ChildProcess | null = null;
-  #state: State = 'loading';
+  #state: ProcessPhase = 'loading';
   readonly #gone = Promise.withResolvers<void>();
-  #work: Work | null = null;
+  #work: ToolWork | null = null;
   #timer: NodeJS.Timeout | undefined;
   readonly #journal: Journal;
 
@@ -104,7 +104,7 @@ export class ToolProcess {
     this.loaded.catch(() => {});
   }
 
-  get state(): State {
+  get state(): ProcessPhase {
     return this.#state;
   }
 

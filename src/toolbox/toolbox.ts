@@ -6,7 +6,7 @@ import type { Logger } from '../log.ts';
 import type { Plugin, Plugins, Tool, ToolSource } from '../runs/tool.ts';
 
 /** What the operator has decided about one tool. */
-export interface ToolChoice {
+export interface ToolSettings {
   readonly enabled: boolean;
   /** In place of the tool's own limit. */
   readonly timeoutMs?: number | undefined;
@@ -17,19 +17,19 @@ export interface ToolChoice {
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
-const NO_CHOICE: ToolChoice = { enabled: true, allowHosts: [], settings: {} };
+const NO_CHOICE: ToolSettings = { enabled: true, allowHosts: [], settings: {} };
 
 export class Toolbox implements Plugins {
-  private readonly all: readonly ToolSource[];
-  private readonly choices: ReadonlyMap<string, ToolChoice>;
-  private readonly log: Logger;
+  readonly #all: readonly ToolSource[];
+  readonly #choices: ReadonlyMap<string, ToolSettings>;
+  readonly #log: Logger;
   /** Names that were complained about. */
-  private readonly doubled = new Set<string>();
+  readonly #doubled = new Set<string>();
 
-  constructor(sources: readonly ToolSource[], choices: Readonly<Record<string, ToolChoice>>, log: Logger) {
-    this.all = sources;
-    this.choices = new Map(Object.entries(choices));
-    this.log = log;
+  constructor(sources: readonly ToolSource[], choices: Readonly<Record<string, ToolSettings>>, log: Logger) {
+    this.#all = sources;
+    this.#choices = new Map(Object.entries(choices));
+    this.#log = log;
   }
 
   answers(name: string): boolean {
@@ -38,46 +38,46 @@ export class Toolbox implements Plugins {
 
   find(name: string): Tool | null {
     if (!this.choice(name).enabled) return null;
-    for (const source of this.all) {
+    for (const source of this.#all) {
       const found = source.tools().find((tool) => tool.name === name);
-      if (found !== undefined) return this.chosen(found);
+      if (found !== undefined) return this.#chosen(found);
     }
     return null;
   }
 
   list(): readonly Plugin[] {
     const plugins = new Map<string, Plugin>();
-    for (const source of this.all) {
+    for (const source of this.#all) {
       for (const tool of source.tools()) {
         if (!this.choice(tool.name).enabled) continue;
-        if (plugins.has(tool.name)) this.warnOnce(tool.name, source);
-        else plugins.set(tool.name, { tool: this.chosen(tool), source });
+        if (plugins.has(tool.name)) this.#warnOnce(tool.name, source);
+        else plugins.set(tool.name, { tool: this.#chosen(tool), source });
       }
     }
     return [...plugins.values()];
   }
 
   sources(): readonly ToolSource[] {
-    return this.all;
+    return this.#all;
   }
 
   /** What the operator has decided about the tool. */
-  choice(name: string): ToolChoice {
-    return this.choices.get(name) ?? NO_CHOICE;
+  choice(name: string): ToolSettings {
+    return this.#choices.get(name) ?? NO_CHOICE;
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.all.map((source) => source.close()));
+    await Promise.all(this.#all.map((source) => source.close()));
   }
 
-  private chosen(tool: Tool): Tool {
+  #chosen(tool: Tool): Tool {
     const { timeoutMs = tool.timeoutMs, cacheS = tool.cacheS } = this.choice(tool.name);
     return { ...tool, timeoutMs, cacheS };
   }
 
-  private warnOnce(name: string, { type, from }: ToolSource): void {
-    if (this.doubled.has(name)) return;
-    this.doubled.add(name);
-    this.log.warn({ tool: name, type, from }, 'this tool is left out: another source has one of that name');
+  #warnOnce(name: string, { type, from }: ToolSource): void {
+    if (this.#doubled.has(name)) return;
+    this.#doubled.add(name);
+    this.#log.warn({ tool: name, type, from }, 'this tool is left out: another source has one of that name');
   }
 }

@@ -19,7 +19,7 @@ const MEGABYTE = 1024 * 1024;
 /** Why this process should get no more requests. */
 export type Problem = 'queue' | 'streams' | 'memory' | 'event_loop';
 
-export interface Limits {
+export interface AdmissionLimits {
   /** Runs that may wait for a worker, over the whole deployment. */
   readonly maxWaitingRuns: number;
   /** Event streams this process may have open. */
@@ -31,40 +31,40 @@ export interface Limits {
 export class Admission {
   /** How many event streams are open. */
   streams = 0;
-  private readonly limits: Limits;
-  private readonly readBacklog: () => Promise<Backlog>;
-  private readonly maxMemoryBytes: number;
-  private readonly loopDelay = monitorEventLoopDelay({ resolution: 20 });
-  private readonly timer: NodeJS.Timeout;
-  private backlog: Backlog = { waiting: 0, oldestMs: 0 };
+  readonly #limits: AdmissionLimits;
+  readonly #readBacklog: () => Promise<Backlog>;
+  readonly #maxMemoryBytes: number;
+  readonly #loopDelay = monitorEventLoopDelay({ resolution: 20 });
+  readonly #timer: NodeJS.Timeout;
+  #backlog: Backlog = { waiting: 0, oldestMs: 0 };
   /** Runs admitted since the backlog was read: until then nobody else counts them. */
-  private admitted = 0;
-  private isReading = false;
-  private looks = 0;
+  #admitted = 0;
+  #isReading = false;
+  #looks = 0;
   /** The event loop's delay before those of {@link loopDelay}. */
-  private earlierDelayMs = 0;
+  #earlierDelayMs = 0;
 
   /** @param readBacklog what waits in the queue now */
-  constructor(limits: Limits, readBacklog: () => Promise<Backlog>) {
-    this.limits = limits;
-    this.readBacklog = readBacklog;
+  constructor(limits: AdmissionLimits, readBacklog: () => Promise<Backlog>) {
+    this.#limits = limits;
+    this.#readBacklog = readBacklog;
     const { maxMemoryMb } = limits;
-    this.maxMemoryBytes = maxMemoryMb === undefined ? MEMORY_SHARE * givenBytes() : maxMemoryMb * MEGABYTE;
-    this.loopDelay.enable();
-    this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
-    this.timer.unref();
+    this.#maxMemoryBytes = maxMemoryMb === undefined ? MEMORY_SHARE * givenBytes() : maxMemoryMb * MEGABYTE;
+    this.#loopDelay.enable();
+    this.#timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+    this.#timer.unref();
     void this.look();
   }
 
   /** Counts a run that is about to be created. @throws {ApiError} 429 when too many wait for a worker already. */
   admitRun(): void {
-    if (this.isQueueFull) throw queueFull();
-    this.admitted += 1;
+    if (this.#isQueueFull) throw queueFull();
+    this.#admitted += 1;
   }
 
   /** Counts a stream that is about to be opened, until its client is `gone`. @throws {ApiError} 503 when there are too many. */
   admitStream(gone: AbortSignal): void {
-    if (this.areStreamsFull) throw streamsFull();
+    if (this.#areStreamsFull) throw streamsFull();
     this.streams += 1;
     const close = (): void => void (this.streams -= 1);
     if (gone.aborted) close();
@@ -74,9 +74,9 @@ export class Admission {
   /** What is too much now; empty when there is room for more. */
   get problems(): readonly Problem[] {
     const found: Record<Problem, boolean> = {
-      queue: this.isQueueFull,
-      streams: this.areStreamsFull,
-      memory: this.memoryBytes > this.maxMemoryBytes,
+      queue: this.#isQueueFull,
+      streams: this.#areStreamsFull,
+      memory: this.memoryBytes > this.#maxMemoryBytes,
       event_loop: this.loopDelayMs > MAX_LOOP_DELAY_MS,
     };
     const names: readonly Problem[] = ['queue', 'streams', 'memory', 'event_loop'];
@@ -85,17 +85,17 @@ export class Admission {
 
   /** How many runs wait for a worker. */
   get waiting(): number {
-    return this.backlog.waiting;
+    return this.#backlog.waiting;
   }
 
   /** How long the job that is to be taken next had waited at the last look. */
   get oldestWaitingMs(): number {
-    return this.backlog.oldestMs;
+    return this.#backlog.oldestMs;
   }
 
   /** The 99th percentile of how late the event loop was lately. */
   get loopDelayMs(): number {
-    return Math.max(this.earlierDelayMs, this.recentDelayMs);
+    return Math.max(this.#earlierDelayMs, this.#recentDelayMs);
   }
 
   get memoryBytes(): number {
@@ -104,39 +104,39 @@ export class Admission {
 
   /** Reads the backlog. Where that fails Redis is away, and requests are refused for that. */
   async look(): Promise<void> {
-    this.looks += 1;
-    if (this.looks % LOOKS_REMEMBERED === 0) {
-      this.earlierDelayMs = this.recentDelayMs;
-      this.loopDelay.reset();
+    this.#looks += 1;
+    if (this.#looks % LOOKS_REMEMBERED === 0) {
+      this.#earlierDelayMs = this.#recentDelayMs;
+      this.#loopDelay.reset();
     }
     // A Redis that hangs is asked once.
-    if (this.isReading) return;
-    this.isReading = true;
-    const counted = this.admitted;
+    if (this.#isReading) return;
+    this.#isReading = true;
+    const counted = this.#admitted;
     try {
-      this.backlog = await this.readBacklog();
-      this.admitted -= counted;
+      this.#backlog = await this.#readBacklog();
+      this.#admitted -= counted;
     } catch {
       // The connection has reported its loss in the log already.
     } finally {
-      this.isReading = false;
+      this.#isReading = false;
     }
   }
 
   close(): void {
-    clearInterval(this.timer);
-    this.loopDelay.disable();
+    clearInterval(this.#timer);
+    this.#loopDelay.disable();
   }
 
-  private get recentDelayMs(): number {
-    return this.loopDelay.percentile(99) / 1e6;
+  get #recentDelayMs(): number {
+    return this.#loopDelay.percentile(99) / 1e6;
   }
 
-  private get isQueueFull(): boolean {
-    return this.backlog.waiting + this.admitted >= this.limits.maxWaitingRuns;
+  get #isQueueFull(): boolean {
+    return this.#backlog.waiting + this.#admitted >= this.#limits.maxWaitingRuns;
   }
 
-  private get areStreamsFull(): boolean {
-    return this.streams >= this.limits.maxStreams;
+  get #areStreamsFull(): boolean {
+    return this.streams >= this.#limits.maxStreams;
   }
 }

@@ -4,10 +4,10 @@
  */
 import type { RunEvent, RunEventType } from '../runs/event.ts';
 
-type Share = 'queue' | 'tools' | 'upstream';
+type TimeShare = 'queue' | 'tools' | 'upstream';
 
 /** What the time before an event was spent on; before every other one the upstream was waited for. */
-const SHARES: Readonly<Partial<Record<RunEventType, Share>>> = {
+const SHARES: Readonly<Partial<Record<RunEventType, TimeShare>>> = {
   'run.queued': 'queue',
   'run.started': 'queue',
   'run.released': 'queue',
@@ -17,28 +17,28 @@ const SHARES: Readonly<Partial<Record<RunEventType, Share>>> = {
 
 /** Measures from its creation to the first word. */
 export class ServerTiming {
-  private readonly nowMs: () => number;
-  private readonly spentMs: Record<Share, number> = { queue: 0, tools: 0, upstream: 0 };
-  private lastMs: number;
-  private isOver = false;
+  readonly #nowMs: () => number;
+  readonly #spentMs: Record<TimeShare, number> = { queue: 0, tools: 0, upstream: 0 };
+  #lastMs: number;
+  #isOver = false;
 
   constructor(nowMs = (): number => performance.now()) {
-    this.nowMs = nowMs;
-    this.lastMs = nowMs();
+    this.#nowMs = nowMs;
+    this.#lastMs = nowMs();
   }
 
   /** Hears the events of a turn, in order, each when it arrives. */
   hear(event: RunEvent): void {
-    if (this.isOver) return;
-    const nowMs = this.nowMs();
-    this.spentMs[SHARES[event.type] ?? 'upstream'] += nowMs - this.lastMs;
-    this.lastMs = nowMs;
-    this.isOver = event.type === 'message.delta' && event.text !== '';
+    if (this.#isOver) return;
+    const nowMs = this.#nowMs();
+    this.#spentMs[SHARES[event.type] ?? 'upstream'] += nowMs - this.#lastMs;
+    this.#lastMs = nowMs;
+    this.#isOver = event.type === 'message.delta' && event.text !== '';
   }
 
   /** The shares so far as a `server-timing` header, in milliseconds. */
   get header(): string {
-    const shares = Object.entries(this.spentMs);
+    const shares = Object.entries(this.#spentMs);
     return shares.map(([share, ms]) => `${share};dur=${ms.toFixed(1)}`).join(', ');
   }
 }

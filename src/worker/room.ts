@@ -1,7 +1,7 @@
 /** Bytes of memory, given to whoever came first: what is large waits until it may be read. */
 
 /** Room that somebody has. */
-export interface Share {
+export interface RoomShare {
   /** Gives back what turned out not to be needed. */
   shrink(bytes: number): void;
   /** Does so later, unless the timer is cleared. */
@@ -10,14 +10,14 @@ export interface Share {
   close(): void;
 }
 
-interface Waiting {
+interface WaitingForRoom {
   readonly bytes: number;
   readonly enter: () => void;
 }
 
 export class Room {
   readonly #capacity: number;
-  readonly #queue: Waiting[] = [];
+  readonly #queue: WaitingForRoom[] = [];
   #left: number;
 
   /** @param bytes to give; whoever wants more than all of it has it to itself */
@@ -30,11 +30,11 @@ export class Room {
    * Resolves when there is room, in the order of the calls.
    * @throws the signal's reason when it is aborted before.
    */
-  async take(bytes: number, signal: AbortSignal): Promise<Share> {
+  async take(bytes: number, signal: AbortSignal): Promise<RoomShare> {
     signal.throwIfAborted();
     const wanted = Math.min(bytes, this.#capacity);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiting: Waiting = { bytes: wanted, enter: resolve };
+    const waiting: WaitingForRoom = { bytes: wanted, enter: resolve };
     const leave = (): void => {
       const place = this.#queue.indexOf(waiting);
       if (place === -1) return;
@@ -54,7 +54,7 @@ export class Room {
     return this.#share(wanted);
   }
 
-  #share(wanted: number): Share {
+  #share(wanted: number): RoomShare {
     let held = wanted;
     const shrink = (bytes: number): void => {
       if (bytes >= held) return;

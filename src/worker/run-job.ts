@@ -32,7 +32,7 @@ import { isUnavailable } from '../store/redis.ts';
 import { logFields } from '../store/report.ts';
 import { Refused, type RunStore, type StoredRun } from '../store/runs.ts';
 import { Commits } from './commits.ts';
-import type { Room, Share } from './room.ts';
+import type { Room, RoomShare } from './room.ts';
 import type { Slot, Slots } from './slots.ts';
 
 export interface RunWorkerOptions {
@@ -302,7 +302,7 @@ export class RunWorker {
     const { runs, log } = this.options;
     const { ref, state } = started;
     const timer = this.expireIn(state.run.expires_at, controller);
-    let share: Share | null = null;
+    let share: RoomShare | null = null;
     let sent: NodeJS.Timeout | undefined;
     try {
       const commit = runs.commit.bind(runs);

@@ -20,7 +20,7 @@ export interface SlotsOptions {
   readonly wake: (job: RunJob) => Promise<boolean>;
 }
 
-interface Held {
+interface HeldSlot {
   readonly most: number;
   /** Those that are kept for it whatever the others do. */
   readonly kept: number;
@@ -28,7 +28,7 @@ interface Held {
 }
 
 /** A run that found no slot. */
-interface Waiting {
+interface WaitingRun {
   readonly job: RunJob;
   readonly upstream: string;
   /** Its job lies in the queue; before that it cannot be woken. */
@@ -46,9 +46,9 @@ export type Slot = () => void;
 export class Slots {
   private readonly slots: number;
   private readonly wake: SlotsOptions['wake'];
-  private readonly upstreams: ReadonlyMap<string, Held>;
+  private readonly upstreams: ReadonlyMap<string, HeldSlot>;
   /** By run, the longest waiting first. */
-  private readonly waiting = new Map<string, Waiting>();
+  private readonly waiting = new Map<string, WaitingRun>();
 
   constructor({ slots, upstreams, wake }: SlotsOptions) {
     const count = upstreams.length;
@@ -111,7 +111,7 @@ export class Slots {
     this.waiting.delete(runId);
   }
 
-  private mayTake(taker: Held): boolean {
+  private mayTake(taker: HeldSlot): boolean {
     if (taker.held >= taker.most) return false;
     if (taker.held < taker.kept) return true;
     let free = this.slots;

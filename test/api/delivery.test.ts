@@ -8,7 +8,7 @@ import { pino } from 'pino';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Call } from '../../src/api/http/call.ts';
 import { json, toHandler, type Answer } from '../../src/api/http/endpoint.ts';
-import { Held } from '../../src/api/http/held.ts';
+import { HeldBytes } from '../../src/api/http/held.ts';
 
 const MIB = 1024 * 1024;
 /** More than the system takes from a server whose client does not read. */
@@ -19,7 +19,7 @@ const IDLE_MS = 1_000;
 async function serving(handle: (call: Call) => Promise<Answer> | Answer, limitBytes: number) {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
   onTestFinished(() => void vi.useRealTimers());
-  const answers = new Held(limitBytes);
+  const answers = new HeldBytes(limitBytes);
   const log = pino({ level: 'silent' });
   const options = { log, strictParameters: false, heartbeatMs: 60_000, answers, idleMs: IDLE_MS };
   const app = express();

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { Journal } from '../../src/local/journal.ts';
+import { LogJournal } from '../../src/local/journal.ts';
 
 const TOO_LARGE_BYTES = 17 * 1024 * 1024;
 
@@ -13,13 +13,13 @@ test('only its owner reads a journal, whatever it was before and after it is tur
   onTestFinished(() => rmSync(root, { recursive: true }));
   const folder = join(root, 'log');
   const path = join(folder, 'api.log');
-  new Journal(path, () => {}).close();
+  new LogJournal(path, () => {}).close();
   expect(modes(folder)).toEqual({ '': '700', 'api.log': '600' });
 
   writeFileSync(path, '');
   truncateSync(path, TOO_LARGE_BYTES);
   chmodSync(path, 0o644);
-  const journal = new Journal(path, () => {});
+  const journal = new LogJournal(path, () => {});
   onTestFinished(() => journal.close());
   journal.write('one line more');
   expect(modes(folder)).toEqual({ '': '700', 'api.log': '600', 'api.log.1': '600' });
@@ -30,7 +30,7 @@ test('a warning about a run or a tool says on the terminal which one, and where 
   onTestFinished(() => rmSync(root, { recursive: true }));
   const path = join(root, 'worker-1.log');
   const said: string[] = [];
-  const journal = new Journal(path, (text) => said.push(text));
+  const journal = new LogJournal(path, (text) => said.push(text));
   onTestFinished(() => journal.close());
   const lines = [
     { level: 40, msg: 'a run failed: The upstream is away.', run_id: 'run_1', status: 503 },

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { ToolError, type Tool, type ToolSource } from '../../src/runs/tool.ts';
 import { toolRunner } from '../../src/toolbox/runner.ts';
-import { Toolbox, type ToolChoice } from '../../src/toolbox/toolbox.ts';
+import { Toolbox, type ToolSettings } from '../../src/toolbox/toolbox.ts';
 import { openFetch, toolContext } from '../support/tool-context.ts';
 
 const PLAIN: Tool = {
@@ -20,7 +20,7 @@ const PLAIN: Tool = {
 const { signal, fetch: _fetch, log: _log, settings: _settings, ...CALL } = toolContext();
 
 /** A runner over one tool; `lines` is what it logs. */
-function running(tool: Partial<Tool>, choice?: Partial<ToolChoice>) {
+function running(tool: Partial<Tool>, choice?: Partial<ToolSettings>) {
   const lines: string[] = [];
   const kept = new Map<string, string>();
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });

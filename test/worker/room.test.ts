@@ -1,13 +1,13 @@
 /** Room for what is large: given in order, taken back whole, and never promised twice. */
 import { describe, expect, test } from 'vitest';
-import { Room, type Share } from '../../src/worker/room.ts';
+import { Room, type RoomShare } from '../../src/worker/room.ts';
 
 const never = new AbortController().signal;
 
 /** Says in which order takers got in, by their names. */
 function takers(room: Room) {
   const inside: string[] = [];
-  const take = async (name: string, bytes: number, signal = never): Promise<Share> => {
+  const take = async (name: string, bytes: number, signal = never): Promise<RoomShare> => {
     const share = await room.take(bytes, signal);
     inside.push(name);
     return share;

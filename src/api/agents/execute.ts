@@ -54,7 +54,7 @@ const body = z.looseObject({
   stream: z.boolean().nullish(),
 });
 
-type Body = z.infer<typeof body>;
+type ExecuteBody = z.infer<typeof body>;
 
 export function agentEndpoints(services: Services): readonly Endpoint[] {
   const execute = async (call: Call): Promise<Answer> => {
@@ -108,7 +108,13 @@ const isHeard = (_event: TurnEvent): _event is TurnEvent => true;
 
 const frame = (event: AgentEvent): string => `data: ${JSON.stringify(event)}\n\n`;
 
-function turnOf(services: Services, call: Call, given: Body, agent: Assistant, ids: AgentIds): ChatTurn {
+function turnOf(
+  services: Services,
+  call: Call,
+  given: ExecuteBody,
+  agent: Assistant,
+  ids: AgentIds,
+): ChatTurn {
   const memory = (given.memory ?? []).map(toMessage);
   const common = textValues(given.variables?.common_variables);
   const messages: ChatMessage[] = [...facts(common), ...memory, { role: 'user', content: given.query }];
@@ -142,7 +148,7 @@ function turnOf(services: Services, call: Call, given: Body, agent: Assistant, i
 }
 
 /** @throws {ApiError} 400 when the agent declares a variable (metadata `sensitive_variables`) that is not given. */
-function sensitive(given: Body, agent: Assistant): Readonly<Record<string, string>> {
+function sensitive(given: ExecuteBody, agent: Assistant): Readonly<Record<string, string>> {
   const values = textValues(given.variables?.sensitive_variables);
   const declared = (agent.metadata['sensitive_variables'] ?? '').split(',').map((name) => name.trim());
   for (const name of declared) {
@@ -162,7 +168,7 @@ function textValues(given: z.infer<typeof variables>): Readonly<Record<string, s
   return Object.fromEntries(Object.entries(given ?? {}).map(([name, value]) => [name, String(value)]));
 }
 
-function toMessage(given: NonNullable<Body['memory']>[number], index: number): ChatMessage {
+function toMessage(given: NonNullable<ExecuteBody['memory']>[number], index: number): ChatMessage {
   const { role, content, tool_calls: calls, tool_call_id: callId } = given;
   if (role === 'tool' && callId) return { role, tool_call_id: callId, content: content ?? '' };
   if (role === 'assistant' && calls && calls.length > 0) {

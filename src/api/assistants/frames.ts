@@ -24,31 +24,31 @@ interface WireEvent {
 
 /** Encodes one run's log, from its first event on. */
 class AssistantsEncoder {
-  private state: RunState | null = null;
-  private messageHasDelta = false;
-  private blocked = false;
+  #state: RunState | null = null;
+  #messageHasDelta = false;
+  #blocked = false;
 
   /** The wire's events for the next event of the log. */
   encode(event: RunEvent): readonly WireEvent[] {
-    const applied = apply(this.state, event);
-    this.state = applied.state;
+    const applied = apply(this.#state, event);
+    this.#state = applied.state;
     // Not the status: the answered step completes while the run still waits, and that is where a new stream begins.
-    this.blocked = event.type === 'run.blocked';
-    return this.frames(event, applied);
+    this.#blocked = event.type === 'run.blocked';
+    return this.#frames(event, applied);
   }
 
   /** The run has ended: its log has no more events. */
   get ended(): boolean {
-    return this.state !== null && isTerminal(this.state.run);
+    return this.#state !== null && isTerminal(this.#state.run);
   }
 
   /** The event just encoded was the stream's last: the run has ended, or begins to wait for its client (D1). */
   get atRest(): boolean {
-    return this.ended || this.blocked;
+    return this.ended || this.#blocked;
   }
 
   /** Exhaustive on purpose: a new event makes the compiler ask what this dialect says to it. */
-  private frames(event: RunEvent, { state, subject }: Applied): readonly WireEvent[] {
+  #frames(event: RunEvent, { state, subject }: Applied): readonly WireEvent[] {
     switch (event.type) {
       case 'run.queued':
         return [
@@ -83,13 +83,13 @@ class AssistantsEncoder {
       case 'step.expired':
         return [{ name: `thread.run.${event.type}`, data: subject }];
       case 'message.created':
-        this.messageHasDelta = false;
+        this.#messageHasDelta = false;
         return [
           { name: 'thread.message.created', data: subject },
           { name: 'thread.message.in_progress', data: subject },
         ];
       case 'message.delta':
-        return [this.messageDelta(subject.id, event.text)];
+        return [this.#messageDelta(subject.id, event.text)];
       case 'message.completed':
       case 'message.incomplete':
         return [{ name: `thread.${event.type}`, data: subject }];
@@ -111,9 +111,9 @@ class AssistantsEncoder {
     }
   }
 
-  private messageDelta(id: string, value: string): WireEvent {
-    const text = this.messageHasDelta ? { value } : { value, annotations: [] };
-    this.messageHasDelta = true;
+  #messageDelta(id: string, value: string): WireEvent {
+    const text = this.#messageHasDelta ? { value } : { value, annotations: [] };
+    this.#messageHasDelta = true;
     const delta = { content: [{ index: 0, type: 'text', text }] };
     return { name: 'thread.message.delta', data: { id, object: 'thread.message.delta', delta } };
   }

@@ -102,13 +102,13 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
   return whole({ content: text }, 'stop', null);
 }
 
-interface Failure {
+interface FailedTurn {
   readonly error: RunError;
   readonly retryAfterMs?: number | undefined;
 }
 
 /** A failed run as the error a chat client knows. Trying again is the caller's decision: the upstream was retried. */
-export function errorOf({ error: { code, message }, retryAfterMs }: Failure): ApiError {
+export function errorOf({ error: { code, message }, retryAfterMs }: FailedTurn): ApiError {
   const headers = {
     'x-should-retry': 'false',
     ...(retryAfterMs !== undefined && retryAfter(retryAfterMs)),

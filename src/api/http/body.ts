@@ -7,7 +7,7 @@ import type { Readable, Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { Request, RequestHandler, Response } from 'express';
 import { ApiError, bodiesFull, bodyTooLarge, notJson, slowBody } from '../../errors.ts';
-import { Held, type Share } from './held.ts';
+import { HeldBytes, type HeldShare } from './held.ts';
 
 export interface BodyLimits {
   /** One body, when it is unpacked. */
@@ -35,7 +35,7 @@ const NOT_WHOLE = 'It did not arrive whole, or in an encoding this server does n
 
 /** The middleware that reads every body into `request.body`, a Buffer, whatever its content type. */
 export function bodyReader(limits: BodyLimits): RequestHandler {
-  const held = new Held(Math.max(limits.bodiesLimitBytes, limits.bodyLimitBytes));
+  const held = new HeldBytes(Math.max(limits.bodiesLimitBytes, limits.bodyLimitBytes));
   return async (request, response, next) => {
     const declared = Number(request.get('content-length') ?? 0);
     // A device's path may lie under a base path, where the body has been read already.
@@ -59,7 +59,7 @@ export function bodyReader(limits: BodyLimits): RequestHandler {
 }
 
 /** What is held for a request, by its response. */
-const shares = new WeakMap<Response, Share>();
+const shares = new WeakMap<Response, HeldShare>();
 
 /** Lets go of a request's body: what it said has been read, and its answer may take as long as a run lives. */
 export function releaseBody(request: Request, response: Response): void {
@@ -70,7 +70,7 @@ export function releaseBody(request: Request, response: Response): void {
 async function read(
   request: Request,
   declared: number,
-  share: Share,
+  share: HeldShare,
   { bodyLimitBytes, idleMs = IDLE_MS }: BodyLimits,
 ): Promise<Buffer> {
   const encoding = (request.get('content-encoding') ?? 'identity').toLowerCase();

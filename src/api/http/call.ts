@@ -45,11 +45,11 @@ export class Call implements Caller {
   readonly log: Logger;
   readonly gone: AbortSignal;
   newId: NewId = newId;
-  private readonly request: Request;
-  private readonly response: Response;
-  private readonly strict: boolean;
-  private readonly delivery: Delivery;
-  private parsed: { readonly value: unknown } | null = null;
+  readonly #request: Request;
+  readonly #response: Response;
+  readonly #strict: boolean;
+  readonly #delivery: Delivery;
+  #parsed: { readonly value: unknown } | null = null;
 
   constructor(
     request: Request,
@@ -65,10 +65,10 @@ export class Call implements Caller {
     this.upstreamKey = upstreamKey;
     this.requestId = requestId;
     this.log = log.child({ request_id: requestId });
-    this.request = request;
-    this.response = response;
-    this.delivery = delivery;
-    this.strict = strictParameters;
+    this.#request = request;
+    this.#response = response;
+    this.#delivery = delivery;
+    this.#strict = strictParameters;
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     this.gone = gone.signal;
@@ -81,7 +81,7 @@ export class Call implements Caller {
    */
   id(name: IdName): string {
     const [prefix, kind] = IDS[name];
-    const id = String(this.request.params[name]);
+    const id = String(this.#request.params[name]);
     // `null` is what jq prints when an earlier call of a shell script failed: say what was not found.
     if (!id.startsWith(prefix) && id !== 'null') throw malformedId(name, id, prefix);
     if (!isSafeId(id)) throw notFound(kind, id);
@@ -90,25 +90,25 @@ export class Call implements Caller {
 
   /** The whole path, with its base and its query. */
   get url(): string {
-    return this.request.originalUrl;
+    return this.#request.originalUrl;
   }
 
   onUndelivered(listener: () => void): void {
     const tell = (): void => {
-      if (!this.response.writableFinished) listener();
+      if (!this.#response.writableFinished) listener();
     };
-    if (this.response.closed) tell();
-    else this.response.on('close', tell);
+    if (this.#response.closed) tell();
+    else this.#response.on('close', tell);
   }
 
   /** Another part of the path. */
   part(name: string): string {
-    const part = this.request.params[name];
+    const part = this.#request.params[name];
     return Array.isArray(part) ? part.join('/') : String(part);
   }
 
   header(name: HeaderName): string | undefined {
-    return this.request.get(name);
+    return this.#request.get(name);
   }
 
   /** @throws {ApiError} 400 for a key that is too long. */
@@ -134,12 +134,12 @@ export class Call implements Caller {
 
   /** The query, arrays in either spelling (`include[]=a&include[]=b`, `include=a`). */
   query<T>(schema: z.ZodType<T>): T {
-    return validate(schema, { ...this.request.query }, false);
+    return validate(schema, { ...this.#request.query }, false);
   }
 
   /** The body as text, whatever its content type says; empty when there is none. */
   get text(): string {
-    const body: unknown = this.request.body;
+    const body: unknown = this.#request.body;
     return Buffer.isBuffer(body) ? body.toString('utf8') : '';
   }
 
@@ -148,17 +148,17 @@ export class Call implements Caller {
    * @throws {ApiError} 400 for what does not parse or fit.
    */
   body<T>(schema: z.ZodType<T>): T {
-    return validate(schema, this.json(), this.strict);
+    return validate(schema, this.#json(), this.#strict);
   }
 
   /** Whether it may have changed something when it has been handled. */
   get changes(): boolean {
-    return this.request.method !== 'GET' && this.request.method !== 'HEAD';
+    return this.#request.method !== 'GET' && this.#request.method !== 'HEAD';
   }
 
   /** How many bytes the body has. */
   get bodyBytes(): number {
-    const body: unknown = this.request.body;
+    const body: unknown = this.#request.body;
     return Buffer.isBuffer(body) ? body.length : 0;
   }
 
@@ -167,7 +167,7 @@ export class Call implements Caller {
    * @throws {ApiError} 503 when too many answers wait to be taken.
    */
   admit(bytes: number): void {
-    this.delivery.admit(bytes);
+    this.#delivery.admit(bytes);
   }
 
   /**
@@ -175,37 +175,37 @@ export class Call implements Caller {
    * @throws {ApiError} 503 when too many answers wait to be taken.
    */
   admitBeside(bytes: number): void {
-    this.delivery.admitBeside(bytes);
+    this.#delivery.admitBeside(bytes);
   }
 
   release(): void {
-    this.parsed = null;
-    releaseBody(this.request, this.response);
+    this.#parsed = null;
+    releaseBody(this.#request, this.#response);
   }
 
   /** A string of the body before it is checked, for looking things up ahead; empty when there is none of that name. */
   peek(name: string): string {
-    const body = this.jsonIfAny();
+    const body = this.#jsonIfAny();
     const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
     return typeof value === 'string' ? value : '';
   }
 
   /** The keys the body has, before it is checked. */
   get names(): readonly string[] {
-    const body = this.json();
+    const body = this.#json();
     return typeof body === 'object' && body !== null ? Object.keys(body) : [];
   }
 
   /** The body as JSON, unchecked. */
-  private json(): unknown {
-    this.parsed ??= { value: parseJson(this.text) };
-    return this.parsed.value;
+  #json(): unknown {
+    this.#parsed ??= { value: parseJson(this.text) };
+    return this.#parsed.value;
   }
 
   /** What does not parse is refused when the body's turn comes: an unknown thread in the path is said first. */
-  private jsonIfAny(): unknown {
+  #jsonIfAny(): unknown {
     try {
-      return this.json();
+      return this.#json();
     } catch {
       return null;
     }

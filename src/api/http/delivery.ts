@@ -4,7 +4,7 @@
  */
 import type { Response } from 'express';
 import { answersFull } from '../../errors.ts';
-import type { Held, Share } from './held.ts';
+import type { HeldBytes, HeldShare } from './held.ts';
 
 /** Phones stall for seconds when they change cells; longer, and their connection is gone. */
 const IDLE_MS = 30_000;
@@ -13,14 +13,14 @@ const PIECE_BYTES = 64 * 1024;
 
 export interface DeliveryOptions {
   /** The answers of this process that are on their way. */
-  readonly answers: Held;
+  readonly answers: HeldBytes;
   /** How long a client may take nothing of an answer. */
   readonly idleMs?: number;
 }
 
 export class Delivery {
   readonly #response: Response;
-  readonly #share: Share;
+  readonly #share: HeldShare;
   readonly #idleMs: number;
   /** What is held beside the bytes, for as long as the answer takes. */
   #besideBytes = 0;

@@ -4,7 +4,7 @@
 const UNCOUNTED_BYTES = 16 * 1024;
 
 /** What all of them hold together. There is always room for one, however large it is. */
-export class Held {
+export class HeldBytes {
   readonly #limitBytes: number;
   readonly #waiting = new Set<() => void>();
   #bytes = 0;
@@ -18,8 +18,8 @@ export class Held {
     return this.#bytes;
   }
 
-  open(): Share {
-    return new Share(this);
+  open(): HeldShare {
+    return new HeldShare(this);
   }
 
   /** Whether there is room for so much in place of what one of them has now. */
@@ -42,13 +42,13 @@ export class Held {
 }
 
 /** What one of them holds. Nothing, and whatever it says, once it is closed. */
-export class Share {
-  readonly #held: Held;
+export class HeldShare {
+  readonly #held: HeldBytes;
   #size = 0;
   #counted = 0;
   #isClosed = false;
 
-  constructor(held: Held) {
+  constructor(held: HeldBytes) {
     this.#held = held;
   }
 

@@ -6,7 +6,7 @@ import type { WriteRefusal } from '../../store/write-probe.ts';
 import type { Means } from '../../turns/means.ts';
 
 /** A model as `/models` lists it. */
-export interface ModelObject {
+export interface ListedModel {
   readonly id: string;
   readonly object: 'model';
   readonly created: number;
@@ -29,7 +29,7 @@ export interface Services extends Means {
   readonly imports: Imports;
   /** Runs one of the server's tools. */
   readonly runTool: RunTool;
-  readonly models: () => Promise<readonly ModelObject[]>;
+  readonly models: () => Promise<readonly ListedModel[]>;
   readonly readiness: () => Promise<Readiness>;
   /** What `/metrics` says, and the answered requests by status, which every one adds to. */
   readonly figures: { readonly requests: Tally; readonly text: () => Promise<string> };

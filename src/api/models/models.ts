@@ -1,20 +1,20 @@
 /** `/models`: what assistants may name as their model. */
 import { ApiError, unknownModel } from '../../errors.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
-import type { ModelObject, Services } from '../http/services.ts';
+import type { ListedModel, Services } from '../http/services.ts';
 
 /** More would make the list useless in the menus it fills. */
 const MAX_ASSISTANTS = 100;
 
 export function modelEndpoints({ models, objects }: Services): readonly Endpoint[] {
   /** The models of the upstreams, and the project's assistants, which chat clients name as their model. */
-  const all = async (project: string): Promise<readonly ModelObject[]> => {
+  const all = async (project: string): Promise<readonly ListedModel[]> => {
     const query = { limit: MAX_ASSISTANTS, order: 'desc', after: null, before: null } as const;
     const [upstream, page] = await Promise.all([models(), objects.listAssistants(project, query)]);
     const assistants = page.type === 'page' ? page.items : [];
     return [
       ...upstream,
-      ...assistants.map(({ id, created_at: created, name }): ModelObject => ({
+      ...assistants.map(({ id, created_at: created, name }): ListedModel => ({
         id: name || id,
         object: 'model',
         created,
@@ -53,7 +53,7 @@ export function modelEndpoints({ models, objects }: Services): readonly Endpoint
  * What belongs into a menu: of assistants with one name the newest, because entries should differ, and none without a name,
  * because an id tells nobody whom it stands for.
  */
-function listed(models: readonly ModelObject[]): readonly ModelObject[] {
+function listed(models: readonly ListedModel[]): readonly ListedModel[] {
   const ids = new Set<string>();
   return models.filter(({ id, owned_by: owner }) => !isNameless(id, owner) && !ids.has(id) && ids.add(id));
 }

@@ -17,32 +17,32 @@ export interface FiguresOptions {
 export class Figures {
   /** Answered requests, by status. */
   readonly requests = new Tally();
-  private readonly options: FiguresOptions;
+  readonly #options: FiguresOptions;
 
   constructor(options: FiguresOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** All of them, as Prometheus reads them. Without Redis, those of this process. */
   async text(): Promise<string> {
-    const { admission } = this.options;
+    const { admission } = this.#options;
     const [workers, memory, threads] = await Promise.all([
-      this.options.workers().catch(() => null),
+      this.#options.workers().catch(() => null),
       // Some services let nobody ask.
-      this.options.memory().catch(() => null),
-      this.options.threads().catch(() => null),
+      this.#options.memory().catch(() => null),
+      this.#options.threads().catch(() => null),
     ]);
     return exposition([
       gauge('redis_up', 'Whether Redis answers.', workers === null ? 0 : 1),
       ...(memory === null ? [] : ofMemory(memory)),
       ...(threads === null ? [] : [gauge('threads', 'Threads that are kept.', threads)]),
       ...(workers === null ? [] : ofDeployment(workers, admission)),
-      ...this.own(),
+      ...this.#own(),
     ]);
   }
 
-  private own(): readonly Metric[] {
-    const { admission, commits } = this.options;
+  #own(): readonly Metric[] {
+    const { admission, commits } = this.#options;
     return [
       counter('requests_total', 'Answered requests.', samplesOf(this.requests.counts, 'status')),
       counter(

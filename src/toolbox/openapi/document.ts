@@ -2,7 +2,7 @@
  * Reads the text of an OpenAPI 3 or Swagger 2.0 document and lists its operations without looking into them, so that a
  * document of ten thousand costs little. References are followed only inside of the document; nothing is fetched or read.
  */
-import { isObject, OpenApiError, type JsonObject, type Resolve } from './schema.ts';
+import { isObject, OpenApiError, type JsonObject, type ResolveReference } from './schema.ts';
 
 /** HEAD, OPTIONS and TRACE tell a model nothing. */
 const METHODS = ['get', 'put', 'post', 'delete', 'patch'];
@@ -28,7 +28,7 @@ export interface ApiDocument {
   readonly operations: readonly Operation[];
   /** Paths that are described elsewhere, where we do not look. */
   readonly foreignPaths: readonly string[];
-  readonly resolve: Resolve;
+  readonly resolve: ResolveReference;
 }
 
 /** @throws {OpenApiError} with a reason for the operator. */
@@ -85,7 +85,7 @@ function reasonIn(error: unknown): string {
     .slice(0, 300);
 }
 
-function resolver(lookUp: (pointer: string) => unknown): Resolve {
+function resolver(lookUp: (pointer: string) => unknown): ResolveReference {
   return (value) => {
     let found = value;
     for (let hops = 0; isObject(found) && typeof found['$ref'] === 'string'; hops += 1) {

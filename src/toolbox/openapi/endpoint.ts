@@ -32,7 +32,7 @@ export interface Input {
 /** How lists and objects are written into a query. */
 export type Style = 'repeated' | 'commas' | 'spaces' | 'pipes' | 'brackets' | 'json';
 
-export interface Endpoint {
+export interface ApiEndpoint {
   readonly method: string;
   readonly path: string;
   readonly description: string;
@@ -90,7 +90,7 @@ export function describeEndpoint(
   operation: Operation,
   document: ApiDocument,
   headers: ReadonlySet<string>,
-): Endpoint {
+): ApiEndpoint {
   const { value, item, method, path } = operation;
   if (!path.startsWith('/')) throw new OpenApiError("its path does not begin with '/'");
   const budget = newBudget();
@@ -191,7 +191,7 @@ function bodyOf(
   document: ApiDocument,
   budget: Budget,
   taken: ReadonlySet<string>,
-): { readonly type: Endpoint['bodyType']; readonly inputs: readonly Input[] } {
+): { readonly type: ApiEndpoint['bodyType']; readonly inputs: readonly Input[] } {
   const body = document.resolve(given);
   if (body == null) return { type: null, inputs: [] };
   if (!isObject(body) || !isObject(body['content'])) throw new OpenApiError('its body says no content type');

@@ -2,7 +2,7 @@
  * The operator's headers, which may hold keys: sent only where the configuration points, and taken out of everything that
  * is said. A document does not decide who gets them.
  */
-export interface Keys {
+export interface ApiKeys {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** Names of the headers, in lower case. */
   readonly names: ReadonlySet<string>;
@@ -16,7 +16,7 @@ export interface Keys {
 const MIN_SECRET_CHARS = 8;
 
 /** @param home the address that the operator has named; null when it is a file, which is as good as the operator. */
-export function createKeys(headers: Readonly<Record<string, string>>, home: URL | null): Keys {
+export function createKeys(headers: Readonly<Record<string, string>>, home: URL | null): ApiKeys {
   const entries = Object.entries(headers);
   const parts = entries.flatMap(([, value]) => [value, ...value.split(/\s+/)]);
   const secrets = [...new Set(parts)]

@@ -6,7 +6,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import type { ToolFetch } from '../../runs/tool.ts';
-import type { Keys } from './keys.ts';
+import type { ApiKeys } from './keys.ts';
 import { isObject, OpenApiError } from './schema.ts';
 
 /** The largest public descriptions (whole clouds) have about 12 MB. */
@@ -36,7 +36,7 @@ export function urlOf(document: string): URL | null {
 export async function loadDocument(
   document: string,
   fetch: ToolFetch,
-  keys: Keys,
+  keys: ApiKeys,
   signal: AbortSignal,
 ): Promise<Loaded> {
   const get = (where: URL | string): Promise<string> =>
@@ -89,7 +89,7 @@ async function readDisk(file: string): Promise<string> {
   return readFile(file, 'utf8');
 }
 
-async function download(url: URL, fetch: ToolFetch, keys: Keys, signal: AbortSignal): Promise<string> {
+async function download(url: URL, fetch: ToolFetch, keys: ApiKeys, signal: AbortSignal): Promise<string> {
   const headers = new Headers({ accept: 'application/json, application/yaml, */*;q=0.5' });
   const isHome = keys.headers.length > 0 && keys.mayGo(url);
   if (isHome) for (const [name, value] of keys.headers) headers.set(name, value);

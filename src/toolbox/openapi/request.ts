@@ -4,7 +4,7 @@
  */
 import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
 import { ToolArgumentError, type JsonSchema } from '../../runs/tool.ts';
-import type { Endpoint, Input, Style } from './endpoint.ts';
+import type { ApiEndpoint, Input, Style } from './endpoint.ts';
 import { isObject } from './schema.ts';
 
 export interface ApiRequest {
@@ -29,7 +29,7 @@ type Given = readonly (readonly [input: Input, value: unknown])[];
  * @param base the address that the endpoint's path is relative to, without query
  * @throws {ToolArgumentError} naming everything that is wrong
  */
-export function buildRequest(endpoint: Endpoint, base: URL, args: unknown): ApiRequest {
+export function buildRequest(endpoint: ApiEndpoint, base: URL, args: unknown): ApiRequest {
   const given = check(endpoint.inputs, args);
   const at = (place: Input['place']): Given => given.filter(([input]) => input.place === place);
   const url = new URL(base);
@@ -153,7 +153,7 @@ function headerValue(argument: string, value: unknown): string {
   return text;
 }
 
-function bodyOf({ bodyType }: Endpoint, properties: Given, whole: Given): string | null {
+function bodyOf({ bodyType }: ApiEndpoint, properties: Given, whole: Given): string | null {
   const [first] = whole;
   if (first === undefined && properties.length === 0) return null;
   const value =

@@ -10,7 +10,7 @@ export class OpenApiError extends Error {
 }
 
 /** Follows references until there is something else. @throws {OpenApiError} when one leads out of the document. */
-export type Resolve = (value: unknown) => unknown;
+export type ResolveReference = (value: unknown) => unknown;
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -58,7 +58,7 @@ export function newBudget(): Budget {
  * The schema with its references written out. Where it leads back into itself, gets too deep or too big, the branch ends
  * in `{}`: anything.
  */
-export function inlineSchema(schema: unknown, resolve: Resolve, budget: Budget): JsonSchema {
+export function inlineSchema(schema: unknown, resolve: ResolveReference, budget: Budget): JsonSchema {
   const inline = (value: unknown, above: ReadonlySet<unknown>): JsonSchema => {
     const found = resolve(value);
     budget.left -= 1;

@@ -1,16 +1,16 @@
 /** One operation as a tool: a call becomes one request over the guarded fetch. Keys go along and are never said. */
 import { ToolError, type Tool, type ToolContext, type ToolFetch } from '../../runs/tool.ts';
 import { readAnswer } from './answer.ts';
-import type { Endpoint } from './endpoint.ts';
-import type { Keys } from './keys.ts';
+import type { ApiEndpoint } from './endpoint.ts';
+import type { ApiKeys } from './keys.ts';
 import { buildRequest } from './request.ts';
 
 /** What every call of the tool goes by. */
 export interface Calling {
-  readonly endpoint: Endpoint;
+  readonly endpoint: ApiEndpoint;
   /** Where the endpoint's path begins. */
   readonly base: URL;
-  readonly keys: Keys;
+  readonly keys: ApiKeys;
   readonly fetch: ToolFetch;
   readonly timeoutMs: number;
   readonly maxResponseBytes: number;

@@ -4,8 +4,8 @@
  */
 import type { Tool, ToolFetch, ToolLog } from '../../runs/tool.ts';
 import type { ApiDocument, Operation } from './document.ts';
-import { describeEndpoint, type Endpoint } from './endpoint.ts';
-import type { Keys } from './keys.ts';
+import { describeEndpoint, type ApiEndpoint } from './endpoint.ts';
+import type { ApiKeys } from './keys.ts';
 import { isObject, OpenApiError } from './schema.ts';
 import { createApiTool } from './tool.ts';
 
@@ -25,7 +25,7 @@ export interface ToolsetOptions {
 export interface ToolsetMeans {
   readonly fetch: ToolFetch;
   readonly log: ToolLog;
-  readonly keys: Keys;
+  readonly keys: ApiKeys;
   /** Where the document came from; null for a file. */
   readonly location: URL | null;
 }
@@ -104,7 +104,7 @@ function nameOf(
 }
 
 /** Where the operation is called; never where the keys must not go. */
-function baseOf(endpoint: Endpoint, baseUrl: string | undefined, { location, keys }: ToolsetMeans): URL {
+function baseOf(endpoint: ApiEndpoint, baseUrl: string | undefined, { location, keys }: ToolsetMeans): URL {
   if (baseUrl !== undefined) return new URL(baseUrl);
   const [server = {}] = endpoint.servers;
   const variables = isObject(server['variables']) ? server['variables'] : {};
