@@ -6,6 +6,11 @@ import { FakeUpstream } from '../support/upstream.ts';
 
 /** A model that says nothing for this long is given up. Longer than any pause: a worker that wakes blames its model. */
 const UPSTREAM_IDLE_MS = 12_000;
+/**
+ * Where the model listens. It shares its process with hundreds of clients; a worker that has just come up asks it a hundred things
+ * at once, over as many new connections, and would give it up before a loop under load had let them all in.
+ */
+const UPSTREAM_SOCKETS = 16;
 
 export interface DeploymentOptions {
   readonly apis: number;
@@ -35,7 +40,7 @@ export class Deployment {
     // Each process we start is ended with us, and many more are started than Node thinks usual.
     process.setMaxListeners(0);
     const redis = await startPrivateRedis(persistence);
-    const upstream = await FakeUpstream.start();
+    const upstream = await FakeUpstream.start(UPSTREAM_SOCKETS);
     const service = await startService({
       redisUrl: redis.url,
       upstream,

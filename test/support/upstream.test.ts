@@ -1,4 +1,7 @@
 /** The fake model server, as the official SDK sees it: what the other tests rely on when they script it. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import OpenAI, { APIUserAbortError, RateLimitError } from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { calls, FakeUpstream, gate, refuses, says, text, TURN_USAGE } from './upstream.ts';
@@ -130,5 +133,26 @@ describe('the fake upstream', () => {
       .finalChatCompletion();
     expect(completion.choices[0]?.message.content).toBe('new');
     expect(upstream.requests.at(-1)?.text).toBe('two');
+  });
+
+  // Elsewhere a port cannot be shared so.
+  test.runIf(process.platform === 'linux')('lets those in soon who come together', async () => {
+    await using started = new AsyncDisposableStack();
+    const many = await FakeUpstream.start(16);
+    started.defer(() => many.stop());
+    const port = Number(new URL(many.baseUrl).port);
+    const clients = 128;
+    let served = 0;
+    const ask = async (): Promise<void> => {
+      const socket = connect(port, '127.0.0.1');
+      socket.write('GET /v1/models HTTP/1.1\r\nHost: models\r\nConnection: close\r\n\r\n');
+      await once(socket.resume(), 'close');
+      served += 1;
+    };
+    const all = Promise.all(Array.from({ length: clients }, ask));
+    for (let turns = 1; turns < clients; turns += 1) await turn();
+    const soon = served;
+    await all;
+    expect(soon).toBe(clients);
   });
 });

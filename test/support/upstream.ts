@@ -2,7 +2,13 @@
  * The model server of the tests: real HTTP, OpenAI's `/v1/chat/completions` (streams only) and `/v1/models`. A test says
  * per request what is played: a script of steps. Owns its sockets and the record of what it was asked; never a clock.
  */
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { json } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
@@ -145,29 +151,50 @@ type Reply = (request: UpstreamRequest) => Iterable<Step> | undefined;
 export class FakeUpstream {
   /** Every question so far, in order of arrival. */
   readonly requests: UpstreamRequest[] = [];
-  readonly #server = createServer((request, response) => void this.#answer(request, response));
+  readonly #servers: readonly Server[];
   readonly #problems: unknown[] = [];
   /** The next question's coming; renewed with each. */
   #arrival = Promise.withResolvers<void>();
   #reply: Reply = () => undefined;
 
+  /**
+   * @param sockets how many listen. Node accepts one connection of a socket in each turn of its loop, so that a process
+   *   whose turns are long keeps clients waiting that come together. More than one: Linux only.
+   */
+  constructor(sockets = 1) {
+    this.#servers = Array.from({ length: sockets }, () =>
+      createServer((request, response) => void this.#answer(request, response)),
+    );
+  }
+
   /** A server on a free port of the loopback interface. */
-  static async start(): Promise<FakeUpstream> {
-    const upstream = new FakeUpstream();
+  static async start(sockets = 1): Promise<FakeUpstream> {
+    const upstream = new FakeUpstream(sockets);
     await upstream.listen();
     return upstream;
   }
 
   /** Listens on a free port of the loopback interface. */
   async listen(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    let port = 0;
+    for (const server of this.#servers) {
+      const options = { port, host: '127.0.0.1', reusePort: this.#servers.length > 1 };
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject).listen(options, resolve);
+      });
+      port = this.#port;
+    }
   }
 
   /** What an OpenAI client takes as its base URL; ends in `/v1`. */
   get baseUrl(): string {
-    const address = this.#server.address();
+    return `http://127.0.0.1:${this.#port}/v1`;
+  }
+
+  get #port(): number {
+    const address = this.#servers[0]?.address() ?? null;
     if (address === null || typeof address === 'string') throw new Error('the upstream is stopped');
-    return `http://127.0.0.1:${address.port}/v1`;
+    return address.port;
   }
 
   /** From now on `reply` says what is played; where it says nothing, the model answers `You said: <text>`. */
@@ -186,8 +213,8 @@ export class FakeUpstream {
 
   /** Hangs up on everybody. @throws what went wrong in the tests' replies, so that it cannot pass unseen. */
   async stop(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
+    for (const server of this.#servers) server.closeAllConnections();
+    await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
     if (this.#problems.length > 0)
       throw new AggregateError(this.#problems, 'the fake upstream could not answer');
   }
