@@ -26,9 +26,16 @@ export class Deployment {
   readonly service: Service;
   /** Our own way into Redis, to hurt it and to look into it. */
   readonly admin: Redis;
+  readonly persistence: Persistence;
 
-  private constructor(redis: PrivateRedis, upstream: FakeUpstream, service: Service) {
+  private constructor(
+    redis: PrivateRedis,
+    persistence: Persistence,
+    upstream: FakeUpstream,
+    service: Service,
+  ) {
     this.redis = redis;
+    this.persistence = persistence;
     this.upstream = upstream;
     this.service = service;
     this.admin = new Redis(redis.url, { connectionName: 'chaos', retryStrategy: () => 100 });
@@ -58,7 +65,7 @@ export class Deployment {
         ...env,
       },
     });
-    return new Deployment(redis, upstream, service);
+    return new Deployment(redis, persistence, upstream, service);
   }
 
   get workers(): readonly ServiceProcess[] {

@@ -85,10 +85,20 @@ export class Nemeses {
         });
       case 'Redis kill -9':
         return this.#inTurn('Redis', async () => {
+          await this.#writeHeldBack();
           await redis.crash();
           await redis.restart();
         });
     }
+  }
+
+  /**
+   * With `everysec` Redis holds back for up to two seconds what it has acknowledged while its disk is busy with the last fsync, and
+   * nobody promises that. Without fsync it holds nothing back; its next start has its old setting again.
+   */
+  async #writeHeldBack(): Promise<void> {
+    const { admin, persistence } = this.#deployment;
+    if (persistence === 'everysec') await admin.config('SET', 'appendfsync', 'no');
   }
 
   #staying(): readonly ServiceProcess[] {
