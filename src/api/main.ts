@@ -10,14 +10,14 @@ import { ModelCatalog } from '../model/catalog.ts';
 import { newId } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
-import { Answers } from '../store/answers.ts';
-import { Audience } from '../store/audience.ts';
+import { IdempotencyRecords } from '../store/idempotency-records.ts';
+import { Listeners } from '../store/listeners.ts';
 import { Imports } from '../store/imports.ts';
 import { openStore } from '../store/open.ts';
 import { countWorkers, readWorkers } from '../store/presence.ts';
 import { readMemory } from '../store/redis-memory.ts';
-import { PhotoRelay } from '../store/relay.ts';
-import { ToolAnswers } from '../store/tool-answers.ts';
+import { PhotoWait } from '../store/photo-wait.ts';
+import { ToolCache } from '../store/tool-cache.ts';
 import { Trial } from '../store/trial.ts';
 import { WriteProbe } from '../store/write-probe.ts';
 import { openToolbox } from '../toolbox/open.ts';
@@ -76,7 +76,7 @@ async function main(): Promise<void> {
   };
   const toolbox = await openToolbox({
     ...toolSettings(config),
-    cache: new ToolAnswers(redis, keys),
+    cache: new ToolCache(redis, keys),
     log,
     now,
   });
@@ -85,13 +85,13 @@ async function main(): Promise<void> {
       runs,
       objects,
       hub,
-      answers: new Answers(redis, keys, nowMs),
+      answers: new IdempotencyRecords(redis, keys, nowMs),
       trial: new Trial(redis, keys, nowMs),
       imports: new Imports(redis, keys, threads),
       plugins: toolbox.plugins,
       runTool: toolbox.runTool,
-      photos: new PhotoRelay(redis, keys),
-      audience: new Audience(redis, keys, config.runExpiresAfterS * 1000),
+      photos: new PhotoWait(redis, keys),
+      listeners: new Listeners(redis, keys, config.runExpiresAfterS * 1000),
       seal: config.secret === undefined ? null : new Seal(config.secret),
       models: () => catalog.list(),
       knowsModel: (name) => catalog.knows(name),

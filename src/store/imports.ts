@@ -5,7 +5,7 @@
 import type { Assistant, Message, Thread } from '../runs/thread.ts';
 import type { Keys } from './keys.ts';
 import type { State } from './redis.ts';
-import type { Threads } from './threads.ts';
+import type { ThreadIndex } from './thread-index.ts';
 
 /** Ids that were new, among those that were to be taken in. */
 export type Taken = ReadonlySet<string>;
@@ -22,9 +22,9 @@ const MICROSECONDS = 1_000_000;
 export class Imports {
   private readonly redis: State;
   private readonly keys: Keys;
-  private readonly threads: Threads;
+  private readonly threads: ThreadIndex;
 
-  constructor(redis: State, keys: Keys, threads: Threads) {
+  constructor(redis: State, keys: Keys, threads: ThreadIndex) {
     this.threads = threads;
     this.redis = redis;
     this.keys = keys;

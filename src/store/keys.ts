@@ -34,7 +34,7 @@ export class Keys {
     return `${this.prefix}:open`;
   }
 
-  /** Sorted set: members `project/thread` of the threads that are kept, by their last use (unix ms). {@link Threads} writes it. */
+  /** Sorted set: members `project/thread` of the threads that are kept, by their last use (unix ms). {@link ThreadIndex} writes it. */
   get threads(): string {
     return `${this.prefix}:threads`;
   }
@@ -119,7 +119,7 @@ export class Keys {
   }
 
   /** Counter with expiry: how many listen to a run besides the caller that began it. */
-  audience(ref: RunRef): string {
+  listeners(ref: RunRef): string {
     return `${this.base(ref)}:audience:${ref.runId}`;
   }
 
@@ -134,7 +134,7 @@ export class Keys {
   }
 
   /** String with expiry: what a tool answered to certain arguments. */
-  toolAnswer(digest: string): string {
+  toolCache(digest: string): string {
     return `${this.prefix}:tool:${digest}`;
   }
 

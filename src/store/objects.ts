@@ -9,7 +9,7 @@ import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
 import type { Damage } from './damage.ts';
 import { decode, decodeObject, decodeRun } from './json.ts';
 import type { State } from './redis.ts';
-import type { Threads } from './threads.ts';
+import type { ThreadIndex } from './thread-index.ts';
 
 /** Which items a client wants: `after` and `before` are ids, meant in the requested order. */
 export interface PageQuery {
@@ -35,7 +35,7 @@ export type Appended =
 export interface ObjectStoreOptions {
   readonly redis: State;
   readonly keys: Keys;
-  readonly threads: Threads;
+  readonly threads: ThreadIndex;
   readonly damage: Damage;
   /** Unix milliseconds, the same for every process. */
   readonly nowMs: () => number;
@@ -54,7 +54,7 @@ const NEWEST_ASSISTANTS: PageQuery = { limit: 100, order: 'desc', after: null, b
 export class ObjectStore {
   private readonly redis: State;
   private readonly keys: Keys;
-  private readonly threads: Threads;
+  private readonly threads: ThreadIndex;
   private readonly pageLimitBytes: number;
   private readonly damage: Damage;
   private readonly nowMs: () => number;

@@ -1,18 +1,18 @@
 /** Opens what a process keeps in Redis: the connections, the queue, and the stores over them. Owns them until `close`. */
 import type { Logger } from '../log.ts';
-import { examine } from './check.ts';
+import { preflight } from './preflight.ts';
 import { RedisClock } from './clock.ts';
 import { Damage } from './damage.ts';
-import { Replicas } from './confirm.ts';
+import { ReplicaAck } from './replica-ack.ts';
 import { LogHub } from './follow.ts';
 import { Keys } from './keys.ts';
 import { ObjectStore } from './objects.ts';
 import { OpenRuns } from './open-runs.ts';
 import { RunQueue } from './queue.ts';
 import { insist, openFeed, openState, type State, type WhenAway } from './redis.ts';
-import type { Listeners } from './report.ts';
+import type { RunObserver } from './report.ts';
 import { RunStore } from './runs.ts';
-import { Threads } from './threads.ts';
+import { ThreadIndex } from './thread-index.ts';
 
 export interface StoreOptions {
   readonly redisUrl: string;
@@ -27,7 +27,7 @@ export interface StoreOptions {
   /** Hears of every transition, and of commits that were refused. */
   readonly count: (what: string) => void;
   /** Hears of every run that failed, with the upstream that had a part in it. */
-  readonly countFailure?: Listeners['countFailure'];
+  readonly countFailure?: RunObserver['countFailure'];
 }
 
 export interface Store {
@@ -38,7 +38,7 @@ export interface Store {
   readonly hub: LogHub;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
-  readonly threads: Threads;
+  readonly threads: ThreadIndex;
   readonly runs: RunStore;
   readonly objects: ObjectStore;
   /** Why the servers are not fit to keep runs, for the operator; empty when they are. */
@@ -50,7 +50,7 @@ export interface Store {
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { redisUrl, redisPrefix, durability, logKeptS, whenAway, log, count, countFailure } = options;
   const redis = await openState(redisUrl, whenAway, log);
-  const { problems, warnings } = await insist(() => examine(redis));
+  const { problems, warnings } = await insist(() => preflight(redis));
   for (const warning of warnings) log.warn(warning);
   const keys = new Keys(redisPrefix);
   const clock = new RedisClock(redis, log);
@@ -59,10 +59,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);
   const queue = new RunQueue(redisUrl, keys, log, nowMs);
   const open = new OpenRuns(redis, keys, nowMs, log);
-  const threads = new Threads(redis, keys, nowMs, log);
+  const threads = new ThreadIndex(redis, keys, nowMs, log);
   const damage = new Damage(redis, keys, log);
-  const replicas = durability === 'replica' ? new Replicas(redisUrl, keys) : null;
-  const confirm = replicas === null ? null : replicas.confirm.bind(replicas);
+  const ack = durability === 'replica' ? new ReplicaAck(redisUrl, keys) : null;
+  const confirm = ack === null ? null : ack.confirm.bind(ack);
   const runs = new RunStore({
     redis,
     keys,
@@ -92,7 +92,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       clock.close();
       await queue.close();
       hub.close();
-      replicas?.close();
+      ack?.close();
       redis.disconnect();
     },
   };

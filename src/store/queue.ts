@@ -6,7 +6,7 @@ import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
 import type { Keys, RunRef } from './keys.ts';
 import { connect, insist } from './redis.ts';
-import { queueErrors, Taker } from './taker.ts';
+import { queueErrors, BullWorker } from './bull-worker.ts';
 
 const QUEUE_NAME = 'runs';
 
@@ -127,7 +127,7 @@ export interface RunConsumerOptions {
   readonly log: Logger;
   /** How many jobs it does at a time. */
   readonly concurrency: number;
-  /** How long a worker's hold on a job lasts; see {@link Taker}. */
+  /** How long a worker's hold on a job lasts; see {@link BullWorker}. */
   readonly lockMs: number;
   /** Does one job. It may have been given to another worker as well, when its lock could not be renewed in time. */
   readonly work: (job: RunJob) => Promise<JobOutcome>;
@@ -140,23 +140,23 @@ export class RunConsumer {
   /** How many jobs this process found that another had lost. */
   stalls = 0;
   private readonly options: RunConsumerOptions;
-  private taker: Taker;
+  private worker: BullWorker;
   /** Those that were replaced and still have jobs, each with its closing. */
-  private readonly retired = new Map<Taker, Promise<void>>();
+  private readonly retired = new Map<BullWorker, Promise<void>>();
   private isTaking = true;
 
   constructor(options: RunConsumerOptions) {
     this.options = options;
-    this.taker = this.open();
+    this.worker = this.open();
   }
 
   async ready(): Promise<void> {
-    await this.taker.ready();
+    await this.worker.ready();
   }
 
   /** Whether it should take a job that waits. */
   get hasRoom(): boolean {
-    return this.isTaking && this.taker.jobs < this.options.concurrency;
+    return this.isTaking && this.worker.jobs < this.options.concurrency;
   }
 
   /**
@@ -165,31 +165,31 @@ export class RunConsumer {
    */
   rebuild(): void {
     if (!this.isTaking) return;
-    const old = this.taker;
+    const old = this.worker;
     const closing = old
       .close()
       .catch((err: unknown) => this.options.log.warn({ err }, 'could not close a worker that was replaced'))
       .then(() => void this.retired.delete(old));
     this.retired.set(old, closing);
-    this.taker = this.open();
+    this.worker = this.open();
   }
 
   /** Takes no more jobs, but perhaps one that comes to it while it already waits; those it has go on. */
   async stopTaking(): Promise<void> {
     this.isTaking = false;
-    await this.taker.stopTaking();
+    await this.worker.stopTaking();
   }
 
   /** Waits for the jobs it has, then closes. */
   async close(): Promise<void> {
     this.isTaking = false;
-    await Promise.all([this.taker.close(), ...this.retired.values()]);
+    await Promise.all([this.worker.close(), ...this.retired.values()]);
   }
 
-  private open(): Taker {
+  private open(): BullWorker {
     const process = this.process.bind(this);
     const onStalled = (): void => void (this.stalls += 1);
-    return new Taker(QUEUE_NAME, { ...this.options, process, onStalled });
+    return new BullWorker(QUEUE_NAME, { ...this.options, process, onStalled });
   }
 
   private async process(job: RunsJob, token?: string): Promise<void> {

@@ -26,9 +26,9 @@ import { readLog } from './log.ts';
 import type { OpenRuns } from './open-runs.ts';
 import type { RunQueue } from './queue.ts';
 import type { State } from './redis.ts';
-import type { Threads } from './threads.ts';
-import { logFields, report, type Listeners } from './report.ts';
-import { fold } from './writes.ts';
+import type { ThreadIndex } from './thread-index.ts';
+import { logFields, report, type RunObserver } from './report.ts';
+import { fold } from './projection.ts';
 
 /** A run as it is stored. */
 export interface StoredRun {
@@ -76,12 +76,12 @@ export type Created =
   | { readonly type: 'locked'; readonly runId: string }
   | { readonly type: 'no thread' };
 
-export interface RunStoreOptions extends Listeners {
+export interface RunStoreOptions extends RunObserver {
   readonly redis: State;
   readonly keys: Keys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
-  readonly threads: Threads;
+  readonly threads: ThreadIndex;
   readonly damage: Damage;
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */

@@ -149,7 +149,7 @@ async function settle(services: Services, call: Call, turn: ChatTurn, ref: RunRe
   if (outputsIn(turn, pendingCalls(stored.state.run)) !== null)
     return resume(services, ref, (pending) => outputsIn(turn, pending));
   if (stored.state.origin.turn_key === turn.turnKey) {
-    if (await services.audience.join(ref)) return { ref, after: await beginning(services, call, stored) };
+    if (await services.listeners.join(ref)) return { ref, after: await beginning(services, call, stored) };
     await ended(services, call, ref);
     return null;
   }
@@ -269,7 +269,7 @@ async function* heard(
     yield { type: 'failed', error: { code: 'server_error', message: GONE[error.why] } };
   } finally {
     // C3
-    if (!isOver && caller.onDisconnect === 'cancel' && (await services.audience.leave(ref)))
+    if (!isOver && caller.onDisconnect === 'cancel' && (await services.listeners.leave(ref)))
       await cancelRun(services, ref);
   }
 }
@@ -300,7 +300,7 @@ async function rest(
   calls: readonly RequiredCall[],
 ): Promise<void> {
   const isPhoto = calls.every(({ function: { name } }) => name === PHOTO_TOOL);
-  await services.audience.dismiss(ref);
+  await services.listeners.dismiss(ref);
   if (caller.photoCaller !== null && isPhoto) {
     await services.photos.wait(call.project, caller.photoCaller, ref, PHOTO_WAIT_MS);
   } else if (caller.thread === null || !caller.answersCalls) {

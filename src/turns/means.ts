@@ -2,11 +2,11 @@
 import type { Clock } from '../runs/ids.ts';
 import type { Plugins, RunTool } from '../runs/tool.ts';
 import type { Seal } from '../seal.ts';
-import type { Answers } from '../store/answers.ts';
-import type { Audience } from '../store/audience.ts';
+import type { IdempotencyRecords } from '../store/idempotency-records.ts';
+import type { Listeners } from '../store/listeners.ts';
 import type { LogHub } from '../store/follow.ts';
 import type { Imports } from '../store/imports.ts';
-import type { PhotoRelay } from '../store/relay.ts';
+import type { PhotoWait } from '../store/photo-wait.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { RunStore } from '../store/runs.ts';
 import type { Trial } from '../store/trial.ts';
@@ -39,14 +39,14 @@ export interface Services {
   readonly objects: ObjectStore;
   readonly hub: LogHub;
   readonly imports: Imports;
-  readonly answers: Answers;
+  readonly answers: IdempotencyRecords;
   /** Bounds what projects keep whose key no model has answered yet. */
   readonly trial: Trial;
   /** The tools this server has, and how they are run. */
   readonly plugins: Plugins;
   readonly runTool: RunTool;
-  readonly photos: PhotoRelay;
-  readonly audience: Audience;
+  readonly photos: PhotoWait;
+  readonly listeners: Listeners;
   /** Seals secrets of requests; null when the operator has set no SECRET. */
   readonly seal: Seal | null;
   readonly models: () => Promise<readonly ModelObject[]>;

@@ -5,7 +5,7 @@
  */
 import { isOnTrial, unconfirmed } from '../errors.ts';
 import { isCancelling } from '../runs/run.ts';
-import type { FirstAnswer } from '../store/answers.ts';
+import type { FirstAnswer } from '../store/idempotency-records.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { Call } from '../api/http/endpoint.ts';
 import {
@@ -118,8 +118,8 @@ async function retried(
 const runOf = ({ ref, after }: Found): FirstAnswer => ({ type: 'stream', ref, after, withThread: false });
 
 /** Whether the run has an answer, or will have: one that failed, or whose caller hung up, has none. Then one more listens. */
-async function canBeHeard({ runs, audience }: Services, ref: RunRef): Promise<boolean> {
+async function canBeHeard({ runs, listeners }: Services, ref: RunRef): Promise<boolean> {
   const run = (await runs.get(ref))?.stored.state.run;
   if (run === undefined || isCancelling(run)) return false;
-  return run.cancelled_at === null && run.failed_at === null && audience.join(ref);
+  return run.cancelled_at === null && run.failed_at === null && listeners.join(ref);
 }

@@ -16,7 +16,7 @@ import { openStore } from '../store/open.ts';
 import { announceWorker, workerId, type WorkerFigures } from '../store/presence.ts';
 import { RunConsumer } from '../store/queue.ts';
 import { QueueWatch } from '../store/queue-watch.ts';
-import { ToolAnswers } from '../store/tool-answers.ts';
+import { ToolCache } from '../store/tool-cache.ts';
 import { Trial } from '../store/trial.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { Room } from './room.ts';
@@ -55,7 +55,7 @@ async function main(): Promise<void> {
   const unseal = unsealer(config.secret);
   const toolbox = await openToolbox({
     ...toolSettings(config),
-    cache: new ToolAnswers(redis, keys),
+    cache: new ToolCache(redis, keys),
     log,
     now,
   });

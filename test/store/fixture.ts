@@ -13,7 +13,7 @@ import { ObjectStore } from '../../src/store/objects.ts';
 import { OpenRuns } from '../../src/store/open-runs.ts';
 import { RunQueue } from '../../src/store/queue.ts';
 import { openFeed, openState, type Feed, type State } from '../../src/store/redis.ts';
-import { Threads } from '../../src/store/threads.ts';
+import { ThreadIndex } from '../../src/store/thread-index.ts';
 import { RunStore, type NewRun, type StoredRun } from '../../src/store/runs.ts';
 import { keysLike } from '../support/contents.ts';
 import { stateAfter, usage } from '../runs/histories.ts';
@@ -34,7 +34,7 @@ export interface Store {
   readonly keys: Keys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
-  readonly threads: Threads;
+  readonly threads: ThreadIndex;
   readonly runs: RunStore;
   readonly objects: ObjectStore;
   /** Unix seconds, as runs see them. */
@@ -55,7 +55,7 @@ export async function openStore(url: string, wrap = (redis: State): State => red
   const queue = new RunQueue(url, keys, silent, nowMs);
   await queue.ready();
   const open = new OpenRuns(redis, keys, nowMs, silent);
-  const threads = new Threads(redis, keys, nowMs, silent);
+  const threads = new ThreadIndex(redis, keys, nowMs, silent);
   const damage = new Damage(redis, keys, silent);
   const clock = { s: CREATED_AT };
   const now = (): number => clock.s;

@@ -1,7 +1,7 @@
 /** What projects on trial may keep, when it is deleted, and that a proven one keeps everything. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Assistant } from '../../src/runs/thread.ts';
-import { Answers } from '../../src/store/answers.ts';
+import { IdempotencyRecords } from '../../src/store/idempotency-records.ts';
 import type { RunRef } from '../../src/store/keys.ts';
 import { Trial, type TrialLimits } from '../../src/store/trial.ts';
 import { keysLike } from '../support/contents.ts';
@@ -175,7 +175,7 @@ describe('the end of a trial', () => {
   test('deletes all that the project has made, gives the room back, and leaves others alone', async () => {
     const { store, trial } = await openTrial();
     const { objects, redis, keys } = store;
-    const answers = new Answers(redis, keys, Date.now);
+    const answers = new IdempotencyRecords(redis, keys, Date.now);
     const made = async (project: string): Promise<void> => {
       const thread = newThread(`thread_${project}`);
       await trial.admit(project, write(10, thread.id));

@@ -14,7 +14,7 @@
 import { createHash } from 'node:crypto';
 import { ApiError, keyReused, stillPending, unconfirmed } from '../../errors.ts';
 import { namesFrom, type NewId } from '../../runs/ids.ts';
-import type { FirstAnswer, KeyedRequest } from '../../store/answers.ts';
+import type { FirstAnswer, KeyedRequest } from '../../store/idempotency-records.ts';
 import type { RunRef } from '../../store/keys.ts';
 import type { Answer, Call, Endpoint } from './endpoint.ts';
 import type { Services } from '../../turns/means.ts';

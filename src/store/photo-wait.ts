@@ -3,7 +3,7 @@ import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import type { State } from './redis.ts';
 
-export class PhotoRelay {
+export class PhotoWait {
   private readonly redis: State;
   private readonly keys: Keys;
 

@@ -14,13 +14,13 @@ export interface Fitness {
 const OLDEST = { Redis: 7, Valkey: 8 } as const;
 
 /** @throws what Redis throws when it cannot be asked at all. */
-export async function examine(redis: State): Promise<Fitness> {
+export async function preflight(redis: State): Promise<Fitness> {
   const found = await Promise.all(
     masters(redis).map(async (server) => {
       const info = await server.info();
       // With Sentinels the options do not say which server it has become.
       const { remoteAddress, remotePort } = server.stream;
-      return judge(info, `${remoteAddress}:${remotePort}`);
+      return fitnessOf(info, `${remoteAddress}:${remotePort}`);
     }),
   );
   return {
@@ -30,7 +30,7 @@ export async function examine(redis: State): Promise<Fitness> {
 }
 
 /** Judges what a server says of itself (the text of INFO). Pure. */
-export function judge(info: string, where: string): Fitness {
+export function fitnessOf(info: string, where: string): Fitness {
   const problems: string[] = [];
   const warnings: string[] = [];
   const field = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];

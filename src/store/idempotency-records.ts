@@ -50,7 +50,7 @@ const CLAIM_KEPT_MS = 60_000;
 const URL_KEPT_MS = 24 * 60 * 60 * 1000;
 const NONCE_LENGTH = 24;
 
-export class Answers {
+export class IdempotencyRecords {
   private readonly redis: State;
   private readonly keys: Keys;
   private readonly nowMs: () => number;

@@ -13,7 +13,7 @@ const MAX_WAITING = 200;
 /** The second try finds the node to which the slot of the run has moved. */
 const TRIES = 2;
 
-export class Replicas {
+export class ReplicaAck {
   private readonly connection: ReturnType<typeof connect>;
   private readonly keys: Keys;
   private waiting = 0;

@@ -17,7 +17,7 @@ const STORM_ERRORS = 5;
 const STORM_MS = 1_000;
 const REST_MS = 1_000;
 
-export interface TakerOptions {
+export interface BullWorkerOptions {
   readonly redisUrl: string;
   readonly keys: Keys;
   readonly log: Logger;
@@ -32,7 +32,7 @@ export interface TakerOptions {
   readonly onStalled: () => void;
 }
 
-export class Taker {
+export class BullWorker {
   /** How many jobs it has now. */
   jobs = 0;
   private readonly worker: Worker<RunJob, void, 'run'>;
@@ -45,7 +45,7 @@ export class Taker {
 
   constructor(
     queueName: string,
-    { redisUrl, keys, log, concurrency, lockMs, process, onStalled }: TakerOptions,
+    { redisUrl, keys, log, concurrency, lockMs, process, onStalled }: BullWorkerOptions,
   ) {
     this.connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
     this.worker = new Worker<RunJob, void, 'run'>(
@@ -90,7 +90,7 @@ export class Taker {
     this.worker.on('error', (err: Error) => {
       if (isLockLost(err)) return;
       report(err);
-      this.weather();
+      this.restWhenStorming();
     });
   }
 
@@ -136,7 +136,7 @@ export class Taker {
   }
 
   /** One more error. When they come as a storm, no jobs are taken for a moment; those at hand go on. */
-  private weather(): void {
+  private restWhenStorming(): void {
     const nowMs = performance.now();
     this.errorsMs = [...this.errorsMs, nowMs].slice(-STORM_ERRORS);
     const isStorm = this.errorsMs.length === STORM_ERRORS && nowMs - (this.errorsMs[0] ?? 0) < STORM_MS;

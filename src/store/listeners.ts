@@ -5,7 +5,7 @@
 import type { Keys, RunRef } from './keys.ts';
 import type { State } from './redis.ts';
 
-export class Audience {
+export class Listeners {
   private readonly redis: State;
   private readonly keys: Keys;
   private readonly keptMs: number;
@@ -29,11 +29,11 @@ export class Audience {
 
   /** Everybody has heard all there is for now; whoever makes the run go on listens alone. */
   async dismiss(ref: RunRef): Promise<void> {
-    await this.redis.del(this.keys.audience(ref));
+    await this.redis.del(this.keys.listeners(ref));
   }
 
   private async count(ref: RunRef, change: number): Promise<number> {
-    const key = this.keys.audience(ref);
+    const key = this.keys.listeners(ref);
     const [others] = await Promise.all([
       this.redis.incrby(key, change),
       this.redis.pexpire(key, this.keptMs),

@@ -12,7 +12,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** Unused threads that are looked at together. A sweep comes every two seconds, so that millions go in a day. */
 const BATCH = 100;
 
-export class Threads {
+export class ThreadIndex {
   private readonly redis: State;
   private readonly keys: Keys;
   private readonly nowMs: () => number;

@@ -2,7 +2,7 @@
 import type { Keys } from './keys.ts';
 import type { State } from './redis.ts';
 
-export class ToolAnswers {
+export class ToolCache {
   private readonly redis: State;
   private readonly keys: Keys;
 
@@ -13,10 +13,10 @@ export class ToolAnswers {
 
   /** Null when there is none. A Redis that is away has none either: the connection reports its loss by itself. */
   async get(digest: string): Promise<string | null> {
-    return this.redis.get(this.keys.toolAnswer(digest)).catch(() => null);
+    return this.redis.get(this.keys.toolCache(digest)).catch(() => null);
   }
 
   async set(digest: string, answer: string, keptS: number): Promise<void> {
-    await this.redis.set(this.keys.toolAnswer(digest), answer, 'EX', keptS).catch(() => null);
+    await this.redis.set(this.keys.toolCache(digest), answer, 'EX', keptS).catch(() => null);
   }
 }
