@@ -3,11 +3,11 @@
  * answers nothing but errors. What a job means, and which worker takes them, is queue.ts' business.
  */
 import { DelayedError, ErrorCode, WaitingError, Worker } from 'bullmq';
-import type { Logger } from '../log.ts';
+import { throttled, type Logger } from '../log.ts';
 import { JobLocks } from './job-locks.ts';
 import type { Keys } from './keys.ts';
 import type { RunJob, RunsJob } from './queue.ts';
-import { connect, seldom } from './redis.ts';
+import { connect } from './redis.ts';
 
 /** Our own attempt limit decides when a run has been lost too often, not BullMQ's. */
 const MAX_STALLS = 1_000_000;
@@ -78,7 +78,7 @@ export class BullWorker {
       lockMs,
       extend: async (jobIds, tokens) => this.worker.extendJobLocks(jobIds, tokens, lockMs),
       // Their runs go on: who takes one over says so in the run itself.
-      onLost: seldom((jobs: number) => log.warn({ jobs }, 'lost hold of jobs')),
+      onLost: throttled((jobs: number) => log.warn({ jobs }, 'lost hold of jobs')),
       onError: report,
     });
     this.worker.on('stalled', onStalled);
@@ -162,4 +162,4 @@ const isLockLost = (error: unknown): boolean =>
 
 /** Says errors of a queue or worker, which come by the thousand while Redis is away. */
 export const queueErrors = (log: Logger): ((err: Error) => void) =>
-  seldom((err: Error) => log.error({ err }, 'queue error'));
+  throttled((err: Error) => log.error({ err }, 'queue error'));

@@ -5,7 +5,8 @@
  */
 import type { Logger } from '../log.ts';
 import type { Clock } from '../runs/ids.ts';
-import { insist, type State } from './redis.ts';
+import { insist } from './away.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 const MEASURE_EVERY_MS = 5_000;
 /** A measurement that took longer says too little; the next one comes soon. */
@@ -14,14 +15,14 @@ const MAX_ROUND_TRIP_MS = 1_000;
 const WORTH_TELLING_MS = 2_000;
 
 export class RedisClock {
-  private readonly redis: Pick<State, 'time'>;
+  private readonly redis: Pick<ScriptedRedis, 'time'>;
   private readonly log: Logger;
   /** Redis' time less `performance.now`. Begins as this machine's own, which is right where both run on one. */
   private offsetMs = Date.now() - performance.now();
   private timer: NodeJS.Timeout | undefined;
   private isTold = false;
 
-  constructor(redis: Pick<State, 'time'>, log: Logger) {
+  constructor(redis: Pick<ScriptedRedis, 'time'>, log: Logger) {
     this.redis = redis;
     this.log = log;
   }

@@ -8,7 +8,7 @@ import { randomText } from '../runs/ids.ts';
 import type { RunState } from '../runs/run.ts';
 import { decodeRun, Unreadable } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** Longer than a step of most runs; whoever is in a hurry deletes the thread. */
 const GIVEN_UP_AFTER_MS = 30_000;
@@ -17,12 +17,12 @@ const TOKEN_LENGTH = 12;
 const MAX_TOLD = 1_000;
 
 export class Damage {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly keys: Keys;
   private readonly log: Logger;
   private readonly told = new Set<string>();
 
-  constructor(redis: State, keys: Keys, log: Logger) {
+  constructor(redis: ScriptedRedis, keys: Keys, log: Logger) {
     this.redis = redis;
     this.keys = keys;
     this.log = log;

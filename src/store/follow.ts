@@ -12,7 +12,9 @@ import { isKnown } from '../runs/format.ts';
 import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
 import { readLog, type LogEntry } from './log.ts';
-import { FEED_IS_BACK, isUnavailable, type Feed, type State } from './redis.ts';
+import { isUnavailable } from './away.ts';
+import { FEED_IS_BACK, type Feed } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 export type { LogEntry };
 
@@ -48,7 +50,7 @@ interface Subscription {
 }
 
 export class LogHub {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly feed: Feed;
   private readonly keys: Keys;
   private readonly subscriptions = new Map<string, Subscription>();
@@ -60,7 +62,7 @@ export class LogHub {
   private readonly log: Logger;
 
   /** @param feed a connection of its own, used for nothing but this hub's subscriptions */
-  constructor(redis: State, feed: Feed, keys: Keys, log: Logger) {
+  constructor(redis: ScriptedRedis, feed: Feed, keys: Keys, log: Logger) {
     this.log = log;
     this.redis = redis;
     this.feed = feed;

@@ -5,7 +5,7 @@ import type { ThreadItem } from '../runs/thread.ts';
 import type { Damage } from './damage.ts';
 import { decode, decodeObject } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** How much of a thread is read for one prompt. */
 export interface HistoryBudget {
@@ -41,7 +41,7 @@ export class HistoryTooLarge extends Error {
  * @throws {HistoryTooLarge} when what every prompt of the run has is above the budget.
  */
 export async function readHistory(
-  redis: State,
+  redis: ScriptedRedis,
   keys: Keys,
   damage: Damage,
   ref: RunRef,

@@ -2,7 +2,7 @@
 import { randomText } from '../runs/ids.ts';
 import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** What is remembered of an answer: the JSON it was, or the stream of a run and where in the log that began. */
 export type FirstAnswer =
@@ -51,12 +51,12 @@ const URL_KEPT_MS = 24 * 60 * 60 * 1000;
 const NONCE_LENGTH = 24;
 
 export class IdempotencyRecords {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly keys: Keys;
   private readonly nowMs: () => number;
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: State, keys: Keys, nowMs: () => number) {
+  constructor(redis: ScriptedRedis, keys: Keys, nowMs: () => number) {
     this.redis = redis;
     this.keys = keys;
     this.nowMs = nowMs;

@@ -4,7 +4,7 @@
  */
 import type { Assistant, Message, Thread } from '../runs/thread.ts';
 import type { Keys } from './keys.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
 
 /** Ids that were new, among those that were to be taken in. */
@@ -20,11 +20,11 @@ const BEYOND_S = 2 ** 33;
 const MICROSECONDS = 1_000_000;
 
 export class Imports {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly keys: Keys;
   private readonly threads: ThreadIndex;
 
-  constructor(redis: State, keys: Keys, threads: ThreadIndex) {
+  constructor(redis: ScriptedRedis, keys: Keys, threads: ThreadIndex) {
     this.threads = threads;
     this.redis = redis;
     this.keys = keys;

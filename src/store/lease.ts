@@ -6,9 +6,10 @@
  * theirs. So nobody judges others before its own lease has been whole for as long as a lease lasts.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '../log.ts';
+import { throttled, type Logger } from '../log.ts';
 import type { Keys } from './keys.ts';
-import { ASK_AGAIN_MS, seldom, type State } from './redis.ts';
+import { ASK_AGAIN_MS } from './away.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** Late by three quarters of the lease, a renewal still comes in time. */
 const RENEWALS_PER_LEASE = 4;
@@ -18,7 +19,7 @@ const VERDICT_LEASES = 3;
 const SURVIVED_KEPT_S = 86_400;
 
 export interface LeaseOptions {
-  readonly redis: State;
+  readonly redis: ScriptedRedis;
   readonly keys: Keys;
   /** Names this worker; never used twice. */
   readonly id: string;
@@ -39,7 +40,7 @@ export class Lease {
   constructor(options: LeaseOptions) {
     this.options = options;
     this.id = options.id;
-    this.reportRefusal = seldom((err: unknown) => options.log.warn({ err }, 'could not renew the lease'));
+    this.reportRefusal = throttled((err: unknown) => options.log.warn({ err }, 'could not renew the lease'));
   }
 
   /** Takes the lease, and renews it until {@link end}. A Redis that refuses for now is asked again. */

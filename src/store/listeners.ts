@@ -3,15 +3,15 @@
  * caller that hangs up takes nothing away. A run with a single listener, which is nearly every run, costs nothing here.
  */
 import type { Keys, RunRef } from './keys.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 export class Listeners {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly keys: Keys;
   private readonly keptMs: number;
 
   /** @param keptMs as long as a run may live */
-  constructor(redis: State, keys: Keys, keptMs: number) {
+  constructor(redis: ScriptedRedis, keys: Keys, keptMs: number) {
     this.redis = redis;
     this.keys = keys;
     this.keptMs = keptMs;

@@ -2,7 +2,7 @@
 import type { RunEvent } from '../runs/event.ts';
 import { decode, Unreadable } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** One event and its place: 1, 2, 3 … without gaps. */
 export interface LogEntry {
@@ -12,7 +12,7 @@ export interface LogEntry {
 
 /** The log from entry `first` on, up to `limit` entries. @returns nothing when it does not reach that far, or has expired. @throws {Unreadable} */
 export async function readLog(
-  redis: State,
+  redis: ScriptedRedis,
   keys: Keys,
   ref: RunRef,
   first: number,

@@ -8,7 +8,7 @@ import { readHistory, type HistoryBudget, type ReadHistory } from './history.ts'
 import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
 import type { Damage } from './damage.ts';
 import { decode, decodeObject, decodeRun } from './json.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
 
 /** Which items a client wants: `after` and `before` are ids, meant in the requested order. */
@@ -33,7 +33,7 @@ export type Appended =
   | { readonly type: 'locked'; readonly runId: string };
 
 export interface ObjectStoreOptions {
-  readonly redis: State;
+  readonly redis: ScriptedRedis;
   readonly keys: Keys;
   readonly threads: ThreadIndex;
   readonly damage: Damage;
@@ -52,7 +52,7 @@ const LARGE_PAGE_BYTES = 256 * 1024;
 const NEWEST_ASSISTANTS: PageQuery = { limit: 100, order: 'desc', after: null, before: null };
 
 export class ObjectStore {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly keys: Keys;
   private readonly threads: ThreadIndex;
   private readonly pageLimitBytes: number;

@@ -4,20 +4,20 @@
  */
 import type { Logger } from '../log.ts';
 import { isSafeId, type Keys, type RunRef } from './keys.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** A run that is looked at this late has most likely been forgotten: by a crash between two writes, or a lost job. */
 const FORGOTTEN_AFTER_MS = 5_000;
 
 export class OpenRuns {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly keys: Keys;
 
   private readonly nowMs: () => number;
   private readonly log: Logger;
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: State, keys: Keys, nowMs: () => number, log: Logger) {
+  constructor(redis: ScriptedRedis, keys: Keys, nowMs: () => number, log: Logger) {
     this.log = log;
     this.redis = redis;
     this.keys = keys;

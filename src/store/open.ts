@@ -9,7 +9,9 @@ import { Keys } from './keys.ts';
 import { ObjectStore } from './objects.ts';
 import { OpenRuns } from './open-runs.ts';
 import { RunQueue } from './queue.ts';
-import { insist, openFeed, openState, type State, type WhenAway } from './redis.ts';
+import { insist } from './away.ts';
+import { openFeed, openState } from './redis.ts';
+import type { ScriptedRedis, WhenAway } from './scripts.ts';
 import type { RunObserver } from './report.ts';
 import { RunStore } from './runs.ts';
 import { ThreadIndex } from './thread-index.ts';
@@ -31,7 +33,7 @@ export interface StoreOptions {
 }
 
 export interface Store {
-  readonly redis: State;
+  readonly redis: ScriptedRedis;
   readonly keys: Keys;
   /** The time that every process of the deployment goes by. */
   readonly clock: RedisClock;

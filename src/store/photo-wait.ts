@@ -1,13 +1,13 @@
 /** Remembers, for a short while, which run waits for a photo from which caller. */
 import { decode } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 export class PhotoWait {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly keys: Keys;
 
-  constructor(redis: State, keys: Keys) {
+  constructor(redis: ScriptedRedis, keys: Keys) {
     this.redis = redis;
     this.keys = keys;
   }

@@ -2,7 +2,8 @@
  * Looks at the servers before anything is kept in them: versions, eviction, persistence. It reads INFO, which managed services
  * allow, never CONFIG, which they do not; it changes nothing.
  */
-import { masters, type State } from './redis.ts';
+import { masters } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** What the operator should know; `problems` are reasons not to start. */
 export interface Fitness {
@@ -14,7 +15,7 @@ export interface Fitness {
 const OLDEST = { Redis: 7, Valkey: 8 } as const;
 
 /** @throws what Redis throws when it cannot be asked at all. */
-export async function preflight(redis: State): Promise<Fitness> {
+export async function preflight(redis: ScriptedRedis): Promise<Fitness> {
   const found = await Promise.all(
     masters(redis).map(async (server) => {
       const info = await server.info();

@@ -2,7 +2,7 @@
 import { randomText } from '../runs/ids.ts';
 import { decode } from './json.ts';
 import type { Keys } from './keys.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 const BEAT_MS = 5_000;
 /** Three beats missed. */
@@ -30,7 +30,7 @@ export interface WorkerReport extends WorkerFigures {
 
 /** Where it is said, and when: unix milliseconds, the same for every process. */
 export interface Presence {
-  readonly redis: State;
+  readonly redis: ScriptedRedis;
   readonly keys: Keys;
   readonly nowMs: () => number;
 }

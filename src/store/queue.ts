@@ -5,7 +5,8 @@
 import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
 import type { Keys, RunRef } from './keys.ts';
-import { connect, insist } from './redis.ts';
+import { insist } from './away.ts';
+import { connect } from './redis.ts';
 import { queueErrors, BullWorker } from './bull-worker.ts';
 
 const QUEUE_NAME = 'runs';

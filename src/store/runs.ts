@@ -25,7 +25,7 @@ import type { Keys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
 import type { OpenRuns } from './open-runs.ts';
 import type { RunQueue } from './queue.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
 import { logFields, report, type RunObserver } from './report.ts';
 import { fold } from './projection.ts';
@@ -77,7 +77,7 @@ export type Created =
   | { readonly type: 'no thread' };
 
 export interface RunStoreOptions extends RunObserver {
-  readonly redis: State;
+  readonly redis: ScriptedRedis;
   readonly keys: Keys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;

@@ -6,20 +6,21 @@
 import type { Logger } from '../log.ts';
 import { isSafeId, type Keys, type ThreadRef } from './keys.ts';
 import type { ObjectStore } from './objects.ts';
-import { isUnavailable, type State } from './redis.ts';
+import { isUnavailable } from './away.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Unused threads that are looked at together. A sweep comes every two seconds, so that millions go in a day. */
 const BATCH = 100;
 
 export class ThreadIndex {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly keys: Keys;
   private readonly nowMs: () => number;
   private readonly log: Logger;
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: State, keys: Keys, nowMs: () => number, log: Logger) {
+  constructor(redis: ScriptedRedis, keys: Keys, nowMs: () => number, log: Logger) {
     this.redis = redis;
     this.keys = keys;
     this.nowMs = nowMs;

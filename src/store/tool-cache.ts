@@ -1,12 +1,12 @@
 /** Answers of tools that stay true for a while, for whoever asks the same. A cache: losing it costs a repetition. */
 import type { Keys } from './keys.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 export class ToolCache {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly keys: Keys;
 
-  constructor(redis: State, keys: Keys) {
+  constructor(redis: ScriptedRedis, keys: Keys) {
     this.redis = redis;
     this.keys = keys;
   }

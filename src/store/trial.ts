@@ -8,7 +8,7 @@
  */
 import type { Keys, RunRef } from './keys.ts';
 import type { ObjectStore } from './objects.ts';
-import type { State } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 const MEGABYTE = 1024 * 1024;
 
@@ -61,14 +61,14 @@ export interface TrialWrite {
 }
 
 export class Trial {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly keys: Keys;
   private readonly limits: TrialLimits;
   private readonly nowMs: () => number;
   private readonly known = new Set<string>();
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: State, keys: Keys, nowMs: () => number, limits = LIMITS) {
+  constructor(redis: ScriptedRedis, keys: Keys, nowMs: () => number, limits = LIMITS) {
     this.redis = redis;
     this.keys = keys;
     this.nowMs = nowMs;

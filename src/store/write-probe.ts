@@ -1,6 +1,7 @@
 /** Whether Redis takes writes: one that is full, read-only or short of replicas goes on answering questions. */
 import type { Keys } from './keys.ts';
-import { masters, type State } from './redis.ts';
+import { masters } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** There is no room for more; or writes are refused for another reason: a disk error, a deposed master, too few replicas. */
 export type WriteRefusal = 'storage_full' | 'redis_refuses_writes';
@@ -11,12 +12,12 @@ const ASK_EVERY_MS = 1_000;
 const CLUSTER_KEYS = 16;
 
 export class WriteProbe {
-  private readonly redis: State;
+  private readonly redis: ScriptedRedis;
   private readonly keys: Keys;
   private askedMs = -Infinity;
   private answer: Promise<WriteRefusal | null> = Promise.resolve(null);
 
-  constructor(redis: State, keys: Keys) {
+  constructor(redis: ScriptedRedis, keys: Keys) {
     this.redis = redis;
     this.keys = keys;
   }

@@ -28,7 +28,7 @@ import { Unreadable } from '../store/json.ts';
 import type { Lease } from '../store/lease.ts';
 import type { ObjectStore } from '../store/objects.ts';
 import type { JobOutcome, RunJob } from '../store/queue.ts';
-import { isUnavailable } from '../store/redis.ts';
+import { isUnavailable } from '../store/away.ts';
 import { logFields } from '../store/report.ts';
 import { Refused, type RunStore, type StoredRun } from '../store/runs.ts';
 import { Commits } from './commits.ts';

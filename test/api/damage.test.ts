@@ -1,7 +1,8 @@
 /** A thread with a damaged run in it, as its client meets it: in words, and not for ever. */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { Keys } from '../../src/store/keys.ts';
-import { openState, type State } from '../../src/store/redis.ts';
+import { openState } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { silent } from '../store/fixture.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { startService, type Service } from '../support/service.ts';
@@ -11,7 +12,7 @@ import { Wire } from '../support/wire.ts';
 let upstream: FakeUpstream;
 let service: Service;
 let wire: Wire;
-let redis: State;
+let redis: ScriptedRedis;
 let keys: Keys;
 let assistant_id: string;
 

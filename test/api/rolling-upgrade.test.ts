@@ -6,7 +6,8 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import { Keys, type RunRef } from '../../src/store/keys.ts';
-import { openState, type State } from '../../src/store/redis.ts';
+import { openState } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import formatOne from '../store/fixtures/format-1.json' with { type: 'json' };
 import { silent } from '../store/fixture.ts';
 import { expectRefusal } from '../support/refusal.ts';
@@ -22,7 +23,7 @@ const LIFE_S = 600;
 let upstream: FakeUpstream;
 let service: Service;
 let wire: Wire;
-let redis: State;
+let redis: ScriptedRedis;
 
 beforeAll(async () => {
   redis = await openState(inject('redisUrl'), 'wait', silent);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { failedBy } from '../../src/runs/ending.ts';
 import { readLog } from '../../src/store/log.ts';
-import type { State } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { Refused, type StoredRun } from '../../src/store/runs.ts';
 import { fold } from '../runs/histories.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -183,7 +183,7 @@ describe('a command that arrives twice', () => {
   /** A store every commit of which is sent a second time, and must answer the same and change nothing. */
   async function doubling(): Promise<{ store: Store; differences: unknown[] }> {
     const differences: unknown[] = [];
-    const store = await openStore(server.url, (redis: State) =>
+    const store = await openStore(server.url, (redis: ScriptedRedis) =>
       withMethod(redis, 'commit', async (...args: (string | number)[]) => {
         const first = await redis.commit(...args);
         const before = await contents(store);
@@ -227,7 +227,7 @@ describe('a command that arrives twice', () => {
 
   test('much later is refused, and changes nothing', async () => {
     const sent: (string | number)[][] = [];
-    const store = await openStore(server.url, (redis: State) =>
+    const store = await openStore(server.url, (redis: ScriptedRedis) =>
       withMethod(redis, 'commit', async (...args: (string | number)[]) => {
         sent.push(args);
         return redis.commit(...args);

@@ -12,7 +12,8 @@ import { Keys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
 import { ObjectStore } from '../../src/store/objects.ts';
 import { OpenRuns } from '../../src/store/open-runs.ts';
 import { RunQueue } from '../../src/store/queue.ts';
-import { openFeed, openState, type Feed, type State } from '../../src/store/redis.ts';
+import { openFeed, openState, type Feed } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { ThreadIndex } from '../../src/store/thread-index.ts';
 import { RunStore, type NewRun, type StoredRun } from '../../src/store/runs.ts';
 import { keysLike } from '../support/contents.ts';
@@ -30,7 +31,7 @@ export const silent = createLog({ logLevel: 'silent' }, 'test');
 
 export interface Store {
   readonly url: string;
-  readonly redis: State;
+  readonly redis: ScriptedRedis;
   readonly keys: Keys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
@@ -46,7 +47,10 @@ export interface Store {
 let stores = 0;
 
 /** A store of its own. @param wrap may listen in on the connection its commands go through. */
-export async function openStore(url: string, wrap = (redis: State): State => redis): Promise<Store> {
+export async function openStore(
+  url: string,
+  wrap = (redis: ScriptedRedis): ScriptedRedis => redis,
+): Promise<Store> {
   stores += 1;
   const keys = new Keys(`t${process.pid}-${stores}`);
   const connection = await openState(url, 'wait', silent);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildPrompt } from '../../src/runs/prompt.ts';
 import type { ContentPart, Message, RunStep, ThreadItem } from '../../src/runs/thread.ts';
 import { HistoryTooLarge, type HistoryBudget } from '../../src/store/history.ts';
-import type { State } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
   ANSWERED,
@@ -184,7 +184,7 @@ describe('the budget of bytes', () => {
   test('is kept before anything is sent: what comes is no more than that, in one round trip', async () => {
     let sent = 0;
     let replied = 0;
-    const listening = (redis: State): State =>
+    const listening = (redis: ScriptedRedis): ScriptedRedis =>
       withMethod(redis, 'history', async (...args: (string | number)[]) => {
         sent += 1;
         const reply = await redis.history(...args);

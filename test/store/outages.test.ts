@@ -4,7 +4,8 @@
  */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { isUnavailable, openState } from '../../src/store/redis.ts';
+import { isUnavailable } from '../../src/store/away.ts';
+import { openState } from '../../src/store/redis.ts';
 import { RunConsumer, type RunJob } from '../../src/store/queue.ts';
 import { startServer, type RedisProcess } from '../support/redis-process.ts';
 import { create, openStore, refOf, silent, start, STARTED, type Store } from './fixture.ts';

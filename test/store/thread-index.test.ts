@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test, vi 
 import { PLAIN_ORIGIN } from '../../src/runs/event.ts';
 import { Imports } from '../../src/store/imports.ts';
 import type { ThreadRef } from '../../src/store/keys.ts';
-import type { State } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { startPrivateRedis, startRedis, type PrivateRedis, type RedisServer } from '../support/redis.ts';
 import {
   COMPLETED,
@@ -209,7 +209,7 @@ describe('in a full Redis', () => {
 });
 
 /** Notes the commands of each tick, which leave as one pipeline. */
-function listening(redis: State, pipelines: string[][]): State {
+function listening(redis: ScriptedRedis, pipelines: string[][]): ScriptedRedis {
   let current: string[] | null = null;
   return new Proxy(redis, {
     get: (target, key) => {

@@ -15,12 +15,12 @@ import {
   unavailable,
   unreadable,
 } from '../../errors.ts';
-import type { Logger } from '../../log.ts';
+import { throttled, type Logger } from '../../log.ts';
 import { NewerFormat } from '../../runs/format.ts';
 import { newId, type NewId } from '../../runs/ids.ts';
 import { Unreadable } from '../../store/json.ts';
 import { isSafeId, type RunRef } from '../../store/keys.ts';
-import { isFull, isUnavailable, seldom } from '../../store/redis.ts';
+import { isFull, isUnavailable } from '../../store/away.ts';
 import { releaseBody } from './body.ts';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
 import { parseJson } from './json-text.ts';
@@ -345,7 +345,7 @@ export function renderError(
 /** A full Redis answers, so nobody else reports it. */
 const FULL =
   'Redis is full, requests are refused: raise its maxmemory, delete threads, or set THREAD_KEPT_DAYS';
-const tellFull = seldom((log: Logger) => log.warn(FULL));
+const tellFull = throttled((log: Logger) => log.warn(FULL));
 
 function send(
   { response, delivery }: { readonly response: Response; readonly delivery: Delivery },
