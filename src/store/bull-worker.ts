@@ -35,25 +35,25 @@ export interface BullWorkerOptions {
 export class BullWorker {
   /** How many jobs it has now. */
   jobs = 0;
-  private readonly worker: Worker<RunJob, void, 'run'>;
-  private readonly locks: JobLocks;
-  private readonly connection: ReturnType<typeof connect>;
+  readonly #worker: Worker<RunJob, void, 'run'>;
+  readonly #locks: JobLocks;
+  readonly #connection: ReturnType<typeof connect>;
   /** When the last few errors came, oldest first. */
-  private errorsMs: readonly number[] = [];
-  private rest: NodeJS.Timeout | null = null;
-  private isLeaving = false;
+  #errorsMs: readonly number[] = [];
+  #rest: NodeJS.Timeout | null = null;
+  #isLeaving = false;
 
   constructor(
     queueName: string,
     { redisUrl, keys, log, concurrency, lockMs, process, onStalled }: BullWorkerOptions,
   ) {
-    this.connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
-    this.worker = new Worker<RunJob, void, 'run'>(
+    this.#connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
+    this.#worker = new Worker<RunJob, void, 'run'>(
       queueName,
       async (job: RunsJob, token?: string) => {
         this.jobs += 1;
         try {
-          await this.whileHeld(job, token, async () => process(job, token));
+          await this.#whileHeld(job, token, async () => process(job, token));
         } finally {
           this.jobs -= 1;
         }
@@ -61,7 +61,7 @@ export class BullWorker {
       {
         prefix: keys.queue,
         concurrency,
-        connection: this.connection,
+        connection: this.#connection,
         lockDuration: lockMs,
         // By job-locks.ts instead.
         skipLockRenewal: true,
@@ -74,23 +74,23 @@ export class BullWorker {
       },
     );
     const report = queueErrors(log);
-    this.locks = new JobLocks({
+    this.#locks = new JobLocks({
       lockMs,
-      extend: async (jobIds, tokens) => this.worker.extendJobLocks(jobIds, tokens, lockMs),
+      extend: async (jobIds, tokens) => this.#worker.extendJobLocks(jobIds, tokens, lockMs),
       // Their runs go on: who takes one over says so in the run itself.
       onLost: throttled((jobs: number) => log.warn({ jobs }, 'lost hold of jobs')),
       onError: report,
     });
-    this.worker.on('stalled', onStalled);
-    this.worker.on('failed', (job: RunsJob | undefined, err: Error) => {
+    this.#worker.on('stalled', onStalled);
+    this.#worker.on('failed', (job: RunsJob | undefined, err: Error) => {
       if (!(err instanceof WaitingError) && !(err instanceof DelayedError)) {
         log.error({ err, run_id: job?.data.runId, thread_id: job?.data.threadId }, 'job failed');
       }
     });
-    this.worker.on('error', (err: Error) => {
+    this.#worker.on('error', (err: Error) => {
       if (isLockLost(err)) return;
       report(err);
-      this.restWhenStorming();
+      this.#restWhenStorming();
     });
   }
 
@@ -98,54 +98,54 @@ export class BullWorker {
    * Does a job and renews its lock meanwhile. A job whose lock is lost is another delivery's business by now, in this process
    * or elsewhere: then BullMQ is told that it waits, and touches it no more.
    */
-  private async whileHeld({ id = '' }: RunsJob, token = '', work: () => Promise<void>): Promise<void> {
-    this.locks.hold(id, token);
+  async #whileHeld({ id = '' }: RunsJob, token = '', work: () => Promise<void>): Promise<void> {
+    this.#locks.hold(id, token);
     let isHeld = false;
     try {
       await work();
     } catch (error) {
       if (!isLockLost(error)) throw error;
-      this.locks.release(id, token);
+      this.#locks.release(id, token);
     } finally {
-      isHeld = this.locks.release(id, token);
+      isHeld = this.#locks.release(id, token);
     }
     if (!isHeld) throw new WaitingError();
   }
 
   async ready(): Promise<void> {
-    await this.worker.waitUntilReady();
+    await this.#worker.waitUntilReady();
   }
 
   /** Takes no more jobs, but perhaps one that comes to it while it already waits; those it has go on. */
   async stopTaking(): Promise<void> {
-    this.leave();
-    await this.worker.pause(true);
+    this.#leave();
+    await this.#worker.pause(true);
   }
 
   /** Takes no more jobs, waits for those it has, then closes. */
   async close(): Promise<void> {
-    this.leave();
-    await this.worker.close();
-    this.locks.close();
-    this.connection.disconnect();
+    this.#leave();
+    await this.#worker.close();
+    this.#locks.close();
+    this.#connection.disconnect();
   }
 
-  private leave(): void {
-    this.isLeaving = true;
-    if (this.rest !== null) clearTimeout(this.rest);
+  #leave(): void {
+    this.#isLeaving = true;
+    if (this.#rest !== null) clearTimeout(this.#rest);
   }
 
   /** One more error. When they come as a storm, no jobs are taken for a moment; those at hand go on. */
-  private restWhenStorming(): void {
+  #restWhenStorming(): void {
     const nowMs = performance.now();
-    this.errorsMs = [...this.errorsMs, nowMs].slice(-STORM_ERRORS);
-    const isStorm = this.errorsMs.length === STORM_ERRORS && nowMs - (this.errorsMs[0] ?? 0) < STORM_MS;
-    if (!isStorm || this.rest !== null || this.isLeaving) return;
-    this.rest = setTimeout(() => {
-      this.rest = null;
-      void this.worker.resume();
+    this.#errorsMs = [...this.#errorsMs, nowMs].slice(-STORM_ERRORS);
+    const isStorm = this.#errorsMs.length === STORM_ERRORS && nowMs - (this.#errorsMs[0] ?? 0) < STORM_MS;
+    if (!isStorm || this.#rest !== null || this.#isLeaving) return;
+    this.#rest = setTimeout(() => {
+      this.#rest = null;
+      void this.#worker.resume();
     }, REST_MS);
-    void this.worker.pause(true);
+    void this.#worker.pause(true);
   }
 }
 

@@ -23,30 +23,30 @@ export interface Collection {
 }
 
 export class Keys {
-  private readonly prefix: string;
+  readonly #prefix: string;
 
   constructor(prefix: string) {
-    this.prefix = prefix;
+    this.#prefix = prefix;
   }
 
   /** Sorted set: members `project/thread/run` of runs that may still need somebody, by when to look (unix ms). */
   get open(): string {
-    return `${this.prefix}:open`;
+    return `${this.#prefix}:open`;
   }
 
   /** Sorted set: members `project/thread` of the threads that are kept, by their last use (unix ms). {@link ThreadIndex} writes it. */
   get threads(): string {
-    return `${this.prefix}:threads`;
+    return `${this.#prefix}:threads`;
   }
 
   /** Sorted set: worker ids by when they were last seen (unix ms). Trimmed by the workers. */
   get workers(): string {
-    return `${this.prefix}:workers`;
+    return `${this.#prefix}:workers`;
   }
 
   /** String with expiry: the figures a worker last said, as JSON. */
   worker(id: string): string {
-    return `${this.prefix}:worker:${id}`;
+    return `${this.#prefix}:worker:${id}`;
   }
 
   /** String with expiry, empty: a worker's sign of life, which it renews ({@link Lease} of lease.ts). */
@@ -56,31 +56,31 @@ export class Keys {
 
   /** String with expiry, empty: a worker that lost this run has outlived it ({@link Lease.survived} of lease.ts). */
   survived(runId: string, workerId: string): string {
-    return `${this.prefix}:survived:${runId}:${workerId}`;
+    return `${this.#prefix}:survived:${runId}:${workerId}`;
   }
 
   /** String with expiry, empty: written to see whether Redis takes writes; numbered, for the nodes of a Cluster. */
   probe(index: number): string {
-    return `${this.prefix}:probe:${index}`;
+    return `${this.#prefix}:probe:${index}`;
   }
 
   /** String with expiry: held by the one worker whose turn it is to sweep. */
   get sweeper(): string {
-    return `${this.prefix}:sweeper`;
+    return `${this.#prefix}:sweeper`;
   }
 
   /** Channel: run ids whose state somebody other than their worker has changed. A Cluster tells all its nodes. */
   get changes(): string {
-    return `${this.prefix}:changes`;
+    return `${this.#prefix}:changes`;
   }
 
   /** BullMQ's own prefix: a hash tag, because a queue must stay in one slot. */
   get queue(): string {
-    return `{${this.prefix}}`;
+    return `{${this.#prefix}}`;
   }
 
   assistants(project: string): Collection {
-    return collection(`${this.prefix}:${project}:{assistants}`);
+    return collection(`${this.#prefix}:${project}:{assistants}`);
   }
 
   /** Hash: lower-case name of an assistant → id of the one last so named. */
@@ -90,86 +90,86 @@ export class Keys {
 
   /** Set: projects whose key a model has answered. With the next five in one slot, because one script decides by them. */
   get proven(): string {
-    return `${this.prefix}:{trial}:proven`;
+    return `${this.#prefix}:{trial}:proven`;
   }
 
   /** Sorted set: projects on trial by their first write (unix ms). The sweeper ends those whose time is over. */
   get trials(): string {
-    return `${this.prefix}:{trial}:waiting`;
+    return `${this.#prefix}:{trial}:waiting`;
   }
 
   /** Hash: `bytes` and `writes` of all projects on trial. */
   get trialSums(): string {
-    return `${this.prefix}:{trial}:sums`;
+    return `${this.#prefix}:{trial}:sums`;
   }
 
   /** Hash: the writes of a project on trial and their bytes. Deleted with the trial's end. */
   trial(project: string): string {
-    return `${this.prefix}:{trial}:of:${project}`;
+    return `${this.#prefix}:{trial}:of:${project}`;
   }
 
   /** Sorted set: chats without a thread that projects on trial have room for, by when to see whether they are gone (unix ms). */
   get trialChats(): string {
-    return `${this.prefix}:{trial}:chats`;
+    return `${this.#prefix}:{trial}:chats`;
   }
 
   /** String with expiry: the write of a project on trial that was let through without room. */
   trialFirst(project: string): string {
-    return `${this.prefix}:{trial}:first:${project}`;
+    return `${this.#prefix}:{trial}:first:${project}`;
   }
 
   /** Counter with expiry: how many listen to a run besides the caller that began it. */
   listeners(ref: RunRef): string {
-    return `${this.base(ref)}:audience:${ref.runId}`;
+    return `${this.#base(ref)}:audience:${ref.runId}`;
   }
 
   /** String with expiry: the run that waits for a photo of this caller. */
   photo(project: string, digest: string): string {
-    return `${this.prefix}:${project}:photo:${digest}`;
+    return `${this.#prefix}:${project}:photo:${digest}`;
   }
 
   /** String with expiry: the first answer to a request, for its retries. */
   answer(project: string, digest: string): string {
-    return `${this.prefix}:${project}:answer:${digest}`;
+    return `${this.#prefix}:${project}:answer:${digest}`;
   }
 
   /** String with expiry: what a tool answered to certain arguments. */
   toolCache(digest: string): string {
-    return `${this.prefix}:tool:${digest}`;
+    return `${this.#prefix}:tool:${digest}`;
   }
 
   /** Hash with the thread's document under its id. Exists exactly as long as the thread. */
   thread(ref: ThreadRef): string {
-    return `${this.base(ref)}:thread`;
+    return `${this.#base(ref)}:thread`;
   }
 
   /** String: id of the run that locks the thread. Set when a run is created, removed when it ends. */
   active(ref: ThreadRef): string {
-    return `${this.base(ref)}:active`;
+    return `${this.#base(ref)}:active`;
   }
 
   /** Counter: gives messages, runs and steps of the thread their place. */
   order(ref: ThreadRef): string {
-    return `${this.base(ref)}:order`;
+    return `${this.#base(ref)}:order`;
   }
 
   /** Hash: id → metadata a client gave a message or run after it was created. */
   labels(ref: ThreadRef): string {
-    return `${this.base(ref)}:labels`;
+    return `${this.#base(ref)}:labels`;
   }
 
   messages(ref: ThreadRef): Collection {
-    return collection(`${this.base(ref)}:messages`);
+    return collection(`${this.#base(ref)}:messages`);
   }
 
   /** Sorted set: the messages one run wrote. */
   runMessages(ref: RunRef): string {
-    return `${this.base(ref)}:messages:by:${ref.runId}`;
+    return `${this.#base(ref)}:messages:by:${ref.runId}`;
   }
 
   /** Sorted set of the thread's runs; their documents are the hashes of {@link run}. */
   runs(ref: ThreadRef): string {
-    return `${this.base(ref)}:runs`;
+    return `${this.#base(ref)}:runs`;
   }
 
   /**
@@ -177,41 +177,41 @@ export class Keys {
    * abandon.lua marks one that cannot be read (`unreadable`, `given_up`).
    */
   run(ref: RunRef): string {
-    return `${this.base(ref)}:run:${ref.runId}`;
+    return `${this.#base(ref)}:run:${ref.runId}`;
   }
 
   /** Stream: the run's event log, entry ids `<seq>-0`. Expires some time after the run has ended. */
   log(ref: RunRef): string {
-    return `${this.base(ref)}:log:${ref.runId}`;
+    return `${this.#base(ref)}:log:${ref.runId}`;
   }
 
   /** String: the messages of a request without a thread, as JSON; expires with its run. */
   input(ref: RunRef): string {
-    return `${this.base(ref)}:input:${ref.runId}`;
+    return `${this.#base(ref)}:input:${ref.runId}`;
   }
 
   /** Documents of all steps of the thread (hash); one run's order is {@link runSteps}. */
   steps(ref: ThreadRef): string {
-    return `${this.base(ref)}:steps`;
+    return `${this.#base(ref)}:steps`;
   }
 
   runSteps(ref: RunRef): string {
-    return `${this.base(ref)}:steps:by:${ref.runId}`;
+    return `${this.#base(ref)}:steps:by:${ref.runId}`;
   }
 
   /** Sorted set: the thread's steps of tool calls, for prompts. */
   toolSteps(ref: ThreadRef): string {
-    return `${this.base(ref)}:steps:tools`;
+    return `${this.#base(ref)}:steps:tools`;
   }
 
   /** String with expiry, empty: written after the run, to see whether a replica has got as far as this. */
   mark(ref: RunRef): string {
-    return `${this.base(ref)}:mark`;
+    return `${this.#base(ref)}:mark`;
   }
 
   /** Sharded channel: a run's events as they are committed. In a Cluster only the run's own node hears them. */
   events(ref: RunRef): string {
-    return `${this.base(ref)}:events:${ref.runId}`;
+    return `${this.#base(ref)}:events:${ref.runId}`;
   }
 
   /** KEYS of commit.lua, in its order. */
@@ -234,8 +234,8 @@ export class Keys {
     ];
   }
 
-  private base({ project, threadId }: ThreadRef): string {
-    return `${this.prefix}:${project}:{${threadId}}`;
+  #base({ project, threadId }: ThreadRef): string {
+    return `${this.#prefix}:${project}:{${threadId}}`;
   }
 }
 

@@ -6,37 +6,37 @@ import type { Keys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 export class Listeners {
-  private readonly redis: ScriptedRedis;
-  private readonly keys: Keys;
-  private readonly keptMs: number;
+  readonly #redis: ScriptedRedis;
+  readonly #keys: Keys;
+  readonly #keptMs: number;
 
   /** @param keptMs as long as a run may live */
   constructor(redis: ScriptedRedis, keys: Keys, keptMs: number) {
-    this.redis = redis;
-    this.keys = keys;
-    this.keptMs = keptMs;
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#keptMs = keptMs;
   }
 
   /** One more listens to the run. @returns false when everybody had left before: the run is being cancelled. */
   async join(ref: RunRef): Promise<boolean> {
-    return (await this.count(ref, 1)) > 0;
+    return (await this.#count(ref, 1)) > 0;
   }
 
   /** One listens no more. @returns whether nobody does. */
   async leave(ref: RunRef): Promise<boolean> {
-    return (await this.count(ref, -1)) < 0;
+    return (await this.#count(ref, -1)) < 0;
   }
 
   /** Everybody has heard all there is for now; whoever makes the run go on listens alone. */
   async dismiss(ref: RunRef): Promise<void> {
-    await this.redis.del(this.keys.listeners(ref));
+    await this.#redis.del(this.#keys.listeners(ref));
   }
 
-  private async count(ref: RunRef, change: number): Promise<number> {
-    const key = this.keys.listeners(ref);
+  async #count(ref: RunRef, change: number): Promise<number> {
+    const key = this.#keys.listeners(ref);
     const [others] = await Promise.all([
-      this.redis.incrby(key, change),
-      this.redis.pexpire(key, this.keptMs),
+      this.#redis.incrby(key, change),
+      this.#redis.pexpire(key, this.#keptMs),
     ]);
     return others;
   }

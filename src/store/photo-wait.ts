@@ -4,21 +4,21 @@ import type { Keys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 export class PhotoWait {
-  private readonly redis: ScriptedRedis;
-  private readonly keys: Keys;
+  readonly #redis: ScriptedRedis;
+  readonly #keys: Keys;
 
   constructor(redis: ScriptedRedis, keys: Keys) {
-    this.redis = redis;
-    this.keys = keys;
+    this.#redis = redis;
+    this.#keys = keys;
   }
 
   /** The run waits for the caller's photo; `digest` tells callers apart. */
   async wait(project: string, digest: string, ref: RunRef, ms: number): Promise<void> {
-    await this.redis.set(this.keys.photo(project, digest), JSON.stringify(ref), 'PX', ms);
+    await this.#redis.set(this.#keys.photo(project, digest), JSON.stringify(ref), 'PX', ms);
   }
 
   /** The run that waits for this caller's photo, or null; it waits no longer. */
   async take(project: string, digest: string): Promise<RunRef | null> {
-    return decode<RunRef>(await this.redis.getdel(this.keys.photo(project, digest)));
+    return decode<RunRef>(await this.#redis.getdel(this.#keys.photo(project, digest)));
   }
 }

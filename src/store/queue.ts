@@ -22,16 +22,16 @@ export interface RunJob extends RunRef {
 export type RunsJob = Job<RunJob, void, 'run'>;
 
 export class RunQueue {
-  private readonly connection: ReturnType<typeof connect>;
-  private readonly options: { readonly keys: Keys; readonly log: Logger; readonly nowMs: () => number };
-  private queue: Queue<RunJob, void, 'run'>;
+  readonly #connection: ReturnType<typeof connect>;
+  readonly #options: { readonly keys: Keys; readonly log: Logger; readonly nowMs: () => number };
+  #queue: Queue<RunJob, void, 'run'>;
 
   /** @param nowMs unix milliseconds, the same for every process */
   constructor(redisUrl: string, keys: Keys, log: Logger, nowMs: () => number) {
     // With Redis away an enqueue fails at once instead of hanging; the sweeper makes up for it.
-    this.connection = connect(redisUrl, { use: 'queue', whenAway: 'fail' });
-    this.options = { keys, log, nowMs };
-    this.queue = this.open();
+    this.#connection = connect(redisUrl, { use: 'queue', whenAway: 'fail' });
+    this.#options = { keys, log, nowMs };
+    this.#queue = this.#open();
   }
 
   /** Resolves when jobs can be added. */
@@ -39,33 +39,33 @@ export class RunQueue {
     let tries = 0;
     await insist(async () => {
       // BullMQ asks for the version once, and holds a lost connection against it for good.
-      if ((tries += 1) > 1) this.queue = this.open();
-      await this.queue.waitUntilReady();
+      if ((tries += 1) > 1) this.#queue = this.#open();
+      await this.#queue.waitUntilReady();
     });
   }
 
-  private open(): Queue<RunJob, void, 'run'> {
+  #open(): Queue<RunJob, void, 'run'> {
     const queue = new Queue<RunJob, void, 'run'>(QUEUE_NAME, {
-      prefix: this.options.keys.queue,
-      connection: this.connection,
+      prefix: this.#options.keys.queue,
+      connection: this.#connection,
       // A retained job would silently swallow a later one with the same id.
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
     });
-    queue.on('error', queueErrors(this.options.log));
+    queue.on('error', queueErrors(this.#options.log));
     return queue;
   }
 
   /** Adds the job of a run's turn. Adding it again while it exists changes nothing. */
   async add(job: RunJob): Promise<void> {
-    const timestamp = this.options.nowMs();
-    await this.queue.add('run', job, { jobId: idOf(job), timestamp });
+    const timestamp = this.#options.nowMs();
+    await this.#queue.add('run', job, { jobId: idOf(job), timestamp });
   }
 
   /**
    * Has a job taken now that was to be taken later. @returns whether there was one; it may have been taken, or be gone.
    */
   async wake(job: RunJob): Promise<boolean> {
-    const found = await this.queue.getJob(idOf(job));
+    const found = await this.#queue.getJob(idOf(job));
     if (found === undefined || !(await found.isDelayed())) return false;
     // Somebody else may wake it in between, which is as good.
     return found.promote().then(
@@ -76,7 +76,7 @@ export class RunQueue {
 
   /** The id of the job that is to be taken next, or null when none waits. One read. */
   async next(): Promise<string | null> {
-    const [id] = await this.queue.getRanges(['waiting'], 0, 0, true);
+    const [id] = await this.#queue.getRanges(['waiting'], 0, 0, true);
     return id ?? null;
   }
 
@@ -85,17 +85,20 @@ export class RunQueue {
    */
   async backlog(): Promise<Backlog> {
     const [waiting, [next]] = await Promise.all([
-      this.queue.getJobCountByTypes('waiting', 'delayed'),
-      this.queue.getWaiting(0, 0),
+      this.#queue.getJobCountByTypes('waiting', 'delayed'),
+      this.#queue.getWaiting(0, 0),
     ]);
-    return { waiting, oldestMs: next === undefined ? 0 : Math.max(0, this.options.nowMs() - next.timestamp) };
+    return {
+      waiting,
+      oldestMs: next === undefined ? 0 : Math.max(0, this.#options.nowMs() - next.timestamp),
+    };
   }
 
   async close(): Promise<void> {
-    await this.queue.close().catch(() => {
+    await this.#queue.close().catch(() => {
       // With Redis away there is nobody to say goodbye to, nor anybody who confirms it.
     });
-    this.connection.disconnect();
+    this.#connection.disconnect();
   }
 }
 
@@ -140,24 +143,24 @@ export interface RunConsumerOptions {
 export class RunConsumer {
   /** How many jobs this process found that another had lost. */
   stalls = 0;
-  private readonly options: RunConsumerOptions;
-  private worker: BullWorker;
+  readonly #options: RunConsumerOptions;
+  #worker: BullWorker;
   /** Those that were replaced and still have jobs, each with its closing. */
-  private readonly retired = new Map<BullWorker, Promise<void>>();
-  private isTaking = true;
+  readonly #retired = new Map<BullWorker, Promise<void>>();
+  #isTaking = true;
 
   constructor(options: RunConsumerOptions) {
-    this.options = options;
-    this.worker = this.open();
+    this.#options = options;
+    this.#worker = this.#open();
   }
 
   async ready(): Promise<void> {
-    await this.worker.ready();
+    await this.#worker.ready();
   }
 
   /** Whether it should take a job that waits. */
   get hasRoom(): boolean {
-    return this.isTaking && this.worker.jobs < this.options.concurrency;
+    return this.#isTaking && this.#worker.jobs < this.#options.concurrency;
   }
 
   /**
@@ -165,36 +168,36 @@ export class RunConsumer {
    * those it has, renewing their locks, and then closes by itself: until then there may be more jobs than `concurrency`.
    */
   rebuild(): void {
-    if (!this.isTaking) return;
-    const old = this.worker;
+    if (!this.#isTaking) return;
+    const old = this.#worker;
     const closing = old
       .close()
-      .catch((err: unknown) => this.options.log.warn({ err }, 'could not close a worker that was replaced'))
-      .then(() => void this.retired.delete(old));
-    this.retired.set(old, closing);
-    this.worker = this.open();
+      .catch((err: unknown) => this.#options.log.warn({ err }, 'could not close a worker that was replaced'))
+      .then(() => void this.#retired.delete(old));
+    this.#retired.set(old, closing);
+    this.#worker = this.#open();
   }
 
   /** Takes no more jobs, but perhaps one that comes to it while it already waits; those it has go on. */
   async stopTaking(): Promise<void> {
-    this.isTaking = false;
-    await this.worker.stopTaking();
+    this.#isTaking = false;
+    await this.#worker.stopTaking();
   }
 
   /** Waits for the jobs it has, then closes. */
   async close(): Promise<void> {
-    this.isTaking = false;
-    await Promise.all([this.worker.close(), ...this.retired.values()]);
+    this.#isTaking = false;
+    await Promise.all([this.#worker.close(), ...this.#retired.values()]);
   }
 
-  private open(): BullWorker {
-    const process = this.process.bind(this);
+  #open(): BullWorker {
+    const process = this.#process.bind(this);
     const onStalled = (): void => void (this.stalls += 1);
-    return new BullWorker(QUEUE_NAME, { ...this.options, process, onStalled });
+    return new BullWorker(QUEUE_NAME, { ...this.#options, process, onStalled });
   }
 
-  private async process(job: RunsJob, token?: string): Promise<void> {
-    const outcome = await this.options.work(job.data);
+  async #process(job: RunsJob, token?: string): Promise<void> {
+    const outcome = await this.#options.work(job.data);
     switch (outcome) {
       case 'done':
         return;
@@ -206,7 +209,7 @@ export class RunConsumer {
         throw new DelayedError();
       case 'no slot':
         await layAside(job, NO_SLOT_FIRST_MS, token);
-        this.options.onLaidAside?.(job.data);
+        this.#options.onLaidAside?.(job.data);
         throw new DelayedError();
     }
   }

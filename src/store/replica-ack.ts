@@ -14,49 +14,49 @@ const MAX_WAITING = 200;
 const TRIES = 2;
 
 export class ReplicaAck {
-  private readonly connection: ReturnType<typeof connect>;
-  private readonly keys: Keys;
-  private waiting = 0;
+  readonly #connection: ReturnType<typeof connect>;
+  readonly #keys: Keys;
+  #waiting = 0;
 
   constructor(redisUrl: string, keys: Keys) {
-    this.connection = connect(redisUrl, { use: 'confirm', whenAway: 'fail' });
+    this.#connection = connect(redisUrl, { use: 'confirm', whenAway: 'fail' });
     // Its losses are those of the other connections, which report them.
-    this.connection.on('error', () => {});
-    this.keys = keys;
+    this.#connection.on('error', () => {});
+    this.#keys = keys;
   }
 
   /** Whether a replica has confirmed, within a second, everything that was written to the run before this call. */
   async confirm(ref: RunRef): Promise<boolean> {
-    if (this.waiting >= MAX_WAITING) return false;
+    if (this.#waiting >= MAX_WAITING) return false;
     const answered = new AbortController();
     const late = delay(PATIENCE_MS, false, { signal: answered.signal }).catch(() => false);
     try {
-      return await Promise.race([this.ask(ref), late]);
+      return await Promise.race([this.#ask(ref), late]);
     } finally {
       answered.abort();
     }
   }
 
   close(): void {
-    this.connection.disconnect();
+    this.#connection.disconnect();
   }
 
-  private async ask(ref: RunRef): Promise<boolean> {
-    const mark = this.keys.mark(ref);
-    this.waiting += 1;
+  async #ask(ref: RunRef): Promise<boolean> {
+    const mark = this.#keys.mark(ref);
+    this.#waiting += 1;
     try {
       for (let tries = 0; tries < TRIES; tries++) {
-        const pipeline = this.connection.pipeline().set(mark, '', 'PX', PATIENCE_MS).wait(1, PATIENCE_MS);
+        const pipeline = this.#connection.pipeline().set(mark, '', 'PX', PATIENCE_MS).wait(1, PATIENCE_MS);
         const [written, confirmed] = (await pipeline.exec()) ?? [];
         if (written?.[0] === null) return Number(confirmed?.[1]) >= 1;
         // Alone, a command is sent on to where its key is now.
-        await this.connection.set(mark, '', 'PX', PATIENCE_MS);
+        await this.#connection.set(mark, '', 'PX', PATIENCE_MS);
       }
       return false;
     } catch {
       return false;
     } finally {
-      this.waiting -= 1;
+      this.#waiting -= 1;
     }
   }
 }

@@ -98,10 +98,10 @@ const FAILED_KEPT_S = 60;
 const MAX_CHANGE_TRIES = 20;
 
 export class RunStore {
-  private readonly options: RunStoreOptions;
+  readonly #options: RunStoreOptions;
 
   constructor(options: RunStoreOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** Creates a run, its messages and its thread's lock in one step, then its job. */
@@ -112,23 +112,23 @@ export class RunStore {
     for (const message of messages) writes.push('message.new', message.id, JSON.stringify(message));
     if (input.length > 0) writes.push('input', run.id, JSON.stringify(input));
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin }];
-    const use = origin.ephemeral ? null : this.options.threads.used(ref);
-    const [answer] = await Promise.all([this.send(ref, null, events, writes), use]);
+    const use = origin.ephemeral ? null : this.#options.threads.used(ref);
+    const [answer] = await Promise.all([this.#send(ref, null, events, writes), use]);
     if (answer.type === 'locked') return answer;
     if (answer.type === 'gone') {
-      this.options.threads.forgetLater(ref);
+      this.#options.threads.forgetLater(ref);
       return { type: 'no thread' };
     }
-    const stored = answer.type === 'committed' ? answer.stored : await this.createdBefore(ref);
+    const stored = answer.type === 'committed' ? answer.stored : await this.#createdBefore(ref);
     const [confirmed] = await Promise.all([
-      this.confirmed(ref),
+      this.#confirmed(ref),
       isQueued(stored.state.run) ? this.enqueue(stored) : null,
     ]);
     return { type: 'created', stored, confirmed };
   }
 
   /** The run that an earlier sending of the same request has created: nobody else knows its id. */
-  private async createdBefore(ref: RunRef): Promise<StoredRun> {
+  async #createdBefore(ref: RunRef): Promise<StoredRun> {
     const found = await this.get(ref);
     if (found === null) throw new Refused('gone', ref);
     return found.stored;
@@ -140,14 +140,14 @@ export class RunStore {
    *   everything does that reads a run.
    */
   async get(ref: RunRef): Promise<{ stored: StoredRun; labels: Metadata | null } | null> {
-    const { redis, keys } = this.options;
+    const { redis, keys } = this.#options;
     const [fields, labels] = await Promise.all([
       redis.hmget(keys.run(ref), 'doc', 'version', 'seq'),
       redis.hget(keys.labels(ref), ref.runId),
     ]);
     const [doc, version, seq] = fields;
     if (!doc || !version || !seq) return null;
-    const { damage } = this.options;
+    const { damage } = this.#options;
     const stored = { ref, state: await damage.run(ref, doc), version, seq: Number(seq) };
     return { stored, labels: damage.skip(() => decode<Metadata>(labels, `labels of ${ref.runId}`)) };
   }
@@ -155,7 +155,7 @@ export class RunStore {
   /** As {@link get}, but a run whose time is over is ended first: nobody ever reads `requires_action` past its expiry. */
   async current(ref: RunRef): Promise<{ stored: StoredRun; labels: Metadata | null } | null> {
     const found = await this.get(ref);
-    if (found === null || !isLeft(found.stored.state.run, this.options.now())) return found;
+    if (found === null || !isLeft(found.stored.state.run, this.#options.now())) return found;
     const stored = await this.close(ref, { type: 'expired' });
     return stored === null ? null : { stored, labels: found.labels };
   }
@@ -170,7 +170,7 @@ export class RunStore {
    * has been writing. Where the log's beginning has expired or cannot be read, the run as it is stored. @returns null when it is gone.
    */
   async replay(ref: RunRef): Promise<StoredRun | null> {
-    const { redis, keys } = this.options;
+    const { redis, keys } = this.#options;
     // Both commands leave in one pipeline, run before log: events that come between them make a conflict, not a hole.
     const [found, entries] = await Promise.all([
       this.get(ref),
@@ -193,12 +193,15 @@ export class RunStore {
    * @throws {Refused} when the run is no longer this worker's, or gone: whatever was not committed never happened.
    */
   async commit(held: StoredRun, events: readonly RunEvent[]): Promise<StoredRun> {
-    const stored = this.settle(
+    const stored = this.#settle(
       held,
-      await this.send(held.ref, held, events, [], { exact: true, worker: true }),
+      await this.#send(held.ref, held, events, [], { exact: true, worker: true }),
     );
-    if (isTerminal(stored.state.run) && !(await this.confirmed(stored.ref)))
-      this.options.log.warn(logFields(stored.ref, stored.state), 'no replica has confirmed the end of a run');
+    if (isTerminal(stored.state.run) && !(await this.#confirmed(stored.ref)))
+      this.#options.log.warn(
+        logFields(stored.ref, stored.state),
+        'no replica has confirmed the end of a run',
+      );
     return stored;
   }
 
@@ -217,7 +220,7 @@ export class RunStore {
       if (found === null) return null;
       const events = decide(found.stored);
       if (events === null) return { ...found, after: found.stored.seq };
-      const answer = await this.send(ref, found.stored, events, []);
+      const answer = await this.#send(ref, found.stored, events, []);
       if (answer.type === 'committed') {
         if (isQueued(answer.stored.state.run)) await this.enqueue(answer.stored);
         return { ...found, stored: answer.stored, after: answer.stored.seq - events.length };
@@ -232,10 +235,10 @@ export class RunStore {
    * stays as it is. @returns the run afterwards, or null when it is gone.
    */
   async close(ref: RunRef, how: Ending): Promise<StoredRun | null> {
-    return this.rewrite(ref, ({ state }) => {
+    return this.#rewrite(ref, ({ state }) => {
       // A cancel that was accepted a moment ago wins over the clock.
       const overtaken = how.type === 'expired' && isCancelling(state.run);
-      return ending(state, overtaken ? { type: 'cancelled' } : how, this.options.now());
+      return ending(state, overtaken ? { type: 'cancelled' } : how, this.#options.now());
     });
   }
 
@@ -244,8 +247,8 @@ export class RunStore {
    * (any more: somebody may have been faster) stays as it is. @returns the run afterwards, or null when it is gone.
    */
   async giveBack(ref: RunRef, reason: 'shutdown' | 'lost'): Promise<StoredRun | null> {
-    return this.rewrite(ref, ({ state }) =>
-      isExecuting(state.run) ? release(state, reason, this.options.now()) : null,
+    return this.#rewrite(ref, ({ state }) =>
+      isExecuting(state.run) ? release(state, reason, this.#options.now()) : null,
     );
   }
 
@@ -253,18 +256,18 @@ export class RunStore {
   async enqueue(stored: StoredRun): Promise<void> {
     const { ref, state } = stored;
     try {
-      await this.options.queue.add({ ...ref, requestId: state.origin.request_id, turn: state.turn });
+      await this.#options.queue.add({ ...ref, requestId: state.origin.request_id, turn: state.turn });
     } catch (err) {
       // The run is safely stored, so the request has succeeded: the sweeper finds a queued run without a job.
-      this.options.log.warn({ err, ...logFields(ref, state) }, 'could not enqueue; the sweeper will');
+      this.#options.log.warn({ err, ...logFields(ref, state) }, 'could not enqueue; the sweeper will');
     }
   }
 
-  private async confirmed(ref: RunRef): Promise<boolean> {
-    return this.options.confirm === null || this.options.confirm(ref);
+  async #confirmed(ref: RunRef): Promise<boolean> {
+    return this.#options.confirm === null || this.#options.confirm(ref);
   }
 
-  private async rewrite(
+  async #rewrite(
     ref: RunRef,
     decide: (stored: StoredRun) => readonly RunEvent[] | null,
   ): Promise<StoredRun | null> {
@@ -273,7 +276,7 @@ export class RunStore {
       if (stored === null || isTerminal(stored.state.run)) return stored;
       const events = decide(stored);
       if (events === null) return stored;
-      const answer = await this.send(ref, stored, events, [], { exact: true, worker: false });
+      const answer = await this.#send(ref, stored, events, [], { exact: true, worker: false });
       if (answer.type === 'committed') return answer.stored;
       if (answer.type === 'gone') return null;
     }
@@ -281,20 +284,20 @@ export class RunStore {
     return (await this.get(ref))?.stored ?? null;
   }
 
-  private settle(held: StoredRun, answer: Answer): StoredRun {
+  #settle(held: StoredRun, answer: Answer): StoredRun {
     if (answer.type === 'committed') return answer.stored;
-    this.options.count?.('refused');
+    this.#options.count?.('refused');
     throw new Refused(answer.type === 'gone' ? 'gone' : 'conflict', held.ref);
   }
 
-  private async send(
+  async #send(
     ref: RunRef,
     before: StoredRun | null,
     events: readonly RunEvent[],
     extraWrites: readonly string[],
     { exact, worker } = { exact: false, worker: false },
   ): Promise<Answer> {
-    const { redis, keys, open } = this.options;
+    const { redis, keys, open } = this.#options;
     const { state, writes } = fold(before?.state ?? null, events);
     const fragments = before !== null && events.every(isDelta);
     const version = fragments ? before.version : randomText(VERSION_LENGTH);
@@ -308,7 +311,7 @@ export class RunStore {
         exact && before !== null ? before.seq : '',
         fragments ? '' : JSON.stringify(state),
         lockMove(before, state),
-        this.logLifeMs(state),
+        this.#logLifeMs(state),
         keys.events(ref),
         worker || before === null ? '' : keys.changes,
         ref.runId,
@@ -325,8 +328,8 @@ export class RunStore {
     const [code, detail] = replyOf(reply);
     switch (code) {
       case 1:
-        report(ref, state, events, this.options);
-        if (isTerminal(state.run)) this.forget(ref);
+        report(ref, state, events, this.#options);
+        if (isTerminal(state.run)) this.#forget(ref);
         return { type: 'committed', stored: { ref, state, version, seq: Number(detail) } };
       case -1:
         return { type: 'gone' };
@@ -338,17 +341,17 @@ export class RunStore {
   }
 
   /** Nobody need look at the run again. Not waited for: where it fails, the sweeper looks, and forgets the run then. */
-  private forget(ref: RunRef): void {
-    this.options.open.forget(ref).catch((err: unknown) => {
-      this.options.log.debug({ err, run_id: ref.runId }, 'could not forget a run; the sweeper will');
+  #forget(ref: RunRef): void {
+    this.#options.open.forget(ref).catch((err: unknown) => {
+      this.#options.log.debug({ err, run_id: ref.runId }, 'could not forget a run; the sweeper will');
     });
   }
 
   /** How long the log stays from now on: as long as the run may live, and then some. */
-  private logLifeMs({ run, origin }: RunState): number {
-    const { logKeptS } = this.options;
+  #logLifeMs({ run, origin }: RunState): number {
+    const { logKeptS } = this.#options;
     const keptS = origin.ephemeral && run.failed_at !== null ? Math.min(logKeptS, FAILED_KEPT_S) : logKeptS;
-    const leftS = isTerminal(run) ? 0 : Math.max(0, (run.expires_at ?? 0) - this.options.now());
+    const leftS = isTerminal(run) ? 0 : Math.max(0, (run.expires_at ?? 0) - this.#options.now());
     return (leftS + keptS) * 1000;
   }
 }

@@ -14,17 +14,17 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const BATCH = 100;
 
 export class ThreadIndex {
-  private readonly redis: ScriptedRedis;
-  private readonly keys: Keys;
-  private readonly nowMs: () => number;
-  private readonly log: Logger;
+  readonly #redis: ScriptedRedis;
+  readonly #keys: Keys;
+  readonly #nowMs: () => number;
+  readonly #log: Logger;
 
   /** @param nowMs unix milliseconds, the same for every process */
   constructor(redis: ScriptedRedis, keys: Keys, nowMs: () => number, log: Logger) {
-    this.redis = redis;
-    this.keys = keys;
-    this.nowMs = nowMs;
-    this.log = log;
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#nowMs = nowMs;
+    this.#log = log;
   }
 
   /**
@@ -32,54 +32,54 @@ export class ThreadIndex {
    * {@link endUnused} relies on this one being first.
    */
   async used(ref: ThreadRef): Promise<void> {
-    await this.redis.zadd(this.keys.threads, this.nowMs(), memberOf(ref));
+    await this.#redis.zadd(this.#keys.threads, this.#nowMs(), memberOf(ref));
   }
 
   /** Forgets a thread that is no more, or never was. */
   async forget(ref: ThreadRef): Promise<void> {
-    await this.redis.zrem(this.keys.threads, memberOf(ref));
+    await this.#redis.zrem(this.#keys.threads, memberOf(ref));
   }
 
   /** As {@link forget}, but nobody waits for it: what stays behind is forgotten when its time is over. */
   forgetLater(ref: ThreadRef): void {
     this.forget(ref).catch((err: unknown) => {
-      this.log.debug({ err, thread_id: ref.threadId }, 'could not forget a thread');
+      this.#log.debug({ err, thread_id: ref.threadId }, 'could not forget a thread');
     });
   }
 
   /** How many threads are kept. */
   async count(): Promise<number> {
-    return this.redis.zcard(this.keys.threads);
+    return this.#redis.zcard(this.#keys.threads);
   }
 
   /**
    * Deletes threads that nobody has used for `keptDays`, up to a batch of them, and none that a run holds. With 0 threads
    * are kept for ever. It needs no room in Redis, so it makes room in a full one. @returns how many it deleted
    */
-  async endUnused(objects: ObjectStore, keptDays: number, nowMs = this.nowMs()): Promise<number> {
+  async endUnused(objects: ObjectStore, keptDays: number, nowMs = this.#nowMs()): Promise<number> {
     if (keptDays === 0) return 0;
     const untilMs = nowMs - keptDays * DAY_MS;
-    const refs = await this.unused(untilMs);
-    const ended = await Promise.all(refs.map(async (ref) => this.endOne(objects, ref, untilMs)));
+    const refs = await this.#unused(untilMs);
+    const ended = await Promise.all(refs.map(async (ref) => this.#endOne(objects, ref, untilMs)));
     const threads = ended.filter(Boolean).length;
-    if (threads > 0) this.log.info({ threads, kept_days: keptDays }, 'deleted threads that were not used');
+    if (threads > 0) this.#log.info({ threads, kept_days: keptDays }, 'deleted threads that were not used');
     return threads;
   }
 
-  private async endOne(objects: ObjectStore, ref: ThreadRef, untilMs: number): Promise<boolean> {
+  async #endOne(objects: ObjectStore, ref: ThreadRef, untilMs: number): Promise<boolean> {
     try {
       // Who uses the thread notes that first and changes it then. So whoever has changed it before the first question has
       // noted it before the second; and a later change is seen by deleteUnused.
       const [state, usedMs] = await Promise.all([
-        this.redis.get(this.keys.order(ref)),
-        this.redis.zscore(this.keys.threads, memberOf(ref)),
+        this.#redis.get(this.#keys.order(ref)),
+        this.#redis.zscore(this.#keys.threads, memberOf(ref)),
       ]);
       if (usedMs === null || Number(usedMs) > untilMs) return false;
       if (await objects.deleteUnused(ref, state ?? '')) return true;
     } catch (err) {
       if (isUnavailable(err)) throw err;
       // One that cannot be deleted must not keep the others.
-      this.log.error({ err, thread_id: ref.threadId }, 'could not delete a thread that was not used');
+      this.#log.error({ err, thread_id: ref.threadId }, 'could not delete a thread that was not used');
     }
     // A full Redis does not take that; then it is looked at again with the next sweep.
     await this.used(ref).catch(() => undefined);
@@ -87,13 +87,13 @@ export class ThreadIndex {
   }
 
   /** The threads that were last used longest ago, and before `untilMs`. What names no thread is removed on the way. */
-  private async unused(untilMs: number): Promise<readonly ThreadRef[]> {
-    const { redis, keys } = this;
+  async #unused(untilMs: number): Promise<readonly ThreadRef[]> {
+    const [redis, keys] = [this.#redis, this.#keys];
     const members = await redis.zrangebyscore(keys.threads, '-inf', untilMs, 'LIMIT', 0, BATCH);
     const strays = members.filter((member) => refOf(member) === null);
     if (strays.length > 0) {
       await redis.zrem(keys.threads, ...strays);
-      this.log.warn({ count: strays.length }, 'removed from the index of threads what names none');
+      this.#log.warn({ count: strays.length }, 'removed from the index of threads what names none');
     }
     return members.map(refOf).filter((ref) => ref !== null);
   }

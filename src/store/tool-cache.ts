@@ -3,20 +3,20 @@ import type { Keys } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 export class ToolCache {
-  private readonly redis: ScriptedRedis;
-  private readonly keys: Keys;
+  readonly #redis: ScriptedRedis;
+  readonly #keys: Keys;
 
   constructor(redis: ScriptedRedis, keys: Keys) {
-    this.redis = redis;
-    this.keys = keys;
+    this.#redis = redis;
+    this.#keys = keys;
   }
 
   /** Null when there is none. A Redis that is away has none either: the connection reports its loss by itself. */
   async get(digest: string): Promise<string | null> {
-    return this.redis.get(this.keys.toolCache(digest)).catch(() => null);
+    return this.#redis.get(this.#keys.toolCache(digest)).catch(() => null);
   }
 
   async set(digest: string, answer: string, keptS: number): Promise<void> {
-    await this.redis.set(this.keys.toolCache(digest), answer, 'EX', keptS).catch(() => null);
+    await this.#redis.set(this.#keys.toolCache(digest), answer, 'EX', keptS).catch(() => null);
   }
 }

@@ -12,31 +12,31 @@ const ASK_EVERY_MS = 1_000;
 const CLUSTER_KEYS = 16;
 
 export class WriteProbe {
-  private readonly redis: ScriptedRedis;
-  private readonly keys: Keys;
-  private askedMs = -Infinity;
-  private answer: Promise<WriteRefusal | null> = Promise.resolve(null);
+  readonly #redis: ScriptedRedis;
+  readonly #keys: Keys;
+  #askedMs = -Infinity;
+  #answer: Promise<WriteRefusal | null> = Promise.resolve(null);
 
   constructor(redis: ScriptedRedis, keys: Keys) {
-    this.redis = redis;
-    this.keys = keys;
+    this.#redis = redis;
+    this.#keys = keys;
   }
 
   /** Why writes are refused, as of a second ago at most; null when they are not. @throws when Redis does not answer. */
   async refusal(): Promise<WriteRefusal | null> {
     const nowMs = performance.now();
-    if (nowMs - this.askedMs >= ASK_EVERY_MS) {
-      this.askedMs = nowMs;
-      this.answer = this.ask();
+    if (nowMs - this.#askedMs >= ASK_EVERY_MS) {
+      this.#askedMs = nowMs;
+      this.#answer = this.#ask();
     }
-    return this.answer;
+    return this.#answer;
   }
 
-  private async ask(): Promise<WriteRefusal | null> {
-    const count = masters(this.redis).length > 1 ? CLUSTER_KEYS : 1;
+  async #ask(): Promise<WriteRefusal | null> {
+    const count = masters(this.#redis).length > 1 ? CLUSTER_KEYS : 1;
     const replies = await Promise.all(
       Array.from({ length: count }, async (_, index) =>
-        String(await this.redis.probe(1, this.keys.probe(index), ASK_EVERY_MS)),
+        String(await this.#redis.probe(1, this.#keys.probe(index), ASK_EVERY_MS)),
       ),
     );
     if (replies.some((reply) => reply.startsWith('OOM'))) return 'storage_full';
