@@ -5,7 +5,7 @@
 import { DelayedError, ErrorCode, WaitingError, Worker } from 'bullmq';
 import { throttled, type Logger } from '../log.ts';
 import { JobLocks } from './job-locks.ts';
-import type { Keys } from './keys.ts';
+import type { RedisKeys } from './keys.ts';
 import type { RunJob, RunsJob } from './queue.ts';
 import { connect } from './redis.ts';
 
@@ -19,7 +19,7 @@ const REST_MS = 1_000;
 
 export interface BullWorkerOptions {
   readonly redisUrl: string;
-  readonly keys: Keys;
+  readonly keys: RedisKeys;
   readonly log: Logger;
   readonly concurrency: number;
   /**

@@ -7,7 +7,7 @@ import type { Logger } from '../log.ts';
 import { randomText } from '../runs/ids.ts';
 import type { RunState } from '../runs/run.ts';
 import { decodeRun, Unreadable } from './json.ts';
-import type { Keys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 /** Longer than a step of most runs; whoever is in a hurry deletes the thread. */
@@ -18,11 +18,11 @@ const MAX_TOLD = 1_000;
 
 export class Damage {
   readonly #redis: ScriptedRedis;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
   readonly #log: Logger;
   readonly #told = new Set<string>();
 
-  constructor(redis: ScriptedRedis, keys: Keys, log: Logger) {
+  constructor(redis: ScriptedRedis, keys: RedisKeys, log: Logger) {
     this.#redis = redis;
     this.#keys = keys;
     this.#log = log;

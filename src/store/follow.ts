@@ -10,13 +10,13 @@ import type { Logger } from '../log.ts';
 import type { RunEvent } from '../runs/event.ts';
 import { isKnown } from '../runs/format.ts';
 import { decode } from './json.ts';
-import type { Keys, RunRef } from './keys.ts';
-import { readLog, type LogEntry } from './log.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
+import { readLog, type LoggedEvent } from './log.ts';
 import { isUnavailable } from './away.ts';
 import { FEED_IS_BACK, type Feed } from './redis.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
-export type { LogEntry };
+export type { LoggedEvent };
 
 /** There is nothing to follow any more: the run was `deleted` with its thread, its log has `expired`, or it is
  * `damaged` and was given up. */
@@ -52,7 +52,7 @@ interface Subscription {
 export class LogHub {
   readonly #redis: ScriptedRedis;
   readonly #feed: Feed;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #watchdog: NodeJS.Timeout;
   #watchdogs = 0;
@@ -62,7 +62,7 @@ export class LogHub {
   readonly #log: Logger;
 
   /** @param feed a connection of its own, used for nothing but this hub's subscriptions */
-  constructor(redis: ScriptedRedis, feed: Feed, keys: Keys, log: Logger) {
+  constructor(redis: ScriptedRedis, feed: Feed, keys: RedisKeys, log: Logger) {
     this.#log = log;
     this.#redis = redis;
     this.#feed = feed;
@@ -80,7 +80,7 @@ export class LogHub {
    * @param signal ends the wait; the loop then simply ends
    * @throws {LogGone} when the run is deleted, or has ended so long ago that its log has expired.
    */
-  async *follow(ref: RunRef, signal: AbortSignal): AsyncGenerator<readonly LogEntry[], void> {
+  async *follow(ref: RunRef, signal: AbortSignal): AsyncGenerator<readonly LoggedEvent[], void> {
     const channel = this.#keys.events(ref);
     const reader = new Reader();
     const stop = (): void => reader.wake();
@@ -118,7 +118,7 @@ export class LogHub {
   }
 
   /** Without the events of types that only a newer version of this service knows. */
-  #known(entries: readonly LogEntry[]): readonly LogEntry[] {
+  #known(entries: readonly LoggedEvent[]): readonly LoggedEvent[] {
     return entries.filter(({ event }) => {
       if (isKnown(event)) return true;
       if (!this.#unknown.has(event.type)) {
@@ -130,7 +130,7 @@ export class LogHub {
   }
 
   /** Nothing while Redis is away: when it is back, and every now and then, everybody looks again. */
-  async #readIfThere(ref: RunRef, next: number): Promise<readonly LogEntry[]> {
+  async #readIfThere(ref: RunRef, next: number): Promise<readonly LoggedEvent[]> {
     try {
       return await this.#read(ref, next);
     } catch (error) {
@@ -140,7 +140,7 @@ export class LogHub {
   }
 
   /** The run is read before the log: whatever the run knows of, the log read after it has. */
-  async #read(ref: RunRef, next: number): Promise<readonly LogEntry[]> {
+  async #read(ref: RunRef, next: number): Promise<readonly LoggedEvent[]> {
     const [[seq, givenUp], entries] = await Promise.all([
       this.#redis.hmget(this.#keys.run(ref), 'seq', 'given_up'),
       readLog(this.#redis, this.#keys, ref, next, PAGE),
@@ -223,13 +223,13 @@ class Reader {
   behind = true;
   /** Nothing came since the watchdog last looked. */
   quiet = false;
-  #buffer: LogEntry[] = [];
+  #buffer: LoggedEvent[] = [];
   /** How long the messages were in which the buffered events came. */
   #bufferedLength = 0;
   #wakeUp: (() => void) | null = null;
 
   /** Events as they are announced, in a message of that length. */
-  offer(entries: readonly LogEntry[], length: number): void {
+  offer(entries: readonly LoggedEvent[], length: number): void {
     const expected = this.next + this.#buffer.length;
     const fresh = entries.filter((entry) => entry.seq >= expected);
     if (fresh[0] === undefined) return;
@@ -250,7 +250,7 @@ class Reader {
   }
 
   /** The buffered events, or null when there are none. */
-  take(): readonly LogEntry[] | null {
+  take(): readonly LoggedEvent[] | null {
     if (this.#buffer.length === 0) return null;
     const batch = this.#buffer;
     this.#clear();
@@ -258,7 +258,7 @@ class Reader {
   }
 
   /** Moves past `entries`, which the consumer is about to be given, and past what the buffer repeats of them. */
-  advance(entries: readonly LogEntry[]): readonly LogEntry[] {
+  advance(entries: readonly LoggedEvent[]): readonly LoggedEvent[] {
     this.next = (entries.at(-1)?.seq ?? this.next - 1) + 1;
     this.#buffer = this.#buffer.filter((entry) => entry.seq >= this.next);
     return entries;
@@ -282,7 +282,7 @@ class Reader {
 }
 
 /** `<first seq>[event,event…]`, as commit.lua publishes it; null for anything else, such as `gone`. */
-function parseMessage(message: string): readonly LogEntry[] | null {
+function parseMessage(message: string): readonly LoggedEvent[] | null {
   const start = message.indexOf('[');
   const first = Number(message.slice(0, start));
   if (start < 1 || !Number.isInteger(first)) return null;

@@ -4,7 +4,7 @@ import type { History } from '../runs/prompt.ts';
 import type { ThreadItem } from '../runs/thread.ts';
 import type { Damage } from './damage.ts';
 import { decode, decodeObject } from './json.ts';
-import type { Keys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 /** How much of a thread is read for one prompt. */
@@ -42,7 +42,7 @@ export class HistoryTooLarge extends Error {
  */
 export async function readHistory(
   redis: ScriptedRedis,
-  keys: Keys,
+  keys: RedisKeys,
   damage: Damage,
   ref: RunRef,
   { maxBytes, maxTokens, largeBytes }: HistoryBudget & { readonly largeBytes: number },

@@ -1,7 +1,7 @@
 /** First answers to requests that change something, kept for a minute or a day, so that a repetition gets the same. */
 import { randomText } from '../runs/ids.ts';
 import { decode } from './json.ts';
-import type { Keys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 /** What is remembered of an answer: the JSON it was, or the stream of a run and where in the log that began. */
@@ -10,7 +10,7 @@ export type FirstAnswer =
   | { readonly type: 'stream'; readonly ref: RunRef; readonly after: number; readonly withThread: boolean };
 
 /** A request that is being worked on, or was when its process died, or whose answer is too big to be kept. */
-interface Claim {
+interface StoredClaim {
   readonly type: 'claim';
   /** Random, the same for every sending: what the request makes is named after it ({@link namesFrom}). */
   readonly nonce: string;
@@ -19,7 +19,7 @@ interface Claim {
 }
 
 /** Which body came with the key, by its digest. Records of older processes do not say. */
-type Kept = (FirstAnswer | Claim) & { readonly body?: string };
+type Kept = (FirstAnswer | StoredClaim) & { readonly body?: string };
 
 /** A request with a key of its client's, by digests. */
 export interface KeyedRequest {
@@ -52,11 +52,11 @@ const NONCE_LENGTH = 24;
 
 export class IdempotencyRecords {
   readonly #redis: ScriptedRedis;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
   readonly #nowMs: () => number;
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: ScriptedRedis, keys: Keys, nowMs: () => number) {
+  constructor(redis: ScriptedRedis, keys: RedisKeys, nowMs: () => number) {
     this.#redis = redis;
     this.#keys = keys;
     this.#nowMs = nowMs;

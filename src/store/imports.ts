@@ -3,7 +3,7 @@
  * the order of their creation. Taking one in again changes nothing.
  */
 import type { Assistant, Message, Thread } from '../runs/thread.ts';
-import type { Keys } from './keys.ts';
+import type { RedisKeys } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
 
@@ -21,10 +21,10 @@ const MICROSECONDS = 1_000_000;
 
 export class Imports {
   readonly #redis: ScriptedRedis;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
   readonly #threads: ThreadIndex;
 
-  constructor(redis: ScriptedRedis, keys: Keys, threads: ThreadIndex) {
+  constructor(redis: ScriptedRedis, keys: RedisKeys, threads: ThreadIndex) {
     this.#threads = threads;
     this.#redis = redis;
     this.#keys = keys;

@@ -16,13 +16,13 @@ export interface RunRef extends ThreadRef {
 }
 
 /** The three keys of a collection: documents (hash), order (sorted set), and where deleted ones stood (sorted set). */
-export interface Collection {
+export interface CollectionKeys {
   readonly docs: string;
   readonly index: string;
   readonly gone: string;
 }
 
-export class Keys {
+export class RedisKeys {
   readonly #prefix: string;
 
   constructor(prefix: string) {
@@ -79,7 +79,7 @@ export class Keys {
     return `{${this.#prefix}}`;
   }
 
-  assistants(project: string): Collection {
+  assistants(project: string): CollectionKeys {
     return collection(`${this.#prefix}:${project}:{assistants}`);
   }
 
@@ -158,7 +158,7 @@ export class Keys {
     return `${this.#base(ref)}:labels`;
   }
 
-  messages(ref: ThreadRef): Collection {
+  messages(ref: ThreadRef): CollectionKeys {
     return collection(`${this.#base(ref)}:messages`);
   }
 
@@ -244,6 +244,6 @@ export function isSafeId(id: string): boolean {
   return /^[\w.-]{1,128}$/.test(id);
 }
 
-function collection(base: string): Collection {
+function collection(base: string): CollectionKeys {
   return { docs: base, index: `${base}:index`, gone: `${base}:gone` };
 }

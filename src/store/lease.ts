@@ -7,7 +7,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { throttled, type Logger } from '../log.ts';
-import type { Keys } from './keys.ts';
+import type { RedisKeys } from './keys.ts';
 import { ASK_AGAIN_MS } from './away.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
@@ -20,7 +20,7 @@ const SURVIVED_KEPT_S = 86_400;
 
 export interface LeaseOptions {
   readonly redis: ScriptedRedis;
-  readonly keys: Keys;
+  readonly keys: RedisKeys;
   /** Names this worker; never used twice. */
   readonly id: string;
   /** How long others believe that it lives, after its last sign of life. */

@@ -2,16 +2,16 @@
  * Counts who listens to a run besides the caller that began it: callers that sent the same again. While there is one, a
  * caller that hangs up takes nothing away. A run with a single listener, which is nearly every run, costs nothing here.
  */
-import type { Keys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 export class Listeners {
   readonly #redis: ScriptedRedis;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
   readonly #keptMs: number;
 
   /** @param keptMs as long as a run may live */
-  constructor(redis: ScriptedRedis, keys: Keys, keptMs: number) {
+  constructor(redis: ScriptedRedis, keys: RedisKeys, keptMs: number) {
     this.#redis = redis;
     this.#keys = keys;
     this.#keptMs = keptMs;

@@ -5,7 +5,7 @@
 import type { Assistant, Message, Metadata, Run, RunStep, Thread } from '../runs/thread.ts';
 import { calmView } from '../runs/run.ts';
 import { readHistory, type HistoryBudget, type ReadHistory } from './history.ts';
-import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
+import type { CollectionKeys, RedisKeys, RunRef, ThreadRef } from './keys.ts';
 import type { Damage } from './damage.ts';
 import { decode, decodeObject, decodeRun } from './json.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -22,7 +22,7 @@ export interface PageQuery {
 }
 
 /** A page that is full of bytes is shorter than its limit. `unknown cursor` carries the id that never named an item of the list. */
-export type Page<T> =
+export type ListPage<T> =
   | { readonly type: 'page'; readonly items: readonly T[]; readonly hasMore: boolean }
   | { readonly type: 'unknown cursor'; readonly cursor: string };
 
@@ -34,7 +34,7 @@ export type Appended =
 
 export interface ObjectStoreOptions {
   readonly redis: ScriptedRedis;
-  readonly keys: Keys;
+  readonly keys: RedisKeys;
   readonly threads: ThreadIndex;
   readonly damage: Damage;
   /** Unix milliseconds, the same for every process. */
@@ -53,7 +53,7 @@ const NEWEST_ASSISTANTS: PageQuery = { limit: 100, order: 'desc', after: null, b
 
 export class ObjectStore {
   readonly #redis: ScriptedRedis;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
   readonly #threads: ThreadIndex;
   readonly #pageLimitBytes: number;
   readonly #damage: Damage;
@@ -130,7 +130,7 @@ export class ObjectStore {
     await this.#redis.unlink(index, gone, this.#keys.assistantNames(project));
   }
 
-  async listAssistants(project: string, query: PageQuery): Promise<Page<Assistant>> {
+  async listAssistants(project: string, query: PageQuery): Promise<ListPage<Assistant>> {
     const collection = this.#keys.assistants(project);
     return this.#page(collection, query, (doc, _, id) => decodeObject<Assistant>(doc, `assistant ${id}`));
   }
@@ -209,7 +209,7 @@ export class ObjectStore {
   }
 
   /** Messages of a thread, or only those that one run wrote. */
-  async listMessages(ref: ThreadRef, runId: string | null, query: PageQuery): Promise<Page<Message>> {
+  async listMessages(ref: ThreadRef, runId: string | null, query: PageQuery): Promise<ListPage<Message>> {
     const all = this.#keys.messages(ref);
     const collection = runId === null ? all : { ...all, index: this.#keys.runMessages({ ...ref, runId }) };
     return this.#page(
@@ -231,7 +231,7 @@ export class ObjectStore {
     return (await this.#redis.label(names.length, ...names, id, JSON.stringify(metadata))) === 1;
   }
 
-  async listRuns(ref: ThreadRef, query: PageQuery): Promise<Page<Run>> {
+  async listRuns(ref: ThreadRef, query: PageQuery): Promise<ListPage<Run>> {
     const collection = permanent(this.#keys.runs(ref), this.#keys.steps(ref));
     const parseRun = (doc: string, label: string, id: string): Run =>
       labelled(calmView(decodeRun(doc, id), this.#nowMs()), label);
@@ -242,7 +242,7 @@ export class ObjectStore {
     return decodeObject<RunStep>(await this.#redis.hget(this.#keys.steps(ref), id), `step ${id}`);
   }
 
-  async listSteps(ref: RunRef, query: PageQuery): Promise<Page<RunStep>> {
+  async listSteps(ref: RunRef, query: PageQuery): Promise<ListPage<RunStep>> {
     const collection = permanent(this.#keys.runSteps(ref), this.#keys.steps(ref));
     return this.#page(collection, query, (doc, _, id) => decodeObject<RunStep>(doc, `step ${id}`));
   }
@@ -286,7 +286,11 @@ export class ObjectStore {
     throw new Error(`${id} is being changed by too many at once`);
   }
 
-  async #remove({ docs, index, gone }: Collection, id: string, indexes: readonly string[]): Promise<boolean> {
+  async #remove(
+    { docs, index, gone }: CollectionKeys,
+    id: string,
+    indexes: readonly string[],
+  ): Promise<boolean> {
     const names = [docs, index, gone, ...indexes];
     return (await this.#redis.remove(names.length, ...names, id, REMEMBERED_GONE)) !== 0;
   }
@@ -303,12 +307,12 @@ export class ObjectStore {
   }
 
   async #page<T>(
-    { docs, index, gone }: Collection,
+    { docs, index, gone }: CollectionKeys,
     { limit, order, after, before, admit }: PageQuery,
     parseItem: (doc: string, label: string, id: string) => T,
     labelsOf?: ThreadRef,
     docPrefix = '',
-  ): Promise<Page<T>> {
+  ): Promise<ListPage<T>> {
     const names = [index, gone, docs, ...(labelsOf === undefined ? [] : [this.#keys.labels(labelsOf)])];
     const args = [limit, order, after ?? '', before ?? '', docPrefix, this.#pageLimitBytes];
     const read = async (largeBytes: number | ''): Promise<readonly unknown[]> =>
@@ -330,7 +334,7 @@ export class ObjectStore {
 }
 
 /** A collection whose items are never deleted one by one: a place in it is always found in the index itself. */
-function permanent(index: string, docs: string): Collection {
+function permanent(index: string, docs: string): CollectionKeys {
   return { docs, index, gone: index };
 }
 

@@ -3,7 +3,7 @@
  * a run that has ended may still be in it, and whoever looks reads the run itself.
  */
 import type { Logger } from '../log.ts';
-import { isSafeId, type Keys, type RunRef } from './keys.ts';
+import { isSafeId, type RedisKeys, type RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 /** A run that is looked at this late has most likely been forgotten: by a crash between two writes, or a lost job. */
@@ -11,13 +11,13 @@ const FORGOTTEN_AFTER_MS = 5_000;
 
 export class OpenRuns {
   readonly #redis: ScriptedRedis;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
 
   readonly #nowMs: () => number;
   readonly #log: Logger;
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: ScriptedRedis, keys: Keys, nowMs: () => number, log: Logger) {
+  constructor(redis: ScriptedRedis, keys: RedisKeys, nowMs: () => number, log: Logger) {
     this.#log = log;
     this.#redis = redis;
     this.#keys = keys;

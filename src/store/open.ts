@@ -5,7 +5,7 @@ import { RedisClock } from './clock.ts';
 import { Damage } from './damage.ts';
 import { ReplicaAck } from './replica-ack.ts';
 import { LogHub } from './follow.ts';
-import { Keys } from './keys.ts';
+import { RedisKeys } from './keys.ts';
 import { ObjectStore } from './objects.ts';
 import { OpenRuns } from './open-runs.ts';
 import { RunQueue } from './queue.ts';
@@ -34,7 +34,7 @@ export interface StoreOptions {
 
 export interface Store {
   readonly redis: ScriptedRedis;
-  readonly keys: Keys;
+  readonly keys: RedisKeys;
   /** The time that every process of the deployment goes by. */
   readonly clock: RedisClock;
   readonly hub: LogHub;
@@ -54,7 +54,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const redis = await openState(redisUrl, whenAway, log);
   const { problems, warnings } = await insist(() => preflight(redis));
   for (const warning of warnings) log.warn(warning);
-  const keys = new Keys(redisPrefix);
+  const keys = new RedisKeys(redisPrefix);
   const clock = new RedisClock(redis, log);
   await clock.begin();
   const { now, nowMs } = clock;

@@ -1,13 +1,13 @@
 /** Remembers, for a short while, which run waits for a photo from which caller. */
 import { decode } from './json.ts';
-import type { Keys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 export class PhotoWait {
   readonly #redis: ScriptedRedis;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
 
-  constructor(redis: ScriptedRedis, keys: Keys) {
+  constructor(redis: ScriptedRedis, keys: RedisKeys) {
     this.#redis = redis;
     this.#keys = keys;
   }

@@ -1,7 +1,7 @@
 /** Which workers are alive: each says so every few seconds, and readiness asks who has lately. */
 import { randomText } from '../runs/ids.ts';
 import { decode } from './json.ts';
-import type { Keys } from './keys.ts';
+import type { RedisKeys } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 const BEAT_MS = 5_000;
@@ -31,7 +31,7 @@ export interface WorkerReport extends WorkerFigures {
 /** Where it is said, and when: unix milliseconds, the same for every process. */
 export interface Presence {
   readonly redis: ScriptedRedis;
-  readonly keys: Keys;
+  readonly keys: RedisKeys;
   readonly nowMs: () => number;
 }
 

@@ -4,7 +4,7 @@
  */
 import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
-import type { Keys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
 import { insist } from './away.ts';
 import { connect } from './redis.ts';
 import { queueErrors, BullWorker } from './bull-worker.ts';
@@ -23,11 +23,11 @@ export type RunsJob = Job<RunJob, void, 'run'>;
 
 export class RunQueue {
   readonly #connection: ReturnType<typeof connect>;
-  readonly #options: { readonly keys: Keys; readonly log: Logger; readonly nowMs: () => number };
+  readonly #options: { readonly keys: RedisKeys; readonly log: Logger; readonly nowMs: () => number };
   #queue: Queue<RunJob, void, 'run'>;
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redisUrl: string, keys: Keys, log: Logger, nowMs: () => number) {
+  constructor(redisUrl: string, keys: RedisKeys, log: Logger, nowMs: () => number) {
     // With Redis away an enqueue fails at once instead of hanging; the sweeper makes up for it.
     this.#connection = connect(redisUrl, { use: 'queue', whenAway: 'fail' });
     this.#options = { keys, log, nowMs };
@@ -127,7 +127,7 @@ const NO_SLOT_FIRST_MS = 250;
 
 export interface RunConsumerOptions {
   readonly redisUrl: string;
-  readonly keys: Keys;
+  readonly keys: RedisKeys;
   readonly log: Logger;
   /** How many jobs it does at a time. */
   readonly concurrency: number;

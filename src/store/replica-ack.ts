@@ -3,7 +3,7 @@
  * one that waits; a tiny write there, beside the run, stands behind everything that was written before.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Keys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
 import { connect } from './redis.ts';
 
 /** A replica in the same building answers within a millisecond; after a second the client had better be told. */
@@ -15,10 +15,10 @@ const TRIES = 2;
 
 export class ReplicaAck {
   readonly #connection: ReturnType<typeof connect>;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
   #waiting = 0;
 
-  constructor(redisUrl: string, keys: Keys) {
+  constructor(redisUrl: string, keys: RedisKeys) {
     this.#connection = connect(redisUrl, { use: 'confirm', whenAway: 'fail' });
     // Its losses are those of the other connections, which report them.
     this.#connection.on('error', () => {});

@@ -21,7 +21,7 @@ import type { ChatMessage } from '../runs/model.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
 import type { Damage } from './damage.ts';
 import { decode, Unreadable } from './json.ts';
-import type { Keys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
 import type { OpenRuns } from './open-runs.ts';
 import type { RunQueue } from './queue.ts';
@@ -78,7 +78,7 @@ export type Created =
 
 export interface RunStoreOptions extends RunObserver {
   readonly redis: ScriptedRedis;
-  readonly keys: Keys;
+  readonly keys: RedisKeys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
   readonly threads: ThreadIndex;
@@ -284,7 +284,7 @@ export class RunStore {
     return (await this.get(ref))?.stored ?? null;
   }
 
-  #settle(held: StoredRun, answer: Answer): StoredRun {
+  #settle(held: StoredRun, answer: CommitOutcome): StoredRun {
     if (answer.type === 'committed') return answer.stored;
     this.#options.count?.('refused');
     throw new Refused(answer.type === 'gone' ? 'gone' : 'conflict', held.ref);
@@ -296,7 +296,7 @@ export class RunStore {
     events: readonly RunEvent[],
     extraWrites: readonly string[],
     { exact, worker } = { exact: false, worker: false },
-  ): Promise<Answer> {
+  ): Promise<CommitOutcome> {
     const { redis, keys, open } = this.#options;
     const { state, writes } = fold(before?.state ?? null, events);
     const fragments = before !== null && events.every(isDelta);
@@ -356,7 +356,7 @@ export class RunStore {
   }
 }
 
-type Answer =
+type CommitOutcome =
   | { readonly type: 'committed'; readonly stored: StoredRun }
   | { readonly type: 'conflict' }
   | { readonly type: 'gone' }

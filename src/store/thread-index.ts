@@ -4,7 +4,7 @@
  * not a truth: a thread of it may be gone, and one from before there was an index joins it when it is used.
  */
 import type { Logger } from '../log.ts';
-import { isSafeId, type Keys, type ThreadRef } from './keys.ts';
+import { isSafeId, type RedisKeys, type ThreadRef } from './keys.ts';
 import type { ObjectStore } from './objects.ts';
 import { isUnavailable } from './away.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -15,12 +15,12 @@ const BATCH = 100;
 
 export class ThreadIndex {
   readonly #redis: ScriptedRedis;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
   readonly #nowMs: () => number;
   readonly #log: Logger;
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: ScriptedRedis, keys: Keys, nowMs: () => number, log: Logger) {
+  constructor(redis: ScriptedRedis, keys: RedisKeys, nowMs: () => number, log: Logger) {
     this.#redis = redis;
     this.#keys = keys;
     this.#nowMs = nowMs;

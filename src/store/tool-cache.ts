@@ -1,12 +1,12 @@
 /** Answers of tools that stay true for a while, for whoever asks the same. A cache: losing it costs a repetition. */
-import type { Keys } from './keys.ts';
+import type { RedisKeys } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 export class ToolCache {
   readonly #redis: ScriptedRedis;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
 
-  constructor(redis: ScriptedRedis, keys: Keys) {
+  constructor(redis: ScriptedRedis, keys: RedisKeys) {
     this.#redis = redis;
     this.#keys = keys;
   }

@@ -6,7 +6,7 @@
  * A chat without a thread counts as long as anything of it is there, which is looked for rather than told: whoever ends it
  * may die before it says so. A small one needs no room, for it is what proves a key; but only one at a time.
  */
-import type { Keys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
 import type { ObjectStore } from './objects.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
@@ -62,13 +62,13 @@ export interface TrialWrite {
 
 export class Trial {
   readonly #redis: ScriptedRedis;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
   readonly #limits: TrialLimits;
   readonly #nowMs: () => number;
   readonly #known = new Set<string>();
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: ScriptedRedis, keys: Keys, nowMs: () => number, limits = LIMITS) {
+  constructor(redis: ScriptedRedis, keys: RedisKeys, nowMs: () => number, limits = LIMITS) {
     this.#redis = redis;
     this.#keys = keys;
     this.#nowMs = nowMs;
@@ -213,7 +213,7 @@ export class Trial {
 const CHAT = 'chat:';
 
 /** All that there is of a chat without a thread and takes room, in one slot: its run, its log and what it was asked. */
-function keysOfChat(keys: Keys, project: string, made: string): readonly string[] {
+function keysOfChat(keys: RedisKeys, project: string, made: string): readonly string[] {
   const [threadId = '', runId = ''] = made.slice(CHAT.length).split('/');
   const ref: RunRef = { project, threadId, runId };
   return [keys.run(ref), keys.log(ref), keys.input(ref)];

@@ -1,5 +1,5 @@
 /** Whether Redis takes writes: one that is full, read-only or short of replicas goes on answering questions. */
-import type { Keys } from './keys.ts';
+import type { RedisKeys } from './keys.ts';
 import { masters } from './redis.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
@@ -13,11 +13,11 @@ const CLUSTER_KEYS = 16;
 
 export class WriteProbe {
   readonly #redis: ScriptedRedis;
-  readonly #keys: Keys;
+  readonly #keys: RedisKeys;
   #askedMs = -Infinity;
   #answer: Promise<WriteRefusal | null> = Promise.resolve(null);
 
-  constructor(redis: ScriptedRedis, keys: Keys) {
+  constructor(redis: ScriptedRedis, keys: RedisKeys) {
     this.#redis = redis;
     this.#keys = keys;
   }

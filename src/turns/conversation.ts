@@ -21,7 +21,7 @@ import {
 } from '../runs/run.ts';
 import type { RunEvent } from '../runs/event.ts';
 import type { Assistant, Message, RequiredCall } from '../runs/thread.ts';
-import { LogGone, type LogEntry } from '../store/follow.ts';
+import { LogGone, type LoggedEvent } from '../store/follow.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { StoredRun } from '../store/runs.ts';
 import { checkConversation, checkMessages, checkOutputs } from './budgets.ts';
@@ -281,10 +281,10 @@ const GONE: Readonly<Record<LogGone['why'], string>> = {
 };
 
 async function* overheard(
-  log: AsyncIterable<readonly LogEntry[]>,
+  log: AsyncIterable<readonly LoggedEvent[]>,
   after: number,
   overhead: Overhead,
-): AsyncGenerator<readonly LogEntry[], void> {
+): AsyncGenerator<readonly LoggedEvent[], void> {
   for await (const entries of log) {
     for (const { seq, event } of entries) if (seq > after) overhead.hear(event);
     yield entries;

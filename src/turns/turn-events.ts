@@ -5,7 +5,7 @@
 import type { RunEvent } from '../runs/event.ts';
 import { apply, isBlocked, isTerminal, pendingCalls, type Applied, type RunState } from '../runs/run.ts';
 import { addUsage, NO_USAGE, type RequiredCall, type RunError, type Usage } from '../runs/thread.ts';
-import type { LogEntry } from '../store/follow.ts';
+import type { LoggedEvent } from '../store/follow.ts';
 
 export type Say =
   | { readonly type: 'text'; readonly text: string }
@@ -28,7 +28,7 @@ export type Say =
 
 /** Everything behind `after` that a conversation says, until it ends or rests; usage is that of this part, too. */
 export async function* says(
-  log: AsyncIterable<readonly LogEntry[]>,
+  log: AsyncIterable<readonly LoggedEvent[]>,
   after: number,
 ): AsyncGenerator<Say, void> {
   let state: RunState | null = null;
@@ -53,7 +53,7 @@ export async function* says(
 }
 
 /** The fragments of a batch that are taken back in the same batch: who reads a log late need not hear them. */
-function dropped(entries: readonly LogEntry[]): ReadonlySet<number> {
+function dropped(entries: readonly LoggedEvent[]): ReadonlySet<number> {
   const taken = new Set<number>();
   let open: number[] = [];
   for (const { seq, event } of entries) {

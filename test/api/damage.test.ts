@@ -1,6 +1,6 @@
 /** A thread with a damaged run in it, as its client meets it: in words, and not for ever. */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { Keys } from '../../src/store/keys.ts';
+import { RedisKeys } from '../../src/store/keys.ts';
 import { openState } from '../../src/store/redis.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { silent } from '../store/fixture.ts';
@@ -13,14 +13,14 @@ let upstream: FakeUpstream;
 let service: Service;
 let wire: Wire;
 let redis: ScriptedRedis;
-let keys: Keys;
+let keys: RedisKeys;
 let assistant_id: string;
 
 beforeAll(async () => {
   redis = await openState(inject('redisUrl'), 'wait', silent);
   upstream = await FakeUpstream.start();
   service = await startService({ redisUrl: inject('redisUrl'), upstream, workers: 1 });
-  keys = new Keys(service.redisPrefix);
+  keys = new RedisKeys(service.redisPrefix);
   wire = new Wire(service.baseUrl);
   assistant_id = (await wire.ok('POST', '/assistants', { model: 'm' })).id;
 });

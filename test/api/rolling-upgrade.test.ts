@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
-import { Keys, type RunRef } from '../../src/store/keys.ts';
+import { RedisKeys, type RunRef } from '../../src/store/keys.ts';
 import { openState } from '../../src/store/redis.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import formatOne from '../store/fixtures/format-1.json' with { type: 'json' };
@@ -16,7 +16,7 @@ import { FakeUpstream } from '../support/upstream.ts';
 import { namesOf, saidIn, textOf, Wire } from '../support/wire.ts';
 
 const PREFIX = `rolling-${process.pid}-${Date.now()}`;
-const keys = new Keys(PREFIX);
+const keys = new RedisKeys(PREFIX);
 /** How long a run of the fixture had to live when it was written. */
 const LIFE_S = 600;
 

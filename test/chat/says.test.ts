@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { says, type Say } from '../../src/turns/turn-events.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
-import type { LogEntry } from '../../src/store/follow.ts';
+import type { LoggedEvent } from '../../src/store/follow.ts';
 import { ERROR, eventsFor, usage } from '../runs/histories.ts';
 
 const { 'run.queued': queued, 'run.started': started } = eventsFor(null);
@@ -26,7 +26,7 @@ const openCalls: RunEvent = { type: 'step.created', at, step_id: 'step_calls', m
 
 /** What is heard of these events behind `after`, however the log is cut into batches. */
 async function heard(events: readonly RunEvent[], after = 0): Promise<readonly Say[]> {
-  const entries = events.map((event, index): LogEntry => ({ seq: index + 1, event }));
+  const entries = events.map((event, index): LoggedEvent => ({ seq: index + 1, event }));
   const all = await Array.fromAsync(says(batches(entries, entries.length), after));
   expect(await Array.fromAsync(says(batches(entries, 1), after))).toEqual(all);
   return all;
@@ -34,8 +34,8 @@ async function heard(events: readonly RunEvent[], after = 0): Promise<readonly S
 
 /** What is heard by who hears the first events before the others happen. */
 async function heardInTwo(first: readonly RunEvent[], rest: readonly RunEvent[]): Promise<readonly Say[]> {
-  const entries = [...first, ...rest].map((event, index): LogEntry => ({ seq: index + 1, event }));
-  const log = async function* (): AsyncGenerator<readonly LogEntry[], void> {
+  const entries = [...first, ...rest].map((event, index): LoggedEvent => ({ seq: index + 1, event }));
+  const log = async function* (): AsyncGenerator<readonly LoggedEvent[], void> {
     yield entries.slice(0, first.length);
     yield entries.slice(first.length);
   };
@@ -43,9 +43,9 @@ async function heardInTwo(first: readonly RunEvent[], rest: readonly RunEvent[])
 }
 
 async function* batches(
-  entries: readonly LogEntry[],
+  entries: readonly LoggedEvent[],
   size: number,
-): AsyncGenerator<readonly LogEntry[], void> {
+): AsyncGenerator<readonly LoggedEvent[], void> {
   for (let index = 0; index < entries.length; index += size) yield entries.slice(index, index + size);
 }
 

@@ -7,8 +7,8 @@ import { createLog } from '../../src/log.ts';
 import { PLAIN_ORIGIN, type RunEvent, type RunOrigin } from '../../src/runs/event.ts';
 import type { Message, Run, Thread } from '../../src/runs/thread.ts';
 import { Damage } from '../../src/store/damage.ts';
-import { LogHub, type LogEntry } from '../../src/store/follow.ts';
-import { Keys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
+import { LogHub, type LoggedEvent } from '../../src/store/follow.ts';
+import { RedisKeys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
 import { ObjectStore } from '../../src/store/objects.ts';
 import { OpenRuns } from '../../src/store/open-runs.ts';
 import { RunQueue } from '../../src/store/queue.ts';
@@ -32,7 +32,7 @@ export const silent = createLog({ logLevel: 'silent' }, 'test');
 export interface Store {
   readonly url: string;
   readonly redis: ScriptedRedis;
-  readonly keys: Keys;
+  readonly keys: RedisKeys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
   readonly threads: ThreadIndex;
@@ -52,7 +52,7 @@ export async function openStore(
   wrap = (redis: ScriptedRedis): ScriptedRedis => redis,
 ): Promise<Store> {
   stores += 1;
-  const keys = new Keys(`t${process.pid}-${stores}`);
+  const keys = new RedisKeys(`t${process.pid}-${stores}`);
   const connection = await openState(url, 'wait', silent);
   const redis = wrap(connection);
   const nowMs = (): number => Date.now();
@@ -203,7 +203,7 @@ export async function storedText(store: Store, id = 'msg_1'): Promise<string> {
 }
 
 /** What a log's fragments say together. */
-export function textIn(log: readonly Pick<LogEntry, 'event'>[]): string {
+export function textIn(log: readonly Pick<LoggedEvent, 'event'>[]): string {
   return log.map(({ event }) => (event.type === 'message.delta' ? event.text : '')).join('');
 }
 

@@ -13,7 +13,7 @@ import {
   test,
   vi,
 } from 'vitest';
-import { LogGone, type LogEntry, type LogHub } from '../../src/store/follow.ts';
+import { LogGone, type LoggedEvent, type LogHub } from '../../src/store/follow.ts';
 import { readLog } from '../../src/store/log.ts';
 import type { Feed } from '../../src/store/redis.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -54,8 +54,8 @@ const WATCHDOG_MS = 5_000;
 
 /** A reader of a run's log that keeps what it is given. */
 class Follower {
-  readonly entries: LogEntry[] = [];
-  readonly #batches: AsyncGenerator<readonly LogEntry[], void>;
+  readonly entries: LoggedEvent[] = [];
+  readonly #batches: AsyncGenerator<readonly LoggedEvent[], void>;
   readonly #controller = new AbortController();
 
   constructor(hub: LogHub, ref = refOf()) {

@@ -1,8 +1,8 @@
 /** Key names: one thread, one slot; one project, one space; and ids that cannot break out of either. */
 import { describe, expect, test } from 'vitest';
-import { isSafeId, Keys, type Collection } from '../../src/store/keys.ts';
+import { isSafeId, RedisKeys, type CollectionKeys } from '../../src/store/keys.ts';
 
-const keys = new Keys('prefix');
+const keys = new RedisKeys('prefix');
 
 function threadKeys(project: string, threadId: string): readonly string[] {
   const ref = { project, threadId, runId: 'run_1' };
@@ -12,7 +12,7 @@ function threadKeys(project: string, threadId: string): readonly string[] {
   return [...ofThread, ...ofMessages, ...ofSteps, keys.run(ref), keys.log(ref), keys.events(ref)];
 }
 
-const names = ({ docs, index, gone }: Collection): readonly string[] => [docs, index, gone];
+const names = ({ docs, index, gone }: CollectionKeys): readonly string[] => [docs, index, gone];
 
 describe('keys', () => {
   test('everything of one thread carries its id as hash tag, so that a commit stays in one slot', () => {
@@ -32,7 +32,7 @@ describe('keys', () => {
       keys.answer('q', 'digest'),
       keys.open,
       keys.threads,
-      new Keys('other').open,
+      new RedisKeys('other').open,
       keys.workers,
       keys.worker('host/a'),
       keys.sweeper,

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Assistant, Message } from '../../src/runs/thread.ts';
 import { isSafeId } from '../../src/store/keys.ts';
-import type { Page, PageQuery } from '../../src/store/objects.ts';
+import type { ListPage, PageQuery } from '../../src/store/objects.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
   CALL,
@@ -43,7 +43,7 @@ const query = (more: Partial<PageQuery> = {}): PageQuery => ({
 });
 
 /** A page shortly: its ids, `…` when there are more; or the cursor nobody knows. */
-function shown(page: Page<{ readonly id: string }>): string {
+function shown(page: ListPage<{ readonly id: string }>): string {
   if (page.type === 'unknown cursor') return `unknown ${page.cursor}`;
   return [...page.items.map(({ id }) => id), ...(page.hasMore ? ['…'] : [])].join(' ');
 }

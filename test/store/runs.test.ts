@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { failedBy } from '../../src/runs/ending.ts';
 import { isCancelling, isTerminal } from '../../src/runs/run.ts';
-import { readLog, type LogEntry } from '../../src/store/log.ts';
+import { readLog, type LoggedEvent } from '../../src/store/log.ts';
 import { Refused, runView, type StoredRun } from '../../src/store/runs.ts';
 import { fold } from '../runs/histories.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(async () => server.stop());
 
-const logOf = async (store: Store): Promise<readonly LogEntry[]> =>
+const logOf = async (store: Store): Promise<readonly LoggedEvent[]> =>
   readLog(store.redis, store.keys, refOf(), 1);
 const typesOf = async (store: Store): Promise<readonly string[]> =>
   (await logOf(store)).map(({ event }) => event.type);

@@ -1,18 +1,18 @@
 /** Lists as the wire has them: one page, told apart by cursors. */
 import { unknownCursor } from '../../errors.ts';
-import type { Page, PageQuery } from '../../store/objects.ts';
+import type { ListPage, PageQuery } from '../../store/objects.ts';
 import { json, type Answer, type Call } from './endpoint.ts';
 import { listQuery } from './shapes.ts';
 
 /** The page with each of its items changed. */
-export function mapPage<T>(found: Page<T>, change: (item: T) => T): Page<T> {
+export function mapPage<T>(found: ListPage<T>, change: (item: T) => T): ListPage<T> {
   return found.type === 'page' ? { ...found, items: found.items.map(change) } : found;
 }
 
 /** Reads `limit`, `order`, `after` and `before`, asks for that page, and answers with the list envelope. */
 export async function page<T extends { readonly id: string }>(
   call: Call,
-  read: (query: PageQuery) => Promise<Page<T>>,
+  read: (query: PageQuery) => Promise<ListPage<T>>,
 ): Promise<Answer> {
   const { limit, order, after = null, before = null } = call.query(listQuery);
   const found = await read({ limit, order, after, before, admit: (bytes) => call.admit(bytes) });
