@@ -50,7 +50,7 @@ export interface AppOptions extends EndpointOptions, HostRules, BodyLimits {
 
 export function createApp(services: Services, options: AppOptions): Express {
   const reopen: OpenStream = async (ref, after, withThread, call) => {
-    const [found, thread] = await Promise.all([services.runs.get(ref), services.objects.getThread(ref)]);
+    const [found, thread] = await Promise.all([services.runs.get(ref), services.objects.threads.get(ref)]);
     if (found === null) throw notFound('run', ref.runId);
     services.pressure.admitStream(call.gone);
     return runStream(services, call, found.stored, after, withThread ? thread : null);

@@ -51,7 +51,7 @@ async function main(): Promise<void> {
     count: (what) => commits.add(what),
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
-  const { redis, keys, hub, queue, threads, runs, objects } = store;
+  const { redis, keys, hub, queue, threadIndex, runs, objects } = store;
   const { now, nowMs } = store.clock;
   const presence = { redis, keys, nowMs };
   const pressure = new Pressure(config, () => queue.backlog());
@@ -60,7 +60,7 @@ async function main(): Promise<void> {
     commits,
     workers: () => readWorkers(presence),
     memory: () => readMemory(redis),
-    threads: () => threads.count(),
+    threads: () => threadIndex.count(),
   });
   const catalog = new ModelCatalog({ upstreams: config.upstreams, log });
   const probe = new WriteProbe(redis, keys);
@@ -87,7 +87,7 @@ async function main(): Promise<void> {
       hub,
       answers: new IdempotencyRecords(redis, keys, nowMs),
       trial: new Trial(redis, keys, nowMs),
-      imports: new Imports(redis, keys, threads),
+      imports: new Imports(redis, keys, threadIndex),
       plugins: toolbox.plugins,
       runTool: toolbox.runTool,
       photos: new PhotoWait(redis, keys),

@@ -180,6 +180,11 @@ export class RedisKeys {
     return `${this.#base(ref)}:run:${ref.runId}`;
   }
 
+  /** What the keys of {@link run} of a thread's runs begin with. */
+  runPrefix(ref: ThreadRef): string {
+    return this.run({ ...ref, runId: '' });
+  }
+
   /** Stream: the run's event log, entry ids `<seq>-0`. Expires some time after the run has ended. */
   log(ref: RunRef): string {
     return `${this.#base(ref)}:log:${ref.runId}`;

@@ -6,7 +6,7 @@ import { Damage } from './damage.ts';
 import { ReplicaAck } from './replica-ack.ts';
 import { LogHub } from './follow.ts';
 import { RedisKeys } from './keys.ts';
-import { ObjectStore } from './objects.ts';
+import { openObjects, type Objects } from './objects.ts';
 import { OpenRuns } from './open-runs.ts';
 import { RunQueue } from './queue.ts';
 import { insist } from './away.ts';
@@ -40,9 +40,9 @@ export interface Store {
   readonly hub: LogHub;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
-  readonly threads: ThreadIndex;
+  readonly threadIndex: ThreadIndex;
   readonly runs: RunStore;
-  readonly objects: ObjectStore;
+  readonly objects: Objects;
   /** Why the servers are not fit to keep runs, for the operator; empty when they are. */
   readonly problems: readonly string[];
   close(): Promise<void>;
@@ -61,7 +61,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);
   const queue = new RunQueue(redisUrl, keys, log, nowMs);
   const open = new OpenRuns(redis, keys, nowMs, log);
-  const threads = new ThreadIndex(redis, keys, nowMs, log);
+  const threadIndex = new ThreadIndex(redis, keys, nowMs, log);
   const damage = new Damage(redis, keys, log);
   const ack = durability === 'replica' ? new ReplicaAck(redisUrl, keys) : null;
   const confirm = ack === null ? null : ack.confirm.bind(ack);
@@ -70,7 +70,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     keys,
     queue,
     open,
-    threads,
+    threadIndex,
     damage,
     log,
     now,
@@ -86,9 +86,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     hub,
     queue,
     open,
-    threads,
+    threadIndex,
     runs,
-    objects: new ObjectStore({ ...options, redis, keys, threads, damage, nowMs }),
+    objects: openObjects({ ...options, redis, keys, threadIndex, damage, nowMs }),
     problems,
     close: async () => {
       clock.close();

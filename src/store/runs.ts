@@ -81,7 +81,7 @@ export interface RunStoreOptions extends RunObserver {
   readonly keys: RedisKeys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
-  readonly threads: ThreadIndex;
+  readonly threadIndex: ThreadIndex;
   readonly damage: Damage;
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */
@@ -112,11 +112,11 @@ export class RunStore {
     for (const message of messages) writes.push('message.new', message.id, JSON.stringify(message));
     if (input.length > 0) writes.push('input', run.id, JSON.stringify(input));
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin }];
-    const use = origin.ephemeral ? null : this.#options.threads.used(ref);
+    const use = origin.ephemeral ? null : this.#options.threadIndex.used(ref);
     const [answer] = await Promise.all([this.#send(ref, null, events, writes), use]);
     if (answer.type === 'locked') return answer;
     if (answer.type === 'gone') {
-      this.#options.threads.forgetLater(ref);
+      this.#options.threadIndex.forgetLater(ref);
       return { type: 'no thread' };
     }
     const stored = answer.type === 'committed' ? answer.stored : await this.#createdBefore(ref);

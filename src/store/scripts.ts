@@ -21,6 +21,7 @@ const SCRIPTS = [
   'append',
   'history',
   'page',
+  'add',
   'swap',
   'remove',
   'drop',

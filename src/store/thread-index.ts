@@ -5,13 +5,17 @@
  */
 import type { Logger } from '../log.ts';
 import { isSafeId, type RedisKeys, type ThreadRef } from './keys.ts';
-import type { ObjectStore } from './objects.ts';
 import { isUnavailable } from './away.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Unused threads that are looked at together. A sweep comes every two seconds, so that millions go in a day. */
 const BATCH = 100;
+
+/** Deletes a thread that nothing has joined since its `order` was read. @returns whether it is gone */
+interface Unused {
+  deleteUnused(ref: ThreadRef, order: string): Promise<boolean>;
+}
 
 export class ThreadIndex {
   readonly #redis: ScriptedRedis;
@@ -56,17 +60,18 @@ export class ThreadIndex {
    * Deletes threads that nobody has used for `keptDays`, up to a batch of them, and none that a run holds. With 0 threads
    * are kept for ever. It needs no room in Redis, so it makes room in a full one. @returns how many it deleted
    */
-  async endUnused(objects: ObjectStore, keptDays: number, nowMs = this.#nowMs()): Promise<number> {
+  async endUnused(threads: Unused, keptDays: number, nowMs = this.#nowMs()): Promise<number> {
     if (keptDays === 0) return 0;
     const untilMs = nowMs - keptDays * DAY_MS;
     const refs = await this.#unused(untilMs);
-    const ended = await Promise.all(refs.map(async (ref) => this.#endOne(objects, ref, untilMs)));
-    const threads = ended.filter(Boolean).length;
-    if (threads > 0) this.#log.info({ threads, kept_days: keptDays }, 'deleted threads that were not used');
-    return threads;
+    const ended = await Promise.all(refs.map(async (ref) => this.#endOne(threads, ref, untilMs)));
+    const count = ended.filter(Boolean).length;
+    if (count > 0)
+      this.#log.info({ threads: count, kept_days: keptDays }, 'deleted threads that were not used');
+    return count;
   }
 
-  async #endOne(objects: ObjectStore, ref: ThreadRef, untilMs: number): Promise<boolean> {
+  async #endOne(threads: Unused, ref: ThreadRef, untilMs: number): Promise<boolean> {
     try {
       // Who uses the thread notes that first and changes it then. So whoever has changed it before the first question has
       // noted it before the second; and a later change is seen by deleteUnused.
@@ -75,7 +80,7 @@ export class ThreadIndex {
         this.#redis.zscore(this.#keys.threads, memberOf(ref)),
       ]);
       if (usedMs === null || Number(usedMs) > untilMs) return false;
-      if (await objects.deleteUnused(ref, state ?? '')) return true;
+      if (await threads.deleteUnused(ref, state ?? '')) return true;
     } catch (err) {
       if (isUnavailable(err)) throw err;
       // One that cannot be deleted must not keep the others.

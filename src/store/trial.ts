@@ -7,7 +7,7 @@
  * may die before it says so. A small one needs no room, for it is what proves a key; but only one at a time.
  */
 import type { RedisKeys, RunRef } from './keys.ts';
-import type { ObjectStore } from './objects.ts';
+import type { Objects } from './objects.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -137,7 +137,7 @@ export class Trial {
    * Gives back the room of chats that are gone, and deletes what projects have made whose time is over. @returns how many
    *   projects that were.
    */
-  async end(objects: ObjectStore, nowMs = this.#nowMs()): Promise<number> {
+  async end(objects: Objects, nowMs = this.#nowMs()): Promise<number> {
     await this.#giveBackChats(nowMs);
     const until = nowMs - this.#limits.keptMs;
     const over = await this.#redis.zrange(
@@ -153,7 +153,7 @@ export class Trial {
       const writes = (await this.#redis.hkeys(this.#keys.trial(project))).filter((name) => name !== 'bytes');
       // Deleted first and forgotten then, so that nothing stays behind when this process dies in between.
       for (const write of writes) await this.#undo(objects, project, madeBy(write));
-      await objects.tidyAssistants(project);
+      await objects.assistants.tidy(project);
       await this.#forget(project, '', writes);
     }
     return over.length;
@@ -183,9 +183,9 @@ export class Trial {
     await this.#redis.untrial(names.length, ...names, project, proven, ...writes);
   }
 
-  async #undo(objects: ObjectStore, project: string, made: string): Promise<void> {
-    if (made.startsWith('asst_')) await objects.deleteAssistant(project, made);
-    else if (made.startsWith('thread_')) await objects.deleteThread({ project, threadId: made });
+  async #undo(objects: Objects, project: string, made: string): Promise<void> {
+    if (made.startsWith('asst_')) await objects.assistants.delete(project, made);
+    else if (made.startsWith('thread_')) await objects.threads.delete({ project, threadId: made });
     else if (made.startsWith(CHAT)) await this.#redis.unlink(...keysOfChat(this.#keys, project, made));
     else if (made.startsWith('answer:'))
       await this.#redis.del(this.#keys.answer(project, made.slice('answer:'.length)));

@@ -90,7 +90,7 @@ async function find(services: Services, call: Call, turn: ChatTurn): Promise<Fou
     return start(services, call, turn, agent, { runId, threadId: call.newId('thread'), messages: [] });
   const ref = await threadOf(services, call, turn.thread);
   for (let tries = 0; tries < MAX_TRIES && !call.gone.aborted; tries++) {
-    const { runId: holder } = await services.objects.activeRun(ref);
+    const { runId: holder } = await services.objects.threads.activeRun(ref);
     if (holder !== null) {
       const found = await settle(services, call, turn, { ...ref, runId: holder });
       if (found !== null) return found;

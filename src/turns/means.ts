@@ -7,7 +7,7 @@ import type { Listeners } from '../store/listeners.ts';
 import type { LogHub } from '../store/follow.ts';
 import type { Imports } from '../store/imports.ts';
 import type { PhotoWait } from '../store/photo-wait.ts';
-import type { ObjectStore } from '../store/objects.ts';
+import type { Objects } from '../store/objects.ts';
 import type { RunStore } from '../store/runs.ts';
 import type { Trial } from '../store/trial.ts';
 import type { WriteRefusal } from '../store/write-probe.ts';
@@ -36,7 +36,7 @@ export interface Readiness {
 
 export interface Services {
   readonly runs: RunStore;
-  readonly objects: ObjectStore;
+  readonly objects: Objects;
   readonly hub: LogHub;
   readonly imports: Imports;
   readonly answers: IdempotencyRecords;

@@ -50,7 +50,7 @@ async function main(): Promise<void> {
     },
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
-  const { redis, keys, hub, queue, open, threads, runs, objects } = store;
+  const { redis, keys, hub, queue, open, threadIndex, runs, objects } = store;
   const { now, nowMs } = store.clock;
   const unseal = unsealer(config.secret);
   const toolbox = await openToolbox({
@@ -137,7 +137,7 @@ async function main(): Promise<void> {
     log,
     holder: id,
     endTrials: () => trial.end(objects),
-    endThreads: () => threads.endUnused(objects, config.threadKeptDays),
+    endThreads: () => threadIndex.endUnused(objects.threads, config.threadKeptDays),
   });
 
   stopOnSignal(

@@ -9,7 +9,7 @@ import type { Message, Run, Thread } from '../../src/runs/thread.ts';
 import { Damage } from '../../src/store/damage.ts';
 import { LogHub, type LoggedEvent } from '../../src/store/follow.ts';
 import { RedisKeys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
-import { ObjectStore } from '../../src/store/objects.ts';
+import { openObjects, type Objects } from '../../src/store/objects.ts';
 import { OpenRuns } from '../../src/store/open-runs.ts';
 import { RunQueue } from '../../src/store/queue.ts';
 import { openFeed, openState, type Feed } from '../../src/store/redis.ts';
@@ -35,9 +35,9 @@ export interface Store {
   readonly keys: RedisKeys;
   readonly queue: RunQueue;
   readonly open: OpenRuns;
-  readonly threads: ThreadIndex;
+  readonly threadIndex: ThreadIndex;
   readonly runs: RunStore;
-  readonly objects: ObjectStore;
+  readonly objects: Objects;
   /** Unix seconds, as runs see them. */
   readonly clock: { s: number };
   /** Unix milliseconds, as reminders and views see them. */
@@ -59,7 +59,7 @@ export async function openStore(
   const queue = new RunQueue(url, keys, silent, nowMs);
   await queue.ready();
   const open = new OpenRuns(redis, keys, nowMs, silent);
-  const threads = new ThreadIndex(redis, keys, nowMs, silent);
+  const threadIndex = new ThreadIndex(redis, keys, nowMs, silent);
   const damage = new Damage(redis, keys, silent);
   const clock = { s: CREATED_AT };
   const now = (): number => clock.s;
@@ -68,7 +68,7 @@ export async function openStore(
     keys,
     queue,
     open,
-    threads,
+    threadIndex,
     damage,
     log: silent,
     now,
@@ -79,8 +79,8 @@ export async function openStore(
     await queue.close();
     connection.disconnect();
   });
-  const objects = new ObjectStore({ redis, keys, threads, damage, nowMs, pageLimitBytes: PAGE_LIMIT_BYTES });
-  return { url, redis, keys, queue, open, threads, runs, objects, clock, nowMs };
+  const objects = openObjects({ redis, keys, threadIndex, damage, nowMs, pageLimitBytes: PAGE_LIMIT_BYTES });
+  return { url, redis, keys, queue, open, threadIndex, runs, objects, clock, nowMs };
 }
 
 /** A hub of its own, as another process has one. @param wrap may come between the hub and its subscriptions. */
@@ -198,7 +198,7 @@ export async function read(store: Store, ref = refOf()): Promise<StoredRun> {
 
 /** The text of a message as it is stored now. */
 export async function storedText(store: Store, id = 'msg_1'): Promise<string> {
-  const [part] = must(await store.objects.getMessage(THREAD, id)).content;
+  const [part] = must(await store.objects.messages.get(THREAD, id)).content;
   return part?.type === 'text' ? part.text.value : '';
 }
 

@@ -51,7 +51,7 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
         const at = { path: 'messages', limitBytes: settings.messageLimitBytes };
         const { thread, messages } = newThread(call.body(createThreadBody), call, now(), at);
         await admitWrite(services, call, { makes: thread.id });
-        await objects.createThread(call.project, thread, messages);
+        await objects.threads.create(call.project, thread, messages);
         return json(thread);
       },
     },
@@ -60,7 +60,7 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       path: '/threads/:thread_id',
       handle: async (call) => {
         const threadId = call.id('thread_id');
-        return json((await objects.getThread({ project: call.project, threadId })) ?? refuse(threadId));
+        return json((await objects.threads.get({ project: call.project, threadId })) ?? refuse(threadId));
       },
     },
     {
@@ -69,12 +69,12 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const threadId = call.id('thread_id');
         const ref = { project: call.project, threadId };
-        const thread = (await objects.getThread(ref)) ?? refuse(threadId);
+        const thread = (await objects.threads.get(ref)) ?? refuse(threadId);
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return json(thread);
         await admitWrite(services, call, {});
         const change = (old: Thread): Thread => ({ ...old, metadata });
-        return json((await objects.updateThread(ref, change)) ?? refuse(threadId));
+        return json((await objects.threads.update(ref, change)) ?? refuse(threadId));
       },
     },
     {
@@ -82,7 +82,7 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       path: '/threads/:thread_id',
       handle: async (call) => {
         const threadId = call.id('thread_id');
-        if (!(await objects.deleteThread({ project: call.project, threadId }))) refuse(threadId);
+        if (!(await objects.threads.delete({ project: call.project, threadId }))) refuse(threadId);
         return json({ id: threadId, object: 'thread.deleted', deleted: true });
       },
     },

@@ -1,6 +1,6 @@
 /** Lists as the wire has them: one page, told apart by cursors. */
 import { unknownCursor } from '../../errors.ts';
-import type { ListPage, PageQuery } from '../../store/objects.ts';
+import type { ListPage, PageQuery } from '../../store/collection.ts';
 import { json, type Answer, type Call } from './endpoint.ts';
 import { listQuery } from './shapes.ts';
 

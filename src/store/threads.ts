@@ -1,0 +1,81 @@
+/** Threads: create, read, change, delete. The thread's lock belongs to its runs, and is moved by commit.lua only. */
+import type { Message, Thread } from '../runs/thread.ts';
+import { listOf, type Collections } from './collection.ts';
+import type { RedisKeys, RunRef, ThreadRef } from './keys.ts';
+import type { Messages } from './messages.ts';
+import type { ScriptedRedis } from './scripts.ts';
+import type { ThreadIndex } from './thread-index.ts';
+
+export class Threads {
+  readonly #collections: Collections;
+  readonly #redis: ScriptedRedis;
+  readonly #keys: RedisKeys;
+  readonly #index: ThreadIndex;
+  readonly #messages: Messages;
+
+  constructor(
+    collections: Collections,
+    redis: ScriptedRedis,
+    keys: RedisKeys,
+    index: ThreadIndex,
+    messages: Messages,
+  ) {
+    this.#collections = collections;
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#index = index;
+    this.#messages = messages;
+  }
+
+  /** Creates a thread with its first messages. */
+  async create(project: string, thread: Thread, messages: readonly Message[]): Promise<void> {
+    await this.#messages.append({ project, threadId: thread.id }, thread, messages);
+  }
+
+  async get(ref: ThreadRef): Promise<Thread | null> {
+    return this.#collections.get<Thread>(this.#keys.thread(ref), ref.threadId, `thread ${ref.threadId}`);
+  }
+
+  /** Whether there is such a thread, readable or not. */
+  async exists(ref: ThreadRef): Promise<boolean> {
+    return (await this.#redis.exists(this.#keys.thread(ref))) === 1;
+  }
+
+  async update(ref: ThreadRef, change: (old: Thread) => Thread): Promise<Thread | null> {
+    return this.#collections.swap(this.#keys.thread(ref), ref.threadId, change);
+  }
+
+  /** Deletes a thread with its messages, runs and steps; a worker that executes one of them stops by itself. */
+  async delete(ref: ThreadRef): Promise<boolean> {
+    const [answer] = await Promise.all([this.#drop(ref, 'any'), this.#index.forget(ref)]);
+    return answer === 1;
+  }
+
+  /**
+   * The same, unless a run holds the thread or something has joined it since its `order` was read.
+   * @returns whether the thread is gone, be it since long
+   */
+  async deleteUnused(ref: ThreadRef, order: string): Promise<boolean> {
+    if ((await this.#drop(ref, 'unused', order)) === -1) return false;
+    await this.#index.forget(ref);
+    return true;
+  }
+
+  /** The id of the run that locks the thread, or null; and whether there is such a thread at all. */
+  async activeRun(ref: ThreadRef): Promise<{ readonly exists: boolean; readonly runId: string | null }> {
+    const names = [this.#keys.thread(ref), this.#keys.active(ref)];
+    const reply = await this.#redis.holder(names.length, ...names, this.#keys.runPrefix(ref));
+    const [exists, runId] = listOf(reply);
+    return { exists: exists === 1, runId: runId === '' ? null : String(runId) };
+  }
+
+  async #drop(ref: ThreadRef, which: 'any' | 'unused', order = ''): Promise<unknown> {
+    const keys = this.#keys;
+    const messages = keys.messages(ref);
+    const any: RunRef = { ...ref, runId: '' };
+    const names = [keys.thread(ref), keys.runs(ref), keys.active(ref), keys.order(ref), keys.labels(ref)];
+    names.push(messages.docs, messages.index, messages.gone, keys.steps(ref), keys.toolSteps(ref));
+    const perRun = [keys.run(any), keys.log(any), keys.runMessages(any), keys.runSteps(any)];
+    return this.#redis.drop(names.length, ...names, which, order, keys.changes, keys.events(any), ...perRun);
+  }
+}
