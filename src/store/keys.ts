@@ -22,6 +22,34 @@ export interface CollectionKeys {
   readonly gone: string;
 }
 
+/** The keys that a thread has once, by name. */
+export type OwnKeys = Readonly<
+  Record<
+    | 'thread'
+    | 'active'
+    | 'order'
+    | 'labels'
+    | 'messages'
+    | 'messagesIndex'
+    | 'messagesGone'
+    | 'runs'
+    | 'steps'
+    | 'toolSteps',
+    string
+  >
+>;
+
+/** The keys that each run of a thread has, by name. */
+export type RunKeys = Readonly<
+  Record<'run' | 'log' | 'runMessages' | 'runSteps' | 'input' | 'listeners', string>
+>;
+
+/** All keys of a thread; `perRun` are those of its runs, without the run's id that each ends in. */
+export interface ThreadKeys {
+  readonly own: OwnKeys;
+  readonly perRun: RunKeys;
+}
+
 export class RedisKeys {
   readonly #prefix: string;
 
@@ -219,24 +247,38 @@ export class RedisKeys {
     return `${this.#base(ref)}:events:${ref.runId}`;
   }
 
-  /** KEYS of commit.lua, in its order. */
-  commit(ref: RunRef): readonly string[] {
+  /** All keys of a thread and its runs, but for {@link mark}, which lives for a second. Whoever adds one adds it here. */
+  threadKeys(ref: ThreadRef): ThreadKeys {
+    return { own: this.ownKeys(ref), perRun: this.runKeys({ ...ref, runId: '' }) };
+  }
+
+  /** The keys that a thread has once. */
+  ownKeys(ref: ThreadRef): OwnKeys {
     const messages = this.messages(ref);
-    return [
-      this.run(ref),
-      this.log(ref),
-      this.thread(ref),
-      this.active(ref),
-      this.order(ref),
-      messages.docs,
-      messages.index,
-      this.runMessages(ref),
-      this.steps(ref),
-      this.runSteps(ref),
-      this.toolSteps(ref),
-      this.runs(ref),
-      this.input(ref),
-    ];
+    return {
+      thread: this.thread(ref),
+      active: this.active(ref),
+      order: this.order(ref),
+      labels: this.labels(ref),
+      messages: messages.docs,
+      messagesIndex: messages.index,
+      messagesGone: messages.gone,
+      runs: this.runs(ref),
+      steps: this.steps(ref),
+      toolSteps: this.toolSteps(ref),
+    };
+  }
+
+  /** The keys that each run of a thread has. All of them end in its id. */
+  runKeys(ref: RunRef): RunKeys {
+    return {
+      run: this.run(ref),
+      log: this.log(ref),
+      runMessages: this.runMessages(ref),
+      runSteps: this.runSteps(ref),
+      input: this.input(ref),
+      listeners: this.listeners(ref),
+    };
   }
 
   #base({ project, threadId }: ThreadRef): string {

@@ -19,6 +19,7 @@ import {
 } from '../runs/run.ts';
 import type { ChatMessage } from '../runs/model.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
+import { commitCall } from './commit-script.ts';
 import type { Damage } from './damage.ts';
 import { decode, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
@@ -299,27 +300,23 @@ export class RunStore {
   ): Promise<CommitOutcome> {
     const { redis, keys, open } = this.#options;
     const { state, writes } = fold(before?.state ?? null, events);
-    const fragments = before !== null && events.every(isDelta);
-    const version = fragments ? before.version : randomText(VERSION_LENGTH);
-    const keyNames = fragments ? [keys.run(ref), keys.log(ref)] : keys.commit(ref);
+    const isFragments = before !== null && events.every(isDelta);
+    const version = isFragments ? before.version : randomText(VERSION_LENGTH);
     const [reply] = await Promise.all([
       redis.commit(
-        keyNames.length,
-        ...keyNames,
-        before?.version ?? '',
-        version,
-        exact && before !== null ? before.seq : '',
-        fragments ? '' : JSON.stringify(state),
-        lockMove(before, state),
-        this.#logLifeMs(state),
-        keys.events(ref),
-        worker || before === null ? '' : keys.changes,
-        ref.runId,
-        state.origin.ephemeral ? '1' : '',
-        events.length,
-        ...events.map((event) => JSON.stringify(event)),
-        ...extraWrites,
-        ...writes,
+        ...commitCall(keys, ref, {
+          isFragments,
+          expectedVersion: before?.version ?? '',
+          version,
+          expectedSeq: exact && before !== null ? before.seq : '',
+          doc: isFragments ? '' : JSON.stringify(state),
+          lock: lockMove(before, state),
+          logLifeMs: this.#logLifeMs(state),
+          changesChannel: worker || before === null ? '' : keys.changes,
+          ephemeral: state.origin.ephemeral ? '1' : '',
+          events: events.map((event) => JSON.stringify(event)),
+          writes: [...extraWrites, ...writes],
+        }),
       ),
       // The index of open runs lives in another slot, so it cannot be part of the commit. Written with it, it may name a
       // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.

@@ -1,7 +1,7 @@
 /** Threads: create, read, change, delete. The thread's lock belongs to its runs, and is moved by commit.lua only. */
 import type { Message, Thread } from '../runs/thread.ts';
 import { listOf, type Collections } from './collection.ts';
-import type { RedisKeys, RunRef, ThreadRef } from './keys.ts';
+import type { RedisKeys, ThreadRef } from './keys.ts';
 import type { Messages } from './messages.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
@@ -70,12 +70,12 @@ export class Threads {
   }
 
   async #drop(ref: ThreadRef, which: 'any' | 'unused', order = ''): Promise<unknown> {
-    const keys = this.#keys;
-    const messages = keys.messages(ref);
-    const any: RunRef = { ...ref, runId: '' };
-    const names = [keys.thread(ref), keys.runs(ref), keys.active(ref), keys.order(ref), keys.labels(ref)];
-    names.push(messages.docs, messages.index, messages.gone, keys.steps(ref), keys.toolSteps(ref));
-    const perRun = [keys.run(any), keys.log(any), keys.runMessages(any), keys.runSteps(any)];
-    return this.#redis.drop(names.length, ...names, which, order, keys.changes, keys.events(any), ...perRun);
+    const { own, perRun } = this.#keys.threadKeys(ref);
+    const { thread, runs, active, order: counter, ...others } = own;
+    const { run, ...ofRuns } = perRun;
+    const names = [thread, runs, active, counter, ...Object.values(others)];
+    const events = this.#keys.events({ ...ref, runId: '' });
+    const args = [which, order, this.#keys.changes, events, run, ...Object.values(ofRuns)];
+    return this.#redis.drop(names.length, ...names, ...args);
   }
 }

@@ -1,15 +1,35 @@
 /** Key names: one thread, one slot; one project, one space; and ids that cannot break out of either. */
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PLAIN_ORIGIN } from '../../src/runs/event.ts';
 import { isSafeId, RedisKeys, type CollectionKeys } from '../../src/store/keys.ts';
+import { Listeners } from '../../src/store/listeners.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import {
+  CALL,
+  COMPLETED,
+  create,
+  keysOf,
+  must,
+  openStore,
+  PROJECT,
+  refOf,
+  start,
+  startTalking,
+  THREAD,
+} from './fixture.ts';
 
 const keys = new RedisKeys('prefix');
+let server: RedisServer;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(async () => server.stop());
 
+/** The keys of a thread with one run, and the channel of that run. */
 function threadKeys(project: string, threadId: string): readonly string[] {
   const ref = { project, threadId, runId: 'run_1' };
-  const ofThread = [keys.thread(ref), keys.active(ref), keys.order(ref), keys.labels(ref), keys.runs(ref)];
-  const ofMessages = [...names(keys.messages(ref)), keys.runMessages(ref)];
-  const ofSteps = [keys.steps(ref), keys.runSteps(ref), keys.toolSteps(ref)];
-  return [...ofThread, ...ofMessages, ...ofSteps, keys.run(ref), keys.log(ref), keys.events(ref)];
+  const { own } = keys.threadKeys(ref);
+  return [...Object.values(own), ...Object.values(keys.runKeys(ref)), keys.mark(ref), keys.events(ref)];
 }
 
 const names = ({ docs, index, gone }: CollectionKeys): readonly string[] => [docs, index, gone];
@@ -40,6 +60,33 @@ describe('keys', () => {
       keys.queue,
     ];
     expect(new Set(all).size).toBe(all.length);
+  });
+
+  test('the keys of a thread’s runs are known without their ids, which they end in', () => {
+    const ref = { project: 'p', threadId: 'thread_1', runId: 'run_1' };
+    const { perRun } = keys.threadKeys(ref);
+    const ofRun = Object.entries(keys.runKeys(ref));
+    expect(Object.entries(perRun).map(([name, prefix]) => [name, `${prefix}run_1`])).toStrictEqual(ofRun);
+  });
+
+  test('everything that a run of any kind leaves in the slot of its thread is a key of the thread', async () => {
+    const store = await openStore(server.url);
+    const origin = { ...PLAIN_ORIGIN, project: PROJECT, request_id: 'req_1', ephemeral: true };
+    await create(store, refOf('run_1'), { origin, thread: null, input: [{ role: 'user', content: 'x' }] });
+    await store.runs.commit(await startTalking(store, refOf('run_2')), COMPLETED);
+    await store.runs.commit(await start(store, refOf('run_3'), { thread: null }), CALL);
+    await store.objects.labels.set(THREAD, 'run_2', { colour: 'red' });
+    await new Listeners(store.redis, store.keys, 1_000).join(refOf('run_3'));
+    await store.objects.messages.delete(THREAD, must(await store.objects.messages.get(THREAD, 'msg_1')));
+    const { own, perRun } = store.keys.threadKeys(THREAD);
+    const isKnown = (key: string): boolean =>
+      Object.values<string>(own).includes(key) ||
+      Object.values<string>(perRun).some(
+        (prefix) => /^run_\d$/.test(key.slice(prefix.length)) && key.startsWith(prefix),
+      );
+    const inSlot = (await keysOf(store)).filter((key) => key.includes('{thread_1}'));
+    expect(inSlot.length).toBeGreaterThan(15);
+    expect(inSlot.filter((key) => !isKnown(key))).toStrictEqual([]);
   });
 
   test('the queue’s prefix is a hash tag of its own', () => {
