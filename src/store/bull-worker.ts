@@ -2,11 +2,11 @@
  * One BullMQ worker, which takes jobs and keeps their locks while they are done. Owns its connection, and rests when Redis
  * answers nothing but errors. What a job means, and which worker takes them, is queue.ts' business.
  */
-import { DelayedError, ErrorCode, WaitingError, Worker } from 'bullmq';
+import { DelayedError, ErrorCode, WaitingError, Worker, type Job } from 'bullmq';
 import { throttled, type Logger } from '../log.ts';
+import type { JobKind } from './job-kind.ts';
 import { JobLocks } from './job-locks.ts';
 import type { RedisKeys } from './keys.ts';
-import type { RunJob, RunsJob } from './queue.ts';
 import { connect } from './redis.ts';
 
 /** Our own attempt limit decides when a run has been lost too often, not BullMQ's. */
@@ -17,7 +17,7 @@ const STORM_ERRORS = 5;
 const STORM_MS = 1_000;
 const REST_MS = 1_000;
 
-export interface BullWorkerOptions {
+export interface BullWorkerOptions<T> {
   readonly redisUrl: string;
   readonly keys: RedisKeys;
   readonly log: Logger;
@@ -27,15 +27,15 @@ export interface BullWorkerOptions {
    * the longest event loop stall one accepts without a wasted model call.
    */
   readonly lockMs: number;
-  readonly process: (job: RunsJob, token?: string) => Promise<void>;
+  readonly process: (job: Job<T, void>, token?: string) => Promise<void>;
   /** Hears of each job that another worker had lost. */
   readonly onStalled: () => void;
 }
 
-export class BullWorker {
+export class BullWorker<T extends object> {
   /** How many jobs it has now. */
   jobs = 0;
-  readonly #worker: Worker<RunJob, void, 'run'>;
+  readonly #worker: Worker<T, void>;
   readonly #locks: JobLocks;
   readonly #connection: ReturnType<typeof connect>;
   /** When the last few errors came, oldest first. */
@@ -44,13 +44,13 @@ export class BullWorker {
   #isLeaving = false;
 
   constructor(
-    queueName: string,
-    { redisUrl, keys, log, concurrency, lockMs, process, onStalled }: BullWorkerOptions,
+    kind: JobKind<T>,
+    { redisUrl, keys, log, concurrency, lockMs, process, onStalled }: BullWorkerOptions<T>,
   ) {
     this.#connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
-    this.#worker = new Worker<RunJob, void, 'run'>(
-      queueName,
-      async (job: RunsJob, token?: string) => {
+    this.#worker = new Worker<T, void>(
+      kind.queue,
+      async (job: Job<T, void>, token?: string) => {
         this.jobs += 1;
         try {
           await this.#whileHeld(job, token, async () => process(job, token));
@@ -77,14 +77,14 @@ export class BullWorker {
     this.#locks = new JobLocks({
       lockMs,
       extend: async (jobIds, tokens) => this.#worker.extendJobLocks(jobIds, tokens, lockMs),
-      // Their runs go on: who takes one over says so in the run itself.
+      // Their work goes on; a worker that takes a run over changes its fence.
       onLost: throttled((jobs: number) => log.warn({ jobs }, 'lost hold of jobs')),
       onError: report,
     });
     this.#worker.on('stalled', onStalled);
-    this.#worker.on('failed', (job: RunsJob | undefined, err: Error) => {
+    this.#worker.on('failed', (job: Job<T, void> | undefined, err: Error) => {
       if (!(err instanceof WaitingError) && !(err instanceof DelayedError)) {
-        log.error({ err, run_id: job?.data.runId, thread_id: job?.data.threadId }, 'job failed');
+        log.error({ err, ...(job !== undefined && kind.fieldsOf(job.data)) }, 'job failed');
       }
     });
     this.#worker.on('error', (err: Error) => {
@@ -98,7 +98,7 @@ export class BullWorker {
    * Does a job and renews its lock meanwhile. A job whose lock is lost is another delivery's business by now, in this process
    * or elsewhere: then BullMQ is told that it waits, and touches it no more.
    */
-  async #whileHeld({ id = '' }: RunsJob, token = '', work: () => Promise<void>): Promise<void> {
+  async #whileHeld({ id = '' }: Job<T, void>, token = '', work: () => Promise<void>): Promise<void> {
     this.#locks.hold(id, token);
     let isHeld = false;
     try {

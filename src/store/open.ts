@@ -8,11 +8,12 @@ import { LogHub } from './follow.ts';
 import { RedisKeys } from './keys.ts';
 import { openObjects, type Objects } from './objects.ts';
 import { OpenRuns } from './open-runs.ts';
-import { RunQueue } from './queue.ts';
+import { JobQueue } from './queue.ts';
 import { insist } from './away.ts';
 import { openFeed, openState } from './redis.ts';
 import type { ScriptedRedis, WhenAway } from './scripts.ts';
 import type { RunObserver } from './report.ts';
+import { RUN_JOBS, type RunJob } from './run-jobs.ts';
 import { RunStore } from './runs.ts';
 import { ThreadIndex } from './thread-index.ts';
 
@@ -38,7 +39,7 @@ export interface Store {
   /** The time that every process of the deployment goes by. */
   readonly clock: RedisClock;
   readonly hub: LogHub;
-  readonly queue: RunQueue;
+  readonly queue: JobQueue<RunJob>;
   readonly open: OpenRuns;
   readonly threadIndex: ThreadIndex;
   readonly runs: RunStore;
@@ -59,7 +60,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await clock.begin();
   const { now, nowMs } = clock;
   const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);
-  const queue = new RunQueue(redisUrl, keys, log, nowMs);
+  const queue = new JobQueue(RUN_JOBS, { redisUrl, keys, log, nowMs });
   const open = new OpenRuns(redis, keys, nowMs, log);
   const threadIndex = new ThreadIndex(redis, keys, nowMs, log);
   const damage = new Damage(redis, keys, log);

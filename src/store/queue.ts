@@ -1,36 +1,35 @@
 /**
- * The queue: BullMQ says "this run has work to do", and nothing else. A job names a run; all truth is in the run. It may
- * be delivered twice or late, so whoever receives it looks at the run first.
+ * Queues of jobs, and who takes jobs from them. They know BullMQ and nothing of what a job is about: that says its kind
+ * (job-kind.ts). A job may be delivered twice or late.
  */
 import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
-import type { RedisKeys, RunRef } from './keys.ts';
 import { insist } from './away.ts';
+import { BullWorker, queueErrors } from './bull-worker.ts';
+import type { JobKind } from './job-kind.ts';
+import type { RedisKeys } from './keys.ts';
 import { connect } from './redis.ts';
-import { queueErrors, BullWorker } from './bull-worker.ts';
 
-const QUEUE_NAME = 'runs';
-
-/** What a job says: which run, and the request it came from, for the log. */
-export interface RunJob extends RunRef {
-  readonly requestId: string;
-  /** The turn of the run it was added for; a job of an earlier turn is too late. */
-  readonly turn: number;
+export interface QueueOptions {
+  readonly redisUrl: string;
+  readonly keys: RedisKeys;
+  readonly log: Logger;
+  /** Unix milliseconds, the same for every process. */
+  readonly nowMs: () => number;
 }
 
-/** A job as BullMQ has it. */
-export type RunsJob = Job<RunJob, void, 'run'>;
-
-export class RunQueue {
+/** Adds jobs of one kind to their queue, and tells how many wait. */
+export class JobQueue<T extends object> {
   readonly #connection: ReturnType<typeof connect>;
-  readonly #options: { readonly keys: RedisKeys; readonly log: Logger; readonly nowMs: () => number };
-  #queue: Queue<RunJob, void, 'run'>;
+  readonly #kind: JobKind<T>;
+  readonly #options: QueueOptions;
+  #queue: Queue<Job<T, void>>;
 
-  /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redisUrl: string, keys: RedisKeys, log: Logger, nowMs: () => number) {
-    // With Redis away an enqueue fails at once instead of hanging; the sweeper makes up for it.
-    this.#connection = connect(redisUrl, { use: 'queue', whenAway: 'fail' });
-    this.#options = { keys, log, nowMs };
+  constructor(kind: JobKind<T>, options: QueueOptions) {
+    // With Redis away an enqueue fails at once instead of hanging; a sweeper makes up for it.
+    this.#connection = connect(options.redisUrl, { use: 'queue', whenAway: 'fail' });
+    this.#kind = kind;
+    this.#options = options;
     this.#queue = this.#open();
   }
 
@@ -44,8 +43,8 @@ export class RunQueue {
     });
   }
 
-  #open(): Queue<RunJob, void, 'run'> {
-    const queue = new Queue<RunJob, void, 'run'>(QUEUE_NAME, {
+  #open(): Queue<Job<T, void>> {
+    const queue = new Queue<Job<T, void>>(this.#kind.queue, {
       prefix: this.#options.keys.queue,
       connection: this.#connection,
       // A retained job would silently swallow a later one with the same id.
@@ -55,17 +54,17 @@ export class RunQueue {
     return queue;
   }
 
-  /** Adds the job of a run's turn. Adding it again while it exists changes nothing. */
-  async add(job: RunJob): Promise<void> {
+  /** Adds a job. Adding it again while it exists changes nothing. */
+  async add(job: T): Promise<void> {
     const timestamp = this.#options.nowMs();
-    await this.#queue.add('run', job, { jobId: idOf(job), timestamp });
+    await this.#queue.add(this.#kind.name, job, { jobId: this.#kind.idOf(job), timestamp });
   }
 
   /**
    * Has a job taken now that was to be taken later. @returns whether there was one; it may have been taken, or be gone.
    */
-  async wake(job: RunJob): Promise<boolean> {
-    const found = await this.#queue.getJob(idOf(job));
+  async wake(job: T): Promise<boolean> {
+    const found = await this.#queue.getJob(this.#kind.idOf(job));
     if (found === undefined || !(await found.isDelayed())) return false;
     // Somebody else may wake it in between, which is as good.
     return found.promote().then(
@@ -96,14 +95,11 @@ export class RunQueue {
 
   async close(): Promise<void> {
     await this.#queue.close().catch(() => {
-      // With Redis away there is nobody to say goodbye to, nor anybody who confirms it.
+      // Closing cannot be confirmed while Redis is away.
     });
     this.#connection.disconnect();
   }
 }
-
-/** Job ids have no colon. */
-const idOf = ({ runId, turn }: RunJob): string => `${runId}-${turn}`;
 
 /** What waits for a worker. */
 export interface Backlog {
@@ -125,7 +121,7 @@ const TOO_NEW_FIRST_MS = 1_000;
 /** Another worker may have a slot, so at first it is soon; who wakes it when one becomes free does not wait for this. */
 const NO_SLOT_FIRST_MS = 250;
 
-export interface RunConsumerOptions {
+export interface ConsumerOptions<T> {
   readonly redisUrl: string;
   readonly keys: RedisKeys;
   readonly log: Logger;
@@ -134,22 +130,24 @@ export interface RunConsumerOptions {
   /** How long a worker's hold on a job lasts; see {@link BullWorker}. */
   readonly lockMs: number;
   /** Does one job. It may have been given to another worker as well, when its lock could not be renewed in time. */
-  readonly work: (job: RunJob) => Promise<JobOutcome>;
+  readonly work: (job: T) => Promise<JobOutcome>;
   /** Hears of a job that found no slot when it can be woken. */
-  readonly onLaidAside?: (job: RunJob) => void;
+  readonly onLaidAside?: (job: T) => void;
 }
 
-/** Takes jobs and runs them. */
-export class RunConsumer {
+/** Takes jobs of one kind and does them. */
+export class JobConsumer<T extends object> {
   /** How many jobs this process found that another had lost. */
   stalls = 0;
-  readonly #options: RunConsumerOptions;
-  #worker: BullWorker;
+  readonly #kind: JobKind<T>;
+  readonly #options: ConsumerOptions<T>;
+  #worker: BullWorker<T>;
   /** Those that were replaced and still have jobs, each with its closing. */
-  readonly #retired = new Map<BullWorker, Promise<void>>();
+  readonly #retired = new Map<BullWorker<T>, Promise<void>>();
   #isTaking = true;
 
-  constructor(options: RunConsumerOptions) {
+  constructor(kind: JobKind<T>, options: ConsumerOptions<T>) {
+    this.#kind = kind;
     this.#options = options;
     this.#worker = this.#open();
   }
@@ -190,13 +188,13 @@ export class RunConsumer {
     await Promise.all([this.#worker.close(), ...this.#retired.values()]);
   }
 
-  #open(): BullWorker {
+  #open(): BullWorker<T> {
     const process = this.#process.bind(this);
     const onStalled = (): void => void (this.stalls += 1);
-    return new BullWorker(QUEUE_NAME, { ...this.#options, process, onStalled });
+    return new BullWorker(this.#kind, { ...this.#options, process, onStalled });
   }
 
-  async #process(job: RunsJob, token?: string): Promise<void> {
+  async #process(job: Job<T, void>, token?: string): Promise<void> {
     const outcome = await this.#options.work(job.data);
     switch (outcome) {
       case 'done':
@@ -216,7 +214,7 @@ export class RunConsumer {
 }
 
 /** Gives a job back for later, each time for longer. */
-async function layAside(job: RunsJob, firstMs: number, token?: string): Promise<void> {
+async function layAside<T>(job: Job<T, void>, firstMs: number, token?: string): Promise<void> {
   const delayMs = Math.min(firstMs * 2 ** (job.attemptsStarted - 1), ASIDE_MAX_MS);
   await job.moveToDelayed(Date.now() + delayMs, token);
 }

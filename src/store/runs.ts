@@ -25,7 +25,8 @@ import { decode, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
 import type { OpenRuns } from './open-runs.ts';
-import type { RunQueue } from './queue.ts';
+import type { JobQueue } from './queue.ts';
+import type { RunJob } from './run-jobs.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
 import { logFields, report, type RunObserver } from './report.ts';
@@ -80,7 +81,7 @@ export type Created =
 export interface RunStoreOptions extends RunObserver {
   readonly redis: ScriptedRedis;
   readonly keys: RedisKeys;
-  readonly queue: RunQueue;
+  readonly queue: JobQueue<RunJob>;
   readonly open: OpenRuns;
   readonly threadIndex: ThreadIndex;
   readonly damage: Damage;

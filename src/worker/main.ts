@@ -14,8 +14,9 @@ import { die, stopOnSignal } from '../shutdown.ts';
 import { Lease } from '../store/lease.ts';
 import { openStore } from '../store/open.ts';
 import { announceWorker, workerId, type WorkerFigures } from '../store/presence.ts';
-import { RunConsumer } from '../store/queue.ts';
+import { JobConsumer } from '../store/queue.ts';
 import { QueueWatch } from '../store/queue-watch.ts';
+import { RUN_JOBS } from '../store/run-jobs.ts';
 import { ToolCache } from '../store/tool-cache.ts';
 import { Trial } from '../store/trial.ts';
 import { openToolbox } from '../toolbox/open.ts';
@@ -101,7 +102,7 @@ async function main(): Promise<void> {
         .catch((err: unknown) => log.warn({ err }, 'could not note that a model has answered a key')),
   });
   await Promise.all([queue.ready(), worker.start(), lease.begin()]);
-  const consumer = new RunConsumer({
+  const consumer = new JobConsumer(RUN_JOBS, {
     redisUrl: config.redisUrl,
     keys,
     log,
