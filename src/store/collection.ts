@@ -125,6 +125,11 @@ export class Collections {
     return (await this.#redis.remove(names.length, ...names, id, REMEMBERED_GONE, before ?? '')) !== 0;
   }
 
+  /** Removes one item as if it had never been there. */
+  async discard({ docs, index }: CollectionKeys, id: string): Promise<void> {
+    await this.#redis.multi().zrem(index, id).hdel(docs, id).exec();
+  }
+
   /** Removes what a collection without items still remembers, and `more` keys of it. */
   async tidy({ docs, index, gone }: CollectionKeys, ...more: readonly string[]): Promise<void> {
     if ((await this.#redis.zcard(index)) === 0) await this.#redis.unlink(docs, index, gone, ...more);
@@ -138,8 +143,13 @@ export class Collections {
   ): Promise<ListPage<T>> {
     const found = await this.rows(keys, query, labels, docPrefix);
     if (found.type === 'unknown cursor') return found;
-    const items = found.items.map((row) => (row.doc === '' ? null : this.#damage.skip(() => parse(row))));
+    const items = found.items.map((row) => (row.doc === '' ? null : this.readable(() => parse(row))));
     return { ...found, items: items.filter((item) => item !== null) };
+  }
+
+  /** What `read` gives; null, and told once, where it cannot be read. */
+  readable<T>(read: () => T): T | null {
+    return this.#damage.skip(read);
   }
 
   /** One page as it is stored: for indexes whose objects lie elsewhere. */

@@ -54,7 +54,7 @@ export class Imports {
   async thread(project: string, thread: Thread): Promise<Taken> {
     const ref = { project, threadId: thread.id };
     const [, isNew] = await Promise.all([
-      this.#threads.used(ref),
+      this.#threads.used(ref, thread.created_at * 1_000),
       this.#redis.hsetnx(this.#keys.thread(ref), thread.id, JSON.stringify(thread)),
     ]);
     return new Set(isNew === 1 ? [thread.id] : []);
@@ -78,7 +78,10 @@ export class Imports {
         transaction.zadd(byRun, 'NX', place, message.id);
       }
     }
-    const [, replies] = await Promise.all([this.#threads.used(ref), transaction.exec()]);
+    const [, replies] = await Promise.all([
+      this.#threads.used(ref, thread.created_at * 1_000),
+      transaction.exec(),
+    ]);
     return newOnes(
       messages,
       replies?.slice(1) ?? null,

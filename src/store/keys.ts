@@ -107,6 +107,19 @@ export class RedisKeys {
     return `{${this.#prefix}}`;
   }
 
+  /**
+   * The list of a project's threads: there are no documents, because the threads themselves lie in slots of their own. As in
+   * {@link recentRuns}, the project is part of the hash tag, so that projects lie in different slots; ids have no slash.
+   */
+  threadList(project: string): CollectionKeys {
+    return collection(`${this.#prefix}:{${project}/threads}`);
+  }
+
+  /** The runs that a project made lately; the document of each is the id of its thread. */
+  recentRuns(project: string): CollectionKeys {
+    return collection(`${this.#prefix}:{${project}/runs}`);
+  }
+
   assistants(project: string): CollectionKeys {
     return collection(`${this.#prefix}:${project}:{assistants}`);
   }

@@ -1,11 +1,14 @@
 /** The objects of the wire in Redis, a file for each kind: this one hands them out together. */
 import { Assistants } from './assistants.ts';
-import { Collections, type CollectionsOptions } from './collection.ts';
+import type { Collections } from './collection.ts';
+import type { Damage } from './damage.ts';
 import { Histories } from './history.ts';
 import type { RedisKeys } from './keys.ts';
 import { Labels } from './labels.ts';
 import { Messages } from './messages.ts';
+import type { RecentRuns } from './recent-runs.ts';
 import { RunLists } from './run-lists.ts';
+import type { ScriptedRedis } from './scripts.ts';
 import { Steps } from './steps.ts';
 import type { ThreadIndex } from './thread-index.ts';
 import { Threads } from './threads.ts';
@@ -15,6 +18,7 @@ export interface Objects {
   readonly threads: Threads;
   readonly messages: Messages;
   readonly runs: RunLists;
+  readonly recentRuns: RecentRuns;
   readonly steps: Steps;
   /** Metadata that messages and runs were given after they were written. */
   readonly labels: Labels;
@@ -22,20 +26,26 @@ export interface Objects {
   readonly histories: Histories;
 }
 
-export interface ObjectsOptions extends CollectionsOptions {
+export interface ObjectsOptions {
+  readonly collections: Collections;
+  readonly redis: ScriptedRedis;
   readonly keys: RedisKeys;
   readonly threadIndex: ThreadIndex;
+  readonly recentRuns: RecentRuns;
+  readonly damage: Damage;
+  /** Unix milliseconds, the same for every process. */
+  readonly nowMs: () => number;
 }
 
 export function openObjects(options: ObjectsOptions): Objects {
-  const { redis, keys, threadIndex, damage, nowMs } = options;
-  const collections = new Collections(options);
+  const { collections, redis, keys, threadIndex, recentRuns, damage, nowMs } = options;
   const messages = new Messages(collections, redis, keys, threadIndex);
   return {
     assistants: new Assistants(collections, redis, keys),
     threads: new Threads(collections, redis, keys, threadIndex, messages),
     messages,
     runs: new RunLists(collections, keys, nowMs),
+    recentRuns,
     steps: new Steps(collections, keys),
     labels: new Labels(redis, keys),
     histories: new Histories(redis, keys, damage),

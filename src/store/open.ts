@@ -2,6 +2,7 @@
 import type { Logger } from '../log.ts';
 import { preflight } from './preflight.ts';
 import { RedisClock } from './clock.ts';
+import { Collections } from './collection.ts';
 import { Damage } from './damage.ts';
 import { ReplicaAck } from './replica-ack.ts';
 import { LogHub } from './follow.ts';
@@ -13,6 +14,7 @@ import { insist } from './away.ts';
 import { openFeed, openState } from './redis.ts';
 import type { ScriptedRedis, WhenAway } from './scripts.ts';
 import type { RunObserver } from './report.ts';
+import { RecentRuns } from './recent-runs.ts';
 import { RUN_JOBS, type RunJob } from './run-jobs.ts';
 import { RunStore } from './runs.ts';
 import { ThreadIndex } from './thread-index.ts';
@@ -62,8 +64,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);
   const queue = new JobQueue(RUN_JOBS, { redisUrl, keys, log, nowMs });
   const open = new OpenRuns(redis, keys, nowMs, log);
-  const threadIndex = new ThreadIndex(redis, keys, nowMs, log);
   const damage = new Damage(redis, keys, log);
+  const collections = new Collections({ ...options, redis, damage, nowMs });
+  const shared = { collections, redis, keys, damage, nowMs, log };
+  const threadIndex = new ThreadIndex(shared);
+  const recentRuns = new RecentRuns(shared);
   const ack = durability === 'replica' ? new ReplicaAck(redisUrl, keys) : null;
   const confirm = ack === null ? null : ack.confirm.bind(ack);
   const runs = new RunStore({
@@ -72,6 +77,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     queue,
     open,
     threadIndex,
+    recentRuns,
     damage,
     log,
     now,
@@ -89,7 +95,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     open,
     threadIndex,
     runs,
-    objects: openObjects({ ...options, redis, keys, threadIndex, damage, nowMs }),
+    objects: openObjects({ ...shared, threadIndex, recentRuns }),
     problems,
     close: async () => {
       clock.close();

@@ -21,9 +21,15 @@ export class RunLists {
   /** The runs of a thread. */
   async list(ref: ThreadRef, query: PageQuery): Promise<ListPage<Run>> {
     const listed = permanent(this.#keys.runs(ref), this.#keys.steps(ref));
-    const parse = ({ doc, label, id }: Row): Run =>
-      labelled(calmView(decodeRun(doc, id), this.#nowMs()), label);
-    const [labels, docPrefix] = [this.#keys.labels(ref), this.#keys.runPrefix(ref)];
-    return this.#collections.page(listed, query, { parse, labels, docPrefix });
+    return this.#collections.page(listed, query, {
+      parse: (row) => readRun(row, this.#nowMs()),
+      labels: this.#keys.labels(ref),
+      docPrefix: this.#keys.runPrefix(ref),
+    });
   }
+}
+
+/** A run as clients see it at `nowMs` (unix milliseconds). */
+export function readRun({ doc, label, id }: Row, nowMs: number): Run {
+  return labelled(calmView(decodeRun(doc, id), nowMs), label);
 }

@@ -25,6 +25,7 @@ import { decode, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
 import type { OpenRuns } from './open-runs.ts';
+import type { RecentRuns } from './recent-runs.ts';
 import type { JobQueue } from './queue.ts';
 import type { RunJob } from './run-jobs.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -84,6 +85,7 @@ export interface RunStoreOptions extends RunObserver {
   readonly queue: JobQueue<RunJob>;
   readonly open: OpenRuns;
   readonly threadIndex: ThreadIndex;
+  readonly recentRuns: RecentRuns;
   readonly damage: Damage;
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */
@@ -114,11 +116,13 @@ export class RunStore {
     for (const message of messages) writes.push('message.new', message.id, JSON.stringify(message));
     if (input.length > 0) writes.push('input', run.id, JSON.stringify(input));
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin }];
-    const use = origin.ephemeral ? null : this.#options.threadIndex.used(ref);
-    const [answer] = await Promise.all([this.#send(ref, null, events, writes), use]);
+    const { threadIndex, recentRuns } = this.#options;
+    const use = origin.ephemeral ? null : threadIndex.used(ref);
+    const [answer] = await Promise.all([this.#send(ref, null, events, writes), use, recentRuns.add(ref)]);
+    if (answer.type === 'locked' || answer.type === 'gone') recentRuns.forgetLater(ref);
     if (answer.type === 'locked') return answer;
     if (answer.type === 'gone') {
-      this.#options.threadIndex.forgetLater(ref);
+      threadIndex.forgetLater(ref);
       return { type: 'no thread' };
     }
     const stored = answer.type === 'committed' ? answer.stored : await this.#createdBefore(ref);

@@ -1,9 +1,11 @@
 /**
- * The index of threads: every thread that is kept, by when it was last used: made, or given a message or a run. It counts
- * them, and finds those that nobody has used for long. Like the index of open runs it is a reminder in a slot of its own,
- * not a truth: a thread of it may be gone, and one from before there was an index joins it when it is used.
+ * The two indexes of threads. One has all threads that are kept, by when they were last used: made, or given a message or a
+ * run; it counts them, and finds those that nobody has used for long. The other has those of a project, in the order in
+ * which they were made; it lists them. Like the index of open runs they are reminders in slots of their own, not truths: a
+ * thread of theirs may be gone, and one that is older than an index joins it when it is used.
  */
 import type { Logger } from '../log.ts';
+import { placeAt, type Collections } from './collection.ts';
 import { isSafeId, type RedisKeys, type ThreadRef } from './keys.ts';
 import { isUnavailable } from './away.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -11,20 +13,32 @@ import type { ScriptedRedis } from './scripts.ts';
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Unused threads that are looked at together. A sweep comes every two seconds, so that millions go in a day. */
 const BATCH = 100;
+/** A thread that is noted is made in the same moment, unless Redis is slow or away. */
+const MADE_WITHIN_MS = 60_000;
 
 /** Deletes a thread that nothing has joined since its `order` was read. @returns whether it is gone */
 interface Unused {
   deleteUnused(ref: ThreadRef, order: string): Promise<boolean>;
 }
 
+export interface ThreadIndexOptions {
+  readonly collections: Collections;
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
+  /** Unix milliseconds, the same for every process. */
+  readonly nowMs: () => number;
+  readonly log: Logger;
+}
+
 export class ThreadIndex {
+  readonly #collections: Collections;
   readonly #redis: ScriptedRedis;
   readonly #keys: RedisKeys;
   readonly #nowMs: () => number;
   readonly #log: Logger;
 
-  /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: ScriptedRedis, keys: RedisKeys, nowMs: () => number, log: Logger) {
+  constructor({ collections, redis, keys, nowMs, log }: ThreadIndexOptions) {
+    this.#collections = collections;
     this.#redis = redis;
     this.#keys = keys;
     this.#nowMs = nowMs;
@@ -34,21 +48,45 @@ export class ThreadIndex {
   /**
    * Notes that the thread is used now. Call it before the write that uses it, in the same tick: both leave together, and
    * {@link endUnused} relies on this one being first.
+   * @param madeMs when it was made (unix milliseconds), where that was not just now
    */
-  async used(ref: ThreadRef): Promise<void> {
-    await this.#redis.zadd(this.#keys.threads, this.#nowMs(), memberOf(ref));
+  async used(ref: ThreadRef, madeMs?: number): Promise<void> {
+    await Promise.all([this.#touch(ref), this.#list(ref, madeMs)]);
   }
 
-  /** Forgets a thread that is no more, or never was. */
+  /** Forgets a thread that is no more; lists remember where it stood. */
   async forget(ref: ThreadRef): Promise<void> {
-    await this.#redis.zrem(this.#keys.threads, memberOf(ref));
+    const listed = this.#keys.threadList(ref.project);
+    await Promise.all([
+      this.#redis.zrem(this.#keys.threads, memberOf(ref)),
+      this.#collections.remove(listed, ref.threadId),
+    ]);
   }
 
-  /** As {@link forget}, but nobody waits for it: what stays behind is forgotten when its time is over. */
+  /** Forgets a thread that is not there, although it was said to be used. Nothing waits for it. */
   forgetLater(ref: ThreadRef): void {
-    this.forget(ref).catch((err: unknown) => {
+    const forgotten = Promise.all([
+      this.#redis.zrem(this.#keys.threads, memberOf(ref)),
+      this.#collections.discard(this.#keys.threadList(ref.project), ref.threadId),
+    ]);
+    forgotten.catch((err: unknown) => {
       this.#log.debug({ err, thread_id: ref.threadId }, 'could not forget a thread');
     });
+  }
+
+  /** Takes threads from the list of their project that were found to be gone. Nothing waits for it. */
+  unlistLater(project: string, threadIds: readonly string[]): void {
+    const listed = this.#keys.threadList(project);
+    for (const id of threadIds) {
+      this.#collections
+        .remove(listed, id, { before: placeAt(this.#nowMs() - MADE_WITHIN_MS) })
+        .catch((err: unknown) => this.#log.debug({ err, thread_id: id }, 'could not forget a listed thread'));
+    }
+  }
+
+  /** Forgets the places of a project's threads when there are none any more. */
+  async tidy(project: string): Promise<void> {
+    await this.#collections.tidy(this.#keys.threadList(project));
   }
 
   /** How many threads are kept. */
@@ -87,8 +125,20 @@ export class ThreadIndex {
       this.#log.error({ err, thread_id: ref.threadId }, 'could not delete a thread that was not used');
     }
     // A full Redis does not take that; then it is looked at again with the next sweep.
-    await this.used(ref).catch(() => undefined);
+    await this.#touch(ref).catch(() => undefined);
     return false;
+  }
+
+  async #touch(ref: ThreadRef): Promise<void> {
+    await this.#redis.zadd(this.#keys.threads, this.#nowMs(), memberOf(ref));
+  }
+
+  /** A thread that cannot be listed is a thread all the same, and is listed when it is used again. */
+  async #list({ project, threadId }: ThreadRef, madeMs?: number): Promise<void> {
+    const options = madeMs === undefined ? {} : { place: placeAt(madeMs) };
+    await this.#collections
+      .add(this.#keys.threadList(project), threadId, '', options)
+      .catch((err: unknown) => this.#log.debug({ err, thread_id: threadId }, 'could not list a thread'));
   }
 
   /** The threads that were last used longest ago, and before `untilMs`. What names no thread is removed on the way. */

@@ -1,8 +1,10 @@
 /** Threads: create, read, change, delete. The thread's lock belongs to its runs, and is moved by commit.lua only. */
-import type { Message, Thread } from '../runs/thread.ts';
-import { listOf, type Collections } from './collection.ts';
+import type { Message, Metadata, Thread } from '../runs/thread.ts';
+import { listOf, type Collections, type ListPage, type PageQuery, type Row } from './collection.ts';
+import { decodeObject } from './json.ts';
 import type { RedisKeys, ThreadRef } from './keys.ts';
 import type { Messages } from './messages.ts';
+import { scan } from './scan.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
 
@@ -34,6 +36,30 @@ export class Threads {
 
   async get(ref: ThreadRef): Promise<Thread | null> {
     return this.#collections.get<Thread>(this.#keys.thread(ref), ref.threadId, `thread ${ref.threadId}`);
+  }
+
+  /**
+   * The threads of a project that have all of this metadata, in the order in which they were made. They are read to be
+   * compared, a thousand in one call at the most.
+   */
+  async list(project: string, query: PageQuery, metadata: Metadata): Promise<ListPage<Thread>> {
+    const wanted = Object.entries(metadata);
+    const keyOf = ({ id }: Row): string => this.#keys.thread({ project, threadId: id });
+    return scan(this.#collections, this.#keys.threadList(project), query, {
+      sizeOf: (row) => this.#redis.hstrlen(keyOf(row), row.id),
+      read: async (row) => {
+        const doc = await this.#redis.hget(keyOf(row), row.id);
+        if (doc === null) return null;
+        const thread = this.#collections.readable(() => decodeObject<Thread>(doc, `thread ${row.id}`));
+        return wanted.every(([key, value]) => thread?.metadata[key] === value) ? thread : null;
+      },
+      forget: (ids) => this.#index.unlistLater(project, ids),
+    });
+  }
+
+  /** Forgets where a project's threads stood when there are none any more. */
+  async tidy(project: string): Promise<void> {
+    await this.#index.tidy(project);
   }
 
   /** Whether there is such a thread, readable or not. */

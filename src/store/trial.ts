@@ -138,7 +138,7 @@ export class Trial {
    *   projects that were.
    */
   async end(objects: Objects, nowMs = this.#nowMs()): Promise<number> {
-    await this.#giveBackChats(nowMs);
+    await this.#giveBackChats(objects, nowMs);
     const until = nowMs - this.#limits.keptMs;
     const over = await this.#redis.zrange(
       this.#keys.trials,
@@ -154,12 +154,14 @@ export class Trial {
       // Deleted first and forgotten then, so that nothing stays behind when this process dies in between.
       for (const write of writes) await this.#undo(objects, project, madeBy(write));
       await objects.assistants.tidy(project);
+      await objects.threads.tidy(project);
+      await objects.recentRuns.clear(project);
       await this.#forget(project, '', writes);
     }
     return over.length;
   }
 
-  async #giveBackChats(nowMs: number): Promise<void> {
+  async #giveBackChats(objects: Objects, nowMs: number): Promise<void> {
     const [redis, keys] = [this.#redis, this.#keys];
     let due: string[];
     do {
@@ -172,7 +174,10 @@ export class Trial {
             keysOfChat(keys, project, madeBy(name)).map((key) => redis.exists(key)),
           );
           if (left.includes(1)) await redis.zadd(keys.trialChats, 'XX', nowMs + LOOK_FOR_CHAT_MS, member);
-          else await this.#forget(project, '', [name]);
+          else {
+            objects.recentRuns.forgetLater(refOfChat(project, madeBy(name)));
+            await this.#forget(project, '', [name]);
+          }
         }),
       );
     } while (due.length === CHATS_BATCH);
@@ -214,9 +219,13 @@ const CHAT = 'chat:';
 
 /** All that there is of a chat without a thread and takes room, in one slot: its run, its log and what it was asked. */
 function keysOfChat(keys: RedisKeys, project: string, made: string): readonly string[] {
-  const [threadId = '', runId = ''] = made.slice(CHAT.length).split('/');
-  const ref: RunRef = { project, threadId, runId };
+  const ref = refOfChat(project, made);
   return [keys.run(ref), keys.log(ref), keys.input(ref)];
+}
+
+function refOfChat(project: string, made: string): RunRef {
+  const [threadId = '', runId = ''] = made.slice(CHAT.length).split('/');
+  return { project, threadId, runId };
 }
 
 /** What a write is noted as; ids have no blanks. */

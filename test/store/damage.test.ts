@@ -1,6 +1,7 @@
 /** Documents that are lost, or that a faulty disk or a stray hand has damaged: nothing waits for them for ever. */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createLog } from '../../src/log.ts';
+import { Collections } from '../../src/store/collection.ts';
 import { Damage } from '../../src/store/damage.ts';
 import { Unreadable } from '../../src/store/json.ts';
 import { openObjects } from '../../src/store/objects.ts';
@@ -154,7 +155,8 @@ describe('objects that cannot be read', () => {
     Reflect.set(log, 'error', (fields: unknown) => told.push(fields));
     const { redis, keys } = store;
     const damage = new Damage(redis, keys, log);
-    const objects = openObjects({ ...store, damage, pageLimitBytes: 1e9 });
+    const collections = new Collections({ ...store, damage, pageLimitBytes: 1e9 });
+    const objects = openObjects({ ...store, collections, damage });
     const thread = must(newRun().thread);
     await objects.threads.create(PROJECT, thread, [newMessage('msg_1'), newMessage('msg_2')]);
     await redis.hset(keys.messages(THREAD).docs, 'msg_1', doc);

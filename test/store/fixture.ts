@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { PLAIN_ORIGIN, type RunEvent, type RunOrigin } from '../../src/runs/event.ts';
 import type { Message, Run, Thread } from '../../src/runs/thread.ts';
+import { Collections } from '../../src/store/collection.ts';
 import { Damage } from '../../src/store/damage.ts';
 import { LogHub, type LoggedEvent } from '../../src/store/follow.ts';
 import { RedisKeys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
@@ -15,6 +16,7 @@ import { JobQueue } from '../../src/store/queue.ts';
 import { openFeed, openState, type Feed } from '../../src/store/redis.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { ThreadIndex } from '../../src/store/thread-index.ts';
+import { RecentRuns } from '../../src/store/recent-runs.ts';
 import { RUN_JOBS, type RunJob } from '../../src/store/run-jobs.ts';
 import { RunStore, type NewRun, type StoredRun } from '../../src/store/runs.ts';
 import { keysLike } from '../support/contents.ts';
@@ -37,6 +39,7 @@ export interface Store {
   readonly queue: JobQueue<RunJob>;
   readonly open: OpenRuns;
   readonly threadIndex: ThreadIndex;
+  readonly recentRuns: RecentRuns;
   readonly runs: RunStore;
   readonly objects: Objects;
   /** Unix seconds, as runs see them. */
@@ -60,8 +63,11 @@ export async function openStore(
   const queue = new JobQueue(RUN_JOBS, { redisUrl: url, keys, log: silent, nowMs });
   await queue.ready();
   const open = new OpenRuns(redis, keys, nowMs, silent);
-  const threadIndex = new ThreadIndex(redis, keys, nowMs, silent);
   const damage = new Damage(redis, keys, silent);
+  const collections = new Collections({ redis, damage, nowMs, pageLimitBytes: PAGE_LIMIT_BYTES });
+  const shared = { collections, redis, keys, damage, nowMs, log: silent };
+  const threadIndex = new ThreadIndex(shared);
+  const recentRuns = new RecentRuns(shared);
   const clock = { s: CREATED_AT };
   const now = (): number => clock.s;
   const runs = new RunStore({
@@ -70,6 +76,7 @@ export async function openStore(
     queue,
     open,
     threadIndex,
+    recentRuns,
     damage,
     log: silent,
     now,
@@ -80,8 +87,8 @@ export async function openStore(
     await queue.close();
     connection.disconnect();
   });
-  const objects = openObjects({ redis, keys, threadIndex, damage, nowMs, pageLimitBytes: PAGE_LIMIT_BYTES });
-  return { url, redis, keys, queue, open, threadIndex, runs, objects, clock, nowMs };
+  const objects = openObjects({ ...shared, threadIndex, recentRuns });
+  return { url, redis, keys, queue, open, threadIndex, recentRuns, runs, objects, clock, nowMs };
 }
 
 /** A hub of its own, as another process has one. @param wrap may come between the hub and its subscriptions. */
@@ -208,6 +215,12 @@ export function textIn(log: readonly Pick<LoggedEvent, 'event'>[]): string {
   return log.map(({ event }) => (event.type === 'message.delta' ? event.text : '')).join('');
 }
 
+/** The keys of what is left of a deleted thread with runs: reminders, which whoever looks passes over. */
+export function remindersOf({ keys }: Store): readonly string[] {
+  const { docs, index } = keys.recentRuns(PROJECT);
+  return [keys.open, docs, index, keys.threadList(PROJECT).gone];
+}
+
 /** Every key of the store, the queue's own aside. */
 export async function keysOf({ redis, keys }: Store): Promise<readonly string[]> {
   // The index of open runs begins with the prefix, as all but the queue's keys do.
@@ -215,7 +228,7 @@ export async function keysOf({ redis, keys }: Store): Promise<readonly string[]>
   return (await keysLike(redis, `${prefix}*`)).toSorted();
 }
 
-/** Everything that is stored, by key; the queue's own keys aside, and the times in the indexes of open runs and threads. */
+/** Everything that is stored, by key; the queue's own keys aside, and the times in the indexes that go by the clock. */
 export async function contents(store: Store): Promise<Readonly<Record<string, unknown>>> {
   const names = await keysOf(store);
   const values = await Promise.all(names.map(async (key) => contentOf(store, key)));
@@ -223,7 +236,8 @@ export async function contents(store: Store): Promise<Readonly<Record<string, un
 }
 
 async function contentOf({ redis, keys }: Store, key: string): Promise<unknown> {
-  if (key === keys.open || key === keys.threads) return redis.zrange(key, '0', '-1');
+  if (key === keys.open || key === keys.threads || /\{\w+\/(threads|runs)\}:/.test(key))
+    return redis.zrange(key, '0', '-1');
   switch (await redis.type(key)) {
     case 'hash':
       return redis.hgetall(key);

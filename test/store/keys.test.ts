@@ -41,6 +41,13 @@ describe('keys', () => {
     }
   });
 
+  test('a project’s list of threads is in one slot, which no thread and no other list is in', () => {
+    const tagsOf = (list: CollectionKeys): unknown => names(list).map((key) => key.match(/\{[^}]*\}/g));
+    expect(tagsOf(keys.threadList('p'))).toStrictEqual([['{p/threads}'], ['{p/threads}'], ['{p/threads}']]);
+    expect(tagsOf(keys.recentRuns('p'))).toStrictEqual([['{p/runs}'], ['{p/runs}'], ['{p/runs}']]);
+    expect(isSafeId('p/threads')).toBe(false);
+  });
+
   test('no two things share a key, in whatever project, thread or service', () => {
     const all = [
       ...threadKeys('p', 'thread_1'),
@@ -48,6 +55,10 @@ describe('keys', () => {
       ...threadKeys('q', 'thread_1'),
       ...names(keys.assistants('p')),
       ...names(keys.assistants('q')),
+      ...names(keys.threadList('p')),
+      ...names(keys.threadList('q')),
+      ...names(keys.recentRuns('p')),
+      ...names(keys.recentRuns('q')),
       keys.answer('p', 'digest'),
       keys.answer('q', 'digest'),
       keys.open,

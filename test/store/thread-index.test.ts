@@ -110,9 +110,10 @@ describe('the index of threads', () => {
     await create(store, refOf(), { thread: null });
     await store.objects.threads.delete(THREAD);
     expect(sent).toEqual([
-      ['zadd', 'append'],
-      ['zadd', 'commit', 'remind'],
-      ['drop', 'zrem'],
+      ['zadd', 'add', 'append'],
+      // The second one notes the run.
+      ['zadd', 'add', 'commit', 'remind', 'add'],
+      ['drop', 'zrem', 'remove'],
     ]);
   });
 });
@@ -215,7 +216,7 @@ function listening(redis: ScriptedRedis, pipelines: string[][]): ScriptedRedis {
     get: (target, key) => {
       const value: unknown = Reflect.get(target, key);
       if (typeof value !== 'function') return value;
-      if (!['zadd', 'zrem', 'append', 'commit', 'drop', 'remind'].includes(String(key)))
+      if (!['zadd', 'zrem', 'add', 'remove', 'append', 'commit', 'drop', 'remind'].includes(String(key)))
         return value.bind(target) as unknown;
       return (...args: unknown[]): unknown => {
         if (current === null) {
