@@ -1,12 +1,13 @@
 /** What projects on trial may keep, when it is deleted, and that a proven one keeps everything. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PLAIN_ORIGIN } from '../../src/runs/event.ts';
 import type { Assistant } from '../../src/runs/thread.ts';
 import { IdempotencyRecords } from '../../src/store/idempotency-records.ts';
 import type { RunRef } from '../../src/store/keys.ts';
 import { Trial, type TrialLimits } from '../../src/store/trial.ts';
 import { keysLike } from '../support/contents.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { newMessage, newThread, openStore, withMethod, type Store } from './fixture.ts';
+import { create, newMessage, newThread, openStore, withMethod, type Store } from './fixture.ts';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -105,6 +106,20 @@ describe('a chat without a thread', () => {
     await trial.end(objects, Date.now() + 3 * LATER_MS);
     expect(await sumsOf(store)).toEqual({ bytes: '0', writes: '0' });
     expect(await redis.exists(keys.trials, keys.trialChats, keys.trial('p'))).toBe(0);
+  });
+
+  test('leaves nothing of its run behind when it is gone', async () => {
+    const { store, trial } = await openLong();
+    const gone = chat(10_000);
+    await trial.admit('stranger', gone);
+    const ref = gone.ref('stranger');
+    await create(store, ref, {
+      origin: { ...PLAIN_ORIGIN, project: 'stranger', request_id: 'r', ephemeral: true },
+      thread: null,
+    });
+    await store.redis.del(store.keys.run(ref), store.keys.log(ref), store.keys.input(ref));
+    await trial.end(store.objects, Date.now() + LATER_MS);
+    expect(await keysLike(store.redis, '*{stranger/*')).toEqual([]);
   });
 
   test('gets through without room if it is small, one at a time of each project', async () => {

@@ -1,9 +1,11 @@
-/** `/threads`: create, retrieve, modify, delete. Threads cannot be listed. */
+/** `/threads`: create, list, retrieve, modify, delete. The list is an extension: the hosted API had none. */
 import { z } from 'zod';
 import { notFound } from '../../errors.ts';
-import type { Message, Thread } from '../../runs/thread.ts';
+import type { Message, Metadata, Thread } from '../../runs/thread.ts';
 import { checkMessages } from '../../turns/budgets.ts';
 import { json, type Call, type Endpoint } from '../http/endpoint.ts';
+import { page } from '../http/list.ts';
+import { validate } from '../http/validate.ts';
 import type { Services } from '../../turns/means.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import * as shapes from '../http/shapes.ts';
@@ -16,6 +18,9 @@ export const createThreadBody = z.strictObject({
   tool_resources: shapes.toolResources,
   metadata: shapes.metadata,
 });
+/** `metadata[key]=value`, as the query parser leaves it. */
+const METADATA_PARAMETER = /^metadata\[(.*)\]$/s;
+const metadataFilter = z.object({ metadata: shapes.metadata });
 const modifyBody = z.strictObject({ tool_resources: shapes.toolResources, metadata: shapes.metadata });
 
 /**
@@ -57,6 +62,14 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
     },
     {
       method: 'GET',
+      path: '/threads',
+      handle: (call) => {
+        const metadata = wantedMetadata(call);
+        return page(call, (query) => objects.threads.list(call.project, query, metadata));
+      },
+    },
+    {
+      method: 'GET',
       path: '/threads/:thread_id',
       handle: async (call) => {
         const threadId = call.id('thread_id');
@@ -87,6 +100,16 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       },
     },
   ];
+}
+
+/** What threads are to be listed by. @throws {ApiError} 400 for what no thread's metadata can be */
+function wantedMetadata(call: Call): Metadata {
+  const parameters = Object.entries(call.query(z.record(z.string(), z.unknown())));
+  const pairs = parameters.flatMap(([name, value]) => {
+    const key = METADATA_PARAMETER.exec(name)?.[1];
+    return key === undefined ? [] : [[key, value] as const];
+  });
+  return validate(metadataFilter, { metadata: Object.fromEntries(pairs) }, false).metadata ?? {};
 }
 
 function refuse(id: string): never {

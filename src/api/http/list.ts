@@ -19,12 +19,9 @@ export async function page<T extends { readonly id: string }>(
   if (found.type === 'unknown cursor') {
     throw unknownCursor(found.cursor === after ? 'after' : 'before', found.cursor);
   }
-  const { items, hasMore } = found;
-  return json({
-    object: 'list',
-    data: items,
-    first_id: items[0]?.id ?? null,
-    last_id: items.at(-1)?.id ?? null,
-    has_more: hasMore,
-  });
+  const { items, hasMore, readTo } = found;
+  const ends = { first_id: items[0]?.id ?? null, last_id: items.at(-1)?.id ?? null };
+  // Where a page had to end between two items of the list, its cursor is not one of them.
+  if (readTo !== undefined) ends[before !== null && after === null ? 'first_id' : 'last_id'] = readTo;
+  return json({ object: 'list', data: items, ...ends, has_more: hasMore });
 }
