@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 
 export type { Logger };
 
+const THROTTLED_MS = 10_000;
 /** Paths that are masked should somebody log a whole request or setting by mistake. */
 const SECRET_PATHS = [
   'apiKey',
@@ -29,6 +30,17 @@ export function createLog(config: Pick<Config, 'logLevel'>, name: string): Logge
     },
     process.stdout,
   );
+}
+
+/** `report`, but at most once in ten seconds: while a server is away, errors come by the thousand. */
+export function throttled<T extends unknown[]>(report: (...args: T) => void): (...args: T) => void {
+  let lastMs = -Infinity;
+  return (...args) => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs < THROTTLED_MS) return;
+    lastMs = nowMs;
+    report(...args);
+  };
 }
 
 function errorFields(error: unknown): Record<string, unknown> {

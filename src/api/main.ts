@@ -10,14 +10,14 @@ import { ModelCatalog } from '../model/catalog.ts';
 import { newId } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
-import { Answers } from '../store/answers.ts';
-import { Audience } from '../store/audience.ts';
+import { IdempotencyRecords } from '../store/idempotency-records.ts';
+import { Listeners } from '../store/listeners.ts';
 import { Imports } from '../store/imports.ts';
 import { openStore } from '../store/open.ts';
 import { countWorkers, readWorkers } from '../store/presence.ts';
 import { readMemory } from '../store/redis-memory.ts';
-import { PhotoRelay } from '../store/relay.ts';
-import { ToolAnswers } from '../store/tool-answers.ts';
+import { PhotoWait } from '../store/photo-wait.ts';
+import { ToolCache } from '../store/tool-cache.ts';
 import { Trial } from '../store/trial.ts';
 import { WriteProbe } from '../store/write-probe.ts';
 import { openToolbox } from '../toolbox/open.ts';
@@ -51,7 +51,7 @@ async function main(): Promise<void> {
     count: (what) => commits.add(what),
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
-  const { redis, keys, hub, queue, threads, runs, objects } = store;
+  const { redis, keys, hub, queue, threadIndex, runs, objects } = store;
   const { now, nowMs } = store.clock;
   const presence = { redis, keys, nowMs };
   const admission = new Admission(config, () => queue.backlog());
@@ -60,7 +60,7 @@ async function main(): Promise<void> {
     commits,
     workers: () => readWorkers(presence),
     memory: () => readMemory(redis),
-    threads: () => threads.count(),
+    threads: () => threadIndex.count(),
   });
   const catalog = new ModelCatalog({ upstreams: config.upstreams, log });
   const probe = new WriteProbe(redis, keys);
@@ -76,7 +76,7 @@ async function main(): Promise<void> {
   };
   const toolbox = await openToolbox({
     ...toolSettings(config),
-    cache: new ToolAnswers(redis, keys),
+    cache: new ToolCache(redis, keys),
     log,
     now,
   });
@@ -85,13 +85,13 @@ async function main(): Promise<void> {
       runs,
       objects,
       hub,
-      answers: new Answers(redis, keys, nowMs),
+      answers: new IdempotencyRecords(redis, keys, nowMs),
       trial: new Trial(redis, keys, nowMs),
-      imports: new Imports(redis, keys, threads),
+      imports: new Imports(redis, keys, threadIndex),
       plugins: toolbox.plugins,
       runTool: toolbox.runTool,
-      photos: new PhotoRelay(redis, keys),
-      audience: new Audience(redis, keys, config.runExpiresAfterS * 1000),
+      photos: new PhotoWait(redis, keys),
+      listeners: new Listeners(redis, keys, config.runExpiresAfterS * 1000),
       seal: config.secret === undefined ? null : new Seal(config.secret),
       models: () => catalog.list(),
       knowsModel: (name) => catalog.knows(name),

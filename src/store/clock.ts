@@ -5,7 +5,8 @@
  */
 import type { Logger } from '../log.ts';
 import type { Clock } from '../runs/ids.ts';
-import { insist, type State } from './redis.ts';
+import { insist } from './away.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 const MEASURE_EVERY_MS = 5_000;
 /** A measurement that took longer says too little; the next one comes soon. */
@@ -14,30 +15,30 @@ const MAX_ROUND_TRIP_MS = 1_000;
 const WORTH_TELLING_MS = 2_000;
 
 export class RedisClock {
-  private readonly redis: Pick<State, 'time'>;
-  private readonly log: Logger;
+  readonly #redis: Pick<ScriptedRedis, 'time'>;
+  readonly #log: Logger;
   /** Redis' time less `performance.now`. Begins as this machine's own, which is right where both run on one. */
-  private offsetMs = Date.now() - performance.now();
-  private timer: NodeJS.Timeout | undefined;
-  private isTold = false;
+  #offsetMs = Date.now() - performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #isTold = false;
 
-  constructor(redis: Pick<State, 'time'>, log: Logger) {
-    this.redis = redis;
-    this.log = log;
+  constructor(redis: Pick<ScriptedRedis, 'time'>, log: Logger) {
+    this.#redis = redis;
+    this.#log = log;
   }
 
   /** Measures for the first time, and then every few seconds until {@link close}. Waits until Redis answers. */
   async begin(): Promise<void> {
-    await insist(async () => this.measure(Infinity));
-    this.timer = setInterval(() => {
+    await insist(async () => this.#measure(Infinity));
+    this.#timer = setInterval(() => {
       // Redis' absence is reported by its connections; meanwhile the time goes on.
-      this.measure(MAX_ROUND_TRIP_MS).catch(() => undefined);
+      this.#measure(MAX_ROUND_TRIP_MS).catch(() => undefined);
     }, MEASURE_EVERY_MS);
-    this.timer.unref();
+    this.#timer.unref();
   }
 
   /** Unix milliseconds. */
-  readonly nowMs = (): number => Math.floor(performance.now() + this.offsetMs);
+  readonly nowMs = (): number => Math.floor(performance.now() + this.#offsetMs);
 
   /** Unix seconds. */
   readonly now: Clock = () => Math.floor(this.nowMs() / 1000);
@@ -48,29 +49,29 @@ export class RedisClock {
   }
 
   close(): void {
-    clearInterval(this.timer);
+    clearInterval(this.#timer);
   }
 
   /** Redis' time was read somewhere in the round trip: what is known of the offset is only corrected where that cannot be. */
-  private async measure(maxRoundTripMs: number): Promise<void> {
+  async #measure(maxRoundTripMs: number): Promise<void> {
     const begunMs = performance.now();
-    const [seconds, microseconds] = await this.redis.time();
+    const [seconds, microseconds] = await this.#redis.time();
     const endedMs = performance.now();
     if (endedMs - begunMs > maxRoundTripMs) return;
     const redisMs = Number(seconds) * 1000 + Number(microseconds) / 1000;
-    this.offsetMs = Math.min(Math.max(this.offsetMs, redisMs - endedMs), redisMs - begunMs);
-    this.tell();
+    this.#offsetMs = Math.min(Math.max(this.#offsetMs, redisMs - endedMs), redisMs - begunMs);
+    this.#tell();
   }
 
-  private tell(): void {
+  #tell(): void {
     const { skewMs } = this;
     const isWorth = Math.abs(skewMs) > WORTH_TELLING_MS;
-    if (isWorth === this.isTold) return;
-    this.isTold = isWorth;
-    if (!isWorth) this.log.info({ skew_ms: skewMs }, "this machine's clock agrees with Redis' again");
+    if (isWorth === this.#isTold) return;
+    this.#isTold = isWorth;
+    if (!isWorth) this.#log.info({ skew_ms: skewMs }, "this machine's clock agrees with Redis' again");
     else {
       const text = "this machine's clock differs from Redis', which is used instead; synchronise them";
-      this.log.warn({ skew_ms: skewMs }, text);
+      this.#log.warn({ skew_ms: skewMs }, text);
     }
   }
 }

@@ -7,8 +7,8 @@ import type { Logger } from '../log.ts';
 import { randomText } from '../runs/ids.ts';
 import type { RunState } from '../runs/run.ts';
 import { decodeRun, Unreadable } from './json.ts';
-import type { Keys, RunRef } from './keys.ts';
-import type { State } from './redis.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** Longer than a step of most runs; whoever is in a hurry deletes the thread. */
 const GIVEN_UP_AFTER_MS = 30_000;
@@ -17,15 +17,15 @@ const TOKEN_LENGTH = 12;
 const MAX_TOLD = 1_000;
 
 export class Damage {
-  private readonly redis: State;
-  private readonly keys: Keys;
-  private readonly log: Logger;
-  private readonly told = new Set<string>();
+  readonly #redis: ScriptedRedis;
+  readonly #keys: RedisKeys;
+  readonly #log: Logger;
+  readonly #told = new Set<string>();
 
-  constructor(redis: State, keys: Keys, log: Logger) {
-    this.redis = redis;
-    this.keys = keys;
-    this.log = log;
+  constructor(redis: ScriptedRedis, keys: RedisKeys, log: Logger) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#log = log;
   }
 
   /** What `read` gives, or null where that cannot be read. What else it throws is thrown. */
@@ -34,9 +34,9 @@ export class Damage {
       return read();
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      if (!this.told.has(error.what) && this.told.size < MAX_TOLD) {
-        this.told.add(error.what);
-        this.log.error({ what: error.what }, 'passing over what cannot be read');
+      if (!this.#told.has(error.what) && this.#told.size < MAX_TOLD) {
+        this.#told.add(error.what);
+        this.#log.error({ what: error.what }, 'passing over what cannot be read');
       }
       return null;
     }
@@ -51,13 +51,13 @@ export class Damage {
       return decodeRun(doc, ref.runId);
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      throw new Unreadable(error.what, await this.attend(ref));
+      throw new Unreadable(error.what, await this.#attend(ref));
     }
   }
 
   /** @returns whether the run is given up. */
-  private async attend(ref: RunRef): Promise<boolean> {
-    const { redis, keys, log } = this;
+  async #attend(ref: RunRef): Promise<boolean> {
+    const [redis, keys, log] = [this.#redis, this.#keys, this.#log];
     const names = [keys.run(ref), keys.active(ref)];
     const args = [ref.runId, GIVEN_UP_AFTER_MS, randomText(TOKEN_LENGTH), keys.changes, keys.events(ref)];
     const verdict = String(await redis.abandon(names.length, ...names, ...args));

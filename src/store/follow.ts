@@ -10,11 +10,13 @@ import type { Logger } from '../log.ts';
 import type { RunEvent } from '../runs/event.ts';
 import { isKnown } from '../runs/format.ts';
 import { decode } from './json.ts';
-import type { Keys, RunRef } from './keys.ts';
-import { readLog, type LogEntry } from './log.ts';
-import { FEED_IS_BACK, isUnavailable, type Feed, type State } from './redis.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
+import { readLog, type LoggedEvent } from './log.ts';
+import { isUnavailable } from './away.ts';
+import { FEED_IS_BACK, type Feed } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
-export type { LogEntry };
+export type { LoggedEvent };
 
 /** There is nothing to follow any more: the run was `deleted` with its thread, its log has `expired`, or it is
  * `damaged` and was given up. */
@@ -48,28 +50,28 @@ interface Subscription {
 }
 
 export class LogHub {
-  private readonly redis: State;
-  private readonly feed: Feed;
-  private readonly keys: Keys;
-  private readonly subscriptions = new Map<string, Subscription>();
-  private readonly watchdog: NodeJS.Timeout;
-  private watchdogs = 0;
-  private readonly changeListeners = new Set<ChangeListener>();
+  readonly #redis: ScriptedRedis;
+  readonly #feed: Feed;
+  readonly #keys: RedisKeys;
+  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #watchdog: NodeJS.Timeout;
+  #watchdogs = 0;
+  readonly #changeListeners = new Set<ChangeListener>();
   /** The types of events that were passed over; each is told once. */
-  private readonly unknown = new Set<string>();
-  private readonly log: Logger;
+  readonly #unknown = new Set<string>();
+  readonly #log: Logger;
 
   /** @param feed a connection of its own, used for nothing but this hub's subscriptions */
-  constructor(redis: State, feed: Feed, keys: Keys, log: Logger) {
-    this.log = log;
-    this.redis = redis;
-    this.feed = feed;
-    this.keys = keys;
-    feed.on('smessage', (channel: string, message: string) => this.deliver(channel, message));
-    feed.on('message', (_channel: string, runId: string) => this.announce(runId));
-    for (const event of FEED_IS_BACK) feed.on(event, () => void this.resume());
-    this.watchdog = setInterval(() => this.lookAtQuiet(), WATCHDOG_MS);
-    this.watchdog.unref();
+  constructor(redis: ScriptedRedis, feed: Feed, keys: RedisKeys, log: Logger) {
+    this.#log = log;
+    this.#redis = redis;
+    this.#feed = feed;
+    this.#keys = keys;
+    feed.on('smessage', (channel: string, message: string) => this.#deliver(channel, message));
+    feed.on('message', (_channel: string, runId: string) => this.#announce(runId));
+    for (const event of FEED_IS_BACK) feed.on(event, () => void this.#resume());
+    this.#watchdog = setInterval(() => this.#lookAtQuiet(), WATCHDOG_MS);
+    this.#watchdog.unref();
   }
 
   /**
@@ -78,59 +80,59 @@ export class LogHub {
    * @param signal ends the wait; the loop then simply ends
    * @throws {LogGone} when the run is deleted, or has ended so long ago that its log has expired.
    */
-  async *follow(ref: RunRef, signal: AbortSignal): AsyncGenerator<readonly LogEntry[], void> {
-    const channel = this.keys.events(ref);
+  async *follow(ref: RunRef, signal: AbortSignal): AsyncGenerator<readonly LoggedEvent[], void> {
+    const channel = this.#keys.events(ref);
     const reader = new Reader();
     const stop = (): void => reader.wake();
     signal.addEventListener('abort', stop, { once: true });
     try {
-      await this.add(channel, reader);
+      await this.#add(channel, reader);
       while (!signal.aborted) {
         if (reader.behind) {
           reader.behind = false;
-          const entries = await this.readIfThere(ref, reader.next);
+          const entries = await this.#readIfThere(ref, reader.next);
           if (entries.length === PAGE) reader.behind = true;
-          if (entries.length > 0) yield this.known(reader.advance(entries));
+          if (entries.length > 0) yield this.#known(reader.advance(entries));
         } else {
           const batch = reader.take();
-          if (batch !== null) yield this.known(batch);
+          if (batch !== null) yield this.#known(batch);
           else await reader.wait();
         }
       }
     } finally {
       signal.removeEventListener('abort', stop);
-      this.remove(channel, reader);
+      this.#remove(channel, reader);
     }
   }
 
   /** Calls `listener` for every run that somebody other than its worker changes. @returns how to stop. */
   async onChange(listener: ChangeListener): Promise<() => void> {
-    this.changeListeners.add(listener);
-    if (this.changeListeners.size === 1) await this.feed.subscribe(this.keys.changes);
-    return () => this.changeListeners.delete(listener);
+    this.#changeListeners.add(listener);
+    if (this.#changeListeners.size === 1) await this.#feed.subscribe(this.#keys.changes);
+    return () => this.#changeListeners.delete(listener);
   }
 
   close(): void {
-    clearInterval(this.watchdog);
-    this.feed.disconnect();
+    clearInterval(this.#watchdog);
+    this.#feed.disconnect();
   }
 
   /** Without the events of types that only a newer version of this service knows. */
-  private known(entries: readonly LogEntry[]): readonly LogEntry[] {
+  #known(entries: readonly LoggedEvent[]): readonly LoggedEvent[] {
     return entries.filter(({ event }) => {
       if (isKnown(event)) return true;
-      if (!this.unknown.has(event.type)) {
-        this.unknown.add(event.type);
-        this.log.warn({ event: event.type }, 'passing over events of a type that is not known here');
+      if (!this.#unknown.has(event.type)) {
+        this.#unknown.add(event.type);
+        this.#log.warn({ event: event.type }, 'passing over events of a type that is not known here');
       }
       return false;
     });
   }
 
   /** Nothing while Redis is away: when it is back, and every now and then, everybody looks again. */
-  private async readIfThere(ref: RunRef, next: number): Promise<readonly LogEntry[]> {
+  async #readIfThere(ref: RunRef, next: number): Promise<readonly LoggedEvent[]> {
     try {
-      return await this.read(ref, next);
+      return await this.#read(ref, next);
     } catch (error) {
       if (isUnavailable(error)) return [];
       throw error;
@@ -138,10 +140,10 @@ export class LogHub {
   }
 
   /** The run is read before the log: whatever the run knows of, the log read after it has. */
-  private async read(ref: RunRef, next: number): Promise<readonly LogEntry[]> {
+  async #read(ref: RunRef, next: number): Promise<readonly LoggedEvent[]> {
     const [[seq, givenUp], entries] = await Promise.all([
-      this.redis.hmget(this.keys.run(ref), 'seq', 'given_up'),
-      readLog(this.redis, this.keys, ref, next, PAGE),
+      this.#redis.hmget(this.#keys.run(ref), 'seq', 'given_up'),
+      readLog(this.#redis, this.#keys, ref, next, PAGE),
     ]);
     if (!seq) throw new LogGone(ref, 'deleted');
     if (entries.length === 0 && givenUp) throw new LogGone(ref, 'damaged');
@@ -150,11 +152,11 @@ export class LogHub {
     return entries;
   }
 
-  private async add(channel: string, reader: Reader): Promise<void> {
-    let subscription = this.subscriptions.get(channel);
+  async #add(channel: string, reader: Reader): Promise<void> {
+    let subscription = this.#subscriptions.get(channel);
     if (subscription === undefined) {
-      subscription = { readers: new Set(), standing: this.feed.ssubscribe(channel) };
-      this.subscriptions.set(channel, subscription);
+      subscription = { readers: new Set(), standing: this.#feed.ssubscribe(channel) };
+      this.#subscriptions.set(channel, subscription);
     }
     subscription.readers.add(reader);
     // Whoever read the log before it stands would miss what is said between the two.
@@ -162,33 +164,33 @@ export class LogHub {
   }
 
   /** Not waited for: a stream that has said its last word must not linger for it. */
-  private remove(channel: string, reader: Reader): void {
-    const readers = this.subscriptions.get(channel)?.readers;
+  #remove(channel: string, reader: Reader): void {
+    const readers = this.#subscriptions.get(channel)?.readers;
     readers?.delete(reader);
     if (readers?.size !== 0) return;
-    this.subscriptions.delete(channel);
-    this.feed.sunsubscribe(channel).catch(() => {
+    this.#subscriptions.delete(channel);
+    this.#feed.sunsubscribe(channel).catch(() => {
       // The connection is down or closed; the subscription goes with it, and an unread message is dropped in deliver.
     });
   }
 
   /** The connection is back. What was said meanwhile is in the log, to be read when the subscriptions stand again. */
-  private async resume(): Promise<void> {
+  async #resume(): Promise<void> {
     // ioredis subscribes again by itself, but does not say when that is done; this is answered after it. One by one,
     // because in a Cluster each lives on the node of its run.
-    const standing = [...this.subscriptions.keys()].map(async (channel) => this.feed.ssubscribe(channel));
-    if (this.changeListeners.size > 0) standing.push(this.feed.subscribe(this.keys.changes));
+    const standing = [...this.#subscriptions.keys()].map(async (channel) => this.#feed.ssubscribe(channel));
+    if (this.#changeListeners.size > 0) standing.push(this.#feed.subscribe(this.#keys.changes));
     await Promise.allSettled(standing);
-    this.lookAgain();
-    this.announce(null);
+    this.#lookAgain();
+    this.#announce(null);
   }
 
-  private announce(runId: string | null): void {
-    for (const listener of this.changeListeners) listener(runId);
+  #announce(runId: string | null): void {
+    for (const listener of this.#changeListeners) listener(runId);
   }
 
-  private deliver(channel: string, message: string): void {
-    const readers = this.subscriptions.get(channel)?.readers;
+  #deliver(channel: string, message: string): void {
+    const readers = this.#subscriptions.get(channel)?.readers;
     if (readers === undefined) return;
     const entries = parseMessage(message);
     for (const reader of readers) {
@@ -197,14 +199,14 @@ export class LogHub {
     }
   }
 
-  private lookAgain(): void {
-    for (const { readers } of this.subscriptions.values()) for (const reader of readers) reader.lookAgain();
+  #lookAgain(): void {
+    for (const { readers } of this.#subscriptions.values()) for (const reader of readers) reader.lookAgain();
   }
 
-  private lookAtQuiet(): void {
-    this.watchdogs += 1;
-    if (this.watchdogs % WATCHDOGS_PER_DOUBT === 0) this.announce(null);
-    for (const { readers } of this.subscriptions.values()) {
+  #lookAtQuiet(): void {
+    this.#watchdogs += 1;
+    if (this.#watchdogs % WATCHDOGS_PER_DOUBT === 0) this.#announce(null);
+    for (const { readers } of this.#subscriptions.values()) {
       for (const reader of readers) {
         if (reader.quiet) reader.lookAgain();
         reader.quiet = true;
@@ -221,66 +223,66 @@ class Reader {
   behind = true;
   /** Nothing came since the watchdog last looked. */
   quiet = false;
-  private buffer: LogEntry[] = [];
+  #buffer: LoggedEvent[] = [];
   /** How long the messages were in which the buffered events came. */
-  private bufferedLength = 0;
-  private wakeUp: (() => void) | null = null;
+  #bufferedLength = 0;
+  #wakeUp: (() => void) | null = null;
 
   /** Events as they are announced, in a message of that length. */
-  offer(entries: readonly LogEntry[], length: number): void {
-    const expected = this.next + this.buffer.length;
+  offer(entries: readonly LoggedEvent[], length: number): void {
+    const expected = this.next + this.#buffer.length;
     const fresh = entries.filter((entry) => entry.seq >= expected);
     if (fresh[0] === undefined) return;
     this.quiet = false;
-    if (fresh[0].seq !== expected || this.bufferedLength + length > MAX_BUFFERED_LENGTH) {
+    if (fresh[0].seq !== expected || this.#bufferedLength + length > MAX_BUFFERED_LENGTH) {
       this.lookAgain();
       return;
     }
-    this.buffer.push(...fresh);
-    this.bufferedLength += length;
+    this.#buffer.push(...fresh);
+    this.#bufferedLength += length;
     this.wake();
   }
 
   lookAgain(): void {
     this.behind = true;
-    this.clear();
+    this.#clear();
     this.wake();
   }
 
   /** The buffered events, or null when there are none. */
-  take(): readonly LogEntry[] | null {
-    if (this.buffer.length === 0) return null;
-    const batch = this.buffer;
-    this.clear();
+  take(): readonly LoggedEvent[] | null {
+    if (this.#buffer.length === 0) return null;
+    const batch = this.#buffer;
+    this.#clear();
     return this.advance(batch);
   }
 
   /** Moves past `entries`, which the consumer is about to be given, and past what the buffer repeats of them. */
-  advance(entries: readonly LogEntry[]): readonly LogEntry[] {
+  advance(entries: readonly LoggedEvent[]): readonly LoggedEvent[] {
     this.next = (entries.at(-1)?.seq ?? this.next - 1) + 1;
-    this.buffer = this.buffer.filter((entry) => entry.seq >= this.next);
+    this.#buffer = this.#buffer.filter((entry) => entry.seq >= this.next);
     return entries;
   }
 
-  private clear(): void {
-    this.buffer = [];
-    this.bufferedLength = 0;
+  #clear(): void {
+    this.#buffer = [];
+    this.#bufferedLength = 0;
   }
 
   async wait(): Promise<void> {
     await new Promise<void>((resolve) => {
-      this.wakeUp = resolve;
+      this.#wakeUp = resolve;
     });
   }
 
   wake(): void {
-    this.wakeUp?.();
-    this.wakeUp = null;
+    this.#wakeUp?.();
+    this.#wakeUp = null;
   }
 }
 
 /** `<first seq>[event,event…]`, as commit.lua publishes it; null for anything else, such as `gone`. */
-function parseMessage(message: string): readonly LogEntry[] | null {
+function parseMessage(message: string): readonly LoggedEvent[] | null {
   const start = message.indexOf('[');
   const first = Number(message.slice(0, start));
   if (start < 1 || !Number.isInteger(first)) return null;

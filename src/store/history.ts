@@ -2,10 +2,11 @@
 import type { ChatMessage } from '../runs/model.ts';
 import type { History } from '../runs/prompt.ts';
 import type { ThreadItem } from '../runs/thread.ts';
+import { listOf } from './collection.ts';
 import type { Damage } from './damage.ts';
 import { decode, decodeObject } from './json.ts';
-import type { Keys, RunRef } from './keys.ts';
-import type { State } from './redis.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** How much of a thread is read for one prompt. */
 export interface HistoryBudget {
@@ -34,38 +35,51 @@ export class HistoryTooLarge extends Error {
   }
 }
 
-/**
- * The input of a run, and its thread's messages with the tool steps between them. Those that are damaged are left out.
- * The budget's `largeBytes`: when it is more than this, nothing is read.
- * @returns null when nothing was read
- * @throws {HistoryTooLarge} when what every prompt of the run has is above the budget.
- */
-export async function readHistory(
-  redis: State,
-  keys: Keys,
-  damage: Damage,
-  ref: RunRef,
-  { maxBytes, maxTokens, largeBytes }: HistoryBudget & { readonly largeBytes: number },
-): Promise<ReadHistory | null> {
-  const messages = keys.messages(ref);
-  const names = [messages.index, messages.docs, keys.toolSteps(ref), keys.steps(ref), keys.runs(ref)];
-  const args = [ref.runId, maxBytes, maxTokens, MAX_PROMPT_ITEMS, largeBytes];
-  const reply = await redis.history(names.length + 1, ...names, keys.input(ref), ...args);
-  const found: readonly unknown[] = Array.isArray(reply) ? reply : [];
-  if (found[0] === IS_LARGE) return null;
-  if (found[0] !== 1) throw new HistoryTooLarge(ref, maxBytes);
-  const input = String(found[1]);
-  const placed: { place: number; item: ThreadItem }[] = [];
-  let bytes = input.length;
-  for (let at = 2; at + 1 < found.length; at += 2) {
-    const doc = String(found[at + 1]);
-    bytes += doc.length;
-    const place = Number(found[at]);
-    const item = damage.skip(() => decodeObject<ThreadItem>(doc, `item ${place} of ${ref.threadId}`));
-    if (item !== null) placed.push({ place, item });
+/** Reads what prompts are made from. */
+export class Histories {
+  readonly #redis: ScriptedRedis;
+  readonly #keys: RedisKeys;
+  readonly #damage: Damage;
+
+  constructor(redis: ScriptedRedis, keys: RedisKeys, damage: Damage) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#damage = damage;
   }
-  const items = placed.toSorted((a, b) => a.place - b.place).map(({ item }) => item);
-  return { input: input === '' ? [] : decode<readonly ChatMessage[]>(input), items, bytes };
+
+  /**
+   * The input of a run, and its thread's messages with the tool steps between them. Those that are damaged are left out.
+   * @throws {HistoryTooLarge} when what every prompt of the run has is above the budget.
+   */
+  async read(ref: RunRef, budget: HistoryBudget): Promise<ReadHistory> {
+    const found = await this.readSmall(ref, budget, Number.MAX_SAFE_INTEGER);
+    if (found === null) throw new Error('nothing is larger than that');
+    return found;
+  }
+
+  /** The same where it is small; null, and nothing read, where it has more than `largeBytes`. */
+  async readSmall(ref: RunRef, budget: HistoryBudget, largeBytes: number): Promise<ReadHistory | null> {
+    const { maxBytes, maxTokens } = budget;
+    const keys = this.#keys;
+    const messages = keys.messages(ref);
+    const names = [messages.index, messages.docs, keys.toolSteps(ref), keys.steps(ref), keys.runs(ref)];
+    const args = [ref.runId, maxBytes, maxTokens, MAX_PROMPT_ITEMS, largeBytes];
+    const found = listOf(await this.#redis.history(names.length + 1, ...names, keys.input(ref), ...args));
+    if (found[0] === IS_LARGE) return null;
+    if (found[0] !== 1) throw new HistoryTooLarge(ref, maxBytes);
+    const input = String(found[1]);
+    const placed: { place: number; item: ThreadItem }[] = [];
+    let bytes = input.length;
+    for (let at = 2; at + 1 < found.length; at += 2) {
+      const doc = String(found[at + 1]);
+      bytes += doc.length;
+      const place = Number(found[at]);
+      const item = this.#damage.skip(() => decodeObject<ThreadItem>(doc, `item ${place} of ${ref.threadId}`));
+      if (item !== null) placed.push({ place, item });
+    }
+    const items = placed.toSorted((a, b) => a.place - b.place).map(({ item }) => item);
+    return { input: input === '' ? [] : decode<readonly ChatMessage[]>(input), items, bytes };
+  }
 }
 
 const IS_LARGE = -2;

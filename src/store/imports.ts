@@ -3,9 +3,9 @@
  * the order of their creation. Taking one in again changes nothing.
  */
 import type { Assistant, Message, Thread } from '../runs/thread.ts';
-import type { Keys } from './keys.ts';
-import type { State } from './redis.ts';
-import type { Threads } from './threads.ts';
+import type { RedisKeys } from './keys.ts';
+import type { ScriptedRedis } from './scripts.ts';
+import type { ThreadIndex } from './thread-index.ts';
 
 /** Ids that were new, among those that were to be taken in. */
 export type Taken = ReadonlySet<string>;
@@ -20,22 +20,22 @@ const BEYOND_S = 2 ** 33;
 const MICROSECONDS = 1_000_000;
 
 export class Imports {
-  private readonly redis: State;
-  private readonly keys: Keys;
-  private readonly threads: Threads;
+  readonly #redis: ScriptedRedis;
+  readonly #keys: RedisKeys;
+  readonly #threads: ThreadIndex;
 
-  constructor(redis: State, keys: Keys, threads: Threads) {
-    this.threads = threads;
-    this.redis = redis;
-    this.keys = keys;
+  constructor(redis: ScriptedRedis, keys: RedisKeys, threads: ThreadIndex) {
+    this.#threads = threads;
+    this.#redis = redis;
+    this.#keys = keys;
   }
 
   /** @param assistants oldest first */
   async assistants(project: string, assistants: readonly Assistant[]): Promise<Taken> {
-    const { docs, index } = this.keys.assistants(project);
-    const names = this.keys.assistantNames(project);
+    const { docs, index } = this.#keys.assistants(project);
+    const names = this.#keys.assistantNames(project);
     const ties = tieCounter();
-    const transaction = this.redis.multi();
+    const transaction = this.#redis.multi();
     for (const assistant of assistants) {
       const place = assistant.created_at * MICROSECONDS + ties(assistant.created_at);
       transaction
@@ -54,8 +54,8 @@ export class Imports {
   async thread(project: string, thread: Thread): Promise<Taken> {
     const ref = { project, threadId: thread.id };
     const [, isNew] = await Promise.all([
-      this.threads.used(ref),
-      this.redis.hsetnx(this.keys.thread(ref), thread.id, JSON.stringify(thread)),
+      this.#threads.used(ref, thread.created_at * 1_000),
+      this.#redis.hsetnx(this.#keys.thread(ref), thread.id, JSON.stringify(thread)),
     ]);
     return new Set(isNew === 1 ? [thread.id] : []);
   }
@@ -66,19 +66,22 @@ export class Imports {
    */
   async messages(project: string, thread: Thread, messages: readonly Message[]): Promise<Taken> {
     const ref = { project, threadId: thread.id };
-    const { docs, index } = this.keys.messages(ref);
+    const { docs, index } = this.#keys.messages(ref);
     const ties = tieCounter();
-    const transaction = this.redis.multi().hsetnx(this.keys.thread(ref), thread.id, JSON.stringify(thread));
+    const transaction = this.#redis.multi().hsetnx(this.#keys.thread(ref), thread.id, JSON.stringify(thread));
     for (const message of messages) {
       const tie = Math.min(ties(message.created_at), PLACES_PER_SECOND - 1);
       const place = (message.created_at - BEYOND_S) * PLACES_PER_SECOND + tie;
       transaction.hsetnx(docs, message.id, JSON.stringify(message)).zadd(index, 'NX', place, message.id);
       if (message.run_id !== null) {
-        const byRun = this.keys.runMessages({ ...ref, runId: message.run_id });
+        const byRun = this.#keys.runMessages({ ...ref, runId: message.run_id });
         transaction.zadd(byRun, 'NX', place, message.id);
       }
     }
-    const [, replies] = await Promise.all([this.threads.used(ref), transaction.exec()]);
+    const [, replies] = await Promise.all([
+      this.#threads.used(ref, thread.created_at * 1_000),
+      transaction.exec(),
+    ]);
     return newOnes(
       messages,
       replies?.slice(1) ?? null,

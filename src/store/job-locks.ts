@@ -17,46 +17,46 @@ export interface JobLocksOptions {
 }
 
 export class JobLocks {
-  private readonly options: JobLocksOptions;
+  readonly #options: JobLocksOptions;
   /** The token of the last delivery of each job. */
-  private readonly tokens = new Map<string, string>();
-  private readonly timer: NodeJS.Timeout;
-  private isRenewing = false;
+  readonly #tokens = new Map<string, string>();
+  readonly #timer: NodeJS.Timeout;
+  #isRenewing = false;
 
   constructor(options: JobLocksOptions) {
-    this.options = options;
-    this.timer = setInterval(() => void this.renew(), options.lockMs / RENEWALS_PER_LOCK);
+    this.#options = options;
+    this.#timer = setInterval(() => void this.#renew(), options.lockMs / RENEWALS_PER_LOCK);
   }
 
   /** A job was delivered. What was held of it before is lost, or it would not have come again. */
   hold(jobId: string, token: string): void {
-    this.tokens.set(jobId, token);
+    this.#tokens.set(jobId, token);
   }
 
   /** The delivery is over. @returns whether its lock was held until now, as far as is known here. */
   release(jobId: string, token: string): boolean {
-    if (this.tokens.get(jobId) !== token) return false;
-    return this.tokens.delete(jobId);
+    if (this.#tokens.get(jobId) !== token) return false;
+    return this.#tokens.delete(jobId);
   }
 
   close(): void {
-    clearInterval(this.timer);
+    clearInterval(this.#timer);
   }
 
-  private async renew(): Promise<void> {
+  async #renew(): Promise<void> {
     // A Redis that hangs is asked once.
-    if (this.isRenewing || this.tokens.size === 0) return;
-    this.isRenewing = true;
-    const asked = new Map(this.tokens);
+    if (this.#isRenewing || this.#tokens.size === 0) return;
+    this.#isRenewing = true;
+    const asked = new Map(this.#tokens);
     try {
-      const lost = await this.options.extend([...asked.keys()], [...asked.values()]);
+      const lost = await this.#options.extend([...asked.keys()], [...asked.values()]);
       // A lost lock cannot be had back: asking again would only fail again.
       for (const id of lost) this.release(id, asked.get(id) ?? '');
-      if (lost.length > 0) this.options.onLost(lost.length);
+      if (lost.length > 0) this.#options.onLost(lost.length);
     } catch (error) {
-      this.options.onError(error instanceof Error ? error : new Error(String(error)));
+      this.#options.onError(error instanceof Error ? error : new Error(String(error)));
     } finally {
-      this.isRenewing = false;
+      this.#isRenewing = false;
     }
   }
 }

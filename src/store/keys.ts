@@ -16,37 +16,65 @@ export interface RunRef extends ThreadRef {
 }
 
 /** The three keys of a collection: documents (hash), order (sorted set), and where deleted ones stood (sorted set). */
-export interface Collection {
+export interface CollectionKeys {
   readonly docs: string;
   readonly index: string;
   readonly gone: string;
 }
 
-export class Keys {
-  private readonly prefix: string;
+/** The keys that a thread has once, by name. */
+export type OwnKeys = Readonly<
+  Record<
+    | 'thread'
+    | 'active'
+    | 'order'
+    | 'labels'
+    | 'messages'
+    | 'messagesIndex'
+    | 'messagesGone'
+    | 'runs'
+    | 'steps'
+    | 'toolSteps',
+    string
+  >
+>;
+
+/** The keys that each run of a thread has, by name. */
+export type RunKeys = Readonly<
+  Record<'run' | 'log' | 'runMessages' | 'runSteps' | 'input' | 'listeners', string>
+>;
+
+/** All keys of a thread; `perRun` are those of its runs, without the run's id that each ends in. */
+export interface ThreadKeys {
+  readonly own: OwnKeys;
+  readonly perRun: RunKeys;
+}
+
+export class RedisKeys {
+  readonly #prefix: string;
 
   constructor(prefix: string) {
-    this.prefix = prefix;
+    this.#prefix = prefix;
   }
 
   /** Sorted set: members `project/thread/run` of runs that may still need somebody, by when to look (unix ms). */
   get open(): string {
-    return `${this.prefix}:open`;
+    return `${this.#prefix}:open`;
   }
 
-  /** Sorted set: members `project/thread` of the threads that are kept, by their last use (unix ms). {@link Threads} writes it. */
+  /** Sorted set: members `project/thread` of the threads that are kept, by their last use (unix ms). {@link ThreadIndex} writes it. */
   get threads(): string {
-    return `${this.prefix}:threads`;
+    return `${this.#prefix}:threads`;
   }
 
   /** Sorted set: worker ids by when they were last seen (unix ms). Trimmed by the workers. */
   get workers(): string {
-    return `${this.prefix}:workers`;
+    return `${this.#prefix}:workers`;
   }
 
   /** String with expiry: the figures a worker last said, as JSON. */
   worker(id: string): string {
-    return `${this.prefix}:worker:${id}`;
+    return `${this.#prefix}:worker:${id}`;
   }
 
   /** String with expiry, empty: a worker's sign of life, which it renews ({@link Lease} of lease.ts). */
@@ -56,31 +84,44 @@ export class Keys {
 
   /** String with expiry, empty: a worker that lost this run has outlived it ({@link Lease.survived} of lease.ts). */
   survived(runId: string, workerId: string): string {
-    return `${this.prefix}:survived:${runId}:${workerId}`;
+    return `${this.#prefix}:survived:${runId}:${workerId}`;
   }
 
   /** String with expiry, empty: written to see whether Redis takes writes; numbered, for the nodes of a Cluster. */
   probe(index: number): string {
-    return `${this.prefix}:probe:${index}`;
+    return `${this.#prefix}:probe:${index}`;
   }
 
   /** String with expiry: held by the one worker whose turn it is to sweep. */
   get sweeper(): string {
-    return `${this.prefix}:sweeper`;
+    return `${this.#prefix}:sweeper`;
   }
 
   /** Channel: run ids whose state somebody other than their worker has changed. A Cluster tells all its nodes. */
   get changes(): string {
-    return `${this.prefix}:changes`;
+    return `${this.#prefix}:changes`;
   }
 
   /** BullMQ's own prefix: a hash tag, because a queue must stay in one slot. */
   get queue(): string {
-    return `{${this.prefix}}`;
+    return `{${this.#prefix}}`;
   }
 
-  assistants(project: string): Collection {
-    return collection(`${this.prefix}:${project}:{assistants}`);
+  /**
+   * The list of a project's threads: there are no documents, because the threads themselves lie in slots of their own. As in
+   * {@link recentRuns}, the project is part of the hash tag, so that projects lie in different slots; ids have no slash.
+   */
+  threadList(project: string): CollectionKeys {
+    return collection(`${this.#prefix}:{${project}/threads}`);
+  }
+
+  /** The runs that a project made lately; the document of each is the id of its thread. */
+  recentRuns(project: string): CollectionKeys {
+    return collection(`${this.#prefix}:{${project}/runs}`);
+  }
+
+  assistants(project: string): CollectionKeys {
+    return collection(`${this.#prefix}:${project}:{assistants}`);
   }
 
   /** Hash: lower-case name of an assistant → id of the one last so named. */
@@ -90,86 +131,86 @@ export class Keys {
 
   /** Set: projects whose key a model has answered. With the next five in one slot, because one script decides by them. */
   get proven(): string {
-    return `${this.prefix}:{trial}:proven`;
+    return `${this.#prefix}:{trial}:proven`;
   }
 
   /** Sorted set: projects on trial by their first write (unix ms). The sweeper ends those whose time is over. */
   get trials(): string {
-    return `${this.prefix}:{trial}:waiting`;
+    return `${this.#prefix}:{trial}:waiting`;
   }
 
   /** Hash: `bytes` and `writes` of all projects on trial. */
   get trialSums(): string {
-    return `${this.prefix}:{trial}:sums`;
+    return `${this.#prefix}:{trial}:sums`;
   }
 
   /** Hash: the writes of a project on trial and their bytes. Deleted with the trial's end. */
   trial(project: string): string {
-    return `${this.prefix}:{trial}:of:${project}`;
+    return `${this.#prefix}:{trial}:of:${project}`;
   }
 
   /** Sorted set: chats without a thread that projects on trial have room for, by when to see whether they are gone (unix ms). */
   get trialChats(): string {
-    return `${this.prefix}:{trial}:chats`;
+    return `${this.#prefix}:{trial}:chats`;
   }
 
   /** String with expiry: the write of a project on trial that was let through without room. */
   trialFirst(project: string): string {
-    return `${this.prefix}:{trial}:first:${project}`;
+    return `${this.#prefix}:{trial}:first:${project}`;
   }
 
   /** Counter with expiry: how many listen to a run besides the caller that began it. */
-  audience(ref: RunRef): string {
-    return `${this.base(ref)}:audience:${ref.runId}`;
+  listeners(ref: RunRef): string {
+    return `${this.#base(ref)}:audience:${ref.runId}`;
   }
 
   /** String with expiry: the run that waits for a photo of this caller. */
   photo(project: string, digest: string): string {
-    return `${this.prefix}:${project}:photo:${digest}`;
+    return `${this.#prefix}:${project}:photo:${digest}`;
   }
 
   /** String with expiry: the first answer to a request, for its retries. */
   answer(project: string, digest: string): string {
-    return `${this.prefix}:${project}:answer:${digest}`;
+    return `${this.#prefix}:${project}:answer:${digest}`;
   }
 
   /** String with expiry: what a tool answered to certain arguments. */
-  toolAnswer(digest: string): string {
-    return `${this.prefix}:tool:${digest}`;
+  toolCache(digest: string): string {
+    return `${this.#prefix}:tool:${digest}`;
   }
 
   /** Hash with the thread's document under its id. Exists exactly as long as the thread. */
   thread(ref: ThreadRef): string {
-    return `${this.base(ref)}:thread`;
+    return `${this.#base(ref)}:thread`;
   }
 
   /** String: id of the run that locks the thread. Set when a run is created, removed when it ends. */
   active(ref: ThreadRef): string {
-    return `${this.base(ref)}:active`;
+    return `${this.#base(ref)}:active`;
   }
 
   /** Counter: gives messages, runs and steps of the thread their place. */
   order(ref: ThreadRef): string {
-    return `${this.base(ref)}:order`;
+    return `${this.#base(ref)}:order`;
   }
 
   /** Hash: id → metadata a client gave a message or run after it was created. */
   labels(ref: ThreadRef): string {
-    return `${this.base(ref)}:labels`;
+    return `${this.#base(ref)}:labels`;
   }
 
-  messages(ref: ThreadRef): Collection {
-    return collection(`${this.base(ref)}:messages`);
+  messages(ref: ThreadRef): CollectionKeys {
+    return collection(`${this.#base(ref)}:messages`);
   }
 
   /** Sorted set: the messages one run wrote. */
   runMessages(ref: RunRef): string {
-    return `${this.base(ref)}:messages:by:${ref.runId}`;
+    return `${this.#base(ref)}:messages:by:${ref.runId}`;
   }
 
   /** Sorted set of the thread's runs; their documents are the hashes of {@link run}. */
   runs(ref: ThreadRef): string {
-    return `${this.base(ref)}:runs`;
+    return `${this.#base(ref)}:runs`;
   }
 
   /**
@@ -177,65 +218,84 @@ export class Keys {
    * abandon.lua marks one that cannot be read (`unreadable`, `given_up`).
    */
   run(ref: RunRef): string {
-    return `${this.base(ref)}:run:${ref.runId}`;
+    return `${this.#base(ref)}:run:${ref.runId}`;
+  }
+
+  /** What the keys of {@link run} of a thread's runs begin with. */
+  runPrefix(ref: ThreadRef): string {
+    return this.run({ ...ref, runId: '' });
   }
 
   /** Stream: the run's event log, entry ids `<seq>-0`. Expires some time after the run has ended. */
   log(ref: RunRef): string {
-    return `${this.base(ref)}:log:${ref.runId}`;
+    return `${this.#base(ref)}:log:${ref.runId}`;
   }
 
   /** String: the messages of a request without a thread, as JSON; expires with its run. */
   input(ref: RunRef): string {
-    return `${this.base(ref)}:input:${ref.runId}`;
+    return `${this.#base(ref)}:input:${ref.runId}`;
   }
 
   /** Documents of all steps of the thread (hash); one run's order is {@link runSteps}. */
   steps(ref: ThreadRef): string {
-    return `${this.base(ref)}:steps`;
+    return `${this.#base(ref)}:steps`;
   }
 
   runSteps(ref: RunRef): string {
-    return `${this.base(ref)}:steps:by:${ref.runId}`;
+    return `${this.#base(ref)}:steps:by:${ref.runId}`;
   }
 
   /** Sorted set: the thread's steps of tool calls, for prompts. */
   toolSteps(ref: ThreadRef): string {
-    return `${this.base(ref)}:steps:tools`;
+    return `${this.#base(ref)}:steps:tools`;
   }
 
   /** String with expiry, empty: written after the run, to see whether a replica has got as far as this. */
   mark(ref: RunRef): string {
-    return `${this.base(ref)}:mark`;
+    return `${this.#base(ref)}:mark`;
   }
 
   /** Sharded channel: a run's events as they are committed. In a Cluster only the run's own node hears them. */
   events(ref: RunRef): string {
-    return `${this.base(ref)}:events:${ref.runId}`;
+    return `${this.#base(ref)}:events:${ref.runId}`;
   }
 
-  /** KEYS of commit.lua, in its order. */
-  commit(ref: RunRef): readonly string[] {
+  /** All keys of a thread and its runs, but for {@link mark}, which lives for a second. Whoever adds one adds it here. */
+  threadKeys(ref: ThreadRef): ThreadKeys {
+    return { own: this.ownKeys(ref), perRun: this.runKeys({ ...ref, runId: '' }) };
+  }
+
+  /** The keys that a thread has once. */
+  ownKeys(ref: ThreadRef): OwnKeys {
     const messages = this.messages(ref);
-    return [
-      this.run(ref),
-      this.log(ref),
-      this.thread(ref),
-      this.active(ref),
-      this.order(ref),
-      messages.docs,
-      messages.index,
-      this.runMessages(ref),
-      this.steps(ref),
-      this.runSteps(ref),
-      this.toolSteps(ref),
-      this.runs(ref),
-      this.input(ref),
-    ];
+    return {
+      thread: this.thread(ref),
+      active: this.active(ref),
+      order: this.order(ref),
+      labels: this.labels(ref),
+      messages: messages.docs,
+      messagesIndex: messages.index,
+      messagesGone: messages.gone,
+      runs: this.runs(ref),
+      steps: this.steps(ref),
+      toolSteps: this.toolSteps(ref),
+    };
   }
 
-  private base({ project, threadId }: ThreadRef): string {
-    return `${this.prefix}:${project}:{${threadId}}`;
+  /** The keys that each run of a thread has. All of them end in its id. */
+  runKeys(ref: RunRef): RunKeys {
+    return {
+      run: this.run(ref),
+      log: this.log(ref),
+      runMessages: this.runMessages(ref),
+      runSteps: this.runSteps(ref),
+      input: this.input(ref),
+      listeners: this.listeners(ref),
+    };
+  }
+
+  #base({ project, threadId }: ThreadRef): string {
+    return `${this.#prefix}:${project}:{${threadId}}`;
   }
 }
 
@@ -244,6 +304,6 @@ export function isSafeId(id: string): boolean {
   return /^[\w.-]{1,128}$/.test(id);
 }
 
-function collection(base: string): Collection {
+function collection(base: string): CollectionKeys {
   return { docs: base, index: `${base}:index`, gone: `${base}:gone` };
 }

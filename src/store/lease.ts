@@ -6,9 +6,10 @@
  * theirs. So nobody judges others before its own lease has been whole for as long as a lease lasts.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '../log.ts';
-import type { Keys } from './keys.ts';
-import { ASK_AGAIN_MS, seldom, type State } from './redis.ts';
+import { throttled, type Logger } from '../log.ts';
+import type { RedisKeys } from './keys.ts';
+import { ASK_AGAIN_MS } from './away.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** Late by three quarters of the lease, a renewal still comes in time. */
 const RENEWALS_PER_LEASE = 4;
@@ -18,8 +19,8 @@ const VERDICT_LEASES = 3;
 const SURVIVED_KEPT_S = 86_400;
 
 export interface LeaseOptions {
-  readonly redis: State;
-  readonly keys: Keys;
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
   /** Names this worker; never used twice. */
   readonly id: string;
   /** How long others believe that it lives, after its last sign of life. */
@@ -29,35 +30,35 @@ export interface LeaseOptions {
 
 export class Lease {
   readonly id: string;
-  private readonly options: LeaseOptions;
+  readonly #options: LeaseOptions;
   /** Since when (performance.now) the own lease has not lapsed. */
-  private wholeSinceMs = -Infinity;
-  private timer: NodeJS.Timeout | undefined;
-  private isOver = false;
-  private readonly reportRefusal: (err: unknown) => void;
+  #wholeSinceMs = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
+  readonly #reportRefusal: (err: unknown) => void;
 
   constructor(options: LeaseOptions) {
-    this.options = options;
+    this.#options = options;
     this.id = options.id;
-    this.reportRefusal = seldom((err: unknown) => options.log.warn({ err }, 'could not renew the lease'));
+    this.#reportRefusal = throttled((err: unknown) => options.log.warn({ err }, 'could not renew the lease'));
   }
 
   /** Takes the lease, and renews it until {@link end}. A Redis that refuses for now is asked again. */
   async begin(): Promise<void> {
-    const { redis, leaseMs } = this.options;
+    const { redis, leaseMs } = this.#options;
     try {
-      await redis.set(this.key(this.id), '', 'PX', leaseMs);
-      this.schedule(leaseMs / RENEWALS_PER_LEASE);
+      await redis.set(this.#key(this.id), '', 'PX', leaseMs);
+      this.#schedule(leaseMs / RENEWALS_PER_LEASE);
     } catch (err) {
-      this.missed(err);
+      this.#missed(err);
     }
   }
 
   /** From now on this worker counts as gone; where Redis refuses, when its lease has run out. */
   async end(): Promise<void> {
-    this.isOver = true;
-    clearTimeout(this.timer);
-    await this.options.redis.del(this.key(this.id)).catch((err: unknown) => this.reportRefusal(err));
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    await this.#options.redis.del(this.#key(this.id)).catch((err: unknown) => this.#reportRefusal(err));
   }
 
   /**
@@ -66,11 +67,11 @@ export class Lease {
    * @throws the signal's reason when aborted
    */
   async lives(id: string, signal: AbortSignal): Promise<boolean> {
-    const { redis, leaseMs } = this.options;
+    const { redis, leaseMs } = this.#options;
     let seen = false;
     for (;;) {
-      const [own, left] = await Promise.all([redis.pttl(this.key(this.id)), redis.pttl(this.key(id))]);
-      const wholeMs = own > 0 ? performance.now() - this.wholeSinceMs : 0;
+      const [own, left] = await Promise.all([redis.pttl(this.#key(this.id)), redis.pttl(this.#key(id))]);
+      const wholeMs = own > 0 ? performance.now() - this.#wholeSinceMs : 0;
       if (left > 0 && seen) return true;
       seen = left > 0;
       if (!seen && wholeMs >= leaseMs) return false;
@@ -80,15 +81,15 @@ export class Lease {
 
   /** This worker was taken for dead and lost the run, and lives: whatever becomes of it later, it was not that run. */
   async survived(runId: string): Promise<void> {
-    await this.options.redis.note(1, this.options.keys.survived(runId, this.id), SURVIVED_KEPT_S);
+    await this.#options.redis.note(1, this.#options.keys.survived(runId, this.id), SURVIVED_KEPT_S);
   }
 
   /** Those of the workers `ids` that did not die of the run: whose lease stands, or that have outlived it; and this one. */
   async survivors(ids: readonly string[], runId: string): Promise<ReadonlySet<string>> {
-    const { redis, keys } = this.options;
+    const { redis, keys } = this.#options;
     const found = await Promise.all(
       ids.map(async (id) =>
-        Promise.all([redis.exists(this.key(id)), redis.exists(keys.survived(runId, id))]),
+        Promise.all([redis.exists(this.#key(id)), redis.exists(keys.survived(runId, id))]),
       ),
     );
     return new Set([this.id, ...ids.filter((_, index) => found[index]?.includes(1))]);
@@ -106,36 +107,36 @@ export class Lease {
     signal: AbortSignal,
   ): Promise<boolean> {
     if (!judge(await this.survivors(ids, runId))) return false;
-    await pause(VERDICT_LEASES * this.options.leaseMs, signal);
+    await pause(VERDICT_LEASES * this.#options.leaseMs, signal);
     return judge(await this.survivors(ids, runId));
   }
 
-  private schedule(afterMs: number): void {
-    if (this.isOver) return;
-    this.timer = setTimeout(() => {
-      const { leaseMs } = this.options;
-      this.renew().then(
-        () => this.schedule(leaseMs / RENEWALS_PER_LEASE),
-        (err: unknown) => this.missed(err),
+  #schedule(afterMs: number): void {
+    if (this.#isOver) return;
+    this.#timer = setTimeout(() => {
+      const { leaseMs } = this.#options;
+      this.#renew().then(
+        () => this.#schedule(leaseMs / RENEWALS_PER_LEASE),
+        (err: unknown) => this.#missed(err),
       );
     }, afterMs);
   }
 
-  private missed(err: unknown): void {
-    this.reportRefusal(err);
-    this.schedule(ASK_AGAIN_MS);
+  #missed(err: unknown): void {
+    this.#reportRefusal(err);
+    this.#schedule(ASK_AGAIN_MS);
   }
 
-  private async renew(): Promise<void> {
-    const { redis, leaseMs } = this.options;
+  async #renew(): Promise<void> {
+    const { redis, leaseMs } = this.#options;
     // Redis knows best whether it has lapsed: a machine that slept does not notice by its own clock.
-    if ((await redis.set(this.key(this.id), '', 'PX', leaseMs, 'XX')) === 'OK' || this.isOver) return;
-    await redis.set(this.key(this.id), '', 'PX', leaseMs);
-    this.wholeSinceMs = performance.now();
+    if ((await redis.set(this.#key(this.id), '', 'PX', leaseMs, 'XX')) === 'OK' || this.#isOver) return;
+    await redis.set(this.#key(this.id), '', 'PX', leaseMs);
+    this.#wholeSinceMs = performance.now();
   }
 
-  private key(id: string): string {
-    return this.options.keys.lease(id);
+  #key(id: string): string {
+    return this.#options.keys.lease(id);
   }
 }
 

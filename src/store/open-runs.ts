@@ -3,35 +3,35 @@
  * a run that has ended may still be in it, and whoever looks reads the run itself.
  */
 import type { Logger } from '../log.ts';
-import { isSafeId, type Keys, type RunRef } from './keys.ts';
-import type { State } from './redis.ts';
+import { isSafeId, type RedisKeys, type RunRef } from './keys.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** A run that is looked at this late has most likely been forgotten: by a crash between two writes, or a lost job. */
 const FORGOTTEN_AFTER_MS = 5_000;
 
 export class OpenRuns {
-  private readonly redis: State;
-  private readonly keys: Keys;
+  readonly #redis: ScriptedRedis;
+  readonly #keys: RedisKeys;
 
-  private readonly nowMs: () => number;
-  private readonly log: Logger;
+  readonly #nowMs: () => number;
+  readonly #log: Logger;
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: State, keys: Keys, nowMs: () => number, log: Logger) {
-    this.log = log;
-    this.redis = redis;
-    this.keys = keys;
-    this.nowMs = nowMs;
+  constructor(redis: ScriptedRedis, keys: RedisKeys, nowMs: () => number, log: Logger) {
+    this.#log = log;
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#nowMs = nowMs;
   }
 
   /** Remembers a run that is about to be queued, and so to need a job; it ends at `expiresAt` (unix seconds) at the latest. */
   async add(ref: RunRef, expiresAt: number | null): Promise<void> {
-    await this.lookAt(ref, Math.min(this.nowMs() + FORGOTTEN_AFTER_MS, (expiresAt ?? Infinity) * 1000));
+    await this.lookAt(ref, Math.min(this.#nowMs() + FORGOTTEN_AFTER_MS, (expiresAt ?? Infinity) * 1000));
   }
 
   /** Look at the run (again) at `unixMs`. */
   async lookAt({ project, threadId, runId }: RunRef, unixMs: number): Promise<void> {
-    await this.redis.remind(1, this.keys.open, `${project}/${threadId}/${runId}`, unixMs, '');
+    await this.#redis.remind(1, this.#keys.open, `${project}/${threadId}/${runId}`, unixMs, '');
   }
 
   /**
@@ -39,7 +39,7 @@ export class OpenRuns {
    * remembered anew is looked at when that says.
    */
   async postpone({ project, threadId, runId }: RunRef, unixMs: number): Promise<void> {
-    await this.redis.remind(1, this.keys.open, `${project}/${threadId}/${runId}`, unixMs, this.nowMs());
+    await this.#redis.remind(1, this.#keys.open, `${project}/${threadId}/${runId}`, unixMs, this.#nowMs());
   }
 
   /**
@@ -47,24 +47,24 @@ export class OpenRuns {
    * would stand before those that do for ever. @returns `more` when there may be more of them.
    */
   async due(limit: number): Promise<{ readonly runs: readonly RunRef[]; readonly more: boolean }> {
-    const { redis, keys } = this;
-    const members = await redis.zrangebyscore(keys.open, '-inf', this.nowMs(), 'LIMIT', 0, limit);
+    const [redis, keys] = [this.#redis, this.#keys];
+    const members = await redis.zrangebyscore(keys.open, '-inf', this.#nowMs(), 'LIMIT', 0, limit);
     const refs = members.map(refOf);
     const strays = members.filter((_, index) => refs[index] === null);
     if (strays.length > 0) {
       await redis.zrem(keys.open, ...strays);
-      this.log.warn({ count: strays.length }, 'removed from the index of open runs what names none');
+      this.#log.warn({ count: strays.length }, 'removed from the index of open runs what names none');
     }
     return { runs: refs.filter((ref) => ref !== null), more: members.length === limit };
   }
 
   async forget({ project, threadId, runId }: RunRef): Promise<void> {
-    await this.redis.zrem(this.keys.open, `${project}/${threadId}/${runId}`);
+    await this.#redis.zrem(this.#keys.open, `${project}/${threadId}/${runId}`);
   }
 
   /** Whether `holder` may sweep for the next `ms` milliseconds; one process at a time does. */
   async lease(holder: string, ms: number): Promise<boolean> {
-    return (await this.redis.set(this.keys.sweeper, holder, 'PX', ms, 'NX')) === 'OK';
+    return (await this.#redis.set(this.#keys.sweeper, holder, 'PX', ms, 'NX')) === 'OK';
   }
 }
 

@@ -1,18 +1,23 @@
 /** Opens what a process keeps in Redis: the connections, the queue, and the stores over them. Owns them until `close`. */
 import type { Logger } from '../log.ts';
-import { examine } from './check.ts';
+import { preflight } from './preflight.ts';
 import { RedisClock } from './clock.ts';
+import { Collections } from './collection.ts';
 import { Damage } from './damage.ts';
-import { Replicas } from './confirm.ts';
+import { ReplicaAck } from './replica-ack.ts';
 import { LogHub } from './follow.ts';
-import { Keys } from './keys.ts';
-import { ObjectStore } from './objects.ts';
+import { RedisKeys } from './keys.ts';
+import { openObjects, type Objects } from './objects.ts';
 import { OpenRuns } from './open-runs.ts';
-import { RunQueue } from './queue.ts';
-import { insist, openFeed, openState, type State, type WhenAway } from './redis.ts';
-import type { Listeners } from './report.ts';
+import { JobQueue } from './queue.ts';
+import { insist } from './away.ts';
+import { openFeed, openState } from './redis.ts';
+import type { ScriptedRedis, WhenAway } from './scripts.ts';
+import type { RunObserver } from './report.ts';
+import { RecentRuns } from './recent-runs.ts';
+import { RUN_JOBS, type RunJob } from './run-jobs.ts';
 import { RunStore } from './runs.ts';
-import { Threads } from './threads.ts';
+import { ThreadIndex } from './thread-index.ts';
 
 export interface StoreOptions {
   readonly redisUrl: string;
@@ -27,20 +32,20 @@ export interface StoreOptions {
   /** Hears of every transition, and of commits that were refused. */
   readonly count: (what: string) => void;
   /** Hears of every run that failed, with the upstream that had a part in it. */
-  readonly countFailure?: Listeners['countFailure'];
+  readonly countFailure?: RunObserver['countFailure'];
 }
 
 export interface Store {
-  readonly redis: State;
-  readonly keys: Keys;
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
   /** The time that every process of the deployment goes by. */
   readonly clock: RedisClock;
   readonly hub: LogHub;
-  readonly queue: RunQueue;
+  readonly queue: JobQueue<RunJob>;
   readonly open: OpenRuns;
-  readonly threads: Threads;
+  readonly threadIndex: ThreadIndex;
   readonly runs: RunStore;
-  readonly objects: ObjectStore;
+  readonly objects: Objects;
   /** Why the servers are not fit to keep runs, for the operator; empty when they are. */
   readonly problems: readonly string[];
   close(): Promise<void>;
@@ -50,25 +55,29 @@ export interface Store {
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { redisUrl, redisPrefix, durability, logKeptS, whenAway, log, count, countFailure } = options;
   const redis = await openState(redisUrl, whenAway, log);
-  const { problems, warnings } = await insist(() => examine(redis));
+  const { problems, warnings } = await insist(() => preflight(redis));
   for (const warning of warnings) log.warn(warning);
-  const keys = new Keys(redisPrefix);
+  const keys = new RedisKeys(redisPrefix);
   const clock = new RedisClock(redis, log);
   await clock.begin();
   const { now, nowMs } = clock;
   const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);
-  const queue = new RunQueue(redisUrl, keys, log, nowMs);
+  const queue = new JobQueue(RUN_JOBS, { redisUrl, keys, log, nowMs });
   const open = new OpenRuns(redis, keys, nowMs, log);
-  const threads = new Threads(redis, keys, nowMs, log);
   const damage = new Damage(redis, keys, log);
-  const replicas = durability === 'replica' ? new Replicas(redisUrl, keys) : null;
-  const confirm = replicas === null ? null : replicas.confirm.bind(replicas);
+  const collections = new Collections({ ...options, redis, damage, nowMs });
+  const shared = { collections, redis, keys, damage, nowMs, log };
+  const threadIndex = new ThreadIndex(shared);
+  const recentRuns = new RecentRuns(shared);
+  const ack = durability === 'replica' ? new ReplicaAck(redisUrl, keys) : null;
+  const confirm = ack === null ? null : ack.confirm.bind(ack);
   const runs = new RunStore({
     redis,
     keys,
     queue,
     open,
-    threads,
+    threadIndex,
+    recentRuns,
     damage,
     log,
     now,
@@ -84,15 +93,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     hub,
     queue,
     open,
-    threads,
+    threadIndex,
     runs,
-    objects: new ObjectStore({ ...options, redis, keys, threads, damage, nowMs }),
+    objects: openObjects({ ...shared, threadIndex, recentRuns }),
     problems,
     close: async () => {
       clock.close();
       await queue.close();
       hub.close();
-      replicas?.close();
+      ack?.close();
       redis.disconnect();
     },
   };

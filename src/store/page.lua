@@ -8,29 +8,41 @@
 -- never named an item here; {2, bytes} for a page that was not read. A deleted item's place is remembered, so paging goes on where it stood.
 local limit, order, after, before = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 
-local function placeOf(id)
-  return redis.call('ZSCORE', KEYS[1], id) or redis.call('ZSCORE', KEYS[2], id)
+-- How many items stand before that of this id, and how many up to it. A deleted one stands between two; items of the same
+-- place are in the order of their ids.
+local function ranksOf(id)
+  local rank = redis.call('ZRANK', KEYS[1], id)
+  if rank then return rank, rank + 1 end
+  local place = redis.call('ZSCORE', KEYS[2], id)
+  if not place then return nil end
+  rank = redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. place)
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], place, place)) do
+    if other < id then rank = rank + 1 end
+  end
+  return rank, rank
 end
 
-local min, max = '-inf', '+inf'
+-- The items between the cursors, as ranks: `first` is the first of them, `past` the first behind them.
+local first, past = 0, redis.call('ZCARD', KEYS[1])
 if after ~= '' then
-  local place = placeOf(after)
-  if not place then return {0, after} end
-  if order == 'asc' then min = '(' .. place else max = '(' .. place end
+  local to, from = ranksOf(after)
+  if not to then return {0, after} end
+  if order == 'asc' then first = from else past = to end
 end
 if before ~= '' then
-  local place = placeOf(before)
-  if not place then return {0, before} end
-  if order == 'asc' then max = '(' .. place else min = '(' .. place end
+  local to, from = ranksOf(before)
+  if not to then return {0, before} end
+  if order == 'asc' then past = to else first = from end
 end
 
 -- The page lies next to its cursor: with `before` alone it is read backwards, from the cursor.
 local backwards = before ~= '' and after == ''
-local ids
-if (order == 'asc') ~= backwards then
-  ids = redis.call('ZRANGEBYSCORE', KEYS[1], min, max, 'LIMIT', 0, limit + 1)
-else
-  ids = redis.call('ZREVRANGEBYSCORE', KEYS[1], max, min, 'LIMIT', 0, limit + 1)
+local ids = {}
+if first < past and (order == 'asc') ~= backwards then
+  ids = redis.call('ZRANGE', KEYS[1], first, math.min(past - 1, first + limit))
+elseif first < past then
+  local found = redis.call('ZRANGE', KEYS[1], math.max(first, past - 1 - limit), past - 1)
+  for i = 1, #found do ids[i] = found[#found + 1 - i] end
 end
 
 local more = 0

@@ -1,8 +1,8 @@
 /** Which workers are alive: each says so every few seconds, and readiness asks who has lately. */
 import { randomText } from '../runs/ids.ts';
 import { decode } from './json.ts';
-import type { Keys } from './keys.ts';
-import type { State } from './redis.ts';
+import type { RedisKeys } from './keys.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 const BEAT_MS = 5_000;
 /** Three beats missed. */
@@ -30,8 +30,8 @@ export interface WorkerReport extends WorkerFigures {
 
 /** Where it is said, and when: unix milliseconds, the same for every process. */
 export interface Presence {
-  readonly redis: State;
-  readonly keys: Keys;
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
   readonly nowMs: () => number;
 }
 

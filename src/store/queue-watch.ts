@@ -23,49 +23,49 @@ export interface Watched {
 export class QueueWatch {
   /** How often it had the consumer rebuilt. */
   rebuilds = 0;
-  private readonly watched: Watched;
+  readonly #watched: Watched;
   /** The job that was the next one at the last look, when there was room for it. */
-  private passedOver: string | null = null;
-  private rebuiltMs = -Infinity;
-  private timer: NodeJS.Timeout | undefined;
+  #passedOver: string | null = null;
+  #rebuiltMs = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(watched: Watched) {
-    this.watched = watched;
-    this.schedule();
+    this.#watched = watched;
+    this.#schedule();
   }
 
   stop(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
-  private schedule(): void {
-    const { lookEveryMs = LOOK_EVERY_MS, log } = this.watched;
+  #schedule(): void {
+    const { lookEveryMs = LOOK_EVERY_MS, log } = this.#watched;
     const timer = setTimeout(
       () => {
-        this.look()
+        this.#look()
           // Without Redis nobody takes anything, and the connections say so themselves.
           .catch((err: unknown) => log.debug({ err }, 'could not look at the queue'))
           .finally(() => {
-            if (this.timer === timer) this.schedule();
+            if (this.#timer === timer) this.#schedule();
           });
       },
       lookEveryMs * (1 + JITTER * Math.random()),
     );
-    this.timer = timer;
+    this.#timer = timer;
   }
 
   /** The same job at two looks, with room at both, has waited for as long as lies between them: no clock is compared. */
-  private async look(): Promise<void> {
-    const { next, hasRoom, rebuild, log } = this.watched;
-    const before = this.passedOver;
-    this.passedOver = null;
+  async #look(): Promise<void> {
+    const { next, hasRoom, rebuild, log } = this.#watched;
+    const before = this.#passedOver;
+    this.#passedOver = null;
     if (!hasRoom()) return;
     const id = await next();
     if (id === null || !hasRoom()) return;
-    this.passedOver = id;
-    if (id !== before || performance.now() - this.rebuiltMs < REBUILD_EVERY_MS) return;
-    this.rebuiltMs = performance.now();
+    this.#passedOver = id;
+    if (id !== before || performance.now() - this.#rebuiltMs < REBUILD_EVERY_MS) return;
+    this.#rebuiltMs = performance.now();
     this.rebuilds += 1;
     log.warn({ job: id, rebuilds: this.rebuilds }, 'a job waits although there is room; taking jobs anew');
     rebuild();

@@ -1,36 +1,36 @@
 /**
- * The queue: BullMQ says "this run has work to do", and nothing else. A job names a run; all truth is in the run. It may
- * be delivered twice or late, so whoever receives it looks at the run first.
+ * Queues of jobs, and who takes jobs from them. They know BullMQ and nothing of what a job is about: that says its kind
+ * (job-kind.ts). A job may be delivered twice or late.
  */
 import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
-import type { Keys, RunRef } from './keys.ts';
-import { connect, insist } from './redis.ts';
-import { queueErrors, Taker } from './taker.ts';
+import { insist } from './away.ts';
+import { BullWorker, queueErrors } from './bull-worker.ts';
+import type { JobKind } from './job-kind.ts';
+import type { RedisKeys } from './keys.ts';
+import { connect } from './redis.ts';
 
-const QUEUE_NAME = 'runs';
-
-/** What a job says: which run, and the request it came from, for the log. */
-export interface RunJob extends RunRef {
-  readonly requestId: string;
-  /** The turn of the run it was added for; a job of an earlier turn is too late. */
-  readonly turn: number;
+export interface QueueOptions {
+  readonly redisUrl: string;
+  readonly keys: RedisKeys;
+  readonly log: Logger;
+  /** Unix milliseconds, the same for every process. */
+  readonly nowMs: () => number;
 }
 
-/** A job as BullMQ has it. */
-export type RunsJob = Job<RunJob, void, 'run'>;
+/** Adds jobs of one kind to their queue, and tells how many wait. */
+export class JobQueue<T extends object> {
+  readonly #connection: ReturnType<typeof connect>;
+  readonly #kind: JobKind<T>;
+  readonly #options: QueueOptions;
+  #queue: Queue<Job<T, void>>;
 
-export class RunQueue {
-  private readonly connection: ReturnType<typeof connect>;
-  private readonly options: { readonly keys: Keys; readonly log: Logger; readonly nowMs: () => number };
-  private queue: Queue<RunJob, void, 'run'>;
-
-  /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redisUrl: string, keys: Keys, log: Logger, nowMs: () => number) {
-    // With Redis away an enqueue fails at once instead of hanging; the sweeper makes up for it.
-    this.connection = connect(redisUrl, { use: 'queue', whenAway: 'fail' });
-    this.options = { keys, log, nowMs };
-    this.queue = this.open();
+  constructor(kind: JobKind<T>, options: QueueOptions) {
+    // With Redis away an enqueue fails at once instead of hanging; a sweeper makes up for it.
+    this.#connection = connect(options.redisUrl, { use: 'queue', whenAway: 'fail' });
+    this.#kind = kind;
+    this.#options = options;
+    this.#queue = this.#open();
   }
 
   /** Resolves when jobs can be added. */
@@ -38,33 +38,33 @@ export class RunQueue {
     let tries = 0;
     await insist(async () => {
       // BullMQ asks for the version once, and holds a lost connection against it for good.
-      if ((tries += 1) > 1) this.queue = this.open();
-      await this.queue.waitUntilReady();
+      if ((tries += 1) > 1) this.#queue = this.#open();
+      await this.#queue.waitUntilReady();
     });
   }
 
-  private open(): Queue<RunJob, void, 'run'> {
-    const queue = new Queue<RunJob, void, 'run'>(QUEUE_NAME, {
-      prefix: this.options.keys.queue,
-      connection: this.connection,
+  #open(): Queue<Job<T, void>> {
+    const queue = new Queue<Job<T, void>>(this.#kind.queue, {
+      prefix: this.#options.keys.queue,
+      connection: this.#connection,
       // A retained job would silently swallow a later one with the same id.
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
     });
-    queue.on('error', queueErrors(this.options.log));
+    queue.on('error', queueErrors(this.#options.log));
     return queue;
   }
 
-  /** Adds the job of a run's turn. Adding it again while it exists changes nothing. */
-  async add(job: RunJob): Promise<void> {
-    const timestamp = this.options.nowMs();
-    await this.queue.add('run', job, { jobId: idOf(job), timestamp });
+  /** Adds a job. Adding it again while it exists changes nothing. */
+  async add(job: T): Promise<void> {
+    const timestamp = this.#options.nowMs();
+    await this.#queue.add(this.#kind.name, job, { jobId: this.#kind.idOf(job), timestamp });
   }
 
   /**
    * Has a job taken now that was to be taken later. @returns whether there was one; it may have been taken, or be gone.
    */
-  async wake(job: RunJob): Promise<boolean> {
-    const found = await this.queue.getJob(idOf(job));
+  async wake(job: T): Promise<boolean> {
+    const found = await this.#queue.getJob(this.#kind.idOf(job));
     if (found === undefined || !(await found.isDelayed())) return false;
     // Somebody else may wake it in between, which is as good.
     return found.promote().then(
@@ -75,7 +75,7 @@ export class RunQueue {
 
   /** The id of the job that is to be taken next, or null when none waits. One read. */
   async next(): Promise<string | null> {
-    const [id] = await this.queue.getRanges(['waiting'], 0, 0, true);
+    const [id] = await this.#queue.getRanges(['waiting'], 0, 0, true);
     return id ?? null;
   }
 
@@ -84,22 +84,22 @@ export class RunQueue {
    */
   async backlog(): Promise<Backlog> {
     const [waiting, [next]] = await Promise.all([
-      this.queue.getJobCountByTypes('waiting', 'delayed'),
-      this.queue.getWaiting(0, 0),
+      this.#queue.getJobCountByTypes('waiting', 'delayed'),
+      this.#queue.getWaiting(0, 0),
     ]);
-    return { waiting, oldestMs: next === undefined ? 0 : Math.max(0, this.options.nowMs() - next.timestamp) };
+    return {
+      waiting,
+      oldestMs: next === undefined ? 0 : Math.max(0, this.#options.nowMs() - next.timestamp),
+    };
   }
 
   async close(): Promise<void> {
-    await this.queue.close().catch(() => {
-      // With Redis away there is nobody to say goodbye to, nor anybody who confirms it.
+    await this.#queue.close().catch(() => {
+      // Closing cannot be confirmed while Redis is away.
     });
-    this.connection.disconnect();
+    this.#connection.disconnect();
   }
 }
-
-/** Job ids have no colon. */
-const idOf = ({ runId, turn }: RunJob): string => `${runId}-${turn}`;
 
 /** What waits for a worker. */
 export interface Backlog {
@@ -121,42 +121,44 @@ const TOO_NEW_FIRST_MS = 1_000;
 /** Another worker may have a slot, so at first it is soon; who wakes it when one becomes free does not wait for this. */
 const NO_SLOT_FIRST_MS = 250;
 
-export interface RunConsumerOptions {
+export interface ConsumerOptions<T> {
   readonly redisUrl: string;
-  readonly keys: Keys;
+  readonly keys: RedisKeys;
   readonly log: Logger;
   /** How many jobs it does at a time. */
   readonly concurrency: number;
-  /** How long a worker's hold on a job lasts; see {@link Taker}. */
+  /** How long a worker's hold on a job lasts; see {@link BullWorker}. */
   readonly lockMs: number;
   /** Does one job. It may have been given to another worker as well, when its lock could not be renewed in time. */
-  readonly work: (job: RunJob) => Promise<JobOutcome>;
+  readonly work: (job: T) => Promise<JobOutcome>;
   /** Hears of a job that found no slot when it can be woken. */
-  readonly onLaidAside?: (job: RunJob) => void;
+  readonly onLaidAside?: (job: T) => void;
 }
 
-/** Takes jobs and runs them. */
-export class RunConsumer {
+/** Takes jobs of one kind and does them. */
+export class JobConsumer<T extends object> {
   /** How many jobs this process found that another had lost. */
   stalls = 0;
-  private readonly options: RunConsumerOptions;
-  private taker: Taker;
+  readonly #kind: JobKind<T>;
+  readonly #options: ConsumerOptions<T>;
+  #worker: BullWorker<T>;
   /** Those that were replaced and still have jobs, each with its closing. */
-  private readonly retired = new Map<Taker, Promise<void>>();
-  private isTaking = true;
+  readonly #retired = new Map<BullWorker<T>, Promise<void>>();
+  #isTaking = true;
 
-  constructor(options: RunConsumerOptions) {
-    this.options = options;
-    this.taker = this.open();
+  constructor(kind: JobKind<T>, options: ConsumerOptions<T>) {
+    this.#kind = kind;
+    this.#options = options;
+    this.#worker = this.#open();
   }
 
   async ready(): Promise<void> {
-    await this.taker.ready();
+    await this.#worker.ready();
   }
 
   /** Whether it should take a job that waits. */
   get hasRoom(): boolean {
-    return this.isTaking && this.taker.jobs < this.options.concurrency;
+    return this.#isTaking && this.#worker.jobs < this.#options.concurrency;
   }
 
   /**
@@ -164,36 +166,36 @@ export class RunConsumer {
    * those it has, renewing their locks, and then closes by itself: until then there may be more jobs than `concurrency`.
    */
   rebuild(): void {
-    if (!this.isTaking) return;
-    const old = this.taker;
+    if (!this.#isTaking) return;
+    const old = this.#worker;
     const closing = old
       .close()
-      .catch((err: unknown) => this.options.log.warn({ err }, 'could not close a worker that was replaced'))
-      .then(() => void this.retired.delete(old));
-    this.retired.set(old, closing);
-    this.taker = this.open();
+      .catch((err: unknown) => this.#options.log.warn({ err }, 'could not close a worker that was replaced'))
+      .then(() => void this.#retired.delete(old));
+    this.#retired.set(old, closing);
+    this.#worker = this.#open();
   }
 
   /** Takes no more jobs, but perhaps one that comes to it while it already waits; those it has go on. */
   async stopTaking(): Promise<void> {
-    this.isTaking = false;
-    await this.taker.stopTaking();
+    this.#isTaking = false;
+    await this.#worker.stopTaking();
   }
 
   /** Waits for the jobs it has, then closes. */
   async close(): Promise<void> {
-    this.isTaking = false;
-    await Promise.all([this.taker.close(), ...this.retired.values()]);
+    this.#isTaking = false;
+    await Promise.all([this.#worker.close(), ...this.#retired.values()]);
   }
 
-  private open(): Taker {
-    const process = this.process.bind(this);
+  #open(): BullWorker<T> {
+    const process = this.#process.bind(this);
     const onStalled = (): void => void (this.stalls += 1);
-    return new Taker(QUEUE_NAME, { ...this.options, process, onStalled });
+    return new BullWorker(this.#kind, { ...this.#options, process, onStalled });
   }
 
-  private async process(job: RunsJob, token?: string): Promise<void> {
-    const outcome = await this.options.work(job.data);
+  async #process(job: Job<T, void>, token?: string): Promise<void> {
+    const outcome = await this.#options.work(job.data);
     switch (outcome) {
       case 'done':
         return;
@@ -205,14 +207,14 @@ export class RunConsumer {
         throw new DelayedError();
       case 'no slot':
         await layAside(job, NO_SLOT_FIRST_MS, token);
-        this.options.onLaidAside?.(job.data);
+        this.#options.onLaidAside?.(job.data);
         throw new DelayedError();
     }
   }
 }
 
 /** Gives a job back for later, each time for longer. */
-async function layAside(job: RunsJob, firstMs: number, token?: string): Promise<void> {
+async function layAside<T>(job: Job<T, void>, firstMs: number, token?: string): Promise<void> {
   const delayMs = Math.min(firstMs * 2 ** (job.attemptsStarted - 1), ASIDE_MAX_MS);
   await job.moveToDelayed(Date.now() + delayMs, token);
 }

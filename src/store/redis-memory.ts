@@ -1,5 +1,6 @@
 /** How much memory Redis uses of what it may: what an operator watches, so that it never gets full. */
-import { masters, type State } from './redis.ts';
+import { masters } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 export interface RedisMemory {
   readonly usedBytes: number;
@@ -8,7 +9,7 @@ export interface RedisMemory {
 }
 
 /** Of a Cluster, that of the fullest of its masters: where that one has no room, requests are refused. */
-export async function readMemory(redis: State): Promise<RedisMemory> {
+export async function readMemory(redis: ScriptedRedis): Promise<RedisMemory> {
   const found = await Promise.all(
     masters(redis).map(async (server) => memoryIn(await server.info('memory'))),
   );

@@ -1,32 +1,20 @@
 /**
- * How the house connects to Redis, be it one server, a master that Sentinels watch, or a Cluster: nobody else can tell which.
- * Also the scripts that run inside it. Nothing here knows what is stored.
+ * Connections to Redis: to one server, to a master that Sentinels watch, or to a Cluster. No other file can tell which.
+ * Nothing here knows what is stored.
  */
-import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
-import { Cluster, Redis, SentinelConnector, type RedisOptions } from 'ioredis';
-import type { Logger } from '../log.ts';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { throttled, type Logger } from '../log.ts';
 import { parseRedisUrl, type RedisAddress } from '../redis-url.ts';
+import { withScripts, type Client, type ScriptedRedis, type WhenAway } from './scripts.ts';
+import { UndeterredConnector } from './sentinel.ts';
 
 const MAX_RECONNECT_DELAY_MS = 1_000;
-/** While a server refuses for a reason that passes, a connection that waits asks this often. */
-export const ASK_AGAIN_MS = 200;
 /** A Cluster's own words on its slots may be missed; this bounds how long an idle connection believes the old ones. */
 const LOOK_AT_SLOTS_MS = 10_000;
 /** Two in a tenth of a second make a minute, longer than a Cluster takes to replace a node. */
 const PATIENT_REDIRECTIONS = 1_200;
 /** About a second. */
 const HASTY_REDIRECTIONS = 16;
-const REPORT_INTERVAL_MS = 10_000;
-
-/** A connection, whatever it leads to. */
-type Client = Redis | Cluster;
-
-/**
- * What a command does while Redis is away: `fail` (at once; on a Cluster within about a second), so that a client is told
- * to come back, or `wait` for its return, so that the result of work is not lost.
- */
-export type WhenAway = 'fail' | 'wait';
 
 interface ConnectOptions {
   readonly whenAway: WhenAway;
@@ -113,91 +101,12 @@ function sentinelOptions({
   };
 }
 
-/**
- * A Sentinel's news of a failover end the connection, so that the new master is looked for; but when ioredis looks for it
- * already, they make it give up for good. So who brings news is dismissed first; the next connection has its own.
- */
-class UndeterredConnector extends SentinelConnector {
-  constructor(options: unknown) {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- ioredis hands in the options of the connection.
-    super(options as ConstructorParameters<typeof SentinelConnector>[0]);
-  }
-
-  override async connect(
-    ...args: Parameters<SentinelConnector['connect']>
-  ): ReturnType<SentinelConnector['connect']> {
-    // Private to ioredis, which has no other way to call it off.
-    const detector = Reflect.get(this, 'failoverDetector') as { cleanup(): void } | null;
-    detector?.cleanup();
-    Reflect.set(this, 'failoverDetector', null);
-    return super.connect(...args);
-  }
-}
-
-type Script = (...args: (string | number)[]) => Promise<unknown>;
-
-const SCRIPTS = [
-  'commit',
-  'append',
-  'history',
-  'page',
-  'swap',
-  'remove',
-  'drop',
-  'label',
-  'holder',
-  'abandon',
-  'probe',
-  'remind',
-  'note',
-  'trial',
-  'untrial',
-] as const;
-
-type ScriptName = (typeof SCRIPTS)[number];
-
-/** A state connection: ioredis plus our scripts, each called with its number of keys first. */
-export type State = Client & Readonly<Record<ScriptName, Script>>;
-
 /** Opens the connection that carries commands, and waits until it can. Concurrent commands go out as one pipeline. */
-export async function openState(url: string, whenAway: WhenAway, log: Logger): Promise<State> {
+export async function openState(url: string, whenAway: WhenAway, log: Logger): Promise<ScriptedRedis> {
   const redis = connect(url, { use: 'state', whenAway });
   reportErrors(redis, nameOf('state'), log);
   if (redis.status !== 'ready') await new Promise<void>((resolve) => redis.once('ready', () => resolve()));
-  const script = (name: string): Script => {
-    const send = defineScript(redis, name);
-    return whenAway === 'wait' ? persistent(redis, send, log.child({ script: name })) : send;
-  };
-  const scripts = Object.fromEntries(SCRIPTS.map((name) => [name, script(name)]));
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- fromEntries forgets the names.
-  return Object.assign(redis, scripts as Record<ScriptName, Script>);
-}
-
-const source = (name: string): string => readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');
-
-function defineScript(redis: Client, name: string): Script {
-  const command = `${name}.lua`;
-  redis.defineCommand(command, { lua: source('lost-run') + source(name) });
-  return async (...args) => {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- defineCommand has just added it.
-    const send = Reflect.get(redis, command) as Script;
-    return send.apply(redis, args);
-  };
-}
-
-/** Sends until there is an answer. Every script is idempotent, so one that was done without our hearing of it is harmless. */
-function persistent(redis: Client, send: Script, log: Logger): Script {
-  return async (...args) => {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await send(...args);
-      } catch (error) {
-        if (!isUnavailable(error) || redis.status === 'end') throw error;
-        if (tries === 1) log.debug({ err: error }, 'Redis refuses for now; sending again');
-      }
-      await delay(ASK_AGAIN_MS);
-    }
-  };
+  return withScripts(redis, whenAway, log);
 }
 
 /** Opens a connection that only listens to channels; it subscribes again by itself after a reconnect. */
@@ -217,41 +126,6 @@ export function masters(redis: Client): readonly Redis[] {
   return redis instanceof Cluster ? redis.nodes('master') : [redis];
 }
 
-/** How ioredis says that a command was not answered. */
-const UNANSWERED =
-  /^(Connection is closed|Command aborted|Too many Cluster redirections|None of startup nodes|Failed to refresh slots)|enableOfflineQueue|max retries per request/;
-/** How Redis refuses for a while: failing over, starting, without enough replicas, without room to write. */
-const FOR_NOW =
-  /^(READONLY|NOREPLICAS|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNBLOCKED|MISCONF|OOM|No sharded subscriber)\b/;
-
-/** Whether a command failed because of the state Redis is in, not because of what it said: later it may succeed. */
-export function isUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if (UNANSWERED.test(error.message) || FOR_NOW.test(error.message)) return true;
-  // A transaction says only that it was discarded; why, its commands have said before.
-  const earlier: unknown = Reflect.get(error, 'previousErrors');
-  return Array.isArray(earlier) && earlier.some(isUnavailable);
-}
-
-/** Whether a command failed because Redis has no room for what it would write. */
-export function isFull(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const earlier: unknown = Reflect.get(error, 'previousErrors');
-  return /^OOM\b/.test(error.message) || (Array.isArray(earlier) && earlier.some(isFull));
-}
-
-/** Asks until there is an answer: for what a process cannot begin without. */
-export async function insist<T>(ask: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!isUnavailable(error)) throw error;
-    }
-    await delay(ASK_AGAIN_MS);
-  }
-}
-
 /** One line when a connection is lost and one when it is back, however often it fails in between. */
 function reportErrors(redis: Client, connection: string, log: Logger): void {
   let lost = false;
@@ -263,19 +137,8 @@ function reportErrors(redis: Client, connection: string, log: Logger): void {
     if (lost) log.info({ connection }, 'Redis is back');
     lost = false;
   });
-  const nodeLost = seldom((err: Error, node: string) =>
+  const nodeLost = throttled((err: Error, node: string) =>
     log.warn({ err, connection, node }, 'lost a node of the Cluster'),
   );
   if (redis instanceof Cluster) redis.on('node error', nodeLost);
-}
-
-/** `report`, but at most every ten seconds: while Redis is away, errors come by the thousand. */
-export function seldom<T extends unknown[]>(report: (...args: T) => void): (...args: T) => void {
-  let lastMs = -Infinity;
-  return (...args) => {
-    const nowMs = performance.now();
-    if (nowMs - lastMs < REPORT_INTERVAL_MS) return;
-    lastMs = nowMs;
-    report(...args);
-  };
 }

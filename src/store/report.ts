@@ -5,7 +5,7 @@ import type { RunState } from '../runs/run.ts';
 import type { RunError } from '../runs/thread.ts';
 import type { RunRef } from './keys.ts';
 
-export interface Listeners {
+export interface RunObserver {
   readonly log: Logger;
   /** Hears of every transition this process makes, by its event, and of commits of a worker that were refused. */
   readonly count?: ((what: string) => void) | undefined;
@@ -18,7 +18,7 @@ export function report(
   ref: RunRef,
   state: RunState,
   events: readonly RunEvent[],
-  { log, count, countFailure }: Listeners,
+  { log, count, countFailure }: RunObserver,
 ): void {
   for (const event of events) {
     if (!event.type.startsWith('run.')) continue;

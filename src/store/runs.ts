@@ -19,16 +19,19 @@ import {
 } from '../runs/run.ts';
 import type { ChatMessage } from '../runs/model.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
+import { commitCall } from './commit-script.ts';
 import type { Damage } from './damage.ts';
 import { decode, Unreadable } from './json.ts';
-import type { Keys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
 import type { OpenRuns } from './open-runs.ts';
-import type { RunQueue } from './queue.ts';
-import type { State } from './redis.ts';
-import type { Threads } from './threads.ts';
-import { logFields, report, type Listeners } from './report.ts';
-import { fold } from './writes.ts';
+import type { RecentRuns } from './recent-runs.ts';
+import type { JobQueue } from './queue.ts';
+import type { RunJob } from './run-jobs.ts';
+import type { ScriptedRedis } from './scripts.ts';
+import type { ThreadIndex } from './thread-index.ts';
+import { logFields, report, type RunObserver } from './report.ts';
+import { fold } from './projection.ts';
 
 /** A run as it is stored. */
 export interface StoredRun {
@@ -76,12 +79,13 @@ export type Created =
   | { readonly type: 'locked'; readonly runId: string }
   | { readonly type: 'no thread' };
 
-export interface RunStoreOptions extends Listeners {
-  readonly redis: State;
-  readonly keys: Keys;
-  readonly queue: RunQueue;
+export interface RunStoreOptions extends RunObserver {
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
+  readonly queue: JobQueue<RunJob>;
   readonly open: OpenRuns;
-  readonly threads: Threads;
+  readonly threadIndex: ThreadIndex;
+  readonly recentRuns: RecentRuns;
   readonly damage: Damage;
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */
@@ -98,10 +102,10 @@ const FAILED_KEPT_S = 60;
 const MAX_CHANGE_TRIES = 20;
 
 export class RunStore {
-  private readonly options: RunStoreOptions;
+  readonly #options: RunStoreOptions;
 
   constructor(options: RunStoreOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** Creates a run, its messages and its thread's lock in one step, then its job. */
@@ -113,23 +117,25 @@ export class RunStore {
     if (input.length > 0) writes.push('input', run.id, JSON.stringify(input));
     const joined = messages.length === 0 ? {} : { messages: messages.map(({ id }) => id) };
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin, ...joined }];
-    const use = origin.ephemeral ? null : this.options.threads.used(ref);
-    const [answer] = await Promise.all([this.send(ref, null, events, writes), use]);
+    const { threadIndex, recentRuns } = this.#options;
+    const use = origin.ephemeral ? null : threadIndex.used(ref);
+    const [answer] = await Promise.all([this.#send(ref, null, events, writes), use, recentRuns.add(ref)]);
+    if (answer.type === 'locked' || answer.type === 'gone') recentRuns.forgetLater(ref);
     if (answer.type === 'locked') return answer;
     if (answer.type === 'gone') {
-      this.options.threads.forgetLater(ref);
+      threadIndex.forgetLater(ref);
       return { type: 'no thread' };
     }
-    const stored = answer.type === 'committed' ? answer.stored : await this.createdBefore(ref);
+    const stored = answer.type === 'committed' ? answer.stored : await this.#createdBefore(ref);
     const [confirmed] = await Promise.all([
-      this.confirmed(ref),
+      this.#confirmed(ref),
       isQueued(stored.state.run) ? this.enqueue(stored) : null,
     ]);
     return { type: 'created', stored, confirmed };
   }
 
   /** The run that an earlier sending of the same request has created: nobody else knows its id. */
-  private async createdBefore(ref: RunRef): Promise<StoredRun> {
+  async #createdBefore(ref: RunRef): Promise<StoredRun> {
     const found = await this.get(ref);
     if (found === null) throw new Refused('gone', ref);
     return found.stored;
@@ -141,14 +147,14 @@ export class RunStore {
    *   everything does that reads a run.
    */
   async get(ref: RunRef): Promise<{ stored: StoredRun; labels: Metadata | null } | null> {
-    const { redis, keys } = this.options;
+    const { redis, keys } = this.#options;
     const [fields, labels] = await Promise.all([
       redis.hmget(keys.run(ref), 'doc', 'version', 'seq'),
       redis.hget(keys.labels(ref), ref.runId),
     ]);
     const [doc, version, seq] = fields;
     if (!doc || !version || !seq) return null;
-    const { damage } = this.options;
+    const { damage } = this.#options;
     const stored = { ref, state: await damage.run(ref, doc), version, seq: Number(seq) };
     return { stored, labels: damage.skip(() => decode<Metadata>(labels, `labels of ${ref.runId}`)) };
   }
@@ -156,7 +162,7 @@ export class RunStore {
   /** As {@link get}, but a run whose time is over is ended first: nobody ever reads `requires_action` past its expiry. */
   async current(ref: RunRef): Promise<{ stored: StoredRun; labels: Metadata | null } | null> {
     const found = await this.get(ref);
-    if (found === null || !isLeft(found.stored.state.run, this.options.now())) return found;
+    if (found === null || !isLeft(found.stored.state.run, this.#options.now())) return found;
     const stored = await this.close(ref, { type: 'expired' });
     return stored === null ? null : { stored, labels: found.labels };
   }
@@ -171,7 +177,7 @@ export class RunStore {
    * has been writing. Where the log's beginning has expired or cannot be read, the run as it is stored. @returns null when it is gone.
    */
   async replay(ref: RunRef): Promise<StoredRun | null> {
-    const { redis, keys } = this.options;
+    const { redis, keys } = this.#options;
     // Both commands leave in one pipeline, run before log: events that come between them make a conflict, not a hole.
     const [found, entries] = await Promise.all([
       this.get(ref),
@@ -194,12 +200,15 @@ export class RunStore {
    * @throws {Refused} when the run is no longer this worker's, or gone: whatever was not committed never happened.
    */
   async commit(held: StoredRun, events: readonly RunEvent[]): Promise<StoredRun> {
-    const stored = this.settle(
+    const stored = this.#settle(
       held,
-      await this.send(held.ref, held, events, [], { exact: true, worker: true }),
+      await this.#send(held.ref, held, events, [], { exact: true, worker: true }),
     );
-    if (isTerminal(stored.state.run) && !(await this.confirmed(stored.ref)))
-      this.options.log.warn(logFields(stored.ref, stored.state), 'no replica has confirmed the end of a run');
+    if (isTerminal(stored.state.run) && !(await this.#confirmed(stored.ref)))
+      this.#options.log.warn(
+        logFields(stored.ref, stored.state),
+        'no replica has confirmed the end of a run',
+      );
     return stored;
   }
 
@@ -218,7 +227,7 @@ export class RunStore {
       if (found === null) return null;
       const events = decide(found.stored);
       if (events === null) return { ...found, after: found.stored.seq };
-      const answer = await this.send(ref, found.stored, events, []);
+      const answer = await this.#send(ref, found.stored, events, []);
       if (answer.type === 'committed') {
         if (isQueued(answer.stored.state.run)) await this.enqueue(answer.stored);
         return { ...found, stored: answer.stored, after: answer.stored.seq - events.length };
@@ -233,10 +242,10 @@ export class RunStore {
    * stays as it is. @returns the run afterwards, or null when it is gone.
    */
   async close(ref: RunRef, how: Ending): Promise<StoredRun | null> {
-    return this.rewrite(ref, ({ state }) => {
+    return this.#rewrite(ref, ({ state }) => {
       // A cancel that was accepted a moment ago wins over the clock.
       const overtaken = how.type === 'expired' && isCancelling(state.run);
-      return ending(state, overtaken ? { type: 'cancelled' } : how, this.options.now());
+      return ending(state, overtaken ? { type: 'cancelled' } : how, this.#options.now());
     });
   }
 
@@ -245,8 +254,8 @@ export class RunStore {
    * (any more: somebody may have been faster) stays as it is. @returns the run afterwards, or null when it is gone.
    */
   async giveBack(ref: RunRef, reason: 'shutdown' | 'lost'): Promise<StoredRun | null> {
-    return this.rewrite(ref, ({ state }) =>
-      isExecuting(state.run) ? release(state, reason, this.options.now()) : null,
+    return this.#rewrite(ref, ({ state }) =>
+      isExecuting(state.run) ? release(state, reason, this.#options.now()) : null,
     );
   }
 
@@ -254,18 +263,18 @@ export class RunStore {
   async enqueue(stored: StoredRun): Promise<void> {
     const { ref, state } = stored;
     try {
-      await this.options.queue.add({ ...ref, requestId: state.origin.request_id, turn: state.turn });
+      await this.#options.queue.add({ ...ref, requestId: state.origin.request_id, turn: state.turn });
     } catch (err) {
       // The run is safely stored, so the request has succeeded: the sweeper finds a queued run without a job.
-      this.options.log.warn({ err, ...logFields(ref, state) }, 'could not enqueue; the sweeper will');
+      this.#options.log.warn({ err, ...logFields(ref, state) }, 'could not enqueue; the sweeper will');
     }
   }
 
-  private async confirmed(ref: RunRef): Promise<boolean> {
-    return this.options.confirm === null || this.options.confirm(ref);
+  async #confirmed(ref: RunRef): Promise<boolean> {
+    return this.#options.confirm === null || this.#options.confirm(ref);
   }
 
-  private async rewrite(
+  async #rewrite(
     ref: RunRef,
     decide: (stored: StoredRun) => readonly RunEvent[] | null,
   ): Promise<StoredRun | null> {
@@ -274,7 +283,7 @@ export class RunStore {
       if (stored === null || isTerminal(stored.state.run)) return stored;
       const events = decide(stored);
       if (events === null) return stored;
-      const answer = await this.send(ref, stored, events, [], { exact: true, worker: false });
+      const answer = await this.#send(ref, stored, events, [], { exact: true, worker: false });
       if (answer.type === 'committed') return answer.stored;
       if (answer.type === 'gone') return null;
     }
@@ -282,42 +291,38 @@ export class RunStore {
     return (await this.get(ref))?.stored ?? null;
   }
 
-  private settle(held: StoredRun, answer: Answer): StoredRun {
+  #settle(held: StoredRun, answer: CommitOutcome): StoredRun {
     if (answer.type === 'committed') return answer.stored;
-    this.options.count?.('refused');
+    this.#options.count?.('refused');
     throw new Refused(answer.type === 'gone' ? 'gone' : 'conflict', held.ref);
   }
 
-  private async send(
+  async #send(
     ref: RunRef,
     before: StoredRun | null,
     events: readonly RunEvent[],
     extraWrites: readonly string[],
     { exact, worker } = { exact: false, worker: false },
-  ): Promise<Answer> {
-    const { redis, keys, open } = this.options;
+  ): Promise<CommitOutcome> {
+    const { redis, keys, open } = this.#options;
     const { state, writes } = fold(before?.state ?? null, events);
-    const fragments = before !== null && events.every(isDelta);
-    const version = fragments ? before.version : randomText(VERSION_LENGTH);
-    const keyNames = fragments ? [keys.run(ref), keys.log(ref)] : keys.commit(ref);
+    const isFragments = before !== null && events.every(isDelta);
+    const version = isFragments ? before.version : randomText(VERSION_LENGTH);
     const [reply] = await Promise.all([
       redis.commit(
-        keyNames.length,
-        ...keyNames,
-        before?.version ?? '',
-        version,
-        exact && before !== null ? before.seq : '',
-        fragments ? '' : JSON.stringify(state),
-        lockMove(before, state),
-        this.logLifeMs(state),
-        keys.events(ref),
-        worker || before === null ? '' : keys.changes,
-        ref.runId,
-        state.origin.ephemeral ? '1' : '',
-        events.length,
-        ...events.map((event) => JSON.stringify(event)),
-        ...extraWrites,
-        ...writes,
+        ...commitCall(keys, ref, {
+          isFragments,
+          expectedVersion: before?.version ?? '',
+          version,
+          expectedSeq: exact && before !== null ? before.seq : '',
+          doc: isFragments ? '' : JSON.stringify(state),
+          lock: lockMove(before, state),
+          logLifeMs: this.#logLifeMs(state),
+          changesChannel: worker || before === null ? '' : keys.changes,
+          ephemeral: state.origin.ephemeral ? '1' : '',
+          events: events.map((event) => JSON.stringify(event)),
+          writes: [...extraWrites, ...writes],
+        }),
       ),
       // The index of open runs lives in another slot, so it cannot be part of the commit. Written with it, it may name a
       // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.
@@ -326,8 +331,8 @@ export class RunStore {
     const [code, detail] = replyOf(reply);
     switch (code) {
       case 1:
-        report(ref, state, events, this.options);
-        if (isTerminal(state.run)) this.forget(ref);
+        report(ref, state, events, this.#options);
+        if (isTerminal(state.run)) this.#forget(ref);
         return { type: 'committed', stored: { ref, state, version, seq: Number(detail) } };
       case -1:
         return { type: 'gone' };
@@ -339,22 +344,22 @@ export class RunStore {
   }
 
   /** Nobody need look at the run again. Not waited for: where it fails, the sweeper looks, and forgets the run then. */
-  private forget(ref: RunRef): void {
-    this.options.open.forget(ref).catch((err: unknown) => {
-      this.options.log.debug({ err, run_id: ref.runId }, 'could not forget a run; the sweeper will');
+  #forget(ref: RunRef): void {
+    this.#options.open.forget(ref).catch((err: unknown) => {
+      this.#options.log.debug({ err, run_id: ref.runId }, 'could not forget a run; the sweeper will');
     });
   }
 
   /** How long the log stays from now on: as long as the run may live, and then some. */
-  private logLifeMs({ run, origin }: RunState): number {
-    const { logKeptS } = this.options;
+  #logLifeMs({ run, origin }: RunState): number {
+    const { logKeptS } = this.#options;
     const keptS = origin.ephemeral && run.failed_at !== null ? Math.min(logKeptS, FAILED_KEPT_S) : logKeptS;
-    const leftS = isTerminal(run) ? 0 : Math.max(0, (run.expires_at ?? 0) - this.options.now());
+    const leftS = isTerminal(run) ? 0 : Math.max(0, (run.expires_at ?? 0) - this.#options.now());
     return (leftS + keptS) * 1000;
   }
 }
 
-type Answer =
+type CommitOutcome =
   | { readonly type: 'committed'; readonly stored: StoredRun }
   | { readonly type: 'conflict' }
   | { readonly type: 'gone' }

@@ -1,106 +1,107 @@
-/**
- * The index of threads: every thread that is kept, by when it was last used: made, or given a message or a run. It counts
- * them, and finds those that nobody has used for long. Like the index of open runs it is a reminder in a slot of its own,
- * not a truth: a thread of it may be gone, and one from before there was an index joins it when it is used.
- */
-import type { Logger } from '../log.ts';
-import { isSafeId, type Keys, type ThreadRef } from './keys.ts';
-import type { ObjectStore } from './objects.ts';
-import { isUnavailable, type State } from './redis.ts';
-
-const DAY_MS = 24 * 60 * 60 * 1000;
-/** Unused threads that are looked at together. A sweep comes every two seconds, so that millions go in a day. */
-const BATCH = 100;
+/** Threads: create, read, change, delete. The thread's lock belongs to its runs, and is moved by commit.lua only. */
+import type { Message, Metadata, Thread } from '../runs/thread.ts';
+import { listOf, type Collections, type ListPage, type PageQuery, type Row } from './collection.ts';
+import { decodeObject } from './json.ts';
+import type { RedisKeys, ThreadRef } from './keys.ts';
+import type { Messages } from './messages.ts';
+import { scan } from './scan.ts';
+import type { ScriptedRedis } from './scripts.ts';
+import type { ThreadIndex } from './thread-index.ts';
 
 export class Threads {
-  private readonly redis: State;
-  private readonly keys: Keys;
-  private readonly nowMs: () => number;
-  private readonly log: Logger;
+  readonly #collections: Collections;
+  readonly #redis: ScriptedRedis;
+  readonly #keys: RedisKeys;
+  readonly #index: ThreadIndex;
+  readonly #messages: Messages;
 
-  /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: State, keys: Keys, nowMs: () => number, log: Logger) {
-    this.redis = redis;
-    this.keys = keys;
-    this.nowMs = nowMs;
-    this.log = log;
+  constructor(
+    collections: Collections,
+    redis: ScriptedRedis,
+    keys: RedisKeys,
+    index: ThreadIndex,
+    messages: Messages,
+  ) {
+    this.#collections = collections;
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#index = index;
+    this.#messages = messages;
+  }
+
+  /** Creates a thread with its first messages. */
+  async create(project: string, thread: Thread, messages: readonly Message[]): Promise<void> {
+    await this.#messages.append({ project, threadId: thread.id }, thread, messages);
+  }
+
+  async get(ref: ThreadRef): Promise<Thread | null> {
+    return this.#collections.get<Thread>(this.#keys.thread(ref), ref.threadId, `thread ${ref.threadId}`);
   }
 
   /**
-   * Notes that the thread is used now. Call it before the write that uses it, in the same tick: both leave together, and
-   * {@link endUnused} relies on this one being first.
+   * The threads of a project that have all of this metadata, in the order in which they were made. They are read to be
+   * compared, a thousand in one call at the most.
    */
-  async used(ref: ThreadRef): Promise<void> {
-    await this.redis.zadd(this.keys.threads, this.nowMs(), memberOf(ref));
-  }
-
-  /** Forgets a thread that is no more, or never was. */
-  async forget(ref: ThreadRef): Promise<void> {
-    await this.redis.zrem(this.keys.threads, memberOf(ref));
-  }
-
-  /** As {@link forget}, but nobody waits for it: what stays behind is forgotten when its time is over. */
-  forgetLater(ref: ThreadRef): void {
-    this.forget(ref).catch((err: unknown) => {
-      this.log.debug({ err, thread_id: ref.threadId }, 'could not forget a thread');
+  async list(project: string, query: PageQuery, metadata: Metadata): Promise<ListPage<Thread>> {
+    const wanted = Object.entries(metadata);
+    const keyOf = ({ id }: Row): string => this.#keys.thread({ project, threadId: id });
+    return scan(this.#collections, this.#keys.threadList(project), query, {
+      sizeOf: (row) => this.#redis.hstrlen(keyOf(row), row.id),
+      read: async (row) => {
+        const doc = await this.#redis.hget(keyOf(row), row.id);
+        if (doc === null) return null;
+        const thread = this.#collections.readable(() => decodeObject<Thread>(doc, `thread ${row.id}`));
+        return wanted.every(([key, value]) => thread?.metadata[key] === value) ? thread : null;
+      },
+      forget: (ids) => this.#index.unlistLater(project, ids),
     });
   }
 
-  /** How many threads are kept. */
-  async count(): Promise<number> {
-    return this.redis.zcard(this.keys.threads);
+  /** Forgets where a project's threads stood when there are none any more. */
+  async tidy(project: string): Promise<void> {
+    await this.#index.tidy(project);
+  }
+
+  /** Whether there is such a thread, readable or not. */
+  async exists(ref: ThreadRef): Promise<boolean> {
+    return (await this.#redis.exists(this.#keys.thread(ref))) === 1;
+  }
+
+  async update(ref: ThreadRef, change: (old: Thread) => Thread): Promise<Thread | null> {
+    return this.#collections.swap(this.#keys.thread(ref), ref.threadId, change);
+  }
+
+  /** Deletes a thread with its messages, runs and steps; a worker that executes one of them stops by itself. */
+  async delete(ref: ThreadRef): Promise<boolean> {
+    const [answer] = await Promise.all([this.#drop(ref, 'any'), this.#index.forget(ref)]);
+    return answer === 1;
   }
 
   /**
-   * Deletes threads that nobody has used for `keptDays`, up to a batch of them, and none that a run holds. With 0 threads
-   * are kept for ever. It needs no room in Redis, so it makes room in a full one. @returns how many it deleted
+   * The same, unless a run holds the thread or something has joined it since its `order` was read.
+   * @returns whether the thread is gone, be it since long
    */
-  async endUnused(objects: ObjectStore, keptDays: number, nowMs = this.nowMs()): Promise<number> {
-    if (keptDays === 0) return 0;
-    const untilMs = nowMs - keptDays * DAY_MS;
-    const refs = await this.unused(untilMs);
-    const ended = await Promise.all(refs.map(async (ref) => this.endOne(objects, ref, untilMs)));
-    const threads = ended.filter(Boolean).length;
-    if (threads > 0) this.log.info({ threads, kept_days: keptDays }, 'deleted threads that were not used');
-    return threads;
+  async deleteUnused(ref: ThreadRef, order: string): Promise<boolean> {
+    if ((await this.#drop(ref, 'unused', order)) === -1) return false;
+    await this.#index.forget(ref);
+    return true;
   }
 
-  private async endOne(objects: ObjectStore, ref: ThreadRef, untilMs: number): Promise<boolean> {
-    try {
-      // Who uses the thread notes that first and changes it then. So whoever has changed it before the first question has
-      // noted it before the second; and a later change is seen by deleteUnused.
-      const [state, usedMs] = await Promise.all([
-        this.redis.get(this.keys.order(ref)),
-        this.redis.zscore(this.keys.threads, memberOf(ref)),
-      ]);
-      if (usedMs === null || Number(usedMs) > untilMs) return false;
-      if (await objects.deleteUnused(ref, state ?? '')) return true;
-    } catch (err) {
-      if (isUnavailable(err)) throw err;
-      // One that cannot be deleted must not keep the others.
-      this.log.error({ err, thread_id: ref.threadId }, 'could not delete a thread that was not used');
-    }
-    // A full Redis does not take that; then it is looked at again with the next sweep.
-    await this.used(ref).catch(() => undefined);
-    return false;
+  /** The id of the run that locks the thread, or null; and whether there is such a thread at all. */
+  async activeRun(ref: ThreadRef): Promise<{ readonly exists: boolean; readonly runId: string | null }> {
+    const names = [this.#keys.thread(ref), this.#keys.active(ref)];
+    const reply = await this.#redis.holder(names.length, ...names, this.#keys.runPrefix(ref));
+    const [exists, runId] = listOf(reply);
+    return { exists: exists === 1, runId: runId === '' ? null : String(runId) };
   }
 
-  /** The threads that were last used longest ago, and before `untilMs`. What names no thread is removed on the way. */
-  private async unused(untilMs: number): Promise<readonly ThreadRef[]> {
-    const { redis, keys } = this;
-    const members = await redis.zrangebyscore(keys.threads, '-inf', untilMs, 'LIMIT', 0, BATCH);
-    const strays = members.filter((member) => refOf(member) === null);
-    if (strays.length > 0) {
-      await redis.zrem(keys.threads, ...strays);
-      this.log.warn({ count: strays.length }, 'removed from the index of threads what names none');
-    }
-    return members.map(refOf).filter((ref) => ref !== null);
+  async #drop(ref: ThreadRef, which: 'any' | 'unused', order = ''): Promise<unknown> {
+    const { own, perRun } = this.#keys.threadKeys(ref);
+    const { thread, runs, active, order: counter, ...others } = own;
+    const { run, ...ofRuns } = perRun;
+    const names = [thread, runs, active, counter, ...Object.values(others)];
+    const events = this.#keys.events({ ...ref, runId: '' });
+    const args = [which, order, this.#keys.changes, events, run, ...Object.values(ofRuns)];
+    return this.#redis.drop(names.length, ...names, ...args);
   }
-}
-
-const memberOf = ({ project, threadId }: ThreadRef): string => `${project}/${threadId}`;
-
-function refOf(member: string): ThreadRef | null {
-  const [project, threadId, ...rest] = member.split('/');
-  return project && threadId && isSafeId(threadId) && rest.length === 0 ? { project, threadId } : null;
 }

@@ -6,9 +6,9 @@
  * A chat without a thread counts as long as anything of it is there, which is looked for rather than told: whoever ends it
  * may die before it says so. A small one needs no room, for it is what proves a key; but only one at a time.
  */
-import type { Keys, RunRef } from './keys.ts';
-import type { ObjectStore } from './objects.ts';
-import type { State } from './redis.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
+import type { Objects } from './objects.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 const MEGABYTE = 1024 * 1024;
 
@@ -61,35 +61,35 @@ export interface TrialWrite {
 }
 
 export class Trial {
-  private readonly redis: State;
-  private readonly keys: Keys;
-  private readonly limits: TrialLimits;
-  private readonly nowMs: () => number;
-  private readonly known = new Set<string>();
+  readonly #redis: ScriptedRedis;
+  readonly #keys: RedisKeys;
+  readonly #limits: TrialLimits;
+  readonly #nowMs: () => number;
+  readonly #known = new Set<string>();
 
   /** @param nowMs unix milliseconds, the same for every process */
-  constructor(redis: State, keys: Keys, nowMs: () => number, limits = LIMITS) {
-    this.redis = redis;
-    this.keys = keys;
-    this.nowMs = nowMs;
-    this.limits = limits;
+  constructor(redis: ScriptedRedis, keys: RedisKeys, nowMs: () => number, limits = LIMITS) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#nowMs = nowMs;
+    this.#limits = limits;
   }
 
   /** Whether this process knows that the project is proven. */
   knows(project: string): boolean {
-    return this.known.has(project);
+    return this.#known.has(project);
   }
 
   /** Whether something may be stored for the project; which room is lacking where not. */
   async admit(
     project: string,
     { id, makes, bytes }: TrialWrite,
-    nowMs = this.nowMs(),
+    nowMs = this.#nowMs(),
   ): Promise<'admitted' | 'project full' | 'all full'> {
-    if (this.known.has(project)) return 'admitted';
-    const { maxProjectBytes, maxProjectWrites, maxBytes, maxWrites } = this.limits;
-    const names = this.namesOf(project);
-    const answer = await this.redis.trial(
+    if (this.#known.has(project)) return 'admitted';
+    const { maxProjectBytes, maxProjectWrites, maxBytes, maxWrites } = this.#limits;
+    const names = this.#namesOf(project);
+    const answer = await this.#redis.trial(
       names.length,
       ...names,
       project,
@@ -102,33 +102,33 @@ export class Trial {
       maxWrites,
       makes.startsWith(CHAT) ? nowMs + LOOK_FOR_CHAT_MS : '',
       FIRST_CHAT_BYTES,
-      this.limits.keptMs,
+      this.#limits.keptMs,
     );
     if (answer === -1) return 'project full';
     if (answer === -2) return 'all full';
-    if (answer === 1) this.know(project);
-    if (answer === 3 && (await this.isOlder(project))) await this.prove(project);
+    if (answer === 1) this.#know(project);
+    if (answer === 3 && (await this.#isOlder(project))) await this.prove(project);
     return 'admitted';
   }
 
   /** Whether the project has assistants from before there were trials: others than it has noted, which comes first. */
-  private async isOlder(project: string): Promise<boolean> {
-    const { docs } = this.keys.assistants(project);
-    const count = await this.redis.hlen(docs);
-    if (count === 0 || count > this.limits.maxProjectWrites) return count > 0;
-    const ids = await this.redis.hkeys(docs);
-    const noted = new Set((await this.redis.hkeys(this.keys.trial(project))).map(madeBy));
+  async #isOlder(project: string): Promise<boolean> {
+    const { docs } = this.#keys.assistants(project);
+    const count = await this.#redis.hlen(docs);
+    if (count === 0 || count > this.#limits.maxProjectWrites) return count > 0;
+    const ids = await this.#redis.hkeys(docs);
+    const noted = new Set((await this.#redis.hkeys(this.#keys.trial(project))).map(madeBy));
     return ids.some((id) => !noted.has(id));
   }
 
   /** A model has answered a call with the project's key. */
   async prove(project: string): Promise<void> {
-    if (this.known.has(project)) return;
-    this.know(project);
+    if (this.#known.has(project)) return;
+    this.#know(project);
     try {
-      await this.forget(project, '1', []);
+      await this.#forget(project, '1', []);
     } catch (error) {
-      this.known.delete(project);
+      this.#known.delete(project);
       throw error;
     }
   }
@@ -137,11 +137,11 @@ export class Trial {
    * Gives back the room of chats that are gone, and deletes what projects have made whose time is over. @returns how many
    *   projects that were.
    */
-  async end(objects: ObjectStore, nowMs = this.nowMs()): Promise<number> {
-    await this.giveBackChats(nowMs);
-    const until = nowMs - this.limits.keptMs;
-    const over = await this.redis.zrange(
-      this.keys.trials,
+  async end(objects: Objects, nowMs = this.#nowMs()): Promise<number> {
+    await this.#giveBackChats(objects, nowMs);
+    const until = nowMs - this.#limits.keptMs;
+    const over = await this.#redis.zrange(
+      this.#keys.trials,
       '-inf',
       String(until),
       'BYSCORE',
@@ -150,17 +150,19 @@ export class Trial {
       BATCH,
     );
     for (const project of over) {
-      const writes = (await this.redis.hkeys(this.keys.trial(project))).filter((name) => name !== 'bytes');
+      const writes = (await this.#redis.hkeys(this.#keys.trial(project))).filter((name) => name !== 'bytes');
       // Deleted first and forgotten then, so that nothing stays behind when this process dies in between.
-      for (const write of writes) await this.undo(objects, project, madeBy(write));
-      await objects.tidyAssistants(project);
-      await this.forget(project, '', writes);
+      for (const write of writes) await this.#undo(objects, project, madeBy(write));
+      await objects.assistants.tidy(project);
+      await objects.threads.tidy(project);
+      await objects.recentRuns.clear(project);
+      await this.#forget(project, '', writes);
     }
     return over.length;
   }
 
-  private async giveBackChats(nowMs: number): Promise<void> {
-    const { redis, keys } = this;
+  async #giveBackChats(objects: Objects, nowMs: number): Promise<void> {
+    const [redis, keys] = [this.#redis, this.#keys];
     let due: string[];
     do {
       due = await redis.zrange(keys.trialChats, '-inf', String(nowMs), 'BYSCORE', 'LIMIT', 0, CHATS_BATCH);
@@ -172,33 +174,36 @@ export class Trial {
             keysOfChat(keys, project, madeBy(name)).map((key) => redis.exists(key)),
           );
           if (left.includes(1)) await redis.zadd(keys.trialChats, 'XX', nowMs + LOOK_FOR_CHAT_MS, member);
-          else await this.forget(project, '', [name]);
+          else {
+            objects.recentRuns.forgetLater(refOfChat(project, madeBy(name)));
+            await this.#forget(project, '', [name]);
+          }
         }),
       );
     } while (due.length === CHATS_BATCH);
   }
 
-  private async forget(project: string, proven: '1' | '', writes: readonly string[]): Promise<void> {
-    const names = this.namesOf(project);
-    await this.redis.untrial(names.length, ...names, project, proven, ...writes);
+  async #forget(project: string, proven: '1' | '', writes: readonly string[]): Promise<void> {
+    const names = this.#namesOf(project);
+    await this.#redis.untrial(names.length, ...names, project, proven, ...writes);
   }
 
-  private async undo(objects: ObjectStore, project: string, made: string): Promise<void> {
-    if (made.startsWith('asst_')) await objects.deleteAssistant(project, made);
-    else if (made.startsWith('thread_')) await objects.deleteThread({ project, threadId: made });
-    else if (made.startsWith(CHAT)) await this.redis.unlink(...keysOfChat(this.keys, project, made));
+  async #undo(objects: Objects, project: string, made: string): Promise<void> {
+    if (made.startsWith('asst_')) await objects.assistants.delete(project, made);
+    else if (made.startsWith('thread_')) await objects.threads.delete({ project, threadId: made });
+    else if (made.startsWith(CHAT)) await this.#redis.unlink(...keysOfChat(this.#keys, project, made));
     else if (made.startsWith('answer:'))
-      await this.redis.del(this.keys.answer(project, made.slice('answer:'.length)));
+      await this.#redis.del(this.#keys.answer(project, made.slice('answer:'.length)));
   }
 
-  private know(project: string): void {
-    this.known.add(project);
-    const [oldest] = this.known;
-    if (this.known.size > MAX_KNOWN && oldest !== undefined) this.known.delete(oldest);
+  #know(project: string): void {
+    this.#known.add(project);
+    const [oldest] = this.#known;
+    if (this.#known.size > MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
   }
 
-  private namesOf(project: string): readonly string[] {
-    const { keys } = this;
+  #namesOf(project: string): readonly string[] {
+    const keys = this.#keys;
     return [
       keys.proven,
       keys.trials,
@@ -213,10 +218,14 @@ export class Trial {
 const CHAT = 'chat:';
 
 /** All that there is of a chat without a thread and takes room, in one slot: its run, its log and what it was asked. */
-function keysOfChat(keys: Keys, project: string, made: string): readonly string[] {
-  const [threadId = '', runId = ''] = made.slice(CHAT.length).split('/');
-  const ref: RunRef = { project, threadId, runId };
+function keysOfChat(keys: RedisKeys, project: string, made: string): readonly string[] {
+  const ref = refOfChat(project, made);
   return [keys.run(ref), keys.log(ref), keys.input(ref)];
+}
+
+function refOfChat(project: string, made: string): RunRef {
+  const [threadId = '', runId = ''] = made.slice(CHAT.length).split('/');
+  return { project, threadId, runId };
 }
 
 /** What a write is noted as; ids have no blanks. */

@@ -1,6 +1,7 @@
 /** Whether Redis takes writes: one that is full, read-only or short of replicas goes on answering questions. */
-import type { Keys } from './keys.ts';
-import { masters, type State } from './redis.ts';
+import type { RedisKeys } from './keys.ts';
+import { masters } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** There is no room for more; or writes are refused for another reason: a disk error, a deposed master, too few replicas. */
 export type WriteRefusal = 'storage_full' | 'redis_refuses_writes';
@@ -11,31 +12,31 @@ const ASK_EVERY_MS = 1_000;
 const CLUSTER_KEYS = 16;
 
 export class WriteProbe {
-  private readonly redis: State;
-  private readonly keys: Keys;
-  private askedMs = -Infinity;
-  private answer: Promise<WriteRefusal | null> = Promise.resolve(null);
+  readonly #redis: ScriptedRedis;
+  readonly #keys: RedisKeys;
+  #askedMs = -Infinity;
+  #answer: Promise<WriteRefusal | null> = Promise.resolve(null);
 
-  constructor(redis: State, keys: Keys) {
-    this.redis = redis;
-    this.keys = keys;
+  constructor(redis: ScriptedRedis, keys: RedisKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
   }
 
   /** Why writes are refused, as of a second ago at most; null when they are not. @throws when Redis does not answer. */
   async refusal(): Promise<WriteRefusal | null> {
     const nowMs = performance.now();
-    if (nowMs - this.askedMs >= ASK_EVERY_MS) {
-      this.askedMs = nowMs;
-      this.answer = this.ask();
+    if (nowMs - this.#askedMs >= ASK_EVERY_MS) {
+      this.#askedMs = nowMs;
+      this.#answer = this.#ask();
     }
-    return this.answer;
+    return this.#answer;
   }
 
-  private async ask(): Promise<WriteRefusal | null> {
-    const count = masters(this.redis).length > 1 ? CLUSTER_KEYS : 1;
+  async #ask(): Promise<WriteRefusal | null> {
+    const count = masters(this.#redis).length > 1 ? CLUSTER_KEYS : 1;
     const replies = await Promise.all(
       Array.from({ length: count }, async (_, index) =>
-        String(await this.redis.probe(1, this.keys.probe(index), ASK_EVERY_MS)),
+        String(await this.#redis.probe(1, this.#keys.probe(index), ASK_EVERY_MS)),
       ),
     );
     if (replies.some((reply) => reply.startsWith('OOM'))) return 'storage_full';

@@ -25,11 +25,11 @@ export async function findAgent(
   name: string,
 ): Promise<Assistant | null> {
   if (name.startsWith('asst_')) {
-    const assistant = await objects.getAssistant(project, name);
+    const assistant = await objects.assistants.get(project, name);
     if (assistant === null) throw notFound('assistant', name);
     return assistant;
   }
-  return objects.findAssistant(project, name);
+  return objects.assistants.findByName(project, name);
 }
 
 /**

@@ -11,7 +11,7 @@ import { photoOutput, PHOTO_TOOL } from '../runs/photo.ts';
 import { isBlocked, isCancelling, isTerminal, pendingCalls } from '../runs/run.ts';
 import type { Assistant, Message, RequiredCall } from '../runs/thread.ts';
 import { LogGone } from '../store/follow.ts';
-import type { FirstAnswer } from '../store/answers.ts';
+import type { FirstAnswer } from '../store/idempotency-records.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { StoredRun } from '../store/runs.ts';
 import { chatRun, findAgentOf } from './agent.ts';
@@ -110,7 +110,7 @@ class Conversation {
   async #canBeHeard(ref: RunRef): Promise<boolean> {
     const run = (await this.#means.runs.get(ref))?.stored.state.run;
     if (run === undefined || isCancelling(run)) return false;
-    return run.cancelled_at === null && run.failed_at === null && this.#means.audience.join(ref);
+    return run.cancelled_at === null && run.failed_at === null && this.#means.listeners.join(ref);
   }
 
   /**
@@ -143,7 +143,7 @@ class Conversation {
     if (turn.thread === null) return this.#begin(agent, { runId, threadId: caller.newId('thread') }, []);
     const ref = await threadOf(means, caller, turn.thread);
     for (let tries = 0; tries < MAX_TRIES && !caller.gone.aborted; tries++) {
-      const { runId: holder } = await means.objects.activeRun(ref);
+      const { runId: holder } = await means.objects.threads.activeRun(ref);
       if (holder !== null) {
         const found = await this.#settle({ ...ref, runId: holder });
         if (found !== null) return found;
@@ -202,7 +202,7 @@ class Conversation {
     if (!isCancelling(stored.state.run)) {
       if (outputsIn(turn, pendingCalls(stored.state.run)) !== null)
         return this.#resume(ref, (pending) => outputsIn(turn, pending));
-      if (isOurs && (await means.audience.join(ref))) return { ref, after: await this.#beginning(stored) };
+      if (isOurs && (await means.listeners.join(ref))) return { ref, after: await this.#beginning(stored) };
     }
     // Of one that is being cancelled, or whose first caller has hung up, nobody hears the end.
     const isUnheard = isOurs || isCancelling(stored.state.run);

@@ -59,7 +59,7 @@ export async function* listen(
     yield { type: 'failed', error: { code: 'server_error', message: GONE[error.why] } };
   } finally {
     // L1
-    if (!isOver && listener.onDisconnect === 'cancel' && (await means.audience.leave(ref)))
+    if (!isOver && listener.onDisconnect === 'cancel' && (await means.listeners.leave(ref)))
       await cancelRun(means, ref);
   }
 }
@@ -79,7 +79,7 @@ async function rest(
   calls: readonly RequiredCall[],
 ): Promise<void> {
   const isPhoto = calls.every(({ function: { name } }) => name === PHOTO_TOOL);
-  await means.audience.dismiss(ref);
+  await means.listeners.dismiss(ref);
   if (photoCaller !== null && isPhoto) await means.photos.wait(project, photoCaller, ref, PHOTO_WAIT_MS);
   else if (thread === null || !answersCalls) await cancelRun(means, ref);
 }

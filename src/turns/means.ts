@@ -2,26 +2,26 @@
 import type { Clock } from '../runs/ids.ts';
 import type { Plugins } from '../runs/tool.ts';
 import type { Seal } from '../seal.ts';
-import type { Answers } from '../store/answers.ts';
-import type { Audience } from '../store/audience.ts';
+import type { IdempotencyRecords } from '../store/idempotency-records.ts';
+import type { Listeners } from '../store/listeners.ts';
 import type { LogHub } from '../store/follow.ts';
-import type { ObjectStore } from '../store/objects.ts';
-import type { PhotoRelay } from '../store/relay.ts';
+import type { Objects } from '../store/objects.ts';
+import type { PhotoWait } from '../store/photo-wait.ts';
 import type { RunStore } from '../store/runs.ts';
 import type { Trial } from '../store/trial.ts';
 import type { Admission } from './admission.ts';
 
 export interface Means {
   readonly runs: RunStore;
-  readonly objects: ObjectStore;
+  readonly objects: Objects;
   readonly hub: LogHub;
-  readonly answers: Answers;
+  readonly answers: IdempotencyRecords;
   /** Bounds what projects keep whose key no model has answered yet. */
   readonly trial: Trial;
   /** The tools this server has. */
   readonly plugins: Plugins;
-  readonly photos: PhotoRelay;
-  readonly audience: Audience;
+  readonly photos: PhotoWait;
+  readonly listeners: Listeners;
   /** Seals secrets of requests; null when the operator has set no SECRET. */
   readonly seal: Seal | null;
   /** Whether a name stands for a model, or may. */

@@ -15,7 +15,7 @@
 import { createHash } from 'node:crypto';
 import { ApiError, keyReused, stillPending, unconfirmed } from '../errors.ts';
 import { namesFrom, type NewId } from '../runs/ids.ts';
-import type { FirstAnswer, KeyedRequest } from '../store/answers.ts';
+import type { FirstAnswer, KeyedRequest } from '../store/idempotency-records.ts';
 import type { Caller } from './caller.ts';
 import type { Means } from './means.ts';
 import { admitWrite } from './trial-writes.ts';

@@ -99,9 +99,9 @@ async function joinedWith(
 /** Deletes what a run has said, and what came with it. */
 async function takeBack({ objects }: Means, ref: RunRef, came: readonly string[]): Promise<void> {
   const query = { limit: MAX_TAKEN_BACK, order: 'desc', after: null, before: null } as const;
-  const page = await objects.listMessages(ref, ref.runId, query);
+  const page = await objects.messages.list(ref, ref.runId, query);
   const said = page.type === 'page' ? page.items : [];
-  const brought = await Promise.all(came.map(async (id) => objects.getMessage(ref, id)));
+  const brought = await Promise.all(came.map(async (id) => objects.messages.get(ref, id)));
   const messages = [...said, ...brought.filter((message) => message !== null)];
-  await Promise.all(messages.map(async (message) => objects.deleteMessage(ref, message)));
+  await Promise.all(messages.map(async (message) => objects.messages.delete(ref, message)));
 }

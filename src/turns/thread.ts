@@ -22,11 +22,11 @@ export async function threadOf(means: Means, caller: Caller, name: string): Prom
   const { project } = caller;
   if (name.startsWith('thread_')) {
     const ref = { project, threadId: name };
-    if (!isSafeId(name) || !(await objects.hasThread(ref))) throw notFound('thread', name);
+    if (!isSafeId(name) || !(await objects.threads.exists(ref))) throw notFound('thread', name);
     return ref;
   }
   const ref = { project, threadId: threadIdOf(name) };
-  if (!(await objects.hasThread(ref))) {
+  if (!(await objects.threads.exists(ref))) {
     const thread = {
       id: ref.threadId,
       object: 'thread',
@@ -35,7 +35,7 @@ export async function threadOf(means: Means, caller: Caller, name: string): Prom
       tool_resources: {},
     } as const;
     await admitWrite(means, caller, { makes: ref.threadId });
-    await objects.createThread(project, thread, []);
+    await objects.threads.create(project, thread, []);
   }
   return ref;
 }
@@ -55,7 +55,7 @@ export async function newMessages(
   turn: ChatTurn,
 ): Promise<readonly Message[]> {
   const query = { limit: COMPARED_MESSAGES, order: 'desc', after: null, before: null } as const;
-  const page = await objects.listMessages(ref, null, query);
+  const page = await objects.messages.list(ref, null, query);
   const [known, isAll] = page.type === 'page' ? [page.items.toReversed(), !page.hasMore] : [[], true];
   const sent = turn.messages.flatMap((message) => toStored(message, ref.threadId, newId('msg'), now()));
   return sent.slice(knownLength(sent, known, isAll));

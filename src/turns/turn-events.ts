@@ -5,7 +5,7 @@
 import type { RunEvent } from '../runs/event.ts';
 import { apply, isBlocked, isTerminal, pendingCalls, type RunState } from '../runs/run.ts';
 import { addUsage, NO_USAGE, type RequiredCall, type RunError, type Usage } from '../runs/thread.ts';
-import type { LogEntry } from '../store/follow.ts';
+import type { LoggedEvent } from '../store/follow.ts';
 
 export type TurnEvent =
   | { readonly type: 'text'; readonly text: string }
@@ -50,7 +50,7 @@ export class TurnReader {
   }
 
   /** What the next entries of the log tell. */
-  read(entries: readonly LogEntry[]): readonly TurnEvent[] {
+  read(entries: readonly LoggedEvent[]): readonly TurnEvent[] {
     const told: TurnEvent[] = [];
     const takenBack = dropped(entries);
     for (const { seq, event } of entries) {
@@ -72,7 +72,7 @@ export class TurnReader {
 }
 
 /** The fragments of a batch that are taken back in the same batch: who reads a log late need not hear them. */
-function dropped(entries: readonly LogEntry[]): ReadonlySet<number> {
+function dropped(entries: readonly LoggedEvent[]): ReadonlySet<number> {
   const taken = new Set<number>();
   let open: number[] = [];
   for (const { seq, event } of entries) {

@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { readConfig } from '../config.ts';
 import { createLog } from '../log.ts';
 import { RedisClock } from '../store/clock.ts';
-import { Keys } from '../store/keys.ts';
+import { RedisKeys } from '../store/keys.ts';
 import { isHostAlive } from '../store/presence.ts';
 import { openState } from '../store/redis.ts';
 
@@ -15,7 +15,7 @@ const log = createLog({ logLevel: 'fatal' }, 'health');
 const redis = await openState(config.redisUrl, 'fail', log);
 const clock = new RedisClock(redis, log);
 await clock.begin();
-const presence = { redis, keys: new Keys(config.redisPrefix), nowMs: clock.nowMs };
+const presence = { redis, keys: new RedisKeys(config.redisPrefix), nowMs: clock.nowMs };
 const alive = await isHostAlive(presence, hostname());
 clock.close();
 redis.disconnect();

@@ -14,9 +14,10 @@ import { die, stopOnSignal } from '../shutdown.ts';
 import { Lease } from '../store/lease.ts';
 import { openStore } from '../store/open.ts';
 import { announceWorker, workerId, type WorkerFigures } from '../store/presence.ts';
-import { RunConsumer } from '../store/queue.ts';
+import { JobConsumer } from '../store/queue.ts';
 import { QueueWatch } from '../store/queue-watch.ts';
-import { ToolAnswers } from '../store/tool-answers.ts';
+import { RUN_JOBS } from '../store/run-jobs.ts';
+import { ToolCache } from '../store/tool-cache.ts';
 import { Trial } from '../store/trial.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { Room } from './room.ts';
@@ -50,12 +51,12 @@ async function main(): Promise<void> {
     },
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
-  const { redis, keys, hub, queue, open, threads, runs, objects } = store;
+  const { redis, keys, hub, queue, open, threadIndex, runs, objects } = store;
   const { now, nowMs } = store.clock;
   const unseal = unsealer(config.secret);
   const toolbox = await openToolbox({
     ...toolSettings(config),
-    cache: new ToolAnswers(redis, keys),
+    cache: new ToolCache(redis, keys),
     log,
     now,
   });
@@ -101,7 +102,7 @@ async function main(): Promise<void> {
         .catch((err: unknown) => log.warn({ err }, 'could not note that a model has answered a key')),
   });
   await Promise.all([queue.ready(), worker.start(), lease.begin()]);
-  const consumer = new RunConsumer({
+  const consumer = new JobConsumer(RUN_JOBS, {
     redisUrl: config.redisUrl,
     keys,
     log,
@@ -137,7 +138,7 @@ async function main(): Promise<void> {
     log,
     holder: id,
     endTrials: () => trial.end(objects),
-    endThreads: () => threads.endUnused(objects, config.threadKeptDays),
+    endThreads: () => threadIndex.endUnused(objects.threads, config.threadKeptDays),
   });
 
   stopOnSignal(

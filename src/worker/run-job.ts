@@ -26,9 +26,10 @@ import type { LogHub } from '../store/follow.ts';
 import { HistoryTooLarge, type HistoryBudget } from '../store/history.ts';
 import { Unreadable } from '../store/json.ts';
 import type { Lease } from '../store/lease.ts';
-import type { ObjectStore } from '../store/objects.ts';
-import type { JobOutcome, RunJob } from '../store/queue.ts';
-import { isUnavailable } from '../store/redis.ts';
+import type { Objects } from '../store/objects.ts';
+import type { JobOutcome } from '../store/queue.ts';
+import type { RunJob } from '../store/run-jobs.ts';
+import { isUnavailable } from '../store/away.ts';
 import { logFields } from '../store/report.ts';
 import { Refused, type RunStore, type StoredRun } from '../store/runs.ts';
 import { Commits } from './commits.ts';
@@ -37,7 +38,7 @@ import type { Slot, Slots } from './slots.ts';
 
 export interface RunWorkerOptions {
   readonly runs: RunStore;
-  readonly objects: ObjectStore;
+  readonly objects: Objects;
   readonly hub: LogHub;
   /** Says who this worker is, and whether others live. */
   readonly lease: Pick<Lease, 'id' | 'lives' | 'confirm' | 'survived'>;
@@ -242,7 +243,7 @@ export class RunWorker {
   }
 
   private async smallHistory(job: RunJob): Promise<History | null> {
-    return this.options.objects.smallHistory(job, this.budget, LARGE_PROMPT_BYTES);
+    return this.options.objects.histories.readSmall(job, this.budget, LARGE_PROMPT_BYTES);
   }
 
   /** W6 */
@@ -311,7 +312,7 @@ export class RunWorker {
       let material = await history;
       if (material === null) {
         share = await this.options.room.take(this.options.promptLimitBytes, controller.signal);
-        const large = await this.options.objects.history(ref, this.budget);
+        const large = await this.options.objects.histories.read(ref, this.budget);
         share.shrink(large.bytes);
         sent = share.shrinkAfter(SENT_AFTER_MS, large.bytes / PROMPT_COPIES);
         material = large;

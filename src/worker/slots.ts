@@ -6,7 +6,7 @@
  *   S1  no upstream holds all slots of a process that has others, and each finds those that are kept for it
  *   S2  whatever is not kept for another is for whoever comes
  */
-import type { RunJob } from '../store/queue.ts';
+import type { RunJob } from '../store/run-jobs.ts';
 
 /** The part of all slots that is kept, in equal shares; the rest goes to where the runs are. */
 const KEPT = 1 / 2;

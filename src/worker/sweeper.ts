@@ -9,7 +9,7 @@ import type { Clock } from '../runs/ids.ts';
 import { Unreadable } from '../store/json.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { OpenRuns } from '../store/open-runs.ts';
-import { isFull, isUnavailable } from '../store/redis.ts';
+import { isFull, isUnavailable } from '../store/away.ts';
 import type { RunStore } from '../store/runs.ts';
 
 const SWEEP_EVERY_MS = 2_000;

@@ -1,7 +1,8 @@
 /** A thread with a damaged run in it, as its client meets it: in words, and not for ever. */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { Keys } from '../../src/store/keys.ts';
-import { openState, type State } from '../../src/store/redis.ts';
+import { RedisKeys } from '../../src/store/keys.ts';
+import { openState } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { silent } from '../store/fixture.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { startService, type Service } from '../support/service.ts';
@@ -11,15 +12,15 @@ import { Wire } from '../support/wire.ts';
 let upstream: FakeUpstream;
 let service: Service;
 let wire: Wire;
-let redis: State;
-let keys: Keys;
+let redis: ScriptedRedis;
+let keys: RedisKeys;
 let assistant_id: string;
 
 beforeAll(async () => {
   redis = await openState(inject('redisUrl'), 'wait', silent);
   upstream = await FakeUpstream.start();
   service = await startService({ redisUrl: inject('redisUrl'), upstream, workers: 1 });
-  keys = new Keys(service.redisPrefix);
+  keys = new RedisKeys(service.redisPrefix);
   wire = new Wire(service.baseUrl);
   assistant_id = (await wire.ok('POST', '/assistants', { model: 'm' })).id;
 });

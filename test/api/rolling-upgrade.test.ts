@@ -5,8 +5,9 @@
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
-import { Keys, type RunRef } from '../../src/store/keys.ts';
-import { openState, type State } from '../../src/store/redis.ts';
+import { RedisKeys, type RunRef } from '../../src/store/keys.ts';
+import { openState } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import formatOne from '../store/fixtures/format-1.json' with { type: 'json' };
 import { silent } from '../store/fixture.ts';
 import { expectRefusal } from '../support/refusal.ts';
@@ -15,14 +16,14 @@ import { FakeUpstream } from '../support/upstream.ts';
 import { namesOf, saidIn, textOf, Wire } from '../support/wire.ts';
 
 const PREFIX = `rolling-${process.pid}-${Date.now()}`;
-const keys = new Keys(PREFIX);
+const keys = new RedisKeys(PREFIX);
 /** How long a run of the fixture had to live when it was written. */
 const LIFE_S = 600;
 
 let upstream: FakeUpstream;
 let service: Service;
 let wire: Wire;
-let redis: State;
+let redis: ScriptedRedis;
 
 beforeAll(async () => {
   redis = await openState(inject('redisUrl'), 'wait', silent);

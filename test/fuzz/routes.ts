@@ -225,6 +225,19 @@ export const ROUTES: Readonly<Record<string, readonly [weight: number, route: Ro
       }),
     ),
   ],
+  'GET /v1/threads': [
+    2,
+    get((random, known) => {
+      const query = list(random, known);
+      const filter = random.pick([
+        '',
+        'metadata[a]=b',
+        'metadata[]=x&metadata[__proto__]=y',
+        'metadata[a]=b&metadata[a]=c',
+      ]);
+      return `/v1/threads${query}${query === '' ? '?' : '&'}${filter}`;
+    }),
+  ],
   'GET /v1/threads/:thread_id/runs': [
     2,
     get((random, known) => `/v1/threads/${thread(random, known)}/runs${list(random, known)}`),

@@ -62,7 +62,8 @@ describe('the table of rooms', () => {
 
   test('is the one by which the linter warns while one types', () => {
     const config: unknown = JSON.parse(uncommented(readFileSync(join(REPOSITORY, '.oxlintrc.json'), 'utf8')));
-    expect(config).toMatchObject({ overrides: expect.arrayContaining([...lintOverrides()]) });
+    const overrides: unknown = Object.entries(config ?? {}).find(([key]) => key === 'overrides')?.[1];
+    for (const override of lintOverrides()) expect(overrides).toContainEqual(override);
   });
 });
 

@@ -17,7 +17,7 @@ import {
 } from '../../src/runs/run.ts';
 import type { RunRef } from '../../src/store/keys.ts';
 import { readLog } from '../../src/store/log.ts';
-import type { State } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { Refused, type StoredRun } from '../../src/store/runs.ts';
 import { fold } from '../runs/histories.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -249,7 +249,7 @@ describe('two writers of one run', () => {
 
   test('are told apart exactly as the model tells them apart', async () => {
     const sent: (string | number)[][] = [];
-    const store = await openStore(server.url, (redis: State) =>
+    const store = await openStore(server.url, (redis: ScriptedRedis) =>
       withMethod(redis, 'commit', async (...args: (string | number)[]) => {
         sent.push(args);
         return redis.commit(...args);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { failedBy } from '../../src/runs/ending.ts';
 import { readLog } from '../../src/store/log.ts';
-import type { State } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { Refused, type StoredRun } from '../../src/store/runs.ts';
 import { fold } from '../runs/histories.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -25,6 +25,7 @@ import {
   PROJECT,
   read,
   refOf,
+  remindersOf,
   start,
   STARTED,
   startTalking,
@@ -43,7 +44,7 @@ afterAll(async () => server.stop());
 const ASC = { limit: 100, order: 'asc', after: null, before: null } as const;
 
 async function messageIds(store: Store, runId: string | null = null): Promise<readonly string[]> {
-  const page = await store.objects.listMessages(THREAD, runId, ASC);
+  const page = await store.objects.messages.list(THREAD, runId, ASC);
   return page.type === 'page' ? page.items.map(({ id }) => id) : [page.cursor];
 }
 
@@ -68,7 +69,7 @@ describe('creating a run', () => {
     expect(await messageIds(store)).toStrictEqual(['msg_a', 'msg_b']);
     // They belong to the thread: this run's output are only the messages it writes.
     expect(await messageIds(store, 'run_1')).toStrictEqual([]);
-    expect(await store.objects.getThread(THREAD)).toStrictEqual(newThread());
+    expect(await store.objects.threads.get(THREAD)).toStrictEqual(newThread());
   });
 
   test('in a thread that is not there leaves nothing behind but a reminder', async () => {
@@ -90,7 +91,7 @@ describe('creating a run', () => {
 
   test('fifty times at once in one thread succeeds exactly once', async () => {
     const store = await openStore(server.url);
-    await store.objects.createThread(PROJECT, newThread(), []);
+    await store.objects.threads.create(PROJECT, newThread(), []);
     const ids = Array.from({ length: 50 }, (_, index) => `run_${index}`);
     const answers = await Promise.all(
       ids.map(async (id) =>
@@ -104,7 +105,7 @@ describe('creating a run', () => {
       Array.from({ length: 49 }, () => ({ type: 'locked', runId: winner })),
     );
     expect(await messageIds(store)).toStrictEqual([`msg_${winner}`]);
-    const runs = await store.objects.listRuns(THREAD, ASC);
+    const runs = await store.objects.runs.list(THREAD, ASC);
     expect(runs).toMatchObject({ items: [{ id: winner }], hasMore: false });
   });
 
@@ -170,12 +171,12 @@ describe('the fence', () => {
   test('a run that was deleted is gone for its worker, and does not come back', async () => {
     const store = await openStore(server.url);
     const talking = await startTalking(store);
-    await store.objects.deleteThread(THREAD);
+    await store.objects.threads.delete(THREAD);
     expect(await outcome(store.runs.commit(talking, [delta('a')]))).toBe('gone');
     expect(await outcome(store.runs.commit(talking, COMPLETED))).toBe('gone');
     expect(await store.runs.change(refOf(), () => [CANCELLING])).toBeNull();
     expect(await store.runs.close(refOf(), { type: 'cancelled' })).toBeNull();
-    expect(await keysOf(store)).toStrictEqual([store.keys.open]);
+    expect(await keysOf(store)).toStrictEqual(remindersOf(store));
   });
 });
 
@@ -183,7 +184,7 @@ describe('a command that arrives twice', () => {
   /** A store every commit of which is sent a second time, and must answer the same and change nothing. */
   async function doubling(): Promise<{ store: Store; differences: unknown[] }> {
     const differences: unknown[] = [];
-    const store = await openStore(server.url, (redis: State) =>
+    const store = await openStore(server.url, (redis: ScriptedRedis) =>
       withMethod(redis, 'commit', async (...args: (string | number)[]) => {
         const first = await redis.commit(...args);
         const before = await contents(store);
@@ -227,7 +228,7 @@ describe('a command that arrives twice', () => {
 
   test('much later is refused, and changes nothing', async () => {
     const sent: (string | number)[][] = [];
-    const store = await openStore(server.url, (redis: State) =>
+    const store = await openStore(server.url, (redis: ScriptedRedis) =>
       withMethod(redis, 'commit', async (...args: (string | number)[]) => {
         sent.push(args);
         return redis.commit(...args);
@@ -302,8 +303,8 @@ describe('what a run writes', () => {
     talking = await store.runs.commit(talking, [delta('Hel'), delta('lo')]);
     await store.runs.commit(talking, COMPLETED);
     expect(await storedText(store)).toBe('Hello');
-    expect(await store.objects.getMessage(THREAD, 'msg_1')).toMatchObject({ status: 'completed' });
-    expect(await store.objects.getStep(THREAD, 'step_1')).toMatchObject({ status: 'completed' });
+    expect(await store.objects.messages.get(THREAD, 'msg_1')).toMatchObject({ status: 'completed' });
+    expect(await store.objects.steps.get(THREAD, 'step_1')).toMatchObject({ status: 'completed' });
   });
 
   test('a message that is dropped leaves the thread and the run', async () => {
@@ -312,17 +313,17 @@ describe('what a run writes', () => {
     await store.runs.giveBack(refOf(), 'lost');
     expect(await messageIds(store)).toStrictEqual([]);
     expect(await messageIds(store, 'run_1')).toStrictEqual([]);
-    expect(await store.objects.getMessage(THREAD, 'msg_1')).toBeNull();
+    expect(await store.objects.messages.get(THREAD, 'msg_1')).toBeNull();
     expect(await keysOf(store)).not.toContain(store.keys.runMessages(refOf()));
-    expect(await store.objects.getStep(THREAD, 'step_1')).toMatchObject({ status: 'failed' });
+    expect(await store.objects.steps.get(THREAD, 'step_1')).toMatchObject({ status: 'failed' });
   });
 
   test('a message that its client deleted stays deleted when the run completes it', async () => {
     const store = await openStore(server.url);
     const talking = await startTalking(store);
-    await store.objects.deleteMessage(THREAD, must(await store.objects.getMessage(THREAD, 'msg_1')));
+    await store.objects.messages.delete(THREAD, must(await store.objects.messages.get(THREAD, 'msg_1')));
     await store.runs.commit(await store.runs.commit(talking, [delta('a')]), COMPLETED);
-    expect(await store.objects.getMessage(THREAD, 'msg_1')).toBeNull();
+    expect(await store.objects.messages.get(THREAD, 'msg_1')).toBeNull();
     expect(await messageIds(store)).toStrictEqual([]);
     expect(await messageIds(store, 'run_1')).toStrictEqual([]);
     expect((await read(store)).state.run.status).toBe('completed');
@@ -331,12 +332,12 @@ describe('what a run writes', () => {
   test('the calls of a step can be read as soon as the client must answer them', async () => {
     const store = await openStore(server.url);
     await store.runs.commit(await start(store), CALL);
-    expect(await store.objects.getStep(THREAD, 'step_tools')).toMatchObject({
+    expect(await store.objects.steps.get(THREAD, 'step_tools')).toMatchObject({
       status: 'in_progress',
       step_details: { tool_calls: [{ id: 'call_1', function: { arguments: '{}', output: null } }] },
     });
     await store.runs.change(refOf(), () => ANSWERED);
-    expect(await store.objects.getStep(THREAD, 'step_tools')).toMatchObject({
+    expect(await store.objects.steps.get(THREAD, 'step_tools')).toMatchObject({
       status: 'completed',
       step_details: { tool_calls: [{ function: { output: 'news' } }] },
     });

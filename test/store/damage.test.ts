@@ -1,9 +1,10 @@
 /** Documents that are lost, or that a faulty disk or a stray hand has damaged: nothing waits for them for ever. */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createLog } from '../../src/log.ts';
+import { Collections } from '../../src/store/collection.ts';
 import { Damage } from '../../src/store/damage.ts';
 import { Unreadable } from '../../src/store/json.ts';
-import { ObjectStore } from '../../src/store/objects.ts';
+import { openObjects } from '../../src/store/objects.ts';
 import { OpenRuns } from '../../src/store/open-runs.ts';
 import { startSweeper } from '../../src/worker/sweeper.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -58,15 +59,15 @@ describe('a run that is lost', () => {
     expect(await createNext(store)).toBe('locked');
     await lose(store);
     expect(await createNext(store)).toBe('created');
-    expect(await store.objects.activeRun(THREAD)).toStrictEqual({ exists: true, runId: 'run_2' });
+    expect(await store.objects.threads.activeRun(THREAD)).toStrictEqual({ exists: true, runId: 'run_2' });
   });
 
   test.each(LOSSES)('%s, does not keep messages from its thread', async (_, lose) => {
     const store = await openStore(server.url);
     await create(store);
-    expect(await store.objects.addMessage(THREAD, newMessage('msg_2'))).toMatchObject({ type: 'locked' });
+    expect(await store.objects.messages.add(THREAD, newMessage('msg_2'))).toMatchObject({ type: 'locked' });
     await lose(store);
-    expect(await store.objects.addMessage(THREAD, newMessage('msg_2'))).toStrictEqual({ type: 'appended' });
+    expect(await store.objects.messages.add(THREAD, newMessage('msg_2'))).toStrictEqual({ type: 'appended' });
     expect(await store.redis.exists(store.keys.active(THREAD))).toBe(0);
   });
 
@@ -74,7 +75,7 @@ describe('a run that is lost', () => {
     const store = await openStore(server.url);
     await create(store);
     await lose(store);
-    expect(await store.objects.activeRun(THREAD)).toStrictEqual({ exists: true, runId: null });
+    expect(await store.objects.threads.activeRun(THREAD)).toStrictEqual({ exists: true, runId: null });
     expect(await store.redis.exists(store.keys.active(THREAD))).toBe(0);
   });
 });
@@ -129,9 +130,9 @@ describe('a run that cannot be read', () => {
     await store.runs.commit(held, COMPLETED);
     expect(await createNext(store)).toBe('created');
     await damage(store, 'not json');
-    const page = await store.objects.listRuns(THREAD, ALL);
+    const page = await store.objects.runs.list(THREAD, ALL);
     expect(page.type === 'page' && page.items.map(({ id }) => id)).toStrictEqual(['run_2']);
-    expect(await store.objects.deleteThread(THREAD)).toBe(true);
+    expect(await store.objects.threads.delete(THREAD)).toBe(true);
     expect(await store.redis.exists(store.keys.run(refOf()))).toBe(0);
   });
 
@@ -154,21 +155,22 @@ describe('objects that cannot be read', () => {
     Reflect.set(log, 'error', (fields: unknown) => told.push(fields));
     const { redis, keys } = store;
     const damage = new Damage(redis, keys, log);
-    const objects = new ObjectStore({ ...store, damage, pageLimitBytes: 1e9 });
+    const collections = new Collections({ ...store, damage, pageLimitBytes: 1e9 });
+    const objects = openObjects({ ...store, collections, damage });
     const thread = must(newRun().thread);
-    await objects.createThread(PROJECT, thread, [newMessage('msg_1'), newMessage('msg_2')]);
+    await objects.threads.create(PROJECT, thread, [newMessage('msg_1'), newMessage('msg_2')]);
     await redis.hset(keys.messages(THREAD).docs, 'msg_1', doc);
-    const page = await objects.listMessages(THREAD, null, ALL);
+    const page = await objects.messages.list(THREAD, null, ALL);
     expect(page.type === 'page' && page.items.map(({ id }) => id)).toStrictEqual(['msg_2']);
-    await objects.listMessages(THREAD, null, ALL);
-    const { items } = await objects.history(refOf(), { maxBytes: 1e9, maxTokens: 1e9 });
+    await objects.messages.list(THREAD, null, ALL);
+    const { items } = await objects.histories.read(refOf(), { maxBytes: 1e9, maxTokens: 1e9 });
     expect(items.map(({ id }) => id)).toStrictEqual(['msg_2']);
     // A document that is there and empty is none.
     expect(told).toHaveLength(doc === '' ? 0 : 2);
     await redis.hset(keys.thread(THREAD), THREAD.threadId, doc);
-    await expect(objects.getThread(THREAD)).rejects.toThrow(Unreadable);
-    expect(await objects.hasThread(THREAD)).toBe(true);
-    expect(await objects.deleteThread(THREAD)).toBe(true);
+    await expect(objects.threads.get(THREAD)).rejects.toThrow(Unreadable);
+    expect(await objects.threads.exists(THREAD)).toBe(true);
+    expect(await objects.threads.delete(THREAD)).toBe(true);
   });
 });
 

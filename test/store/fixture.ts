@@ -6,14 +6,18 @@ import { onTestFinished } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { PLAIN_ORIGIN, type RunEvent, type RunOrigin } from '../../src/runs/event.ts';
 import type { Message, Run, Thread } from '../../src/runs/thread.ts';
+import { Collections } from '../../src/store/collection.ts';
 import { Damage } from '../../src/store/damage.ts';
-import { LogHub, type LogEntry } from '../../src/store/follow.ts';
-import { Keys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
-import { ObjectStore } from '../../src/store/objects.ts';
+import { LogHub, type LoggedEvent } from '../../src/store/follow.ts';
+import { RedisKeys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
+import { openObjects, type Objects } from '../../src/store/objects.ts';
 import { OpenRuns } from '../../src/store/open-runs.ts';
-import { RunQueue } from '../../src/store/queue.ts';
-import { openFeed, openState, type Feed, type State } from '../../src/store/redis.ts';
-import { Threads } from '../../src/store/threads.ts';
+import { JobQueue } from '../../src/store/queue.ts';
+import { openFeed, openState, type Feed } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
+import { ThreadIndex } from '../../src/store/thread-index.ts';
+import { RecentRuns } from '../../src/store/recent-runs.ts';
+import { RUN_JOBS, type RunJob } from '../../src/store/run-jobs.ts';
 import { RunStore, type NewRun, type StoredRun } from '../../src/store/runs.ts';
 import { keysLike } from '../support/contents.ts';
 import { stateAfter, usage } from '../runs/histories.ts';
@@ -30,13 +34,14 @@ export const silent = createLog({ logLevel: 'silent' }, 'test');
 
 export interface Store {
   readonly url: string;
-  readonly redis: State;
-  readonly keys: Keys;
-  readonly queue: RunQueue;
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
+  readonly queue: JobQueue<RunJob>;
   readonly open: OpenRuns;
-  readonly threads: Threads;
+  readonly threadIndex: ThreadIndex;
+  readonly recentRuns: RecentRuns;
   readonly runs: RunStore;
-  readonly objects: ObjectStore;
+  readonly objects: Objects;
   /** Unix seconds, as runs see them. */
   readonly clock: { s: number };
   /** Unix milliseconds, as reminders and views see them. */
@@ -46,17 +51,23 @@ export interface Store {
 let stores = 0;
 
 /** A store of its own. @param wrap may listen in on the connection its commands go through. */
-export async function openStore(url: string, wrap = (redis: State): State => redis): Promise<Store> {
+export async function openStore(
+  url: string,
+  wrap = (redis: ScriptedRedis): ScriptedRedis => redis,
+): Promise<Store> {
   stores += 1;
-  const keys = new Keys(`t${process.pid}-${stores}`);
+  const keys = new RedisKeys(`t${process.pid}-${stores}`);
   const connection = await openState(url, 'wait', silent);
   const redis = wrap(connection);
   const nowMs = (): number => Date.now();
-  const queue = new RunQueue(url, keys, silent, nowMs);
+  const queue = new JobQueue(RUN_JOBS, { redisUrl: url, keys, log: silent, nowMs });
   await queue.ready();
   const open = new OpenRuns(redis, keys, nowMs, silent);
-  const threads = new Threads(redis, keys, nowMs, silent);
   const damage = new Damage(redis, keys, silent);
+  const collections = new Collections({ redis, damage, nowMs, pageLimitBytes: PAGE_LIMIT_BYTES });
+  const shared = { collections, redis, keys, damage, nowMs, log: silent };
+  const threadIndex = new ThreadIndex(shared);
+  const recentRuns = new RecentRuns(shared);
   const clock = { s: CREATED_AT };
   const now = (): number => clock.s;
   const runs = new RunStore({
@@ -64,7 +75,8 @@ export async function openStore(url: string, wrap = (redis: State): State => red
     keys,
     queue,
     open,
-    threads,
+    threadIndex,
+    recentRuns,
     damage,
     log: silent,
     now,
@@ -75,8 +87,8 @@ export async function openStore(url: string, wrap = (redis: State): State => red
     await queue.close();
     connection.disconnect();
   });
-  const objects = new ObjectStore({ redis, keys, threads, damage, nowMs, pageLimitBytes: PAGE_LIMIT_BYTES });
-  return { url, redis, keys, queue, open, threads, runs, objects, clock, nowMs };
+  const objects = openObjects({ ...shared, threadIndex, recentRuns });
+  return { url, redis, keys, queue, open, threadIndex, recentRuns, runs, objects, clock, nowMs };
 }
 
 /** A hub of its own, as another process has one. @param wrap may come between the hub and its subscriptions. */
@@ -194,13 +206,19 @@ export async function read(store: Store, ref = refOf()): Promise<StoredRun> {
 
 /** The text of a message as it is stored now. */
 export async function storedText(store: Store, id = 'msg_1'): Promise<string> {
-  const [part] = must(await store.objects.getMessage(THREAD, id)).content;
+  const [part] = must(await store.objects.messages.get(THREAD, id)).content;
   return part?.type === 'text' ? part.text.value : '';
 }
 
 /** What a log's fragments say together. */
-export function textIn(log: readonly Pick<LogEntry, 'event'>[]): string {
+export function textIn(log: readonly Pick<LoggedEvent, 'event'>[]): string {
   return log.map(({ event }) => (event.type === 'message.delta' ? event.text : '')).join('');
+}
+
+/** The keys of what is left of a deleted thread with runs: reminders, which whoever looks passes over. */
+export function remindersOf({ keys }: Store): readonly string[] {
+  const { docs, index } = keys.recentRuns(PROJECT);
+  return [keys.open, docs, index, keys.threadList(PROJECT).gone];
 }
 
 /** Every key of the store, the queue's own aside. */
@@ -210,7 +228,7 @@ export async function keysOf({ redis, keys }: Store): Promise<readonly string[]>
   return (await keysLike(redis, `${prefix}*`)).toSorted();
 }
 
-/** Everything that is stored, by key; the queue's own keys aside, and the times in the indexes of open runs and threads. */
+/** Everything that is stored, by key; the queue's own keys aside, and the times in the indexes that go by the clock. */
 export async function contents(store: Store): Promise<Readonly<Record<string, unknown>>> {
   const names = await keysOf(store);
   const values = await Promise.all(names.map(async (key) => contentOf(store, key)));
@@ -218,7 +236,8 @@ export async function contents(store: Store): Promise<Readonly<Record<string, un
 }
 
 async function contentOf({ redis, keys }: Store, key: string): Promise<unknown> {
-  if (key === keys.open || key === keys.threads) return redis.zrange(key, '0', '-1');
+  if (key === keys.open || key === keys.threads || /\{\w+\/(threads|runs)\}:/.test(key))
+    return redis.zrange(key, '0', '-1');
   switch (await redis.type(key)) {
     case 'hash':
       return redis.hgetall(key);

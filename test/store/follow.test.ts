@@ -13,7 +13,7 @@ import {
   test,
   vi,
 } from 'vitest';
-import { LogGone, type LogEntry, type LogHub } from '../../src/store/follow.ts';
+import { LogGone, type LoggedEvent, type LogHub } from '../../src/store/follow.ts';
 import { readLog } from '../../src/store/log.ts';
 import type { Feed } from '../../src/store/redis.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -54,8 +54,8 @@ const WATCHDOG_MS = 5_000;
 
 /** A reader of a run's log that keeps what it is given. */
 class Follower {
-  readonly entries: LogEntry[] = [];
-  readonly #batches: AsyncGenerator<readonly LogEntry[], void>;
+  readonly entries: LoggedEvent[] = [];
+  readonly #batches: AsyncGenerator<readonly LoggedEvent[], void>;
   readonly #controller = new AbortController();
 
   constructor(hub: LogHub, ref = refOf()) {
@@ -407,7 +407,7 @@ describe('a log that is gone', () => {
     const readers = [new Follower(hub), new Follower(hub)];
     await Promise.all(readers.map(async (reader) => reader.reach(4)));
     const reading = readers.map(async (reader) => goneFor(reader.step()));
-    await store.objects.deleteThread(THREAD);
+    await store.objects.threads.delete(THREAD);
     expect(await Promise.all(reading)).toStrictEqual(['deleted', 'deleted']);
     await expect.poll(async () => listeners(store)).toBe(0);
   });
@@ -416,7 +416,7 @@ describe('a log that is gone', () => {
     const store = await openStore(server.url);
     const { hub } = await openHub(store);
     await start(store);
-    await store.objects.deleteThread(THREAD);
+    await store.objects.threads.delete(THREAD);
     expect(await goneFor(new Follower(hub).step())).toBe('deleted');
     expect(await goneFor(new Follower(hub, refOf('run_2')).step())).toBe('deleted');
     await expect.poll(async () => listeners(store)).toBe(0);
@@ -479,7 +479,7 @@ describe('changes by others', () => {
     const heard = Promise.withResolvers<string | null>();
     await hub.onChange(heard.resolve);
     await startTalking(store);
-    await store.objects.deleteThread(THREAD);
+    await store.objects.threads.delete(THREAD);
     expect(await heard.promise).toBe('run_1');
   });
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildPrompt } from '../../src/runs/prompt.ts';
 import type { ContentPart, Message, RunStep, ThreadItem } from '../../src/runs/thread.ts';
 import { HistoryTooLarge, type HistoryBudget } from '../../src/store/history.ts';
-import type { State } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
   ANSWERED,
@@ -45,7 +45,7 @@ async function withMessages(...ids: readonly string[]): Promise<Store> {
 async function withItems(store: Store, items: readonly ThreadItem[], ref = THREAD): Promise<Store> {
   const { redis, keys } = store;
   const messages = keys.messages(ref);
-  await store.objects.createThread(PROJECT, newThread(ref.threadId), []);
+  await store.objects.threads.create(PROJECT, newThread(ref.threadId), []);
   const write = redis.pipeline();
   for (const item of items) {
     const [index, docs] =
@@ -72,8 +72,8 @@ describe('the history of a run', () => {
     await store.runs.change(refOf(), () => ANSWERED);
     const talking = await store.runs.commit(await read(store), [STARTED]);
     await store.runs.commit(await store.runs.commit(talking, OPEN_MESSAGE), COMPLETED);
-    await store.objects.addMessage(THREAD, newMessage('b'));
-    expect((await store.objects.history(refOf(), PLENTY)).items.map(({ id }) => id)).toStrictEqual([
+    await store.objects.messages.add(THREAD, newMessage('b'));
+    expect((await store.objects.histories.read(refOf(), PLENTY)).items.map(({ id }) => id)).toStrictEqual([
       'a',
       'step_tools',
       'msg_1',
@@ -84,15 +84,17 @@ describe('the history of a run', () => {
   test('of a very long thread is its beginning and its newest part', async () => {
     const ids = Array.from({ length: 2_010 }, (_, index) => `msg_${index}`);
     const store = await withMessages(...ids);
-    const history = (await store.objects.history(refOf(), PLENTY)).items.map(({ id }) => id);
+    const history = (await store.objects.histories.read(refOf(), PLENTY)).items.map(({ id }) => id);
     expect(history).toStrictEqual(['msg_0', ...ids.slice(10)]);
   });
 
   test('leaves out what was deleted, and is empty where there is no thread', async () => {
     const store = await withMessages('a', 'b');
-    await store.objects.deleteMessage(THREAD, newMessage('a'));
-    expect((await store.objects.history(refOf(), PLENTY)).items.map(({ id }) => id)).toStrictEqual(['b']);
-    const elsewhere = await store.objects.history({ ...refOf(), threadId: 'thread_2' }, PLENTY);
+    await store.objects.messages.delete(THREAD, newMessage('a'));
+    expect((await store.objects.histories.read(refOf(), PLENTY)).items.map(({ id }) => id)).toStrictEqual([
+      'b',
+    ]);
+    const elsewhere = await store.objects.histories.read({ ...refOf(), threadId: 'thread_2' }, PLENTY);
     expect(elsewhere).toStrictEqual({ input: [], items: [], bytes: 0 });
   });
 });
@@ -143,20 +145,20 @@ describe('the budget of bytes', () => {
 
   test('holds the beginning, and of the rest the newest', async () => {
     const store = await withItems(await openStore(server.url), small);
-    const { items } = await store.objects.history(refOf(), { ...PLENTY, maxBytes: 4 * each });
+    const { items } = await store.objects.histories.read(refOf(), { ...PLENTY, maxBytes: 4 * each });
     expect(idsOf(items)).toStrictEqual(['m0', 'm7', 'm8', 'm9']);
   });
 
   test('goes to what is newer where the beginning would take more than a quarter', async () => {
     const store = await withItems(await openStore(server.url), small);
-    const { items } = await store.objects.history(refOf(), { ...PLENTY, maxBytes: 3 * each });
+    const { items } = await store.objects.histories.read(refOf(), { ...PLENTY, maxBytes: 3 * each });
     expect(idsOf(items)).toStrictEqual(['m7', 'm8', 'm9']);
   });
 
   test('ends at the first item that does not fit, so that nothing is missing in the middle', async () => {
     const big = [...small.slice(0, 8), message('big', 'user', photo(100_000)), ...small.slice(8)];
     const store = await withItems(await openStore(server.url), big);
-    const { items } = await store.objects.history(refOf(), { ...PLENTY, maxBytes: 50_000 });
+    const { items } = await store.objects.histories.read(refOf(), { ...PLENTY, maxBytes: 50_000 });
     expect(idsOf(items)).toStrictEqual(['m0', 'm8', 'm9']);
   });
 
@@ -165,9 +167,9 @@ describe('the budget of bytes', () => {
       message(`a${index}`, 'assistant', text('x'.repeat(1_000))),
     );
     const store = await withItems(await openStore(server.url), [...small, ...said]);
-    const { items } = await store.objects.history(refOf(), { ...PLENTY, maxBytes: 5 * each });
+    const { items } = await store.objects.histories.read(refOf(), { ...PLENTY, maxBytes: 5 * each });
     expect(idsOf(items)).toStrictEqual(['m0', 'm9', 'a3', 'a4']);
-    const enough = await store.objects.history(refOf(), { ...PLENTY, maxTokens: 200 });
+    const enough = await store.objects.histories.read(refOf(), { ...PLENTY, maxTokens: 200 });
     expect(idsOf(enough.items)).toStrictEqual(['m0', 'm9', 'a4']);
   });
 
@@ -175,16 +177,16 @@ describe('the budget of bytes', () => {
     const store = await openStore(server.url);
     await create(store, refOf(), { messages: [message('question', 'user', text('x'))] });
     await withItems(store, [step('own', 'y'.repeat(5_000), 'run_1')]);
-    const { items } = await store.objects.history(refOf(), { maxBytes: 10_000, maxTokens: 1 });
+    const { items } = await store.objects.histories.read(refOf(), { maxBytes: 10_000, maxTokens: 1 });
     expect(idsOf(items)).toStrictEqual(['question', 'own']);
-    const asked = store.objects.history(refOf(), { ...PLENTY, maxBytes: 5_000 });
+    const asked = store.objects.histories.read(refOf(), { ...PLENTY, maxBytes: 5_000 });
     await expect(asked).rejects.toThrow(HistoryTooLarge);
   });
 
   test('is kept before anything is sent: what comes is no more than that, in one round trip', async () => {
     let sent = 0;
     let replied = 0;
-    const listening = (redis: State): State =>
+    const listening = (redis: ScriptedRedis): ScriptedRedis =>
       withMethod(redis, 'history', async (...args: (string | number)[]) => {
         sent += 1;
         const reply = await redis.history(...args);
@@ -193,7 +195,7 @@ describe('the budget of bytes', () => {
       });
     const photos = Array.from({ length: 40 }, (_, index) => message(`p${index}`, 'user', photo(300_000)));
     const store = await withItems(await openStore(server.url, listening), photos);
-    const { items } = await store.objects.history(refOf(), { ...PLENTY, maxBytes: 1_000_000 });
+    const { items } = await store.objects.histories.read(refOf(), { ...PLENTY, maxBytes: 1_000_000 });
     expect(idsOf(items)).toStrictEqual(['p37', 'p38', 'p39']);
     expect(sent).toBe(1);
     expect(replied).toBeLessThan(1_100_000);
@@ -207,21 +209,23 @@ describe('a large history', () => {
       message('photo', 'user', photo(50_000)),
       message('answer', 'assistant', text('x')),
     ]);
-    const all = await store.objects.history(refOf(), PLENTY);
+    const all = await store.objects.histories.read(refOf(), PLENTY);
     expect(idsOf(all.items)).toStrictEqual(['first', 'photo', 'answer']);
     expect(all.bytes).toBe(all.items.reduce((sum, item) => sum + sizeOf(item), 0));
-    expect(await store.objects.smallHistory(refOf(), PLENTY, all.bytes)).toStrictEqual(all);
-    expect(await store.objects.smallHistory(refOf(), PLENTY, all.bytes - 1)).toBeNull();
-    expect(await store.objects.smallHistory(refOf(), { ...PLENTY, maxBytes: 5_000 }, 5_000)).toBeNull();
+    expect(await store.objects.histories.readSmall(refOf(), PLENTY, all.bytes)).toStrictEqual(all);
+    expect(await store.objects.histories.readSmall(refOf(), PLENTY, all.bytes - 1)).toBeNull();
+    expect(
+      await store.objects.histories.readSmall(refOf(), { ...PLENTY, maxBytes: 5_000 }, 5_000),
+    ).toBeNull();
   });
 
   test('is one of a request without a thread as well', async () => {
     const store = await openStore(server.url);
     const input = [{ role: 'user', content: 'x'.repeat(10_000) }] as const;
     await create(store, refOf(), { input });
-    const { bytes } = await store.objects.history(refOf(), PLENTY);
-    expect(await store.objects.smallHistory(refOf(), PLENTY, bytes)).toMatchObject({ input });
-    expect(await store.objects.smallHistory(refOf(), PLENTY, bytes - 1)).toBeNull();
+    const { bytes } = await store.objects.histories.read(refOf(), PLENTY);
+    expect(await store.objects.histories.readSmall(refOf(), PLENTY, bytes)).toMatchObject({ input });
+    expect(await store.objects.histories.readSmall(refOf(), PLENTY, bytes - 1)).toBeNull();
   });
 });
 
@@ -231,7 +235,7 @@ describe('text beyond what the prompt is cut to', () => {
       message(`m${index}`, 'user', text('x'.repeat(4_000))),
     );
     const store = await withItems(await openStore(server.url), messages);
-    const { items } = await store.objects.history(refOf(), { ...PLENTY, maxTokens: 10_000 });
+    const { items } = await store.objects.histories.read(refOf(), { ...PLENTY, maxTokens: 10_000 });
     expect(items.length).toBeGreaterThan(10);
     expect(items.length).toBeLessThan(30);
   });
@@ -268,7 +272,7 @@ describe('text beyond what the prompt is cut to', () => {
             messages: [message('q', 'user', text('?'))],
           });
           const prompt = async (budget: HistoryBudget): Promise<unknown> => {
-            const history = await store.objects.history(ref, budget);
+            const history = await store.objects.histories.read(ref, budget);
             return buildPrompt(run.state, history, { contextTokens: maxTokens, first: true, last: false });
           };
           expect(await prompt({ ...PLENTY, maxTokens })).toStrictEqual(await prompt(PLENTY));

@@ -1,9 +1,9 @@
-/** ObjectStore: pages by cursor, races of two who change one object, deleting threads, and projects that see nothing of each other. */
+/** The objects of the wire: pages by cursor, races of two who change one object, deleting threads, and projects that see nothing of each other. */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Assistant, Message } from '../../src/runs/thread.ts';
 import { isSafeId } from '../../src/store/keys.ts';
-import type { Page, PageQuery } from '../../src/store/objects.ts';
+import type { ListPage, PageQuery } from '../../src/store/collection.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
   CALL,
@@ -21,6 +21,7 @@ import {
   PROJECT,
   read,
   refOf,
+  remindersOf,
   start,
   startTalking,
   THREAD,
@@ -43,7 +44,7 @@ const query = (more: Partial<PageQuery> = {}): PageQuery => ({
 });
 
 /** A page shortly: its ids, `…` when there are more; or the cursor nobody knows. */
-function shown(page: Page<{ readonly id: string }>): string {
+function shown(page: ListPage<{ readonly id: string }>): string {
   if (page.type === 'unknown cursor') return `unknown ${page.cursor}`;
   return [...page.items.map(({ id }) => id), ...(page.hasMore ? ['…'] : [])].join(' ');
 }
@@ -71,7 +72,7 @@ function newAssistant(id: string, more: Partial<Assistant> = {}): Assistant {
 /** A thread with messages of these ids. */
 async function withMessages(...ids: readonly string[]): Promise<Store> {
   const store = await openStore(server.url);
-  await store.objects.createThread(
+  await store.objects.threads.create(
     PROJECT,
     newThread(),
     ids.map((id) => newMessage(id)),
@@ -80,16 +81,16 @@ async function withMessages(...ids: readonly string[]): Promise<Store> {
 }
 
 const list = async (store: Store, more: Partial<PageQuery> = {}): Promise<string> =>
-  shown(await store.objects.listMessages(THREAD, null, query(more)));
+  shown(await store.objects.messages.list(THREAD, null, query(more)));
 
 async function remove(store: Store, id: string): Promise<boolean> {
-  return store.objects.deleteMessage(THREAD, must(await store.objects.getMessage(THREAD, id)));
+  return store.objects.messages.delete(THREAD, must(await store.objects.messages.get(THREAD, id)));
 }
 
 describe('pages', () => {
   test('come in the order of insertion, though all were created in the same second, or the other way round', async () => {
     const store = await withMessages('c', 'a', 'b');
-    await store.objects.addMessage(THREAD, newMessage('0'));
+    await store.objects.messages.add(THREAD, newMessage('0'));
     expect(await list(store)).toBe('c a b 0');
     expect(await list(store, { order: 'desc' })).toBe('0 b a c');
   });
@@ -134,7 +135,7 @@ describe('pages', () => {
     expect(await list(store, { after: 'b' })).toBe('d');
     expect(await list(store, { before: 'c' })).toBe('a');
     expect(await list(store, { order: 'desc', after: 'c' })).toBe('a');
-    expect(await store.objects.getMessage(THREAD, 'b')).toBeNull();
+    expect(await store.objects.messages.get(THREAD, 'b')).toBeNull();
   });
 
   test('from a cursor that never named an item say which it was', async () => {
@@ -142,14 +143,14 @@ describe('pages', () => {
     expect(await list(store, { after: 'nobody' })).toBe('unknown nobody');
     expect(await list(store, { before: 'nobody' })).toBe('unknown nobody');
     expect(await list(store, { after: 'a', before: 'nobody' })).toBe('unknown nobody');
-    expect(shown(await store.objects.listRuns(THREAD, query({ after: 'a' })))).toBe('unknown a');
+    expect(shown(await store.objects.runs.list(THREAD, query({ after: 'a' })))).toBe('unknown a');
   });
 
   test('of a thread that is not there are empty', async () => {
     const store = await openStore(server.url);
     expect(await list(store)).toBe('');
-    expect(shown(await store.objects.listRuns(THREAD, query()))).toBe('');
-    expect(shown(await store.objects.listSteps(refOf(), query()))).toBe('');
+    expect(shown(await store.objects.runs.list(THREAD, query()))).toBe('');
+    expect(shown(await store.objects.steps.list(refOf(), query()))).toBe('');
   });
 
   test('any page of any list is what a plain slice of it is', async () => {
@@ -170,9 +171,11 @@ describe('pages', () => {
         const store = await withMessages(...ids);
         for (const id of deleted) await remove(store, id);
         for (const one of pages) {
-          expect(shown(await store.objects.listMessages(THREAD, null, one))).toBe(sliceOf(ids, deleted, one));
+          expect(shown(await store.objects.messages.list(THREAD, null, one))).toBe(
+            sliceOf(ids, deleted, one),
+          );
         }
-        await store.objects.deleteThread(THREAD);
+        await store.objects.threads.delete(THREAD);
       }),
       { numRuns: 25 },
     );
@@ -187,7 +190,7 @@ describe('a page of big items', () => {
 
   test('ends before its limit, and the rest is on the pages that follow', async () => {
     const store = await openStore(server.url);
-    await store.objects.createThread(
+    await store.objects.threads.create(
       PROJECT,
       newThread(),
       ['a', 'b', 'c', 'd', 'e'].map((id) => big(id)),
@@ -201,14 +204,14 @@ describe('a page of big items', () => {
 
   test('has one item, however big that is', async () => {
     const store = await openStore(server.url);
-    await store.objects.createThread(PROJECT, newThread(), [big('a', 2 * PAGE_LIMIT_BYTES), big('b')]);
+    await store.objects.threads.create(PROJECT, newThread(), [big('a', 2 * PAGE_LIMIT_BYTES), big('b')]);
     expect(await list(store)).toBe('a …');
     expect(await list(store, { after: 'a' })).toBe('b');
   });
 
   test('that is large says so before it is read, and is not read when that is refused', async () => {
     const store = await openStore(server.url);
-    await store.objects.createThread(PROJECT, newThread(), [big('a', 300_000), big('b')]);
+    await store.objects.threads.create(PROJECT, newThread(), [big('a', 300_000), big('b')]);
     const heard: number[] = [];
     const admit = (bytes: number): void => void heard.push(bytes);
     expect(await list(store, { after: 'a', admit })).toBe('b');
@@ -225,15 +228,15 @@ describe('a page of big items', () => {
     const store = await openStore(server.url);
     const instructions = 'x'.repeat(6_000);
     for (const id of ['asst_1', 'asst_2', 'asst_3', 'asst_4', 'asst_5'])
-      await store.objects.createAssistant(PROJECT, newAssistant(id, { instructions }));
-    expect(shown(await store.objects.listAssistants(PROJECT, query()))).toBe('asst_1 asst_2 asst_3 …');
-    await store.objects.createThread(PROJECT, newThread(), []);
+      await store.objects.assistants.create(PROJECT, newAssistant(id, { instructions }));
+    expect(shown(await store.objects.assistants.list(PROJECT, query()))).toBe('asst_1 asst_2 asst_3 …');
+    await store.objects.threads.create(PROJECT, newThread(), []);
     for (const id of ['run_1', 'run_2', 'run_3', 'run_4']) {
       const made = newRun(refOf(id), { thread: null });
       await store.runs.create(PROJECT, { ...made, run: { ...made.run, instructions } });
       await store.runs.close(refOf(id), { type: 'expired' });
     }
-    expect(shown(await store.objects.listRuns(THREAD, query()))).toBe('run_1 run_2 …');
+    expect(shown(await store.objects.runs.list(THREAD, query()))).toBe('run_1 run_2 …');
   });
 });
 
@@ -269,7 +272,7 @@ describe('what a run wrote', () => {
   test('can be listed by itself, with its own cursors', async () => {
     const store = await twoRuns();
     const by = async (runId: string, more: Partial<PageQuery> = {}): Promise<string> =>
-      shown(await store.objects.listMessages(THREAD, runId, query(more)));
+      shown(await store.objects.messages.list(THREAD, runId, query(more)));
     expect(await list(store)).toBe('a msg_run_1 msg_run_2');
     expect(await by('run_1')).toBe('msg_run_1');
     expect(await by('run_2')).toBe('msg_run_2');
@@ -281,36 +284,36 @@ describe('what a run wrote', () => {
   test('goes on from a message of it that was deleted', async () => {
     const store = await twoRuns();
     await remove(store, 'msg_run_1');
-    const page = await store.objects.listMessages(THREAD, 'run_1', query({ after: 'msg_run_1' }));
+    const page = await store.objects.messages.list(THREAD, 'run_1', query({ after: 'msg_run_1' }));
     expect(shown(page)).toBe('');
-    expect(shown(await store.objects.listMessages(THREAD, 'run_1', query()))).toBe('');
+    expect(shown(await store.objects.messages.list(THREAD, 'run_1', query()))).toBe('');
     expect(await keysOf(store)).not.toContain(store.keys.runMessages(refOf('run_1')));
     expect(await list(store)).toBe('a msg_run_2');
   });
 
   test('its runs and steps are lists, too', async () => {
     const store = await twoRuns();
-    expect(shown(await store.objects.listRuns(THREAD, query()))).toBe('run_1 run_2');
-    expect(shown(await store.objects.listRuns(THREAD, query({ order: 'desc', limit: 1 })))).toBe('run_2 …');
-    expect(shown(await store.objects.listRuns(THREAD, query({ after: 'run_1' })))).toBe('run_2');
-    expect(shown(await store.objects.listSteps(refOf('run_1'), query()))).toBe('step_run_1');
-    expect(shown(await store.objects.listSteps(refOf('run_1'), query({ after: 'step_run_1' })))).toBe('');
-    expect(shown(await store.objects.listSteps(refOf('run_1'), query({ after: 'step_run_2' })))).toBe(
+    expect(shown(await store.objects.runs.list(THREAD, query()))).toBe('run_1 run_2');
+    expect(shown(await store.objects.runs.list(THREAD, query({ order: 'desc', limit: 1 })))).toBe('run_2 …');
+    expect(shown(await store.objects.runs.list(THREAD, query({ after: 'run_1' })))).toBe('run_2');
+    expect(shown(await store.objects.steps.list(refOf('run_1'), query()))).toBe('step_run_1');
+    expect(shown(await store.objects.steps.list(refOf('run_1'), query({ after: 'step_run_1' })))).toBe('');
+    expect(shown(await store.objects.steps.list(refOf('run_1'), query({ after: 'step_run_2' })))).toBe(
       'unknown step_run_2',
     );
   });
 
   test('metadata given later is shown on messages and runs, in lists as well', async () => {
     const store = await twoRuns();
-    await store.objects.setLabels(THREAD, 'msg_run_1', { colour: 'red' });
-    await store.objects.setLabels(THREAD, 'run_2', { colour: 'blue' });
-    expect(await store.objects.getMessage(THREAD, 'msg_run_1')).toMatchObject({
+    await store.objects.labels.set(THREAD, 'msg_run_1', { colour: 'red' });
+    await store.objects.labels.set(THREAD, 'run_2', { colour: 'blue' });
+    expect(await store.objects.messages.get(THREAD, 'msg_run_1')).toMatchObject({
       metadata: { colour: 'red' },
     });
-    expect(await store.objects.listMessages(THREAD, null, query())).toMatchObject({
+    expect(await store.objects.messages.list(THREAD, null, query())).toMatchObject({
       items: [{ metadata: {} }, { metadata: { colour: 'red' } }, { metadata: {} }],
     });
-    expect(await store.objects.listRuns(THREAD, query())).toMatchObject({
+    expect(await store.objects.runs.list(THREAD, query())).toMatchObject({
       items: [{ metadata: {} }, { metadata: { colour: 'blue' } }],
     });
   });
@@ -320,25 +323,25 @@ describe('adding messages', () => {
   test('a thread takes them until a run holds it, and again when that has ended', async () => {
     const store = await withMessages('a');
     const talking = await startTalking(store);
-    expect(await store.objects.addMessage(THREAD, newMessage('b'))).toStrictEqual({
+    expect(await store.objects.messages.add(THREAD, newMessage('b'))).toStrictEqual({
       type: 'locked',
       runId: 'run_1',
     });
-    expect(await store.objects.getMessage(THREAD, 'b')).toBeNull();
+    expect(await store.objects.messages.get(THREAD, 'b')).toBeNull();
     await store.runs.commit(talking, COMPLETED);
-    expect(await store.objects.addMessage(THREAD, newMessage('b'))).toStrictEqual({ type: 'appended' });
+    expect(await store.objects.messages.add(THREAD, newMessage('b'))).toStrictEqual({ type: 'appended' });
     expect(await list(store)).toBe('a msg_1 b');
   });
 
   test('a thread that is not there takes none', async () => {
     const store = await openStore(server.url);
-    expect(await store.objects.addMessage(THREAD, newMessage('a'))).toStrictEqual({ type: 'no thread' });
+    expect(await store.objects.messages.add(THREAD, newMessage('a'))).toStrictEqual({ type: 'no thread' });
     expect(await keysOf(store)).toStrictEqual([]);
   });
 
   test('one that arrives twice is there once, at its first place', async () => {
     const store = await withMessages('a', 'b');
-    await store.objects.addMessage(THREAD, newMessage('a'));
+    await store.objects.messages.add(THREAD, newMessage('a'));
     expect(await list(store)).toBe('a b');
   });
 });
@@ -346,31 +349,32 @@ describe('adding messages', () => {
 describe('assistants', () => {
   test('are created, found, listed, changed and deleted', async () => {
     const { objects } = await openStore(server.url);
-    for (const id of ['asst_b', 'asst_a', 'asst_c']) await objects.createAssistant(PROJECT, newAssistant(id));
-    expect(await objects.getAssistant(PROJECT, 'asst_a')).toStrictEqual(newAssistant('asst_a'));
-    expect(shown(await objects.listAssistants(PROJECT, query()))).toBe('asst_b asst_a asst_c');
+    for (const id of ['asst_b', 'asst_a', 'asst_c'])
+      await objects.assistants.create(PROJECT, newAssistant(id));
+    expect(await objects.assistants.get(PROJECT, 'asst_a')).toStrictEqual(newAssistant('asst_a'));
+    expect(shown(await objects.assistants.list(PROJECT, query()))).toBe('asst_b asst_a asst_c');
     const rename = (old: Assistant): Assistant => ({ ...old, name: 'new' });
-    expect(await objects.updateAssistant(PROJECT, 'asst_a', rename)).toMatchObject({ name: 'new' });
-    expect(await objects.getAssistant(PROJECT, 'asst_a')).toMatchObject({ name: 'new' });
-    expect(await objects.deleteAssistant(PROJECT, 'asst_a')).toBe(true);
-    expect(await objects.getAssistant(PROJECT, 'asst_a')).toBeNull();
-    expect(shown(await objects.listAssistants(PROJECT, query({ after: 'asst_a' })))).toBe('asst_c');
+    expect(await objects.assistants.update(PROJECT, 'asst_a', rename)).toMatchObject({ name: 'new' });
+    expect(await objects.assistants.get(PROJECT, 'asst_a')).toMatchObject({ name: 'new' });
+    expect(await objects.assistants.delete(PROJECT, 'asst_a')).toBe(true);
+    expect(await objects.assistants.get(PROJECT, 'asst_a')).toBeNull();
+    expect(shown(await objects.assistants.list(PROJECT, query({ after: 'asst_a' })))).toBe('asst_c');
   });
 
   test('that never were cannot be changed or deleted', async () => {
     const { objects } = await openStore(server.url);
-    expect(await objects.getAssistant(PROJECT, 'asst_a')).toBeNull();
-    expect(await objects.updateAssistant(PROJECT, 'asst_a', (old) => old)).toBeNull();
-    expect(await objects.deleteAssistant(PROJECT, 'asst_a')).toBe(false);
+    expect(await objects.assistants.get(PROJECT, 'asst_a')).toBeNull();
+    expect(await objects.assistants.update(PROJECT, 'asst_a', (old) => old)).toBeNull();
+    expect(await objects.assistants.delete(PROJECT, 'asst_a')).toBe(false);
   });
 
   test('created at the same moment keep places of their own', async () => {
     const { objects } = await openStore(server.url);
     const ids = Array.from({ length: 100 }, (_, index) => `asst_${index}`);
-    await Promise.all(ids.map(async (id) => objects.createAssistant(PROJECT, newAssistant(id))));
+    await Promise.all(ids.map(async (id) => objects.assistants.create(PROJECT, newAssistant(id))));
     const walked: string[] = [];
     for (let after: string | null = null; ; after = must(walked.at(-1))) {
-      const page = await objects.listAssistants(PROJECT, query({ limit: 7, after }));
+      const page = await objects.assistants.list(PROJECT, query({ limit: 7, after }));
       if (page.type !== 'page' || page.items.length === 0) break;
       walked.push(...page.items.map(({ id }) => id));
     }
@@ -381,28 +385,28 @@ describe('assistants', () => {
 describe('two who change one object at once', () => {
   test('both have their change: each was made to what the other left', async () => {
     const { objects } = await openStore(server.url);
-    await objects.createThread(PROJECT, newThread(), []);
+    await objects.threads.create(PROJECT, newThread(), []);
     await Promise.all(
       Array.from({ length: 10 }, async (_, index) =>
-        objects.updateThread(THREAD, (old) => ({
+        objects.threads.update(THREAD, (old) => ({
           ...old,
           metadata: { ...old.metadata, [`k${index}`]: 'v' },
         })),
       ),
     );
-    expect(Object.keys(must(await objects.getThread(THREAD)).metadata)).toHaveLength(10);
+    expect(Object.keys(must(await objects.threads.get(THREAD)).metadata)).toHaveLength(10);
   });
 
   test('a change to what is deleted meanwhile does not bring it back', async () => {
     const store: Store = await openStore(server.url, (redis) =>
       withMethod(redis, 'swap', async (...args: (string | number)[]) => {
-        await store.objects.deleteThread(THREAD);
+        await store.objects.threads.delete(THREAD);
         return redis.swap(...args);
       }),
     );
-    await store.objects.createThread(PROJECT, newThread(), []);
-    expect(await store.objects.updateThread(THREAD, (old) => old)).toBeNull();
-    expect(await keysOf(store)).toStrictEqual([]);
+    await store.objects.threads.create(PROJECT, newThread(), []);
+    expect(await store.objects.threads.update(THREAD, (old) => old)).toBeNull();
+    expect(await keysOf(store)).toStrictEqual([store.keys.threadList(PROJECT).gone]);
   });
 
   test('a change that is sent twice is made once and answers twice', async () => {
@@ -412,15 +416,15 @@ describe('two who change one object at once', () => {
         return redis.swap(...args);
       }),
     );
-    await store.objects.createThread(PROJECT, newThread(), []);
+    await store.objects.threads.create(PROJECT, newThread(), []);
     let asked = 0;
-    const changed = await store.objects.updateThread(THREAD, (old) => {
+    const changed = await store.objects.threads.update(THREAD, (old) => {
       asked += 1;
       return { ...old, metadata: { a: 'b' } };
     });
     expect(changed).toMatchObject({ metadata: { a: 'b' } });
     expect(asked).toBe(1);
-    expect(await store.objects.getThread(THREAD)).toStrictEqual(changed);
+    expect(await store.objects.threads.get(THREAD)).toStrictEqual(changed);
   });
 
   test('a deletion that is sent twice answers twice', async () => {
@@ -430,7 +434,7 @@ describe('two who change one object at once', () => {
         return redis.remove(...args);
       }),
     );
-    await store.objects.createThread(PROJECT, newThread(), [newMessage('a')]);
+    await store.objects.threads.create(PROJECT, newThread(), [newMessage('a')]);
     expect(await remove(store, 'a')).toBe(true);
   });
 });
@@ -438,30 +442,31 @@ describe('two who change one object at once', () => {
 describe('deleting a thread', () => {
   test('metadata that comes after a thread was deleted leaves nothing behind', async () => {
     const { objects, redis, keys } = await openStore(server.url);
-    await objects.createThread(PROJECT, newThread(), [newMessage('msg_1')]);
-    expect(await objects.setLabels(THREAD, 'msg_1', { colour: 'red' })).toBe(true);
-    await objects.deleteThread(THREAD);
-    expect(await objects.setLabels(THREAD, 'msg_1', { colour: 'red' })).toBe(false);
+    await objects.threads.create(PROJECT, newThread(), [newMessage('msg_1')]);
+    expect(await objects.labels.set(THREAD, 'msg_1', { colour: 'red' })).toBe(true);
+    await objects.threads.delete(THREAD);
+    expect(await objects.labels.set(THREAD, 'msg_1', { colour: 'red' })).toBe(false);
     expect(await redis.exists(keys.labels(THREAD))).toBe(0);
   });
 
-  test('leaves nothing of it but the reminder of a run, which is forgotten when somebody looks', async () => {
+  test('leaves nothing of it but reminders, which are forgotten when somebody looks', async () => {
     const store = await withMessages('a', 'b');
     const ended = await store.runs.commit(await startTalking(store, refOf('run_1')), COMPLETED);
     expect(ended.state.run.status).toBe('completed');
     await store.runs.commit(await start(store, refOf('run_2'), { thread: null }), CALL);
     await remove(store, 'b');
-    await store.objects.setLabels(THREAD, 'a', { colour: 'red' });
-    expect(await keysOf(store)).toHaveLength(19);
-    expect(await store.objects.deleteThread(THREAD)).toBe(true);
-    expect(await keysOf(store)).toStrictEqual([store.keys.open]);
-    expect(await store.objects.getThread(THREAD)).toBeNull();
+    await store.objects.labels.set(THREAD, 'a', { colour: 'red' });
+    const inSlot = (await keysOf(store)).filter((key) => key.includes('{thread_1}'));
+    expect(inSlot).toHaveLength(17);
+    expect(await store.objects.threads.delete(THREAD)).toBe(true);
+    expect(await keysOf(store)).toStrictEqual(remindersOf(store));
+    expect(await store.objects.threads.get(THREAD)).toBeNull();
     expect(await store.runs.get(refOf('run_1'))).toBeNull();
   });
 
   test('that is not there says so', async () => {
     const store = await openStore(server.url);
-    expect(await store.objects.deleteThread(THREAD)).toBe(false);
+    expect(await store.objects.threads.delete(THREAD)).toBe(false);
   });
 
   test('leaves other threads alone', async () => {
@@ -469,13 +474,15 @@ describe('deleting a thread', () => {
     const other = { ...THREAD, threadId: 'thread_2' };
     await create(store, refOf('run_1', other));
     const before = await contents(store);
-    await store.objects.deleteThread(THREAD);
+    await store.objects.threads.delete(THREAD);
     const after = await contents(store);
     const left = Object.entries(before).filter(([key]) => !key.includes('{thread_1}'));
     const { threads } = store.keys;
-    expect(after).toStrictEqual({ ...Object.fromEntries(left), [threads]: ['p/thread_2'] });
-    expect(await store.objects.activeRun(other)).toStrictEqual({ exists: true, runId: 'run_1' });
-    expect(await store.objects.activeRun(THREAD)).toStrictEqual({ exists: false, runId: null });
+    const { index, gone } = store.keys.threadList(PROJECT);
+    const listed = { [threads]: ['p/thread_2'], [index]: ['thread_2'], [gone]: ['thread_1'] };
+    expect(after).toStrictEqual({ ...Object.fromEntries(left), ...listed });
+    expect(await store.objects.threads.activeRun(other)).toStrictEqual({ exists: true, runId: 'run_1' });
+    expect(await store.objects.threads.activeRun(THREAD)).toStrictEqual({ exists: false, runId: null });
   });
 });
 
@@ -483,30 +490,30 @@ describe('two projects', () => {
   test('with the same ids see nothing of each other', async () => {
     const store = await openStore(server.url);
     const [p, q] = [refOf('run_1'), refOf('run_1', { ...THREAD, project: 'q' })];
-    await store.objects.createAssistant('p', newAssistant('asst_1', { name: 'of p' }));
+    await store.objects.assistants.create('p', newAssistant('asst_1', { name: 'of p' }));
     await startTalking(store, p);
     const onlyP = await contents(store);
-    expect(await store.objects.getAssistant('q', 'asst_1')).toBeNull();
-    expect(await store.objects.getThread(q)).toBeNull();
-    expect(await store.objects.getMessage(q, 'msg_1')).toBeNull();
-    expect(await store.objects.getStep(q, 'step_1')).toBeNull();
+    expect(await store.objects.assistants.get('q', 'asst_1')).toBeNull();
+    expect(await store.objects.threads.get(q)).toBeNull();
+    expect(await store.objects.messages.get(q, 'msg_1')).toBeNull();
+    expect(await store.objects.steps.get(q, 'step_1')).toBeNull();
     expect(await store.runs.get(q)).toBeNull();
-    expect(shown(await store.objects.listAssistants('q', query()))).toBe('');
-    expect(shown(await store.objects.listRuns(q, query()))).toBe('');
-    expect(shown(await store.objects.listMessages(q, null, query()))).toBe('');
+    expect(shown(await store.objects.assistants.list('q', query()))).toBe('');
+    expect(shown(await store.objects.runs.list(q, query()))).toBe('');
+    expect(shown(await store.objects.messages.list(q, null, query()))).toBe('');
     expect(await store.runs.change(q, () => [{ type: 'run.cancelling', at: 1 }])).toBeNull();
-    expect(await store.objects.deleteAssistant('q', 'asst_1')).toBe(false);
-    expect(await store.objects.deleteThread(q)).toBe(false);
+    expect(await store.objects.assistants.delete('q', 'asst_1')).toBe(false);
+    expect(await store.objects.threads.delete(q)).toBe(false);
     expect(await contents(store)).toStrictEqual(onlyP);
 
-    await store.objects.createAssistant('q', newAssistant('asst_1', { name: 'of q' }));
+    await store.objects.assistants.create('q', newAssistant('asst_1', { name: 'of q' }));
     const created = await store.runs.create('q', newRun(q, { messages: [newMessage('msg_q')] }));
     expect(created.type).toBe('created');
-    expect(shown(await store.objects.listMessages(p, null, query()))).toBe('msg_1');
-    expect(shown(await store.objects.listMessages(q, null, query()))).toBe('msg_q');
-    await store.objects.deleteThread(q);
-    await store.objects.deleteAssistant('q', 'asst_1');
-    expect(await store.objects.getAssistant('p', 'asst_1')).toMatchObject({ name: 'of p' });
+    expect(shown(await store.objects.messages.list(p, null, query()))).toBe('msg_1');
+    expect(shown(await store.objects.messages.list(q, null, query()))).toBe('msg_q');
+    await store.objects.threads.delete(q);
+    await store.objects.assistants.delete('q', 'asst_1');
+    expect(await store.objects.assistants.get('p', 'asst_1')).toMatchObject({ name: 'of p' });
     expect((await read(store, p)).state.run.status).toBe('in_progress');
     expect([p.project, q.project].every(isSafeId)).toBe(true);
   });

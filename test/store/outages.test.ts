@@ -4,8 +4,10 @@
  */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { isUnavailable, openState } from '../../src/store/redis.ts';
-import { RunConsumer, type RunJob } from '../../src/store/queue.ts';
+import { isUnavailable } from '../../src/store/away.ts';
+import { openState } from '../../src/store/redis.ts';
+import { JobConsumer } from '../../src/store/queue.ts';
+import { RUN_JOBS, type RunJob } from '../../src/store/run-jobs.ts';
 import { startServer, type RedisProcess } from '../support/redis-process.ts';
 import { create, openStore, refOf, silent, start, STARTED, type Store } from './fixture.ts';
 
@@ -52,7 +54,7 @@ async function refusals(): Promise<number> {
 
 async function consume({ keys }: Store, work: (job: RunJob) => void): Promise<void> {
   const options = { redisUrl: url, keys, log: silent, concurrency: 5, lockMs: 10_000 };
-  const consumer = new RunConsumer({
+  const consumer = new JobConsumer(RUN_JOBS, {
     ...options,
     work: async (job) => {
       work(job);

@@ -4,7 +4,8 @@
  */
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { RunConsumer, type JobOutcome, type RunJob } from '../../src/store/queue.ts';
+import { JobConsumer, type JobOutcome } from '../../src/store/queue.ts';
+import { RUN_JOBS, type RunJob } from '../../src/store/run-jobs.ts';
 import { QueueWatch } from '../../src/store/queue-watch.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { must, openStore, silent, type Store } from './fixture.ts';
@@ -64,7 +65,7 @@ class Path {
 
 interface Stage {
   readonly store: Store;
-  readonly consumer: RunConsumer;
+  readonly consumer: JobConsumer<RunJob>;
   readonly path: Path;
 }
 
@@ -73,7 +74,7 @@ async function onStage(work: (job: RunJob) => Promise<JobOutcome>): Promise<Stag
   const store = await openStore(server.url);
   const path = await Path.open(server.url);
   const options = { redisUrl: path.url, keys: store.keys, log: silent, concurrency: 2, lockMs: 10_000, work };
-  const consumer = new RunConsumer(options);
+  const consumer = new JobConsumer(RUN_JOBS, options);
   onTestFinished(async () => consumer.close());
   await consumer.ready();
   return { store, consumer, path };

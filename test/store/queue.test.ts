@@ -3,7 +3,9 @@ import { Queue } from 'bullmq';
 import { once } from 'node:events';
 import { createConnection, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { RunConsumer, RunQueue, type JobOutcome, type RunJob } from '../../src/store/queue.ts';
+import { JobConsumer, JobQueue, type JobOutcome } from '../../src/store/queue.ts';
+import type { JobKind } from '../../src/store/job-kind.ts';
+import { RUN_JOBS, type RunJob } from '../../src/store/run-jobs.ts';
 import { connect } from '../../src/store/redis.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
@@ -47,8 +49,8 @@ async function consume(
   { url, keys }: Store,
   work: (job: RunJob) => Promise<JobOutcome>,
   onLaidAside?: (job: RunJob) => void,
-): Promise<RunConsumer> {
-  const consumer = new RunConsumer({
+): Promise<JobConsumer<RunJob>> {
+  const consumer = new JobConsumer(RUN_JOBS, {
     redisUrl: url,
     keys,
     log: silent,
@@ -230,12 +232,8 @@ test('a queue whose connection breaks while it opens is ready all the same', asy
   });
   await once(proxy.listen(0, '127.0.0.1'), 'listening');
   const address = proxy.address();
-  const queue = new RunQueue(
-    `redis://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`,
-    keys,
-    silent,
-    () => Date.now(),
-  );
+  const redisUrl = `redis://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+  const queue = new JobQueue(RUN_JOBS, { redisUrl, keys, log: silent, nowMs: Date.now });
   onTestFinished(async () => {
     await queue.close();
     proxy.close();
@@ -248,7 +246,12 @@ test('a queue whose connection breaks while it opens is ready all the same', asy
 
 test('a job that finds no slot is laid aside, counts as waiting, and comes when it is woken', async () => {
   const store = await openStore(server.url);
-  const queue = new RunQueue(store.url, store.keys, silent, Date.now);
+  const queue = new JobQueue(RUN_JOBS, {
+    redisUrl: store.url,
+    keys: store.keys,
+    log: silent,
+    nowMs: Date.now,
+  });
   onTestFinished(async () => queue.close());
   await queue.ready();
   await create(store);
@@ -275,4 +278,37 @@ test('a job that finds no slot is laid aside, counts as waiting, and comes when 
   await drained(store);
   expect(await queue.wake(job)).toBe(false);
   expect(looks).toBe(2);
+});
+
+test('a second kind of job has a queue of its own, and the queue of runs the keys it always had', async () => {
+  const store = await openStore(server.url);
+  const { redis, keys } = store;
+  const kind: JobKind<{ readonly fileId: string }> = {
+    queue: 'files',
+    name: 'file',
+    idOf: ({ fileId }) => fileId,
+    fieldsOf: ({ fileId }) => ({ file_id: fileId }),
+  };
+  const options = { redisUrl: store.url, keys, log: silent };
+  const queue = new JobQueue(kind, { ...options, nowMs: Date.now });
+  onTestFinished(async () => queue.close());
+  await queue.ready();
+  await create(store);
+  await queue.add({ fileId: 'file_1' });
+  expect(await redis.hget(`${keys.queue}:runs:run_1-1`, 'name')).toBe('run');
+  expect(await redis.hget(`${keys.queue}:files:file_1`, 'name')).toBe('file');
+  expect(await store.queue.next()).toBe('run_1-1');
+  const taken = Promise.withResolvers<string>();
+  const consumer = new JobConsumer(kind, {
+    ...options,
+    concurrency: 1,
+    lockMs: 10_000,
+    work: async ({ fileId }) => {
+      taken.resolve(fileId);
+      return 'done';
+    },
+  });
+  onTestFinished(async () => consumer.close());
+  expect(await taken.promise).toBe('file_1');
+  expect(await store.queue.next()).toBe('run_1-1');
 });

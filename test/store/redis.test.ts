@@ -1,7 +1,8 @@
 /** Connections to a Redis that changes its role under them. */
 import { Redis } from 'ioredis';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { isUnavailable, openState } from '../../src/store/redis.ts';
+import { isUnavailable } from '../../src/store/away.ts';
+import { openState } from '../../src/store/redis.ts';
 import { startPrivateRedis } from '../support/redis.ts';
 import { silent } from './fixture.ts';
 

@@ -10,7 +10,7 @@ import {
   test,
   vi,
 } from 'vitest';
-import { Answers, type FirstAnswer } from '../../src/store/answers.ts';
+import { IdempotencyRecords, type FirstAnswer } from '../../src/store/idempotency-records.ts';
 import {
   announceWorker,
   countWorkers,
@@ -213,9 +213,9 @@ describe('workers', () => {
 describe('first answers', () => {
   const answer: FirstAnswer = { type: 'json', text: '{"a":1}', headers: { 'x-request-id': 'req_1' } };
 
-  async function openAnswers(): Promise<{ store: Store; answers: Answers }> {
+  async function openAnswers(): Promise<{ store: Store; answers: IdempotencyRecords }> {
     const store = await openStore(server.url);
-    return { store, answers: new Answers(store.redis, store.keys, Date.now) };
+    return { store, answers: new IdempotencyRecords(store.redis, store.keys, Date.now) };
   }
 
   const request = { project: 'p', name: 'name', key: 'key', url: '/threads', body: 'body' };

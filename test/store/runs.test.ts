@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { failedBy } from '../../src/runs/ending.ts';
 import { isCancelling, isTerminal } from '../../src/runs/run.ts';
-import { readLog, type LogEntry } from '../../src/store/log.ts';
+import { readLog, type LoggedEvent } from '../../src/store/log.ts';
 import { Refused, runView, type StoredRun } from '../../src/store/runs.ts';
 import { fold } from '../runs/histories.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(async () => server.stop());
 
-const logOf = async (store: Store): Promise<readonly LogEntry[]> =>
+const logOf = async (store: Store): Promise<readonly LoggedEvent[]> =>
   readLog(store.redis, store.keys, refOf(), 1);
 const typesOf = async (store: Store): Promise<readonly string[]> =>
   (await logOf(store)).map(({ event }) => event.type);
@@ -151,7 +151,7 @@ describe('a run in mid-sentence', () => {
     expect(said).not.toBe('');
     expect(textIn(await logOf(store))).toBe(said);
     expect(await storedText(store)).toBe(said);
-    expect(await store.objects.getMessage(THREAD, 'msg_1')).toMatchObject({
+    expect(await store.objects.messages.get(THREAD, 'msg_1')).toMatchObject({
       status: 'incomplete',
       incomplete_details: { reason: 'run_cancelled' },
     });
@@ -180,7 +180,7 @@ describe('a run in mid-sentence', () => {
     const said = await talking;
     expect(textIn(await logOf(store))).toBe(said);
     expect(given.state).toMatchObject({ run: { status: 'queued' }, step: null, message: null, attempts: 1 });
-    expect(await store.objects.getMessage(THREAD, 'msg_1')).toBeNull();
+    expect(await store.objects.messages.get(THREAD, 'msg_1')).toBeNull();
   });
 
   test('ten that close it at once end it once', async () => {
@@ -350,7 +350,7 @@ describe('current', () => {
   test('carries the metadata a client gave the run since, which its fold knows nothing of', async () => {
     const store = await openStore(server.url);
     const queued = await create(store);
-    await store.objects.setLabels(THREAD, 'run_1', { colour: 'red' });
+    await store.objects.labels.set(THREAD, 'run_1', { colour: 'red' });
     const { stored, labels } = must(await store.runs.current(refOf()));
     expect(stored).toStrictEqual(queued);
     expect(runView(stored, labels, 0)).toStrictEqual({ ...queued.state.run, metadata: { colour: 'red' } });
@@ -384,12 +384,11 @@ describe('lifetimes', () => {
       OPEN_MESSAGE,
     );
     await store.runs.commit(talking, COMPLETED);
-    await store.objects.setLabels(THREAD, 'run_1', { colour: 'red' });
-    // Nobody waits until a run that has ended is no longer looked after.
-    const names = (await keysOf(store)).filter((key) => key !== store.keys.open);
+    await store.objects.labels.set(THREAD, 'run_1', { colour: 'red' });
+    const names = (await keysOf(store)).filter((key) => key.includes('{thread_1}'));
     const ttls = await Promise.all(names.map(async (key) => store.redis.pttl(key)));
     const expiring = names.filter((_, index) => ttls[index] !== -1);
     expect(expiring).toStrictEqual([store.keys.log(refOf())]);
-    expect(names).toHaveLength(13);
+    expect(names).toHaveLength(12);
   });
 });

@@ -1,12 +1,13 @@
 /** What projects on trial may keep, when it is deleted, and that a proven one keeps everything. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PLAIN_ORIGIN } from '../../src/runs/event.ts';
 import type { Assistant } from '../../src/runs/thread.ts';
-import { Answers } from '../../src/store/answers.ts';
+import { IdempotencyRecords } from '../../src/store/idempotency-records.ts';
 import type { RunRef } from '../../src/store/keys.ts';
 import { Trial, type TrialLimits } from '../../src/store/trial.ts';
 import { keysLike } from '../support/contents.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { newMessage, newThread, openStore, withMethod, type Store } from './fixture.ts';
+import { create, newMessage, newThread, openStore, withMethod, type Store } from './fixture.ts';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -107,6 +108,20 @@ describe('a chat without a thread', () => {
     expect(await redis.exists(keys.trials, keys.trialChats, keys.trial('p'))).toBe(0);
   });
 
+  test('leaves nothing of its run behind when it is gone', async () => {
+    const { store, trial } = await openLong();
+    const gone = chat(10_000);
+    await trial.admit('stranger', gone);
+    const ref = gone.ref('stranger');
+    await create(store, ref, {
+      origin: { ...PLAIN_ORIGIN, project: 'stranger', request_id: 'r', ephemeral: true },
+      thread: null,
+    });
+    await store.redis.del(store.keys.run(ref), store.keys.log(ref), store.keys.input(ref));
+    await trial.end(store.objects, Date.now() + LATER_MS);
+    expect(await keysLike(store.redis, '*{stranger/*')).toEqual([]);
+  });
+
   test('gets through without room if it is small, one at a time of each project', async () => {
     const { store, trial } = await openLong();
     const { redis, keys, objects } = store;
@@ -162,12 +177,12 @@ describe('a proven project', () => {
 
   test('is one that had assistants before there were trials', async () => {
     const { store, trial } = await openTrial();
-    await store.objects.createAssistant('old', assistant('asst_old'));
+    await store.objects.assistants.create('old', assistant('asst_old'));
     expect(await trial.admit('old', write(10, 'asst_new'))).toBe('admitted');
-    await store.objects.createAssistant('old', assistant('asst_new'));
+    await store.objects.assistants.create('old', assistant('asst_new'));
     await trial.end(store.objects, Date.now() + 10 * KEPT_MS);
-    expect(await store.objects.getAssistant('old', 'asst_old')).not.toBeNull();
-    expect(await store.objects.getAssistant('old', 'asst_new')).not.toBeNull();
+    expect(await store.objects.assistants.get('old', 'asst_old')).not.toBeNull();
+    expect(await store.objects.assistants.get('old', 'asst_new')).not.toBeNull();
   });
 });
 
@@ -175,13 +190,13 @@ describe('the end of a trial', () => {
   test('deletes all that the project has made, gives the room back, and leaves others alone', async () => {
     const { store, trial } = await openTrial();
     const { objects, redis, keys } = store;
-    const answers = new Answers(redis, keys, Date.now);
+    const answers = new IdempotencyRecords(redis, keys, Date.now);
     const made = async (project: string): Promise<void> => {
       const thread = newThread(`thread_${project}`);
       await trial.admit(project, write(10, thread.id));
-      await objects.createThread(project, thread, [newMessage(`msg_${project}`)]);
+      await objects.threads.create(project, thread, [newMessage(`msg_${project}`)]);
       await trial.admit(project, write(10, `asst_${project}`));
-      await objects.createAssistant(project, assistant(`asst_${project}`));
+      await objects.assistants.create(project, assistant(`asst_${project}`));
       await trial.admit(project, write(10, 'answer:digest'));
       await answers.keep(project, 'digest', { type: 'json', text: '{}', headers: {} }, 60_000);
     };
@@ -191,8 +206,8 @@ describe('the end of a trial', () => {
     expect(await trial.end(objects, Date.now() + KEPT_MS / 2)).toBe(0);
     expect(await trial.end(objects, Date.now() + 2 * KEPT_MS)).toBe(1);
     expect(await keysLike(redis, '*ended*')).toEqual([]);
-    expect(await objects.getThread({ project: 'proven', threadId: 'thread_proven' })).not.toBeNull();
-    expect(await objects.getAssistant('proven', 'asst_proven')).not.toBeNull();
+    expect(await objects.threads.get({ project: 'proven', threadId: 'thread_proven' })).not.toBeNull();
+    expect(await objects.assistants.get('proven', 'asst_proven')).not.toBeNull();
     expect(await answers.take('proven', 'digest')).not.toBeNull();
     expect(await redis.hgetall(keys.trialSums)).toEqual({ bytes: '0', writes: '0' });
   });
@@ -200,9 +215,12 @@ describe('the end of a trial', () => {
   test('is begun again where it broke off', async () => {
     const { store, trial } = await openTrial();
     await trial.admit('p', write(10, 'thread_1'));
-    await store.objects.createThread('p', newThread('thread_1'), []);
+    await store.objects.threads.create('p', newThread('thread_1'), []);
     const dies = () => Promise.reject(new Error('died here'));
-    const broken = withMethod(store.objects, 'tidyAssistants', dies);
+    const broken = {
+      ...store.objects,
+      assistants: withMethod(store.objects.assistants, 'tidy', dies),
+    };
     await expect(trial.end(broken, Date.now() + 2 * KEPT_MS)).rejects.toThrow('died here');
     expect(await trial.end(store.objects, Date.now() + 2 * KEPT_MS)).toBe(1);
     expect(await trial.end(store.objects, Date.now() + 2 * KEPT_MS)).toBe(0);

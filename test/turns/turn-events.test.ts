@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { TurnReader, type TurnEvent } from '../../src/turns/turn-events.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
-import type { LogEntry } from '../../src/store/follow.ts';
+import type { LoggedEvent } from '../../src/store/follow.ts';
 import { ERROR, eventsFor, usage } from '../runs/histories.ts';
 
 const { 'run.queued': queued, 'run.started': started } = eventsFor(null);
@@ -26,7 +26,7 @@ const openCalls: RunEvent = { type: 'step.created', at, step_id: 'step_calls', m
 
 /** What a reader behind `after` tells of a log. */
 async function* says(
-  log: AsyncIterable<readonly LogEntry[]>,
+  log: AsyncIterable<readonly LoggedEvent[]>,
   after: number,
 ): AsyncGenerator<TurnEvent, void> {
   const reader = new TurnReader(after);
@@ -38,7 +38,7 @@ async function* says(
 
 /** What is heard of these events behind `after`, however the log is cut into batches. */
 async function heard(events: readonly RunEvent[], after = 0): Promise<readonly TurnEvent[]> {
-  const entries = events.map((event, index): LogEntry => ({ seq: index + 1, event }));
+  const entries = events.map((event, index): LoggedEvent => ({ seq: index + 1, event }));
   const all = await Array.fromAsync(says(batches(entries, entries.length), after));
   expect(await Array.fromAsync(says(batches(entries, 1), after))).toEqual(all);
   return all;
@@ -49,8 +49,8 @@ async function heardInTwo(
   first: readonly RunEvent[],
   rest: readonly RunEvent[],
 ): Promise<readonly TurnEvent[]> {
-  const entries = [...first, ...rest].map((event, index): LogEntry => ({ seq: index + 1, event }));
-  const log = async function* (): AsyncGenerator<readonly LogEntry[], void> {
+  const entries = [...first, ...rest].map((event, index): LoggedEvent => ({ seq: index + 1, event }));
+  const log = async function* (): AsyncGenerator<readonly LoggedEvent[], void> {
     yield entries.slice(0, first.length);
     yield entries.slice(first.length);
   };
@@ -58,9 +58,9 @@ async function heardInTwo(
 }
 
 async function* batches(
-  entries: readonly LogEntry[],
+  entries: readonly LoggedEvent[],
   size: number,
-): AsyncGenerator<readonly LogEntry[], void> {
+): AsyncGenerator<readonly LoggedEvent[], void> {
   for (let index = 0; index < entries.length; index += size) yield entries.slice(index, index + size);
 }
 

@@ -1,6 +1,6 @@
 /** Who may have the slots of a worker, counted: no process, no queue. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { RunJob } from '../../src/store/queue.ts';
+import type { RunJob } from '../../src/store/run-jobs.ts';
 import { Slots } from '../../src/worker/slots.ts';
 
 const job = (runId: string): RunJob => ({

@@ -42,8 +42,8 @@ test('threads whose time is over are deleted although a full Redis gives nobody 
   const full = await startPrivateRedis();
   onTestFinished(async () => full.stop());
   const store = await openStore(full.url);
-  const { runs, open, threads, objects, clock, nowMs } = store;
-  await objects.createThread(PROJECT, newThread(), []);
+  const { runs, open, threadIndex, objects, clock, nowMs } = store;
+  await objects.threads.create(PROJECT, newThread(), []);
   await store.redis.call('CONFIG', 'SET', 'maxmemory', '1');
   const deleted = Promise.withResolvers<number>();
   const monthsLaterMs = Date.now() + 100 * 86_400_000;
@@ -55,7 +55,7 @@ test('threads whose time is over are deleted although a full Redis gives nobody 
     holder: 'a',
     now: () => clock.s,
     endTrials: async () => {},
-    endThreads: async () => deleted.resolve(await threads.endUnused(objects, 30, monthsLaterMs)),
+    endThreads: async () => deleted.resolve(await threadIndex.endUnused(objects.threads, 30, monthsLaterMs)),
   });
   expect(await deleted.promise).toBe(1);
   await stop();

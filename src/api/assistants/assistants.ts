@@ -48,21 +48,21 @@ export function assistantEndpoints(services: Services): readonly Endpoint[] {
         const own = { id: call.newId('asst'), object: 'assistant', created_at: now(), model } as const;
         const assistant: Assistant = { ...own, ...DEFAULTS, ...stated(given) };
         await admitWrite(services, call, { makes: assistant.id });
-        await objects.createAssistant(call.project, assistant);
+        await objects.assistants.create(call.project, assistant);
         return json(assistant);
       },
     },
     {
       method: 'GET',
       path: '/assistants',
-      handle: (call) => page(call, (query) => objects.listAssistants(call.project, query)),
+      handle: (call) => page(call, (query) => objects.assistants.list(call.project, query)),
     },
     {
       method: 'GET',
       path: '/assistants/:assistant_id',
       handle: async (call) => {
         const id = call.id('assistant_id');
-        return json((await objects.getAssistant(call.project, id)) ?? refuse(id));
+        return json((await objects.assistants.get(call.project, id)) ?? refuse(id));
       },
     },
     {
@@ -70,11 +70,11 @@ export function assistantEndpoints(services: Services): readonly Endpoint[] {
       path: '/assistants/:assistant_id',
       handle: async (call) => {
         const id = call.id('assistant_id');
-        if ((await objects.getAssistant(call.project, id)) === null) refuse(id);
+        if ((await objects.assistants.get(call.project, id)) === null) refuse(id);
         const given = mentioned(call.body(modifyBody), call.names);
         await admitWrite(services, call, {});
         const change = (old: Assistant): Assistant => ({ ...old, ...given });
-        return json((await objects.updateAssistant(call.project, id, change)) ?? refuse(id));
+        return json((await objects.assistants.update(call.project, id, change)) ?? refuse(id));
       },
     },
     {
@@ -82,8 +82,8 @@ export function assistantEndpoints(services: Services): readonly Endpoint[] {
       path: '/assistants/:assistant_id',
       handle: async (call) => {
         const id = call.id('assistant_id');
-        if ((await objects.getAssistant(call.project, id)) === null) refuse(id);
-        await objects.deleteAssistant(call.project, id);
+        if ((await objects.assistants.get(call.project, id)) === null) refuse(id);
+        await objects.assistants.delete(call.project, id);
         return json({ id, object: 'assistant.deleted', deleted: true });
       },
     },

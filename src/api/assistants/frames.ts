@@ -10,7 +10,7 @@
 import type { RunEvent } from '../../runs/event.ts';
 import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
 import type { Metadata, Run, Thread } from '../../runs/thread.ts';
-import { LogGone, type LogEntry } from '../../store/follow.ts';
+import { LogGone, type LoggedEvent } from '../../store/follow.ts';
 
 const DONE = 'event: done\ndata: [DONE]\n\n';
 /** Frames that come together are told together up to here: each may repeat the whole run, whose reader may be slow. */
@@ -135,7 +135,7 @@ interface StreamOptions {
 
 /** The frames of a run's stream, from the client's cursor to where the run rests. */
 export async function* assistantsStream(
-  log: AsyncIterable<readonly LogEntry[]>,
+  log: AsyncIterable<readonly LoggedEvent[]>,
   { after, thread, labels }: StreamOptions,
 ): AsyncGenerator<string, void> {
   if (thread !== null) yield frame({ name: 'thread.created', data: thread });
@@ -177,7 +177,7 @@ async function lastFrames(
  * @param run as it is stored: of a run whose log has expired, how it ended is all there is to say
  */
 export async function* watchStream(
-  log: AsyncIterable<readonly LogEntry[]>,
+  log: AsyncIterable<readonly LoggedEvent[]>,
   after: number,
   run: Run,
 ): AsyncGenerator<string, void> {
@@ -189,7 +189,10 @@ export async function* watchStream(
   }
 }
 
-async function* watch(log: AsyncIterable<readonly LogEntry[]>, after: number): AsyncGenerator<string, void> {
+async function* watch(
+  log: AsyncIterable<readonly LoggedEvent[]>,
+  after: number,
+): AsyncGenerator<string, void> {
   const encoder = new AssistantsEncoder();
   for await (const entries of log) {
     let text = '';

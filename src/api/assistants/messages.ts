@@ -23,9 +23,9 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
   const find = async (call: Call) => {
     const ref = refOf(call);
     const id = call.id('message_id');
-    const message = await objects.getMessage(ref, id);
+    const message = await objects.messages.get(ref, id);
     if (message !== null) return { ref, message };
-    throw (await objects.getThread(ref)) === null
+    throw (await objects.threads.get(ref)) === null
       ? notFound('thread', ref.threadId)
       : notFound('message', id);
   };
@@ -36,18 +36,18 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
       path: PATH,
       handle: async (call) => {
         const ref = refOf(call);
-        if (!(await objects.activeRun(ref)).exists) throw notFound('thread', ref.threadId);
+        if (!(await objects.threads.activeRun(ref)).exists) throw notFound('thread', ref.threadId);
         const given = call.body(shapes.newMessage);
         checkMessages([given], () => 'content', settings.messageLimitBytes);
         const message = toMessage(given, ref.threadId, call.newId('msg'), now());
         // It is told again.
         call.admit(call.bodyBytes);
         await admitWrite(services, call, {});
-        let added = await objects.addMessage(ref, message);
+        let added = await objects.messages.add(ref, message);
         // The thread may be held by a run whose time is over, and that nobody has looked at since.
         if (added.type === 'locked') {
           await runs.attend({ ...ref, runId: added.runId });
-          added = await objects.addMessage(ref, message);
+          added = await objects.messages.add(ref, message);
         }
         if (added.type === 'locked') throw threadLocked(ref.threadId, added.runId);
         if (added.type === 'no thread') throw notFound('thread', ref.threadId);
@@ -60,8 +60,8 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const ref = refOf(call);
         const { run_id: runId = null } = call.query(listFilter);
-        if (!(await objects.hasThread(ref))) throw notFound('thread', ref.threadId);
-        return page(call, (query) => objects.listMessages(ref, runId, query));
+        if (!(await objects.threads.exists(ref))) throw notFound('thread', ref.threadId);
+        return page(call, (query) => objects.messages.list(ref, runId, query));
       },
     },
     {
@@ -78,7 +78,7 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         if (metadata === undefined) return json(message);
         call.admit(jsonBytes(message));
         await admitWrite(services, call, {});
-        if (!(await objects.setLabels(ref, message.id, metadata))) throw notFound('thread', ref.threadId);
+        if (!(await objects.labels.set(ref, message.id, metadata))) throw notFound('thread', ref.threadId);
         return json({ ...message, metadata });
       },
     },
@@ -87,7 +87,7 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
       path: `${PATH}/:message_id`,
       handle: async (call) => {
         const { ref, message } = await find(call);
-        await objects.deleteMessage(ref, message);
+        await objects.messages.delete(ref, message);
         return json({ id: message.id, object: 'thread.message.deleted', deleted: true });
       },
     },

@@ -67,7 +67,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       path: '/threads/runs',
       handle: async (call) => {
         const { thread: given, ...input } = call.body(createThreadAndRunBody);
-        const assistant = await objects.getAssistant(call.project, input.assistant_id);
+        const assistant = await objects.assistants.get(call.project, input.assistant_id);
         const first = { path: 'thread.messages', limitBytes: settings.messageLimitBytes };
         const empty = { tool_resources: {}, metadata: {} };
         const { thread, messages } = newThread(given ?? empty, call, now(), first);
@@ -81,8 +81,8 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const ref: ThreadRef = { project: call.project, threadId: call.id('thread_id') };
         // Both are looked up at once; what is missing is said in the order of the path, the body, the assistant.
         const [active, assistant] = await Promise.all([
-          objects.activeRun(ref),
-          objects.getAssistant(call.project, call.peek('assistant_id')),
+          objects.threads.activeRun(ref),
+          objects.assistants.get(call.project, call.peek('assistant_id')),
         ]);
         if (!active.exists) throw notFound('thread', ref.threadId);
         const input = call.body(createRunBody);
@@ -98,14 +98,14 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       path: PATH,
       handle: async (call) => {
         const ref: ThreadRef = { project: call.project, threadId: call.id('thread_id') };
-        if (!(await objects.hasThread(ref))) throw notFound('thread', ref.threadId);
+        if (!(await objects.threads.exists(ref))) throw notFound('thread', ref.threadId);
         return page(call, async (query) => {
-          const found = await objects.listRuns(ref, query);
+          const found = await objects.runs.list(ref, query);
           if (found.type === 'unknown cursor' || !found.items.some((run) => isOverdue(run, now())))
             return found;
           // Ended first, so that no list shows a run alive beyond its time.
           await Promise.all(found.items.map((run) => runs.current({ ...ref, runId: run.id })));
-          return objects.listRuns(ref, query);
+          return objects.runs.list(ref, query);
         });
       },
     },
@@ -127,7 +127,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         call.admit(runBytes(stored.state.run));
         await admitWrite(services, call, {});
         const { threadId, runId } = stored.ref;
-        if (!(await objects.setLabels(stored.ref, runId, metadata))) throw notFound('thread', threadId);
+        if (!(await objects.labels.set(stored.ref, runId, metadata))) throw notFound('thread', threadId);
         return answer(runView(stored, metadata, nowMs()));
       },
     },
@@ -172,7 +172,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { stored } = await findRun(services, call);
         const { run } = stored.state;
         return page(call, async (query) =>
-          mapPage(await objects.listSteps(stored.ref, query), (step) => stepView(step, run)),
+          mapPage(await objects.steps.list(stored.ref, query), (step) => stepView(step, run)),
         );
       },
     },
@@ -182,7 +182,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const { stored } = await findRun(services, call);
         const id = call.id('step_id');
-        const step = await objects.getStep(stored.ref, id);
+        const step = await objects.steps.get(stored.ref, id);
         if (step === null || step.run_id !== stored.ref.runId) throw notFound('step', id);
         return json(stepView(step, stored.state.run));
       },

@@ -21,7 +21,7 @@ export async function findRun(
   const ref: RunRef = { project: call.project, threadId: call.id('thread_id'), runId: call.id('run_id') };
   const found = await runs.current(ref);
   if (found !== null) return found;
-  throw (await objects.getThread(ref)) === null
+  throw (await objects.threads.get(ref)) === null
     ? notFound('thread', ref.threadId)
     : notFound('run', ref.runId);
 }
@@ -36,7 +36,7 @@ export function runStream(
 ): Answer {
   call.admitBeside(runBytes(state.run));
   endInTime(services, call, ref, state.run.expires_at);
-  const labels = (): Promise<Metadata | null> => services.objects.labels(ref, ref.runId);
+  const labels = (): Promise<Metadata | null> => services.objects.labels.get(ref, ref.runId);
   return {
     type: 'events',
     frames: assistantsStream(services.hub.follow(ref, call.gone), { after, thread, labels }),
@@ -48,7 +48,7 @@ export function runStream(
 /** How the stream of a run that was begun before is opened again, for repetitions of the request that began it. */
 export function reopen(services: Services): OpenStream {
   return async (ref, after, withThread, call) => {
-    const [found, thread] = await Promise.all([services.runs.get(ref), services.objects.getThread(ref)]);
+    const [found, thread] = await Promise.all([services.runs.get(ref), services.objects.threads.get(ref)]);
     if (found === null) throw notFound('run', ref.runId);
     services.admission.admitStream(call.gone);
     return runStream(services, call, found.stored, after, withThread ? thread : null);

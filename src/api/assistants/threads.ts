@@ -1,13 +1,19 @@
-/** `/threads`: create, retrieve, modify, delete. Threads cannot be listed. */
+/** `/threads`: create, list, retrieve, modify, delete. The list is an extension: the hosted API had none. */
 import { z } from 'zod';
 import { notFound } from '../../errors.ts';
-import type { Thread } from '../../runs/thread.ts';
+import type { Metadata, Thread } from '../../runs/thread.ts';
+import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
+import { page } from '../http/list.ts';
+import { validate } from '../http/validate.ts';
 import type { Services } from '../http/services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import { newThread } from './new-thread.ts';
 import * as shapes from './shapes.ts';
 
+/** `metadata[key]=value`, as the query parser leaves it. */
+const METADATA_PARAMETER = /^metadata\[(.*)\]$/s;
+const metadataFilter = z.object({ metadata: shapes.metadata });
 const modifyBody = z.strictObject({ tool_resources: shapes.toolResources, metadata: shapes.metadata });
 
 export function threadEndpoints(services: Services): readonly Endpoint[] {
@@ -20,8 +26,16 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
         const at = { path: 'messages', limitBytes: settings.messageLimitBytes };
         const { thread, messages } = newThread(call.body(shapes.createThreadBody), call, now(), at);
         await admitWrite(services, call, { makes: thread.id });
-        await objects.createThread(call.project, thread, messages);
+        await objects.threads.create(call.project, thread, messages);
         return json(thread);
+      },
+    },
+    {
+      method: 'GET',
+      path: '/threads',
+      handle: (call) => {
+        const metadata = wantedMetadata(call);
+        return page(call, (query) => objects.threads.list(call.project, query, metadata));
       },
     },
     {
@@ -29,7 +43,7 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       path: '/threads/:thread_id',
       handle: async (call) => {
         const threadId = call.id('thread_id');
-        return json((await objects.getThread({ project: call.project, threadId })) ?? refuse(threadId));
+        return json((await objects.threads.get({ project: call.project, threadId })) ?? refuse(threadId));
       },
     },
     {
@@ -38,12 +52,12 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const threadId = call.id('thread_id');
         const ref = { project: call.project, threadId };
-        const thread = (await objects.getThread(ref)) ?? refuse(threadId);
+        const thread = (await objects.threads.get(ref)) ?? refuse(threadId);
         const { metadata } = call.body(modifyBody);
         if (metadata === undefined) return json(thread);
         await admitWrite(services, call, {});
         const change = (old: Thread): Thread => ({ ...old, metadata });
-        return json((await objects.updateThread(ref, change)) ?? refuse(threadId));
+        return json((await objects.threads.update(ref, change)) ?? refuse(threadId));
       },
     },
     {
@@ -51,11 +65,21 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       path: '/threads/:thread_id',
       handle: async (call) => {
         const threadId = call.id('thread_id');
-        if (!(await objects.deleteThread({ project: call.project, threadId }))) refuse(threadId);
+        if (!(await objects.threads.delete({ project: call.project, threadId }))) refuse(threadId);
         return json({ id: threadId, object: 'thread.deleted', deleted: true });
       },
     },
   ];
+}
+
+/** What threads are to be listed by. @throws {ApiError} 400 for what no thread's metadata can be */
+function wantedMetadata(call: Call): Metadata {
+  const parameters = Object.entries(call.query(z.record(z.string(), z.unknown())));
+  const pairs = parameters.flatMap(([name, value]) => {
+    const key = METADATA_PARAMETER.exec(name)?.[1];
+    return key === undefined ? [] : [[key, value] as const];
+  });
+  return validate(metadataFilter, { metadata: Object.fromEntries(pairs) }, false).metadata ?? {};
 }
 
 function refuse(id: string): never {

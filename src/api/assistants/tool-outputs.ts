@@ -89,7 +89,7 @@ async function repetition(
   if (state === undefined || isTerminal(state.run) || got.length === 0) return null;
   const pending = pendingCalls(state.run).map((call) => call.id);
   if (got.some((id) => pending.includes(id))) return null;
-  const steps = await objects.listSteps(ref, { limit: 100, order: 'desc', after: null, before: null });
+  const steps = await objects.steps.list(ref, { limit: 100, order: 'desc', after: null, before: null });
   if (steps.type !== 'page') return null;
   const own = new Set(state.origin.server_tools);
   for (const step of steps.items) {

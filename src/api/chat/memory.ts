@@ -21,7 +21,7 @@ export function memoryEndpoints({ objects }: Services): readonly Endpoint[] {
           const text = "Missing required parameter: 'thread_id'. Say which conversation is to be forgotten.";
           throw new ApiError(400, text, { param: 'thread_id', code: 'missing_required_parameter' });
         }
-        const deleted = await objects.deleteThread({
+        const deleted = await objects.threads.delete({
           project: call.project,
           threadId: threadIdOf(String(name)),
         });

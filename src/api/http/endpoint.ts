@@ -12,11 +12,11 @@ import {
   unavailable,
   unreadable,
 } from '../../errors.ts';
-import type { Logger } from '../../log.ts';
+import { throttled, type Logger } from '../../log.ts';
 import { NewerFormat } from '../../runs/format.ts';
 import { Unreadable } from '../../store/json.ts';
 import type { RunRef } from '../../store/keys.ts';
-import { isFull, isUnavailable, seldom } from '../../store/redis.ts';
+import { isFull, isUnavailable } from '../../store/away.ts';
 import { Call, identityOf } from './call.ts';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
 import { shellSafe } from './shell-safe.ts';
@@ -156,7 +156,7 @@ export function renderError(
 /** A full Redis answers, so nobody else reports it. */
 const FULL =
   'Redis is full, requests are refused: raise its maxmemory, delete threads, or set THREAD_KEPT_DAYS';
-const tellFull = seldom((log: Logger) => log.warn(FULL));
+const tellFull = throttled((log: Logger) => log.warn(FULL));
 
 function send(
   { response, delivery }: { readonly response: Response; readonly delivery: Delivery },

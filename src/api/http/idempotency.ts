@@ -1,5 +1,5 @@
 /** Repeated POSTs of resources get the first one's answer; the policy is turns/repeat.ts. */
-import type { FirstAnswer } from '../../store/answers.ts';
+import type { FirstAnswer } from '../../store/idempotency-records.ts';
 import type { RunRef } from '../../store/keys.ts';
 import type { Means } from '../../turns/means.ts';
 import { once, type Keeping } from '../../turns/repeat.ts';

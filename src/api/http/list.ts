@@ -1,31 +1,28 @@
 /** Lists as the wire has them: one page, told apart by cursors. */
 import { unknownCursor } from '../../errors.ts';
-import type { Page, PageQuery } from '../../store/objects.ts';
+import type { ListPage, PageQuery } from '../../store/collection.ts';
 import type { Call } from './call.ts';
 import { json, type Answer } from './endpoint.ts';
 import { listQuery } from './shapes.ts';
 
 /** The page with each of its items changed. */
-export function mapPage<T>(found: Page<T>, change: (item: T) => T): Page<T> {
+export function mapPage<T>(found: ListPage<T>, change: (item: T) => T): ListPage<T> {
   return found.type === 'page' ? { ...found, items: found.items.map(change) } : found;
 }
 
 /** Reads `limit`, `order`, `after` and `before`, asks for that page, and answers with the list envelope. */
 export async function page<T extends { readonly id: string }>(
   call: Call,
-  read: (query: PageQuery) => Promise<Page<T>>,
+  read: (query: PageQuery) => Promise<ListPage<T>>,
 ): Promise<Answer> {
   const { limit, order, after = null, before = null } = call.query(listQuery);
   const found = await read({ limit, order, after, before, admit: (bytes) => call.admit(bytes) });
   if (found.type === 'unknown cursor') {
     throw unknownCursor(found.cursor === after ? 'after' : 'before', found.cursor);
   }
-  const { items, hasMore } = found;
-  return json({
-    object: 'list',
-    data: items,
-    first_id: items[0]?.id ?? null,
-    last_id: items.at(-1)?.id ?? null,
-    has_more: hasMore,
-  });
+  const { items, hasMore, readTo } = found;
+  const ends = { first_id: items[0]?.id ?? null, last_id: items.at(-1)?.id ?? null };
+  // Where a page had to end between two items of the list, its cursor is not one of them.
+  if (readTo !== undefined) ends[before !== null && after === null ? 'first_id' : 'last_id'] = readTo;
+  return json({ object: 'list', data: items, ...ends, has_more: hasMore });
 }

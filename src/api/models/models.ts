@@ -10,7 +10,7 @@ export function modelEndpoints({ models, objects }: Services): readonly Endpoint
   /** The models of the upstreams, and the project's assistants, which chat clients name as their model. */
   const all = async (project: string): Promise<readonly ListedModel[]> => {
     const query = { limit: MAX_ASSISTANTS, order: 'desc', after: null, before: null } as const;
-    const [upstream, page] = await Promise.all([models(), objects.listAssistants(project, query)]);
+    const [upstream, page] = await Promise.all([models(), objects.assistants.list(project, query)]);
     const assistants = page.type === 'page' ? page.items : [];
     return [
       ...upstream,

@@ -93,7 +93,7 @@ async function pendingOf(
   name: string,
 ): Promise<{ readonly runId: string | null; readonly pending: readonly RequiredCall[] }> {
   if (!isSafeId(threadId)) throw notFound('thread', threadId);
-  const { exists, runId } = await objects.activeRun({ project, threadId });
+  const { exists, runId } = await objects.threads.activeRun({ project, threadId });
   if (!exists) throw notFound('thread', threadId);
   if (runId === null) return { runId, pending: [] };
   const found = await runs.get({ project, threadId, runId });

@@ -2,7 +2,8 @@
  * Looks at the servers before anything is kept in them: versions, eviction, persistence. It reads INFO, which managed services
  * allow, never CONFIG, which they do not; it changes nothing.
  */
-import { masters, type State } from './redis.ts';
+import { masters } from './redis.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
 /** What the operator should know; `problems` are reasons not to start. */
 export interface Fitness {
@@ -14,13 +15,13 @@ export interface Fitness {
 const OLDEST = { Redis: 7, Valkey: 8 } as const;
 
 /** @throws what Redis throws when it cannot be asked at all. */
-export async function examine(redis: State): Promise<Fitness> {
+export async function preflight(redis: ScriptedRedis): Promise<Fitness> {
   const found = await Promise.all(
     masters(redis).map(async (server) => {
       const info = await server.info();
       // With Sentinels the options do not say which server it has become.
       const { remoteAddress, remotePort } = server.stream;
-      return judge(info, `${remoteAddress}:${remotePort}`);
+      return fitnessOf(info, `${remoteAddress}:${remotePort}`);
     }),
   );
   return {
@@ -30,7 +31,7 @@ export async function examine(redis: State): Promise<Fitness> {
 }
 
 /** Judges what a server says of itself (the text of INFO). Pure. */
-export function judge(info: string, where: string): Fitness {
+export function fitnessOf(info: string, where: string): Fitness {
   const problems: string[] = [];
   const warnings: string[] = [];
   const field = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];

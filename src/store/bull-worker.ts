@@ -2,12 +2,12 @@
  * One BullMQ worker, which takes jobs and keeps their locks while they are done. Owns its connection, and rests when Redis
  * answers nothing but errors. What a job means, and which worker takes them, is queue.ts' business.
  */
-import { DelayedError, ErrorCode, WaitingError, Worker } from 'bullmq';
-import type { Logger } from '../log.ts';
+import { DelayedError, ErrorCode, WaitingError, Worker, type Job } from 'bullmq';
+import { throttled, type Logger } from '../log.ts';
+import type { JobKind } from './job-kind.ts';
 import { JobLocks } from './job-locks.ts';
-import type { Keys } from './keys.ts';
-import type { RunJob, RunsJob } from './queue.ts';
-import { connect, seldom } from './redis.ts';
+import type { RedisKeys } from './keys.ts';
+import { connect } from './redis.ts';
 
 /** Our own attempt limit decides when a run has been lost too often, not BullMQ's. */
 const MAX_STALLS = 1_000_000;
@@ -17,9 +17,9 @@ const STORM_ERRORS = 5;
 const STORM_MS = 1_000;
 const REST_MS = 1_000;
 
-export interface TakerOptions {
+export interface BullWorkerOptions<T> {
   readonly redisUrl: string;
-  readonly keys: Keys;
+  readonly keys: RedisKeys;
   readonly log: Logger;
   readonly concurrency: number;
   /**
@@ -27,33 +27,33 @@ export interface TakerOptions {
    * the longest event loop stall one accepts without a wasted model call.
    */
   readonly lockMs: number;
-  readonly process: (job: RunsJob, token?: string) => Promise<void>;
+  readonly process: (job: Job<T, void>, token?: string) => Promise<void>;
   /** Hears of each job that another worker had lost. */
   readonly onStalled: () => void;
 }
 
-export class Taker {
+export class BullWorker<T extends object> {
   /** How many jobs it has now. */
   jobs = 0;
-  private readonly worker: Worker<RunJob, void, 'run'>;
-  private readonly locks: JobLocks;
-  private readonly connection: ReturnType<typeof connect>;
+  readonly #worker: Worker<T, void>;
+  readonly #locks: JobLocks;
+  readonly #connection: ReturnType<typeof connect>;
   /** When the last few errors came, oldest first. */
-  private errorsMs: readonly number[] = [];
-  private rest: NodeJS.Timeout | null = null;
-  private isLeaving = false;
+  #errorsMs: readonly number[] = [];
+  #rest: NodeJS.Timeout | null = null;
+  #isLeaving = false;
 
   constructor(
-    queueName: string,
-    { redisUrl, keys, log, concurrency, lockMs, process, onStalled }: TakerOptions,
+    kind: JobKind<T>,
+    { redisUrl, keys, log, concurrency, lockMs, process, onStalled }: BullWorkerOptions<T>,
   ) {
-    this.connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
-    this.worker = new Worker<RunJob, void, 'run'>(
-      queueName,
-      async (job: RunsJob, token?: string) => {
+    this.#connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
+    this.#worker = new Worker<T, void>(
+      kind.queue,
+      async (job: Job<T, void>, token?: string) => {
         this.jobs += 1;
         try {
-          await this.whileHeld(job, token, async () => process(job, token));
+          await this.#whileHeld(job, token, async () => process(job, token));
         } finally {
           this.jobs -= 1;
         }
@@ -61,7 +61,7 @@ export class Taker {
       {
         prefix: keys.queue,
         concurrency,
-        connection: this.connection,
+        connection: this.#connection,
         lockDuration: lockMs,
         // By job-locks.ts instead.
         skipLockRenewal: true,
@@ -74,23 +74,23 @@ export class Taker {
       },
     );
     const report = queueErrors(log);
-    this.locks = new JobLocks({
+    this.#locks = new JobLocks({
       lockMs,
-      extend: async (jobIds, tokens) => this.worker.extendJobLocks(jobIds, tokens, lockMs),
-      // Their runs go on: who takes one over says so in the run itself.
-      onLost: seldom((jobs: number) => log.warn({ jobs }, 'lost hold of jobs')),
+      extend: async (jobIds, tokens) => this.#worker.extendJobLocks(jobIds, tokens, lockMs),
+      // Their work goes on; a worker that takes a run over changes its fence.
+      onLost: throttled((jobs: number) => log.warn({ jobs }, 'lost hold of jobs')),
       onError: report,
     });
-    this.worker.on('stalled', onStalled);
-    this.worker.on('failed', (job: RunsJob | undefined, err: Error) => {
+    this.#worker.on('stalled', onStalled);
+    this.#worker.on('failed', (job: Job<T, void> | undefined, err: Error) => {
       if (!(err instanceof WaitingError) && !(err instanceof DelayedError)) {
-        log.error({ err, run_id: job?.data.runId, thread_id: job?.data.threadId }, 'job failed');
+        log.error({ err, ...(job !== undefined && kind.fieldsOf(job.data)) }, 'job failed');
       }
     });
-    this.worker.on('error', (err: Error) => {
+    this.#worker.on('error', (err: Error) => {
       if (isLockLost(err)) return;
       report(err);
-      this.weather();
+      this.#restWhenStorming();
     });
   }
 
@@ -98,54 +98,54 @@ export class Taker {
    * Does a job and renews its lock meanwhile. A job whose lock is lost is another delivery's business by now, in this process
    * or elsewhere: then BullMQ is told that it waits, and touches it no more.
    */
-  private async whileHeld({ id = '' }: RunsJob, token = '', work: () => Promise<void>): Promise<void> {
-    this.locks.hold(id, token);
+  async #whileHeld({ id = '' }: Job<T, void>, token = '', work: () => Promise<void>): Promise<void> {
+    this.#locks.hold(id, token);
     let isHeld = false;
     try {
       await work();
     } catch (error) {
       if (!isLockLost(error)) throw error;
-      this.locks.release(id, token);
+      this.#locks.release(id, token);
     } finally {
-      isHeld = this.locks.release(id, token);
+      isHeld = this.#locks.release(id, token);
     }
     if (!isHeld) throw new WaitingError();
   }
 
   async ready(): Promise<void> {
-    await this.worker.waitUntilReady();
+    await this.#worker.waitUntilReady();
   }
 
   /** Takes no more jobs, but perhaps one that comes to it while it already waits; those it has go on. */
   async stopTaking(): Promise<void> {
-    this.leave();
-    await this.worker.pause(true);
+    this.#leave();
+    await this.#worker.pause(true);
   }
 
   /** Takes no more jobs, waits for those it has, then closes. */
   async close(): Promise<void> {
-    this.leave();
-    await this.worker.close();
-    this.locks.close();
-    this.connection.disconnect();
+    this.#leave();
+    await this.#worker.close();
+    this.#locks.close();
+    this.#connection.disconnect();
   }
 
-  private leave(): void {
-    this.isLeaving = true;
-    if (this.rest !== null) clearTimeout(this.rest);
+  #leave(): void {
+    this.#isLeaving = true;
+    if (this.#rest !== null) clearTimeout(this.#rest);
   }
 
   /** One more error. When they come as a storm, no jobs are taken for a moment; those at hand go on. */
-  private weather(): void {
+  #restWhenStorming(): void {
     const nowMs = performance.now();
-    this.errorsMs = [...this.errorsMs, nowMs].slice(-STORM_ERRORS);
-    const isStorm = this.errorsMs.length === STORM_ERRORS && nowMs - (this.errorsMs[0] ?? 0) < STORM_MS;
-    if (!isStorm || this.rest !== null || this.isLeaving) return;
-    this.rest = setTimeout(() => {
-      this.rest = null;
-      void this.worker.resume();
+    this.#errorsMs = [...this.#errorsMs, nowMs].slice(-STORM_ERRORS);
+    const isStorm = this.#errorsMs.length === STORM_ERRORS && nowMs - (this.#errorsMs[0] ?? 0) < STORM_MS;
+    if (!isStorm || this.#rest !== null || this.#isLeaving) return;
+    this.#rest = setTimeout(() => {
+      this.#rest = null;
+      void this.#worker.resume();
     }, REST_MS);
-    void this.worker.pause(true);
+    void this.#worker.pause(true);
   }
 }
 
@@ -162,4 +162,4 @@ const isLockLost = (error: unknown): boolean =>
 
 /** Says errors of a queue or worker, which come by the thousand while Redis is away. */
 export const queueErrors = (log: Logger): ((err: Error) => void) =>
-  seldom((err: Error) => log.error({ err }, 'queue error'));
+  throttled((err: Error) => log.error({ err }, 'queue error'));

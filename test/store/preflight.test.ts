@@ -1,6 +1,6 @@
 /** What a server says of itself decides whether Longrun starts on it. */
 import { expect, inject, onTestFinished, test } from 'vitest';
-import { examine, judge, type Fitness } from '../../src/store/check.ts';
+import { preflight, fitnessOf, type Fitness } from '../../src/store/preflight.ts';
 import { openState } from '../../src/store/redis.ts';
 import { startServer } from '../support/redis-process.ts';
 import { startService } from '../support/service.ts';
@@ -10,7 +10,7 @@ const GOOD = { redis_version: '7.0.15', maxmemory_policy: 'noeviction', aof_enab
 const FIT: Fitness = { problems: [], warnings: [] };
 
 const judged = (fields: Readonly<Record<string, string>>): Fitness =>
-  judge(
+  fitnessOf(
     Object.entries(fields)
       .map(([name, value]) => `${name}:${value}\r\n`)
       .join(''),
@@ -48,7 +48,7 @@ test.for([
 test('every server is asked', async () => {
   const redis = await openState(inject('redisUrl'), 'fail', silent);
   onTestFinished(() => redis.disconnect());
-  const { problems, warnings } = await examine(redis);
+  const { problems, warnings } = await preflight(redis);
   expect(problems).toStrictEqual([]);
   // The servers of these tests keep nothing on disk.
   for (const warning of warnings) expect(warning).toMatch(/^127\.0\.0\.1:\d+ keeps no append-only file/);

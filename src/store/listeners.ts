@@ -2,41 +2,41 @@
  * Counts who listens to a run besides the caller that began it: callers that sent the same again. While there is one, a
  * caller that hangs up takes nothing away. A run with a single listener, which is nearly every run, costs nothing here.
  */
-import type { Keys, RunRef } from './keys.ts';
-import type { State } from './redis.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
+import type { ScriptedRedis } from './scripts.ts';
 
-export class Audience {
-  private readonly redis: State;
-  private readonly keys: Keys;
-  private readonly keptMs: number;
+export class Listeners {
+  readonly #redis: ScriptedRedis;
+  readonly #keys: RedisKeys;
+  readonly #keptMs: number;
 
   /** @param keptMs as long as a run may live */
-  constructor(redis: State, keys: Keys, keptMs: number) {
-    this.redis = redis;
-    this.keys = keys;
-    this.keptMs = keptMs;
+  constructor(redis: ScriptedRedis, keys: RedisKeys, keptMs: number) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#keptMs = keptMs;
   }
 
   /** One more listens to the run. @returns false when everybody had left before: the run is being cancelled. */
   async join(ref: RunRef): Promise<boolean> {
-    return (await this.count(ref, 1)) > 0;
+    return (await this.#count(ref, 1)) > 0;
   }
 
   /** One listens no more. @returns whether nobody does. */
   async leave(ref: RunRef): Promise<boolean> {
-    return (await this.count(ref, -1)) < 0;
+    return (await this.#count(ref, -1)) < 0;
   }
 
   /** Everybody has heard all there is for now; whoever makes the run go on listens alone. */
   async dismiss(ref: RunRef): Promise<void> {
-    await this.redis.del(this.keys.audience(ref));
+    await this.#redis.del(this.#keys.listeners(ref));
   }
 
-  private async count(ref: RunRef, change: number): Promise<number> {
-    const key = this.keys.audience(ref);
+  async #count(ref: RunRef, change: number): Promise<number> {
+    const key = this.#keys.listeners(ref);
     const [others] = await Promise.all([
-      this.redis.incrby(key, change),
-      this.redis.pexpire(key, this.keptMs),
+      this.#redis.incrby(key, change),
+      this.#redis.pexpire(key, this.#keptMs),
     ]);
     return others;
   }

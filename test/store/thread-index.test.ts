@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test, vi 
 import { PLAIN_ORIGIN } from '../../src/runs/event.ts';
 import { Imports } from '../../src/store/imports.ts';
 import type { ThreadRef } from '../../src/store/keys.ts';
-import type { State } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { startPrivateRedis, startRedis, type PrivateRedis, type RedisServer } from '../support/redis.ts';
 import {
   COMPLETED,
@@ -50,7 +50,7 @@ async function daysOf({ redis, keys }: Store): Promise<Readonly<Record<string, n
 
 const later = (days: number): void => void vi.setSystemTime(MADE_MS + days * DAY_MS);
 const made = async ({ objects }: Store, id: string): Promise<ThreadRef> => {
-  await objects.createThread(PROJECT, newThread(id), [newMessage(`msg_${id}`, id)]);
+  await objects.threads.create(PROJECT, newThread(id), [newMessage(`msg_${id}`, id)]);
   return { project: PROJECT, threadId: id };
 };
 
@@ -60,14 +60,14 @@ describe('the index of threads', () => {
     const [read, written] = [await made(store, 'read'), await made(store, 'written')];
     await made(store, 'run');
     later(3);
-    await store.objects.getThread(read);
-    await store.objects.listMessages(read, null, { limit: 10, order: 'asc', after: null, before: null });
-    await store.objects.addMessage(written, newMessage('msg_more', 'written'));
+    await store.objects.threads.get(read);
+    await store.objects.messages.list(read, null, { limit: 10, order: 'asc', after: null, before: null });
+    await store.objects.messages.add(written, newMessage('msg_more', 'written'));
     later(5);
     await create(store, refOf('run_1', { project: PROJECT, threadId: 'run' }), { thread: null });
     await create(store, refOf('run_2', { project: PROJECT, threadId: 'both' }));
     expect(await daysOf(store)).toStrictEqual({ 'p/read': 0, 'p/written': 3, 'p/run': 5, 'p/both': 5 });
-    expect(await store.threads.count()).toBe(4);
+    expect(await store.threadIndex.count()).toBe(4);
   });
 
   test('has no chats without a thread, and no threads that are not there', async () => {
@@ -75,13 +75,13 @@ describe('the index of threads', () => {
     const origin = { ...PLAIN_ORIGIN, project: PROJECT, request_id: 'req_1', ephemeral: true };
     await create(store, refOf(), { origin, thread: null });
     const nowhere = { project: PROJECT, threadId: 'nowhere' };
-    expect(await store.objects.addMessage(nowhere, newMessage('m', 'nowhere'))).toEqual({
+    expect(await store.objects.messages.add(nowhere, newMessage('m', 'nowhere'))).toEqual({
       type: 'no thread',
     });
     const run = newRun(refOf('run_2', nowhere), { thread: null });
     expect(await store.runs.create(PROJECT, run)).toEqual({ type: 'no thread' });
     // Whatever was sent before this has been done when it is answered.
-    expect(await store.threads.count()).toBe(0);
+    expect(await store.threadIndex.count()).toBe(0);
   });
 
   test('takes up threads from before there was one when they are used', async () => {
@@ -89,13 +89,13 @@ describe('the index of threads', () => {
     const ref = await made(store, 'old');
     await store.redis.del(store.keys.threads);
     later(1);
-    await store.objects.addMessage(ref, newMessage('msg_new', 'old'));
+    await store.objects.messages.add(ref, newMessage('msg_new', 'old'));
     expect(await daysOf(store)).toStrictEqual({ 'p/old': 1 });
   });
 
   test('has imported threads from the day of their import', async () => {
     const store = await openStore(server.url);
-    const imports = new Imports(store.redis, store.keys, store.threads);
+    const imports = new Imports(store.redis, store.keys, store.threadIndex);
     await imports.thread(PROJECT, newThread('alone'));
     await imports.messages(PROJECT, newThread('full'), [newMessage('msg_1', 'full')]);
     expect(await daysOf(store)).toStrictEqual({ 'p/alone': 0, 'p/full': 0 });
@@ -106,13 +106,14 @@ describe('the index of threads', () => {
     const store = await openStore(server.url, (redis) => listening(redis, sent));
     await made(store, 'thread_1');
     sent.length = 0;
-    await store.objects.addMessage(THREAD, newMessage('msg_more'));
+    await store.objects.messages.add(THREAD, newMessage('msg_more'));
     await create(store, refOf(), { thread: null });
-    await store.objects.deleteThread(THREAD);
+    await store.objects.threads.delete(THREAD);
     expect(sent).toEqual([
-      ['zadd', 'append'],
-      ['zadd', 'commit', 'remind'],
-      ['drop', 'zrem'],
+      ['zadd', 'add', 'append'],
+      // The second one notes the run.
+      ['zadd', 'add', 'commit', 'remind', 'add'],
+      ['drop', 'zrem', 'remove'],
     ]);
   });
 });
@@ -120,16 +121,16 @@ describe('the index of threads', () => {
 describe('a thread that nobody has used for so long', () => {
   test('is deleted with all that is in it; others, and those that a run holds, stay', async () => {
     const store = await openStore(server.url);
-    const { objects, threads, redis, keys } = store;
+    const { objects, threadIndex, redis, keys } = store;
     await store.runs.commit(await startTalking(store, refOf('run_1')), COMPLETED);
-    await objects.setLabels(THREAD, 'msg_1', { colour: 'red' });
+    await objects.labels.set(THREAD, 'msg_1', { colour: 'red' });
     const held = { project: PROJECT, threadId: 'held' };
     await create(store, refOf('run_2', held));
     later(KEPT_DAYS + 1);
     await made(store, 'young');
-    expect(await threads.endUnused(objects, KEPT_DAYS)).toBe(1);
+    expect(await threadIndex.endUnused(objects.threads, KEPT_DAYS)).toBe(1);
     expect((await keysOf(store)).filter((key) => key.includes('{thread_1}'))).toEqual([]);
-    expect(await objects.getThread(held)).not.toBeNull();
+    expect(await objects.threads.get(held)).not.toBeNull();
     expect(await daysOf(store)).toStrictEqual({ 'p/held': KEPT_DAYS + 1, 'p/young': KEPT_DAYS + 1 });
     expect(await redis.zcard(keys.threads)).toBe(2);
   });
@@ -137,21 +138,21 @@ describe('a thread that nobody has used for so long', () => {
   test('is kept for ever by default', async () => {
     const store = await openStore(server.url);
     await made(store, 'thread_1');
-    expect(await store.threads.endUnused(store.objects, 0, OVER_MS * 10)).toBe(0);
-    expect(await store.threads.count()).toBe(1);
+    expect(await store.threadIndex.endUnused(store.objects.threads, 0, OVER_MS * 10)).toBe(0);
+    expect(await store.threadIndex.count()).toBe(1);
   });
 
   test('is deleted although a run that was lost still holds it', async () => {
     const store = await openStore(server.url);
     await create(store);
     await store.redis.del(store.keys.run(refOf()));
-    expect(await store.threads.endUnused(store.objects, KEPT_DAYS, OVER_MS)).toBe(1);
+    expect(await store.threadIndex.endUnused(store.objects.threads, KEPT_DAYS, OVER_MS)).toBe(1);
   });
 
   test.each(['before', 'after'] as const)(
     'and that is used in that moment, just %s its last use is read, stays',
     async (when) => {
-      const used = async (): Promise<unknown> => objects.addMessage(THREAD, newMessage('msg_new'));
+      const used = async (): Promise<unknown> => objects.messages.add(THREAD, newMessage('msg_new'));
       const store = await openStore(server.url, (redis) =>
         withMethod(redis, 'zscore', async (key: string, member: string) => {
           vi.setSystemTime(OVER_MS);
@@ -161,17 +162,17 @@ describe('a thread that nobody has used for so long', () => {
           return score;
         }),
       );
-      const { objects, threads } = store;
+      const { objects, threadIndex } = store;
       await made(store, 'thread_1');
-      expect(await threads.endUnused(objects, KEPT_DAYS, OVER_MS)).toBe(0);
-      expect(await objects.getMessage(THREAD, 'msg_new')).not.toBeNull();
+      expect(await threadIndex.endUnused(objects.threads, KEPT_DAYS, OVER_MS)).toBe(0);
+      expect(await objects.messages.get(THREAD, 'msg_new')).not.toBeNull();
       expect(await daysOf(store)).toStrictEqual({ 'p/thread_1': KEPT_DAYS + 1 });
     },
   );
 
   test('goes a batch at a time, past what names no thread, is gone already or cannot be deleted', async () => {
     const store = await openStore(server.url);
-    const { redis, keys, threads, objects } = store;
+    const { redis, keys, threadIndex, objects } = store;
     const ids = Array.from({ length: 150 }, (_, index) => `thread_${index}`);
     await Promise.all(ids.map(async (id) => made(store, id)));
     await redis.zadd(keys.threads, 1, 'no thread at all', 1, 'p/a/b', 1, 'p/{x}', 1, 'p/gone');
@@ -179,8 +180,8 @@ describe('a thread that nobody has used for so long', () => {
     await redis.hset(keys.thread({ project: PROJECT, threadId: 'broken' }), 'broken', '{}');
     await redis.zadd(keys.threads, 1, 'p/broken');
     let sweeps = 0;
-    for (; (await threads.count()) > 1 && sweeps < 10; sweeps++)
-      await threads.endUnused(objects, KEPT_DAYS, OVER_MS);
+    for (; (await threadIndex.count()) > 1 && sweeps < 10; sweeps++)
+      await threadIndex.endUnused(objects.threads, KEPT_DAYS, OVER_MS);
     expect(sweeps).toBe(2);
     expect((await keysOf(store)).filter((key) => key.includes('{thread_'))).toEqual([]);
     expect(await redis.zrange(keys.threads, '0', '-1')).toEqual(['p/broken']);
@@ -196,26 +197,26 @@ describe('in a full Redis', () => {
 
   test('threads can be deleted, by their owner and by their age', async () => {
     const store = await openStore(full.url);
-    const { objects, threads } = store;
+    const { objects, threadIndex } = store;
     const [mine, held] = [await made(store, 'mine'), { project: PROJECT, threadId: 'held' }];
     await made(store, 'unused');
     await create(store, refOf('run_1', held));
     await store.redis.call('CONFIG', 'SET', 'maxmemory', '1');
     await expect(store.redis.set('x', '1')).rejects.toThrow('OOM');
-    expect(await objects.deleteThread(mine)).toBe(true);
-    expect(await threads.endUnused(objects, KEPT_DAYS, OVER_MS)).toBe(1);
+    expect(await objects.threads.delete(mine)).toBe(true);
+    expect(await threadIndex.endUnused(objects.threads, KEPT_DAYS, OVER_MS)).toBe(1);
     expect(Object.keys(await daysOf(store))).toEqual(['p/held']);
   });
 });
 
 /** Notes the commands of each tick, which leave as one pipeline. */
-function listening(redis: State, pipelines: string[][]): State {
+function listening(redis: ScriptedRedis, pipelines: string[][]): ScriptedRedis {
   let current: string[] | null = null;
   return new Proxy(redis, {
     get: (target, key) => {
       const value: unknown = Reflect.get(target, key);
       if (typeof value !== 'function') return value;
-      if (!['zadd', 'zrem', 'append', 'commit', 'drop', 'remind'].includes(String(key)))
+      if (!['zadd', 'zrem', 'add', 'remove', 'append', 'commit', 'drop', 'remind'].includes(String(key)))
         return value.bind(target) as unknown;
       return (...args: unknown[]): unknown => {
         if (current === null) {

@@ -1,0 +1,83 @@
+/**
+ * The index of a project's recent runs, newest last: those of its threads and those of chats without a thread. A reminder in
+ * a slot of its own, like the index of threads: a run of it may have expired or be gone with its thread.
+ */
+import type { Logger } from '../log.ts';
+import type { Run } from '../runs/thread.ts';
+import { placeAt, type Collections, type ListPage, type PageQuery, type Row } from './collection.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
+import { readRun } from './run-lists.ts';
+import { scan } from './scan.ts';
+import type { ScriptedRedis } from './scripts.ts';
+
+/** Older runs of a project are found by their threads only. */
+const MAX_RECENT = 10_000;
+/** A run that is noted is created in the same moment, unless Redis is slow or away. */
+const CREATED_WITHIN_MS = 60_000;
+
+export interface RecentRunsOptions {
+  readonly collections: Collections;
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
+  /** Unix milliseconds, the same for every process. */
+  readonly nowMs: () => number;
+  readonly log: Logger;
+}
+
+export class RecentRuns {
+  readonly #options: RecentRunsOptions;
+
+  constructor(options: RecentRunsOptions) {
+    this.#options = options;
+  }
+
+  /** Notes a run that is about to be created: call it in the same tick. A run that is not noted is a run all the same. */
+  async add({ project, threadId, runId }: RunRef): Promise<void> {
+    const { collections, keys, log } = this.#options;
+    await collections
+      .add(keys.recentRuns(project), runId, threadId, { most: MAX_RECENT })
+      .catch((err: unknown) => log.debug({ err, run_id: runId }, 'could not note a recent run'));
+  }
+
+  /** The newest runs of a project, at most 10,000 of them, as clients see them. */
+  async list(project: string, query: PageQuery): Promise<ListPage<Run>> {
+    const { collections, redis, keys, nowMs } = this.#options;
+    const refOf = ({ id, doc }: Row): RunRef => ({ project, threadId: doc, runId: id });
+    return scan(collections, keys.recentRuns(project), query, {
+      sizeOf: (row) => redis.hstrlen(keys.run(refOf(row)), 'doc'),
+      read: async (row) => {
+        const ref = refOf(row);
+        const [doc, label] = await Promise.all([
+          redis.hget(keys.run(ref), 'doc'),
+          redis.hget(keys.labels(ref), ref.runId),
+        ]);
+        if (doc === null) return null;
+        return collections.readable(() => readRun({ id: ref.runId, doc, label: label ?? '' }, nowMs()));
+      },
+      forget: (runIds) => {
+        const before = placeAt(nowMs() - CREATED_WITHIN_MS);
+        for (const runId of runIds)
+          this.#unawaited(runId, collections.remove(keys.recentRuns(project), runId, { before }));
+      },
+    });
+  }
+
+  /** Forgets a run that was never created, or has left no trace. Nothing waits for it. */
+  forgetLater({ project, runId }: RunRef): void {
+    const { collections, keys } = this.#options;
+    this.#unawaited(runId, collections.discard(keys.recentRuns(project), runId));
+  }
+
+  /** Forgets all runs of a project. */
+  async clear(project: string): Promise<void> {
+    const { docs, index, gone } = this.#options.keys.recentRuns(project);
+    await this.#options.redis.unlink(docs, index, gone);
+  }
+
+  /** What stays behind is passed over by lists. */
+  #unawaited(runId: string, forgotten: Promise<unknown>): void {
+    forgotten.catch((err: unknown) =>
+      this.#options.log.debug({ err, run_id: runId }, 'could not forget a recent run'),
+    );
+  }
+}

@@ -1,0 +1,22 @@
+/** Answers of tools that stay true for a while, for whoever asks the same. A cache: losing it costs a repetition. */
+import type { RedisKeys } from './keys.ts';
+import type { ScriptedRedis } from './scripts.ts';
+
+export class ToolCache {
+  readonly #redis: ScriptedRedis;
+  readonly #keys: RedisKeys;
+
+  constructor(redis: ScriptedRedis, keys: RedisKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /** Null when there is none. A Redis that is away has none either: the connection reports its loss by itself. */
+  async get(digest: string): Promise<string | null> {
+    return this.#redis.get(this.#keys.toolCache(digest)).catch(() => null);
+  }
+
+  async set(digest: string, answer: string, keptS: number): Promise<void> {
+    await this.#redis.set(this.#keys.toolCache(digest), answer, 'EX', keptS).catch(() => null);
+  }
+}
