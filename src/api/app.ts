@@ -9,6 +9,7 @@ import { agentEndpoints } from './agents/execute.ts';
 import { agentRefusals } from './agents/frames.ts';
 import { assistantsApi } from './assistants/endpoints.ts';
 import { reopen } from './assistants/stream.ts';
+import { azureMounts } from './azure/mounts.ts';
 import { chatEndpoint, chatEndpoints, type DeviceSettings, type ProfileName } from './chat/endpoint.ts';
 import { authenticate, identify, type AuthMode } from './http/auth.ts';
 import { bodyReader, type BodyLimits } from './http/body.ts';
@@ -34,7 +35,7 @@ const UNSUPPORTED = {
 } as const;
 
 /** Protocols with base paths of their own, under which they may have the endpoints of the others. */
-const ELSEWHERE: readonly ((endpoints: readonly Endpoint[]) => readonly Mount[])[] = [];
+const ELSEWHERE: readonly ((endpoints: readonly Endpoint[]) => readonly Mount[])[] = [azureMounts];
 
 /** Protocols with an envelope of their own. */
 const REFUSALS = [agentRefusals];

@@ -42,6 +42,10 @@ const DEVICES: readonly Example[] = [
 export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   'README.md': [CLIENT, ...START, ...SERVING],
   'README.zh-CN.md': [CLIENT, ...START, ...DEVICES, ...SERVING],
+  'docs/azure.md': [
+    ['client = AzureOpenAI(', checks.runsInPython],
+    ['new AzureOpenAI(', checks.runsInNode],
+  ],
   'docs/configuration.md': [
     ['"apiKeyEnv": "PROVIDER_KEY"', checks.configures],
     ['"openapi": [', checks.configures],
