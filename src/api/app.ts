@@ -1,6 +1,6 @@
 /**
- * The table of contents of the API: middleware in order, the endpoints under their base paths, and what everything else
- * is answered with.
+ * The table of contents of the API: middleware in order, the protocols' endpoints under their base paths, and what
+ * everything else is answered with. A protocol adds endpoints to all base paths, or is given them and mounts them elsewhere.
  */
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import { unknownRoute, unsupported } from '../errors.ts';
@@ -9,14 +9,15 @@ import { agentEndpoints } from './agents/execute.ts';
 import { agentRefusals } from './agents/frames.ts';
 import { assistantsApi } from './assistants/endpoints.ts';
 import { reopen } from './assistants/stream.ts';
+import { azureMounts } from './azure/mounts.ts';
 import { chatEndpoint, chatEndpoints, type DeviceSettings, type ProfileName } from './chat/endpoint.ts';
 import { authenticate, identify, type AuthMode } from './http/auth.ts';
 import { bodyReader, type BodyLimits } from './http/body.ts';
 import { allowOrigins, checkFetchSite, checkOrigin, type Origins } from './http/cross-origin.ts';
-import { renderError, type EndpointOptions } from './http/endpoint.ts';
+import { renderError, type Endpoint, type EndpointOptions, type Refusal } from './http/endpoint.ts';
 import { checkHost, type HostRules } from './http/host-check.ts';
 import { repeatable } from './http/idempotency.ts';
-import { router } from './http/router.ts';
+import { router, type Mount } from './http/router.ts';
 import { turnAway } from './http/turned-away.ts';
 import { modelEndpoints } from './models/models.ts';
 import { statusEndpoints } from './ops/status.ts';
@@ -32,6 +33,9 @@ const UNSUPPORTED = {
   '/responses': 'The Responses API is',
   '/conversations': 'The Conversations API is',
 } as const;
+
+/** Protocols with base paths of their own, under which they may have the endpoints of the others. */
+const ELSEWHERE: readonly ((endpoints: readonly Endpoint[]) => readonly Mount[])[] = [azureMounts];
 
 /** Protocols with an envelope of their own. */
 const REFUSALS = [agentRefusals];
@@ -56,13 +60,14 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...agentEndpoints(services),
     ...chatEndpoints(services, options.chat),
   ].map((endpoint) => repeatable(endpoint, services, openStream));
+  const mounts: readonly Mount[] = [
+    ...BASE_PATHS.map((base) => ({ base, endpoints })),
+    ...ELSEWHERE.flatMap((mount) => mount(endpoints)),
+  ];
   const devices = options.devicePaths.map(({ path, profile }) =>
     chatEndpoint(services, path, profile, options.chat),
   );
-  const paths = [
-    ...endpoints.map(({ method, path }) => `${method} ${BASE_PATHS[0]}${path}`),
-    ...devices.map(({ method, path }) => `${method} ${path}`),
-  ];
+  const paths = [...pathsOf(mounts), ...devices.map(({ method, path }) => `${method} ${path}`)];
 
   const app = express();
   app.disable('x-powered-by');
@@ -71,8 +76,8 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.set('trust proxy', options.trustProxy);
   app.use(counted(services.figures.requests));
   app.use(identify());
-  const refused = turnAway(options.log);
-  app.use(checkHost(options, refused), checkOrigin(options.corsOrigins, refused));
+  const turnedAway = turnAway(options.log);
+  app.use(checkHost(options, turnedAway), checkOrigin(options.corsOrigins, turnedAway));
   app.use(allowOrigins(options.corsOrigins));
   app.use(router(statusEndpoints(services, paths), options));
   // Behind the status, which links may lead to.
@@ -81,16 +86,36 @@ export function createApp(services: Services, options: AppOptions): Express {
   const authenticated = authenticate(options.auth, trustsProxy(options));
   // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
   const body = bodyReader(options);
-  for (const base of BASE_PATHS) app.use(base, authenticated, body, router(endpoints, options), later);
+  for (const mount of mounts)
+    app.use(mount.base, authenticated, body, router(mount.endpoints, options, mount.refusal), later);
   for (const device of devices) app.use(device.path, authenticated, body);
   app.use(router(devices, options));
   app.use((request) => {
     throw unknownRoute(request.method, request.path);
   });
-  const onError: ErrorRequestHandler = (error, request, response, _next) =>
-    renderError(error, response, options, REFUSALS.find(({ owns }) => owns(request.path))?.refusal);
-  app.use(onError);
+  for (const { base, refusal } of mounts) if (refusal !== undefined) app.use(base, refused(options, refusal));
+  app.use(refused(options));
   return app;
+}
+
+/** Answers with what has gone wrong before or beside an endpoint. */
+function refused(options: EndpointOptions, refusal?: Refusal): ErrorRequestHandler {
+  return (error, request, response, _next) => {
+    const owner = REFUSALS.find(({ owns }) => owns(request.path));
+    renderError(error, response, options, owner?.refusal ?? refusal);
+  };
+}
+
+/** What can be asked, each under the first of its base paths. */
+function pathsOf(mounts: readonly Mount[]): readonly string[] {
+  const paths = new Map<string, string>();
+  for (const { base, endpoints } of mounts) {
+    for (const { method, path } of endpoints) {
+      const name = `${method} ${path}`;
+      if (!paths.has(name)) paths.set(name, `${method} ${base}${path}`);
+    }
+  }
+  return [...paths.values()];
 }
 
 const trustsProxy = ({ trustProxy }: AppOptions): boolean =>

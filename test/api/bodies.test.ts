@@ -215,7 +215,7 @@ describe('a value of the wrong type is refused by its path', () => {
     [ASSISTANTS, { tools: [tool({ parameters: [] })] }, 'tools[0].function.parameters'],
     [ASSISTANTS, { tools: [tool({ strict: 'yes' })] }, 'tools[0].function.strict'],
     [ASSISTANTS, { tools: [tool({ colour: 'red' })] }, 'tools[0].function.colour', 'unknown_parameter'],
-    [['assistant', 'thread', 'thread and run'], { tool_resources: 'x' }, 'tool_resources'],
+    [['assistant', 'thread', ...RUNS], { tool_resources: 'x' }, 'tool_resources'],
     [[...ASSISTANTS, ...RUNS], { temperature: '1' }, 'temperature'],
     [[...ASSISTANTS, ...RUNS], { top_p: true }, 'top_p'],
     [[...ASSISTANTS, ...RUNS], { response_format: 5 }, 'response_format'],
@@ -348,6 +348,11 @@ describe('what this server cannot do yet is said, not taken', () => {
       { tool_resources: { file_search: { vector_store_ids: ['vs_1'] } } },
       'tool_resources.file_search.vector_store_ids',
     ],
+    [
+      'run',
+      { tool_resources: { code_interpreter: { file_ids: ['file-1'] } } },
+      'tool_resources.code_interpreter.file_ids',
+    ],
     ['message', { content: [file] }, 'content[0]'],
     ['message', { content: [{ type: 'text', text: 'a' }, file] }, 'content[1]'],
     ['message', { attachments: [{ file_id: 'file-1', tools: [] }] }, 'attachments'],
@@ -366,6 +371,11 @@ test('a strict function whose schema leaves room for more is refused', async () 
     param: 'tools[0].function.parameters',
     code: 'invalid_function_parameters',
   });
+});
+
+test('a run takes tool resources that hold nothing, as assistants and threads do', async () => {
+  const empty = { code_interpreter: { file_ids: [] }, file_search: { vector_store_ids: [] } };
+  for (const tool_resources of [{}, empty]) await expectTaken('run', { tool_resources });
 });
 
 test('an unknown kind of tool resource is refused by its name', async () => {
@@ -415,7 +425,7 @@ describe('null is as good as nothing for every field that may be left out', () =
   const assistantFields =
     'name description instructions tools tool_resources metadata temperature top_p'.split(' ');
   const runFields =
-    'model instructions tools metadata temperature top_p stream max_prompt_tokens max_completion_tokens truncation_strategy tool_choice parallel_tool_calls response_format reasoning_effort'.split(
+    'model instructions tools tool_resources metadata temperature top_p stream max_prompt_tokens max_completion_tokens truncation_strategy tool_choice parallel_tool_calls response_format reasoning_effort'.split(
       ' ',
     );
   const cases: readonly [Kind, object][] = [
@@ -423,7 +433,7 @@ describe('null is as good as nothing for every field that may be left out', () =
     ['thread', nulls('messages', 'tool_resources', 'metadata')],
     ['message', nulls('attachments', 'metadata')],
     ['run', nulls(...runFields, 'additional_instructions', 'additional_messages')],
-    ['thread and run', nulls(...runFields, 'thread', 'tool_resources')],
+    ['thread and run', nulls(...runFields, 'thread')],
     ['thread and run', { thread: nulls('messages', 'tool_resources', 'metadata') }],
   ];
   test.each(cases)('%s %j', async (kind, fields) => {

@@ -16,6 +16,9 @@ const CHAT = '{"model":"demo","messages":[{"role":"user","content":"What is in o
 const WAYS_IN = [
   ['/v1/assistants', ASSISTANT],
   ['/api/assts/v1/threads', '{}'],
+  ['/openai/assistants', ASSISTANT],
+  ['/openai/deployments/demo/chat/completions', CHAT],
+  ['/api/projects/demo/threads', '{}'],
   ['/v1/chat/completions', CHAT],
   ['/chat/completions', CHAT],
   ['/custom_agent/chat', CHAT],

@@ -1,9 +1,17 @@
 /**
- * One table of scenarios, played by the official Node SDKs of four major versions against the running service: what an
- * application built on any of them sees, event by event, and that streams and REST tell the same story.
+ * One table of scenarios, played by the official Node SDKs of four major versions against the running service, for OpenAI
+ * and for Azure: what an application built on any of them sees, event by event, and that streams and REST tell the same.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { outputsFor, SDKS, WEATHER, type Client, type Event, type Stream } from '../support/sdks.ts';
+import {
+  AZURE_SDKS,
+  outputsFor,
+  SDKS,
+  WEATHER,
+  type Client,
+  type Event,
+  type Stream,
+} from '../support/sdks.ts';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, finish, gate, says, text, TURN_USAGE } from '../support/upstream.ts';
 
@@ -61,7 +69,7 @@ function weatherOf(...cities: readonly string[]): void {
   );
 }
 
-describe.each(SDKS)('$name', (sdk) => {
+describe.each([...SDKS, ...AZURE_SDKS])('$name', (sdk) => {
   let client: Client;
   let assistantId: string;
 

@@ -90,6 +90,11 @@ export function pythonWithOpenAi(major: number): Promise<Python> {
   return pythonWith(`python-${major}`, `openai>=${major},<${major + 1}`);
 }
 
+/** A Python with the agents client of Azure AI Foundry. */
+export function pythonWithAzureAgents(): Promise<Python> {
+  return pythonWith('azure-ai-agents-1', 'azure-ai-agents>=1.1,<2');
+}
+
 /**
  * A virtual environment with a package, made once and kept under node_modules/.cache.
  * @param name of the environment; another requirement needs another

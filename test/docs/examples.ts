@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { expect } from 'vitest';
 import { blocksOf } from './blocks.ts';
 import * as checks from './checks.ts';
+import * as foundry from './foundry.ts';
 import type { Stage } from './stage.ts';
 
 /** What an example begins with, or has in it and no other of its document, and its check. */
@@ -42,6 +43,14 @@ const DEVICES: readonly Example[] = [
 export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   'README.md': [CLIENT, ...START, ...SERVING],
   'README.zh-CN.md': [CLIENT, ...START, ...DEVICES, ...SERVING],
+  'docs/azure.md': [
+    ['client = AzureOpenAI(', checks.runsInPython],
+    ['new AzureOpenAI(', checks.runsInNode],
+    ['reverse_proxy', foundry.isTakenByCaddy],
+    ['ALLOWED_HOSTS=longrun.example.com', checks.starts],
+    ['from azure.ai.agents import AgentsClient', foundry.runsInPython],
+    ["from '@azure/ai-agents'", foundry.runsInNode],
+  ],
   'docs/configuration.md': [
     ['"apiKeyEnv": "PROVIDER_KEY"', checks.configures],
     ['"openapi": [', checks.configures],

@@ -12,7 +12,7 @@ import { REPOSITORY } from './blocks.ts';
 
 const DEMO_KEY = 'key-of-the-demo-model';
 /** Where documents say the service is. */
-const PRINTED_ORIGINS = /https?:\/\/(?:127\.0\.0\.1:8080|HOST(?::8080)?)(?=\/)/g;
+const PRINTED_ORIGINS = /https?:\/\/(?:127\.0\.0\.1:8080|HOST(?::8080)?)(?=[/'"])/g;
 
 export class Stage {
   readonly folder: string;

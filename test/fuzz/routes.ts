@@ -340,6 +340,17 @@ export const ROUTES: Readonly<Record<string, readonly [weight: number, route: Ro
   ],
   'DELETE /v1/memory': [1, remove((random) => `/v1/memory?thread_id=${random.pick(['one', 'two'])}`)],
   'POST /v1/chat/completions': [8, post(() => '/v1/chat/completions', chat)],
+  'POST /openai/deployments/*deployment/chat/completions': [
+    3,
+    post(() => '/openai/deployments/vendor/model/chat/completions?api-version=2024-10-21', chat),
+  ],
+  'POST /openai/deployments/*deployment/embeddings': [
+    1,
+    post(
+      () => '/openai/deployments/fake-model/embeddings',
+      (random) => ({ input: say(random) }),
+    ),
+  ],
   'POST /chat/completions': [4, post(() => '/chat/completions', chat)],
   'POST /custom_agent/chat': [4, post(() => '/custom_agent/chat', chat)],
 };
@@ -355,6 +366,8 @@ const ELSEWHERE: readonly string[] = [
   '/v1/vector_stores/vs_1',
   '/v1/responses',
   '/v1/nothing',
+  '/openai/threads/thread_none?api-version=v1',
+  '/api/projects/p/assistants?api-version=v1',
   '/favicon.ico',
 ];
 const ELSEWHERE_SHARE = 0.04;

@@ -46,6 +46,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'api/assistants': { holds: 'the Assistants API', mayImport: PROTOCOL },
   'api/chat': { holds: '`/chat/completions`, voice engines, glasses', mayImport: PROTOCOL },
   'api/agents': { holds: 'the agent platform: agents under addresses of their own', mayImport: PROTOCOL },
+  'api/azure': {
+    holds: "Azure's paths: deployments, projects, and what the Foundry agents client calls things",
+    mayImport: PROTOCOL,
+  },
   'api/models': { holds: '`/models`', mayImport: PROTOCOL },
   'api/plugins': { holds: "the server's own tools, listed and called", mayImport: PROTOCOL },
   'api/ops': { holds: 'health, readiness, metrics', mayImport: PROTOCOL },
@@ -56,6 +60,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'api/assistants',
       'api/chat',
       'api/agents',
+      'api/azure',
       'api/models',
       'api/plugins',
       'api/ops',

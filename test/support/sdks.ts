@@ -116,6 +116,32 @@ export const SDKS: readonly Sdk[] = [
   },
 ];
 
+/** The same SDKs by their `AzureOpenAI` classes, which ask at the same server's `/openai`. */
+export const AZURE_SDKS: readonly Sdk[] = [
+  azure('7', (to) => modern(new OpenAI7.AzureOpenAI(to))),
+  azure('6', (to) => modern(new OpenAI6.AzureOpenAI(to))),
+  azure('5', (to) => modern(new OpenAI5.AzureOpenAI(to))),
+  azure('4', (to) => legacy(new OpenAI4.AzureOpenAI(to))),
+];
+
+interface AzureServer {
+  readonly endpoint: string;
+  readonly apiKey: string;
+  readonly apiVersion: string;
+  readonly maxRetries: number;
+}
+
+function azure(major: string, connect: (to: AzureServer) => Client): Sdk {
+  const plain = SDKS.find(({ name }) => name === `openai ${major}`);
+  if (plain === undefined) throw new Error(`there is no openai ${major}`);
+  return {
+    ...plain,
+    name: `AzureOpenAI of openai ${major}`,
+    connect: (baseURL, apiKey) =>
+      connect({ endpoint: new URL(baseURL).origin, apiKey, apiVersion: '2024-05-01-preview', ...options }),
+  };
+}
+
 function modern(client: OpenAI5.OpenAI | OpenAI6.OpenAI | OpenAI7.OpenAI): Client {
   const { assistants, threads } = client.beta;
   const { messages, runs } = threads;

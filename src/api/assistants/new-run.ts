@@ -17,6 +17,7 @@ const common = {
   model: z.string().min(1).max(256).nullish(),
   instructions: z.string().max(shapes.MAX_INSTRUCTIONS_LENGTH).nullish(),
   tools: shapes.tools.nullish(),
+  tool_resources: shapes.toolResources,
   metadata: shapes.metadata,
   temperature: shapes.temperature,
   top_p: shapes.topP,
@@ -39,7 +40,6 @@ export const createRunBody = z.strictObject({
 export const createThreadAndRunBody = z.strictObject({
   ...common,
   thread: shapes.createThreadBody.nullish(),
-  tool_resources: shapes.toolResources,
 });
 
 export type RunInput = z.infer<z.ZodObject<typeof common>> & {

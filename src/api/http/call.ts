@@ -50,6 +50,7 @@ export class Call implements Caller {
   readonly #strict: boolean;
   readonly #delivery: Delivery;
   #parsed: { readonly value: unknown } | null = null;
+  #imposed: Readonly<Record<string, unknown>> | null = null;
 
   constructor(
     request: Request,
@@ -183,10 +184,21 @@ export class Call implements Caller {
     releaseBody(this.#request, this.#response);
   }
 
+  /** Fields of the body that the path says: they stand in the place of the body's own, unchecked as these are. */
+  impose(fields: Readonly<Record<string, unknown>>): void {
+    this.#imposed = fields;
+    this.#parsed = null;
+  }
+
+  /** A field of the body before it is checked, for looking ahead; undefined when there is none of that name. */
+  glance(name: string): unknown {
+    const body = this.#jsonIfAny();
+    return typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
+  }
+
   /** A string of the body before it is checked, for looking things up ahead; empty when there is none of that name. */
   peek(name: string): string {
-    const body = this.#jsonIfAny();
-    const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
+    const value = this.glance(name);
     return typeof value === 'string' ? value : '';
   }
 
@@ -198,7 +210,7 @@ export class Call implements Caller {
 
   /** The body as JSON, unchecked. */
   #json(): unknown {
-    this.#parsed ??= { value: parseJson(this.text) };
+    this.#parsed ??= { value: withFields(parseJson(this.text), this.#imposed) };
     return this.#parsed.value;
   }
 
@@ -224,4 +236,9 @@ export function identityOf(response: Response): Identity {
     address: typeof address === 'string' ? address : null,
     upstreamKey: typeof upstreamKey === 'string' ? upstreamKey : null,
   };
+}
+
+function withFields(body: unknown, fields: Readonly<Record<string, unknown>> | null): unknown {
+  if (fields === null || typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  return { ...body, ...fields };
 }
