@@ -133,9 +133,9 @@ export class Keys {
     return `${this.prefix}:${project}:answer:${digest}`;
   }
 
-  /** String with expiry: what a tool answered to certain arguments. */
-  toolAnswer(digest: string): string {
-    return `${this.prefix}:tool:${digest}`;
+  /** String with expiry: what a tool answered a project to certain arguments. */
+  toolAnswer(project: string, digest: string): string {
+    return `${this.prefix}:${project}:tool:${digest}`;
   }
 
   /** Hash with the thread's document under its id. Exists exactly as long as the thread. */

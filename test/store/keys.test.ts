@@ -30,6 +30,8 @@ describe('keys', () => {
       ...names(keys.assistants('q')),
       keys.answer('p', 'digest'),
       keys.answer('q', 'digest'),
+      keys.toolAnswer('p', 'digest'),
+      keys.toolAnswer('q', 'digest'),
       keys.open,
       keys.threads,
       new Keys('other').open,
