@@ -6,6 +6,7 @@ import { newId } from '../../runs/ids.ts';
 import { addressOf } from './address.ts';
 import { Guesses } from './guesses.ts';
 import { API_HEADERS } from './headers.ts';
+import { noteHolder, noteRequest } from './identity.ts';
 
 /**
  * `none`: anybody may ask (only ever bound to loopback). `key`: one shared key. `passthrough`: the caller's key is the
@@ -25,7 +26,7 @@ const apiHeaders = new Headers(API_HEADERS);
 export function identify(): RequestHandler {
   return (_request, response, next) => {
     const requestId = newId('req');
-    response.locals['requestId'] = requestId;
+    noteRequest(response, requestId);
     response.setHeader('x-request-id', requestId);
     response.setHeader('openai-version', '2020-10-01');
     response.setHeaders(apiHeaders);
@@ -54,12 +55,14 @@ export function authenticate(mode: AuthMode, trustsProxy: boolean): RequestHandl
       guesses.right(address);
     }
     if (request.get('openai-beta')?.includes('assistants=v1') === true) throw oldBeta();
-    response.locals['key'] = key === '' ? '' : digestOf(key);
-    // What callers without a key are called; it tells them apart no further than their addresses do.
-    response.locals['caller'] = digestOf(key || addressOf(request));
-    if (trustsProxy) response.locals['address'] = addressOf(request);
-    response.locals['project'] = mode.type === 'passthrough' ? `p-${digestOf(key)}` : DEFAULT_PROJECT;
-    if (mode.type === 'passthrough') response.locals['upstreamKey'] = key;
+    noteHolder(response, {
+      project: mode.type === 'passthrough' ? `p-${digestOf(key)}` : DEFAULT_PROJECT,
+      key: key === '' ? '' : digestOf(key),
+      // What callers without a key are called; it tells them apart no further than their addresses do.
+      caller: digestOf(key || addressOf(request)),
+      address: trustsProxy ? addressOf(request) : null,
+      upstreamKey: mode.type === 'passthrough' ? key : null,
+    });
     next();
   };
 }
