@@ -22,6 +22,7 @@ import { Trial } from '../store/trial.ts';
 import { WriteProbe } from '../store/write-probe.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
+import { authMode } from './http/auth.ts';
 import { Figures } from './ops/figures.ts';
 import { Held } from './http/held.ts';
 import { Admission } from '../turns/admission.ts';
@@ -104,7 +105,7 @@ async function main(): Promise<void> {
     },
     {
       log,
-      auth: config.auth === 'key' ? { type: 'key', key: config.apiKey ?? '' } : { type: config.auth },
+      auth: authMode(config.auth, config),
       corsOrigins: config.corsOrigins,
       allowedHosts: config.allowedHosts,
       loopbackOnly: isLoopback(config.host),

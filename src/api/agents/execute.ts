@@ -95,10 +95,7 @@ function whole(events: readonly AgentEvent[], ids: AgentIds): Answer {
   return failed === undefined ? json(agentObject(events, ids)) : json(failed.data, 500);
 }
 
-async function* frames(
-  events: AsyncIterable<AgentEvent>,
-  ahead: Lookahead,
-): AsyncGenerator<string, void> {
+async function* frames(events: AsyncIterable<AgentEvent>, ahead: Lookahead): AsyncGenerator<string, void> {
   try {
     for await (const event of events) yield frame(event);
   } finally {

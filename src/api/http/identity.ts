@@ -6,7 +6,7 @@ import type { Response } from 'express';
 import type { Identity } from '../../turns/caller.ts';
 
 /** Who makes a request, as far as its key tells. */
-type KeyHolder = Omit<Identity, 'requestId'>;
+export type KeyHolder = Omit<Identity, 'requestId'>;
 
 /** Of a request whose key nobody has looked at: one without a project finds nothing. */
 const UNKNOWN: KeyHolder = { project: '', caller: '', key: '', address: null, upstreamKey: null };
