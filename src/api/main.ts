@@ -52,10 +52,13 @@ async function main(): Promise<void> {
     count: (what) => commits.add(what),
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
-  const { redis, keys, hub, queue, threads, runs, objects } = store;
+  const { redis, keys, hub, queue, open, threads, runs, objects } = store;
   const { now, nowMs } = store.clock;
   const presence = { redis, keys, nowMs };
-  const admission = new Admission(config, () => queue.backlog());
+  const admission = new Admission(config, {
+    backlog: () => queue.backlog(),
+    openRuns: () => open.countByProject(),
+  });
   const figures = new Figures({
     admission,
     commits,
