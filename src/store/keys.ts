@@ -138,6 +138,16 @@ export class Keys {
     return `${this.prefix}:${project}:tool:${digest}`;
   }
 
+  /** Hash with expiry: what a project has used on a UTC day. In one slot with the marks of its runs. */
+  usage(project: string, date: string): string {
+    return `${this.prefix}:{${project}:usage}:${date}`;
+  }
+
+  /** String with expiry, empty: what this run has used is counted. */
+  counted(project: string, runId: string): string {
+    return `${this.prefix}:{${project}:usage}:counted:${runId}`;
+  }
+
   /** Hash with the thread's document under its id. Exists exactly as long as the thread. */
   thread(ref: ThreadRef): string {
     return `${this.base(ref)}:thread`;

@@ -13,6 +13,7 @@ import { insist, openFeed, openState, type State, type WhenAway } from './redis.
 import type { Listeners } from './report.ts';
 import { RunStore } from './runs.ts';
 import { Threads } from './threads.ts';
+import { UsageCounts } from './usage.ts';
 
 export interface StoreOptions {
   readonly redisUrl: string;
@@ -41,6 +42,7 @@ export interface Store {
   readonly threads: Threads;
   readonly runs: RunStore;
   readonly objects: ObjectStore;
+  readonly usage: UsageCounts;
   /** Why the servers are not fit to keep runs, for the operator; empty when they are. */
   readonly problems: readonly string[];
   close(): Promise<void>;
@@ -63,6 +65,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const damage = new Damage(redis, keys, log);
   const replicas = durability === 'replica' ? new Replicas(redisUrl, keys) : null;
   const confirm = replicas === null ? null : replicas.confirm.bind(replicas);
+  const usage = new UsageCounts(redis, keys, log);
   const runs = new RunStore({
     redis,
     keys,
@@ -75,6 +78,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     logKeptS,
     count,
     countFailure,
+    onTransition: (transition) => usage.count(transition),
     confirm,
   });
   return {
@@ -87,6 +91,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     threads,
     runs,
     objects: new ObjectStore({ ...options, redis, keys, threads, damage, nowMs }),
+    usage,
     problems,
     close: async () => {
       clock.close();

@@ -152,6 +152,7 @@ const SCRIPTS = [
   'note',
   'trial',
   'untrial',
+  'usage',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];
