@@ -22,6 +22,7 @@ import { modelEndpoints } from './models/models.ts';
 import { statusEndpoints } from './ops/status.ts';
 import { pluginEndpoints } from './plugins/plugins.ts';
 import type { Services } from './services.ts';
+import { usageEndpoints } from './usage/usage.ts';
 
 const BASE_PATHS = ['/v1', '/api/assts/v1'];
 
@@ -53,6 +54,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...assistantsApi(services),
     ...modelEndpoints(services),
     ...pluginEndpoints(services),
+    ...usageEndpoints(services),
     ...agentEndpoints(services),
     ...chatEndpoints(services, options.chat),
   ].map((endpoint) => repeatable(endpoint, services, openStream));

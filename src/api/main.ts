@@ -52,7 +52,7 @@ async function main(): Promise<void> {
     count: (what) => commits.add(what),
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
-  const { redis, keys, hub, queue, open, threads, runs, objects } = store;
+  const { redis, keys, hub, queue, open, threads, runs, objects, usage } = store;
   const { now, nowMs } = store.clock;
   const presence = { redis, keys, nowMs };
   const admission = new Admission(config, {
@@ -92,6 +92,7 @@ async function main(): Promise<void> {
       answers: new Answers(redis, keys, nowMs),
       trial: new Trial(redis, keys, nowMs),
       imports: new Imports(redis, keys, threads),
+      usage,
       plugins: toolbox.plugins,
       runTool: toolbox.runTool,
       photos: new PhotoRelay(redis, keys),

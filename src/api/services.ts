@@ -1,6 +1,7 @@
 /** What endpoints are given to work with: the means of turns, and what only a server of requests needs. */
 import type { RunTool } from '../runs/tool.ts';
 import type { Imports } from '../store/imports.ts';
+import type { UsageCounts } from '../store/usage.ts';
 import type { WriteRefusal } from '../store/write-probe.ts';
 import type { Means } from '../turns/means.ts';
 import type { Figures } from './ops/figures.ts';
@@ -27,6 +28,7 @@ export interface Readiness {
 
 export interface Services extends Means {
   readonly imports: Imports;
+  readonly usage: UsageCounts;
   /** Runs one of the server's tools. */
   readonly runTool: RunTool;
   readonly models: () => Promise<readonly ModelObject[]>;
