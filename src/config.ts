@@ -61,6 +61,8 @@ const schema = z.strictObject({
   maxAttempts: z.coerce.number().int().min(1).default(5),
   /** Runs that may wait for a worker, over the whole deployment, before further ones are refused. */
   maxWaitingRuns: z.coerce.number().int().min(1).default(10_000),
+  /** Runs one project may have open before further ones of it are refused; 0 is any number. */
+  maxOpenRunsPerProject: z.coerce.number().int().min(0).default(0),
   /** Event streams one API process may have open; some 60 KB each. */
   maxStreams: z.coerce.number().int().min(1).default(5_000),
   /** What an API process may occupy and still be ready; derived from what it is given where nobody says. */
@@ -127,6 +129,7 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   WORKERS: 'workers',
   MAX_ATTEMPTS: 'maxAttempts',
   MAX_WAITING_RUNS: 'maxWaitingRuns',
+  MAX_OPEN_RUNS_PER_PROJECT: 'maxOpenRunsPerProject',
   MAX_STREAMS: 'maxStreams',
   MAX_MEMORY_MB: 'maxMemoryMb',
   DURABILITY: 'durability',

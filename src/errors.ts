@@ -305,6 +305,16 @@ export function queueFull(): ApiError {
 
 const QUEUE_RETRY_MS = 2_000;
 
+/** @param limit how many runs one project may have open */
+export function tooManyOpenRuns(limit: number): ApiError {
+  const message = `This project has as many runs open as it may have (${limit}). Wait until one has ended, submit the outputs it waits for, or cancel it.`;
+  return new ApiError(429, message, {
+    type: 'requests',
+    code: 'rate_limit_exceeded',
+    headers: retryAfter(QUEUE_RETRY_MS * (1 + Math.random())),
+  });
+}
+
 /** This process has as many event streams open as it may. */
 export function streamsFull(): ApiError {
   const message =

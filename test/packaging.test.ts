@@ -208,6 +208,7 @@ const API_ONLY = {
   ANSWERS_LIMIT_BYTES: 'the same',
   MAX_STREAMS: 'the same',
   MAX_WAITING_RUNS: 'the API refuses them',
+  MAX_OPEN_RUNS_PER_PROJECT: 'the same',
   MAX_MEMORY_MB: 'the API says at GET /ready',
 } as const;
 const WORKERS_ONLY = { WORKER_CONCURRENCY: 'the API executes nothing' } as const;

@@ -23,6 +23,7 @@ import { modelEndpoints } from './models/models.ts';
 import { statusEndpoints } from './ops/status.ts';
 import { pluginEndpoints } from './plugins/plugins.ts';
 import type { Services } from './http/services.ts';
+import { usageEndpoints } from './usage/usage.ts';
 
 const BASE_PATHS = ['/v1', '/api/assts/v1'];
 
@@ -57,6 +58,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...assistantsApi(services),
     ...modelEndpoints(services),
     ...pluginEndpoints(services),
+    ...usageEndpoints(services),
     ...agentEndpoints(services),
     ...chatEndpoints(services, options.chat),
   ].map((endpoint) => repeatable(endpoint, services, openStream));

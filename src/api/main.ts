@@ -22,6 +22,7 @@ import { Trial } from '../store/trial.ts';
 import { WriteProbe } from '../store/write-probe.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { createApp } from './app.ts';
+import { authMode } from './http/auth.ts';
 import { Figures } from './ops/figures.ts';
 import { HeldBytes } from './http/held.ts';
 import { Admission } from '../turns/admission.ts';
@@ -51,10 +52,13 @@ async function main(): Promise<void> {
     count: (what) => commits.add(what),
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
-  const { redis, keys, hub, queue, threadIndex, runs, objects } = store;
+  const { redis, keys, hub, queue, open, threadIndex, runs, objects, usage } = store;
   const { now, nowMs } = store.clock;
   const presence = { redis, keys, nowMs };
-  const admission = new Admission(config, () => queue.backlog());
+  const admission = new Admission(config, {
+    backlog: () => queue.backlog(),
+    openRuns: () => open.countByProject(),
+  });
   const figures = new Figures({
     admission,
     commits,
@@ -88,6 +92,7 @@ async function main(): Promise<void> {
       answers: new IdempotencyRecords(redis, keys, nowMs),
       trial: new Trial(redis, keys, nowMs),
       imports: new Imports(redis, keys, threadIndex),
+      usage,
       plugins: toolbox.plugins,
       runTool: toolbox.runTool,
       photos: new PhotoWait(redis, keys),
@@ -104,7 +109,7 @@ async function main(): Promise<void> {
     },
     {
       log,
-      auth: config.auth === 'key' ? { type: 'key', key: config.apiKey ?? '' } : { type: config.auth },
+      auth: authMode(config.auth, config),
       corsOrigins: config.corsOrigins,
       allowedHosts: config.allowedHosts,
       loopbackOnly: isLoopback(config.host),

@@ -109,6 +109,7 @@ async function* answer(
   const waiting = new Map(
     turn.ownCalls().map(({ index, call }) => {
       const asked = {
+        project: origin.project,
         runId: run.id,
         threadId: run.thread_id,
         assistantId: run.assistant_id,

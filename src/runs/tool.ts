@@ -30,6 +30,8 @@ export interface ToolLog {
 
 /** Which call a tool answers, and what came along with it. Plain data. */
 export interface ToolCall {
+  /** Whom the tool answers: `default`, or a digest of the caller's key. It tells projects apart and reveals no key. */
+  readonly project: string;
   /** Null when a client asks for the tool outside of any run. */
   readonly runId: string | null;
   /** Empty when a client asks outside of any thread. */
@@ -80,7 +82,7 @@ export interface ToolDefinition<Schema extends z.ZodType = z.ZodType> {
   readonly timeoutMs?: number;
   /** A bigger answer is refused. Default 256 KiB. */
   readonly maxOutputBytes?: number;
-  /** The same arguments get the same answer for this long, for whoever asks. Default: never. */
+  /** The same arguments get the same answer for this long, for every caller of the project. Default: never. */
   readonly cacheS?: number;
   /**
    * Default true: it runs in a process of its own kind, which is ended when it overstays. False is for tools that do

@@ -174,9 +174,19 @@ export class RedisKeys {
     return `${this.#prefix}:${project}:answer:${digest}`;
   }
 
-  /** String with expiry: what a tool answered to certain arguments. */
-  toolCache(digest: string): string {
-    return `${this.#prefix}:tool:${digest}`;
+  /** String with expiry: what a tool answered a project to certain arguments. */
+  toolCache(project: string, digest: string): string {
+    return `${this.#prefix}:${project}:tool:${digest}`;
+  }
+
+  /** Hash with expiry: what a project has used on a UTC day. In one slot with the marks of its runs. */
+  usage(project: string, date: string): string {
+    return `${this.#prefix}:{${project}:usage}:${date}`;
+  }
+
+  /** String with expiry, empty: what this run has used is counted. */
+  counted(project: string, runId: string): string {
+    return `${this.#prefix}:{${project}:usage}:counted:${runId}`;
   }
 
   /** Hash with the thread's document under its id. Exists exactly as long as the thread. */

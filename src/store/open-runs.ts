@@ -8,6 +8,8 @@ import type { ScriptedRedis } from './scripts.ts';
 
 /** A run that is looked at this late has most likely been forgotten: by a crash between two writes, or a lost job. */
 const FORGOTTEN_AFTER_MS = 5_000;
+/** Members that Redis looks at in one go; other commands come in between. */
+const SCAN_COUNT = 1_000;
 
 export class OpenRuns {
   readonly #redis: ScriptedRedis;
@@ -56,6 +58,28 @@ export class OpenRuns {
       this.#log.warn({ count: strays.length }, 'removed from the index of open runs what names none');
     }
     return { runs: refs.filter((ref) => ref !== null), more: members.length === limit };
+  }
+
+  /**
+   * How many runs each project has open: queued, executing, or waiting for their client. Counted anew each time, so that no
+   * counter is left wrong by a crash; but a run that waits for its client and is deleted counts until its time is over. Reads
+   * the whole index, in pieces.
+   */
+  async countByProject(): Promise<ReadonlyMap<string, number>> {
+    const members = new Set<string>();
+    for (let cursor = '0'; ;) {
+      const [next, found] = await this.#redis.zscan(this.#keys.open, cursor, 'COUNT', SCAN_COUNT);
+      // Members and their scores in turn; a member may come twice.
+      for (let index = 0; index < found.length; index += 2) members.add(found[index] ?? '');
+      if (next === '0') break;
+      cursor = next;
+    }
+    const counts = new Map<string, number>();
+    for (const member of members) {
+      const project = member.slice(0, member.indexOf('/'));
+      counts.set(project, (counts.get(project) ?? 0) + 1);
+    }
+    return counts;
   }
 
   async forget({ project, threadId, runId }: RunRef): Promise<void> {

@@ -18,6 +18,7 @@ import { RecentRuns } from './recent-runs.ts';
 import { RUN_JOBS, type RunJob } from './run-jobs.ts';
 import { RunStore } from './runs.ts';
 import { ThreadIndex } from './thread-index.ts';
+import { UsageCounts } from './usage.ts';
 
 export interface StoreOptions {
   readonly redisUrl: string;
@@ -46,6 +47,7 @@ export interface Store {
   readonly threadIndex: ThreadIndex;
   readonly runs: RunStore;
   readonly objects: Objects;
+  readonly usage: UsageCounts;
   /** Why the servers are not fit to keep runs, for the operator; empty when they are. */
   readonly problems: readonly string[];
   close(): Promise<void>;
@@ -71,6 +73,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const recentRuns = new RecentRuns(shared);
   const ack = durability === 'replica' ? new ReplicaAck(redisUrl, keys) : null;
   const confirm = ack === null ? null : ack.confirm.bind(ack);
+  const usage = new UsageCounts(redis, keys, log);
   const runs = new RunStore({
     redis,
     keys,
@@ -84,6 +87,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     logKeptS,
     count,
     countFailure,
+    onTransition: (transition) => usage.count(transition),
     confirm,
   });
   return {
@@ -96,6 +100,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     threadIndex,
     runs,
     objects: openObjects({ ...shared, threadIndex, recentRuns }),
+    usage,
     problems,
     close: async () => {
       clock.close();

@@ -2,11 +2,37 @@
 import type { Logger } from '../log.ts';
 import type { RunEvent } from '../runs/event.ts';
 import type { RunState } from '../runs/run.ts';
-import type { RunError } from '../runs/thread.ts';
+import type { Run, RunError, Usage } from '../runs/thread.ts';
 import type { RunRef } from './keys.ts';
+
+/** The events by which a run goes from one state to the next; the others fill its messages and steps. */
+type TransitionEvent = Extract<RunEvent, { readonly type: `run.${string}` }>;
+
+/** A transition of a run that is committed, and what the run is after the commit, which may hold further transitions. */
+export interface Transition {
+  readonly project: string;
+  readonly run_id: string;
+  readonly thread_id: string;
+  readonly assistant_id: string;
+  readonly model: string;
+  /** The upstream that the run names; null for that of its model. */
+  readonly backend: string | null;
+  readonly type: TransitionEvent['type'];
+  readonly status: Run['status'];
+  /** The tokens of the whole run; null until it has ended. */
+  readonly usage: Usage | null;
+  /** Unix seconds. */
+  readonly at: number;
+}
 
 export interface RunObserver {
   readonly log: Logger;
+  /**
+   * Hears of every transition that this process has committed: at most once of each, and in no other process. A commit that is
+   * sent again after a reconnect has one reply, and this follows the reply. Nobody hears of a transition whose reply is
+   * lost, because the process died or gave Redis up in between. The run waits for the call, so it must be short and not throw.
+   */
+  readonly onTransition?: ((transition: Transition) => void) | undefined;
   /** Hears of every transition this process makes, by its event, and of commits of a worker that were refused. */
   readonly count?: ((what: string) => void) | undefined;
   /** Hears of every run this process ends as failed; `upstream` is null where none had a part in it. */
@@ -18,11 +44,12 @@ export function report(
   ref: RunRef,
   state: RunState,
   events: readonly RunEvent[],
-  { log, count, countFailure }: RunObserver,
+  { log, count, countFailure, onTransition }: RunObserver,
 ): void {
   for (const event of events) {
-    if (!event.type.startsWith('run.')) continue;
+    if (!isTransition(event)) continue;
     count?.(event.type);
+    onTransition?.(transitionOf(ref, state, event));
     const fields = { event: event.type, ...logFields(ref, state) };
     if (event.type === 'run.failed') {
       const { error, facts } = event;
@@ -31,6 +58,31 @@ export function report(
       log.warn({ ...fields, error_code: error.code, ...facts }, `a run failed: ${why}`);
     } else log.info(fields, 'transition');
   }
+}
+
+function isTransition(event: RunEvent): event is TransitionEvent {
+  return event.type.startsWith('run.');
+}
+
+function transitionOf(
+  { project, runId, threadId }: RunRef,
+  { run, origin }: RunState,
+  { type, at }: TransitionEvent,
+): Transition {
+  const { assistant_id, model, status, usage } = run;
+  const backend = origin.backend_id;
+  return {
+    project,
+    run_id: runId,
+    thread_id: threadId,
+    assistant_id,
+    model,
+    backend,
+    type,
+    status,
+    usage,
+    at,
+  };
 }
 
 /** What every log line about a run carries. */

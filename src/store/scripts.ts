@@ -33,6 +33,7 @@ const SCRIPTS = [
   'note',
   'trial',
   'untrial',
+  'usage',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];

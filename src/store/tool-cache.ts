@@ -1,4 +1,4 @@
-/** Answers of tools that stay true for a while, for whoever asks the same. A cache: losing it costs a repetition. */
+/** Answers of tools that stay true for a while, for callers of one project that ask the same. A cache: losing it costs a repetition. */
 import type { RedisKeys } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
@@ -12,11 +12,11 @@ export class ToolCache {
   }
 
   /** Null when there is none. A Redis that is away has none either: the connection reports its loss by itself. */
-  async get(digest: string): Promise<string | null> {
-    return this.#redis.get(this.#keys.toolCache(digest)).catch(() => null);
+  async get(project: string, digest: string): Promise<string | null> {
+    return this.#redis.get(this.#keys.toolCache(project, digest)).catch(() => null);
   }
 
-  async set(digest: string, answer: string, keptS: number): Promise<void> {
-    await this.#redis.set(this.#keys.toolCache(digest), answer, 'EX', keptS).catch(() => null);
+  async set(project: string, digest: string, answer: string, keptS: number): Promise<void> {
+    await this.#redis.set(this.#keys.toolCache(project, digest), answer, 'EX', keptS).catch(() => null);
   }
 }

@@ -92,9 +92,11 @@ export class ToolPool {
     file: string,
     { name, maxOutputBytes }: ToolDescription,
     args: unknown,
-    { runId, threadId, assistantId, callId, extras, secrets, settings, timeoutMs, signal }: ToolContext,
+    context: ToolContext,
   ): Promise<unknown> {
-    const call = { runId, threadId, assistantId, callId, extras, secrets };
+    const { project, runId, threadId, assistantId, callId, extras, secrets } = context;
+    const { settings, timeoutMs, signal } = context;
+    const call = { project, runId, threadId, assistantId, callId, extras, secrets };
     const allowHosts = this.#options.allowedTo(name);
     const request = { args, call, settings, timeoutMs, maxOutputBytes, allowHosts };
     const log = this.#options.log.child({ tool: name, run_id: runId, call_id: callId });

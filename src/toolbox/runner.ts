@@ -6,11 +6,11 @@ import { readArguments } from './arguments.ts';
 import { checkedOutput } from './output.ts';
 import type { Toolbox } from './toolbox.ts';
 
-/** Answers that tools have given before, as JSON. Keys are digests. */
+/** Answers that tools have given a project before, as JSON. Keys are digests. */
 export interface ToolCache {
   /** Null when there is none, and when the cache cannot be reached. */
-  get(key: string): Promise<string | null>;
-  set(key: string, answer: string, keptS: number): Promise<void>;
+  get(project: string, key: string): Promise<string | null>;
+  set(project: string, key: string, answer: string, keptS: number): Promise<void>;
 }
 
 export interface RunnerOptions {
@@ -70,7 +70,7 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       // What a tool answers to somebody's secrets is for nobody else.
       const isShared = tool.cacheS > 0 && Object.keys(call.secrets).length === 0;
       const key = isShared ? hash('sha256', JSON.stringify([name, args])) : null;
-      const known = key === null ? null : await cache.get(key);
+      const known = key === null ? null : await cache.get(call.project, key);
       if (known !== null) {
         ended('cached');
         const value: unknown = JSON.parse(known);
@@ -78,7 +78,7 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       }
       logged.debug('tool call begins');
       const value = checkedOutput(await answer(tool, args, context), tool.maxOutputBytes);
-      if (key !== null) await cache.set(key, JSON.stringify(value), tool.cacheS);
+      if (key !== null) await cache.set(call.project, key, JSON.stringify(value), tool.cacheS);
       ended('answered');
       return value;
     } catch (error) {

@@ -3,7 +3,7 @@
  * before anything is written or asked of Redis. Looks once a second; owns that timer.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { queueFull, streamsFull } from '../errors.ts';
+import { queueFull, streamsFull, tooManyOpenRuns } from '../errors.ts';
 import { givenBytes } from '../memory.ts';
 import type { Backlog } from '../store/queue.ts';
 
@@ -22,32 +22,43 @@ export type Problem = 'queue' | 'streams' | 'memory' | 'event_loop';
 export interface AdmissionLimits {
   /** Runs that may wait for a worker, over the whole deployment. */
   readonly maxWaitingRuns: number;
+  /** Runs one project may have open: queued, executing, or waiting for their client. 0 is any number. */
+  readonly maxOpenRunsPerProject: number;
   /** Event streams this process may have open. */
   readonly maxStreams: number;
   /** What this process may occupy; without it, a share of what the machine, the container and V8 give it. */
   readonly maxMemoryMb?: number | undefined;
 }
 
+/** What all processes of the deployment have in Redis, counted there. */
+export interface Counts {
+  readonly backlog: () => Promise<Backlog>;
+  /** How many runs are open, by project. */
+  readonly openRuns: () => Promise<ReadonlyMap<string, number>>;
+}
+
+const NONE: ReadonlyMap<string, number> = new Map();
+
 export class Admission {
   /** How many event streams are open. */
   streams = 0;
   readonly #limits: AdmissionLimits;
-  readonly #readBacklog: () => Promise<Backlog>;
+  readonly #counts: Counts;
   readonly #maxMemoryBytes: number;
   readonly #loopDelay = monitorEventLoopDelay({ resolution: 20 });
   readonly #timer: NodeJS.Timeout;
   #backlog: Backlog = { waiting: 0, oldestMs: 0 };
-  /** Runs admitted since the backlog was read: until then nobody else counts them. */
-  #admitted = 0;
+  #openRuns = NONE;
+  /** Runs admitted since the last look, by project: until the next one nobody else counts them. */
+  readonly #admitted = new Map<string, number>();
   #isReading = false;
   #looks = 0;
   /** The event loop's delay before those of {@link loopDelay}. */
   #earlierDelayMs = 0;
 
-  /** @param readBacklog what waits in the queue now */
-  constructor(limits: AdmissionLimits, readBacklog: () => Promise<Backlog>) {
+  constructor(limits: AdmissionLimits, counts: Counts) {
     this.#limits = limits;
-    this.#readBacklog = readBacklog;
+    this.#counts = counts;
     const { maxMemoryMb } = limits;
     this.#maxMemoryBytes = maxMemoryMb === undefined ? MEMORY_SHARE * givenBytes() : maxMemoryMb * MEGABYTE;
     this.#loopDelay.enable();
@@ -56,10 +67,19 @@ export class Admission {
     void this.look();
   }
 
-  /** Counts a run that is about to be created. @throws {ApiError} 429 when too many wait for a worker already. */
-  admitRun(): void {
+  /**
+   * Counts a run that `project` is about to create. Asks nobody, so several processes together may let in more than there is
+   * room for, until they look again.
+   * @throws {ApiError} 429 when too many wait for a worker already, or the project has too many open.
+   */
+  admitRun(project: string): void {
     if (this.#isQueueFull) throw queueFull();
-    this.#admitted += 1;
+    const { maxOpenRunsPerProject } = this.#limits;
+    const admitted = this.#admitted.get(project) ?? 0;
+    const open = (this.#openRuns.get(project) ?? 0) + admitted;
+    if (maxOpenRunsPerProject > 0 && open >= maxOpenRunsPerProject)
+      throw tooManyOpenRuns(maxOpenRunsPerProject);
+    this.#admitted.set(project, admitted + 1);
   }
 
   /** Counts a stream that is about to be opened, until its client is `gone`. @throws {ApiError} 503 when there are too many. */
@@ -102,7 +122,7 @@ export class Admission {
     return process.memoryUsage.rss();
   }
 
-  /** Reads the backlog. Where that fails Redis is away, and requests are refused for that. */
+  /** Counts what there is. Where that fails Redis is away, and requests are refused for that. */
   async look(): Promise<void> {
     this.#looks += 1;
     if (this.#looks % LOOKS_REMEMBERED === 0) {
@@ -112,10 +132,16 @@ export class Admission {
     // A Redis that hangs is asked once.
     if (this.#isReading) return;
     this.#isReading = true;
-    const counted = this.#admitted;
+    const counted = [...this.#admitted];
+    const { backlog, openRuns } = this.#counts;
     try {
-      this.#backlog = await this.#readBacklog();
-      this.#admitted -= counted;
+      const isLimited = this.#limits.maxOpenRunsPerProject > 0;
+      [this.#backlog, this.#openRuns] = await Promise.all([backlog(), isLimited ? openRuns() : NONE]);
+      for (const [project, count] of counted) {
+        const since = (this.#admitted.get(project) ?? 0) - count;
+        if (since > 0) this.#admitted.set(project, since);
+        else this.#admitted.delete(project);
+      }
     } catch {
       // The connection has reported its loss in the log already.
     } finally {
@@ -133,7 +159,9 @@ export class Admission {
   }
 
   get #isQueueFull(): boolean {
-    return this.#backlog.waiting + this.#admitted >= this.#limits.maxWaitingRuns;
+    let admitted = 0;
+    for (const count of this.#admitted.values()) admitted += count;
+    return this.#backlog.waiting + admitted >= this.#limits.maxWaitingRuns;
   }
 
   get #areStreamsFull(): boolean {

@@ -83,7 +83,7 @@ export interface Beginning<T> {
 
 /**
  * Creates a run, with what joins the thread together with it.
- * @throws {ApiError} 429 when too many runs wait for a worker; 403 for a key on trial that has no room left; 404 for a thread
+ * @throws {ApiError} 429 when too many runs wait for a worker, or the project has too many open; 403 for a key on trial that has no room left; 404 for a thread
  *   that is not there; {@link Unconfirmed} for a run that could still be lost with its server; and what `whenBusy` throws.
  */
 export async function begin<T>(
@@ -94,7 +94,7 @@ export async function begin<T>(
 ): Promise<T> {
   const { run, origin, thread } = made;
   const { project } = caller;
-  means.admission.admitRun();
+  means.admission.admitRun(project);
   const makes = origin.ephemeral ? (`chat:${run.thread_id}/${run.id}` as const) : (thread?.id ?? '');
   await admitWrite(means, caller, { makes, more: run });
   for (let tries = 0; ; tries += 1) {

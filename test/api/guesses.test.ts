@@ -124,6 +124,52 @@ describe('of one address', () => {
     guesses.admit('203.0.113.1');
   });
 
+  test('keys whose look-up takes its time are counted one by one all the same', async () => {
+    const looks: PromiseWithResolvers<null>[] = [];
+    let refused = 0;
+    const look = (): Promise<null> => {
+      const slow = Promise.withResolvers<null>();
+      looks.push(slow);
+      return slow.promise;
+    };
+    const refuse = (): void => void (refused += 1);
+    for (let index = 0; index < 100; index += 1)
+      void guesses.check(STRANGER, anotherKey(), look).catch(refuse);
+    await vi.advanceTimersByTimeAsync(0);
+    for (let done = 0; done < looks.length; done += 1) {
+      expect(looks).toHaveLength(done + 1);
+      looks[done]?.resolve(null);
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    // As many as of keys that are compared at once.
+    expect([looks.length, refused, vi.getTimerCount()]).toEqual([5 + 8, 100 - 5 - 8, 8]);
+  });
+
+  test('a right key lets those behind it be looked up together', async () => {
+    const looks: PromiseWithResolvers<string>[] = [];
+    const look = (): Promise<string> => {
+      const slow = Promise.withResolvers<string>();
+      looks.push(slow);
+      return slow.promise;
+    };
+    const found = Array.from({ length: 50 }, () => guesses.check(STRANGER, 'the key', look));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(looks).toHaveLength(1);
+    looks[0]?.resolve('owner');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(looks).toHaveLength(50);
+    for (const slow of looks) slow.resolve('owner');
+    expect(new Set(await Promise.all(found))).toEqual(new Set(['owner']));
+  });
+
+  test('a look-up that fails is no guess, and holds nobody up', async () => {
+    const away = async (): Promise<never> => Promise.reject(new Error('Connection is closed'));
+    const asked = Array.from({ length: 20 }, () => guesses.check(STRANGER, anotherKey(), away));
+    const outcomes = await Promise.allSettled(asked);
+    expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(['rejected']));
+    expect(await delayOf()).toBe(0);
+  });
+
   test('a right key that came long ago does not speak for those who have guessed since', async () => {
     guesses.right(STRANGER);
     for (let minute = 0; minute < 16; minute += 1) {

@@ -10,12 +10,12 @@ import { outputsOf, Wire, type Reply, type WireRun } from '../support/wire.ts';
 // Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-/** Says what it was called with, and by which call. */
+/** Says what it was called with, for whom, and by which call. */
 const ECHO = `
 import { z } from 'zod';
 export default {
   name: 'echo', description: 'x', parameters: z.looseObject({}), isolated: false,
-  run: (args, { callId, runId }) => ({ args, callId, runId }),
+  run: (args, { project, callId, runId }) => ({ args, project, callId, runId }),
 };`;
 const BIG = `
 import { z } from 'zod';
@@ -59,7 +59,7 @@ test('a tool that needs no thread is run without one; a thread that is named mus
   const body = JSON.stringify({ q: 'x' });
   const reply = await wire.ask('POST', '/pluginapi?pid=echo', { body });
   expect(reply.status).toBe(200);
-  expect(reply.body).toEqual({ args: { q: 'x' }, callId: null, runId: null });
+  expect(reply.body).toEqual({ args: { q: 'x' }, project: 'default', callId: null, runId: null });
   expect((await wire.ask('POST', '/pluginapi?tid=thread_nobodys&pid=echo', { body })).status).toBe(404);
 });
 
@@ -83,14 +83,14 @@ describe('the arguments are', () => {
     const run = await waiting(STORED);
     const [{ tool_call_id: callId } = { tool_call_id: '' }] = outputsOf(run, '');
     const { body: answer } = await ask(run.thread_id, 'echo', body);
-    expect(answer).toEqual({ args: expected, callId, runId: run.id });
+    expect(answer).toMatchObject({ args: expected, callId, runId: run.id });
   });
 
   test('of the right one of two calls, however they were quoted', async () => {
     const run = await waiting('{"q":"a \\"b\\""}', '{"q":"c \\"d\\""}');
     const ids = outputsOf(run, '').map(({ tool_call_id: id }) => id);
     const { body } = await ask(run.thread_id, 'echo', '{"q":"c \\\\"d\\\\""}');
-    expect(body).toEqual({ args: { q: 'c "d"' }, callId: ids[1], runId: run.id });
+    expect(body).toMatchObject({ args: { q: 'c "d"' }, callId: ids[1], runId: run.id });
   });
 });
 

@@ -33,7 +33,7 @@ function serve(workers: number, env: Readonly<Record<string, string>>): void {
       workers,
       env: { DRAIN_MS: '0', ...env },
     });
-    wire = new Wire(service.baseUrl);
+    wire = new Wire(service.baseUrl, { authorization: 'Bearer any' });
     assistant_id = (await wire.ok('POST', '/assistants', { model: 'm', name: 'Helper' })).id;
   });
   afterAll(async () => {
@@ -90,6 +90,46 @@ describe('a full queue', () => {
     await service.startWorker();
     expect((await answer).choices[0]?.message.content).toBe('You said: hello');
     expect(await reasons()).toEqual([]);
+  });
+});
+
+describe('as many open runs as a project may have', () => {
+  serve(0, {
+    MAX_OPEN_RUNS_PER_PROJECT: '1',
+    AUTH: 'passthrough',
+    SECRET: 'the secret of these tests',
+  });
+  /** An assistant, and what asks for a run of it in a thread; the same thread each time. */
+  async function asking(key: string): Promise<{ by: Wire; again: () => Promise<Reply>; thread: string }> {
+    const by = new Wire(service.baseUrl, { authorization: `Bearer ${key}` });
+    const { id } = await by.ok('POST', '/assistants', { model: 'm' });
+    const thread = await by.thread('x');
+    const again = (): Promise<Reply> =>
+      by.ask('POST', `/threads/${thread}/runs`, { body: { assistant_id: id } });
+    return { by, again, thread };
+  }
+
+  test('refuse further ones of that project with 429, until one of them ends', async () => {
+    const { by, again, thread } = await asking('one');
+    const first = await again();
+    expect(first.status).toBe(200);
+    let refused = await again();
+    // A run that is created at the moment of a look is counted by the next one; its thread is busy until then.
+    while (refused.status === 400) refused = await again();
+    expectRefusal(refused, {
+      status: 429,
+      type: 'requests',
+      code: 'rate_limit_exceeded',
+      message: /as many runs open as it may have \(1\)/,
+    });
+    expect(Number(refused.headers.get('retry-after-ms'))).toBeGreaterThanOrEqual(2_000);
+    expect((await (await asking('another')).again()).status).toBe(200);
+    const [open] = await by.list(`/threads/${thread}/runs`);
+    await by.ok('POST', `/threads/${thread}/runs/${open?.id}/cancel`, {});
+    // Counted once a second.
+    let next = await again();
+    while (next.status === 429) next = await again();
+    expect(next.status).toBe(200);
   });
 });
 
@@ -172,9 +212,14 @@ test('without Redis everything is refused at once, with the time to come back', 
 });
 
 describe('admission', () => {
-  function admission(waiting = async () => 0): Admission {
-    const limits = { maxWaitingRuns: 3, maxStreams: 1 };
-    const made = new Admission(limits, async () => ({ waiting: await waiting(), oldestMs: 0 }));
+  function admission(
+    waiting = async () => 0,
+    openRuns = async (): Promise<ReadonlyMap<string, number>> => new Map(),
+    maxOpenRunsPerProject = 0,
+  ): Admission {
+    const limits = { maxWaitingRuns: 3, maxStreams: 1, maxOpenRunsPerProject };
+    const backlog = async () => ({ waiting: await waiting(), oldestMs: 0 });
+    const made = new Admission(limits, { backlog, openRuns });
     onTestFinished(() => made.close());
     return made;
   }
@@ -184,13 +229,59 @@ describe('admission', () => {
     const counted = admission(async () => waiting);
     // Its first look is under way.
     await soon();
-    counted.admitRun();
-    counted.admitRun();
-    expect(() => counted.admitRun()).toThrow('Too many runs');
+    counted.admitRun('p');
+    counted.admitRun('p');
+    expect(() => counted.admitRun('p')).toThrow('Too many runs');
     waiting = 2;
     await counted.look();
-    counted.admitRun();
-    expect(() => counted.admitRun()).toThrow('Too many runs');
+    counted.admitRun('p');
+    expect(() => counted.admitRun('p')).toThrow('Too many runs');
+  });
+
+  test('counts the open runs of each project, and those admitted since for it', async () => {
+    let open = new Map([['busy', 1]]);
+    const counted = admission(
+      async () => 0,
+      async () => open,
+      2,
+    );
+    // Its first look is under way.
+    await soon();
+    counted.admitRun('busy');
+    expect(() => counted.admitRun('busy')).toThrow('as it may have (2)');
+    counted.admitRun('idle');
+    open = new Map([['idle', 1]]);
+    await counted.look();
+    counted.admitRun('busy');
+    counted.admitRun('idle');
+    expect(() => counted.admitRun('idle')).toThrow('as it may have (2)');
+  });
+
+  test('counts a run that is admitted while it looks', async () => {
+    const counting = Promise.withResolvers<ReadonlyMap<string, number>>();
+    const counted = admission(
+      async () => 0,
+      () => counting.promise,
+      1,
+    );
+    counted.admitRun('p');
+    counting.resolve(new Map());
+    await soon();
+    expect(() => counted.admitRun('p')).toThrow('as it may have (1)');
+  });
+
+  test('does not count what nobody limits', async () => {
+    let asked = 0;
+    const counted = admission(
+      async () => 0,
+      async () => {
+        asked += 1;
+        return new Map([['p', 100]]);
+      },
+    );
+    await counted.look();
+    counted.admitRun('p');
+    expect(asked).toBe(0);
   });
 
   test('keeps what it knows while Redis is away', async () => {

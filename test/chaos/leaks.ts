@@ -5,7 +5,7 @@ import type { Violation } from './checkers.ts';
 import type { Deployment } from './deployment.ts';
 
 /** Kinds of keys that must expire; the names are those of src/store/keys.ts. */
-const EXPIRING = /:(?:log|audience|photo|answer|input):|:sweeper$/;
+const EXPIRING = /:(?:log|audience|photo|answer|input|tool):|:usage\}:|:sweeper$/;
 /** A job of the queue, or its lock. */
 const JOB = /:runs:run_\w+-\d+(?::lock)?$/;
 const LOOK_EVERY_MS = 250;

@@ -307,6 +307,12 @@ export const ROUTES: Readonly<Record<string, readonly [weight: number, route: Ro
     post(messagePath, (random) => ({ metadata: metadata(random) })),
   ],
   'DELETE /v1/threads/:thread_id/messages/:message_id': [1, remove(messagePath)],
+  'GET /v1/usage': [
+    1,
+    get(
+      (random) => `/v1/usage?from=${random.pick(['2026-11-26', '2026-11-27', '1970-01-01'])}&to=2026-11-26`,
+    ),
+  ],
   'GET /v1/models': [1, get(() => '/v1/models')],
   'GET /v1/models/*model': [1, get(() => '/v1/models/fake-model')],
   'DELETE /v1/models/*model': [1, remove(() => '/v1/models/vendor/model')],

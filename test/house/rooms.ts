@@ -52,6 +52,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   'api/models': { holds: '`/models`', mayImport: PROTOCOL },
   'api/plugins': { holds: "the server's own tools, listed and called", mayImport: PROTOCOL },
+  'api/usage': { holds: 'what a project has used, by day', mayImport: PROTOCOL },
   'api/ops': { holds: 'health, readiness, metrics', mayImport: PROTOCOL },
   api: {
     holds: '`app.ts`, the table of contents',
@@ -63,6 +64,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'api/azure',
       'api/models',
       'api/plugins',
+      'api/usage',
       'api/ops',
       'turns',
       'runs',

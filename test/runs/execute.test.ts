@@ -8,6 +8,7 @@ import type { History } from '../../src/runs/prompt.ts';
 import { callsOf } from '../../src/runs/parts.ts';
 import { applyAll, isBlocked, isTerminal, pendingCalls, type RunState } from '../../src/runs/run.ts';
 import type { FunctionTool, Message, Run } from '../../src/runs/thread.ts';
+import type { RunTool, ToolCall } from '../../src/runs/tool.ts';
 import { stateAfter, usage } from './histories.ts';
 
 const NOW = 2_000;
@@ -401,6 +402,17 @@ describe('budgets', () => {
       },
     ]);
   });
+});
+
+test('a tool is told whose run it answers', async () => {
+  const state = started();
+  const origin = { ...state.origin, project: 'p-1', server_tools: ['SEARCH'] };
+  const calls: ToolCall[] = [];
+  const runTool: RunTool = async (_name, _written, asked) => void calls.push(asked);
+  const model = new ScriptedModel([call(0), args(0, '{}'), finish()]);
+  const events = execute({ ...state, origin }, historyOf([QUESTION]), context(model, { runTool }));
+  while (calls.length === 0) await events.next();
+  expect(calls).toMatchObject([{ project: 'p-1', runId: state.run.id, callId: 'call_0' }]);
 });
 
 describe('an abort', () => {

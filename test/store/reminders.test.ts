@@ -20,7 +20,7 @@ import {
   type WorkerFigures,
 } from '../../src/store/presence.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { ANSWERED, CALL, create, openStore, refOf, start, type Store } from './fixture.ts';
+import { ANSWERED, CALL, create, openStore, PROJECT, refOf, start, type Store } from './fixture.ts';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -121,6 +121,22 @@ describe('the index of open runs', () => {
     expect(await store.redis.zcard(store.keys.open)).toBe(1);
     await store.runs.close(refOf(), { type: 'expired' });
     await vi.waitUntil(async () => (await store.redis.zcard(store.keys.open)) === 0);
+  });
+
+  test('says how many runs each project has open, however many there are', async () => {
+    const store = await openStore(server.url);
+    expect(await store.open.countByProject()).toStrictEqual(new Map());
+    for (let index = 0; index < 1_500; index += 1)
+      void store.open.add({ project: 'many', threadId: 'thread_1', runId: `run_${index}` }, 2_000);
+    await create(store);
+    expect(await store.open.countByProject()).toStrictEqual(
+      new Map([
+        ['many', 1_500],
+        [PROJECT, 1],
+      ]),
+    );
+    await store.runs.close(refOf(), { type: 'expired' });
+    await vi.waitUntil(async () => !(await store.open.countByProject()).has(PROJECT));
   });
 
   test('is swept by one at a time, and by the next when that one’s time is over', async () => {

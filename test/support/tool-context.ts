@@ -4,6 +4,7 @@ import type { ToolContext, ToolFetch } from '../../src/runs/tool.ts';
 /** A context with `changes`. */
 export function toolContext(changes: Partial<ToolContext> = {}): ToolContext {
   return {
+    project: 'p',
     runId: 'run_1',
     threadId: 'thread_1',
     assistantId: null,

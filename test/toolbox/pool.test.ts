@@ -41,6 +41,7 @@ describe('a tool', () => {
         toolContext({ runId: 'run_1', callId: 'call_1', settings: { unit: 'K' }, extras: { at: 'home' } }),
       ),
     ).toEqual({
+      project: 'p',
       runId: 'run_1',
       threadId: 'thread_1',
       assistantId: null,

@@ -35,8 +35,8 @@ function running(tool: Partial<Tool>, choice?: Partial<ToolSettings>) {
   const run = toolRunner({
     toolbox: new Toolbox([source], { plain: chosen }, log),
     cache: {
-      get: async (key) => kept.get(key) ?? null,
-      set: async (key, answer) => void kept.set(key, answer),
+      get: async (project, key) => kept.get(`${project} ${key}`) ?? null,
+      set: async (project, key, answer) => void kept.set(`${project} ${key}`, answer),
     },
     fetchOf: () => openFetch,
     log,
@@ -140,6 +140,14 @@ describe('an answer that may be kept', () => {
   test('is given again for the same arguments only', async () => {
     const { ask } = running({ cacheS: 60, ...counting() });
     expect([await ask({ q: 'a' }), await ask({ q: 'a' }), await ask({ q: 'b' })]).toEqual([1, 1, 2]);
+  });
+
+  test('is given to callers of the same project only', async () => {
+    const { ask } = running({ cacheS: 60, ...counting() });
+    const ofAnother = { ...CALL, project: 'q' };
+    expect([await ask(), await ask({}, ofAnother), await ask(), await ask({}, ofAnother)]).toEqual([
+      1, 2, 1, 2,
+    ]);
   });
 
   test('is neither kept nor used where a caller’s secrets may have made it', async () => {

@@ -6,18 +6,54 @@ import { newId } from '../../runs/ids.ts';
 import { addressOf } from './address.ts';
 import { Guesses } from './guesses.ts';
 import { API_HEADERS } from './headers.ts';
+import { noteHolder, noteRequest, type KeyHolder } from './identity.ts';
 
-/**
- * `none`: anybody may ask (only ever bound to loopback). `key`: one shared key. `passthrough`: the caller's key is the
- * upstream's, and whoever has the same key is in the same project.
- */
-export type AuthMode =
-  | { readonly type: 'none' }
-  | { readonly type: 'key'; readonly key: string }
-  | { readonly type: 'passthrough' };
+/** Whose a key is. */
+type KeyOwner = Pick<KeyHolder, 'project' | 'upstreamKey'>;
 
-/** The one project there is, until keys belong to projects. */
-const DEFAULT_PROJECT = 'default';
+/** Who may ask, and in which project. */
+export interface AuthMode {
+  /** Whether a request without a key is refused. */
+  readonly needsKey: boolean;
+  /** Whether a key can be wrong, so that there is something to guess. */
+  readonly canBeWrong: boolean;
+  /** Looks a key up, and compares in constant time; null where it is nobody's. */
+  readonly ownerOf: (key: string) => Promise<KeyOwner | null>;
+}
+
+/** The project of callers whose key says nothing of one. */
+const DEFAULT: KeyOwner = { project: 'default', upstreamKey: null };
+
+/** Anybody may ask (only ever bound to loopback). */
+const ANYBODY: AuthMode = { needsKey: false, canBeWrong: false, ownerOf: async () => DEFAULT };
+
+/** The caller's key is the upstream's, and whoever has the same key is in the same project. */
+const PASSTHROUGH: AuthMode = {
+  needsKey: true,
+  canBeWrong: false,
+  ownerOf: async (key) => ({ project: `p-${digestOf(key)}`, upstreamKey: key }),
+};
+
+/** One key for everybody. */
+function sharedKey(key: string): AuthMode {
+  const isRight = keyTest(key);
+  return { needsKey: true, canBeWrong: true, ownerOf: async (given) => (isRight(given) ? DEFAULT : null) };
+}
+
+/** The mode that the operator has chosen. */
+export function authMode(
+  auth: 'none' | 'key' | 'passthrough',
+  { apiKey }: { readonly apiKey?: string | undefined },
+): AuthMode {
+  switch (auth) {
+    case 'none':
+      return ANYBODY;
+    case 'key':
+      return sharedKey(apiKey ?? '');
+    case 'passthrough':
+      return PASSTHROUGH;
+  }
+}
 
 const apiHeaders = new Headers(API_HEADERS);
 
@@ -25,7 +61,7 @@ const apiHeaders = new Headers(API_HEADERS);
 export function identify(): RequestHandler {
   return (_request, response, next) => {
     const requestId = newId('req');
-    response.locals['requestId'] = requestId;
+    noteRequest(response, requestId);
     response.setHeader('x-request-id', requestId);
     response.setHeader('openai-version', '2020-10-01');
     response.setHeaders(apiHeaders);
@@ -39,27 +75,23 @@ export function identify(): RequestHandler {
  * @param trustsProxy whether a proxy says where clients are; without one, many may have the address of a cloud or a router
  */
 export function authenticate(mode: AuthMode, trustsProxy: boolean): RequestHandler {
-  const isRight = mode.type === 'key' ? keyTest(mode.key) : null;
   const guesses = new Guesses();
   return async (request, response, next) => {
     const key = keyOf(request);
-    if (mode.type !== 'none' && key === '') throw missingKey();
-    if (isRight !== null) {
-      const address = addressOf(request);
-      guesses.admit(address);
-      if (!isRight(key)) {
-        await guesses.wrong(address, digestOf(key));
-        throw wrongKey(masked(key));
-      }
-      guesses.right(address);
-    }
+    if (mode.needsKey && key === '') throw missingKey();
+    const digest = key === '' ? '' : digestOf(key);
+    const address = addressOf(request);
+    const look = async (): Promise<KeyOwner | null> => mode.ownerOf(key);
+    const owner = mode.canBeWrong ? await guesses.check(address, digest, look) : await look();
+    if (owner === null) throw wrongKey(masked(key));
     if (request.get('openai-beta')?.includes('assistants=v1') === true) throw oldBeta();
-    response.locals['key'] = key === '' ? '' : digestOf(key);
-    // What callers without a key are called; it tells them apart no further than their addresses do.
-    response.locals['caller'] = digestOf(key || addressOf(request));
-    if (trustsProxy) response.locals['address'] = addressOf(request);
-    response.locals['project'] = mode.type === 'passthrough' ? `p-${digestOf(key)}` : DEFAULT_PROJECT;
-    if (mode.type === 'passthrough') response.locals['upstreamKey'] = key;
+    noteHolder(response, {
+      ...owner,
+      key: digest,
+      // What callers without a key are called; it tells them apart no further than their addresses do.
+      caller: digest || digestOf(address),
+      address: trustsProxy ? address : null,
+    });
     next();
   };
 }

@@ -8,9 +8,10 @@ import { ApiError, malformedId, notFound } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { newId, type NewId } from '../../runs/ids.ts';
 import { isSafeId } from '../../store/keys.ts';
-import type { Caller, Identity } from '../../turns/caller.ts';
+import type { Caller } from '../../turns/caller.ts';
 import { releaseBody } from './body.ts';
 import type { Delivery } from './delivery.ts';
+import { Identified, identityOf } from './identity.ts';
 import { parseJson } from './json-text.ts';
 import { validate } from './validate.ts';
 
@@ -35,13 +36,7 @@ type HeaderName = (typeof MEANT)[number] | 'idempotency-key' | 'x-stainless-retr
 const MAX_KEY_LENGTH = 255;
 
 /** A request on its way through a handler. */
-export class Call implements Caller {
-  readonly project: string;
-  readonly requestId: string;
-  readonly caller: string;
-  readonly key: string;
-  readonly address: string | null;
-  readonly upstreamKey: string | null;
+export class Call extends Identified implements Caller {
   readonly log: Logger;
   readonly gone: AbortSignal;
   newId: NewId = newId;
@@ -58,14 +53,8 @@ export class Call implements Caller {
     delivery: Delivery,
     { log, strictParameters }: { readonly log: Logger; readonly strictParameters: boolean },
   ) {
-    const { project, requestId, caller, key, address, upstreamKey } = identityOf(response);
-    this.project = project;
-    this.caller = caller;
-    this.key = key;
-    this.address = address;
-    this.upstreamKey = upstreamKey;
-    this.requestId = requestId;
-    this.log = log.child({ request_id: requestId });
+    super(identityOf(response));
+    this.log = log.child({ request_id: this.requestId });
     this.#request = request;
     this.#response = response;
     this.#delivery = delivery;
@@ -222,20 +211,6 @@ export class Call implements Caller {
       return null;
     }
   }
-}
-
-/** Who asks: set once by the first middleware (auth.ts), read here. */
-export function identityOf(response: Response): Identity {
-  const { locals }: { readonly locals: Readonly<Record<string, unknown>> } = response;
-  const { project, requestId, caller, key, address, upstreamKey } = locals;
-  return {
-    project: typeof project === 'string' ? project : '',
-    requestId: typeof requestId === 'string' ? requestId : '',
-    caller: typeof caller === 'string' ? caller : '',
-    key: typeof key === 'string' ? key : '',
-    address: typeof address === 'string' ? address : null,
-    upstreamKey: typeof upstreamKey === 'string' ? upstreamKey : null,
-  };
 }
 
 function withFields(body: unknown, fields: Readonly<Record<string, unknown>> | null): unknown {

@@ -17,8 +17,9 @@ import { NewerFormat } from '../../runs/format.ts';
 import { Unreadable } from '../../store/json.ts';
 import type { RunRef } from '../../store/keys.ts';
 import { isFull, isUnavailable } from '../../store/away.ts';
-import { Call, identityOf } from './call.ts';
+import { Call } from './call.ts';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
+import { identityOf } from './identity.ts';
 import { shellSafe } from './shell-safe.ts';
 import { writeEvents } from './sse.ts';
 

@@ -58,7 +58,51 @@ interface Network {
 export class Guesses {
   /** The one that was heard of longest ago first. */
   readonly #networks = new Map<string, Network>();
+  /** Where a key is being looked up, and until when; for every address of a site, because they count together. */
+  readonly #looking = new Map<string, Promise<void>>();
   #waiting = 0;
+
+  /**
+   * Looks up the key of a request from `address`, and counts it. A look-up may take its time: meanwhile further keys wait from
+   * where no right one has come lately, so that each is counted before the next is compared.
+   * @param digest tells keys apart
+   * @returns what `look` found; null for a wrong key, as soon as it may be answered
+   * @throws {ApiError} 429 where too many wrong ones wait already; and what `look` throws, which counts for nothing.
+   */
+  async check<T>(address: string, digest: string, look: () => Promise<T | null>): Promise<T | null> {
+    const done = await this.#turn(address);
+    let answerable: Promise<void> | null = null;
+    try {
+      const found = await look();
+      if (found !== null) {
+        this.right(address);
+        return found;
+      }
+      answerable = this.wrong(address, digest);
+    } finally {
+      done();
+    }
+    await answerable;
+    return null;
+  }
+
+  /** Waits until no key from there is being looked up. @returns what ends the turn */
+  async #turn(address: string): Promise<() => void> {
+    const site = networksOf(address).at(-1)?.name ?? address;
+    for (;;) {
+      this.admit(address);
+      if (this.#hadRightKey(address)) return () => {};
+      const before = this.#looking.get(site);
+      if (before === undefined) break;
+      await before;
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#looking.set(site, promise);
+    return () => {
+      this.#looking.delete(site);
+      resolve();
+    };
+  }
 
   /**
    * Before a key from `address` is compared.

@@ -2,6 +2,7 @@
 import type { Tally } from '../../metrics.ts';
 import type { RunTool } from '../../runs/tool.ts';
 import type { Imports } from '../../store/imports.ts';
+import type { UsageCounts } from '../../store/usage.ts';
 import type { WriteRefusal } from '../../store/write-probe.ts';
 import type { Means } from '../../turns/means.ts';
 
@@ -27,6 +28,7 @@ export interface Readiness {
 
 export interface Services extends Means {
   readonly imports: Imports;
+  readonly usage: UsageCounts;
   /** Runs one of the server's tools. */
   readonly runTool: RunTool;
   readonly models: () => Promise<readonly ListedModel[]>;

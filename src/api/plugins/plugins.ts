@@ -47,16 +47,17 @@ export function pluginEndpoints(services: Services): readonly Endpoint[] {
       path: '/pluginapi',
       handle: async (call) => {
         const { tid, aid: assistantId = null, pid: name } = call.query(pluginQuery);
+        const { project } = call;
         const { runId, pending } =
-          tid === undefined ? NOTHING_PENDING : await pendingOf(services, call.project, tid, name);
+          tid === undefined ? NOTHING_PENDING : await pendingOf(services, project, tid, name);
         if (plugins.find(name) === null)
           throw unknownPlugin(
             name,
             plugins.list().map(({ tool }) => tool.name),
           );
         const { written, callId } = chooseArguments(call.text, pending);
-        const asked = { runId, threadId: tid ?? '', assistantId, callId, extras: {}, secrets: {} };
-        const value = await runTool(name, written, asked, call.gone);
+        const asked = { project, runId, threadId: tid ?? '', assistantId, callId };
+        const value = await runTool(name, written, { ...asked, extras: {}, secrets: {} }, call.gone);
         return { type: 'text', text: fitJson(value, MAX_ANSWER_BYTES) };
       },
     },

@@ -41,6 +41,7 @@ const callSchema = z.object({
   type: z.literal('call'),
   args: z.unknown(),
   call: z.object({
+    project: z.string(),
     runId: z.string().nullable(),
     threadId: z.string(),
     assistantId: z.string().nullable(),

@@ -1,0 +1,40 @@
+/** `/usage`: what the caller's project has used, by UTC day. Not of OpenAI's API, whose own tells of whole organizations. */
+import { z } from 'zod';
+import { ApiError } from '../../errors.ts';
+import { json, type Endpoint } from '../http/endpoint.ts';
+import type { Services } from '../http/services.ts';
+
+/** One read of Redis for each. */
+const MAX_DAYS = 100;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+const usageQuery = z.object({ from: z.iso.date().optional(), to: z.iso.date().optional() });
+
+export function usageEndpoints({ usage, nowMs }: Services): readonly Endpoint[] {
+  return [
+    {
+      method: 'GET',
+      path: '/usage',
+      handle: async (call) => {
+        const asked = call.query(usageQuery);
+        const to = asked.to ?? new Date(nowMs()).toISOString().slice(0, 10);
+        const from = asked.from ?? to;
+        checkSpan(from, to);
+        const days = await usage.days(call.project, from, to);
+        const data = days.map(({ date, ...used }) => ({ object: 'usage.day', date, ...used }));
+        return json({ object: 'list', data, has_more: false });
+      },
+    },
+  ];
+}
+
+/** @throws {ApiError} 400 for days that are in the wrong order, or too many. */
+function checkSpan(from: string, to: string): void {
+  const days = (Date.parse(to) - Date.parse(from)) / DAY_MS + 1;
+  if (days >= 1 && days <= MAX_DAYS) return;
+  const text =
+    days < 1
+      ? `Invalid 'from': ${from} is after 'to', ${to}.`
+      : `Invalid 'from': from ${from} to ${to} are ${days} days, and at most ${MAX_DAYS} are told at once.`;
+  throw new ApiError(400, text, { param: 'from', code: 'invalid_value' });
+}
