@@ -4,6 +4,7 @@
  *
  * Names are `noun.past-or-state`. Times are unix seconds in `at`.
  */
+import type { CallType } from './calls/kinds.ts';
 import type { IncompleteReason, Run, FailureFacts, RunError, Usage } from './thread.ts';
 
 /** What a run carries besides its wire object, fixed when it is created. */
@@ -94,7 +95,14 @@ export type RunEvent =
       readonly reason: IncompleteReason;
       readonly dropped: boolean;
     })
-  | { readonly type: 'tool.called'; readonly index: number; readonly call_id: string; readonly name: string }
+  /** `kind`: of the call (calls/kinds.ts); without it, a function's. */
+  | {
+      readonly type: 'tool.called';
+      readonly index: number;
+      readonly call_id: string;
+      readonly name: string;
+      readonly kind?: CallType;
+    }
   | { readonly type: 'tool.delta'; readonly index: number; readonly arguments: string }
   /** The worker ran the call itself. */
   | { readonly type: 'tool.answered'; readonly index: number; readonly output: string };

@@ -8,9 +8,10 @@ import type { Clock, NewId } from './ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from './model.ts';
 import { buildPrompt, estimateTokens, type History, type Prompt } from './prompt.ts';
 import { ending, failedBy, type Ending } from './ending.ts';
+import { answererOf, offeredFunctions, calledFunction, typeOfCalls, type StepCall } from './calls/kinds.ts';
 import { callsOf, openCalls } from './parts.ts';
 import { apply, isBlocked, isExecuting, type RunState } from './run.ts';
-import { NO_USAGE, type Run, type StepCall, type ThreadItem, type Usage } from './thread.ts';
+import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
 import type { RunTool } from './tool.ts';
 
 export interface Execution {
@@ -116,7 +117,7 @@ async function* answer(
         extras: origin.context,
         secrets: origin.sealed === null ? {} : secretsIn(origin.sealed),
       };
-      const { name, arguments: text } = call.function;
+      const { name, arguments: text } = calledFunction(call);
       const output = turn.isDeclared(name)
         ? runTool(name, text, asked, signal)
         : Promise.resolve(turn.noSuchTool(name));
@@ -183,7 +184,7 @@ class Turn {
   ) {
     this.state = state;
     this.isLast = isLast;
-    this.declared = new Set(state.run.tools.map((tool) => tool.function.name));
+    this.declared = new Set(offeredFunctions(state.run.tools).map((tool) => tool.function.name));
     this.offered = request.tools.map((tool) => tool.function.name);
     this.calmUntilMs = state.calm_until_ms;
     this.estimatedTokens = estimatedTokens;
@@ -212,14 +213,11 @@ class Turn {
 
   /** The calls the worker answers itself, with their place in the step: of its own tools, and of those that nobody has. */
   ownCalls(): readonly { readonly index: number; readonly call: StepCall }[] {
-    const { step, origin, run } = this.state;
+    const { step, run } = this.state;
     if (step === null || !isExecuting(run)) return [];
     return callsOf(step)
       .map((call, index) => ({ index, call }))
-      .filter(
-        ({ call: { function: called } }) =>
-          origin.server_tools.includes(called.name) || !this.isDeclared(called.name),
-      );
+      .filter(({ call }) => answererOf(call, this.state) === 'worker');
   }
 
   /** The worker has answered its calls: the step is complete, or the client has the rest. */
@@ -245,7 +243,15 @@ class Turn {
         this.heard += part.name;
         const { index, id } = part;
         const name = this.isDeclared(part.name) ? part.name : safeName(part.name);
-        return this.say([...this.openCallStep(), { type: 'tool.called', index, call_id: id, name }]);
+        const kind = typeOfCalls(part.name, this.state.run.tools);
+        const called: RunEvent = {
+          type: 'tool.called',
+          index,
+          call_id: id,
+          name,
+          ...(kind !== 'function' && { kind }),
+        };
+        return this.say([...this.openCallStep(), called]);
       }
       case 'arguments': {
         if (!this.wanted(part.index)) return [];

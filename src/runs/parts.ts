@@ -1,6 +1,7 @@
 /** Runs, their steps and messages at the moment they begin, and what grows in them: text and calls. Pure. */
+import { isOpenCall, type StepCall } from './calls/kinds.ts';
 import type { RunEvent } from './event.ts';
-import type { Message, Run, RunError, RunStep, StepCall } from './thread.ts';
+import type { Message, Run, RunError, RunStep } from './thread.ts';
 
 /** The text a message holds so far. */
 export function said(message: Message): string {
@@ -112,5 +113,5 @@ export function callsOf(step: RunStep): readonly StepCall[] {
 
 /** The calls of a step that nobody has answered yet. */
 export function openCalls(step: RunStep): readonly StepCall[] {
-  return callsOf(step).filter((call) => call.function.output === null);
+  return callsOf(step).filter(isOpenCall);
 }

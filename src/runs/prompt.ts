@@ -3,6 +3,7 @@
  * settings. Pure. Truncation only ever leaves out whole blocks, so a tool answer never loses the call it belongs to.
  */
 import { photoIn, PHOTO_TOOL } from './photo.ts';
+import { answerMessage, askedCall, demandedFunction, offeredFunctions } from './calls/kinds.ts';
 import { callsOf } from './parts.ts';
 import { type RunState } from './run.ts';
 import {
@@ -62,7 +63,7 @@ export function buildPrompt(
   const blocks = cut(lastMessages(all, run.truncation_strategy.last_messages), room);
   const tokens = systemTokens + total(blocks);
   const said = blocks.flatMap((block) => block.messages);
-  const tools = run.tools.filter((tool) => !isSpent(tool, state, said));
+  const tools = offeredFunctions(run.tools).filter((tool) => !isSpent(tool, state, said));
   if (promptLeft !== null && tokens > promptLeft) return { type: 'exhausted', reason: 'max_prompt_tokens' };
   return {
     type: 'ask',
@@ -104,7 +105,7 @@ function toolChoice(
   first: boolean,
 ): ModelRequest['tool_choice'] {
   const isGone =
-    typeof choice === 'object' && !tools.some((tool) => tool.function.name === choice.function.name);
+    typeof choice === 'object' && !tools.some((tool) => tool.function.name === demandedFunction(choice));
   if (first && !isGone) return choice;
   return choice === 'none' ? 'none' : 'auto';
 }
@@ -216,18 +217,9 @@ function stepBlock(step: RunStep, runId: string): Block | null {
   const asked: ChatMessage = {
     role: 'assistant',
     content: null,
-    tool_calls: calls.map((call) => ({
-      id: call.id,
-      type: 'function',
-      function: { name: call.function.name, arguments: call.function.arguments },
-    })),
+    tool_calls: calls.map(askedCall),
   };
-  const answers = calls.map(({ id, function: { output } }): ChatMessage => ({
-    role: 'tool',
-    tool_call_id: id,
-    content: output ?? '',
-  }));
-  return newBlock(withPhotos([asked, ...answers]), step.run_id === runId, false);
+  return newBlock(withPhotos([asked, ...calls.map(answerMessage)]), step.run_id === runId, false);
 }
 
 function newBlock(messages: readonly ChatMessage[], own: boolean, user: boolean): Block {

@@ -10,6 +10,15 @@
  *   R5  folding a run's log from its first event gives the run as it is stored
  */
 import { started, unattempted, unstarted } from './attempts.ts';
+import {
+  answerCall,
+  beginCall,
+  growCall,
+  isOpenCall,
+  requiredCall,
+  shownCall,
+  type StepCall,
+} from './calls/kinds.ts';
 import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
 import { failure, newMessage, newStep, openCalls, said, textPart } from './parts.ts';
 import {
@@ -20,7 +29,6 @@ import {
   type Run,
   type RunStatus,
   type RunStep,
-  type StepCall,
   type Usage,
 } from './thread.ts';
 
@@ -243,12 +251,7 @@ function requireClosed(state: RunState, event: OwnEvent): void {
 function requiredAction(state: RunState, event: OwnEvent): NonNullable<Run['required_action']> {
   const calls = state.step === null ? [] : openCalls(state.step);
   if (calls.length === 0) throw new IllegalTransition(event.type, state.run.status, 'no tool was called');
-  const toolCalls = calls.map(({ id, type, function: { name, arguments: text } }) => ({
-    id,
-    type,
-    function: { name, arguments: text },
-  }));
-  return { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls: toolCalls } };
+  return { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls: calls.map(requiredCall) } };
 }
 
 function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
@@ -269,10 +272,9 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
           : illegal('its message was never said');
       }
       if (outputs === null) return illegal('its calls have no outputs');
-      const answered = details.tool_calls.map((call) => ({
-        ...call,
-        function: { ...call.function, output: call.function.output ?? outputOf(outputs, call.id) },
-      }));
+      const answered = details.tool_calls.map((call) =>
+        isOpenCall(call) ? answerCall(call, outputOf(outputs, call.id)) : call,
+      );
       const step_details = { type: 'tool_calls', tool_calls: answered } as const;
       return closeStep(event, { status: 'completed', completed_at: at, step_details });
     }
@@ -308,29 +310,18 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       if (event.index !== calls.length) return illegal(`the next call has index ${calls.length}`);
       if (calls.some(({ id }) => id === event.call_id))
         return illegal(`call ${event.call_id} was made already`);
-      const call: StepCall = {
-        id: event.call_id,
-        type: 'function',
-        function: { name: event.name, arguments: '', output: null },
-      };
-      return withCalls([...calls, call]);
+      return withCalls([...calls, beginCall(event.kind ?? 'function', event.call_id, event.name)]);
     }
     case 'tool.delta': {
       const calls = toolCalls();
       const call = calls[event.index] ?? illegal(`there is no call ${event.index}`);
-      const longer = {
-        ...call,
-        function: { ...call.function, arguments: call.function.arguments + event.arguments },
-      };
-      return withCalls(calls.with(event.index, longer));
+      return withCalls(calls.with(event.index, growCall(call, event.arguments)));
     }
     case 'tool.answered': {
       const calls = toolCalls();
       const call = calls[event.index] ?? illegal(`there is no call ${event.index}`);
-      if (call.function.output !== null) return illegal(`call ${call.id} is answered already`);
-      return withCalls(
-        calls.with(event.index, { ...call, function: { ...call.function, output: event.output } }),
-      );
+      if (!isOpenCall(call)) return illegal(`call ${call.id} is answered already`);
+      return withCalls(calls.with(event.index, answerCall(call, event.output)));
     }
   }
 
@@ -389,7 +380,18 @@ export function calmView({ run, calm_until_ms }: RunState, nowMs: number): Run {
   return isBlocked(run) && nowMs < calm_until_ms ? { ...run, status: 'queued', required_action: null } : run;
 }
 
+/** A step as clients see it. */
+export type ShownStep = Omit<RunStep, 'step_details'> & { readonly step_details: object };
+
 /** A step as it is read: it expires with its run, so nothing of it does when the run has ended. */
-export function stepView(step: RunStep, run: Run): RunStep {
-  return isTerminal(run) ? { ...step, expires_at: null } : step;
+export function stepView(step: RunStep, run: Run): ShownStep {
+  const shown = shownStep(step);
+  return isTerminal(run) ? { ...shown, expires_at: null } : shown;
+}
+
+/** A step with its calls as their kinds show them. */
+export function shownStep(step: RunStep): ShownStep {
+  const { step_details: details } = step;
+  if (details.type === 'message_creation') return step;
+  return { ...step, step_details: { ...details, tool_calls: details.tool_calls.map(shownCall) } };
 }

@@ -2,7 +2,9 @@
  * A run as a conversation hears it: words, calls, and how it ends. Neutral: dialects make their own frames of it. Like
  * every reader it hears the whole log and keeps silent up to its cursor.
  */
+import { calledFunction } from '../runs/calls/kinds.ts';
 import type { RunEvent } from '../runs/event.ts';
+import { callsOf } from '../runs/parts.ts';
 import { apply, isBlocked, isTerminal, pendingCalls, type Applied, type RunState } from '../runs/run.ts';
 import { addUsage, NO_USAGE, type RequiredCall, type RunError, type Usage } from '../runs/thread.ts';
 import type { LogEntry } from '../store/follow.ts';
@@ -80,10 +82,9 @@ function saysOf(event: RunEvent, before: RunState | null, { run }: RunState, usa
     case 'message.delta':
       return event.text === '' ? [] : [{ type: 'text', text: event.text }];
     case 'tool.answered': {
-      const details = before?.step?.step_details;
-      const call = details?.type === 'tool_calls' ? details.tool_calls[event.index] : undefined;
-      if (call === undefined) return [];
-      const { name, arguments: text } = call.function;
+      const call = before?.step && callsOf(before.step)[event.index];
+      if (!call) return [];
+      const { name, arguments: text } = calledFunction(call);
       return [
         { type: 'tool.start', id: call.id, name, arguments: text },
         { type: 'tool.end', id: call.id, name, arguments: text, output: event.output },

@@ -4,6 +4,7 @@
  * `message`, `error`, `end`.
  */
 import type { ApiError } from '../../errors.ts';
+import { calledFunction } from '../../runs/calls/kinds.ts';
 import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
 import type { Say } from '../../turns/turn-events.ts';
 
@@ -54,7 +55,7 @@ export async function* agentEvents(
         break;
       }
       case 'calls': {
-        const names = say.calls.map((call) => call.function.name).join(', ');
+        const names = say.calls.map((call) => calledFunction(call).name).join(', ');
         const text = `The agent wants to call ${names}, which this server cannot run. Make it a plugin of the server, or remove it from the agent.`;
         yield event('error', { error_code: CODES[502], error_msg: text });
         return;

@@ -7,8 +7,10 @@
  *   D3  the first delta of a message carries `annotations: []`, later ones no such key
  *   D4  no object has a top-level key `error`; no frame has an `id:` line
  */
+import { answerDelta, growthDelta, shownCall, type StepCall } from '../../runs/calls/kinds.ts';
 import type { RunEvent } from '../../runs/event.ts';
-import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
+import { callsOf } from '../../runs/parts.ts';
+import { apply, isTerminal, shownStep, type Applied, type RunState } from '../../runs/run.ts';
 import type { Metadata, Run, Thread } from '../../runs/thread.ts';
 import { LogGone, type LogEntry } from '../../store/follow.ts';
 
@@ -74,14 +76,14 @@ class AssistantsEncoder {
         return [{ name: `thread.${event.type}`, data: subject }];
       case 'step.created':
         return [
-          { name: 'thread.run.step.created', data: subject },
-          { name: 'thread.run.step.in_progress', data: subject },
+          { name: 'thread.run.step.created', data: shown(subject) },
+          { name: 'thread.run.step.in_progress', data: shown(subject) },
         ];
       case 'step.completed':
       case 'step.failed':
       case 'step.cancelled':
       case 'step.expired':
-        return [{ name: `thread.run.${event.type}`, data: subject }];
+        return [{ name: `thread.run.${event.type}`, data: shown(subject) }];
       case 'message.created':
         this.messageHasDelta = false;
         return [
@@ -94,20 +96,20 @@ class AssistantsEncoder {
       case 'message.incomplete':
         return [{ name: `thread.${event.type}`, data: subject }];
       case 'tool.called': {
-        const { index, call_id: id, name } = event;
-        const call = { index, id, type: 'function', function: { name, arguments: '', output: null } };
-        return [callDelta(state, call)];
+        const call = callAt(state, event.index);
+        return callDelta(state, call && { index: event.index, ...shownCall(call) });
       }
       case 'tool.delta': {
-        const { index, arguments: text } = event;
-        return [callDelta(state, { index, type: 'function', function: { arguments: text } })];
+        const call = callAt(state, event.index);
+        return callDelta(state, call && growthDelta(call, event.index, event.arguments));
       }
       case 'step.dropped':
         // The wire has no word that opens a closed step again; the steps and messages of the run show it.
         return [];
-      case 'tool.answered':
-        // The hosted API had no word for it; the completed step shows the output.
-        return [];
+      case 'tool.answered': {
+        const call = callAt(state, event.index);
+        return callDelta(state, call && answerDelta(call, event.index, event.output));
+      }
     }
   }
 
@@ -119,9 +121,19 @@ class AssistantsEncoder {
   }
 }
 
-function callDelta({ step }: RunState, call: unknown): WireEvent {
+function shown(subject: Applied['subject']): object {
+  return subject.object === 'thread.run.step' ? shownStep(subject) : subject;
+}
+
+function callAt({ step }: RunState, index: number): StepCall | null {
+  return (step && callsOf(step)[index]) ?? null;
+}
+
+/** @param call what is said of it; null for nothing */
+function callDelta({ step }: RunState, call: object | null): readonly WireEvent[] {
+  if (call === null) return [];
   const delta = { step_details: { type: 'tool_calls', tool_calls: [call] } };
-  return { name: 'thread.run.step.delta', data: { id: step?.id, object: 'thread.run.step.delta', delta } };
+  return [{ name: 'thread.run.step.delta', data: { id: step?.id, object: 'thread.run.step.delta', delta } }];
 }
 
 interface StreamOptions {

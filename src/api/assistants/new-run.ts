@@ -1,6 +1,7 @@
 /** From a client's request and an assistant to a new run: which value wins, and which combinations make no sense. */
 import { z } from 'zod';
 import { ApiError, echo } from '../../errors.ts';
+import { demandedFunction, offeredFunctions } from '../../runs/calls/kinds.ts';
 import { PLAIN_ORIGIN, type RunOrigin } from '../../runs/event.ts';
 import { queuedRun } from '../../runs/parts.ts';
 import type { Assistant, Metadata, Run } from '../../runs/thread.ts';
@@ -125,7 +126,9 @@ export function checkToolChoice(choice: Run['tool_choice'], tools: Run['tools'])
   if (choice === 'required' && tools.length === 0) {
     refuse("Invalid value for 'tool_choice': 'required' needs at least one tool in 'tools'.");
   }
-  if (typeof choice === 'object' && !tools.some((tool) => tool.function.name === choice.function.name)) {
-    refuse(`Tool choice '${echo(choice.function.name)}' not found in 'tools' parameter.`);
+  if (typeof choice !== 'object') return;
+  const name = demandedFunction(choice);
+  if (!offeredFunctions(tools).some((tool) => tool.function.name === name)) {
+    refuse(`Tool choice '${echo(name)}' not found in 'tools' parameter.`);
   }
 }

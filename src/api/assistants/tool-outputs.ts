@@ -1,6 +1,7 @@
 /** `submit_tool_outputs`: the client answers the calls its run waits for. */
 import { z } from 'zod';
 import { notFound, wrongOutputs } from '../../errors.ts';
+import { answererOf, outputOf } from '../../runs/calls/kinds.ts';
 import { callsOf } from '../../runs/parts.ts';
 import { isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
@@ -91,13 +92,12 @@ async function repetition(
   if (got.some((id) => pending.includes(id))) return null;
   const steps = await objects.listSteps(ref, { limit: 100, order: 'desc', after: null, before: null });
   if (steps.type !== 'page') return null;
-  const own = new Set(state.origin.server_tools);
   for (const step of steps.items) {
     // The worker has answered its own calls; the client never had to.
-    const theirs = callsOf(step).filter((call) => !own.has(call.function.name));
+    const theirs = callsOf(step).filter((call) => answererOf(call, state) === 'client');
     const ids = theirs.map((call) => call.id);
     if (step.status !== 'completed' || !sameIds(ids, got)) continue;
-    const taken = new Map(theirs.map((call) => [call.id, call.function.output]));
+    const taken = new Map(theirs.map((call) => [call.id, outputOf(call)]));
     const isSame = outputs.every(({ tool_call_id: id, output }) => taken.get(id ?? '') === (output ?? ''));
     return isSame ? 'same outputs' : 'other outputs';
   }

@@ -4,6 +4,8 @@
  * both accept that.
  */
 import { ApiError, retryAfter } from '../../errors.ts';
+import { calledFunction } from '../../runs/calls/kinds.ts';
+import type { ChatCall } from '../../runs/model.ts';
 import type { RequiredCall, RunError, Usage } from '../../runs/thread.ts';
 import type { Audible } from './lookahead.ts';
 
@@ -86,7 +88,7 @@ export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply)
         break;
       case 'calls': {
         const content = text === '' ? null : text;
-        const tool_calls = say.calls.map(({ id, type, function: call }) => ({ id, type, function: call }));
+        const tool_calls = say.calls.map(toolCall);
         return whole({ content, tool_calls }, 'tool_calls', say.usage);
       }
       case 'end':
@@ -125,9 +127,14 @@ function head({ id, created, model }: ChatReply, object: string): Record<string,
   return { id, object, created, model, system_fingerprint: 'fp_longrun' };
 }
 
+function toolCall(call: RequiredCall): ChatCall {
+  return { id: call.id, type: 'function', function: calledFunction(call) };
+}
+
 /** Glasses read `parameters`, everybody else `arguments`. */
-function deviceCall({ id, type, function: { name, arguments: text } }: RequiredCall, index: number): unknown {
-  return { index, id, type, function: { name, arguments: text, parameters: text } };
+function deviceCall(call: RequiredCall, index: number): unknown {
+  const { id, type, function: called } = toolCall(call);
+  return { index, id, type, function: { ...called, parameters: called.arguments } };
 }
 
 function wireUsage({

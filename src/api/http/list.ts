@@ -5,7 +5,7 @@ import { json, type Answer, type Call } from './endpoint.ts';
 import { listQuery } from './shapes.ts';
 
 /** The page with each of its items changed. */
-export function mapPage<T>(found: Page<T>, change: (item: T) => T): Page<T> {
+export function mapPage<T, U>(found: Page<T>, change: (item: T) => U): Page<U> {
   return found.type === 'page' ? { ...found, items: found.items.map(change) } : found;
 }
 
