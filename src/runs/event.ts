@@ -5,7 +5,7 @@
  * Names are `noun.past-or-state`. Times are unix seconds in `at`.
  */
 import type { CallType } from './calls/kinds.ts';
-import type { IncompleteReason, Run, FailureFacts, RunError, Usage } from './thread.ts';
+import type { Annotation, IncompleteReason, Run, FailureFacts, RunError, Usage } from './thread.ts';
 
 /** What a run carries besides its wire object, fixed when it is created. */
 export interface RunOrigin {
@@ -87,7 +87,8 @@ export type RunEvent =
    */
   | (At & { readonly type: 'step.dropped'; readonly error: RunError })
   | (At & { readonly type: 'message.created'; readonly message_id: string })
-  | { readonly type: 'message.delta'; readonly text: string }
+  /** `annotations` of the message's text, in addition to those before; without it, there are none. */
+  | { readonly type: 'message.delta'; readonly text: string; readonly annotations?: readonly Annotation[] }
   | (At & { readonly type: 'message.completed' })
   /** `dropped`: the half-said message leaves the thread, because its run will say it anew under another id. */
   | (At & {
@@ -127,7 +128,7 @@ export function pushMerged(events: RunEvent[], event: RunEvent): void {
     event.type === 'message.delta' &&
     last.text.length < MAX_MERGED_LENGTH
   ) {
-    events[events.length - 1] = { type: 'message.delta', text: last.text + event.text };
+    events[events.length - 1] = joined(last, event);
   } else if (
     last?.type === 'tool.delta' &&
     event.type === 'tool.delta' &&
@@ -138,4 +139,12 @@ export function pushMerged(events: RunEvent[], event: RunEvent): void {
   } else {
     events.push(event);
   }
+}
+
+type TextEvent = Extract<RunEvent, { type: 'message.delta' }>;
+
+function joined(first: TextEvent, second: TextEvent): TextEvent {
+  const text = first.text + second.text;
+  const annotations = [...(first.annotations ?? []), ...(second.annotations ?? [])];
+  return { type: 'message.delta', text, ...(annotations.length > 0 && { annotations }) };
 }

@@ -20,7 +20,7 @@ import {
   type StepCall,
 } from './calls/kinds.ts';
 import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
-import { failure, newMessage, newStep, openCalls, said, textPart } from './parts.ts';
+import { failure, newMessage, newStep, openCalls, saidMore } from './parts.ts';
 import {
   addUsage,
   NO_USAGE,
@@ -295,7 +295,7 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       if (message !== null || state.said) return illegal('the step has its message already');
       return withMessage(state, newMessage(run, event));
     case 'message.delta':
-      return withMessage(state, { ...openMessage(), content: [textPart(said(openMessage()) + event.text)] });
+      return withMessage(state, saidMore(openMessage(), event));
     case 'message.completed':
       return closeMessage({ ...openMessage(), status: 'completed', completed_at: event.at });
     case 'message.incomplete':

@@ -61,6 +61,30 @@ export interface Thread {
   readonly tool_resources: ToolResources;
 }
 
+/** What a piece of a text rests on. The indices count UTF-16 units of the whole text; the end is exclusive. */
+interface Mark {
+  readonly start_index: number;
+  readonly end_index: number;
+}
+
+/** A mark at a text: a file it cites, a file it links to, or a web page it cites. `text` is what is to be replaced. */
+export type Annotation =
+  | (Mark & {
+      readonly type: 'file_citation';
+      readonly text: string;
+      readonly file_citation: { readonly file_id: string; readonly quote?: string };
+    })
+  | (Mark & {
+      readonly type: 'file_path';
+      readonly text: string;
+      readonly file_path: { readonly file_id: string };
+    })
+  | (Mark & {
+      readonly type: 'url_citation';
+      readonly text?: string;
+      readonly url_citation: { readonly url: string; readonly title: string };
+    });
+
 export interface TextPart {
   readonly type: 'text';
   readonly text: { readonly value: string; readonly annotations: readonly unknown[] };

@@ -6,11 +6,19 @@ import { calledFunction } from '../runs/calls/kinds.ts';
 import type { RunEvent } from '../runs/event.ts';
 import { callsOf } from '../runs/parts.ts';
 import { apply, isBlocked, isTerminal, pendingCalls, type Applied, type RunState } from '../runs/run.ts';
-import { addUsage, NO_USAGE, type RequiredCall, type RunError, type Usage } from '../runs/thread.ts';
+import {
+  addUsage,
+  NO_USAGE,
+  type Annotation,
+  type RequiredCall,
+  type RunError,
+  type Usage,
+} from '../runs/thread.ts';
 import type { LogEntry } from '../store/follow.ts';
 
 export type Say =
-  | { readonly type: 'text'; readonly text: string }
+  /** `annotations`: their indices count from the beginning of everything the conversation says. */
+  | { readonly type: 'text'; readonly text: string; readonly annotations?: readonly Annotation[] }
   /** The service runs a tool of its own. */
   | { readonly type: 'tool.start'; readonly id: string; readonly name: string; readonly arguments: string }
   | {
@@ -36,6 +44,9 @@ export async function* says(
   let state: RunState | null = null;
   /** What was said of the last message, which is open or came before the calls being made. */
   let said = '';
+  /** How much was said in all, and before that message. */
+  let told = 0;
+  let start = 0;
   let usage = NO_USAGE;
   for await (const entries of log) {
     const takenBack = dropped(entries);
@@ -44,11 +55,20 @@ export async function* says(
       const applied: Applied = apply(state, event);
       state = applied.state;
       if (seq <= after || takenBack.has(seq)) continue;
-      if (event.type === 'message.created') said = '';
-      if (event.type === 'message.delta') said += event.text;
-      if (isDrop(event) && said !== '') yield { type: 'dropped', text: said, error: INTERRUPTED };
+      if (event.type === 'message.created') {
+        said = '';
+        start = told;
+      }
+      if (event.type === 'message.delta') {
+        said += event.text;
+        told += event.text.length;
+      }
+      if (isDrop(event) && said !== '') {
+        told -= said.length;
+        yield { type: 'dropped', text: said, error: INTERRUPTED };
+      }
       usage = addUsage(usage, tokensOf(event, before));
-      yield* saysOf(event, before, state, usage);
+      yield* saysOf(event, before, state, usage, start);
       if (event.type === 'run.blocked' || isTerminal(state.run)) return;
     }
   }
@@ -77,10 +97,21 @@ function tokensOf(event: RunEvent, before: RunState | null): Usage {
   return event.usage ?? NO_USAGE;
 }
 
-function saysOf(event: RunEvent, before: RunState | null, { run }: RunState, usage: Usage): readonly Say[] {
+/** @param start how much was said before the message that the event may be about */
+function saysOf(
+  event: RunEvent,
+  before: RunState | null,
+  { run }: RunState,
+  usage: Usage,
+  start: number,
+): readonly Say[] {
   switch (event.type) {
-    case 'message.delta':
-      return event.text === '' ? [] : [{ type: 'text', text: event.text }];
+    case 'message.delta': {
+      const { text, annotations = [] } = event;
+      if (annotations.length > 0)
+        return [{ type: 'text', text, annotations: annotations.map((mark) => shifted(mark, start)) }];
+      return text === '' ? [] : [{ type: 'text', text }];
+    }
     case 'tool.answered': {
       const call = before?.step && callsOf(before.step)[event.index];
       if (!call) return [];
@@ -123,6 +154,10 @@ function saysOf(event: RunEvent, before: RunState | null, { run }: RunState, usa
     case 'tool.delta':
       return [];
   }
+}
+
+function shifted(mark: Annotation, by: number): Annotation {
+  return { ...mark, start_index: mark.start_index + by, end_index: mark.end_index + by };
 }
 
 const INTERRUPTED: RunError = {

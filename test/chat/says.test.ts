@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { says, type Say } from '../../src/turns/turn-events.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import type { LogEntry } from '../../src/store/follow.ts';
-import { ERROR, eventsFor, usage } from '../runs/histories.ts';
+import { cited, ERROR, eventsFor, usage } from '../runs/histories.ts';
 
 const { 'run.queued': queued, 'run.started': started } = eventsFor(null);
 const at = 1_001;
@@ -63,6 +63,32 @@ describe('a conversation hears', () => {
     expect(await heard(events)).toEqual([
       { type: 'text', text: 'Hel' },
       { type: 'text', text: 'lo' },
+      { type: 'end', reason: 'stop', usage: usage(2) },
+    ]);
+  });
+
+  test('annotations, whose indices count from the beginning of all that it hears', async () => {
+    const marked = (text: string, file: string, start: number): RunEvent => ({
+      ...{ type: 'message.delta', text },
+      annotations: [cited(file, start)],
+    });
+    const closed: readonly RunEvent[] = [
+      { type: 'message.completed', at },
+      { type: 'step.completed', at, usage: null, outputs: null },
+    ];
+    const first = [...openMessage('m'), delta('See '), marked('【1】', 'file_a', 4), ...closed];
+    const events = [
+      queued,
+      started,
+      ...first,
+      ...openMessage('m2'),
+      marked('【1】', 'file_b', 0),
+      ...complete(2),
+    ];
+    expect(await heard(events)).toEqual([
+      { type: 'text', text: 'See ' },
+      { type: 'text', text: '【1】', annotations: [cited('file_a', 4)] },
+      { type: 'text', text: '【1】', annotations: [cited('file_b', 7)] },
       { type: 'end', reason: 'stop', usage: usage(2) },
     ]);
   });

@@ -4,7 +4,7 @@
  *
  *   D1  at `requires_action` the step of tool calls stays open, and the stream ends
  *   D2  a call's id and name are said once, in its first delta; `index` and `type` in every one
- *   D3  the first delta of a message carries `annotations: []`, later ones no such key
+ *   D3  the first delta of a message carries `annotations`, if only `[]`; later ones carry the key when there are any
  *   D4  no object has a top-level key `error`; no frame has an `id:` line
  */
 import { answerDelta, growthDelta, shownCall, type StepCall } from '../../runs/calls/kinds.ts';
@@ -28,6 +28,8 @@ interface WireEvent {
 class AssistantsEncoder {
   private state: RunState | null = null;
   private messageHasDelta = false;
+  /** How many annotations of the message were said. */
+  private annotations = 0;
   private blocked = false;
 
   /** The wire's events for the next event of the log. */
@@ -86,12 +88,13 @@ class AssistantsEncoder {
         return [{ name: `thread.run.${event.type}`, data: shown(subject) }];
       case 'message.created':
         this.messageHasDelta = false;
+        this.annotations = 0;
         return [
           { name: 'thread.message.created', data: subject },
           { name: 'thread.message.in_progress', data: subject },
         ];
       case 'message.delta':
-        return [this.messageDelta(subject.id, event.text)];
+        return [this.messageDelta(subject.id, event)];
       case 'message.completed':
       case 'message.incomplete':
         return [{ name: `thread.${event.type}`, data: subject }];
@@ -113,9 +116,15 @@ class AssistantsEncoder {
     }
   }
 
-  private messageDelta(id: string, value: string): WireEvent {
-    const text = this.messageHasDelta ? { value } : { value, annotations: [] };
+  private messageDelta(
+    id: string,
+    { text: value, annotations = [] }: Extract<RunEvent, { type: 'message.delta' }>,
+  ): WireEvent {
+    const marks = annotations.map((mark, place) => ({ index: this.annotations + place, ...mark }));
+    const isBare = this.messageHasDelta && marks.length === 0;
+    const text = isBare ? { value } : { value, annotations: marks };
     this.messageHasDelta = true;
+    this.annotations += marks.length;
     const delta = { content: [{ index: 0, type: 'text', text }] };
     return { name: 'thread.message.delta', data: { id, object: 'thread.message.delta', delta } };
   }

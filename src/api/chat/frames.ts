@@ -6,7 +6,7 @@
 import { ApiError, retryAfter } from '../../errors.ts';
 import { calledFunction } from '../../runs/calls/kinds.ts';
 import type { ChatCall } from '../../runs/model.ts';
-import type { RequiredCall, RunError, Usage } from '../../runs/thread.ts';
+import type { Annotation, RequiredCall, RunError, Usage } from '../../runs/thread.ts';
 import type { Audible } from './lookahead.ts';
 
 export interface ChatReply {
@@ -47,7 +47,7 @@ export async function* chatFrames(
   for await (const say of says) {
     switch (say.type) {
       case 'text':
-        yield chunk({ content: say.text }, null);
+        yield chunk({ content: say.text, ...annotated(say.annotations) }, null);
         break;
       case 'calls':
         yield chunk({ content: null, tool_calls: say.calls.map(deviceCall) }, 'tool_calls') + end(say.usage);
@@ -70,10 +70,16 @@ export async function* chatFrames(
 /** The answer as one object. @throws {ApiError} when the run failed and no apology is wanted. */
 export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply): Promise<unknown> {
   let text = '';
+  let marks: readonly Annotation[] = [];
   const whole = (message: Record<string, unknown>, finish_reason: string, usage: Usage | null): unknown => ({
     ...head(reply, 'chat.completion'),
     choices: [
-      { index: 0, message: { role: 'assistant', refusal: null, ...message }, logprobs: null, finish_reason },
+      {
+        index: 0,
+        message: { role: 'assistant', refusal: null, ...message, ...annotated(marks) },
+        logprobs: null,
+        finish_reason,
+      },
     ],
     usage: usage === null ? null : wireUsage(usage),
   });
@@ -81,10 +87,12 @@ export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply)
     switch (say.type) {
       case 'text':
         text += say.text;
+        marks = [...marks, ...(say.annotations ?? [])];
         break;
       case 'dropped':
         // Nothing of it has left this process.
         text = text.slice(0, text.length - say.text.length);
+        marks = marks.filter((mark) => mark.start_index < text.length);
         break;
       case 'calls': {
         const content = text === '' ? null : text;
@@ -129,6 +137,17 @@ function head({ id, created, model }: ChatReply, object: string): Record<string,
 
 function toolCall(call: RequiredCall): ChatCall {
   return { id: call.id, type: 'function', function: calledFunction(call) };
+}
+
+/** The key of a message or delta, where there are annotations; OpenAI's own ones are those of pages. */
+function annotated(marks: readonly Annotation[] = []): { readonly annotations?: readonly object[] } {
+  return marks.length === 0 ? {} : { annotations: marks.map(chatAnnotation) };
+}
+
+function chatAnnotation(mark: Annotation): object {
+  if (mark.type !== 'url_citation') return mark;
+  const { type, start_index, end_index, url_citation: page } = mark;
+  return { type, url_citation: { start_index, end_index, ...page } };
 }
 
 /** Glasses read `parameters`, everybody else `arguments`. */
