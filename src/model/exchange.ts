@@ -193,7 +193,7 @@ export class Exchange {
     if (error !== null) throw refusedInStream(this.#route, error);
     const partsBefore = this.#out.length;
     const isThought = this.#normalizer.push(chunk, this.#out);
-    if (this.#out.length > partsBefore) {
+    if (this.#hasAnswer(partsBefore)) {
       this.#isSaid = true;
       this.#patience.word();
     } else if (isThought) this.#patience.thought();
@@ -225,7 +225,7 @@ export class Exchange {
       throw nonsense(this.#route, 'a chat completion', this.#text);
     }
     this.#normalizer.push(completion, this.#out);
-    this.#isSaid ||= this.#out.length > 0;
+    this.#isSaid ||= this.#hasAnswer(0);
   }
 
   #end(): void {
@@ -239,6 +239,11 @@ export class Exchange {
       throw unsaid(this.#route, this.#normalizer.saidReason, this.#text);
     }
     this.#ended = true;
+  }
+
+  /** Whether there is a word or a call among the parts from that place on. */
+  #hasAnswer(from: number): boolean {
+    return this.#out.some((part, place) => place >= from && part.type !== 'thought');
   }
 
   #saidDone(): boolean {

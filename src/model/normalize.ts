@@ -5,6 +5,7 @@
  */
 import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
+import { THOUGHT_FIELDS } from '../runs/thoughts.ts';
 import type { Usage } from '../runs/thread.ts';
 import { Calls } from './calls.ts';
 import { countOf, isRecord, stringOr } from './json.ts';
@@ -27,6 +28,7 @@ const EXPLANATIONS: ReadonlySet<string> = new Set([
 export class Normalizer {
   readonly #calls: Calls;
   readonly #surrogates = new Surrogates();
+  readonly #thoughtSurrogates = new Surrogates();
   #reason: Finish['reason'] | 'error' | null = null;
   #saidReason: string | null = null;
   #usage: Usage | null = null;
@@ -85,6 +87,7 @@ export class Normalizer {
   }
 
   #delta(delta: Readonly<Record<string, unknown>>, out: ModelPart[]): void {
+    this.#think(delta, out);
     const content = delta['content'];
     if (typeof content === 'string') this.#say(content, out);
     else if (Array.isArray(content)) this.#say(content.map(partText).join(''), out);
@@ -92,6 +95,14 @@ export class Normalizer {
     if (typeof delta['refusal'] === 'string') this.#say(delta['refusal'], out);
     if (Array.isArray(delta['tool_calls'])) this.#calls.push(delta['tool_calls'], out);
     if (isRecord(delta['function_call'])) this.#calls.pushLegacy(delta['function_call'], out);
+  }
+
+  /** Servers that change the field's name say the same in both for a while. */
+  #think(delta: Readonly<Record<string, unknown>>, out: ModelPart[]): void {
+    const field = THOUGHT_FIELDS.find((name) => stringOr(delta[name]) !== '');
+    if (field === undefined) return;
+    const text = this.#thoughtSurrogates.join(stringOr(delta[field]));
+    if (text !== '') out.push({ type: 'thought', field, text });
   }
 
   #say(text: string, out: ModelPart[]): void {
@@ -127,7 +138,7 @@ export class Normalizer {
 /** Whether the model thinks in it, under any of the names that servers have for that. */
 function hasThought(delta: Readonly<Record<string, unknown>>): boolean {
   const { content, reasoning_details: details } = delta;
-  if (stringOr(delta['reasoning_content']) !== '' || stringOr(delta['reasoning']) !== '') return true;
+  if (THOUGHT_FIELDS.some((name) => stringOr(delta[name]) !== '')) return true;
   if (Array.isArray(details) && details.length > 0) return true;
   return Array.isArray(content) && content.some((part) => isRecord(part) && !isText(part));
 }

@@ -5,6 +5,7 @@
  * Names are `noun.past-or-state`. Times are unix seconds in `at`.
  */
 import type { CallType } from './calls/kinds.ts';
+import type { Thought } from './thoughts.ts';
 import type { Annotation, IncompleteReason, Run, FailureFacts, RunError, Usage } from './thread.ts';
 
 /** What a run carries besides its wire object, fixed when it is created. */
@@ -89,6 +90,10 @@ export type RunEvent =
   | (At & { readonly type: 'message.created'; readonly message_id: string })
   /** `annotations` of the message's text, in addition to those before; without it, there are none. */
   | { readonly type: 'message.delta'; readonly text: string; readonly annotations?: readonly Annotation[] }
+  /** What the model thinks, and the field its server said it in. It belongs to the completion that is being made. */
+  | (Thought & { readonly type: 'thought.delta' })
+  /** The thoughts of this completion led to nothing: its server is asked again. */
+  | { readonly type: 'thought.dropped' }
   | (At & { readonly type: 'message.completed' })
   /** `dropped`: the half-said message leaves the thread, because its run will say it anew under another id. */
   | (At & {
@@ -113,8 +118,8 @@ export type RunEventType = RunEvent['type'];
 /** A fragment: it only adds text to what is open, so fragments may be merged and committed in groups. */
 export function isDelta(
   event: RunEvent,
-): event is Extract<RunEvent, { type: 'message.delta' | 'tool.delta' }> {
-  return event.type === 'message.delta' || event.type === 'tool.delta';
+): event is Extract<RunEvent, { type: 'message.delta' | 'thought.delta' | 'tool.delta' }> {
+  return event.type === 'message.delta' || event.type === 'thought.delta' || event.type === 'tool.delta';
 }
 
 /** A fragment this long takes no more, so that whoever reads a few events never holds much. */
@@ -136,6 +141,13 @@ export function pushMerged(events: RunEvent[], event: RunEvent): void {
     last.arguments.length < MAX_MERGED_LENGTH
   ) {
     events[events.length - 1] = { ...last, arguments: last.arguments + event.arguments };
+  } else if (
+    last?.type === 'thought.delta' &&
+    event.type === 'thought.delta' &&
+    last.field === event.field &&
+    last.text.length < MAX_MERGED_LENGTH
+  ) {
+    events[events.length - 1] = { ...last, text: last.text + event.text };
   } else {
     events.push(event);
   }

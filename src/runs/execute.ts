@@ -11,6 +11,7 @@ import { ending, failedBy, type Ending } from './ending.ts';
 import { answererOf, offeredFunctions, calledFunction, typeOfCalls, type StepCall } from './calls/kinds.ts';
 import { callsOf, openCalls } from './parts.ts';
 import { apply, isBlocked, isExecuting, type RunState } from './run.ts';
+import type { Thought } from './thoughts.ts';
 import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
 import type { RunTool } from './tool.ts';
 
@@ -51,13 +52,14 @@ export async function* execute(
 ): AsyncGenerator<readonly RunEvent[], void> {
   let state = initial;
   let { items } = history;
+  const thoughts = new Map(history.thoughts);
   for (let pass = 0; isExecuting(state.run); pass++) {
     const options = {
       contextTokens: execution.contextTokens,
       first: pass === 0 && !hasDone(initial.run, items),
       last: pass === MAX_TOOL_PASSES,
     };
-    const prompt = buildPrompt(state, { ...history, items }, options);
+    const prompt = buildPrompt(state, { ...history, items, thoughts }, options);
     if (prompt.type === 'exhausted') {
       yield [{ type: 'run.incomplete', at: execution.now(), reason: prompt.reason }];
       return;
@@ -71,6 +73,7 @@ export async function* execute(
     if (turn.ownCalls().length > 0) yield* answer(turn, execution);
     state = turn.state;
     items = [...items, ...turn.closed];
+    for (const [stepId, thought] of turn.thoughts) thoughts.set(stepId, thought);
   }
 }
 
@@ -159,6 +162,8 @@ class Turn {
   state: RunState;
   /** Messages and steps that this turn has closed, in order. */
   readonly closed: ThreadItem[] = [];
+  /** What the model thought before the steps of calls among them, by their ids. */
+  readonly thoughts = new Map<string, readonly Thought[]>();
   /** When the run may block at the earliest. */
   readonly calmUntilMs: number;
   /** The model has said how it ends. */
@@ -237,6 +242,14 @@ class Turn {
         return this.hasCalled()
           ? []
           : this.say([...this.openMessage(), { type: 'message.delta', text: part.text }]);
+      case 'thought': {
+        this.heard += part.text;
+        const { field, text } = part;
+        return this.say([{ type: 'thought.delta', field, text }]);
+      }
+      case 'again':
+        this.heard = '';
+        return this.say([{ type: 'thought.dropped' }]);
       case 'call': {
         if (!this.toolsAllowed) this.refused ??= safeName(part.name);
         if (!this.wanted(part.index)) return [];
@@ -273,10 +286,12 @@ class Turn {
   /** Every event is folded here before it is said, so an illegal one never leaves this file. */
   say(events: readonly RunEvent[]): readonly RunEvent[] {
     for (const event of events) {
+      const { thoughts } = this.state;
       const { state, subject } = apply(this.state, event);
       this.state = state;
       const isClosed = event.type === 'message.completed' || event.type === 'step.completed';
       if (isClosed && subject.object !== 'thread.run') this.closed.push(subject);
+      if (event.type === 'step.completed' && thoughts?.length) this.thoughts.set(subject.id, thoughts);
     }
     return events;
   }

@@ -6,6 +6,7 @@ import { photoIn, PHOTO_TOOL } from './photo.ts';
 import { answerMessage, askedCall, demandedFunction, offeredFunctions } from './calls/kinds.ts';
 import { callsOf } from './parts.ts';
 import { type RunState } from './run.ts';
+import { thoughtFields, thoughtText, type Thought } from './thoughts.ts';
 import {
   textOf,
   type FunctionTool,
@@ -25,6 +26,8 @@ export type Prompt =
 export interface History {
   readonly input: readonly ChatMessage[];
   readonly items: readonly ThreadItem[];
+  /** What the model thought before the run's own steps of calls, by their ids. */
+  readonly thoughts?: ReadonlyMap<string, readonly Thought[]>;
 }
 
 export interface PromptOptions {
@@ -47,7 +50,7 @@ interface Block {
 /** Builds the next request of a run. */
 export function buildPrompt(
   state: RunState,
-  { input, items }: History,
+  history: History,
   { contextTokens, first, last }: PromptOptions,
 ): Prompt {
   const { run, spent } = state;
@@ -59,7 +62,7 @@ export function buildPrompt(
     run.instructions === '' ? [] : [{ role: 'system', content: run.instructions }];
   const systemTokens = tokensOf(system);
   const room = Math.min(promptLeft ?? Infinity, contextTokens) - systemTokens;
-  const all = [...inputBlocks(input), ...toBlocks(run.id, items)];
+  const all = [...inputBlocks(history.input), ...toBlocks(run.id, history)];
   const blocks = cut(lastMessages(all, run.truncation_strategy.last_messages), room);
   const tokens = systemTokens + total(blocks);
   const said = blocks.flatMap((block) => block.messages);
@@ -149,11 +152,14 @@ function calledNames(calls: readonly ChatCall[]): ReadonlyMap<string, string> {
   return names;
 }
 
-function toBlocks(runId: string, items: readonly ThreadItem[]): readonly Block[] {
+function toBlocks(runId: string, { items, thoughts }: History): readonly Block[] {
   const blocks: Block[] = [];
   let previous: ThreadItem | null = null;
   for (const item of items) {
-    const block = item.object === 'thread.message' ? messageBlock(item, runId) : stepBlock(item, runId);
+    const block =
+      item.object === 'thread.message'
+        ? messageBlock(item, runId)
+        : stepBlock(item, runId, thoughts?.get(item.id) ?? []);
     if (block !== null) {
       const text = textBefore(previous, item);
       const before = text === null ? undefined : blocks.pop();
@@ -210,14 +216,18 @@ function assistantMessage(message: Message): ChatMessage | null {
     : null;
 }
 
-/** A finished tool step as the call and its answers; null while an answer is missing, or when it never came. */
-function stepBlock(step: RunStep, runId: string): Block | null {
+/**
+ * A finished tool step as the call and its answers; null while an answer is missing, or when it never came. What the model
+ * thought before it goes back only within its own run, which asks the same server: others refuse fields they do not know.
+ */
+function stepBlock(step: RunStep, runId: string, thoughts: readonly Thought[]): Block | null {
   const calls = callsOf(step);
   if (step.status !== 'completed' || calls.length === 0) return null;
   const asked: ChatMessage = {
     role: 'assistant',
     content: null,
     tool_calls: calls.map(askedCall),
+    ...(step.run_id === runId && thoughtFields(thoughts)),
   };
   return newBlock(withPhotos([asked, ...calls.map(answerMessage)]), step.run_id === runId, false);
 }
@@ -282,6 +292,7 @@ function tokensOf(messages: readonly ChatMessage[]): number {
     if (typeof message.content === 'string') tokens += estimateTokens(message.content);
     else for (const part of message.content ?? []) tokens += partTokens(part);
     if (message.role === 'assistant') {
+      tokens += estimateTokens(thoughtText(message));
       for (const call of message.tool_calls ?? []) {
         tokens += estimateTokens(call.function.name + call.function.arguments);
       }

@@ -10,17 +10,10 @@
  *   R5  folding a run's log from its first event gives the run as it is stored
  */
 import { started, unattempted, unstarted } from './attempts.ts';
-import {
-  answerCall,
-  beginCall,
-  growCall,
-  isOpenCall,
-  requiredCall,
-  shownCall,
-  type StepCall,
-} from './calls/kinds.ts';
+import { answerCall, beginCall, growCall, isOpenCall, requiredCall, type StepCall } from './calls/kinds.ts';
 import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
 import { failure, newMessage, newStep, openCalls, saidMore } from './parts.ts';
+import { thoughtMore, type Thought } from './thoughts.ts';
 import {
   addUsage,
   NO_USAGE,
@@ -46,6 +39,8 @@ export interface RunState {
   readonly said: boolean;
   /** The step of the words that the model said before the calls it is making; null where there were none. */
   readonly preface: RunStep | null;
+  /** What the model thought in the completion it is making; runs of older versions do not say. */
+  readonly thoughts?: readonly Thought[];
   /** Tokens spent so far; shown on the run only when it has ended. */
   readonly spent: Usage;
   /** Tokens of the turn that ended in the open step of tool calls; its closing event accounts for them. */
@@ -102,6 +97,8 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'step.dropped': { from: ['in_progress'], to: null },
   'message.created': { from: ['in_progress'], to: null },
   'message.delta': { from: ['in_progress'], to: null },
+  'thought.delta': { from: ['in_progress'], to: null },
+  'thought.dropped': { from: ['in_progress'], to: null },
   'message.completed': { from: EXECUTING, to: null },
   'message.incomplete': { from: EXECUTING, to: null },
   'tool.called': { from: ['in_progress'], to: null },
@@ -188,6 +185,7 @@ function begin(run: Run, origin: RunOrigin): Applied {
     message: null,
     said: false,
     preface: null,
+    thoughts: [],
     spent: NO_USAGE,
     owed: null,
     turn: 1,
@@ -200,15 +198,16 @@ function begin(run: Run, origin: RunOrigin): Applied {
 function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applied {
   requireClosed(state, event);
   const run = { ...state.run, status };
+  const unthinking = { ...state, thoughts: [] };
   const ended = { ...run, required_action: null, expires_at: null, usage: state.spent };
   // Nothing of what came with the request is needed any more, and secrets least of all.
-  const over = { ...state, origin: { ...state.origin, sealed: null, context: {} } };
+  const over = { ...unthinking, origin: { ...state.origin, sealed: null, context: {} } };
   switch (event.type) {
     case 'run.started':
-      return withRun({ ...state, ...started(state, event.worker) }, { ...run, started_at: event.at });
+      return withRun({ ...unthinking, ...started(state, event.worker) }, { ...run, started_at: event.at });
     case 'run.released':
       // A worker that gave the run back in good order did not fail at it.
-      return withRun(event.reason === 'shutdown' ? { ...state, ...unstarted(state) } : state, run);
+      return withRun(event.reason === 'shutdown' ? { ...unthinking, ...unstarted(state) } : unthinking, run);
     case 'run.cancelling':
       // The client of a cancelling run has nothing left to answer; an open step is closed by the events that follow.
       return withRun(state, { ...run, required_action: null });
@@ -296,6 +295,12 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       return withMessage(state, newMessage(run, event));
     case 'message.delta':
       return withMessage(state, saidMore(openMessage(), event));
+    case 'thought.delta': {
+      const thoughts = thoughtMore(state.thoughts ?? [], event);
+      return { state: { ...state, thoughts }, subject: run };
+    }
+    case 'thought.dropped':
+      return { state: { ...state, thoughts: [] }, subject: run };
     case 'message.completed':
       return closeMessage({ ...openMessage(), status: 'completed', completed_at: event.at });
     case 'message.incomplete':
@@ -348,12 +353,15 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
     // A step the client answered lives on in a run that goes on; of any other, nothing is left that could expire.
     const expires_at = change.step_details === undefined ? null : openStep().expires_at;
     const subject = { ...openStep(), ...change, usage, expires_at };
+    const isSaid = subject.status === 'completed' && state.said;
     return {
       state: {
         ...state,
         step: null,
         said: false,
-        preface: subject.status === 'completed' && state.said ? subject : null,
+        preface: isSaid ? subject : null,
+        // After words there may be calls, which the thoughts were for as well.
+        thoughts: isSaid ? (state.thoughts ?? []) : [],
         owed: null,
         spent: addUsage(state.spent, usage ?? NO_USAGE),
       },
@@ -378,20 +386,4 @@ const withMessage = (state: RunState, message: Message): Applied => ({
  */
 export function calmView({ run, calm_until_ms }: RunState, nowMs: number): Run {
   return isBlocked(run) && nowMs < calm_until_ms ? { ...run, status: 'queued', required_action: null } : run;
-}
-
-/** A step as clients see it. */
-export type ShownStep = Omit<RunStep, 'step_details'> & { readonly step_details: object };
-
-/** A step as it is read: it expires with its run, so nothing of it does when the run has ended. */
-export function stepView(step: RunStep, run: Run): ShownStep {
-  const shown = shownStep(step);
-  return isTerminal(run) ? { ...shown, expires_at: null } : shown;
-}
-
-/** A step with its calls as their kinds show them. */
-export function shownStep(step: RunStep): ShownStep {
-  const { step_details: details } = step;
-  if (details.type === 'message_creation') return step;
-  return { ...step, step_details: { ...details, tool_calls: details.tool_calls.map(shownCall) } };
 }

@@ -19,6 +19,10 @@ import type { LogEntry } from '../store/follow.ts';
 export type Say =
   /** `annotations`: their indices count from the beginning of everything the conversation says. */
   | { readonly type: 'text'; readonly text: string; readonly annotations?: readonly Annotation[] }
+  /** What the model thinks before it answers or calls. */
+  | { readonly type: 'thought'; readonly text: string }
+  /** These thoughts led to nothing; others follow perhaps. */
+  | { readonly type: 'thought.dropped'; readonly text: string }
   /** The service runs a tool of its own. */
   | { readonly type: 'tool.start'; readonly id: string; readonly name: string; readonly arguments: string }
   | {
@@ -47,6 +51,8 @@ export async function* says(
   /** How much was said in all, and before that message. */
   let told = 0;
   let start = 0;
+  /** What was thought in the completion that is being made. */
+  let thought = '';
   let usage = NO_USAGE;
   for await (const entries of log) {
     const takenBack = dropped(entries);
@@ -67,6 +73,9 @@ export async function* says(
         told -= said.length;
         yield { type: 'dropped', text: said, error: INTERRUPTED };
       }
+      if (event.type === 'thought.delta') thought += event.text;
+      if (isThoughtDrop(event) && thought !== '') yield { type: 'thought.dropped', text: thought };
+      if (state.thoughts?.length === 0) thought = '';
       usage = addUsage(usage, tokensOf(event, before));
       yield* saysOf(event, before, state, usage, start);
       if (event.type === 'run.blocked' || isTerminal(state.run)) return;
@@ -78,10 +87,14 @@ export async function* says(
 function dropped(entries: readonly LogEntry[]): ReadonlySet<number> {
   const taken = new Set<number>();
   let open: number[] = [];
+  let thoughts: number[] = [];
   for (const { seq, event } of entries) {
     if (event.type === 'message.created') open = [];
     if (event.type === 'message.delta') open.push(seq);
     if (isDrop(event)) for (const fragment of open) taken.add(fragment);
+    if (event.type === 'thought.delta') thoughts.push(seq);
+    if (isThoughtDrop(event)) for (const fragment of thoughts) taken.add(fragment);
+    if (isThoughtDrop(event) || (event.type === 'step.completed' && event.outputs !== null)) thoughts = [];
   }
   return taken;
 }
@@ -89,6 +102,11 @@ function dropped(entries: readonly LogEntry[]): ReadonlySet<number> {
 /** The last message is taken back. */
 function isDrop(event: RunEvent): boolean {
   return event.type === 'step.dropped' || (event.type === 'message.incomplete' && event.dropped);
+}
+
+/** What was thought in the completion that is being made is taken back; of one that is complete it stays. */
+function isThoughtDrop({ type }: RunEvent): boolean {
+  return type === 'thought.dropped' || type === 'run.released';
 }
 
 /** The tokens an event accounts for. Those of calls are told when they are made, not again when they are answered. */
@@ -112,6 +130,8 @@ function saysOf(
         return [{ type: 'text', text, annotations: annotations.map((mark) => shifted(mark, start)) }];
       return text === '' ? [] : [{ type: 'text', text }];
     }
+    case 'thought.delta':
+      return [{ type: 'thought', text: event.text }];
     case 'tool.answered': {
       const call = before?.step && callsOf(before.step)[event.index];
       if (!call) return [];
@@ -150,6 +170,7 @@ function saysOf(
     case 'message.created':
     case 'message.completed':
     case 'message.incomplete':
+    case 'thought.dropped':
     case 'tool.called':
     case 'tool.delta':
       return [];

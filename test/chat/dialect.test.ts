@@ -113,6 +113,29 @@ describe('annotations', () => {
   });
 });
 
+describe('thoughts', () => {
+  const thought = (text: string): Audible => ({ type: 'thought', text });
+
+  test('are deltas of their own, before the words', async () => {
+    expect(await framesOf(REPLY, thought('Hm. '), thought('So.'), word('a'), END)).toEqual([
+      chunk({ role: 'assistant', reasoning_content: 'Hm. ' }),
+      chunk({ reasoning_content: 'So.' }),
+      chunk({ content: 'a' }),
+      chunk({}, 'stop'),
+    ]);
+  });
+
+  test('are in the message of an object, but for those that led to nothing', async () => {
+    const dropped: Audible = { type: 'thought.dropped', text: 'No. ' };
+    const says = [thought('Hm. '), thought('No. '), dropped, thought('So.'), word('a'), END];
+    expect(await chatObject(of(...says), REPLY)).toMatchObject({
+      choices: [{ message: { content: 'a', reasoning_content: 'Hm. So.' } }],
+    });
+    const [choice] = ((await chatObject(of(word('a'), END), REPLY)) as { choices: object[] }).choices;
+    expect(JSON.stringify(choice)).not.toContain('reasoning');
+  });
+});
+
 describe('an object', () => {
   test('of calls keeps what was said before them', async () => {
     const message = {

@@ -115,5 +115,16 @@ test('the server’s own tools are not heard', async () => {
     yield { type: 'tool.end', id: 'c', name: 'SEARCH', arguments: '{}', output: '[]' };
     yield word('Found.');
   }
-  expect(await Array.fromAsync(audible(says()))).toEqual([word('Found.')]);
+  expect(await Array.fromAsync(audible(says(), true))).toEqual([word('Found.')]);
+});
+
+test('thoughts are heard by those who do not speak them', async () => {
+  const thought: Say = { type: 'thought', text: 'Hm.' };
+  async function* says(): AsyncGenerator<Say, void> {
+    yield thought;
+    yield { ...thought, type: 'thought.dropped' };
+    yield word('Found.');
+  }
+  expect(await Array.fromAsync(audible(says(), true))).toHaveLength(3);
+  expect(await Array.fromAsync(audible(says(), false))).toEqual([word('Found.')]);
 });

@@ -183,6 +183,37 @@ describe('a conversation hears', () => {
   });
 });
 
+describe('thoughts', () => {
+  const think = (text: string): RunEvent => ({ type: 'thought.delta', field: 'reasoning', text });
+  const released: RunEvent = { type: 'run.released', at, reason: 'lost' };
+
+  test('are heard as they come, and stay with the calls they led to', async () => {
+    const asked = [queued, started, think('a'), think('b'), openCalls, ...call(0, 'SEARCH')];
+    const answered: readonly RunEvent[] = [
+      { type: 'tool.answered', index: 0, output: '[]' },
+      { type: 'step.completed', at, usage: usage(1), outputs: {} },
+    ];
+    const events = [...asked, ...answered, think('c'), released, started, think('d'), ...openMessage('m')];
+    const all = await heardInTwo([], [...events, delta('So.'), ...complete(2)]);
+    const thoughts = all.filter(({ type }) => type.startsWith('thought'));
+    expect(thoughts.map((say) => ('text' in say ? say.text : ''))).toEqual(['a', 'b', 'd']);
+  });
+
+  test.each<[string, readonly RunEvent[]]>([
+    ['their worker is lost', [released, started]],
+    ['their server is asked again', [{ type: 'thought.dropped' }]],
+  ])('are taken back when %s', async (_, lost) => {
+    const rest = [...lost, think('b'), ...openMessage('m'), delta('So.'), ...complete(2)];
+    const then = [{ type: 'thought', text: 'b' }, { type: 'text', text: 'So.' }, { type: 'end' }];
+    expect(await heardInTwo([queued, started, think('a')], rest)).toMatchObject([
+      { type: 'thought', text: 'a' },
+      { type: 'thought.dropped', text: 'a' },
+      ...then,
+    ]);
+    expect(await heardInTwo([], [queued, started, think('a'), ...rest])).toMatchObject(then);
+  });
+});
+
 describe('an answer that its worker lost', () => {
   const lost: readonly RunEvent[] = [
     { type: 'message.incomplete', at, reason: 'run_failed', dropped: true },

@@ -217,6 +217,61 @@ describe('a completion', () => {
   });
 });
 
+describe('thoughts', () => {
+  const think = (text: string): ModelPart => ({ type: 'thought', field: 'reasoning_content', text });
+  const thought = (text: string): RunEvent => ({ type: 'thought.delta', field: 'reasoning_content', text });
+
+  test('may come before calls without a word, and go with them to the next question', async () => {
+    const asked: ModelRequest[] = [];
+    const scripts = [
+      [think('Hm. '), think('The news.'), call(0), args(0, '{}'), finish()],
+      [think('Done.'), say('Nothing.'), finish()],
+    ];
+    const model: Model = {
+      async *stream(request) {
+        asked.push(request);
+        yield* scripts[asked.length - 1] ?? [];
+      },
+    };
+    const { origin, ...rest } = started();
+    const state = { ...rest, origin: { ...origin, server_tools: ['SEARCH'] } };
+    const batches = await Array.fromAsync(
+      execute(state, historyOf([QUESTION]), context(model, { runTool: async () => 'none' })),
+    );
+    const events = batches.flat();
+    expect(events.slice(0, 4)).toStrictEqual([
+      thought('Hm. '),
+      thought('The news.'),
+      openCalls('step_1'),
+      called(0),
+    ]);
+    expect(applyAll(state, events).run.status).toBe('completed');
+    expect(asked[1]?.messages[1]).toMatchObject({
+      role: 'assistant',
+      content: null,
+      reasoning_content: 'Hm. The news.',
+      tool_calls: [{ id: 'call_0' }],
+    });
+  });
+
+  test('that led to nothing are dropped, and are no part of what was said', async () => {
+    const script = [
+      think('x'.repeat(400)),
+      { type: 'again' } as const,
+      think('1234'),
+      say('5678'),
+      finish('stop', false),
+    ];
+    const { events, after } = await play(script);
+    expect(events.map(({ type }) => type).slice(0, 3)).toEqual([
+      'thought.delta',
+      'thought.dropped',
+      'thought.delta',
+    ]);
+    expect(after.run.usage).toMatchObject({ completion_tokens: 2 });
+  });
+});
+
 describe('a model that ignores what it is told', () => {
   test('may call once when parallel calls are off; the other calls are dropped', async () => {
     const script = [call(0), args(0, '{}'), call(1), args(1, '{}'), call(2), finish()];

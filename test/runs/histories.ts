@@ -109,6 +109,8 @@ export function eventsFor(
       text,
       ...(tokens === 2 && { annotations: [cited(`file_${at}`)] }),
     },
+    'thought.delta': { type: 'thought.delta', field: tokens % 2 ? 'reasoning' : 'reasoning_content', text },
+    'thought.dropped': { type: 'thought.dropped' },
     'message.completed': { type: 'message.completed', at },
     'message.incomplete': { type: 'message.incomplete', at, reason: 'max_tokens', dropped: false },
     'tool.called': {

@@ -281,6 +281,36 @@ describe('tool steps', () => {
   });
 });
 
+describe('thoughts before calls', () => {
+  const thoughts = (step: RunStep) =>
+    new Map([[step.id, [{ field: 'reasoning', text: 'x'.repeat(400) } as const]]]);
+  const asked = (items: readonly ThreadItem[], step: RunStep) =>
+    buildPrompt(
+      turn(),
+      { input: [], items, thoughts: thoughts(step) },
+      { contextTokens: ROOMY, first: true, last: false },
+    );
+
+  test('go back with them, beside the words of the same completion, and count', () => {
+    const step = toolStep(['1'], OWN);
+    const prompt = asked([user('a'), assistant('Wait.', OWN), step], step);
+    const bare = build(turn(), [user('a'), assistant('Wait.', OWN), step], ROOMY);
+    if (prompt.type !== 'ask' || bare.type !== 'ask') throw new Error('not asked');
+    expect(prompt.request.messages[1]).toMatchObject({
+      content: 'Wait.',
+      reasoning: 'x'.repeat(400),
+      tool_calls: [{}],
+    });
+    expect(prompt.estimatedTokens - bare.estimatedTokens).toBe(100);
+  });
+
+  test('of another run do not: its server may be another one', () => {
+    const step = toolStep(['1'], EARLIER);
+    const prompt = asked([user('a'), step], step);
+    expect(JSON.stringify(prompt)).not.toContain('reasoning"');
+  });
+});
+
 describe('last_messages', () => {
   const last = (count: number): Partial<Run> => ({
     truncation_strategy: { type: 'last_messages', last_messages: count },

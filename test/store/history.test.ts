@@ -1,6 +1,7 @@
 /** What is read of a thread for a prompt: enough for the very prompt that all of it would make, and never all of it. */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RunEvent } from '../../src/runs/event.ts';
 import { buildPrompt } from '../../src/runs/prompt.ts';
 import type { ContentPart, Message, RunStep, ThreadItem } from '../../src/runs/thread.ts';
 import { HistoryTooLarge, type HistoryBudget } from '../../src/store/history.ts';
@@ -79,6 +80,30 @@ describe('the history of a run', () => {
       'msg_1',
       'b',
     ]);
+  });
+
+  test('has what was thought before the calls of the run, and of no other', async () => {
+    const store = await withMessages('a');
+    const thought: RunEvent = { type: 'thought.delta', field: 'reasoning', text: 'Hm.' };
+    await store.runs.commit(await start(store, refOf(), { thread: null }), [thought, ...CALL]);
+    await store.runs.change(refOf(), () => ANSWERED);
+    const { thoughts, bytes } = await store.objects.history(refOf(), PLENTY);
+    expect(thoughts).toStrictEqual(new Map([['step_tools', [{ field: 'reasoning', text: 'Hm.' }]]]));
+    const talking = await store.runs.commit(await read(store), [STARTED, thought, ...OPEN_MESSAGE]);
+    await store.runs.commit(talking, COMPLETED);
+    expect(await store.redis.hget(store.keys.steps(THREAD), 'step_1:thoughts')).toContain('Hm.');
+    await create(store, refOf('run_2'), { thread: null });
+    const later = await store.objects.history(refOf('run_2'), PLENTY);
+    expect('thoughts' in later).toBe(false);
+    expect(bytes).toBeGreaterThan(0);
+    // Steps are what they were.
+    const steps = await store.objects.listSteps(refOf(), {
+      limit: 9,
+      order: 'asc',
+      after: null,
+      before: null,
+    });
+    expect(JSON.stringify(steps)).not.toContain('Hm.');
   });
 
   test('of a very long thread is its beginning and its newest part', async () => {

@@ -67,6 +67,10 @@ export async function* agentEvents(
         yield event('end', { id: messageId, finish_reason: say.reason, usage: say.usage });
         return;
       }
+      case 'thought':
+      case 'thought.dropped':
+        // That platform has no word for it.
+        break;
       case 'dropped':
       case 'failed':
         yield event('error', { error_code: CODES[502], error_msg: say.error.message });

@@ -10,7 +10,8 @@
 import { answerDelta, growthDelta, shownCall, type StepCall } from '../../runs/calls/kinds.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import { callsOf } from '../../runs/parts.ts';
-import { apply, isTerminal, shownStep, type Applied, type RunState } from '../../runs/run.ts';
+import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
+import { shownStep } from '../../runs/step-view.ts';
 import type { Metadata, Run, Thread } from '../../runs/thread.ts';
 import { LogGone, type LogEntry } from '../../store/follow.ts';
 
@@ -95,6 +96,10 @@ class AssistantsEncoder {
         ];
       case 'message.delta':
         return [this.messageDelta(subject.id, event)];
+      case 'thought.delta':
+      case 'thought.dropped':
+        // The hosted API never said what a model thinks, and strict clients refuse what they do not know.
+        return [];
       case 'message.completed':
       case 'message.incomplete':
         return [{ name: `thread.${event.type}`, data: subject }];

@@ -1,7 +1,8 @@
 /** Runs: create (alone or with a thread), list, retrieve, modify, cancel, watch; and their steps. */
 import { z } from 'zod';
 import { notFound, threadBusy } from '../../errors.ts';
-import { isOverdue, stepView } from '../../runs/run.ts';
+import { isOverdue } from '../../runs/run.ts';
+import { stepView } from '../../runs/step-view.ts';
 import type { Assistant, Message, Metadata, Run, Thread } from '../../runs/thread.ts';
 import type { RunRef, ThreadRef } from '../../store/keys.ts';
 import { runView, type StoredRun } from '../../store/runs.ts';

@@ -123,7 +123,9 @@ async function begin(services: Services, call: Call, profile: ChatProfile): Prom
     return sayNobody(request.turn.agent);
   });
   return {
-    ahead: new Ahead(audible(profile.apology === null ? await answer : spoken(call, answer))),
+    ahead: new Ahead(
+      audible(profile.apology === null ? await answer : spoken(call, answer), !profile.speaks),
+    ),
     reply,
     isStream,
     headers: () => ({ 'server-timing': overhead.header, ...thread }),

@@ -49,11 +49,17 @@ export async function* chatFrames(
       case 'text':
         yield chunk({ content: say.text, ...annotated(say.annotations) }, null);
         break;
+      case 'thought':
+        yield chunk({ reasoning_content: say.text }, null);
+        break;
+      case 'thought.dropped':
+        // They stand where they were said; no part of the answer.
+        break;
       case 'calls':
         yield chunk({ content: null, tool_calls: say.calls.map(deviceCall) }, 'tool_calls') + end(say.usage);
         return;
       case 'end':
-        // Whoever asked by voice would think that nobody has heard.
+        // Whoever asked by voice would think that nobody has heard. Such devices hear no thoughts.
         if (!begun && reply.apology !== null) yield chunk({ content: reply.apology }, null);
         yield chunk({}, say.reason) + end(say.usage);
         return;
@@ -71,12 +77,17 @@ export async function* chatFrames(
 export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply): Promise<unknown> {
   let text = '';
   let marks: readonly Annotation[] = [];
+  let thoughts = '';
   const whole = (message: Record<string, unknown>, finish_reason: string, usage: Usage | null): unknown => ({
     ...head(reply, 'chat.completion'),
     choices: [
       {
         index: 0,
-        message: { role: 'assistant', refusal: null, ...message, ...annotated(marks) },
+        message: {
+          ...{ role: 'assistant', refusal: null, ...message },
+          ...(thoughts !== '' && { reasoning_content: thoughts }),
+          ...annotated(marks),
+        },
         logprobs: null,
         finish_reason,
       },
@@ -88,6 +99,12 @@ export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply)
       case 'text':
         text += say.text;
         marks = [...marks, ...(say.annotations ?? [])];
+        break;
+      case 'thought':
+        thoughts += say.text;
+        break;
+      case 'thought.dropped':
+        thoughts = thoughts.slice(0, thoughts.length - say.text.length);
         break;
       case 'dropped':
         // Nothing of it has left this process.

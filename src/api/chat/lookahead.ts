@@ -4,9 +4,30 @@ import type { Say } from '../../turns/turn-events.ts';
 /** What a chat client hears: the service's own tools are none of its business, and no beginning of an answer. */
 export type Audible = Exclude<Say, { readonly type: 'tool.start' | 'tool.end' }>;
 
-/** The says without those nobody hears. */
-export async function* audible(says: AsyncIterable<Say>): AsyncGenerator<Audible, void> {
-  for await (const say of says) if (say.type !== 'tool.start' && say.type !== 'tool.end') yield say;
+/**
+ * The says without those nobody hears.
+ * @param thoughts whether those of the model are among them: who speaks what it gets must not speak them, and thinking is
+ *   silence to be filled
+ */
+export async function* audible(says: AsyncIterable<Say>, thoughts: boolean): AsyncGenerator<Audible, void> {
+  for await (const say of says) {
+    switch (say.type) {
+      case 'tool.start':
+      case 'tool.end':
+        break;
+      case 'thought':
+      case 'thought.dropped':
+        if (thoughts) yield say;
+        break;
+      case 'text':
+      case 'dropped':
+      case 'calls':
+      case 'end':
+      case 'failed':
+        yield say;
+        break;
+    }
+  }
 }
 
 /** Reads ahead by one, so that somebody may look at what comes next, for a limited time, without taking it. */
