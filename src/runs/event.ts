@@ -26,6 +26,11 @@ export interface RunOrigin {
   readonly sealed: string | null;
   /** The run of a request without a thread: its messages are its input, and all of it is gone soon after its end. */
   readonly ephemeral: boolean;
+  /**
+   * Functions that are there to get a picture: no longer offered once the newest thing the model is shown has one. Runs of
+   * older versions do not say.
+   */
+  readonly offered_until_picture?: readonly string[];
   /** Tells whether a repeated chat request means this very turn; null where nobody asks. */
   readonly turn_key: string | null;
 }

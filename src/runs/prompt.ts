@@ -2,9 +2,9 @@
  * What the model is asked next: the thread and the run's own steps as chat messages, cut to what fits, with the run's
  * settings. Pure. Truncation only ever leaves out whole blocks, so a tool answer never loses the call it belongs to.
  */
-import { photoIn, PHOTO_TOOL } from './photo.ts';
 import { answerMessage, askedCall, demandedFunction, offeredFunctions } from './calls/kinds.ts';
 import { callsOf } from './parts.ts';
+import { picturesIn } from './pictures.ts';
 import { type RunState } from './run.ts';
 import { thoughtFields, thoughtText, type Thought } from './thoughts.ts';
 import {
@@ -15,7 +15,7 @@ import {
   type ThreadItem,
   type ToolChoice,
 } from './thread.ts';
-import type { ChatCall, ChatMessage, ChatPart, ModelRequest } from './model.ts';
+import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
 
 /** Either a request, with an estimate of its size in tokens, or the budget that is used up. */
 export type Prompt =
@@ -93,10 +93,9 @@ export function buildPrompt(
 const left = (budget: number | null, spent: number): number | null =>
   budget === null ? null : budget - spent;
 
-/** A device that has just shown its photo needs no camera: offered one, models take one photo after the other. */
+/** Who has just shown a picture need not be asked for one: models would ask for one after the other. */
 function isSpent(tool: FunctionTool, { origin }: RunState, said: readonly ChatMessage[]): boolean {
-  // Runs of the Assistants API have no key of a turn; their clients are offered what they declared, always.
-  if (tool.function.name !== PHOTO_TOOL || origin.turn_key === null) return false;
+  if (!(origin.offered_until_picture ?? []).includes(tool.function.name)) return false;
   const content = said.findLast(({ role }) => role === 'user')?.content;
   return Array.isArray(content) && content.some((part: ChatPart) => part.type === 'image_url');
 }
@@ -122,34 +121,20 @@ function inputBlocks(input: readonly ChatMessage[]): readonly Block[] {
     else before.push(message);
   }
   // Measured when a group is whole: measuring it at each of its messages would cost the square of them.
-  return groups.map((group) => newBlock(withPhotos(group), false, group.at(-1)?.role === 'user'));
+  return groups.map((group) => newBlock(withPictures(group), false, group.at(-1)?.role === 'user'));
 }
 
-/**
- * Pictures among the answers to photo calls are shown to the model. Tool messages cannot carry them, so they follow as if
- * the user had shown them.
- */
-function withPhotos(messages: readonly ChatMessage[]): readonly ChatMessage[] {
-  const [asked] = messages;
-  if (asked?.role !== 'assistant') return messages;
-  const names = calledNames(asked.tool_calls ?? []);
-  const photos: ChatMessage[] = [];
+/** Tool messages cannot carry pictures, so those among the answers to calls follow as if the user had shown them. */
+function withPictures(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+  if (messages[0]?.role !== 'assistant') return messages;
+  const pictures: ChatMessage[] = [];
   const answered = messages.map((message) => {
-    if (message.role !== 'tool') return message;
-    const name = names.get(message.tool_call_id);
-    const photo = name === undefined ? null : photoIn(name, message.content);
-    if (!photo) return message;
-    photos.push({ role: 'user', content: photo });
-    return { ...message, content: PHOTO_TAKEN };
+    const shown = message.role === 'tool' ? picturesIn(message.content) : null;
+    if (message.role !== 'tool' || shown === null) return message;
+    pictures.push({ role: 'user', content: shown.parts });
+    return { ...message, content: shown.answer };
   });
-  return [...answered, ...photos];
-}
-
-/** The function each call names, by the call's id; of calls with one id the first counts. */
-function calledNames(calls: readonly ChatCall[]): ReadonlyMap<string, string> {
-  const names = new Map<string, string>();
-  for (const call of calls) if (!names.has(call.id)) names.set(call.id, call.function.name);
-  return names;
+  return [...answered, ...pictures];
 }
 
 function toBlocks(runId: string, { items, thoughts }: History): readonly Block[] {
@@ -229,7 +214,7 @@ function stepBlock(step: RunStep, runId: string, thoughts: readonly Thought[]): 
     tool_calls: calls.map(askedCall),
     ...(step.run_id === runId && thoughtFields(thoughts)),
   };
-  return newBlock(withPhotos([asked, ...calls.map(answerMessage)]), step.run_id === runId, false);
+  return newBlock(withPictures([asked, ...calls.map(answerMessage)]), step.run_id === runId, false);
 }
 
 function newBlock(messages: readonly ChatMessage[], own: boolean, user: boolean): Block {
@@ -271,7 +256,6 @@ function cut(blocks: readonly Block[], room: number): readonly Block[] {
 
 const total = (blocks: readonly Block[]): number => blocks.reduce((sum, block) => sum + block.tokens, 0);
 
-const PHOTO_TAKEN = 'The photo was taken; it follows.';
 const MESSAGE_TOKENS = 4;
 /** What a 1024 × 1024 picture costs at high detail. */
 const IMAGE_TOKENS = 765;

@@ -6,6 +6,7 @@ import type { ThreadItem } from '../runs/thread.ts';
 import type { Damage } from './damage.ts';
 import { decode, decodeObject } from './json.ts';
 import type { Keys, RunRef } from './keys.ts';
+import { withOldInput, withOldPhotos } from './old-photos.ts';
 import type { State } from './redis.ts';
 
 /** How much of a thread is read for one prompt. */
@@ -65,7 +66,7 @@ export async function readHistory(
     const place = Number(found[at]);
     const item = damage.skip(() => decodeObject<ThreadItem>(doc, `item ${place} of ${ref.threadId}`));
     if (item === null) continue;
-    placed.push({ place, item });
+    placed.push({ place, item: withOldPhotos(item) });
     const thoughtBefore = damage.skip(() =>
       decode<readonly Thought[]>(thought === '' ? null : thought, `thoughts of ${item.id}`),
     );
@@ -73,7 +74,7 @@ export async function readHistory(
   }
   const items = placed.toSorted((a, b) => a.place - b.place).map(({ item }) => item);
   return {
-    input: input === '' ? [] : decode<readonly ChatMessage[]>(input),
+    input: input === '' ? [] : withOldInput(decode<readonly ChatMessage[]>(input)),
     items,
     ...(thoughts.size > 0 && { thoughts }),
     bytes,

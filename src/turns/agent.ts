@@ -8,6 +8,7 @@ import type { Call } from '../api/http/endpoint.ts';
 import { checkToolChoice } from '../api/assistants/new-run.ts';
 import { withPlugins } from './run-tools.ts';
 import type { Services } from './means.ts';
+import { PHOTO_TOOL } from './photo.ts';
 import type { ChatSettings, ChatTurn } from './turn.ts';
 
 /** Written again with each step of a run, and part of every prompt; four times what the default context holds. */
@@ -101,6 +102,7 @@ export function chatRun(
     context: turn.context,
     sealed: turn.sealed,
     ephemeral: turn.thread === null,
+    offered_until_picture: [PHOTO_TOOL],
     turn_key: turn.turnKey,
   };
   return { run, origin };

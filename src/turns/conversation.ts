@@ -9,7 +9,7 @@
  *       whose caller cannot answer
  */
 import { ApiError, notFound } from '../errors.ts';
-import { photoOutput, PHOTO_TOOL } from '../runs/photo.ts';
+import { pictureOutput } from '../runs/pictures.ts';
 import {
   apply,
   isBlocked,
@@ -31,13 +31,12 @@ import type { Services } from './means.ts';
 import { admitWrite } from './trial-writes.ts';
 import { chatRun, findAgentOf, type RunIds } from './agent.ts';
 import { Overhead } from './server-timing.ts';
+import { askForPhoto, PHOTO_WAIT_MS, withPictures, withShownPictures } from './photo.ts';
 import { firstSending, type Found } from './repeat.ts';
 import { says, type Say } from './turn-events.ts';
 import { newMessages, threadOf } from './thread.ts';
 import { pictureIn, textIn, type ChatTurn } from './turn.ts';
 
-/** How long a device may take to photograph. */
-const PHOTO_WAIT_MS = 120_000;
 /** Runs that come and go in the same thread while we try to get in. */
 const MAX_TRIES = 20;
 
@@ -118,7 +117,8 @@ async function start(
   agent: Assistant | null,
   { messages, ...ids }: RunIds & { readonly messages: readonly Message[] },
 ): Promise<Found> {
-  const input = turn.thread === null ? turn.messages.filter((message) => message.role !== 'system') : [];
+  const said = turn.messages.filter((message) => message.role !== 'system');
+  const input = turn.thread === null ? withShownPictures(said, services.plugins) : [];
   checkConversation(input, services.settings.promptLimitBytes);
   checkMessages(messages, () => 'messages', services.settings.messageLimitBytes);
   services.pressure.admitRun();
@@ -147,7 +147,10 @@ async function settle(services: Services, call: Call, turn: ChatTurn, ref: RunRe
     return null;
   }
   if (outputsIn(turn, pendingCalls(stored.state.run)) !== null)
-    return resume(services, ref, (pending) => outputsIn(turn, pending));
+    return resume(services, ref, (pending) => {
+      const outputs = outputsIn(turn, pending);
+      return outputs && withPictures(outputs, pending, services.plugins);
+    });
   if (stored.state.origin.turn_key === turn.turnKey) {
     if (await services.audience.join(ref)) return { ref, after: await beginning(services, call, stored) };
     await ended(services, call, ref);
@@ -189,8 +192,8 @@ function photoOutputs(
   url: string,
   text: string,
 ): Readonly<Record<string, string>> | null {
-  if (pending.length === 0 || pending.some((call) => call.function.name !== PHOTO_TOOL)) return null;
-  return Object.fromEntries(pending.map(({ id }) => [id, photoOutput(url, text)]));
+  if (!askForPhoto(pending)) return null;
+  return Object.fromEntries(pending.map(({ id }) => [id, pictureOutput(url, text)]));
 }
 
 /** @returns null when the run does not wait (any more), or for something else. */
@@ -299,9 +302,8 @@ async function rest(
   ref: RunRef,
   calls: readonly RequiredCall[],
 ): Promise<void> {
-  const isPhoto = calls.every(({ function: { name } }) => name === PHOTO_TOOL);
   await services.audience.dismiss(ref);
-  if (caller.photoCaller !== null && isPhoto) {
+  if (caller.photoCaller !== null && askForPhoto(calls)) {
     await services.photos.wait(call.project, caller.photoCaller, ref, PHOTO_WAIT_MS);
   } else if (caller.thread === null || !caller.answersCalls) {
     await cancelRun(services, ref);

@@ -108,6 +108,37 @@ describe('what the first version left', () => {
     expect(asked.outputs).toEqual(['news']);
   });
 
+  test('shows the model its photos, which were bare URLs', async () => {
+    const ref = refOf('ended');
+    const url = 'https://photos.example.com/old.jpeg';
+    const [step] = Object.values(await redis.hgetall(keys.steps(ref)));
+    const call = {
+      id: 'call_1',
+      type: 'function',
+      function: { name: 'take_a_photo', arguments: '{}', output: url },
+    };
+    const details = { type: 'tool_calls', tool_calls: [call] };
+    const photo = {
+      ...z.looseObject({}).parse(JSON.parse(step ?? '')),
+      id: 'step_photo',
+      step_details: details,
+    };
+    await redis.hset(keys.steps(ref), 'step_photo', JSON.stringify(photo));
+    await redis.zadd(keys.toolSteps(ref), await redis.incr(keys.order(ref)), 'step_photo');
+    await wire.ok('POST', '/threads/thread_ended/messages', { role: 'user', content: 'What was it?' });
+    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+    const { status } = await wire.play('thread_ended', { assistant_id });
+    expect(status).toBe('completed');
+    const asked = await upstream.asked(({ text }) => text === 'What was it?');
+    expect(asked.body.messages).toContainEqual({
+      role: 'user',
+      content: [{ type: 'image_url', image_url: { url, detail: 'auto' } }],
+    });
+    const [answer, question] = await wire.list('/threads/thread_ended/messages');
+    for (const message of [answer, question])
+      await wire.ok('DELETE', `/threads/thread_ended/messages/${message?.['id']}`);
+  });
+
   test('is told again', async () => {
     const events = await wire.stream('GET', '/threads/thread_ended/runs/run_ended/events');
     const frames = await events.rest();

@@ -119,10 +119,10 @@ test('the server’s own tools are not heard', async () => {
 });
 
 test('thoughts are heard by those who do not speak them', async () => {
-  const thought: Say = { type: 'thought', text: 'Hm.' };
+  const text = 'Hm.';
   async function* says(): AsyncGenerator<Say, void> {
-    yield thought;
-    yield { ...thought, type: 'thought.dropped' };
+    yield { type: 'thought', text };
+    yield { type: 'thought.dropped', text };
     yield word('Found.');
   }
   expect(await Array.fromAsync(audible(says(), true))).toHaveLength(3);

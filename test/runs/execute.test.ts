@@ -272,6 +272,24 @@ describe('thoughts', () => {
   });
 });
 
+test('the output of a tool that is a picture is never cut', async () => {
+  const picture = `data:image/png;base64,${'A'.repeat(100_000)}`;
+  const { origin, ...rest } = started();
+  const state = { ...rest, origin: { ...origin, server_tools: ['SEARCH'] } };
+  const outputs = [picture, 'x'.repeat(100_000)];
+  for (const output of outputs) {
+    const model = new ScriptedModel([call(0), args(0, '{}'), finish()]);
+    const events = execute(state, historyOf([QUESTION]), context(model, { runTool: async () => output }));
+    for await (const batch of events) {
+      const [event] = batch;
+      if (event?.type !== 'tool.answered') continue;
+      expect(event.output.length).toBe(output === picture ? picture.length : 32_000 + ' … (cut)'.length);
+      break;
+    }
+  }
+  expect.assertions(outputs.length);
+});
+
 describe('a model that ignores what it is told', () => {
   test('may call once when parallel calls are off; the other calls are dropped', async () => {
     const script = [call(0), args(0, '{}'), call(1), args(1, '{}'), call(2), finish()];

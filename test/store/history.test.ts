@@ -1,7 +1,9 @@
 /** What is read of a thread for a prompt: enough for the very prompt that all of it would make, and never all of it. */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { outputOf } from '../../src/runs/calls/kinds.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
+import { callsOf } from '../../src/runs/parts.ts';
 import { buildPrompt } from '../../src/runs/prompt.ts';
 import type { ContentPart, Message, RunStep, ThreadItem } from '../../src/runs/thread.ts';
 import { HistoryTooLarge, type HistoryBudget } from '../../src/store/history.ts';
@@ -104,6 +106,27 @@ describe('the history of a run', () => {
       before: null,
     });
     expect(JSON.stringify(steps)).not.toContain('Hm.');
+  });
+
+  test('shows the photos that earlier versions kept as bare URLs, and no other URL', async () => {
+    const url = 'https://example.test/1.jpg';
+    const photographed = step('photo', url);
+    const named = (name: string): RunStep => ({
+      ...photographed,
+      id: `step_${name}`,
+      step_details: {
+        type: 'tool_calls',
+        tool_calls: [
+          { id: `call_${name}`, type: 'function', function: { name, arguments: '{}', output: url } },
+        ],
+      },
+    });
+    const store = await withItems(await openStore(server.url), [named('take_a_photo'), named('look_up')]);
+    const { items } = await store.objects.history(refOf(), PLENTY);
+    const outputs = items.flatMap((item) =>
+      item.object === 'thread.run.step' ? callsOf(item).map(outputOf) : [],
+    );
+    expect(outputs).toEqual([JSON.stringify({ image_url: url }), url]);
   });
 
   test('of a very long thread is its beginning and its newest part', async () => {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { notFound, wrongOutputs } from '../../errors.ts';
 import { answererOf, outputOf } from '../../runs/calls/kinds.ts';
 import { callsOf } from '../../runs/parts.ts';
+import { deviceOutput } from '../../runs/pictures.ts';
 import { isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import type { RunRef } from '../../store/keys.ts';
@@ -11,6 +12,7 @@ import { checkOutputs, runBytes } from '../../turns/budgets.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 import { answerCalls } from '../../turns/changes.ts';
 import type { Services } from '../../turns/means.ts';
+import { withPictures } from '../../turns/photo.ts';
 import { findRun, pollHeaders, runStream } from './runs.ts';
 
 const MAX_OUTPUTS = 128;
@@ -40,7 +42,7 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
         if (stream === true) pressure.admitStream(call.gone);
         const calmMs = stream === true ? 0 : settings.calmAfterSubmitMs;
         const outputsOf = (stored: StoredRun): readonly RunEvent[] =>
-          eventsFor(stored, outputs, now(), calmMs === 0 ? 0 : nowMs() + calmMs);
+          eventsFor(stored, outputs, services, now(), calmMs === 0 ? 0 : nowMs() + calmMs);
         const changed = await runs.change(found.ref, outputsOf).catch(async (refusal: unknown) => {
           const repeated = stream === true ? null : await repetition(services, found.ref, outputs);
           // Refused for what the run was a moment ago: let it be refused, or taken, for what it is now.
@@ -64,14 +66,16 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
 function eventsFor(
   { state }: StoredRun,
   outputs: Outputs,
+  { plugins }: Services,
   at: number,
   calmUntilMs: number,
 ): readonly RunEvent[] {
-  const expected = pendingCalls(state.run).map((pending) => pending.id);
+  const pending = pendingCalls(state.run);
+  const expected = pending.map((call) => call.id);
   const got = outputs.map((output) => output.tool_call_id ?? '');
   if (isBlocked(state.run) && !sameIds(expected, got)) throw wrongOutputs(expected, got);
   const byId = Object.fromEntries(outputs.map((output) => [output.tool_call_id ?? '', output.output ?? '']));
-  return answerCalls(state, byId, at, calmUntilMs);
+  return answerCalls(state, withPictures(byId, pending, plugins), at, calmUntilMs);
 }
 
 /**
@@ -98,7 +102,9 @@ async function repetition(
     const ids = theirs.map((call) => call.id);
     if (step.status !== 'completed' || !sameIds(ids, got)) continue;
     const taken = new Map(theirs.map((call) => [call.id, outputOf(call)]));
-    const isSame = outputs.every(({ tool_call_id: id, output }) => taken.get(id ?? '') === (output ?? ''));
+    const isSame = outputs.every(({ tool_call_id: id, output }) =>
+      [output ?? '', deviceOutput(output ?? '')].includes(taken.get(id ?? '') ?? ''),
+    );
     return isSame ? 'same outputs' : 'other outputs';
   }
   return null;

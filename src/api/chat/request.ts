@@ -341,12 +341,12 @@ function plainText(given: Content, param: string): string {
         .join('\n');
 }
 
-/** A tool's answer may be a picture, as an image part: it is kept as its URL, which prompts know how to show. */
+/** A tool's answer may hold pictures, as image parts: such an answer is kept as its parts, which prompts know how to show. */
 function toolText(given: Exclude<Content, null | undefined>): string {
   if (typeof given === 'string') return given;
   const parts = given.flatMap((part) => toPart(part, 'messages'));
-  const picture = parts.find((part) => part.type === 'image_url');
-  return picture?.type === 'image_url' ? picture.image_url.url : parts.map(partText).join('\n');
+  const hasPicture = parts.some((part) => part.type === 'image_url');
+  return hasPicture ? JSON.stringify(parts) : parts.map(partText).join('\n');
 }
 
 function toCall({ id, function: called }: z.infer<typeof toolCall>): ChatCall {
