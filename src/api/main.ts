@@ -100,7 +100,7 @@ async function main(): Promise<void> {
       figures,
       now,
       nowMs,
-      settings: config,
+      settings: { ...config, pollGraceMs: config.calmAfterSubmitMs },
     },
     {
       log,

@@ -58,10 +58,8 @@ export type RunEvent =
   | (At & { readonly type: 'run.released'; readonly reason: 'shutdown' | 'lost' })
   /** The model called tools that the client must answer. `usage` is that turn's, shown when the step completes. */
   | (At & { readonly type: 'run.blocked'; readonly usage: Usage | null })
-  /** The client answered. A new `requires_action` must not appear before `calm_until_ms` (unix milliseconds). */
+  /** The client answered. Processes of older versions read `calm_until_ms`, which is always 0 now. */
   | (At & { readonly type: 'run.resumed'; readonly calm_until_ms: number })
-  /** Its client has not noticed the new calls yet; until then the run is read as queued ({@link calmView}). */
-  | (At & { readonly type: 'run.calmed'; readonly calm_until_ms: number })
   | (At & { readonly type: 'run.cancelling' })
   | (At & { readonly type: 'run.cancelled' })
   | (At & { readonly type: 'run.completed' })

@@ -1,7 +1,7 @@
 /**
  * The agent loop: asks the model and says what it does as events. It yields batches; whoever drives it commits each
- * one before asking for more, so nothing here happens twice in the log. No I/O of its own: model, clock, ids and
- * waiting are handed in.
+ * one before asking for more, so nothing here happens twice in the log. No I/O of its own: model, clock and ids are
+ * handed in.
  */
 import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
@@ -11,7 +11,7 @@ import { ending, failedBy, type Ending } from './ending.ts';
 import { answererOf, offeredFunctions, calledFunction, typeOfCalls, type StepCall } from './calls/kinds.ts';
 import { callsOf, openCalls } from './parts.ts';
 import { picturesIn } from './pictures.ts';
-import { apply, isBlocked, isExecuting, type RunState } from './run.ts';
+import { apply, isExecuting, type RunState } from './run.ts';
 import type { Thought } from './thoughts.ts';
 import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
 import type { RunTool } from './tool.ts';
@@ -24,8 +24,6 @@ export interface Execution {
   readonly newId: NewId;
   /** The sensitive variables among the sealed secrets of a run. */
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
-  /** Resolves at `unixMs`, or rejects with the signal's reason. */
-  readonly until: (unixMs: number, signal: AbortSignal) => Promise<void>;
   /** Aborts the model call; the generator then throws the signal's reason and says nothing more. */
   readonly signal: AbortSignal;
   readonly contextTokens: number;
@@ -89,12 +87,11 @@ function hasDone({ id }: Run, items: readonly ThreadItem[]): boolean {
 async function* ask(
   turn: Turn,
   request: ModelRequest,
-  { model, until, signal }: Execution,
+  { model, signal }: Execution,
 ): AsyncGenerator<readonly RunEvent[], void> {
   try {
     for await (const part of model.stream(request, signal)) {
       const events = turn.hear(part);
-      if (isBlocked(turn.state.run)) await until(turn.calmUntilMs, signal);
       if (events.length > 0) yield events;
     }
     if (!turn.isOver)
@@ -108,7 +105,7 @@ async function* ask(
 /** Runs the calls that are the worker's own, all at once, and says each answer as it comes. */
 async function* answer(
   turn: Turn,
-  { runTool, secretsIn, until, signal }: Execution,
+  { runTool, secretsIn, signal }: Execution,
 ): AsyncGenerator<readonly RunEvent[], void> {
   const { run, origin } = turn.state;
   const waiting = new Map(
@@ -134,9 +131,7 @@ async function* answer(
     waiting.delete(index);
     yield turn.say([{ type: 'tool.answered', index, output: text }]);
   }
-  const events = turn.answered();
-  if (isBlocked(turn.state.run)) await until(turn.calmUntilMs, signal);
-  yield events;
+  yield turn.answered();
 }
 
 /** More would crowd out the conversation. */
@@ -166,8 +161,6 @@ class Turn {
   readonly closed: ThreadItem[] = [];
   /** What the model thought before the steps of calls among them, by their ids. */
   readonly thoughts = new Map<string, readonly Thought[]>();
-  /** When the run may block at the earliest. */
-  readonly calmUntilMs: number;
   /** The model has said how it ends. */
   isOver = false;
   private readonly estimatedTokens: number;
@@ -193,7 +186,6 @@ class Turn {
     this.isLast = isLast;
     this.declared = new Set(offeredFunctions(state.run.tools).map((tool) => tool.function.name));
     this.offered = request.tools.map((tool) => tool.function.name);
-    this.calmUntilMs = state.calm_until_ms;
     this.estimatedTokens = estimatedTokens;
     this.now = now;
     this.newId = newId;

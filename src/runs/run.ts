@@ -51,7 +51,7 @@ export interface RunState {
   readonly attempts: number;
   /** Which workers those were (attempts.ts). */
   readonly starts?: readonly string[];
-  /** Before this time (unix milliseconds) no new `requires_action` may appear, nor one that is there be read; 0: it may. */
+  /** Processes of older versions wait for this time; it means nothing here. */
   readonly calm_until_ms: number;
 }
 
@@ -82,7 +82,6 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'run.released': { from: ['in_progress'], to: 'queued' },
   'run.blocked': { from: ['in_progress'], to: 'requires_action' },
   'run.resumed': { from: ['requires_action'], to: 'queued' },
-  'run.calmed': { from: ['requires_action'], to: null },
   'run.cancelling': { from: ['queued', 'in_progress', 'requires_action'], to: 'cancelling' },
   'run.cancelled': { from: ['cancelling'], to: 'cancelled' },
   'run.completed': { from: ['in_progress', 'cancelling'], to: 'completed' },
@@ -218,11 +217,9 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
       );
     case 'run.resumed':
       return withRun(
-        { ...state, ...unattempted(state), turn: state.turn + 1, calm_until_ms: event.calm_until_ms },
+        { ...state, ...unattempted(state), turn: state.turn + 1 },
         { ...run, required_action: null },
       );
-    case 'run.calmed':
-      return withRun({ ...state, calm_until_ms: event.calm_until_ms }, run);
     case 'run.cancelled':
       return withRun(over, { ...ended, cancelled_at: event.at });
     case 'run.completed':
@@ -242,7 +239,7 @@ function requireClosed(state: RunState, event: OwnEvent): void {
   // A cancel is accepted at any moment; the parts are closed by whoever executes the run.
   if (event.type === 'run.cancelling') return;
   if (state.message !== null) throw new IllegalTransition(event.type, state.run.status, 'a message is open');
-  if (state.step !== null && event.type !== 'run.blocked' && event.type !== 'run.calmed') {
+  if (state.step !== null && event.type !== 'run.blocked') {
     throw new IllegalTransition(event.type, state.run.status, 'a step is open');
   }
 }
@@ -379,11 +376,3 @@ const withMessage = (state: RunState, message: Message): Applied => ({
   state: { ...state, message },
   subject: message,
 });
-
-/**
- * The run as it is read. A client that answers the calls before last, over and over, has never seen the run go on: for a
- * moment it is shown as queued, so that such a client looks again at what is asked.
- */
-export function calmView({ run, calm_until_ms }: RunState, nowMs: number): Run {
-  return isBlocked(run) && nowMs < calm_until_ms ? { ...run, status: 'queued', required_action: null } : run;
-}

@@ -153,7 +153,7 @@ export class Keys {
     return `${this.base(ref)}:order`;
   }
 
-  /** Hash: id → metadata a client gave a message or run after it was created. */
+  /** Hash: id → metadata a client gave a message or run after it was created; and the thread's grace (poll-grace.ts). */
   labels(ref: ThreadRef): string {
     return `${this.base(ref)}:labels`;
   }

@@ -3,11 +3,11 @@
  * life (its messages while it writes them, its steps, the thread's lock) is written by commit.lua, not here.
  */
 import type { Assistant, Message, Metadata, Run, RunStep, Thread } from '../runs/thread.ts';
-import { calmView } from '../runs/run.ts';
 import { readHistory, type HistoryBudget, type ReadHistory } from './history.ts';
 import type { Collection, Keys, RunRef, ThreadRef } from './keys.ts';
 import type { Damage } from './damage.ts';
 import { decode, decodeObject, decodeRun } from './json.ts';
+import { GRACE_FIELD, readGrace, runView } from './poll-grace.ts';
 import type { State } from './redis.ts';
 import type { Threads } from './threads.ts';
 
@@ -233,9 +233,14 @@ export class ObjectStore {
 
   async listRuns(ref: ThreadRef, query: PageQuery): Promise<Page<Run>> {
     const collection = permanent(this.keys.runs(ref), this.keys.steps(ref));
-    const parseRun = (doc: string, label: string, id: string): Run =>
-      labelled(calmView(decodeRun(doc, id), this.nowMs()), label);
-    return this.page(collection, query, parseRun, ref, this.runPrefix(ref));
+    const parseRun = (doc: string, label: string, id: string): Run => labelled(decodeRun(doc, id).run, label);
+    const [found, grace] = await Promise.all([
+      this.page(collection, query, parseRun, ref, this.runPrefix(ref)),
+      this.redis.hget(this.keys.labels(ref), GRACE_FIELD),
+    ]);
+    if (found.type !== 'page') return found;
+    const shown = { labels: null, grace: readGrace(grace) };
+    return { ...found, items: found.items.map((run) => runView(run, shown, this.nowMs())) };
   }
 
   async getStep(ref: ThreadRef, id: string): Promise<RunStep | null> {

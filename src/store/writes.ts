@@ -51,7 +51,6 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
     case 'run.started':
     case 'run.released':
     case 'run.resumed':
-    case 'run.calmed':
     case 'run.cancelling':
     case 'run.cancelled':
     case 'run.completed':

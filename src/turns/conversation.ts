@@ -206,7 +206,7 @@ async function resume(
     const outputs = outputsFor(pendingCalls(state.run));
     if (outputs === null) return null;
     checkOutputs(Object.values(outputs), 'messages', settings.messageLimitBytes);
-    return answerCalls(state, outputs, now(), 0);
+    return answerCalls(state, outputs, now());
   };
   const changed = await runs.change(ref, decide);
   return changed === null || changed.after === changed.stored.seq ? null : { ref, after: changed.after };

@@ -159,7 +159,6 @@ function saysOf(
     case 'run.started':
     case 'run.released':
     case 'run.resumed':
-    case 'run.calmed':
     case 'run.cancelling':
     case 'step.created':
     case 'step.completed':

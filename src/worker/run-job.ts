@@ -10,7 +10,6 @@
  *   W5  a run is taken only from a worker that is dead, as far as one can tell (lease.ts)
  *   W6  a run that finds no slot is not started: it stays queued, and no attempt is counted
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
 import { holderOf, lossesOf, startersOf } from '../runs/attempts.ts';
 import { failedBy, type Ending } from '../runs/ending.ts';
@@ -307,7 +306,7 @@ export class RunWorker {
     try {
       const commit = runs.commit.bind(runs);
       const commits = new Commits(started, commit, (error) => controller.abort(error));
-      const context = { ...this.options, until: this.until.bind(this), signal: controller.signal };
+      const context = { ...this.options, signal: controller.signal };
       let material = await history;
       if (material === null) {
         share = await this.options.room.take(this.options.promptLimitBytes, controller.signal);
@@ -376,13 +375,6 @@ export class RunWorker {
     return setTimeout(
       () => controller.abort(new Stop('expired')),
       Math.max(0, expiresAt * 1000 - this.options.nowMs()),
-    );
-  }
-
-  /** Resolves at `unixMs`, or rejects with the signal's reason. */
-  private async until(unixMs: number, signal: AbortSignal): Promise<void> {
-    await delay(Math.max(0, unixMs - this.options.nowMs()), undefined, { signal }).catch(() =>
-      signal.throwIfAborted(),
     );
   }
 }

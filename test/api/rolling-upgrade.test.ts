@@ -96,6 +96,17 @@ describe('what the first version left', () => {
     expect(await said('talking')).toEqual(['You said: text of msg_talking', 'text of msg_talking']);
   });
 
+  test('asks at once, though it was to keep calm for a client that polls', async () => {
+    const ref = refOf('blocked');
+    const doc = z.looseObject({}).parse(JSON.parse((await redis.hget(keys.run(ref), 'doc')) ?? ''));
+    const seq = await redis.hincrby(keys.run(ref), 'seq', 1);
+    const calm_until_ms = Date.now() + LIFE_S * 1000;
+    await redis.hset(keys.run(ref), 'doc', JSON.stringify({ ...doc, calm_until_ms }));
+    const calmed = JSON.stringify({ type: 'run.calmed', at: 1001, calm_until_ms });
+    await redis.xadd(keys.log(ref), `${seq}-0`, 'e', calmed);
+    expect((await wire.get(run('blocked'))).status).toBe('requires_action');
+  });
+
   test('takes the outputs it waits for', async () => {
     const waiting = await wire.get(run('blocked'));
     expect(waiting.status).toBe('requires_action');

@@ -93,7 +93,6 @@ function context(model: Model, more: Partial<Execution> = {}): Execution {
     secretsIn: () => ({}),
     now: () => NOW,
     newId: (prefix) => `${prefix}_${(ids += 1)}`,
-    until: async () => {},
     signal: new AbortController().signal,
     contextTokens: 10_000,
     ...more,
@@ -497,52 +496,6 @@ describe('an abort', () => {
       historyOf([QUESTION]),
       context(model, { signal: AbortSignal.abort(reason) }),
     );
-    await expect(events.next()).rejects.toBe(reason);
-  });
-});
-
-describe('the calm after an answer', () => {
-  /** A run whose client has just answered: no new question before 5 s. */
-  const resumed: RunState = { ...started(), turn: 2, calm_until_ms: 5_000 };
-
-  test('holds back the next requires_action, but none of what leads to it', async () => {
-    const calm = Promise.withResolvers<void>();
-    const waits: number[] = [];
-    const until = async (unixMs: number): Promise<void> => {
-      waits.push(unixMs);
-      await calm.promise;
-    };
-    const model = new ScriptedModel([call(0), args(0, '{}'), finish()]);
-    const events = execute(resumed, historyOf([QUESTION]), context(model, { until }));
-    expect((await events.next()).value).toStrictEqual([openCalls('step_1'), called(0)]);
-    expect((await events.next()).value).toStrictEqual([toolDelta(0, '{}')]);
-    expect(waits).toStrictEqual([]);
-    let said = false;
-    const last = events.next().finally(() => (said = true));
-    // Every promise that is not held back by `until` has settled long before a timer fires.
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(waits).toStrictEqual([5_000]);
-    expect(said).toBe(false);
-    calm.resolve();
-    expect((await last).value).toStrictEqual([blocked]);
-  });
-
-  test('does not hold back an answer', async () => {
-    const until = async (): Promise<void> => Promise.reject(new Error('nobody should wait'));
-    const model = new ScriptedModel([say('Hi'), finish()]);
-    const batches = await Array.fromAsync(execute(resumed, historyOf([QUESTION]), context(model, { until })));
-    expect(batches.flat().at(-1)?.type).toBe('run.completed');
-  });
-
-  test('ends with an abort, and then the question is never asked', async () => {
-    const reason = new Error('cancelled meanwhile');
-    const model = new ScriptedModel([call(0), finish()]);
-    const events = execute(
-      resumed,
-      historyOf([QUESTION]),
-      context(model, { until: async () => Promise.reject(reason) }),
-    );
-    expect((await events.next()).value).toStrictEqual([openCalls('step_1'), called(0)]);
     await expect(events.next()).rejects.toBe(reason);
   });
 });

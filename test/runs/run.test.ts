@@ -110,7 +110,7 @@ const PLACES: readonly (readonly [
     'requires_action',
     'requires_action',
     [...ASKING, 'run.blocked'],
-    { 'run.cancelling': 'cancelling', ...all('requires_action', [...CLOSE_STEP, 'run.calmed']) },
+    { 'run.cancelling': 'cancelling', ...all('requires_action', CLOSE_STEP) },
   ],
   [
     'requires_action with its step answered',
@@ -118,7 +118,6 @@ const PLACES: readonly (readonly [
     [...ASKING, 'run.blocked', 'step.completed'],
     {
       'run.resumed': 'queued',
-      'run.calmed': 'requires_action',
       'run.cancelling': 'cancelling',
       'run.expired': 'expired',
     },
@@ -166,7 +165,7 @@ describe('the transition table', () => {
 
   test('the table has a row for every event, and every status is tried below', () => {
     expect(Object.keys(TRANSITIONS).toSorted()).toStrictEqual(EVENT_TYPES.toSorted());
-    expect(EVENT_TYPES).toHaveLength(27);
+    expect(EVENT_TYPES).toHaveLength(26);
     const tried = new Set(PLACES.map(([, status]) => status));
     expect(tried.size).toBe(9);
   });
@@ -243,7 +242,6 @@ describe('what the statuses mean', () => {
     expect(counts(stateAfter(['run.started', 'run.released', 'run.started']))).toStrictEqual([1, 2]);
     const answered = [...ASKING, 'run.blocked', 'step.completed', 'run.resumed'] as const;
     expect(counts(stateAfter(answered))).toStrictEqual([2, 0]);
-    expect(stateAfter(answered).calm_until_ms).toBe((1_001 + answered.length - 1) * 1000 + 500);
   });
 });
 

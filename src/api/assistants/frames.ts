@@ -65,9 +65,6 @@ class AssistantsEncoder {
       case 'run.released':
       case 'run.resumed':
         return [{ name: 'thread.run.queued', data: subject }];
-      case 'run.calmed':
-        // A stream has seen everything in order; only clients that poll need it.
-        return [];
       case 'run.blocked':
         return [{ name: 'thread.run.requires_action', data: subject }];
       case 'run.cancelling':

@@ -5,7 +5,8 @@ import { isOverdue } from '../../runs/run.ts';
 import { stepView } from '../../runs/step-view.ts';
 import type { Assistant, Message, Metadata, Run, Thread } from '../../runs/thread.ts';
 import type { RunRef, ThreadRef } from '../../store/keys.ts';
-import { runView, type StoredRun } from '../../store/runs.ts';
+import { runView } from '../../store/poll-grace.ts';
+import type { ReadRun, StoredRun } from '../../store/runs.ts';
 import { assistantsStream, watchStream } from './frames.ts';
 import { checkMessages, runBytes } from '../../turns/budgets.ts';
 import { json, type Answer, type Call, type Endpoint } from '../http/endpoint.ts';
@@ -123,22 +124,23 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       method: 'GET',
       path: RUN_PATH,
       handle: async (call) => {
-        const { stored, labels } = await findRun(services, call);
-        return answer(runView(stored, labels, nowMs()));
+        const found = await findRun(services, call);
+        return answer(runView(found.stored.state.run, found, nowMs()));
       },
     },
     {
       method: 'POST',
       path: RUN_PATH,
       handle: async (call) => {
-        const { stored, labels } = await findRun(services, call);
+        const found = await findRun(services, call);
+        const { stored } = found;
         const { metadata } = call.body(modifyBody);
-        if (metadata === undefined) return answer(runView(stored, labels, nowMs()));
+        if (metadata === undefined) return answer(runView(stored.state.run, found, nowMs()));
         call.admit(runBytes(stored.state.run));
         await admitWrite(services, call, {});
         const { threadId, runId } = stored.ref;
         if (!(await objects.setLabels(stored.ref, runId, metadata))) throw notFound('thread', threadId);
-        return answer(runView(stored, metadata, nowMs()));
+        return answer(runView(stored.state.run, { ...found, labels: metadata }, nowMs()));
       },
     },
     {
@@ -162,7 +164,8 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       method: 'GET',
       path: `${RUN_PATH}/events`,
       handle: async (call) => {
-        const { stored, labels } = await findRun(services, call);
+        const found = await findRun(services, call);
+        const { stored } = found;
         const { after } = call.query(watchQuery);
         const lastEventId = Number(call.header('last-event-id') ?? '0');
         pressure.admitStream(call.gone);
@@ -171,7 +174,11 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         endInTime(services, call, stored.ref, stored.state.run.expires_at);
         return {
           type: 'events',
-          frames: watchStream(hub.follow(stored.ref, call.gone), cursor, runView(stored, labels, nowMs())),
+          frames: watchStream(
+            hub.follow(stored.ref, call.gone),
+            cursor,
+            runView(stored.state.run, found, nowMs()),
+          ),
         };
       },
     },
@@ -204,10 +211,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
  * The run of the path, ended first if its time is over.
  * @throws {ApiError} 404 for the thread, or for the run in it.
  */
-export async function findRun(
-  { runs, objects }: Services,
-  call: Call,
-): Promise<{ stored: StoredRun; labels: Metadata | null }> {
+export async function findRun({ runs, objects }: Services, call: Call): Promise<ReadRun> {
   const ref: RunRef = { project: call.project, threadId: call.id('thread_id'), runId: call.id('run_id') };
   const found = await runs.current(ref);
   if (found !== null) return found;

@@ -1,6 +1,7 @@
 /**
  * The kinds of calls there are. A new kind is a file beside this one and a line in each of the three lists; the agent loop,
- * the fold, the prompt and the dialects ask it by the functions below.
+ * the fold, the prompt and the dialects ask it by the functions below. Processes that do not know a kind cannot fold its runs,
+ * so such runs need a format of their own (format.ts).
  */
 import type { RunOrigin } from '../event.ts';
 import type { ChatCall, ChatMessage } from '../model.ts';
