@@ -7,10 +7,8 @@ import { parsedCharacters } from '../support/work.ts';
 function parts(chunks: readonly Record<string, unknown>[]): ModelPart[] {
   let count = 0;
   const normalizer = new Normalizer((prefix) => `${prefix}_new${(count += 1)}`);
-  const out: ModelPart[] = [];
-  for (const chunk of chunks) normalizer.push(chunk, out);
-  normalizer.end(out);
-  return out;
+  const pushed = chunks.flatMap((chunk) => normalizer.push(chunk));
+  return [...pushed, ...normalizer.end()];
 }
 
 const delta = (value: object) => ({ choices: [{ index: 0, delta: value }] });
