@@ -49,7 +49,7 @@ export function pictureOutput(url: string, text: string): string {
 
 function fromObject(value: unknown): Shown | null {
   const url = urlIn(value);
-  if (url === null || !Object.keys(Object(value)).every((name) => PICTURE_FIELDS.has(name))) return null;
+  if (url === null || fieldsOf(value).some((name) => !PICTURE_FIELDS.has(name))) return null;
   const text = field(value, 'text');
   const said: readonly ChatPart[] = typeof text === 'string' && text !== '' ? [{ type: 'text', text }] : [];
   return { answer: FOLLOWS, parts: [...said, picture(url, detailIn(value))] };
@@ -83,6 +83,10 @@ function urlIn(value: unknown): string | null {
 function detailIn(value: unknown): string | undefined {
   const detail = field(field(value, 'image_url'), 'detail');
   return typeof detail === 'string' ? detail : undefined;
+}
+
+function fieldsOf(value: unknown): readonly string[] {
+  return typeof value === 'object' && value !== null ? Object.keys(value) : [];
 }
 
 function field(value: unknown, name: string): unknown {

@@ -22,7 +22,7 @@ export type ThoughtFields = { readonly [Field in ThoughtField]?: string };
 export function thoughtMore(thoughts: readonly Thought[], { field, text }: Thought): readonly Thought[] {
   const last = thoughts.at(-1);
   return last?.field === field
-    ? thoughts.with(-1, { field, text: last.text + text })
+    ? [...thoughts.slice(0, -1), { field, text: last.text + text }]
     : [...thoughts, { field, text }];
 }
 

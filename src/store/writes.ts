@@ -68,12 +68,9 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
 function thoughtWrites(event: RunEvent, before: RunState | null): readonly string[] {
   const { thoughts = [], step = null, preface = null } = before ?? {};
   if (thoughts.length === 0) return [];
-  const isDone = event.type === 'run.completed' || event.type === 'run.incomplete';
-  const done = isDone
-    ? preface
-    : event.type === 'step.completed' && step?.type === 'tool_calls'
-      ? step
-      : null;
+  const isOver = event.type === 'run.completed' || event.type === 'run.incomplete';
+  const ofCalls = event.type === 'step.completed' && step?.type === 'tool_calls' ? step : null;
+  const done = isOver ? preface : ofCalls;
   return done === null ? [] : ['step', thoughtsOf(done.id), JSON.stringify(thoughts)];
 }
 

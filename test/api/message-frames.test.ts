@@ -1,5 +1,6 @@
 /** The Assistants frames of a message: when its deltas carry annotations, and what is stored of them. */
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { assistantsStream } from '../../src/api/assistants/frames.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import type { LogEntry } from '../../src/store/follow.ts';
@@ -35,9 +36,10 @@ const marked = (text: string, ...files: readonly string[]): RunEvent => ({
   text,
   annotations: files.map((file) => cited(file)),
 });
+const deltaSchema = z.object({ delta: z.object({ content: z.tuple([z.object({ text: z.unknown() })]) }) });
 const textIn = async (...said: readonly RunEvent[]): Promise<readonly unknown[]> =>
   (await dataOf('thread.message.delta', talk(...said))).map(
-    (data) => (data as { delta: { content: { text: unknown }[] } }).delta.content[0]?.text,
+    (data) => deltaSchema.parse(data).delta.content[0].text,
   );
 
 test('the first delta has annotations, if only none; later ones have them when there are any', async () => {

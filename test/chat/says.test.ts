@@ -69,7 +69,8 @@ describe('a conversation hears', () => {
 
   test('annotations, whose indices count from the beginning of all that it hears', async () => {
     const marked = (text: string, file: string, start: number): RunEvent => ({
-      ...{ type: 'message.delta', text },
+      type: 'message.delta',
+      text,
       annotations: [cited(file, start)],
     });
     const closed: readonly RunEvent[] = [

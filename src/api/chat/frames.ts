@@ -84,7 +84,9 @@ export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply)
       {
         index: 0,
         message: {
-          ...{ role: 'assistant', refusal: null, ...message },
+          role: 'assistant',
+          refusal: null,
+          ...message,
           ...(thoughts !== '' && { reasoning_content: thoughts }),
           ...annotated(marks),
         },
@@ -109,7 +111,7 @@ export async function chatObject(says: AsyncIterable<Audible>, reply: ChatReply)
       case 'dropped':
         // Nothing of it has left this process.
         text = text.slice(0, text.length - say.text.length);
-        marks = marks.filter((mark) => mark.start_index < text.length);
+        marks = marksBefore(marks, text.length);
         break;
       case 'calls': {
         const content = text === '' ? null : text;
@@ -159,6 +161,10 @@ function toolCall(call: RequiredCall): ChatCall {
 /** The key of a message or delta, where there are annotations; OpenAI's own ones are those of pages. */
 function annotated(marks: readonly Annotation[] = []): { readonly annotations?: readonly object[] } {
   return marks.length === 0 ? {} : { annotations: marks.map(chatAnnotation) };
+}
+
+function marksBefore(marks: readonly Annotation[], length: number): readonly Annotation[] {
+  return marks.filter((mark) => mark.start_index < length);
 }
 
 function chatAnnotation(mark: Annotation): object {

@@ -1,7 +1,6 @@
 /** What a kind of call has to say for itself. One file of this folder implements it per kind; kinds.ts lists them. */
 import type { ChatCall } from '../model.ts';
 import type { FunctionTool, RequiredCall, ToolChoice } from '../thread.ts';
-import type { DeclaredTool, StepCall } from './kinds.ts';
 
 /** Who answers a call: the worker that executes the run, or the client, which submits an output. */
 export type Answerer = 'worker' | 'client';
@@ -24,7 +23,7 @@ export interface CalledFunction {
  * One kind of call. A call is kept as its step holds it, and may hold more than a step shows. Methods, so that a kind that
  * knows only its own calls fits where calls of any kind are handled.
  */
-export interface CallKind<Call = StepCall, Tool = DeclaredTool> {
+export interface CallKind<Call, Tool> {
   /** The functions by which a model is offered the tool: every model knows functions, and nothing else. */
   offers(tool: Tool): readonly FunctionTool[];
   /** The name of the function that a tool choice of this kind demands. */

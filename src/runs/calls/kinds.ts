@@ -15,9 +15,11 @@ export type StepCall = FunctionCall;
 export type DeclaredTool = FunctionTool;
 export type CallType = StepCall['type'];
 
-const KINDS: Readonly<Record<CallType, CallKind>> = { function: functions };
+type AnyKind = CallKind<StepCall, DeclaredTool>;
 
-const kindOf = ({ type }: StepCall): CallKind => KINDS[type];
+const KINDS: Readonly<Record<CallType, AnyKind>> = { function: functions };
+
+const kindOf = ({ type }: StepCall): AnyKind => KINDS[type];
 
 /** The functions by which a model is offered these tools. */
 export function offeredFunctions(tools: readonly DeclaredTool[]): readonly FunctionTool[] {
