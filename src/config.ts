@@ -70,7 +70,7 @@ const schema = z.strictObject({
   ...keptFields,
   /** `openai-poll-after-ms`; without it SDKs poll every 1 to 5 seconds. */
   pollAfterMs: z.coerce.number().int().min(1).max(60_000).default(250),
-  /** After tool outputs were posted, the next `requires_action` is held back this long, for clients that poll slowly. */
+  /** After tool outputs were posted, a run that asks anew is read as queued this long, for clients that poll slowly. */
   calmAfterSubmitMs: z.coerce.number().int().min(0).max(10_000).default(500),
   parallelToolCalls: z.stringbool().or(z.boolean()).default(true),
   /** Refuse unknown body keys on Assistants routes, as the hosted API did. */

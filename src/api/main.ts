@@ -105,7 +105,7 @@ async function main(): Promise<void> {
       figures,
       now,
       nowMs,
-      settings: config,
+      settings: { ...config, pollGraceMs: config.calmAfterSubmitMs },
     },
     {
       log,

@@ -66,6 +66,9 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
+/** What most fragments make: nothing is allocated for it. */
+const NONE: readonly ModelPart[] = [];
+
 /** A fragment that belongs to no call. */
 export class CallError extends Error {
   override readonly name = 'CallError';
@@ -83,39 +86,39 @@ export class Calls {
     this.#newId = newId;
   }
 
-  /** The `tool_calls` of a delta or a whole message. */
-  push(fragments: readonly unknown[], out: ModelPart[]): void {
-    for (const [position, fragment] of fragments.entries()) {
-      if (!isRecord(fragment)) continue;
+  /** The parts that the `tool_calls` of a delta or a whole message make. */
+  push(fragments: readonly unknown[]): readonly ModelPart[] {
+    return fragments.flatMap((fragment, position) => {
+      if (!isRecord(fragment)) return NONE;
       const id = stringOr(fragment['id']);
       const index = fragment['index'];
       const slot = typeof index === 'number' ? index : this.#slotWithoutIndex(id, position, fragments.length);
-      this.#add(slot, id, fragment['function'], out);
-    }
+      return this.#add(slot, id, fragment['function']);
+    });
   }
 
-  /** The `function_call` that preceded `tool_calls`: one call, without an id. */
-  pushLegacy(fragment: unknown, out: ModelPart[]): void {
-    this.#add(LEGACY_SLOT, '', fragment, out);
+  /** Those of the `function_call` that preceded `tool_calls`: one call, without an id. */
+  pushLegacy(fragment: unknown): readonly ModelPart[] {
+    return this.#add(LEGACY_SLOT, '', fragment);
   }
 
   /** The turn is over: what is still held back comes out, and calls without arguments get an empty object. */
-  end(out: ModelPart[]): void {
-    for (const call of this.#calls) {
+  end(): readonly ModelPart[] {
+    return this.#calls.flatMap((call) => {
       if (call.name === '' && call.text !== '') throw new CallError('a tool call with a name');
-      if (call.name === '') continue;
-      if (call.index === null) this.#announce(call, out);
-      if (call.text === '') this.#say(call, '{}', out);
-    }
+      if (call.name === '') return NONE;
+      const announced = call.index === null ? this.#announce(call) : NONE;
+      return call.text === '' ? [...announced, ...said(call, '{}')] : announced;
+    });
   }
 
-  #add(slot: number, id: string, body: unknown, out: ModelPart[]): void {
+  #add(slot: number, id: string, body: unknown): readonly ModelPart[] {
     const name = isRecord(body) ? stringOr(body['name']) : '';
     const text = isRecord(body) ? argumentsText(body['arguments']) : '';
     let call = this.#slots.get(slot);
     // Some servers say a call in fragments and then once more as a whole.
     if (call !== undefined && id !== '' && id === call.upstreamId && text !== '' && isRepeat(call, text))
-      return;
+      return NONE;
     if (call === undefined || startsAnother(call, id, name, text)) {
       if (this.#calls.length === MAX_CALLS) throw new CallError(`at most ${MAX_CALLS} tool calls`);
       call = newCall(id);
@@ -133,14 +136,15 @@ export class Calls {
         throw new CallError(`a tool call with a name of at most ${MAX_NAME_CHARS} characters`);
       call.text += text;
       // The first argument says that the name is complete.
-      if (call.name !== '' && call.text !== '') this.#announce(call, out);
-    } else if (text !== '') {
-      call.text += text;
-      this.#say(call, text, out);
+      return call.name !== '' && call.text !== '' ? this.#announce(call) : NONE;
     }
+    call.text += text;
+    return said(call, text);
   }
 
-  #announce(call: Call, out: ModelPart[]): void {
+  /** The call, behind those before it that have a name. */
+  #announce(call: Call): readonly ModelPart[] {
+    const parts: ModelPart[] = [];
     for (const earlier of this.#calls) {
       if (earlier.name === '' || earlier.index !== null) continue;
       const { upstreamId } = earlier;
@@ -149,15 +153,11 @@ export class Calls {
       this.#ids.add(id);
       earlier.index = this.#announced;
       this.#announced += 1;
-      out.push({ type: 'call', index: earlier.index, id, name: earlier.name });
-      this.#say(earlier, earlier.text, out);
-      if (earlier === call) return;
+      parts.push({ type: 'call', index: earlier.index, id, name: earlier.name });
+      parts.push(...said(earlier, earlier.text));
+      if (earlier === call) break;
     }
-  }
-
-  #say(call: Call, text: string, out: ModelPart[]): void {
-    const whole = call.surrogates.join(text);
-    if (whole !== '' && call.index !== null) out.push({ type: 'arguments', index: call.index, text: whole });
+    return parts;
   }
 
   /** Without an index the id says which call is meant; without both it is the place in the list, or the last call. */
@@ -168,6 +168,12 @@ export class Calls {
     }
     return id === '' ? position : this.#calls.length;
   }
+}
+
+/** A fragment of the arguments of a call that has been announced. */
+function said(call: Call, text: string): readonly ModelPart[] {
+  const whole = call.surrogates.join(text);
+  return whole === '' || call.index === null ? NONE : [{ type: 'arguments', index: call.index, text: whole }];
 }
 
 function newCall(upstreamId: string): Call {

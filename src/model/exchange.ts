@@ -12,7 +12,7 @@ import type { NewId } from '../runs/ids.ts';
 import { CallError } from './calls.ts';
 import { brokeOff, gaveUp, nonsense, overdue, refusedInStream, tooLarge, unsaid } from './failure.ts';
 import { isRecord, parseJson } from './json.ts';
-import { Normalizer } from './normalize.ts';
+import { isThinking, Normalizer } from './normalize.ts';
 import { Patience, type Limits } from './patience.ts';
 import type { Route } from './upstreams.ts';
 
@@ -30,6 +30,14 @@ const DRAIN_MS = 1_000;
 const DONE = '[DONE]';
 
 type Body = ReadableStreamDefaultReader<Uint8Array>;
+
+/** What there is of an answer. The body belongs to whoever reads it last: the exchange, or what drains it. */
+type Phase =
+  | { readonly type: 'asking' }
+  | { readonly type: 'reading'; readonly body: Body }
+  /** The upstream has said that it is done; the end of its body, which frees the connection, is still to come. */
+  | { readonly type: 'done'; readonly body: Body }
+  | { readonly type: 'ended' };
 
 export interface ExchangeOptions {
   readonly route: Route;
@@ -50,22 +58,21 @@ export class Exchange {
   readonly #onAbort = () => this.#connection.abort(this.#signal.reason);
   readonly #decoder = new TextDecoder();
   readonly #parser: EventSourceParser;
-  #body: Body | null = null;
+  #phase: Phase = { type: 'asking' };
+  /** How the answer ended: with its finish part, or a failure behind the parts that were given last; null: it goes on. */
+  #outcome: 'finished' | Error | null = null;
   /** What the body turned out to be; its first character tells. */
   #form: 'unknown' | 'events' | 'json' = 'unknown';
   /** The body as far as it must be kept: all of it when it is JSON, its beginning otherwise. */
   #text = '';
   #bytes = 0;
   #events = 0;
+  /** The upstream has said that it is done; it may say so before the end of a packet. */
+  #saidDone = false;
   /** Whether a word or a call was among it. */
   #isSaid = false;
-  /** Where the part of an event goes while a packet is parsed. */
-  #out: ModelPart[] = [];
-  /** `done`: the upstream said so; `bodyEnded`: its connection is free again. */
-  #state: 'open' | 'done' | 'bodyEnded' = 'open';
-  #ended = false;
-  /** Why the answer failed, behind the parts that were given last. */
-  #failure: Error | null = null;
+  /** What came and was not given yet. */
+  #parts: ModelPart[] = [];
 
   constructor({ route, signal, limits, newId }: ExchangeOptions) {
     this.#route = route;
@@ -91,7 +98,7 @@ export class Exchange {
   async send(request: (signal: AbortSignal) => Promise<Response>): Promise<void> {
     const response = await this.#patiently(() => request(this.#connection.signal));
     if (response.body === null) throw brokeOff(this.#route);
-    this.#body = response.body.getReader();
+    this.#phase = { type: 'reading', body: response.body.getReader() };
   }
 
   /**
@@ -99,17 +106,17 @@ export class Exchange {
    * @throws {UpstreamFailure} when the answer breaks off, stays away, outgrows its limits or cannot be read.
    */
   async next(): Promise<readonly ModelPart[] | null> {
-    if (this.#failure !== null) throw this.#failure;
-    const parts: ModelPart[] = [];
-    this.#out = parts;
+    if (this.#outcome instanceof Error) throw this.#outcome;
     try {
-      while (parts.length === 0 && !this.#ended) await this.#read();
+      while (this.#parts.length === 0 && this.#outcome === null) await this.#read();
     } catch (error) {
       this.#signal.throwIfAborted(); // X1
       const failure = error instanceof CallError ? nonsense(this.#route, error.message, this.#text) : error;
-      if (parts.length === 0 || !(failure instanceof Error)) throw failure;
-      this.#failure = failure; // X2: what came before it in the same packet is good
+      if (this.#parts.length === 0 || !(failure instanceof Error)) throw failure;
+      this.#outcome = failure; // X2: what came before it in the same packet is good
     }
+    const parts = this.#parts;
+    this.#parts = [];
     return parts.length > 0 ? parts : null;
   }
 
@@ -117,16 +124,22 @@ export class Exchange {
   close(): void {
     this.#patience.stop();
     this.#signal.removeEventListener('abort', this.#onAbort);
-    if (this.#state === 'done' && !this.#signal.aborted && this.#body !== null) {
-      void drain(this.#body, this.#connection);
-    } else if (this.#state !== 'bodyEnded') {
-      this.#connection.abort();
+    switch (this.#phase.type) {
+      case 'ended':
+        return;
+      case 'done':
+        if (this.#signal.aborted) break;
+        return void drain(this.#phase.body, this.#connection);
+      case 'asking':
+      case 'reading':
+        break;
     }
+    this.#connection.abort();
   }
 
   async #read(): Promise<void> {
-    const body = this.#body;
-    if (body === null) throw new Error('send comes before next');
+    if (this.#phase.type !== 'reading') throw new Error('there is nothing to read now');
+    const { body } = this.#phase;
     let packet;
     try {
       packet = await this.#patiently(() => body.read());
@@ -136,7 +149,7 @@ export class Exchange {
       throw this.#patience.over !== null ? error : brokeOff(this.#route, error);
     }
     if (packet.done) {
-      this.#state = 'bodyEnded';
+      this.#phase = { type: 'ended' };
       return this.#bodyEnded();
     }
     this.#bytes += packet.value.byteLength;
@@ -144,7 +157,10 @@ export class Exchange {
       throw tooLarge(this.#route, `an answer of more than ${MAX_ANSWER_BYTES / MEGABYTE} MB`);
     }
     this.#feed(this.#decoder.decode(packet.value, { stream: true }));
-    if (this.#state === 'done') this.#end();
+    if (this.#saidDone) {
+      this.#phase = { type: 'done', body };
+      this.#end();
+    }
   }
 
   #feed(text: string): void {
@@ -172,18 +188,18 @@ export class Exchange {
   }
 
   #event({ event, data }: EventSourceMessage): void {
-    if (this.#state === 'done') return;
+    if (this.#saidDone) return;
     this.#events += 1;
     if (data.length > MAX_EVENT_CHARS) throw this.#eventTooLarge();
     const text = data.trim();
     if (text === '') return;
     if (text === DONE) {
-      this.#state = 'done';
+      this.#saidDone = true;
       return;
     }
     const chunk = parseJson(text);
     if (event === 'error') throw refusedInStream(this.#route, errorIn(chunk) ?? chunk ?? text);
-    if (chunk === undefined && this.#state === 'bodyEnded') throw brokeOff(this.#route);
+    if (chunk === undefined && this.#phase.type === 'ended') throw brokeOff(this.#route);
     this.#chunk(chunk, text);
   }
 
@@ -191,13 +207,17 @@ export class Exchange {
     if (!isRecord(chunk)) throw nonsense(this.#route, 'a chunk of a chat completion', text);
     const error = errorIn(chunk);
     if (error !== null) throw refusedInStream(this.#route, error);
-    const partsBefore = this.#out.length;
-    const isThought = this.#normalizer.push(chunk, this.#out);
-    if (this.#out.length > partsBefore) {
-      this.#isSaid = true;
-      this.#patience.word();
-    } else if (isThought) this.#patience.thought();
+    if (this.#take(this.#normalizer.push(chunk))) this.#patience.word();
+    else if (isThinking(chunk)) this.#patience.thought();
     if (this.#normalizer.reason !== null) this.#patience.hurry(TAIL_MS);
+  }
+
+  /** @returns whether there is a word or a call among the parts */
+  #take(parts: readonly ModelPart[]): boolean {
+    this.#parts.push(...parts);
+    const isSaid = parts.some((part) => part.type !== 'thought');
+    this.#isSaid ||= isSaid;
+    return isSaid;
   }
 
   #bodyEnded(): void {
@@ -210,7 +230,7 @@ export class Exchange {
       if (this.#events === 0 && !/^\s*(?:$|:|(?:data|event|id|retry)\b)/.test(this.#text)) {
         throw nonsense(this.#route, 'an event stream', this.#text);
       }
-      if (this.#normalizer.reason === null && !this.#saidDone()) throw brokeOff(this.#route);
+      if (this.#normalizer.reason === null && !this.#saidDone) throw brokeOff(this.#route);
     }
     this.#end();
   }
@@ -224,25 +244,19 @@ export class Exchange {
     if (!isRecord(completion) || !Array.isArray(choices) || choices.length === 0) {
       throw nonsense(this.#route, 'a chat completion', this.#text);
     }
-    this.#normalizer.push(completion, this.#out);
-    this.#isSaid ||= this.#out.length > 0;
+    this.#take(this.#normalizer.push(completion));
   }
 
   #end(): void {
     if (this.#normalizer.reason === 'error') throw gaveUp(this.#route);
-    const partsBefore = this.#out.length;
-    this.#normalizer.end(this.#out);
+    const last = this.#normalizer.end();
     // Calls that were held back come out with the end.
-    this.#isSaid ||= this.#out.length > partsBefore + 1;
+    this.#isSaid ||= last.length > 1;
     if (!this.#isSaid && !this.#normalizer.isExplained) {
-      this.#out.length = partsBefore;
       throw unsaid(this.#route, this.#normalizer.saidReason, this.#text);
     }
-    this.#ended = true;
-  }
-
-  #saidDone(): boolean {
-    return this.#state === 'done';
+    this.#parts.push(...last);
+    this.#outcome = 'finished';
   }
 
   #eventTooLarge(): Error {

@@ -5,11 +5,13 @@
  */
 import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
+import { THOUGHT_FIELDS } from '../runs/thoughts.ts';
 import type { Usage } from '../runs/thread.ts';
 import { Calls } from './calls.ts';
 import { countOf, isRecord, stringOr } from './json.ts';
 import { Surrogates } from './surrogates.ts';
 
+type Fields = Readonly<Record<string, unknown>>;
 type Finish = Extract<ModelPart, { type: 'finish' }>;
 
 /** Reasons that say something about an answer without a word. Others, of calls and of errors, do not fit one. */
@@ -27,6 +29,7 @@ const EXPLANATIONS: ReadonlySet<string> = new Set([
 export class Normalizer {
   readonly #calls: Calls;
   readonly #surrogates = new Surrogates();
+  readonly #thoughtSurrogates = new Surrogates();
   #reason: Finish['reason'] | 'error' | null = null;
   #saidReason: string | null = null;
   #usage: Usage | null = null;
@@ -51,52 +54,52 @@ export class Normalizer {
   }
 
   /**
-   * Appends the parts a chunk holds to `out`.
+   * The parts that a chunk holds.
    * @param chunk a `chat.completion.chunk`, or a whole `chat.completion`
-   * @returns whether it holds a thought
    * @throws {CallError} when it makes more tool calls than a turn may.
    */
-  push(chunk: Readonly<Record<string, unknown>>, out: ModelPart[]): boolean {
+  push(chunk: Readonly<Record<string, unknown>>): readonly ModelPart[] {
     if (isRecord(chunk['usage'])) this.#account(chunk['usage']);
-    const choices = chunk['choices'];
-    if (!Array.isArray(choices)) return false;
-    let isThought = false;
-    for (const choice of choices) {
-      if (!isRecord(choice) || (typeof choice['index'] === 'number' && choice['index'] !== 0)) continue;
-      const delta = isRecord(choice['delta']) ? choice['delta'] : choice['message'];
-      if (isRecord(delta)) {
-        this.#delta(delta, out);
-        isThought ||= hasThought(delta);
-      }
+    const parts: ModelPart[] = [];
+    for (const choice of choicesOf(chunk)) {
+      const delta = deltaOf(choice);
+      if (delta !== null) parts.push(...this.#delta(delta));
       if (isRecord(choice['usage'])) this.#account(choice['usage']);
       if (typeof choice['finish_reason'] === 'string') this.#finish(choice['finish_reason']);
     }
-    return isThought;
+    return parts;
   }
 
   /**
-   * Appends what was held back, and the finish part.
+   * What was held back, and the finish part.
    * @throws {CallError} when a call never got its name.
    */
-  end(out: ModelPart[]): void {
-    this.#calls.end(out);
+  end(): readonly ModelPart[] {
     const reason = this.#reason === 'error' || this.#reason === null ? 'stop' : this.#reason;
-    out.push({ type: 'finish', reason, usage: this.#usage });
+    return [...this.#calls.end(), { type: 'finish', reason, usage: this.#usage }];
   }
 
-  #delta(delta: Readonly<Record<string, unknown>>, out: ModelPart[]): void {
-    const content = delta['content'];
-    if (typeof content === 'string') this.#say(content, out);
-    else if (Array.isArray(content)) this.#say(content.map(partText).join(''), out);
+  #delta(delta: Fields): readonly ModelPart[] {
+    const parts: ModelPart[] = [];
+    const thought = this.#thought(delta);
+    if (thought !== null) parts.push(thought);
+    const { content, refusal } = delta;
     // A refusal is the model's answer, too; the Assistants wire has no other place for it.
-    if (typeof delta['refusal'] === 'string') this.#say(delta['refusal'], out);
-    if (Array.isArray(delta['tool_calls'])) this.#calls.push(delta['tool_calls'], out);
-    if (isRecord(delta['function_call'])) this.#calls.pushLegacy(delta['function_call'], out);
+    for (const said of [Array.isArray(content) ? content.map(partText).join('') : content, refusal]) {
+      const text = typeof said === 'string' ? this.#surrogates.join(said) : '';
+      if (text !== '') parts.push({ type: 'text', text });
+    }
+    if (Array.isArray(delta['tool_calls'])) parts.push(...this.#calls.push(delta['tool_calls']));
+    if (isRecord(delta['function_call'])) parts.push(...this.#calls.pushLegacy(delta['function_call']));
+    return parts;
   }
 
-  #say(text: string, out: ModelPart[]): void {
-    const whole = this.#surrogates.join(text);
-    if (whole !== '') out.push({ type: 'text', text: whole });
+  /** Servers that change the field's name say the same in both for a while. */
+  #thought(delta: Fields): ModelPart | null {
+    const field = THOUGHT_FIELDS.find((name) => stringOr(delta[name]) !== '');
+    if (field === undefined) return null;
+    const text = this.#thoughtSurrogates.join(stringOr(delta[field]));
+    return text === '' ? null : { type: 'thought', field, text };
   }
 
   #finish(said: string): void {
@@ -124,10 +127,27 @@ export class Normalizer {
   }
 }
 
-/** Whether the model thinks in it, under any of the names that servers have for that. */
-function hasThought(delta: Readonly<Record<string, unknown>>): boolean {
+/** The one choice that counts; some servers write it in pieces. */
+function choicesOf({ choices }: Fields): readonly Fields[] {
+  if (!Array.isArray(choices)) return [];
+  return choices.filter(isRecord).filter(({ index }) => typeof index !== 'number' || index === 0);
+}
+
+function deltaOf(choice: Fields): Fields | null {
+  if (isRecord(choice['delta'])) return choice['delta'];
+  return isRecord(choice['message']) ? choice['message'] : null;
+}
+
+/** Whether the model thinks in a chunk, under any of the names that servers have for that. */
+export function isThinking(chunk: Fields): boolean {
+  return choicesOf(chunk)
+    .map(deltaOf)
+    .some((delta) => delta !== null && hasThought(delta));
+}
+
+function hasThought(delta: Fields): boolean {
   const { content, reasoning_details: details } = delta;
-  if (stringOr(delta['reasoning_content']) !== '' || stringOr(delta['reasoning']) !== '') return true;
+  if (THOUGHT_FIELDS.some((name) => stringOr(delta[name]) !== '')) return true;
   if (Array.isArray(details) && details.length > 0) return true;
   return Array.isArray(content) && content.some((part) => isRecord(part) && !isText(part));
 }

@@ -49,52 +49,47 @@ export class OpenAiModel implements Model {
     const asked = route(upstreams, request.model, request.backend_id, hasPicture(request));
     const there = withKey(asked, request.sealed === null ? null : upstreamKey(request.sealed));
     const client = this.#client(there);
-    const { exchange, first } = await this.#open(client, there, chatBody(request, there), signal);
-    try {
-      for (let parts = first; parts !== null; parts = await exchange.next()) {
-        for (const part of parts) {
-          signal.throwIfAborted();
-          yield part;
-        }
+    const body = chatBody(request, there);
+    for (let tries = 1; ; tries += 1) {
+      const exchange = this.#exchange(there, signal);
+      // Models that say nothing often say something the next time; one that does so again is believed.
+      const isBelieved = tries > 1 || this.#options.retries === 0;
+      const progress: Progress = { isBelieved, isThought: false, isSaid: false };
+      const send = async (connection: AbortSignal): Promise<Response> =>
+        client.post('/chat/completions', { body, signal: connection }).asResponse();
+      try {
+        if (yield* passOn(exchange, send, signal, progress)) return;
+        const { name: upstream } = there.upstream;
+        this.#options.log.warn({ upstream, model: there.model, try: tries }, 'upstream said nothing');
+      } catch (error) {
+        signal.throwIfAborted();
+        if (progress.isSaid) throw error;
+        await this.#rest(there, asFailure(there, error), tries, signal);
       }
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error;
-    } finally {
-      exchange.close();
+      if (progress.isThought) yield { type: 'again' };
     }
   }
 
-  /** Asks until the first parts are there: up to here nothing was passed on, so trying again is safe. */
-  async #open(client: OpenAI, there: Route, body: Readonly<Record<string, unknown>>, signal: AbortSignal) {
-    const { retries, log } = this.#options;
+  #exchange(there: Route, signal: AbortSignal): Exchange {
     const limits = limitsOf(there.upstream, this.#options.limits);
-    for (let tries = 1; ; tries += 1) {
-      const exchange = new Exchange({ route: there, signal, limits, newId: this.#options.newId });
-      try {
-        await exchange.send((connection) =>
-          client.post('/chat/completions', { body, signal: connection }).asResponse(),
-        );
-        const first = await exchange.next();
-        // Models that say nothing often say something the next time; one that does so again is believed.
-        if (tries > 1 || retries === 0 || !isSilent(first)) return { exchange, first };
-        exchange.close();
-        log.warn({ upstream: there.upstream.name, model: there.model, try: tries }, 'upstream said nothing');
-      } catch (error) {
-        exchange.close();
-        signal.throwIfAborted();
-        const failure = asFailure(there, error);
-        const waitMs = this.#waitMs(failure, tries);
-        if (tries > retries || waitMs === null) throw failure;
-        const { name: upstream } = there.upstream;
-        log.warn(
-          { upstream, model: there.model, code: failure.code, try: tries, wait_ms: waitMs },
-          'upstream retry',
-        );
-        await sleep(waitMs, undefined, { signal }).catch(() => undefined);
-        signal.throwIfAborted();
-      }
-    }
+    return new Exchange({ route: there, signal, limits, newId: this.#options.newId });
+  }
+
+  /**
+   * Waits before the next try. No word or call was passed on so far, so trying again is safe.
+   * @throws the failure when there should be none.
+   */
+  async #rest(there: Route, failure: ModelError, tries: number, signal: AbortSignal): Promise<void> {
+    const { retries, log } = this.#options;
+    const waitMs = this.#waitMs(failure, tries);
+    if (tries > retries || waitMs === null) throw failure;
+    const { name: upstream } = there.upstream;
+    log.warn(
+      { upstream, model: there.model, code: failure.code, try: tries, wait_ms: waitMs },
+      'upstream retry',
+    );
+    await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+    signal.throwIfAborted();
   }
 
   /** How long to wait before the next try; null when there should be none. */
@@ -124,10 +119,40 @@ function withKey(there: Route, callersKey: string | null): Route {
   return { ...there, upstream: { ...there.upstream, apiKey: callersKey }, isCallersKey: true };
 }
 
-/** Whether a turn ends with its first parts, and the model chose to say nothing. */
-function isSilent(first: readonly ModelPart[] | null): boolean {
-  const [only, more] = first ?? [];
-  return only?.type === 'finish' && only.reason === 'stop' && more === undefined;
+/** What a try has passed on. */
+interface Progress {
+  /** Whether the model may choose to say nothing. */
+  readonly isBelieved: boolean;
+  isThought: boolean;
+  isSaid: boolean;
+}
+
+/**
+ * Asks once, and passes on the parts of the answer.
+ * @returns false for an answer that says nothing where the model may not choose that
+ */
+async function* passOn(
+  exchange: Exchange,
+  send: (connection: AbortSignal) => Promise<Response>,
+  signal: AbortSignal,
+  progress: Progress,
+): AsyncGenerator<ModelPart, boolean> {
+  try {
+    await exchange.send(send);
+    for (let parts = await exchange.next(); parts !== null; parts = await exchange.next()) {
+      for (const part of parts) {
+        signal.throwIfAborted();
+        const isSilence = part.type === 'finish' && part.reason === 'stop' && !progress.isSaid;
+        if (isSilence && !progress.isBelieved) return false;
+        if (part.type === 'thought') progress.isThought = true;
+        else progress.isSaid = true;
+        yield part;
+      }
+    }
+    return true;
+  } finally {
+    exchange.close();
+  }
 }
 
 function asFailure(there: Route, error: unknown): ModelError {

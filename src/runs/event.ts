@@ -4,7 +4,9 @@
  *
  * Names are `noun.past-or-state`. Times are unix seconds in `at`.
  */
-import type { IncompleteReason, Run, FailureFacts, RunError, Usage } from './thread.ts';
+import type { CallType } from './calls/kinds.ts';
+import type { Thought } from './thoughts.ts';
+import type { Annotation, IncompleteReason, Run, FailureFacts, RunError, Usage } from './thread.ts';
 
 /** What a run carries besides its wire object, fixed when it is created. */
 export interface RunOrigin {
@@ -24,6 +26,11 @@ export interface RunOrigin {
   readonly sealed: string | null;
   /** The run of a request without a thread: its messages are its input, and all of it is gone soon after its end. */
   readonly ephemeral: boolean;
+  /**
+   * Functions that are there to get a picture: no longer offered once the newest thing the model is shown has one. Runs of
+   * older versions do not say.
+   */
+  readonly offered_until_picture?: readonly string[];
   /** Tells whether a repeated chat request means this very turn; null where nobody asks. */
   readonly turn_key: string | null;
 }
@@ -57,10 +64,8 @@ export type RunEvent =
   | (At & { readonly type: 'run.released'; readonly reason: 'shutdown' | 'lost' })
   /** The model called tools that the client must answer. `usage` is that turn's, shown when the step completes. */
   | (At & { readonly type: 'run.blocked'; readonly usage: Usage | null })
-  /** The client answered. A new `requires_action` must not appear before `calm_until_ms` (unix milliseconds). */
+  /** The client answered. Processes of older versions read `calm_until_ms`, which is always 0 now. */
   | (At & { readonly type: 'run.resumed'; readonly calm_until_ms: number })
-  /** Its client has not noticed the new calls yet; until then the run is read as queued ({@link calmView}). */
-  | (At & { readonly type: 'run.calmed'; readonly calm_until_ms: number })
   | (At & { readonly type: 'run.cancelling' })
   | (At & { readonly type: 'run.cancelled' })
   | (At & { readonly type: 'run.completed' })
@@ -92,7 +97,12 @@ export type RunEvent =
    */
   | (At & { readonly type: 'step.dropped'; readonly error: RunError })
   | (At & { readonly type: 'message.created'; readonly message_id: string })
-  | { readonly type: 'message.delta'; readonly text: string }
+  /** `annotations` of the message's text, in addition to those before; without it, there are none. */
+  | { readonly type: 'message.delta'; readonly text: string; readonly annotations?: readonly Annotation[] }
+  /** What the model thinks, and the field its server said it in. It belongs to the completion that is being made. */
+  | (Thought & { readonly type: 'thought.delta' })
+  /** The thoughts of this completion led to nothing: its server is asked again. */
+  | { readonly type: 'thought.dropped' }
   | (At & { readonly type: 'message.completed' })
   /** `dropped`: the half-said message leaves the thread, because its run will say it anew under another id. */
   | (At & {
@@ -100,7 +110,14 @@ export type RunEvent =
       readonly reason: IncompleteReason;
       readonly dropped: boolean;
     })
-  | { readonly type: 'tool.called'; readonly index: number; readonly call_id: string; readonly name: string }
+  /** `kind`: of the call (calls/kinds.ts); without it, a function's. */
+  | {
+      readonly type: 'tool.called';
+      readonly index: number;
+      readonly call_id: string;
+      readonly name: string;
+      readonly kind?: CallType;
+    }
   | { readonly type: 'tool.delta'; readonly index: number; readonly arguments: string }
   /** The worker ran the call itself. */
   | { readonly type: 'tool.answered'; readonly index: number; readonly output: string };
@@ -110,8 +127,8 @@ export type RunEventType = RunEvent['type'];
 /** A fragment: it only adds text to what is open, so fragments may be merged and committed in groups. */
 export function isDelta(
   event: RunEvent,
-): event is Extract<RunEvent, { type: 'message.delta' | 'tool.delta' }> {
-  return event.type === 'message.delta' || event.type === 'tool.delta';
+): event is Extract<RunEvent, { type: 'message.delta' | 'thought.delta' | 'tool.delta' }> {
+  return event.type === 'message.delta' || event.type === 'thought.delta' || event.type === 'tool.delta';
 }
 
 /** A fragment this long takes no more, so that whoever reads a few events never holds much. */
@@ -125,7 +142,7 @@ export function pushMerged(events: RunEvent[], event: RunEvent): void {
     event.type === 'message.delta' &&
     last.text.length < MAX_MERGED_LENGTH
   ) {
-    events[events.length - 1] = { type: 'message.delta', text: last.text + event.text };
+    events[events.length - 1] = joined(last, event);
   } else if (
     last?.type === 'tool.delta' &&
     event.type === 'tool.delta' &&
@@ -133,7 +150,22 @@ export function pushMerged(events: RunEvent[], event: RunEvent): void {
     last.arguments.length < MAX_MERGED_LENGTH
   ) {
     events[events.length - 1] = { ...last, arguments: last.arguments + event.arguments };
+  } else if (
+    last?.type === 'thought.delta' &&
+    event.type === 'thought.delta' &&
+    last.field === event.field &&
+    last.text.length < MAX_MERGED_LENGTH
+  ) {
+    events[events.length - 1] = { ...last, text: last.text + event.text };
   } else {
     events.push(event);
   }
+}
+
+type TextEvent = Extract<RunEvent, { type: 'message.delta' }>;
+
+function joined(first: TextEvent, second: TextEvent): TextEvent {
+  const text = first.text + second.text;
+  const annotations = [...(first.annotations ?? []), ...(second.annotations ?? [])];
+  return { type: 'message.delta', text, ...(annotations.length > 0 && { annotations }) };
 }

@@ -1,16 +1,19 @@
 /**
  * The agent loop: asks the model and says what it does as events. It yields batches; whoever drives it commits each
- * one before asking for more, so nothing here happens twice in the log. No I/O of its own: model, clock, ids and
- * waiting are handed in.
+ * one before asking for more, so nothing here happens twice in the log. No I/O of its own: model, clock and ids are
+ * handed in.
  */
 import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from './model.ts';
 import { buildPrompt, estimateTokens, type History, type Prompt } from './prompt.ts';
 import { ending, failedBy, type Ending } from './ending.ts';
+import { answererOf, offeredFunctions, calledFunction, typeOfCalls, type StepCall } from './calls/kinds.ts';
 import { callsOf, openCalls } from './parts.ts';
-import { apply, isBlocked, isExecuting, type RunState } from './run.ts';
-import { NO_USAGE, type Run, type StepCall, type ThreadItem, type Usage } from './thread.ts';
+import { picturesIn } from './pictures.ts';
+import { apply, isExecuting, type RunState } from './run.ts';
+import type { Thought } from './thoughts.ts';
+import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
 import type { RunTool } from './tool.ts';
 
 export interface Execution {
@@ -21,8 +24,6 @@ export interface Execution {
   readonly newId: NewId;
   /** The sensitive variables among the sealed secrets of a run. */
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
-  /** Resolves at `unixMs`, or rejects with the signal's reason. */
-  readonly until: (unixMs: number, signal: AbortSignal) => Promise<void>;
   /** Aborts the model call; the generator then throws the signal's reason and says nothing more. */
   readonly signal: AbortSignal;
   readonly contextTokens: number;
@@ -50,13 +51,14 @@ export async function* execute(
 ): AsyncGenerator<readonly RunEvent[], void> {
   let state = initial;
   let { items } = history;
+  const thoughts = new Map(history.thoughts);
   for (let pass = 0; isExecuting(state.run); pass++) {
     const options = {
       contextTokens: execution.contextTokens,
       first: pass === 0 && !hasDone(initial.run, items),
       last: pass === MAX_TOOL_PASSES,
     };
-    const prompt = buildPrompt(state, { ...history, items }, options);
+    const prompt = buildPrompt(state, { ...history, items, thoughts }, options);
     if (prompt.type === 'exhausted') {
       yield [{ type: 'run.incomplete', at: execution.now(), reason: prompt.reason }];
       return;
@@ -70,6 +72,7 @@ export async function* execute(
     if (turn.ownCalls().length > 0) yield* answer(turn, execution);
     state = turn.state;
     items = [...items, ...turn.closed];
+    for (const [stepId, thought] of turn.thoughts) thoughts.set(stepId, thought);
   }
 }
 
@@ -84,12 +87,11 @@ function hasDone({ id }: Run, items: readonly ThreadItem[]): boolean {
 async function* ask(
   turn: Turn,
   request: ModelRequest,
-  { model, until, signal }: Execution,
+  { model, signal }: Execution,
 ): AsyncGenerator<readonly RunEvent[], void> {
   try {
     for await (const part of model.stream(request, signal)) {
       const events = turn.hear(part);
-      if (isBlocked(turn.state.run)) await until(turn.calmUntilMs, signal);
       if (events.length > 0) yield events;
     }
     if (!turn.isOver)
@@ -103,7 +105,7 @@ async function* ask(
 /** Runs the calls that are the worker's own, all at once, and says each answer as it comes. */
 async function* answer(
   turn: Turn,
-  { runTool, secretsIn, until, signal }: Execution,
+  { runTool, secretsIn, signal }: Execution,
 ): AsyncGenerator<readonly RunEvent[], void> {
   const { run, origin } = turn.state;
   const waiting = new Map(
@@ -117,7 +119,7 @@ async function* answer(
         extras: origin.context,
         secrets: origin.sealed === null ? {} : secretsIn(origin.sealed),
       };
-      const { name, arguments: text } = call.function;
+      const { name, arguments: text } = calledFunction(call);
       const output = turn.isDeclared(name)
         ? runTool(name, text, asked, signal)
         : Promise.resolve(turn.noSuchTool(name));
@@ -130,9 +132,7 @@ async function* answer(
     waiting.delete(index);
     yield turn.say([{ type: 'tool.answered', index, output: text }]);
   }
-  const events = turn.answered();
-  if (isBlocked(turn.state.run)) await until(turn.calmUntilMs, signal);
-  yield events;
+  yield turn.answered();
 }
 
 /** More would crowd out the conversation. */
@@ -141,7 +141,8 @@ const MAX_OUTPUT_LENGTH = 32_000;
 /** A tool's answer as the model reads it. */
 function outputText(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-  if (text.length <= MAX_OUTPUT_LENGTH) return text;
+  // Half a picture is none, and a whole one costs the same however long it is.
+  if (text.length <= MAX_OUTPUT_LENGTH || picturesIn(text) !== null) return text;
   // Half of a surrogate pair is no text, and strict upstreams refuse it.
   return `${text.slice(0, MAX_OUTPUT_LENGTH).replace(/[\uD800-\uDBFF]$/, '')} … (cut)`;
 }
@@ -159,8 +160,8 @@ class Turn {
   state: RunState;
   /** Messages and steps that this turn has closed, in order. */
   readonly closed: ThreadItem[] = [];
-  /** When the run may block at the earliest. */
-  readonly calmUntilMs: number;
+  /** What the model thought before the steps of calls among them, by their ids. */
+  readonly thoughts = new Map<string, readonly Thought[]>();
   /** The model has said how it ends. */
   isOver = false;
   private readonly estimatedTokens: number;
@@ -184,9 +185,8 @@ class Turn {
   ) {
     this.state = state;
     this.isLast = isLast;
-    this.declared = new Set(state.run.tools.map((tool) => tool.function.name));
+    this.declared = new Set(offeredFunctions(state.run.tools).map((tool) => tool.function.name));
     this.offered = request.tools.map((tool) => tool.function.name);
-    this.calmUntilMs = state.calm_until_ms;
     this.estimatedTokens = estimatedTokens;
     this.now = now;
     this.newId = newId;
@@ -213,14 +213,11 @@ class Turn {
 
   /** The calls the worker answers itself, with their place in the step: of its own tools, and of those that nobody has. */
   ownCalls(): readonly { readonly index: number; readonly call: StepCall }[] {
-    const { step, origin, run } = this.state;
+    const { step, run } = this.state;
     if (step === null || !isExecuting(run)) return [];
     return callsOf(step)
       .map((call, index) => ({ index, call }))
-      .filter(
-        ({ call: { function: called } }) =>
-          origin.server_tools.includes(called.name) || !this.isDeclared(called.name),
-      );
+      .filter(({ call }) => answererOf(call, this.state) === 'worker');
   }
 
   /** The worker has answered its calls: the step is complete, or the client has the rest. */
@@ -240,13 +237,29 @@ class Turn {
         return this.hasCalled()
           ? []
           : this.say([...this.openMessage(), { type: 'message.delta', text: part.text }]);
+      case 'thought': {
+        this.heard += part.text;
+        const { field, text } = part;
+        return this.say([{ type: 'thought.delta', field, text }]);
+      }
+      case 'again':
+        this.heard = '';
+        return this.say([{ type: 'thought.dropped' }]);
       case 'call': {
         if (!this.toolsAllowed) this.refused ??= safeName(part.name);
         if (!this.wanted(part.index)) return [];
         this.heard += part.name;
         const { index, id } = part;
         const name = this.isDeclared(part.name) ? part.name : safeName(part.name);
-        return this.say([...this.openCallStep(), { type: 'tool.called', index, call_id: id, name }]);
+        const kind = typeOfCalls(part.name, this.state.run.tools);
+        const called: RunEvent = {
+          type: 'tool.called',
+          index,
+          call_id: id,
+          name,
+          ...(kind !== 'function' && { kind }),
+        };
+        return this.say([...this.openCallStep(), called]);
       }
       case 'arguments': {
         if (!this.wanted(part.index)) return [];
@@ -268,10 +281,12 @@ class Turn {
   /** Every event is folded here before it is said, so an illegal one never leaves this file. */
   say(events: readonly RunEvent[]): readonly RunEvent[] {
     for (const event of events) {
+      const { thoughts } = this.state;
       const { state, subject } = apply(this.state, event);
       this.state = state;
       const isClosed = event.type === 'message.completed' || event.type === 'step.completed';
       if (isClosed && subject.object !== 'thread.run') this.closed.push(subject);
+      if (event.type === 'step.completed' && thoughts?.length) this.thoughts.set(subject.id, thoughts);
     }
     return events;
   }

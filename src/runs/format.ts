@@ -4,7 +4,7 @@
  *
  *   F1  an event that changes no state needs no new format: readers that do not know its type pass over it
  *   F2  whatever else changes what is stored does: a process leaves runs alone whose format is newer than its own
- *       (a field that they may pass over and drop, and that this code can do without, such as who started a run, does not)
+ *       (what they may pass over and drop, and this code can do without, does not: who started a run, what a model thinks)
  *   F3  a run keeps the format it began in, and every process goes on with the formats before its own
  */
 import type { RunEvent } from './event.ts';

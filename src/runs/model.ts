@@ -1,11 +1,16 @@
 /** The model as a run sees it: a stream of tagged parts. Adapters in src/model implement it over real servers. */
+import type { Thought, ThoughtFields } from './thoughts.ts';
 import type { FailureFacts, FunctionTool, ResponseFormat, RunError, ToolChoice, Usage } from './thread.ts';
 
 /** A message in the words of `/chat/completions`, the one protocol every upstream speaks. */
 export type ChatMessage =
   | { readonly role: 'system'; readonly content: string }
   | { readonly role: 'user'; readonly content: string | readonly ChatPart[] }
-  | { readonly role: 'assistant'; readonly content: string | null; readonly tool_calls?: readonly ChatCall[] }
+  | (ThoughtFields & {
+      readonly role: 'assistant';
+      readonly content: string | null;
+      readonly tool_calls?: readonly ChatCall[];
+    })
   | { readonly role: 'tool'; readonly tool_call_id: string; readonly content: string };
 
 export type ChatPart =
@@ -43,6 +48,8 @@ export interface ModelRequest {
 /**
  * What a turn is made of, already free of the upstream's quirks:
  * - `text`: a non-empty fragment of the answer
+ * - `thought`: a non-empty fragment of what the model thinks, and the field its server said it in
+ * - `again`: the server failed before the first word or call and is asked anew; the thoughts so far led to nothing
  * - `call`: the model calls a tool; indices count 0, 1, 2 … in order of appearance; id and name are never empty and
  *   come once
  * - `arguments`: a non-empty fragment of that call's JSON arguments
@@ -50,6 +57,8 @@ export interface ModelRequest {
  */
 export type ModelPart =
   | { readonly type: 'text'; readonly text: string }
+  | (Thought & { readonly type: 'thought' })
+  | { readonly type: 'again' }
   | { readonly type: 'call'; readonly index: number; readonly id: string; readonly name: string }
   | { readonly type: 'arguments'; readonly index: number; readonly text: string }
   | {
@@ -60,7 +69,7 @@ export type ModelPart =
 
 export interface Model {
   /**
-   * Asks the model. Retries are the adapter's business, and allowed only before the first part. Aborting `signal`
+   * Asks the model. Retries are the adapter's business, and allowed only before the first word or call. Aborting `signal`
    * closes the upstream connection at once; the stream then throws the signal's reason.
    * @throws {ModelError} when the upstream cannot be reached, refuses, breaks off or talks nonsense.
    */

@@ -1,17 +1,20 @@
 /** Runs, their steps and messages at the moment they begin, and what grows in them: text and calls. Pure. */
+import { isOpenCall, type StepCall } from './calls/kinds.ts';
 import type { RunEvent } from './event.ts';
-import type { Message, Metadata, Run, RunError, RunStep, StepCall } from './thread.ts';
+import type { Message, Metadata, Run, RunError, RunStep, TextPart } from './thread.ts';
 
-/** The text a message holds so far. */
-export function said(message: Message): string {
+/** A message that a run writes, with a further fragment of its one part. */
+export function saidMore(
+  message: Message,
+  { text, annotations: more = [] }: Extract<RunEvent, { type: 'message.delta' }>,
+): Message {
   const [part] = message.content;
-  return part?.type === 'text' ? part.text.value : '';
+  const { value, annotations } = part?.type === 'text' ? part.text : NOTHING_SAID;
+  const marks = more.length === 0 ? annotations : [...annotations, ...more];
+  return { ...message, content: [{ type: 'text', text: { value: value + text, annotations: marks } }] };
 }
 
-/** The one part of a message that a run writes. */
-export function textPart(value: string): Message['content'][number] {
-  return { type: 'text', text: { value, annotations: [] } };
-}
+const NOTHING_SAID: TextPart['text'] = { value: '', annotations: [] };
 
 /** The stored form of a message a client created: it belongs to no run and is complete at once. */
 export function toMessage(
@@ -137,5 +140,5 @@ export function callsOf(step: RunStep): readonly StepCall[] {
 
 /** The calls of a step that nobody has answered yet. */
 export function openCalls(step: RunStep): readonly StepCall[] {
-  return callsOf(step).filter((call) => call.function.output === null);
+  return callsOf(step).filter(isOpenCall);
 }

@@ -2,9 +2,11 @@
  * What the model is asked next: the thread and the run's own steps as chat messages, cut to what fits, with the run's
  * settings. Pure. Truncation only ever leaves out whole blocks, so a tool answer never loses the call it belongs to.
  */
-import { photoIn, PHOTO_TOOL } from './photo.ts';
+import { answerMessage, askedCall, demandedFunction, offeredFunctions } from './calls/kinds.ts';
 import { callsOf } from './parts.ts';
+import { picturesIn } from './pictures.ts';
 import { type RunState } from './run.ts';
+import { thoughtFields, thoughtText, type Thought } from './thoughts.ts';
 import {
   textOf,
   type FunctionTool,
@@ -13,7 +15,7 @@ import {
   type ThreadItem,
   type ToolChoice,
 } from './thread.ts';
-import type { ChatCall, ChatMessage, ChatPart, ModelRequest } from './model.ts';
+import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
 
 /** Either a request, with an estimate of its size in tokens, or the budget that is used up. */
 export type Prompt =
@@ -24,6 +26,8 @@ export type Prompt =
 export interface History {
   readonly input: readonly ChatMessage[];
   readonly items: readonly ThreadItem[];
+  /** What the model thought before the run's own steps of calls, by their ids. */
+  readonly thoughts?: ReadonlyMap<string, readonly Thought[]>;
 }
 
 export interface PromptOptions {
@@ -46,7 +50,7 @@ interface Block {
 /** Builds the next request of a run. */
 export function buildPrompt(
   state: RunState,
-  { input, items }: History,
+  history: History,
   { contextTokens, first, last }: PromptOptions,
 ): Prompt {
   const { run, spent } = state;
@@ -58,11 +62,11 @@ export function buildPrompt(
     run.instructions === '' ? [] : [{ role: 'system', content: run.instructions }];
   const systemTokens = tokensOf(system);
   const room = Math.min(promptLeft ?? Infinity, contextTokens) - systemTokens;
-  const all = [...inputBlocks(input), ...toBlocks(run.id, items)];
+  const all = [...inputBlocks(history.input), ...toBlocks(run.id, history)];
   const blocks = cut(lastMessages(all, run.truncation_strategy.last_messages), room);
   const tokens = systemTokens + total(blocks);
   const said = blocks.flatMap((block) => block.messages);
-  const tools = run.tools.filter((tool) => !isSpent(tool, state, said));
+  const tools = offeredFunctions(run.tools).filter((tool) => !isSpent(tool, state, said));
   if (promptLeft !== null && tokens > promptLeft) return { type: 'exhausted', reason: 'max_prompt_tokens' };
   return {
     type: 'ask',
@@ -89,10 +93,9 @@ export function buildPrompt(
 const left = (budget: number | null, spent: number): number | null =>
   budget === null ? null : budget - spent;
 
-/** A device that has just shown its photo needs no camera: offered one, models take one photo after the other. */
+/** Who has just shown a picture need not be asked for one: models would ask for one after the other. */
 function isSpent(tool: FunctionTool, { origin }: RunState, said: readonly ChatMessage[]): boolean {
-  // Runs of the Assistants API have no key of a turn; their clients are offered what they declared, always.
-  if (tool.function.name !== PHOTO_TOOL || origin.turn_key === null) return false;
+  if (!(origin.offered_until_picture ?? []).includes(tool.function.name)) return false;
   const content = said.findLast(({ role }) => role === 'user')?.content;
   return Array.isArray(content) && content.some((part: ChatPart) => part.type === 'image_url');
 }
@@ -104,7 +107,7 @@ function toolChoice(
   first: boolean,
 ): ModelRequest['tool_choice'] {
   const isGone =
-    typeof choice === 'object' && !tools.some((tool) => tool.function.name === choice.function.name);
+    typeof choice === 'object' && !tools.some((tool) => tool.function.name === demandedFunction(choice));
   if (first && !isGone) return choice;
   return choice === 'none' ? 'none' : 'auto';
 }
@@ -118,41 +121,30 @@ function inputBlocks(input: readonly ChatMessage[]): readonly Block[] {
     else before.push(message);
   }
   // Measured when a group is whole: measuring it at each of its messages would cost the square of them.
-  return groups.map((group) => newBlock(withPhotos(group), false, group.at(-1)?.role === 'user'));
+  return groups.map((group) => newBlock(withPictures(group), false, group.at(-1)?.role === 'user'));
 }
 
-/**
- * Pictures among the answers to photo calls are shown to the model. Tool messages cannot carry them, so they follow as if
- * the user had shown them.
- */
-function withPhotos(messages: readonly ChatMessage[]): readonly ChatMessage[] {
-  const [asked] = messages;
-  if (asked?.role !== 'assistant') return messages;
-  const names = calledNames(asked.tool_calls ?? []);
-  const photos: ChatMessage[] = [];
+/** Tool messages cannot carry pictures, so those among the answers to calls follow as if the user had shown them. */
+function withPictures(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+  if (messages[0]?.role !== 'assistant') return messages;
+  const pictures: ChatMessage[] = [];
   const answered = messages.map((message) => {
-    if (message.role !== 'tool') return message;
-    const name = names.get(message.tool_call_id);
-    const photo = name === undefined ? null : photoIn(name, message.content);
-    if (!photo) return message;
-    photos.push({ role: 'user', content: photo });
-    return { ...message, content: PHOTO_TAKEN };
+    const shown = message.role === 'tool' ? picturesIn(message.content) : null;
+    if (message.role !== 'tool' || shown === null) return message;
+    pictures.push({ role: 'user', content: shown.parts });
+    return { ...message, content: shown.answer };
   });
-  return [...answered, ...photos];
+  return [...answered, ...pictures];
 }
 
-/** The function each call names, by the call's id; of calls with one id the first counts. */
-function calledNames(calls: readonly ChatCall[]): ReadonlyMap<string, string> {
-  const names = new Map<string, string>();
-  for (const call of calls) if (!names.has(call.id)) names.set(call.id, call.function.name);
-  return names;
-}
-
-function toBlocks(runId: string, items: readonly ThreadItem[]): readonly Block[] {
+function toBlocks(runId: string, { items, thoughts }: History): readonly Block[] {
   const blocks: Block[] = [];
   let previous: ThreadItem | null = null;
   for (const item of items) {
-    const block = item.object === 'thread.message' ? messageBlock(item, runId) : stepBlock(item, runId);
+    const block =
+      item.object === 'thread.message'
+        ? messageBlock(item, runId)
+        : stepBlock(item, runId, thoughts?.get(item.id) ?? []);
     if (block !== null) {
       const text = textBefore(previous, item);
       const before = text === null ? undefined : blocks.pop();
@@ -209,25 +201,20 @@ function assistantMessage(message: Message): ChatMessage | null {
     : null;
 }
 
-/** A finished tool step as the call and its answers; null while an answer is missing, or when it never came. */
-function stepBlock(step: RunStep, runId: string): Block | null {
+/**
+ * A finished tool step as the call and its answers; null while an answer is missing, or when it never came. What the model
+ * thought before it goes back only within its own run, which asks the same server: others refuse fields they do not know.
+ */
+function stepBlock(step: RunStep, runId: string, thoughts: readonly Thought[]): Block | null {
   const calls = callsOf(step);
   if (step.status !== 'completed' || calls.length === 0) return null;
   const asked: ChatMessage = {
     role: 'assistant',
     content: null,
-    tool_calls: calls.map((call) => ({
-      id: call.id,
-      type: 'function',
-      function: { name: call.function.name, arguments: call.function.arguments },
-    })),
+    tool_calls: calls.map(askedCall),
+    ...(step.run_id === runId && thoughtFields(thoughts)),
   };
-  const answers = calls.map(({ id, function: { output } }): ChatMessage => ({
-    role: 'tool',
-    tool_call_id: id,
-    content: output ?? '',
-  }));
-  return newBlock(withPhotos([asked, ...answers]), step.run_id === runId, false);
+  return newBlock(withPictures([asked, ...calls.map(answerMessage)]), step.run_id === runId, false);
 }
 
 function newBlock(messages: readonly ChatMessage[], own: boolean, user: boolean): Block {
@@ -269,7 +256,6 @@ function cut(blocks: readonly Block[], room: number): readonly Block[] {
 
 const total = (blocks: readonly Block[]): number => blocks.reduce((sum, block) => sum + block.tokens, 0);
 
-const PHOTO_TAKEN = 'The photo was taken; it follows.';
 const MESSAGE_TOKENS = 4;
 /** What a 1024 × 1024 picture costs at high detail. */
 const IMAGE_TOKENS = 765;
@@ -290,6 +276,7 @@ function tokensOf(messages: readonly ChatMessage[]): number {
     if (typeof message.content === 'string') tokens += estimateTokens(message.content);
     else for (const part of message.content ?? []) tokens += partTokens(part);
     if (message.role === 'assistant') {
+      tokens += estimateTokens(thoughtText(message));
       for (const call of message.tool_calls ?? []) {
         tokens += estimateTokens(call.function.name + call.function.arguments);
       }

@@ -10,8 +10,10 @@
  *   R5  folding a run's log from its first event gives the run as it is stored
  */
 import { started, unattempted, unstarted } from './attempts.ts';
+import { answerCall, beginCall, growCall, isOpenCall, requiredCall, type StepCall } from './calls/kinds.ts';
 import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
-import { failure, newMessage, newStep, openCalls, said, textPart } from './parts.ts';
+import { failure, newMessage, newStep, openCalls, saidMore } from './parts.ts';
+import { thoughtMore, type Thought } from './thoughts.ts';
 import {
   addUsage,
   NO_USAGE,
@@ -20,7 +22,6 @@ import {
   type Run,
   type RunStatus,
   type RunStep,
-  type StepCall,
   type Usage,
 } from './thread.ts';
 
@@ -38,6 +39,8 @@ export interface RunState {
   readonly said: boolean;
   /** The step of the words that the model said before the calls it is making; null where there were none. */
   readonly preface: RunStep | null;
+  /** What the model thought in the completion it is making; runs of older versions do not say. */
+  readonly thoughts?: readonly Thought[];
   /** Tokens spent so far; shown on the run only when it has ended. */
   readonly spent: Usage;
   /** Tokens of the turn that ended in the open step of tool calls; its closing event accounts for them. */
@@ -48,7 +51,7 @@ export interface RunState {
   readonly attempts: number;
   /** Which workers those were (attempts.ts). */
   readonly starts?: readonly string[];
-  /** Before this time (unix milliseconds) no new `requires_action` may appear, nor one that is there be read; 0: it may. */
+  /** Processes of older versions wait for this time; it means nothing here. */
   readonly calm_until_ms: number;
 }
 
@@ -79,7 +82,6 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'run.released': { from: ['in_progress'], to: 'queued' },
   'run.blocked': { from: ['in_progress'], to: 'requires_action' },
   'run.resumed': { from: ['requires_action'], to: 'queued' },
-  'run.calmed': { from: ['requires_action'], to: null },
   'run.cancelling': { from: ['queued', 'in_progress', 'requires_action'], to: 'cancelling' },
   'run.cancelled': { from: ['cancelling'], to: 'cancelled' },
   'run.completed': { from: ['in_progress', 'cancelling'], to: 'completed' },
@@ -94,6 +96,8 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'step.dropped': { from: ['in_progress'], to: null },
   'message.created': { from: ['in_progress'], to: null },
   'message.delta': { from: ['in_progress'], to: null },
+  'thought.delta': { from: ['in_progress'], to: null },
+  'thought.dropped': { from: ['in_progress'], to: null },
   'message.completed': { from: EXECUTING, to: null },
   'message.incomplete': { from: EXECUTING, to: null },
   'tool.called': { from: ['in_progress'], to: null },
@@ -180,6 +184,7 @@ function begin(run: Run, origin: RunOrigin): Applied {
     message: null,
     said: false,
     preface: null,
+    thoughts: [],
     spent: NO_USAGE,
     owed: null,
     turn: 1,
@@ -192,15 +197,16 @@ function begin(run: Run, origin: RunOrigin): Applied {
 function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applied {
   requireClosed(state, event);
   const run = { ...state.run, status };
+  const unthinking = { ...state, thoughts: [] };
   const ended = { ...run, required_action: null, expires_at: null, usage: state.spent };
   // Nothing of what came with the request is needed any more, and secrets least of all.
-  const over = { ...state, origin: { ...state.origin, sealed: null, context: {} } };
+  const over = { ...unthinking, origin: { ...state.origin, sealed: null, context: {} } };
   switch (event.type) {
     case 'run.started':
-      return withRun({ ...state, ...started(state, event.worker) }, { ...run, started_at: event.at });
+      return withRun({ ...unthinking, ...started(state, event.worker) }, { ...run, started_at: event.at });
     case 'run.released':
       // A worker that gave the run back in good order did not fail at it.
-      return withRun(event.reason === 'shutdown' ? { ...state, ...unstarted(state) } : state, run);
+      return withRun(event.reason === 'shutdown' ? { ...unthinking, ...unstarted(state) } : unthinking, run);
     case 'run.cancelling':
       // The client of a cancelling run has nothing left to answer; an open step is closed by the events that follow.
       return withRun(state, { ...run, required_action: null });
@@ -211,11 +217,9 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
       );
     case 'run.resumed':
       return withRun(
-        { ...state, ...unattempted(state), turn: state.turn + 1, calm_until_ms: event.calm_until_ms },
+        { ...state, ...unattempted(state), turn: state.turn + 1 },
         { ...run, required_action: null },
       );
-    case 'run.calmed':
-      return withRun({ ...state, calm_until_ms: event.calm_until_ms }, run);
     case 'run.cancelled':
       return withRun(over, { ...ended, cancelled_at: event.at });
     case 'run.completed':
@@ -235,7 +239,7 @@ function requireClosed(state: RunState, event: OwnEvent): void {
   // A cancel is accepted at any moment; the parts are closed by whoever executes the run.
   if (event.type === 'run.cancelling') return;
   if (state.message !== null) throw new IllegalTransition(event.type, state.run.status, 'a message is open');
-  if (state.step !== null && event.type !== 'run.blocked' && event.type !== 'run.calmed') {
+  if (state.step !== null && event.type !== 'run.blocked') {
     throw new IllegalTransition(event.type, state.run.status, 'a step is open');
   }
 }
@@ -243,12 +247,7 @@ function requireClosed(state: RunState, event: OwnEvent): void {
 function requiredAction(state: RunState, event: OwnEvent): NonNullable<Run['required_action']> {
   const calls = state.step === null ? [] : openCalls(state.step);
   if (calls.length === 0) throw new IllegalTransition(event.type, state.run.status, 'no tool was called');
-  const toolCalls = calls.map(({ id, type, function: { name, arguments: text } }) => ({
-    id,
-    type,
-    function: { name, arguments: text },
-  }));
-  return { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls: toolCalls } };
+  return { type: 'submit_tool_outputs', submit_tool_outputs: { tool_calls: calls.map(requiredCall) } };
 }
 
 function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
@@ -269,10 +268,9 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
           : illegal('its message was never said');
       }
       if (outputs === null) return illegal('its calls have no outputs');
-      const answered = details.tool_calls.map((call) => ({
-        ...call,
-        function: { ...call.function, output: call.function.output ?? outputOf(outputs, call.id) },
-      }));
+      const answered = details.tool_calls.map((call) =>
+        isOpenCall(call) ? answerCall(call, outputOf(outputs, call.id)) : call,
+      );
       const step_details = { type: 'tool_calls', tool_calls: answered } as const;
       return closeStep(event, { status: 'completed', completed_at: at, step_details });
     }
@@ -293,7 +291,13 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       if (message !== null || state.said) return illegal('the step has its message already');
       return withMessage(state, newMessage(run, event));
     case 'message.delta':
-      return withMessage(state, { ...openMessage(), content: [textPart(said(openMessage()) + event.text)] });
+      return withMessage(state, saidMore(openMessage(), event));
+    case 'thought.delta': {
+      const thoughts = thoughtMore(state.thoughts ?? [], event);
+      return { state: { ...state, thoughts }, subject: run };
+    }
+    case 'thought.dropped':
+      return { state: { ...state, thoughts: [] }, subject: run };
     case 'message.completed':
       return closeMessage({ ...openMessage(), status: 'completed', completed_at: event.at });
     case 'message.incomplete':
@@ -308,29 +312,18 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       if (event.index !== calls.length) return illegal(`the next call has index ${calls.length}`);
       if (calls.some(({ id }) => id === event.call_id))
         return illegal(`call ${event.call_id} was made already`);
-      const call: StepCall = {
-        id: event.call_id,
-        type: 'function',
-        function: { name: event.name, arguments: '', output: null },
-      };
-      return withCalls([...calls, call]);
+      return withCalls([...calls, beginCall(event.kind ?? 'function', event.call_id, event.name)]);
     }
     case 'tool.delta': {
       const calls = toolCalls();
       const call = calls[event.index] ?? illegal(`there is no call ${event.index}`);
-      const longer = {
-        ...call,
-        function: { ...call.function, arguments: call.function.arguments + event.arguments },
-      };
-      return withCalls(calls.with(event.index, longer));
+      return withCalls(calls.with(event.index, growCall(call, event.arguments)));
     }
     case 'tool.answered': {
       const calls = toolCalls();
       const call = calls[event.index] ?? illegal(`there is no call ${event.index}`);
-      if (call.function.output !== null) return illegal(`call ${call.id} is answered already`);
-      return withCalls(
-        calls.with(event.index, { ...call, function: { ...call.function, output: event.output } }),
-      );
+      if (!isOpenCall(call)) return illegal(`call ${call.id} is answered already`);
+      return withCalls(calls.with(event.index, answerCall(call, event.output)));
     }
   }
 
@@ -357,12 +350,15 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
     // A step the client answered lives on in a run that goes on; of any other, nothing is left that could expire.
     const expires_at = change.step_details === undefined ? null : openStep().expires_at;
     const subject = { ...openStep(), ...change, usage, expires_at };
+    const isSaid = subject.status === 'completed' && state.said;
     return {
       state: {
         ...state,
         step: null,
         said: false,
-        preface: subject.status === 'completed' && state.said ? subject : null,
+        preface: isSaid ? subject : null,
+        // After words there may be calls, which the thoughts were for as well.
+        thoughts: isSaid ? (state.thoughts ?? []) : [],
         owed: null,
         spent: addUsage(state.spent, usage ?? NO_USAGE),
       },
@@ -380,16 +376,3 @@ const withMessage = (state: RunState, message: Message): Applied => ({
   state: { ...state, message },
   subject: message,
 });
-
-/**
- * The run as it is read. A client that answers the calls before last, over and over, has never seen the run go on: for a
- * moment it is shown as queued, so that such a client looks again at what is asked.
- */
-export function calmView({ run, calm_until_ms }: RunState, nowMs: number): Run {
-  return isBlocked(run) && nowMs < calm_until_ms ? { ...run, status: 'queued', required_action: null } : run;
-}
-
-/** A step as it is read: it expires with its run, so nothing of it does when the run has ended. */
-export function stepView(step: RunStep, run: Run): RunStep {
-  return isTerminal(run) ? { ...step, expires_at: null } : step;
-}

@@ -3,6 +3,7 @@
  * OpenAI Assistants v2 wire. The wire is this domain's own language, so nothing is renamed on its way in or out
  * (docs/decisions/0002-domain-objects-are-wire-objects.md). Data only; what happens to a run is in run.ts.
  */
+import type { DeclaredTool, StepCall } from './calls/kinds.ts';
 
 /** Up to 16 pairs that a client hangs on an object; stored and echoed. We read `backend_id`, `auto_tools` and `expires_after_s` in it. */
 export type Metadata = Readonly<Record<string, string>>;
@@ -59,6 +60,30 @@ export interface Thread {
   readonly metadata: Metadata;
   readonly tool_resources: ToolResources;
 }
+
+/** What a piece of a text rests on. The indices count UTF-16 units of the whole text; the end is exclusive. */
+interface Mark {
+  readonly start_index: number;
+  readonly end_index: number;
+}
+
+/** A mark at a text: a file it cites, a file it links to, or a web page it cites. `text` is what is to be replaced. */
+export type Annotation =
+  | (Mark & {
+      readonly type: 'file_citation';
+      readonly text: string;
+      readonly file_citation: { readonly file_id: string; readonly quote?: string };
+    })
+  | (Mark & {
+      readonly type: 'file_path';
+      readonly text: string;
+      readonly file_path: { readonly file_id: string };
+    })
+  | (Mark & {
+      readonly type: 'url_citation';
+      readonly text?: string;
+      readonly url_citation: { readonly url: string; readonly title: string };
+    });
 
 export interface TextPart {
   readonly type: 'text';
@@ -166,7 +191,7 @@ export interface Run {
   readonly model: string;
   /** Never null: strict clients throw on a run without instructions. */
   readonly instructions: string;
-  readonly tools: readonly FunctionTool[];
+  readonly tools: readonly DeclaredTool[];
   readonly tool_resources: ToolResources;
   readonly metadata: Metadata;
   readonly temperature: number;
@@ -180,13 +205,6 @@ export interface Run {
   readonly response_format: ResponseFormat;
   readonly tool_choice: ToolChoice;
   readonly parallel_tool_calls: boolean;
-}
-
-/** A call as a step shows it: with its output, null until somebody gave one. */
-export interface StepCall {
-  readonly id: string;
-  readonly type: 'function';
-  readonly function: { readonly name: string; readonly arguments: string; readonly output: string | null };
 }
 
 export type StepDetails =

@@ -4,7 +4,8 @@
 --       5 bytes above which nothing is read, so that the caller may make room first
 -- What the run itself said and did, and the newest message of a user before it, are part of every prompt. Of the rest,
 -- whatever is older than the first item that does not fit is left out, but for the thread's first message.
--- Returns {1, input ('' none), place, document, place, document, …}, items in no order; {-1} when what every prompt has
+-- Returns {1, input ('' none), place, document, thoughts ('' none), place, …}, items in no order, thoughts before the run's
+-- own steps only; {-1} when what every prompt has
 -- is above the bytes; {-2} when the whole is large.
 local runId, maxBytes, maxTokens, maxItems = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local large = tonumber(ARGV[5])
@@ -43,11 +44,12 @@ if input > large then return {-2} end
 local answer, bytes, tokens = {1, redis.call('GET', KEYS[6]) or ''}, 0, 0
 local taken = {}
 
-local function take(place, id, doc)
+local function take(place, id, doc, thoughts)
   taken[id] = true
   answer[#answer + 1] = place
   answer[#answer + 1] = doc
-  bytes = bytes + #doc
+  answer[#answer + 1] = thoughts or ''
+  bytes = bytes + #doc + #(thoughts or '')
   if not string.find(doc, 'data:image/', 1, true) and not string.find(doc, '"type":"image_url"', 1, true) then
     tokens = tokens + math.max(0, #doc - ENVELOPE) / TOKEN_BYTES
   elseif string.find(doc, USER, 1, true) then
@@ -92,12 +94,13 @@ while true do
   local id, place = walk.ids[walk.next], walk.ids[walk.next + 1]
   walk.next = walk.next + 2
   if not taken[id] then
-    local size = redis.call('HSTRLEN', walk.docs, id)
+    local thoughts = own and walk == steps and redis.call('HGET', walk.docs, id .. ':thoughts') or ''
+    local size = redis.call('HSTRLEN', walk.docs, id) + #thoughts
     local fits = bytes + size <= maxBytes
     if own and not fits then return {-1} end
     if not own and not (fits and tokens < maxTokens) then break end
     if bytes + size > large then return {-2} end
-    if size > 0 then take(place, id, redis.call('HGET', walk.docs, id)) end
+    if size > 0 then take(place, id, redis.call('HGET', walk.docs, id), thoughts) end
   end
 end
 return answer

@@ -1,12 +1,14 @@
 /** What a prompt is made from, read from a thread's newest items back to where a budget is used up (history.lua). */
 import type { ChatMessage } from '../runs/model.ts';
 import type { History } from '../runs/prompt.ts';
+import type { Thought } from '../runs/thoughts.ts';
 import type { ThreadItem } from '../runs/thread.ts';
 import { listOf } from './collection.ts';
 import type { Damage } from './damage.ts';
 import { decode, decodeObject } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
+import { withOldInput, withOldPhotos } from './old-photos.ts';
 
 /** How much of a thread is read for one prompt. */
 export interface HistoryBudget {
@@ -70,15 +72,26 @@ export class Histories {
     const input = String(found[1]);
     const placed: { place: number; item: ThreadItem }[] = [];
     let bytes = input.length;
-    for (let at = 2; at + 1 < found.length; at += 2) {
-      const doc = String(found[at + 1]);
-      bytes += doc.length;
+    const thoughts = new Map<string, readonly Thought[]>();
+    for (let at = 2; at + 2 < found.length; at += 3) {
+      const [doc, thought] = [String(found[at + 1]), String(found[at + 2])];
+      bytes += doc.length + thought.length;
       const place = Number(found[at]);
       const item = this.#damage.skip(() => decodeObject<ThreadItem>(doc, `item ${place} of ${ref.threadId}`));
-      if (item !== null) placed.push({ place, item });
+      if (item === null) continue;
+      placed.push({ place, item: withOldPhotos(item) });
+      const thoughtBefore = this.#damage.skip(() =>
+        decode<readonly Thought[]>(thought === '' ? null : thought, `thoughts of ${item.id}`),
+      );
+      if (thoughtBefore !== null) thoughts.set(item.id, thoughtBefore);
     }
     const items = placed.toSorted((a, b) => a.place - b.place).map(({ item }) => item);
-    return { input: input === '' ? [] : decode<readonly ChatMessage[]>(input), items, bytes };
+    return {
+      input: input === '' ? [] : withOldInput(decode<readonly ChatMessage[]>(input)),
+      items,
+      ...(thoughts.size > 0 && { thoughts }),
+      bytes,
+    };
   }
 }
 

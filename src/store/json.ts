@@ -5,6 +5,7 @@
 
 import { requireKnown } from '../runs/format.ts';
 import type { RunState } from '../runs/run.ts';
+import { withOldCamera } from './old-photos.ts';
 
 /** What is stored is not what it should be. Never says what is there instead: that may be somebody's words. */
 export class Unreadable extends Error {
@@ -66,7 +67,7 @@ export function decodeRun(doc: string, runId: string): RunState {
     Number.isInteger(attempts) &&
     isObject(spent);
   if (!isWhole) throw new Unreadable(what);
-  return state;
+  return withOldCamera(state);
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;

@@ -204,7 +204,7 @@ export class RedisKeys {
     return `${this.#base(ref)}:order`;
   }
 
-  /** Hash: id → metadata a client gave a message or run after it was created. */
+  /** Hash: id → metadata a client gave a message or run after it was created; and the thread's grace (poll-grace.ts). */
   labels(ref: ThreadRef): string {
     return `${this.#base(ref)}:labels`;
   }
@@ -246,7 +246,7 @@ export class RedisKeys {
     return `${this.#base(ref)}:input:${ref.runId}`;
   }
 
-  /** Documents of all steps of the thread (hash); one run's order is {@link runSteps}. */
+  /** Documents of all steps of the thread, and what was thought before them ({@link thoughtsOf}) (hash); one run's order is {@link runSteps}. */
   steps(ref: ThreadRef): string {
     return `${this.#base(ref)}:steps`;
   }
@@ -312,6 +312,11 @@ export class RedisKeys {
 /** Ids that may stand in a key: no braces, which would move it to another slot, no colons, no blanks. */
 export function isSafeId(id: string): boolean {
   return /^[\w.-]{1,128}$/.test(id);
+}
+
+/** The field of the thoughts of a step, in the hash of the steps. */
+export function thoughtsOf(stepId: string): string {
+  return `${stepId}:thoughts`;
 }
 
 function collection(base: string): CollectionKeys {

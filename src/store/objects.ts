@@ -44,7 +44,7 @@ export function openObjects(options: ObjectsOptions): Objects {
     assistants: new Assistants(collections, redis, keys),
     threads: new Threads(collections, redis, keys, threadIndex, messages),
     messages,
-    runs: new RunLists(collections, keys, nowMs),
+    runs: new RunLists(collections, redis, keys, nowMs),
     recentRuns,
     steps: new Steps(collections, keys),
     labels: new Labels(redis, keys),

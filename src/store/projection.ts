@@ -1,6 +1,7 @@
 /** What events write besides the run itself: the messages and steps they are about, in the words of commit.lua. Pure. */
 import type { RunEvent } from '../runs/event.ts';
 import { apply, type Applied, type RunState } from '../runs/run.ts';
+import { thoughtsOf } from './keys.ts';
 
 /** The state after `events`, and what they write besides the run. */
 export function fold(
@@ -11,8 +12,8 @@ export function fold(
   const writes: string[] = [];
   for (const event of events) {
     const applied = apply(state, event);
+    writes.push(...writesOf(event, applied), ...thoughtWrites(event, state));
     state = applied.state;
-    writes.push(...writesOf(event, applied));
   }
   if (state === null) throw new Error('a commit needs at least one event');
   return { state, writes };
@@ -41,6 +42,8 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
       // From now on people may read the step's calls, to answer them.
       return state.step === null ? [] : ['step', state.step.id, JSON.stringify(state.step)];
     case 'message.delta':
+    case 'thought.delta':
+    case 'thought.dropped':
     case 'tool.called':
     case 'tool.delta':
     case 'tool.answered':
@@ -48,7 +51,6 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
     case 'run.started':
     case 'run.released':
     case 'run.resumed':
-    case 'run.calmed':
     case 'run.cancelling':
     case 'run.cancelled':
     case 'run.completed':
@@ -57,6 +59,19 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
     case 'run.expired':
       return [];
   }
+}
+
+/**
+ * What the model thought is kept beside the step of its calls, or of its words where it made none: not in the step, which
+ * is what clients read.
+ */
+function thoughtWrites(event: RunEvent, before: RunState | null): readonly string[] {
+  const { thoughts = [], step = null, preface = null } = before ?? {};
+  if (thoughts.length === 0) return [];
+  const isOver = event.type === 'run.completed' || event.type === 'run.incomplete';
+  const ofCalls = event.type === 'step.completed' && step?.type === 'tool_calls' ? step : null;
+  const done = isOver ? preface : ofCalls;
+  return done === null ? [] : ['step', thoughtsOf(done.id), JSON.stringify(thoughts)];
 }
 
 function dropMessageOf(subject: Applied['subject']): readonly string[] {

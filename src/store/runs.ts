@@ -9,7 +9,6 @@ import { randomText, type Clock } from '../runs/ids.ts';
 import { ending, release, type Ending } from '../runs/ending.ts';
 import {
   apply,
-  calmView,
   isCancelling,
   isExecuting,
   isOverdue,
@@ -24,6 +23,7 @@ import type { Damage } from './damage.ts';
 import { decode, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
+import { beginGrace, GRACE_FIELD, readGrace, type Shown } from './poll-grace.ts';
 import type { OpenRuns } from './open-runs.ts';
 import type { RecentRuns } from './recent-runs.ts';
 import type { JobQueue } from './queue.ts';
@@ -44,10 +44,9 @@ export interface StoredRun {
   readonly seq: number;
 }
 
-/** A run as clients see it: the fold of its log, and the metadata a client gave it since. */
-export function runView({ state }: StoredRun, labels: Metadata | null, nowMs: number): Run {
-  const run = calmView(state, nowMs);
-  return labels === null ? run : { ...run, metadata: labels };
+/** A run, and what is hung on it besides. */
+export interface ReadRun extends Shown {
+  readonly stored: StoredRun;
 }
 
 /** Somebody else has changed the run since it was read (`conflict`), or it was deleted with its thread (`gone`). */
@@ -146,25 +145,26 @@ export class RunStore {
    * @throws {NewerFormat} for a run of a newer version of this service, and {Unreadable} for one that is damaged, as
    *   everything does that reads a run.
    */
-  async get(ref: RunRef): Promise<{ stored: StoredRun; labels: Metadata | null } | null> {
+  async get(ref: RunRef): Promise<ReadRun | null> {
     const { redis, keys } = this.#options;
-    const [fields, labels] = await Promise.all([
+    const [fields, [labels = null, grace = null]] = await Promise.all([
       redis.hmget(keys.run(ref), 'doc', 'version', 'seq'),
-      redis.hget(keys.labels(ref), ref.runId),
+      redis.hmget(keys.labels(ref), ref.runId, GRACE_FIELD),
     ]);
     const [doc, version, seq] = fields;
     if (!doc || !version || !seq) return null;
     const { damage } = this.#options;
     const stored = { ref, state: await damage.run(ref, doc), version, seq: Number(seq) };
-    return { stored, labels: damage.skip(() => decode<Metadata>(labels, `labels of ${ref.runId}`)) };
+    const given = damage.skip(() => decode<Metadata>(labels, `labels of ${ref.runId}`));
+    return { stored, labels: given, grace: readGrace(grace) };
   }
 
   /** As {@link get}, but a run whose time is over is ended first: nobody ever reads `requires_action` past its expiry. */
-  async current(ref: RunRef): Promise<{ stored: StoredRun; labels: Metadata | null } | null> {
+  async current(ref: RunRef): Promise<ReadRun | null> {
     const found = await this.get(ref);
     if (found === null || !isLeft(found.stored.state.run, this.#options.now())) return found;
     const stored = await this.close(ref, { type: 'expired' });
-    return stored === null ? null : { stored, labels: found.labels };
+    return stored === null ? null : { ...found, stored };
   }
 
   /** Does what the time asks of a run that holds a thread: ends it when it is over, gives it up when it cannot be read. */
@@ -216,17 +216,20 @@ export class RunStore {
    * Changes a run on behalf of a client or the sweeper, and enqueues it where the change leaves it queued. `decide`
    * sees the run as it is and says the events, or null to leave it alone; it is asked again when somebody was faster.
    * It must not close a message (use {@link close}). What `decide` throws is thrown.
+   * @param graceUntilMs until when whoever polls is not shown what the run may ask next (poll-grace.ts); 0: it is shown
    * @returns the run afterwards and the seq before its new events; null when there is no such run.
    */
   async change(
     ref: RunRef,
     decide: (stored: StoredRun) => readonly RunEvent[] | null,
-  ): Promise<{ stored: StoredRun; labels: Metadata | null; after: number } | null> {
+    graceUntilMs = 0,
+  ): Promise<(ReadRun & { readonly after: number }) | null> {
     for (let tries = 0; tries < MAX_CHANGE_TRIES; tries++) {
       const found = await this.get(ref);
       if (found === null) return null;
       const events = decide(found.stored);
       if (events === null) return { ...found, after: found.stored.seq };
+      if (graceUntilMs > 0) await this.grace(ref, graceUntilMs);
       const answer = await this.#send(ref, found.stored, events, []);
       if (answer.type === 'committed') {
         if (isQueued(answer.stored.state.run)) await this.enqueue(answer.stored);
@@ -235,6 +238,11 @@ export class RunStore {
       if (answer.type === 'gone') return null;
     }
     throw new Refused('conflict', ref);
+  }
+
+  /** Shows the run as queued until then to whoever polls it, should it wait for its client (poll-grace.ts). */
+  async grace(ref: RunRef, untilMs: number): Promise<void> {
+    await beginGrace(this.#options.redis, this.#options.keys, ref, untilMs);
   }
 
   /**

@@ -5,6 +5,7 @@ import type { RunRequest } from './begin.ts';
 import { jsonBytes, textBytes } from './budgets.ts';
 import type { Means } from './means.ts';
 import { asServed, withPlugins } from './run-tools.ts';
+import { PHOTO_TOOL } from './photo.ts';
 import type { ChatSettings, ChatTurn } from './turn.ts';
 
 /** Written again with each step of a run, and part of every prompt; four times what the default context holds. */
@@ -77,6 +78,7 @@ export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Ass
       context: turn.context,
       sealed: turn.sealed,
       ephemeral: turn.thread === null,
+      offered_until_picture: [PHOTO_TOOL],
       turn_key: turn.turnKey,
     },
   };

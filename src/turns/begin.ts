@@ -1,5 +1,6 @@
 /** Where every run begins, whatever protocol asked for it: it is made, admitted, bounded, and created in its thread. */
 import { ApiError, echo, notFound } from '../errors.ts';
+import { demandedFunction, offeredFunctions } from '../runs/calls/kinds.ts';
 import { PLAIN_ORIGIN, type RunOrigin } from '../runs/event.ts';
 import { queuedRun } from '../runs/parts.ts';
 import type { Run } from '../runs/thread.ts';
@@ -129,7 +130,9 @@ function checkToolChoice(choice: Run['tool_choice'], tools: Run['tools']): void 
   if (choice === 'required' && tools.length === 0) {
     refuse("Invalid value for 'tool_choice': 'required' needs at least one tool in 'tools'.");
   }
-  if (typeof choice === 'object' && !tools.some((tool) => tool.function.name === choice.function.name)) {
-    refuse(`Tool choice '${echo(choice.function.name)}' not found in 'tools' parameter.`);
+  if (typeof choice !== 'object') return;
+  const name = demandedFunction(choice);
+  if (!offeredFunctions(tools).some((tool) => tool.function.name === name)) {
+    refuse(`Tool choice '${echo(name)}' not found in 'tools' parameter.`);
   }
 }

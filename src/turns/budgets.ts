@@ -1,6 +1,7 @@
 /** How many bytes requests may bring to be kept. What is beyond is refused in words that say what to do about it. */
 import { ApiError } from '../errors.ts';
 import type { ChatMessage, ChatPart } from '../runs/model.ts';
+import { thoughtText } from '../runs/thoughts.ts';
 import type { ContentPart, Run } from '../runs/thread.ts';
 
 /** What a message says and shows, in bytes. */
@@ -50,11 +51,17 @@ export function checkConversation(messages: readonly ChatMessage[], limitBytes: 
 }
 
 function chatBytes(message: ChatMessage): number {
-  const calls = message.role === 'assistant' ? (message.tool_calls ?? []) : [];
-  const called = sum(calls, (call) => textBytes(call.function.name) + textBytes(call.function.arguments));
+  const called = message.role === 'assistant' ? calledBytes(message) : 0;
   const { content } = message;
   if (content === null) return called;
   return called + (typeof content === 'string' ? textBytes(content) : sum(content, partBytes));
+}
+
+/** What a model called, and thought before that. */
+function calledBytes(message: Extract<ChatMessage, { role: 'assistant' }>): number {
+  const calls = message.tool_calls ?? [];
+  const called = sum(calls, (call) => textBytes(call.function.name) + textBytes(call.function.arguments));
+  return called + textBytes(thoughtText(message));
 }
 
 const partBytes = (part: ChatPart): number =>

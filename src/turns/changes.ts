@@ -29,18 +29,16 @@ export async function cancelRun({ runs, now }: Means, ref: RunRef): Promise<void
 /**
  * The calls of the client are answered: the step completes, and the run is queued again.
  * @param outputs by call id, one for each pending call
- * @param calmUntilMs when the run may ask for further outputs at the earliest (unix ms)
  * @throws {ApiError} 400 for a run that does not wait for outputs.
  */
 export function answerCalls(
   state: RunState,
   outputs: Readonly<Record<string, string>>,
   at: number,
-  calmUntilMs: number,
 ): readonly RunEvent[] {
   if (!isBlocked(state.run)) throw outputsNotWanted(state.run.status);
   return [
     { type: 'step.completed', at, usage: state.owed, outputs },
-    { type: 'run.resumed', at, calm_until_ms: calmUntilMs },
+    { type: 'run.resumed', at, calm_until_ms: 0 },
   ];
 }

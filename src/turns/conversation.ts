@@ -7,7 +7,7 @@
  */
 import { ApiError, isOnTrial } from '../errors.ts';
 import type { RunEvent } from '../runs/event.ts';
-import { photoOutput, PHOTO_TOOL } from '../runs/photo.ts';
+import { pictureOutput } from '../runs/pictures.ts';
 import { isBlocked, isCancelling, isTerminal, pendingCalls } from '../runs/run.ts';
 import type { Assistant, Message, RequiredCall } from '../runs/thread.ts';
 import { LogGone } from '../store/follow.ts';
@@ -24,6 +24,7 @@ import type { Means } from './means.ts';
 import { namesOf, once, type Keeping } from './repeat.ts';
 import type { ServerTiming } from './server-timing.ts';
 import { ended, makeRoom } from './settle.ts';
+import { askForPhoto, withPictures, withShownPictures } from './photo.ts';
 import { newMessages, threadOf } from './thread.ts';
 import { pictureIn, textIn, type ChatTurn } from './turn.ts';
 import type { TurnEvent } from './turn-events.ts';
@@ -169,7 +170,8 @@ class Conversation {
     const means = this.#means;
     const caller = this.#caller;
     const turn = this.#turn;
-    const input = turn.thread === null ? turn.messages.filter((message) => message.role !== 'system') : [];
+    const said = turn.messages.filter((message) => message.role !== 'system');
+    const input = turn.thread === null ? withShownPictures(said, means.plugins) : [];
     checkConversation(input, means.settings.promptLimitBytes);
     checkMessages(messages, () => 'messages', means.settings.messageLimitBytes);
     const made = newRun(means, caller, ids, chatRun(means, turn, agent));
@@ -201,7 +203,10 @@ class Conversation {
     const isOurs = stored.state.origin.turn_key === turn.turnKey;
     if (!isCancelling(stored.state.run)) {
       if (outputsIn(turn, pendingCalls(stored.state.run)) !== null)
-        return this.#resume(ref, (pending) => outputsIn(turn, pending));
+        return this.#resume(ref, (pending) => {
+          const outputs = outputsIn(turn, pending);
+          return outputs && withPictures(outputs, pending, means.plugins);
+        });
       if (isOurs && (await means.listeners.join(ref))) return { ref, after: await this.#beginning(stored) };
     }
     // Of one that is being cancelled, or whose first caller has hung up, nobody hears the end.
@@ -224,7 +229,7 @@ class Conversation {
       const outputs = outputsFor(pendingCalls(state.run));
       if (outputs === null) return null;
       checkOutputs(Object.values(outputs), 'messages', settings.messageLimitBytes);
-      return answerCalls(state, outputs, now(), 0);
+      return answerCalls(state, outputs, now());
     };
     const changed = await runs.change(ref, decide);
     return changed === null || changed.after === changed.stored.seq ? null : { ref, after: changed.after };
@@ -270,8 +275,8 @@ function photoOutputs(
   url: string,
   text: string,
 ): Readonly<Record<string, string>> | null {
-  if (pending.length === 0 || pending.some((call) => call.function.name !== PHOTO_TOOL)) return null;
-  return Object.fromEntries(pending.map(({ id }) => [id, photoOutput(url, text)]));
+  if (!askForPhoto(pending)) return null;
+  return Object.fromEntries(pending.map(({ id }) => [id, pictureOutput(url, text)]));
 }
 
 function busy(threadId: string): ApiError {

@@ -1,17 +1,14 @@
 /** Hears the run that answers a turn: what it says, and what has to happen when it stops, or when its caller hangs up. */
 import { LogGone } from '../store/follow.ts';
 import type { RunRef } from '../store/keys.ts';
-import { PHOTO_TOOL } from '../runs/photo.ts';
 import type { RequiredCall } from '../runs/thread.ts';
 import type { Caller } from './caller.ts';
 import { cancelRun } from './changes.ts';
 import type { Means } from './means.ts';
+import { askForPhoto, PHOTO_WAIT_MS } from './photo.ts';
 import { ServerTiming } from './server-timing.ts';
 import type { ChatTurn } from './turn.ts';
 import { TurnReader, type TurnEvent } from './turn-events.ts';
-
-/** How long a device may take to photograph. */
-const PHOTO_WAIT_MS = 120_000;
 
 /** The run of a turn, and where in its log the turn begins. */
 export interface Found {
@@ -78,8 +75,8 @@ async function rest(
   ref: RunRef,
   calls: readonly RequiredCall[],
 ): Promise<void> {
-  const isPhoto = calls.every(({ function: { name } }) => name === PHOTO_TOOL);
   await means.listeners.dismiss(ref);
-  if (photoCaller !== null && isPhoto) await means.photos.wait(project, photoCaller, ref, PHOTO_WAIT_MS);
+  if (photoCaller !== null && askForPhoto(calls))
+    await means.photos.wait(project, photoCaller, ref, PHOTO_WAIT_MS);
   else if (thread === null || !answersCalls) await cancelRun(means, ref);
 }

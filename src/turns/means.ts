@@ -39,7 +39,8 @@ export interface RunSettings {
   /** A run's whole life, where its metadata does not ask for less. */
   readonly runExpiresAfterS: number;
   readonly pollAfterMs: number;
-  readonly calmAfterSubmitMs: number;
+  /** How long after outputs were submitted a run that asks anew is shown as queued. */
+  readonly pollGraceMs: number;
   readonly parallelToolCalls: boolean;
   /** The content of one message, or the outputs of one submission. */
   readonly messageLimitBytes: number;

@@ -2,13 +2,27 @@
  * A run as whoever talks to it hears it: words, calls, and how it ends. Neutral: protocols make their own frames of it.
  * Like every reader of a log it hears all of it and keeps silent up to its cursor. Pure.
  */
+import { calledFunction } from '../runs/calls/kinds.ts';
 import type { RunEvent } from '../runs/event.ts';
+import { callsOf } from '../runs/parts.ts';
 import { apply, isBlocked, isTerminal, pendingCalls, type RunState } from '../runs/run.ts';
-import { addUsage, NO_USAGE, type RequiredCall, type RunError, type Usage } from '../runs/thread.ts';
+import {
+  addUsage,
+  NO_USAGE,
+  type Annotation,
+  type RequiredCall,
+  type RunError,
+  type Usage,
+} from '../runs/thread.ts';
 import type { LoggedEvent } from '../store/follow.ts';
 
 export type TurnEvent =
-  | { readonly type: 'text'; readonly text: string }
+  /** `annotations`: their indices count from the beginning of everything the conversation says. */
+  | { readonly type: 'text'; readonly text: string; readonly annotations?: readonly Annotation[] }
+  /** What the model thinks before it answers or calls. */
+  | { readonly type: 'thought'; readonly text: string }
+  /** These thoughts led to nothing; others follow perhaps. */
+  | { readonly type: 'thought.dropped'; readonly text: string }
   /** The service runs a tool of its own. */
   | { readonly type: 'tool.start'; readonly id: string; readonly name: string; readonly arguments: string }
   | {
@@ -33,6 +47,11 @@ export function isAudible(event: TurnEvent): event is Audible {
   return event.type !== 'tool.start' && event.type !== 'tool.end';
 }
 
+/** As {@link isAudible}, without thoughts: who speaks what it gets must not speak them, and thinking is silence to be filled. */
+export function isSpeakable(event: TurnEvent): event is Audible {
+  return isAudible(event) && event.type !== 'thought' && event.type !== 'thought.dropped';
+}
+
 /** Hears a log, from its first event on, and tells what of it is behind a cursor, until the run ends or rests. */
 export class TurnReader {
   /** The run has ended, or waits for its caller: it says no more. */
@@ -41,6 +60,11 @@ export class TurnReader {
   #state: RunState | null = null;
   /** What was said of the last message, which is open or came before the calls being made. */
   #said = '';
+  /** How much was said in all, and before that message. */
+  #told = 0;
+  #start = 0;
+  /** What was thought in the completion that is being made. */
+  #thought = '';
   /** That of the part that is told, too. */
   #usage = NO_USAGE;
 
@@ -58,15 +82,34 @@ export class TurnReader {
       const { state } = apply(before, event);
       this.#state = state;
       if (seq <= this.#after || takenBack.has(seq)) continue;
-      if (event.type === 'message.created') this.#said = '';
-      if (event.type === 'message.delta') this.#said += event.text;
-      if (isDrop(event) && this.#said !== '')
-        told.push({ type: 'dropped', text: this.#said, error: INTERRUPTED });
+      told.push(...this.#takenBack(event));
+      if (state.thoughts?.length === 0) this.#thought = '';
       this.#usage = addUsage(this.#usage, tokensOf(event, before));
-      told.push(...eventsOf(event, before, state, this.#usage));
+      told.push(...eventsOf(event, before, state, this.#usage, this.#start));
       this.isOver = event.type === 'run.blocked' || isTerminal(state.run);
       if (this.isOver) break;
     }
+    return told;
+  }
+
+  /** Keeps count of what is said and thought, and tells what of it an event takes back. */
+  #takenBack(event: RunEvent): readonly TurnEvent[] {
+    const told: TurnEvent[] = [];
+    if (event.type === 'message.created') {
+      this.#said = '';
+      this.#start = this.#told;
+    }
+    if (event.type === 'message.delta') {
+      this.#said += event.text;
+      this.#told += event.text.length;
+    }
+    if (isDrop(event) && this.#said !== '') {
+      this.#told -= this.#said.length;
+      told.push({ type: 'dropped', text: this.#said, error: INTERRUPTED });
+    }
+    if (event.type === 'thought.delta') this.#thought += event.text;
+    if (isThoughtDrop(event) && this.#thought !== '')
+      told.push({ type: 'thought.dropped', text: this.#thought });
     return told;
   }
 }
@@ -75,10 +118,14 @@ export class TurnReader {
 function dropped(entries: readonly LoggedEvent[]): ReadonlySet<number> {
   const taken = new Set<number>();
   let open: number[] = [];
+  let thoughts: number[] = [];
   for (const { seq, event } of entries) {
     if (event.type === 'message.created') open = [];
     if (event.type === 'message.delta') open.push(seq);
     if (isDrop(event)) for (const fragment of open) taken.add(fragment);
+    if (event.type === 'thought.delta') thoughts.push(seq);
+    if (isThoughtDrop(event)) for (const fragment of thoughts) taken.add(fragment);
+    if (isThoughtDrop(event) || (event.type === 'step.completed' && event.outputs !== null)) thoughts = [];
   }
   return taken;
 }
@@ -88,26 +135,38 @@ function isDrop(event: RunEvent): boolean {
   return event.type === 'step.dropped' || (event.type === 'message.incomplete' && event.dropped);
 }
 
+/** What was thought in the completion that is being made is taken back; of one that is complete it stays. */
+function isThoughtDrop({ type }: RunEvent): boolean {
+  return type === 'thought.dropped' || type === 'run.released';
+}
+
 /** The tokens an event accounts for. Those of calls are told when they are made, not again when they are answered. */
 function tokensOf(event: RunEvent, before: RunState | null): Usage {
   if (!('usage' in event) || (before !== null && isBlocked(before.run))) return NO_USAGE;
   return event.usage ?? NO_USAGE;
 }
 
+/** @param start how much was said before the message that the event may be about */
 function eventsOf(
   event: RunEvent,
   before: RunState | null,
   { run }: RunState,
   usage: Usage,
+  start: number,
 ): readonly TurnEvent[] {
   switch (event.type) {
-    case 'message.delta':
-      return event.text === '' ? [] : [{ type: 'text', text: event.text }];
+    case 'message.delta': {
+      const { text, annotations = [] } = event;
+      if (annotations.length > 0)
+        return [{ type: 'text', text, annotations: annotations.map((mark) => shifted(mark, start)) }];
+      return text === '' ? [] : [{ type: 'text', text }];
+    }
+    case 'thought.delta':
+      return [{ type: 'thought', text: event.text }];
     case 'tool.answered': {
-      const details = before?.step?.step_details;
-      const call = details?.type === 'tool_calls' ? details.tool_calls[event.index] : undefined;
-      if (call === undefined) return [];
-      const { name, arguments: text } = call.function;
+      const call = before?.step && callsOf(before.step)[event.index];
+      if (!call) return [];
+      const { name, arguments: text } = calledFunction(call);
       return [
         { type: 'tool.start', id: call.id, name, arguments: text },
         { type: 'tool.end', id: call.id, name, arguments: text, output: event.output },
@@ -131,7 +190,6 @@ function eventsOf(
     case 'run.started':
     case 'run.released':
     case 'run.resumed':
-    case 'run.calmed':
     case 'run.cancelling':
     case 'step.created':
     case 'step.completed':
@@ -142,10 +200,15 @@ function eventsOf(
     case 'message.created':
     case 'message.completed':
     case 'message.incomplete':
+    case 'thought.dropped':
     case 'tool.called':
     case 'tool.delta':
       return [];
   }
+}
+
+function shifted(mark: Annotation, by: number): Annotation {
+  return { ...mark, start_index: mark.start_index + by, end_index: mark.end_index + by };
 }
 
 const INTERRUPTED: RunError = {

@@ -10,69 +10,29 @@
  *   W5  a run is taken only from a worker that is dead, as far as one can tell (lease.ts)
  *   W6  a run that finds no slot is not started: it stays queued, and no attempt is counted
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '../log.ts';
 import { holderOf, lossesOf, startersOf } from '../runs/attempts.ts';
 import { failedBy, type Ending } from '../runs/ending.ts';
-import { execute } from '../runs/execute.ts';
 import { NewerFormat } from '../runs/format.ts';
-import type { Clock, NewId } from '../runs/ids.ts';
-import type { Model } from '../runs/model.ts';
 import { isBlocked, isCancelling, isExecuting, isOverdue, isTerminal, type RunState } from '../runs/run.ts';
-import type { History } from '../runs/prompt.ts';
-import type { RunError } from '../runs/thread.ts';
-import type { RunTool } from '../runs/tool.ts';
 import type { LogHub } from '../store/follow.ts';
-import { HistoryTooLarge, type HistoryBudget } from '../store/history.ts';
 import { Unreadable } from '../store/json.ts';
 import type { Lease } from '../store/lease.ts';
-import type { Objects } from '../store/objects.ts';
 import type { JobOutcome } from '../store/queue.ts';
 import type { RunJob } from '../store/run-jobs.ts';
-import { isUnavailable } from '../store/away.ts';
 import { logFields } from '../store/report.ts';
-import { Refused, type RunStore, type StoredRun } from '../store/runs.ts';
-import { Commits } from './commits.ts';
-import type { Room, RoomShare } from './room.ts';
+import { Refused, type StoredRun } from '../store/runs.ts';
+import { Driver, Stop, type DriveOptions } from './drive.ts';
 import type { Slot, Slots } from './slots.ts';
 
-export interface RunWorkerOptions {
-  readonly runs: RunStore;
-  readonly objects: Objects;
+export interface RunWorkerOptions extends DriveOptions {
   readonly hub: LogHub;
   /** Says who this worker is, and whether others live. */
   readonly lease: Pick<Lease, 'id' | 'lives' | 'confirm' | 'survived'>;
-  readonly model: Model;
-  readonly runTool: RunTool;
-  /** The sensitive variables among the sealed secrets of a run. */
-  readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
-  readonly log: Logger;
-  readonly now: Clock;
-  readonly nowMs: () => number;
-  readonly newId: NewId;
-  readonly contextTokens: number;
   readonly slots: Slots;
   /** The name of the upstream that will answer a run; null when none will. */
   readonly upstreamOf: (state: RunState) => string | null;
-  /** How much of a thread is read for one prompt. */
-  readonly promptLimitBytes: number;
-  /** For large prompts: a worker has many runs, and photos of a few could fill its memory. */
-  readonly room: Room;
   /** How many workers a turn may lose before its run fails. */
   readonly maxAttempts: number;
-  /** A model has begun to answer a call of the project, made with secrets of its caller: a key of its own, for one. */
-  readonly onAnswer: (project: string) => void;
-}
-
-/** Why an execution stops before its end. */
-class Stop extends Error {
-  readonly why: 'changed' | 'expired' | 'shutdown';
-
-  constructor(why: Stop['why']) {
-    super(`the execution stops: ${why}`);
-    this.name = 'Stop';
-    this.why = why;
-  }
 }
 
 /** A job at hand, and what stops it. */
@@ -84,13 +44,6 @@ interface Work {
   /** Resolves when it is over, however it ends. */
   readonly ended: PromiseWithResolvers<void>;
 }
-
-/** While a prompt is read and sent there are about so many copies of it; while the model answers there is one. */
-const PROMPT_COPIES = 4;
-/** The largest prompt is sent within this, unless the network is slower than 100 Mbit/s. */
-const SENT_AFTER_MS = 3_000;
-/** Nearly all prompts are smaller, and never wait for each other. */
-const LARGE_PROMPT_BYTES = 1024 * 1024;
 
 /** What tells the turns of runs apart. */
 const turnOf = ({ runId, turn }: RunJob): string => `${runId}-${turn}`;
@@ -104,6 +57,7 @@ const FULL_TOLD_MS = 60_000;
 /** Executes the runs of this process. */
 export class RunWorker {
   private readonly options: RunWorkerOptions;
+  private readonly driver: Driver;
   /** The jobs at hand, by turn. */
   private readonly working = new Map<string, Work>();
   /** The upstreams of which was told lately that they have no slot left. */
@@ -113,6 +67,7 @@ export class RunWorker {
 
   constructor(options: RunWorkerOptions) {
     this.options = options;
+    this.driver = new Driver(options);
   }
 
   /** Listens for changes that others make to the runs it executes. */
@@ -206,7 +161,7 @@ export class RunWorker {
       if (this.leaving) return 'handed over';
       const looking = runs.get(job);
       // Most jobs need it, so it is asked for at once, but behind the run: what changes in between, the fence notices.
-      const history = slots.knows(job.runId) ? null : this.smallHistory(job);
+      const history = slots.knows(job.runId) ? null : this.driver.smallHistory(job);
       history?.catch(() => {});
       const found = await looking;
       if (found === null || found.stored.state.turn !== job.turn) return 'done';
@@ -229,21 +184,13 @@ export class RunWorker {
           const started = await this.begin(stored);
           if (started === null) continue;
           work.attempt = started.state.attempts;
-          return await this.drive(started, history ?? this.smallHistory(job), controller);
+          return await this.driver.drive(started, history ?? this.driver.smallHistory(job), controller);
         } finally {
           slot();
         }
       }
     }
     return 'done';
-  }
-
-  private get budget(): HistoryBudget {
-    return { maxBytes: this.options.promptLimitBytes, maxTokens: this.options.contextTokens };
-  }
-
-  private async smallHistory(job: RunJob): Promise<History | null> {
-    return this.options.objects.histories.readSmall(job, this.budget, LARGE_PROMPT_BYTES);
   }
 
   /** W6 */
@@ -294,103 +241,6 @@ export class RunWorker {
       throw error;
     }
   }
-
-  private async drive(
-    started: StoredRun,
-    history: Promise<History | null>,
-    controller: AbortController,
-  ): Promise<JobOutcome> {
-    const { runs, log } = this.options;
-    const { ref, state } = started;
-    const timer = this.expireIn(state.run.expires_at, controller);
-    let share: RoomShare | null = null;
-    let sent: NodeJS.Timeout | undefined;
-    try {
-      const commit = runs.commit.bind(runs);
-      const commits = new Commits(started, commit, (error) => controller.abort(error));
-      const context = { ...this.options, until: this.until.bind(this), signal: controller.signal };
-      let material = await history;
-      if (material === null) {
-        share = await this.options.room.take(this.options.promptLimitBytes, controller.signal);
-        const large = await this.options.objects.histories.read(ref, this.budget);
-        share.shrink(large.bytes);
-        sent = share.shrinkAfter(SENT_AFTER_MS, large.bytes / PROMPT_COPIES);
-        material = large;
-      }
-      for await (const events of execute(state, material, context)) {
-        const isAnswer = events.some(({ type }) => type === 'step.created');
-        if (isAnswer && state.origin.sealed !== null) this.options.onAnswer(started.ref.project);
-        await commits.push(events);
-      }
-      await commits.settled();
-      return 'done';
-    } catch (error) {
-      if (error instanceof Stop) return await this.stopped(error.why, started);
-      if (error instanceof Refused) return await this.stopped('changed', started);
-      if (error instanceof HistoryTooLarge) {
-        await runs.close(ref, failedBy(tooLarge(error)));
-        return 'done';
-      }
-      // Neither the run's fault nor its end: the sweeper rings for it again.
-      if (isUnavailable(error)) throw error;
-      log.error({ err: error, ...logFields(ref, state) }, 'execution failed');
-      const message = 'Sorry, something went wrong in the worker. The operator finds the reason in its log.';
-      await runs.close(ref, failedBy({ code: 'server_error', message }));
-      return 'done';
-    } finally {
-      clearTimeout(timer);
-      clearTimeout(sent);
-      share?.close();
-      // Whatever still runs on behalf of this turn, a tool perhaps, runs for nobody.
-      controller.abort(new Stop('changed'));
-    }
-  }
-
-  /** W2, W3: what to do with a run whose execution was stopped. */
-  private async stopped(why: Stop['why'], { ref }: StoredRun): Promise<JobOutcome> {
-    const { runs, log } = this.options;
-    switch (why) {
-      case 'expired':
-        await runs.close(ref, { type: 'expired' });
-        return 'done';
-      case 'shutdown':
-        await runs.giveBack(ref, 'shutdown');
-        return 'handed over';
-      case 'changed': {
-        const found = await runs.get(ref);
-        if (found === null || isTerminal(found.stored.state.run)) return 'done';
-        if (isCancelling(found.stored.state.run)) await runs.close(ref, { type: 'cancelled' });
-        // Somebody took us for dead. When we are one day, this run shall not be blamed for it.
-        else
-          await this.options.lease
-            .survived(ref.runId)
-            .catch((err: unknown) =>
-              log.warn({ err, run_id: ref.runId }, 'could not note that a run was lost by a living worker'),
-            );
-        return 'done';
-      }
-    }
-  }
-
-  private expireIn(expiresAt: number | null, controller: AbortController): NodeJS.Timeout | undefined {
-    if (expiresAt === null) return undefined;
-    return setTimeout(
-      () => controller.abort(new Stop('expired')),
-      Math.max(0, expiresAt * 1000 - this.options.nowMs()),
-    );
-  }
-
-  /** Resolves at `unixMs`, or rejects with the signal's reason. */
-  private async until(unixMs: number, signal: AbortSignal): Promise<void> {
-    await delay(Math.max(0, unixMs - this.options.nowMs()), undefined, { signal }).catch(() =>
-      signal.throwIfAborted(),
-    );
-  }
-}
-
-function tooLarge({ maxBytes }: HistoryTooLarge): RunError {
-  const message = `The question and what this run has done already take more than ${maxBytes} bytes, the most that a prompt may have on this server. Send smaller pictures or tool outputs, or ask its operator to raise PROMPT_LIMIT_BYTES.`;
-  return { code: 'invalid_prompt', message };
 }
 
 /** Whether the run is still in that attempt; one that has not begun is in none. */

@@ -25,7 +25,7 @@ const KEY = `key-${randomUUID()}`;
 /** In every text that is said here, by users, models and tools. */
 const MARK = `mark-${randomUUID()}`;
 const TOOL = { type: 'function', function: { name: 'f' } };
-const CALM_MS = 2_000;
+const GRACE_MS = 2_000;
 
 let upstream: FakeUpstream;
 let service: Service;
@@ -34,7 +34,7 @@ let assistant_id: string;
 
 beforeAll(async () => {
   upstream = await FakeUpstream.start();
-  const env = { AUTH: 'key', API_KEY: KEY, CALM_AFTER_SUBMIT_MS: String(CALM_MS), UPSTREAM_RETRIES: '0' };
+  const env = { AUTH: 'key', API_KEY: KEY, CALM_AFTER_SUBMIT_MS: String(GRACE_MS), UPSTREAM_RETRIES: '0' };
   service = await startService({ redisUrl: inject('redisUrl'), upstream, env });
   wire = new Wire(service.baseUrl, { authorization: `Bearer ${KEY}` });
   const assistant = { model: 'm', tools: [TOOL], instructions: `Be ${MARK}.` };
@@ -180,17 +180,18 @@ describe('tool outputs', () => {
       expectRefusal(await submit(first, outputs), { message: over });
   });
 
-  test('of a client that polls are followed by calm, however fast the model calls again', async () => {
+  test('of a client that polls are followed by a grace, however fast the model calls again', async () => {
     upstream.reply(() => oneCall());
     const run = await wire.play(await thread(), { assistant_id });
     const answered = await wire.submit(run, MARK);
     expect(answered).toMatchObject({ status: 'queued', required_action: null });
-    // The model has said all it has to say, and another run comes to its wait meanwhile.
-    const callId = outputsOf(run, '')[0]?.tool_call_id ?? '';
-    const request = await upstream.asked(({ body }) => JSON.stringify(body.messages).includes(callId));
-    await request.closed;
-    expect(await wire.play(await thread(), { assistant_id })).toMatchObject({ status: 'requires_action' });
-    expect(await wire.get(run)).toMatchObject({ status: 'in_progress', required_action: null });
+    // The run asks anew, and those who stream see it.
+    const events = await wire.stream('GET', `${pathOf(run)}/events`);
+    for (const _ of ['first', 'second']) await events.until('thread.run.requires_action');
+    events.close();
+    const goesOn = { status: 'queued', required_action: null };
+    expect(await wire.get(run)).toMatchObject(goesOn);
+    expect(await wire.list(`/threads/${run.thread_id}/runs`)).toMatchObject([goesOn]);
     const again = await wire.rested(run);
     expect(again.status).toBe('requires_action');
     expect(again.required_action).not.toEqual(run.required_action);

@@ -97,6 +97,17 @@ describe('what the first version left', () => {
     expect(await said('talking')).toEqual(['You said: text of msg_talking', 'text of msg_talking']);
   });
 
+  test('asks at once, though it was to keep calm for a client that polls', async () => {
+    const ref = refOf('blocked');
+    const doc = z.looseObject({}).parse(JSON.parse((await redis.hget(keys.run(ref), 'doc')) ?? ''));
+    const seq = await redis.hincrby(keys.run(ref), 'seq', 1);
+    const calm_until_ms = Date.now() + LIFE_S * 1000;
+    await redis.hset(keys.run(ref), 'doc', JSON.stringify({ ...doc, calm_until_ms }));
+    const calmed = JSON.stringify({ type: 'run.calmed', at: 1001, calm_until_ms });
+    await redis.xadd(keys.log(ref), `${seq}-0`, 'e', calmed);
+    expect((await wire.get(run('blocked'))).status).toBe('requires_action');
+  });
+
   test('takes the outputs it waits for', async () => {
     const waiting = await wire.get(run('blocked'));
     expect(waiting.status).toBe('requires_action');
@@ -107,6 +118,37 @@ describe('what the first version left', () => {
     expect(namesOf(await events.rest()).at(-2)).toBe('thread.run.completed');
     const asked = await upstream.asked(({ outputs }) => outputs.length > 0);
     expect(asked.outputs).toEqual(['news']);
+  });
+
+  test('shows the model its photos, which were bare URLs', async () => {
+    const ref = refOf('ended');
+    const url = 'https://photos.example.com/old.jpeg';
+    const [step] = Object.values(await redis.hgetall(keys.steps(ref)));
+    const call = {
+      id: 'call_1',
+      type: 'function',
+      function: { name: 'take_a_photo', arguments: '{}', output: url },
+    };
+    const details = { type: 'tool_calls', tool_calls: [call] };
+    const photo = {
+      ...z.looseObject({}).parse(JSON.parse(step ?? '')),
+      id: 'step_photo',
+      step_details: details,
+    };
+    await redis.hset(keys.steps(ref), 'step_photo', JSON.stringify(photo));
+    await redis.zadd(keys.toolSteps(ref), await redis.incr(keys.order(ref)), 'step_photo');
+    await wire.ok('POST', '/threads/thread_ended/messages', { role: 'user', content: 'What was it?' });
+    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+    const { status } = await wire.play('thread_ended', { assistant_id });
+    expect(status).toBe('completed');
+    const asked = await upstream.asked(({ text }) => text === 'What was it?');
+    expect(asked.body.messages).toContainEqual({
+      role: 'user',
+      content: [{ type: 'image_url', image_url: { url, detail: 'auto' } }],
+    });
+    const [answer, question] = await wire.list('/threads/thread_ended/messages');
+    for (const message of [answer, question])
+      await wire.ok('DELETE', `/threads/thread_ended/messages/${message?.['id']}`);
   });
 
   test('is told again', async () => {

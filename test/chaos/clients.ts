@@ -182,7 +182,7 @@ class Client {
     for (;;) {
       const last = await watcher.until([BLOCKED, ...ENDS], cuts);
       if (last.name !== BLOCKED) return;
-      // From the event itself: for clients that poll, the run may be calm for a moment.
+      // From the event itself: to clients that poll, the run is shown as queued for a moment.
       const run = runSchema.parse(last.data);
       const words = twice ? ['answer', 'other answer'] : ['answer'];
       await Promise.all(words.map((word) => this.#submit(run, word)));

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Audible } from '../../src/turns/turn-events.ts';
 import { chatFrames, chatObject, errorOf, type ChatReply } from '../../src/api/chat/frames.ts';
+import { cited } from '../runs/histories.ts';
 import { NO_USAGE, type RequiredCall } from '../../src/runs/thread.ts';
 
 const REPLY: ChatReply = { id: 'chatcmpl-1', created: 1, model: '<Ada>', includeUsage: false, apology: null };
@@ -86,6 +87,53 @@ test('an answer without a word is words where silence would mean that nobody has
     choices: [{ message: { content: '抱歉。' }, finish_reason: 'stop' }],
   });
   expect(await framesOf(REPLY, END)).toEqual([chunk({ role: 'assistant' }, 'stop')]);
+});
+
+describe('annotations', () => {
+  const page = { url: 'https://example.test', title: 'A page' };
+  const mark = { type: 'url_citation', start_index: 4, end_index: 7, url_citation: page } as const;
+  const shown = { type: 'url_citation', url_citation: { start_index: 4, end_index: 7, ...page } };
+  const marked: Audible = { type: 'text', text: '【1】', annotations: [mark, cited('file_a', 4)] };
+
+  test('come with their words, as OpenAI writes them', async () => {
+    expect(await framesOf(REPLY, word('See '), marked, END)).toEqual([
+      chunk({ role: 'assistant', content: 'See ' }),
+      chunk({ content: '【1】', annotations: [shown, cited('file_a', 4)] }),
+      chunk({}, 'stop'),
+    ]);
+  });
+
+  test('are those of the whole message of an object, but for what was taken back', async () => {
+    const error = { code: 'server_error', message: 'Lost.' } as const;
+    const dropped: Audible = { type: 'dropped', text: '【1】', error };
+    const object = await chatObject(of(word('See '), marked, dropped, marked, END), REPLY);
+    expect(object).toMatchObject({
+      choices: [{ message: { content: 'See 【1】', annotations: [shown, cited('file_a', 4)] } }],
+    });
+  });
+});
+
+describe('thoughts', () => {
+  const thought = (text: string): Audible => ({ type: 'thought', text });
+
+  test('are deltas of their own, before the words', async () => {
+    expect(await framesOf(REPLY, thought('Hm. '), thought('So.'), word('a'), END)).toEqual([
+      chunk({ role: 'assistant', reasoning_content: 'Hm. ' }),
+      chunk({ reasoning_content: 'So.' }),
+      chunk({ content: 'a' }),
+      chunk({}, 'stop'),
+    ]);
+  });
+
+  test('are in the message of an object, but for those that led to nothing', async () => {
+    const dropped: Audible = { type: 'thought.dropped', text: 'No. ' };
+    const says = [thought('Hm. '), thought('No. '), dropped, thought('So.'), word('a'), END];
+    expect(await chatObject(of(...says), REPLY)).toMatchObject({
+      choices: [{ message: { content: 'a', reasoning_content: 'Hm. So.' } }],
+    });
+    const bare = await chatObject(of(word('a'), END), REPLY);
+    expect(JSON.stringify(bare)).not.toContain('reasoning_content');
+  });
 });
 
 describe('an object', () => {

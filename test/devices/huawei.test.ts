@@ -346,7 +346,6 @@ describe('variables', () => {
         now: () => 2_000,
         newId: (prefix) => `${prefix}_${(asked += 1)}`,
         secretsIn: (sealed) => seal.open(sealed).variables,
-        until: async () => {},
         signal: new AbortController().signal,
         contextTokens: 10_000,
       },

@@ -98,7 +98,7 @@ function expectQuestionWithPhoto({ body: { messages, tools } }: UpstreamRequest,
         },
       ],
     },
-    { role: 'tool', tool_call_id: SOME_TEXT, content: matching(/photo/) },
+    { role: 'tool', tool_call_id: SOME_TEXT, content: matching(/picture/) },
     { role: 'user', content: [{ type: 'image_url', image_url: { url, detail: 'auto' } }] },
   ]);
   expect(tools).toBeUndefined();

@@ -7,10 +7,8 @@ import { parsedCharacters } from '../support/work.ts';
 function parts(chunks: readonly Record<string, unknown>[]): ModelPart[] {
   let count = 0;
   const normalizer = new Normalizer((prefix) => `${prefix}_new${(count += 1)}`);
-  const out: ModelPart[] = [];
-  for (const chunk of chunks) normalizer.push(chunk, out);
-  normalizer.end(out);
-  return out;
+  const pushed = chunks.flatMap((chunk) => normalizer.push(chunk));
+  return [...pushed, ...normalizer.end()];
 }
 
 const delta = (value: object) => ({ choices: [{ index: 0, delta: value }] });
@@ -46,7 +44,7 @@ describe('text', () => {
     ],
     ['refusals are text', [{ refusal: 'I will not.' }], ['I will not.']],
     [
-      'reasoning is ignored',
+      'reasoning is no text',
       [{ reasoning: 'x', reasoning_content: 'y', reasoning_details: [{ text: 'z' }] }],
       [],
     ],
@@ -59,6 +57,52 @@ describe('text', () => {
     ['numbers are not text', [{ content: 5 }], []],
   ])('%s', (_, deltas, expected) => {
     expect(text(...deltas)).toEqual(expected);
+  });
+
+  test.each<[string, object[], (readonly [string, string])[]]>([
+    [
+      'DeepSeek’s',
+      [{ reasoning_content: 'a' }, { content: null, reasoning_content: 'b' }],
+      [
+        ['reasoning_content', 'a'],
+        ['reasoning_content', 'b'],
+      ],
+    ],
+    ['OpenRouter’s', [{ content: '', reasoning: 'a' }], [['reasoning', 'a']]],
+    [
+      'said in both fields are said once',
+      [{ reasoning: 'a', reasoning_content: 'a' }],
+      [['reasoning_content', 'a']],
+    ],
+    [
+      'empty fragments and other things vanish',
+      [{ reasoning: '' }, { reasoning_content: null }, { reasoning: { a: 1 } }],
+      [],
+    ],
+    [
+      'an emoji cut in two is put together',
+      [{ reasoning: 'a\ud83d' }, { reasoning: '\ude00' }],
+      [
+        ['reasoning', 'a'],
+        ['reasoning', '😀'],
+      ],
+    ],
+  ])('thoughts: %s', (_, deltas, expected) => {
+    const thoughts = parts(deltas.map(delta)).filter((part) => part.type === 'thought');
+    expect(thoughts.map(({ field, text: said }) => [field, said])).toEqual(expected);
+  });
+
+  test('thoughts come before the words and calls of the same chunk, also of a whole answer', () => {
+    const call = { id: 'a', function: { name: 'f', arguments: '{}' } };
+    const message = { content: 'b', reasoning_content: 'a', tool_calls: [call] };
+    for (const choice of [{ delta: message }, { message }])
+      expect(parts([{ choices: [choice] }]).map(({ type }) => type)).toEqual([
+        'thought',
+        'text',
+        'call',
+        'arguments',
+        'finish',
+      ]);
   });
 
   test('only the first choice counts', () => {

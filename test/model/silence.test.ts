@@ -33,7 +33,6 @@ const silences: [string, string, string?][] = [
   ['[DONE] alone', DONE],
   ['an empty delta', EMPTY + DONE],
   ['usage alone', `data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":0}}\n\n${DONE}`],
-  ['thoughts alone', chunk({ reasoning_content: 'hm' }) + DONE],
   ['calls that never came', ended('tool_calls')],
   ['a call that could not be read', ended('MALFORMED_FUNCTION_CALL')],
   ['a reason that is none', ended('')],
@@ -60,6 +59,34 @@ describe.each(silences)('%s', (_, body = '', type = 'text/event-stream') => {
     expect(message).toMatch(/^The upstream 'test' ended its answer without a word or a call/);
     expect(message).toContain(`It sent: ${body.replaceAll(/\s+/g, ' ').slice(0, 60).trim()}`);
     expect(message.length).toBeLessThan(300);
+    expect(upstream.asked).toHaveLength(2);
+  });
+});
+
+describe('thoughts alone', () => {
+  const body = chunk({ reasoning_content: 'hm' }) + DONE;
+  const thought = { type: 'thought', field: 'reasoning_content', text: 'hm' };
+  const again = { type: 'again' };
+
+  test('are passed on and then forgotten, because the server is asked again', async () => {
+    await answering(body, 3);
+    const parts = await partsOf(modelAt(upstream.url, { retries: 2 }));
+    expect(parts).toEqual([thought, again, thought, again, ...HELLO_PARTS]);
+    expect(upstream.asked).toHaveLength(3);
+  });
+
+  test('fail in the end, and it is said what was sent', async () => {
+    await answering(body);
+    const { parts, code, message } = await failureOf(modelAt(upstream.url, { retries: 1 }));
+    expect([parts, code]).toEqual([[thought, again, thought], 'server_error']);
+    expect(message).toMatch(/^The upstream 'test' ended its answer without a word or a call/);
+    expect(message).toContain(`It sent: ${body.replaceAll(/\s+/g, ' ').slice(0, 60).trim()}`);
+  });
+
+  test('before a stop are asked for once more, and then believed', async () => {
+    await answering(chunk({ reasoning_content: 'hm' }) + STOP + DONE);
+    const parts = await partsOf(modelAt(upstream.url, { retries: 2 }));
+    expect(parts).toEqual([thought, again, thought, { type: 'finish', reason: 'stop', usage: null }]);
     expect(upstream.asked).toHaveLength(2);
   });
 });

@@ -94,7 +94,6 @@ function context(model: Model, more: Partial<Execution> = {}): Execution {
     secretsIn: () => ({}),
     now: () => NOW,
     newId: (prefix) => `${prefix}_${(ids += 1)}`,
-    until: async () => {},
     signal: new AbortController().signal,
     contextTokens: 10_000,
     ...more,
@@ -216,6 +215,79 @@ describe('a completion', () => {
     expect(events).toStrictEqual([openCalls('step_1'), called(0), toolDelta(0, '{}'), blocked]);
     expect(batches.every((batch) => batch.length > 0)).toBe(true);
   });
+});
+
+describe('thoughts', () => {
+  const think = (text: string): ModelPart => ({ type: 'thought', field: 'reasoning_content', text });
+  const thought = (text: string): RunEvent => ({ type: 'thought.delta', field: 'reasoning_content', text });
+
+  test('may come before calls without a word, and go with them to the next question', async () => {
+    const asked: ModelRequest[] = [];
+    const scripts = [
+      [think('Hm. '), think('The news.'), call(0), args(0, '{}'), finish()],
+      [think('Done.'), say('Nothing.'), finish()],
+    ];
+    const model: Model = {
+      async *stream(request) {
+        asked.push(request);
+        yield* scripts[asked.length - 1] ?? [];
+      },
+    };
+    const { origin, ...rest } = started();
+    const state = { ...rest, origin: { ...origin, server_tools: ['SEARCH'] } };
+    const batches = await Array.fromAsync(
+      execute(state, historyOf([QUESTION]), context(model, { runTool: async () => 'none' })),
+    );
+    const events = batches.flat();
+    expect(events.slice(0, 4)).toStrictEqual([
+      thought('Hm. '),
+      thought('The news.'),
+      openCalls('step_1'),
+      called(0),
+    ]);
+    expect(applyAll(state, events).run.status).toBe('completed');
+    expect(asked[1]?.messages[1]).toMatchObject({
+      role: 'assistant',
+      content: null,
+      reasoning_content: 'Hm. The news.',
+      tool_calls: [{ id: 'call_0' }],
+    });
+  });
+
+  test('that led to nothing are dropped, and are no part of what was said', async () => {
+    const script = [
+      think('x'.repeat(400)),
+      { type: 'again' } as const,
+      think('1234'),
+      say('5678'),
+      finish('stop', false),
+    ];
+    const { events, after } = await play(script);
+    expect(events.map(({ type }) => type).slice(0, 3)).toEqual([
+      'thought.delta',
+      'thought.dropped',
+      'thought.delta',
+    ]);
+    expect(after.run.usage).toMatchObject({ completion_tokens: 2 });
+  });
+});
+
+test('the output of a tool that is a picture is never cut', async () => {
+  const picture = `data:image/png;base64,${'A'.repeat(100_000)}`;
+  const { origin, ...rest } = started();
+  const state = { ...rest, origin: { ...origin, server_tools: ['SEARCH'] } };
+  const outputs = [picture, 'x'.repeat(100_000)];
+  for (const output of outputs) {
+    const model = new ScriptedModel([call(0), args(0, '{}'), finish()]);
+    const events = execute(state, historyOf([QUESTION]), context(model, { runTool: async () => output }));
+    for await (const batch of events) {
+      const [event] = batch;
+      if (event?.type !== 'tool.answered') continue;
+      expect(event.output.length).toBe(output === picture ? picture.length : 32_000 + ' … (cut)'.length);
+      break;
+    }
+  }
+  expect.assertions(outputs.length);
 });
 
 describe('a model that ignores what it is told', () => {
@@ -436,52 +508,6 @@ describe('an abort', () => {
       historyOf([QUESTION]),
       context(model, { signal: AbortSignal.abort(reason) }),
     );
-    await expect(events.next()).rejects.toBe(reason);
-  });
-});
-
-describe('the calm after an answer', () => {
-  /** A run whose client has just answered: no new question before 5 s. */
-  const resumed: RunState = { ...started(), turn: 2, calm_until_ms: 5_000 };
-
-  test('holds back the next requires_action, but none of what leads to it', async () => {
-    const calm = Promise.withResolvers<void>();
-    const waits: number[] = [];
-    const until = async (unixMs: number): Promise<void> => {
-      waits.push(unixMs);
-      await calm.promise;
-    };
-    const model = new ScriptedModel([call(0), args(0, '{}'), finish()]);
-    const events = execute(resumed, historyOf([QUESTION]), context(model, { until }));
-    expect((await events.next()).value).toStrictEqual([openCalls('step_1'), called(0)]);
-    expect((await events.next()).value).toStrictEqual([toolDelta(0, '{}')]);
-    expect(waits).toStrictEqual([]);
-    let said = false;
-    const last = events.next().finally(() => (said = true));
-    // Every promise that is not held back by `until` has settled long before a timer fires.
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(waits).toStrictEqual([5_000]);
-    expect(said).toBe(false);
-    calm.resolve();
-    expect((await last).value).toStrictEqual([blocked]);
-  });
-
-  test('does not hold back an answer', async () => {
-    const until = async (): Promise<void> => Promise.reject(new Error('nobody should wait'));
-    const model = new ScriptedModel([say('Hi'), finish()]);
-    const batches = await Array.fromAsync(execute(resumed, historyOf([QUESTION]), context(model, { until })));
-    expect(batches.flat().at(-1)?.type).toBe('run.completed');
-  });
-
-  test('ends with an abort, and then the question is never asked', async () => {
-    const reason = new Error('cancelled meanwhile');
-    const model = new ScriptedModel([call(0), finish()]);
-    const events = execute(
-      resumed,
-      historyOf([QUESTION]),
-      context(model, { until: async () => Promise.reject(reason) }),
-    );
-    expect((await events.next()).value).toStrictEqual([openCalls('step_1'), called(0)]);
     await expect(events.next()).rejects.toBe(reason);
   });
 });

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { PLAIN_ORIGIN, type RunEvent, type RunEventType } from '../../src/runs/event.ts';
 import { callsOf } from '../../src/runs/parts.ts';
 import { apply, IllegalTransition, isCancelling, isTerminal, type RunState } from '../../src/runs/run.ts';
-import { NO_USAGE, type Run, type RunStatus, type Usage } from '../../src/runs/thread.ts';
+import { NO_USAGE, type Annotation, type Run, type RunStatus, type Usage } from '../../src/runs/thread.ts';
 
 export const EXPIRES_AT = 1_600;
 
@@ -54,6 +54,15 @@ export const usage = (tokens: number): Usage => ({
   total_tokens: 3 * tokens,
 });
 
+/** An annotation of a text, for a file. */
+export const cited = (file_id: string, start_index = 0): Annotation => ({
+  type: 'file_citation',
+  text: '【1】',
+  start_index,
+  end_index: start_index + 3,
+  file_citation: { file_id },
+});
+
 /** One event of each type, fitting the open parts of `state` as well as that type can. */
 export function eventsFor(
   state: RunState | null,
@@ -71,8 +80,7 @@ export function eventsFor(
     'run.started': { type: 'run.started', at },
     'run.released': { type: 'run.released', at, reason: 'lost' },
     'run.blocked': { type: 'run.blocked', at, usage: usage(tokens) },
-    'run.resumed': { type: 'run.resumed', at, calm_until_ms: at * 1000 + 500 },
-    'run.calmed': { type: 'run.calmed', at, calm_until_ms: at * 1000 + 500 },
+    'run.resumed': { type: 'run.resumed', at, calm_until_ms: 0 },
     'run.cancelling': { type: 'run.cancelling', at },
     'run.cancelled': { type: 'run.cancelled', at },
     'run.completed': { type: 'run.completed', at },
@@ -95,7 +103,13 @@ export function eventsFor(
     'step.expired': { type: 'step.expired', ...closing },
     'step.dropped': { type: 'step.dropped', at, error: ERROR },
     'message.created': { type: 'message.created', at, message_id },
-    'message.delta': { type: 'message.delta', text },
+    'message.delta': {
+      type: 'message.delta',
+      text,
+      ...(tokens === 2 && { annotations: [cited(`file_${at}`)] }),
+    },
+    'thought.delta': { type: 'thought.delta', field: tokens % 2 ? 'reasoning' : 'reasoning_content', text },
+    'thought.dropped': { type: 'thought.dropped' },
     'message.completed': { type: 'message.completed', at },
     'message.incomplete': { type: 'message.incomplete', at, reason: 'max_tokens', dropped: false },
     'tool.called': {

@@ -186,6 +186,16 @@ describe('the fold', () => {
     });
   });
 
+  test('keeps every annotation of a message in the order it came, melted or not', () => {
+    always(({ events }) => {
+      const marks = (log: readonly RunEvent[]): readonly unknown[] =>
+        log.flatMap((event) => (event.type === 'message.delta' ? (event.annotations ?? []) : []));
+      const melted: RunEvent[] = [];
+      for (const event of events) pushMerged(melted, event);
+      expect(marks(melted)).toStrictEqual(marks(events));
+    });
+  });
+
   test('leaves the state before untouched', () => {
     inStates(anywhere, (state) => {
       const before = JSON.stringify(state);

@@ -27,6 +27,8 @@ const CLOSE_STEP = ['step.completed', ...END_STEP] as const;
 const ASKING: readonly Move[] = ['run.started', 'step.tools', 'tool.called'];
 const SPEAKING: readonly Move[] = ['run.started', 'step.message', 'message.created'];
 
+const THINKING = all('in_progress', ['thought.delta', 'thought.dropped']);
+
 /** A run in a status with these parts open: how it got there, and every event that is legal for it. */
 const PLACES: readonly (readonly [
   string,
@@ -57,13 +59,14 @@ const PLACES: readonly (readonly [
       'run.failed': 'failed',
       'run.expired': 'expired',
       'step.created': 'in_progress',
+      ...THINKING,
     },
   ],
   [
     'in_progress with an open message step',
     'in_progress',
     ['run.started', 'step.message'],
-    { 'run.cancelling': 'cancelling', ...all('in_progress', [...END_STEP, 'message.created']) },
+    { 'run.cancelling': 'cancelling', ...all('in_progress', [...END_STEP, 'message.created']), ...THINKING },
   ],
   [
     'in_progress with an open message',
@@ -72,13 +75,14 @@ const PLACES: readonly (readonly [
     {
       'run.cancelling': 'cancelling',
       ...all('in_progress', ['message.delta', 'message.completed', 'message.incomplete']),
+      ...THINKING,
     },
   ],
   [
     'in_progress with an open step of no calls yet',
     'in_progress',
     ['run.started', 'step.tools'],
-    { 'run.cancelling': 'cancelling', ...all('in_progress', [...CLOSE_STEP, 'tool.called']) },
+    { 'run.cancelling': 'cancelling', ...all('in_progress', [...CLOSE_STEP, 'tool.called']), ...THINKING },
   ],
   [
     'in_progress with an open step of calls',
@@ -88,6 +92,7 @@ const PLACES: readonly (readonly [
       'run.blocked': 'requires_action',
       'run.cancelling': 'cancelling',
       ...all('in_progress', [...CLOSE_STEP, 'tool.called', 'tool.delta', 'tool.answered']),
+      ...THINKING,
     },
   ],
   [
@@ -98,13 +103,14 @@ const PLACES: readonly (readonly [
       'run.blocked': 'requires_action',
       'run.cancelling': 'cancelling',
       ...all('in_progress', [...CLOSE_STEP, 'step.dropped', 'tool.called', 'tool.delta', 'tool.answered']),
+      ...THINKING,
     },
   ],
   [
     'requires_action',
     'requires_action',
     [...ASKING, 'run.blocked'],
-    { 'run.cancelling': 'cancelling', ...all('requires_action', [...CLOSE_STEP, 'run.calmed']) },
+    { 'run.cancelling': 'cancelling', ...all('requires_action', CLOSE_STEP) },
   ],
   [
     'requires_action with its step answered',
@@ -112,7 +118,6 @@ const PLACES: readonly (readonly [
     [...ASKING, 'run.blocked', 'step.completed'],
     {
       'run.resumed': 'queued',
-      'run.calmed': 'requires_action',
       'run.cancelling': 'cancelling',
       'run.expired': 'expired',
     },
@@ -160,7 +165,7 @@ describe('the transition table', () => {
 
   test('the table has a row for every event, and every status is tried below', () => {
     expect(Object.keys(TRANSITIONS).toSorted()).toStrictEqual(EVENT_TYPES.toSorted());
-    expect(EVENT_TYPES).toHaveLength(25);
+    expect(EVENT_TYPES).toHaveLength(26);
     const tried = new Set(PLACES.map(([, status]) => status));
     expect(tried.size).toBe(9);
   });
@@ -237,7 +242,37 @@ describe('what the statuses mean', () => {
     expect(counts(stateAfter(['run.started', 'run.released', 'run.started']))).toStrictEqual([1, 2]);
     const answered = [...ASKING, 'run.blocked', 'step.completed', 'run.resumed'] as const;
     expect(counts(stateAfter(answered))).toStrictEqual([2, 0]);
-    expect(stateAfter(answered).calm_until_ms).toBe((1_001 + answered.length - 1) * 1000 + 500);
+  });
+});
+
+describe('the thoughts of a completion', () => {
+  const thinking: readonly Move[] = ['run.started', 'thought.delta', 'thought.delta'];
+  const thought = [{ field: 'reasoning', text: 'texttext' }];
+
+  test.each<[string, readonly Move[], boolean]>([
+    [
+      'stay while its words are said',
+      [...thinking, ...SPEAKING.slice(1), 'message.completed', 'step.completed'],
+      true,
+    ],
+    ['stay while its calls wait', [...thinking, ...ASKING.slice(1), 'run.blocked'], true],
+    ['end with its calls', [...thinking, ...ASKING.slice(1), 'run.blocked', 'step.completed'], false],
+    ['end with a step that failed', [...thinking, ...ASKING.slice(1), 'step.failed'], false],
+    ['end when its server is asked again', [...thinking, 'thought.dropped'], false],
+    ['end when its worker is lost', [...thinking, 'run.released'], false],
+    ['end with the run', [...thinking, 'run.incomplete'], false],
+  ])('%s', (_, moves, isKept) => {
+    expect(stateAfter(moves).thoughts).toStrictEqual(isKept ? thought : []);
+  });
+
+  test('of a process that did not know them do not reach the next one', () => {
+    const { thoughts: _, ...older } = stateAfter([...thinking, 'run.released']);
+    const stale = { ...older, thoughts: [{ field: 'reasoning', text: 'stale' }] } as const;
+    expect(apply(stale, { type: 'run.started', at: 1 }).state.thoughts).toStrictEqual([]);
+    expect(
+      apply(apply(older, { type: 'run.started', at: 1 }).state, eventsFor(null)['thought.delta']).state
+        .thoughts,
+    ).toHaveLength(1);
   });
 });
 

@@ -45,7 +45,6 @@ async function inTurn(scripts: readonly Script[], own: readonly string[] = []) {
         secretsIn: () => ({}),
         now: () => 2_000,
         newId: (prefix) => `${prefix}_${(ids += 1)}`,
-        until: async () => {},
         signal: new AbortController().signal,
         contextTokens: 10_000,
       },

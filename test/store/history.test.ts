@@ -1,6 +1,9 @@
 /** What is read of a thread for a prompt: enough for the very prompt that all of it would make, and never all of it. */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { outputOf } from '../../src/runs/calls/kinds.ts';
+import type { RunEvent } from '../../src/runs/event.ts';
+import { callsOf } from '../../src/runs/parts.ts';
 import { buildPrompt } from '../../src/runs/prompt.ts';
 import type { ContentPart, Message, RunStep, ThreadItem } from '../../src/runs/thread.ts';
 import { HistoryTooLarge, type HistoryBudget } from '../../src/store/history.ts';
@@ -79,6 +82,51 @@ describe('the history of a run', () => {
       'msg_1',
       'b',
     ]);
+  });
+
+  test('has what was thought before the calls of the run, and of no other', async () => {
+    const store = await withMessages('a');
+    const thought: RunEvent = { type: 'thought.delta', field: 'reasoning', text: 'Hm.' };
+    await store.runs.commit(await start(store, refOf(), { thread: null }), [thought, ...CALL]);
+    await store.runs.change(refOf(), () => ANSWERED);
+    const { thoughts, bytes } = await store.objects.histories.read(refOf(), PLENTY);
+    expect(thoughts).toStrictEqual(new Map([['step_tools', [{ field: 'reasoning', text: 'Hm.' }]]]));
+    const talking = await store.runs.commit(await read(store), [STARTED, thought, ...OPEN_MESSAGE]);
+    await store.runs.commit(talking, COMPLETED);
+    expect(await store.redis.hget(store.keys.steps(THREAD), 'step_1:thoughts')).toContain('Hm.');
+    await create(store, refOf('run_2'), { thread: null });
+    const later = await store.objects.histories.read(refOf('run_2'), PLENTY);
+    expect('thoughts' in later).toBe(false);
+    expect(bytes).toBeGreaterThan(0);
+    // Steps are what they were.
+    const steps = await store.objects.steps.list(refOf(), {
+      limit: 9,
+      order: 'asc',
+      after: null,
+      before: null,
+    });
+    expect(JSON.stringify(steps)).not.toContain('Hm.');
+  });
+
+  test('shows the photos that earlier versions kept as bare URLs, and no other URL', async () => {
+    const url = 'https://example.test/1.jpg';
+    const photographed = step('photo', url);
+    const named = (name: string): RunStep => ({
+      ...photographed,
+      id: `step_${name}`,
+      step_details: {
+        type: 'tool_calls',
+        tool_calls: [
+          { id: `call_${name}`, type: 'function', function: { name, arguments: '{}', output: url } },
+        ],
+      },
+    });
+    const store = await withItems(await openStore(server.url), [named('take_a_photo'), named('look_up')]);
+    const { items } = await store.objects.histories.read(refOf(), PLENTY);
+    const outputs = items.flatMap((item) =>
+      item.object === 'thread.run.step' ? callsOf(item).map(outputOf) : [],
+    );
+    expect(outputs).toEqual([JSON.stringify({ image_url: url }), url]);
   });
 
   test('of a very long thread is its beginning and its newest part', async () => {

@@ -4,7 +4,8 @@ import type { RunEvent } from '../../src/runs/event.ts';
 import { failedBy } from '../../src/runs/ending.ts';
 import { isCancelling, isTerminal } from '../../src/runs/run.ts';
 import { readLog, type LoggedEvent } from '../../src/store/log.ts';
-import { Refused, runView, type StoredRun } from '../../src/store/runs.ts';
+import { Refused, type StoredRun } from '../../src/store/runs.ts';
+import { runView } from '../../src/store/poll-grace.ts';
 import { fold } from '../runs/histories.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
@@ -351,10 +352,11 @@ describe('current', () => {
     const store = await openStore(server.url);
     const queued = await create(store);
     await store.objects.labels.set(THREAD, 'run_1', { colour: 'red' });
-    const { stored, labels } = must(await store.runs.current(refOf()));
+    const { stored, ...shown } = must(await store.runs.current(refOf()));
     expect(stored).toStrictEqual(queued);
-    expect(runView(stored, labels, 0)).toStrictEqual({ ...queued.state.run, metadata: { colour: 'red' } });
-    expect(runView(stored, null, 0)).toStrictEqual(queued.state.run);
+    const { run } = stored.state;
+    expect(runView(run, shown, 0)).toStrictEqual({ ...queued.state.run, metadata: { colour: 'red' } });
+    expect(runView(run, { ...shown, labels: null }, 0)).toStrictEqual(queued.state.run);
   });
 });
 

@@ -110,7 +110,9 @@ export class Wire {
         if (frame === null) throw new Error(`the events of run ${run.id} ended before the run`);
         if (!RESTING.has(frame.name.replace('thread.run.', ''))) continue;
         // What the log says may be long ago: the run may have been answered since.
-        const now = await this.get(run);
+        let now = await this.get(run);
+        // Whoever polls is shown a moment later that it asks.
+        while (now.status === 'queued') now = await this.get(run);
         if (RESTING.has(now.status)) return now;
       }
     } finally {

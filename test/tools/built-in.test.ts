@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { ToolError, type ToolDefinition } from '../../src/runs/tool.ts';
 import photo from '../../src/tools/take_a_photo.ts';
+import { PHOTO_TOOL } from '../../src/turns/photo.ts';
 import { toolContext } from '../support/tool-context.ts';
 
 const FOLDER = path.join(import.meta.dirname, '../../src/tools');
@@ -60,6 +61,7 @@ describe.each(files)('%s', (file) => {
 
 test('a photo is taken by the device: asked itself, the service says what to do', () => {
   expect(photo.answeredBy).toBe('device');
+  expect(photo.name).toBe(PHOTO_TOOL);
   const take = (): unknown => photo.run({}, toolContext());
   expect(take).toThrow(ToolError);
   expect(take).toThrow(/URL, or a data URL.*as the output of the call/);

@@ -1,7 +1,7 @@
 /** Reading ahead of an answer without losing any of it, and what is said while there is nothing to read. */
 import { describe, expect, test } from 'vitest';
 import { Lookahead } from '../../src/turns/lookahead.ts';
-import { isAudible, type Audible, type TurnEvent } from '../../src/turns/turn-events.ts';
+import { isAudible, isSpeakable, type Audible, type TurnEvent } from '../../src/turns/turn-events.ts';
 
 const word = (text: string): Audible => ({ type: 'text', text });
 
@@ -118,4 +118,15 @@ test('the server’s own tools are not heard', async () => {
     yield word('Found.');
   }
   expect(await Array.fromAsync(new Lookahead(says(), isAudible).read())).toEqual([word('Found.')]);
+});
+
+test('thoughts are heard by those who do not speak them', async () => {
+  const text = 'Hm.';
+  async function* thinking(): AsyncGenerator<TurnEvent, void> {
+    yield { type: 'thought', text };
+    yield { type: 'thought.dropped', text };
+    yield word('Found.');
+  }
+  expect(await Array.fromAsync(new Lookahead(thinking(), isAudible).read())).toHaveLength(3);
+  expect(await Array.fromAsync(new Lookahead(thinking(), isSpeakable).read())).toEqual([word('Found.')]);
 });

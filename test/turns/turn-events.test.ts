@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { TurnReader, type TurnEvent } from '../../src/turns/turn-events.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import type { LoggedEvent } from '../../src/store/follow.ts';
-import { ERROR, eventsFor, usage } from '../runs/histories.ts';
+import { cited, ERROR, eventsFor, usage } from '../runs/histories.ts';
 
 const { 'run.queued': queued, 'run.started': started } = eventsFor(null);
 const at = 1_001;
@@ -78,6 +78,33 @@ describe('a conversation hears', () => {
     expect(await heard(events)).toEqual([
       { type: 'text', text: 'Hel' },
       { type: 'text', text: 'lo' },
+      { type: 'end', reason: 'stop', usage: usage(2) },
+    ]);
+  });
+
+  test('annotations, whose indices count from the beginning of all that it hears', async () => {
+    const marked = (text: string, file: string, start: number): RunEvent => ({
+      type: 'message.delta',
+      text,
+      annotations: [cited(file, start)],
+    });
+    const closed: readonly RunEvent[] = [
+      { type: 'message.completed', at },
+      { type: 'step.completed', at, usage: null, outputs: null },
+    ];
+    const first = [...openMessage('m'), delta('See '), marked('【1】', 'file_a', 4), ...closed];
+    const events = [
+      queued,
+      started,
+      ...first,
+      ...openMessage('m2'),
+      marked('【1】', 'file_b', 0),
+      ...complete(2),
+    ];
+    expect(await heard(events)).toEqual([
+      { type: 'text', text: 'See ' },
+      { type: 'text', text: '【1】', annotations: [cited('file_a', 4)] },
+      { type: 'text', text: '【1】', annotations: [cited('file_b', 7)] },
       { type: 'end', reason: 'stop', usage: usage(2) },
     ]);
   });
@@ -169,6 +196,37 @@ describe('a conversation hears', () => {
         type: 'end',
         reason: told,
       });
+  });
+});
+
+describe('thoughts', () => {
+  const think = (text: string): RunEvent => ({ type: 'thought.delta', field: 'reasoning', text });
+  const released: RunEvent = { type: 'run.released', at, reason: 'lost' };
+
+  test('are heard as they come, and stay with the calls they led to', async () => {
+    const asked = [queued, started, think('a'), think('b'), openCalls, ...call(0, 'SEARCH')];
+    const answered: readonly RunEvent[] = [
+      { type: 'tool.answered', index: 0, output: '[]' },
+      { type: 'step.completed', at, usage: usage(1), outputs: {} },
+    ];
+    const events = [...asked, ...answered, think('c'), released, started, think('d'), ...openMessage('m')];
+    const all = await heardInTwo([], [...events, delta('So.'), ...complete(2)]);
+    const thoughts = all.filter(({ type }) => type.startsWith('thought'));
+    expect(thoughts.map((say) => ('text' in say ? say.text : ''))).toEqual(['a', 'b', 'd']);
+  });
+
+  test.each<[string, readonly RunEvent[]]>([
+    ['their worker is lost', [released, started]],
+    ['their server is asked again', [{ type: 'thought.dropped' }]],
+  ])('are taken back when %s', async (_, lost) => {
+    const rest = [...lost, think('b'), ...openMessage('m'), delta('So.'), ...complete(2)];
+    const then = [{ type: 'thought', text: 'b' }, { type: 'text', text: 'So.' }, { type: 'end' }];
+    expect(await heardInTwo([queued, started, think('a')], rest)).toMatchObject([
+      { type: 'thought', text: 'a' },
+      { type: 'thought.dropped', text: 'a' },
+      ...then,
+    ]);
+    expect(await heardInTwo([], [queued, started, think('a'), ...rest])).toMatchObject(then);
   });
 });
 

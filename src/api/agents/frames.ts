@@ -5,6 +5,7 @@
  */
 import type { ApiError } from '../../errors.ts';
 import type { RefusalOfPaths } from '../http/endpoint.ts';
+import { calledFunction } from '../../runs/calls/kinds.ts';
 import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
 import type { TurnEvent } from '../../turns/turn-events.ts';
 
@@ -55,7 +56,7 @@ export async function* agentEvents(
         break;
       }
       case 'calls': {
-        const names = said.calls.map((call) => call.function.name).join(', ');
+        const names = said.calls.map((call) => calledFunction(call).name).join(', ');
         const message = `The agent wants to call ${names}, which this server cannot run. Make it a plugin of the server, or remove it from the agent.`;
         yield event('error', { error_code: CODES[502], error_msg: message });
         return;
@@ -67,6 +68,10 @@ export async function* agentEvents(
         yield event('end', { id: messageId, finish_reason: said.reason, usage: said.usage });
         return;
       }
+      case 'thought':
+      case 'thought.dropped':
+        // That platform has no word for it.
+        break;
       case 'dropped':
       case 'failed':
         yield event('error', { error_code: CODES[502], error_msg: said.error.message });

@@ -4,11 +4,14 @@
  *
  *   D1  at `requires_action` the step of tool calls stays open, and the stream ends
  *   D2  a call's id and name are said once, in its first delta; `index` and `type` in every one
- *   D3  the first delta of a message carries `annotations: []`, later ones no such key
+ *   D3  the first delta of a message carries `annotations`, if only `[]`; later ones carry the key when there are any
  *   D4  no object has a top-level key `error`; no frame has an `id:` line
  */
+import { answerDelta, growthDelta, shownCall, type StepCall } from '../../runs/calls/kinds.ts';
 import type { RunEvent } from '../../runs/event.ts';
+import { callsOf } from '../../runs/parts.ts';
 import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
+import { shownStep } from '../../runs/step-view.ts';
 import type { Metadata, Run, Thread } from '../../runs/thread.ts';
 import { LogGone, type LoggedEvent } from '../../store/follow.ts';
 
@@ -26,6 +29,8 @@ interface WireEvent {
 class AssistantsEncoder {
   #state: RunState | null = null;
   #messageHasDelta = false;
+  /** How many annotations of the message were said. */
+  #annotations = 0;
   #blocked = false;
 
   /** The wire's events for the next event of the log. */
@@ -60,9 +65,6 @@ class AssistantsEncoder {
       case 'run.released':
       case 'run.resumed':
         return [{ name: 'thread.run.queued', data: subject }];
-      case 'run.calmed':
-        // A stream has seen everything in order; only clients that poll need it.
-        return [];
       case 'run.blocked':
         return [{ name: 'thread.run.requires_action', data: subject }];
       case 'run.cancelling':
@@ -74,54 +76,75 @@ class AssistantsEncoder {
         return [{ name: `thread.${event.type}`, data: subject }];
       case 'step.created':
         return [
-          { name: 'thread.run.step.created', data: subject },
-          { name: 'thread.run.step.in_progress', data: subject },
+          { name: 'thread.run.step.created', data: shown(subject) },
+          { name: 'thread.run.step.in_progress', data: shown(subject) },
         ];
       case 'step.completed':
       case 'step.failed':
       case 'step.cancelled':
       case 'step.expired':
-        return [{ name: `thread.run.${event.type}`, data: subject }];
+        return [{ name: `thread.run.${event.type}`, data: shown(subject) }];
       case 'message.created':
         this.#messageHasDelta = false;
+        this.#annotations = 0;
         return [
           { name: 'thread.message.created', data: subject },
           { name: 'thread.message.in_progress', data: subject },
         ];
       case 'message.delta':
-        return [this.#messageDelta(subject.id, event.text)];
+        return [this.#messageDelta(subject.id, event)];
+      case 'thought.delta':
+      case 'thought.dropped':
+        // The hosted API never said what a model thinks, and strict clients refuse what they do not know.
+        return [];
       case 'message.completed':
       case 'message.incomplete':
         return [{ name: `thread.${event.type}`, data: subject }];
       case 'tool.called': {
-        const { index, call_id: id, name } = event;
-        const call = { index, id, type: 'function', function: { name, arguments: '', output: null } };
-        return [callDelta(state, call)];
+        const call = callAt(state, event.index);
+        return callDelta(state, call && { index: event.index, ...shownCall(call) });
       }
       case 'tool.delta': {
-        const { index, arguments: text } = event;
-        return [callDelta(state, { index, type: 'function', function: { arguments: text } })];
+        const call = callAt(state, event.index);
+        return callDelta(state, call && growthDelta(call, event.index, event.arguments));
       }
       case 'step.dropped':
         // The wire has no word that opens a closed step again; the steps and messages of the run show it.
         return [];
-      case 'tool.answered':
-        // The hosted API had no word for it; the completed step shows the output.
-        return [];
+      case 'tool.answered': {
+        const call = callAt(state, event.index);
+        return callDelta(state, call && answerDelta(call, event.index, event.output));
+      }
     }
   }
 
-  #messageDelta(id: string, value: string): WireEvent {
-    const text = this.#messageHasDelta ? { value } : { value, annotations: [] };
+  #messageDelta(
+    id: string,
+    { text: value, annotations = [] }: Extract<RunEvent, { type: 'message.delta' }>,
+  ): WireEvent {
+    const marks = annotations.map((mark, place) => ({ index: this.#annotations + place, ...mark }));
+    const isBare = this.#messageHasDelta && marks.length === 0;
+    const text = isBare ? { value } : { value, annotations: marks };
     this.#messageHasDelta = true;
+    this.#annotations += marks.length;
     const delta = { content: [{ index: 0, type: 'text', text }] };
     return { name: 'thread.message.delta', data: { id, object: 'thread.message.delta', delta } };
   }
 }
 
-function callDelta({ step }: RunState, call: unknown): WireEvent {
+function shown(subject: Applied['subject']): object {
+  return subject.object === 'thread.run.step' ? shownStep(subject) : subject;
+}
+
+function callAt({ step }: RunState, index: number): StepCall | null {
+  return (step && callsOf(step)[index]) ?? null;
+}
+
+/** @param call what is said of it; null for nothing */
+function callDelta({ step }: RunState, call: object | null): readonly WireEvent[] {
+  if (call === null) return [];
   const delta = { step_details: { type: 'tool_calls', tool_calls: [call] } };
-  return { name: 'thread.run.step.delta', data: { id: step?.id, object: 'thread.run.step.delta', delta } };
+  return [{ name: 'thread.run.step.delta', data: { id: step?.id, object: 'thread.run.step.delta', delta } }];
 }
 
 interface StreamOptions {

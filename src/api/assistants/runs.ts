@@ -2,10 +2,11 @@
 import { z } from 'zod';
 import { notFound, threadBusy } from '../../errors.ts';
 import { toMessage } from '../../runs/parts.ts';
-import { isOverdue, stepView } from '../../runs/run.ts';
+import { isOverdue } from '../../runs/run.ts';
+import { stepView } from '../../runs/step-view.ts';
 import type { Assistant, Message, Run, Thread } from '../../runs/thread.ts';
 import type { ThreadRef } from '../../store/keys.ts';
-import { runView } from '../../store/runs.ts';
+import { runView } from '../../store/poll-grace.ts';
 import { begin, newRun } from '../../turns/begin.ts';
 import { checkMessages, runBytes } from '../../turns/budgets.ts';
 import { cancelEvents } from '../../turns/changes.ts';
@@ -113,22 +114,23 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       method: 'GET',
       path: RUN_PATH,
       handle: async (call) => {
-        const { stored, labels } = await findRun(services, call);
-        return answer(runView(stored, labels, nowMs()));
+        const found = await findRun(services, call);
+        return answer(runView(found.stored.state.run, found, nowMs()));
       },
     },
     {
       method: 'POST',
       path: RUN_PATH,
       handle: async (call) => {
-        const { stored, labels } = await findRun(services, call);
+        const found = await findRun(services, call);
+        const { stored } = found;
         const { metadata } = call.body(modifyBody);
-        if (metadata === undefined) return answer(runView(stored, labels, nowMs()));
+        if (metadata === undefined) return answer(runView(stored.state.run, found, nowMs()));
         call.admit(runBytes(stored.state.run));
         await admitWrite(services, call, {});
         const { threadId, runId } = stored.ref;
         if (!(await objects.labels.set(stored.ref, runId, metadata))) throw notFound('thread', threadId);
-        return answer(runView(stored, metadata, nowMs()));
+        return answer(runView(stored.state.run, { ...found, labels: metadata }, nowMs()));
       },
     },
     {
@@ -152,7 +154,8 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       method: 'GET',
       path: `${RUN_PATH}/events`,
       handle: async (call) => {
-        const { stored, labels } = await findRun(services, call);
+        const found = await findRun(services, call);
+        const { stored } = found;
         const { after } = call.query(watchQuery);
         const lastEventId = Number(call.header('last-event-id') ?? '0');
         admission.admitStream(call.gone);
@@ -161,7 +164,11 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         endInTime(services, call, stored.ref, stored.state.run.expires_at);
         return {
           type: 'events',
-          frames: watchStream(hub.follow(stored.ref, call.gone), cursor, runView(stored, labels, nowMs())),
+          frames: watchStream(
+            hub.follow(stored.ref, call.gone),
+            cursor,
+            runView(stored.state.run, found, nowMs()),
+          ),
         };
       },
     },

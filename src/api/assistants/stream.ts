@@ -2,7 +2,7 @@
 import { notFound } from '../../errors.ts';
 import type { Metadata, Thread } from '../../runs/thread.ts';
 import type { RunRef } from '../../store/keys.ts';
-import type { StoredRun } from '../../store/runs.ts';
+import type { ReadRun, StoredRun } from '../../store/runs.ts';
 import { runBytes } from '../../turns/budgets.ts';
 import type { Answer } from '../http/endpoint.ts';
 import type { Call } from '../http/call.ts';
@@ -14,10 +14,7 @@ import { assistantsStream } from './frames.ts';
  * The run of the path, ended first if its time is over.
  * @throws {ApiError} 404 for the thread, or for the run in it.
  */
-export async function findRun(
-  { runs, objects }: Services,
-  call: Call,
-): Promise<{ stored: StoredRun; labels: Metadata | null }> {
+export async function findRun({ runs, objects }: Services, call: Call): Promise<ReadRun> {
   const ref: RunRef = { project: call.project, threadId: call.id('thread_id'), runId: call.id('run_id') };
   const found = await runs.current(ref);
   if (found !== null) return found;

@@ -1,16 +1,20 @@
 /** `submit_tool_outputs`: the client answers the calls its run waits for. */
 import { z } from 'zod';
 import { notFound, wrongOutputs } from '../../errors.ts';
+import { answererOf, outputOf } from '../../runs/calls/kinds.ts';
 import { callsOf } from '../../runs/parts.ts';
+import { deviceOutput } from '../../runs/pictures.ts';
 import { isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import type { RunRef } from '../../store/keys.ts';
-import { runView, type StoredRun } from '../../store/runs.ts';
+import { isInGrace, runView } from '../../store/poll-grace.ts';
+import type { ReadRun, StoredRun } from '../../store/runs.ts';
 import { checkOutputs, runBytes } from '../../turns/budgets.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 import { answerCalls } from '../../turns/changes.ts';
 import type { Services } from '../http/services.ts';
 import { findRun, pollHeaders, runStream } from './stream.ts';
+import { withPictures } from '../../turns/photo.ts';
 
 const MAX_OUTPUTS = 128;
 
@@ -37,14 +41,18 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
         const texts = outputs.map(({ output }) => output ?? '');
         checkOutputs(texts, 'tool_outputs', settings.messageLimitBytes);
         if (stream === true) admission.admitStream(call.gone);
-        const calmMs = stream === true ? 0 : settings.calmAfterSubmitMs;
-        const outputsOf = (stored: StoredRun): readonly RunEvent[] =>
-          eventsFor(stored, outputs, now(), calmMs === 0 ? 0 : nowMs() + calmMs);
-        const changed = await runs.change(found.ref, outputsOf).catch(async (refusal: unknown) => {
+        const graceMs = stream === true ? 0 : settings.pollGraceMs;
+        const answer = async () =>
+          runs.change(
+            found.ref,
+            (stored) => eventsFor(stored, outputs, services, now()),
+            graceMs === 0 ? 0 : nowMs() + graceMs,
+          );
+        const changed = await answer().catch(async (refusal: unknown) => {
           const repeated = stream === true ? null : await repetition(services, found.ref, outputs);
           // Refused for what the run was a moment ago: let it be refused, or taken, for what it is now.
-          if (repeated === null) return runs.change(found.ref, outputsOf);
-          const shown = await runs.change(found.ref, (stored) => calmed(stored, now(), nowMs()));
+          if (repeated === null) return answer();
+          const shown = await goingOn(services, found.ref);
           // Other words for the same calls were not taken, and whoever sent them must know.
           if (repeated === 'other outputs') throw refusal;
           return shown;
@@ -52,7 +60,7 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
         if (changed === null) throw notFound('run', found.ref.runId);
         // A stream begins with what the submission itself did: the old step completed, the run queued again.
         if (stream === true) return runStream(services, call, changed.stored, changed.after, null);
-        const value = runView(changed.stored, changed.labels, nowMs());
+        const value = runView(changed.stored.state.run, changed, nowMs());
         return { type: 'shell-safe', value, headers: pollHeaders(services) };
       },
     },
@@ -63,14 +71,15 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
 function eventsFor(
   { state }: StoredRun,
   outputs: Outputs,
+  { plugins }: Services,
   at: number,
-  calmUntilMs: number,
 ): readonly RunEvent[] {
-  const expected = pendingCalls(state.run).map((pending) => pending.id);
+  const pending = pendingCalls(state.run);
+  const expected = pending.map((call) => call.id);
   const got = outputs.map((output) => output.tool_call_id ?? '');
   if (isBlocked(state.run) && !sameIds(expected, got)) throw wrongOutputs(expected, got);
   const byId = Object.fromEntries(outputs.map((output) => [output.tool_call_id ?? '', output.output ?? '']));
-  return answerCalls(state, byId, at, calmUntilMs);
+  return answerCalls(state, withPictures(byId, pending, plugins), at);
 }
 
 /**
@@ -91,26 +100,36 @@ async function repetition(
   if (got.some((id) => pending.includes(id))) return null;
   const steps = await objects.steps.list(ref, { limit: 100, order: 'desc', after: null, before: null });
   if (steps.type !== 'page') return null;
-  const own = new Set(state.origin.server_tools);
   for (const step of steps.items) {
     // The worker has answered its own calls; the client never had to.
-    const theirs = callsOf(step).filter((call) => !own.has(call.function.name));
+    const theirs = callsOf(step).filter((call) => answererOf(call, state) === 'client');
     const ids = theirs.map((call) => call.id);
     if (step.status !== 'completed' || !sameIds(ids, got)) continue;
-    const taken = new Map(theirs.map((call) => [call.id, call.function.output]));
-    const isSame = outputs.every(({ tool_call_id: id, output }) => taken.get(id ?? '') === (output ?? ''));
+    const taken = new Map(theirs.map((call) => [call.id, outputOf(call)]));
+    const isSame = outputs.every(({ tool_call_id: id, output }) =>
+      [output ?? '', deviceOutput(output ?? '')].includes(taken.get(id ?? '') ?? ''),
+    );
     return isSame ? 'same outputs' : 'other outputs';
   }
   return null;
 }
 
 /** How long a run is read as queued for a client that has missed that it went on. */
-const CALMED_MS = 500;
+const REPEATED_GRACE_MS = 500;
 
-function calmed({ state }: StoredRun, at: number, nowMs: number): readonly RunEvent[] | null {
-  // Once is enough: repetitions while it lasts add nothing to the log.
-  if (!isBlocked(state.run) || nowMs < state.calm_until_ms) return null;
-  return [{ type: 'run.calmed', at, calm_until_ms: nowMs + CALMED_MS }];
+/** The run, read as one that goes on for a moment; null when it is gone. Repetitions meanwhile do not make it longer. */
+async function goingOn(
+  { runs, nowMs }: Services,
+  ref: RunRef,
+): Promise<(ReadRun & { readonly after: number }) | null> {
+  const read = await runs.get(ref);
+  if (read === null) return null;
+  const { run } = read.stored.state;
+  const after = read.stored.seq;
+  if (!isBlocked(run) || isInGrace(run, read.grace, nowMs())) return { ...read, after };
+  const grace = { runId: ref.runId, untilMs: nowMs() + REPEATED_GRACE_MS };
+  await runs.grace(ref, grace.untilMs);
+  return { ...read, grace, after };
 }
 
 /** The same ids, each once, in any order. */

@@ -4,7 +4,7 @@ import { ServerTiming } from '../../turns/server-timing.ts';
 import { isNobody, sayNobody, tellNobody } from './nobody.ts';
 import { Lookahead, type Filler } from '../../turns/lookahead.ts';
 import { readChat } from './request.ts';
-import { isAudible, type Audible, type TurnEvent } from '../../turns/turn-events.ts';
+import { isAudible, isSpeakable, type Audible, type TurnEvent } from '../../turns/turn-events.ts';
 import { threadIdOf } from '../../turns/thread.ts';
 import type { ChatTurn } from '../../turns/turn.ts';
 import { ApiError } from '../../errors.ts';
@@ -132,7 +132,10 @@ async function begin(services: Services, call: Call, profile: ChatProfile): Prom
     return sayNobody(request.turn.agent);
   });
   return {
-    ahead: new Lookahead(profile.apology === null ? await answer : spoken(call, answer), isAudible),
+    ahead: new Lookahead(
+      profile.apology === null ? await answer : spoken(call, answer),
+      profile.speaks ? isSpeakable : isAudible,
+    ),
     reply,
     isStream,
     headers: () => ({ 'server-timing': timing.header, ...thread }),

@@ -4,7 +4,9 @@
  * both accept that.
  */
 import { ApiError, retryAfter } from '../../errors.ts';
-import type { RequiredCall, RunError, Usage } from '../../runs/thread.ts';
+import { calledFunction } from '../../runs/calls/kinds.ts';
+import type { ChatCall } from '../../runs/model.ts';
+import type { Annotation, RequiredCall, RunError, Usage } from '../../runs/thread.ts';
 import type { Audible } from '../../turns/turn-events.ts';
 
 export interface ChatReply {
@@ -45,7 +47,13 @@ export async function* chatFrames(
   for await (const event of events) {
     switch (event.type) {
       case 'text':
-        yield chunk({ content: event.text }, null);
+        yield chunk({ content: event.text, ...annotated(event.annotations) }, null);
+        break;
+      case 'thought':
+        yield chunk({ reasoning_content: event.text }, null);
+        break;
+      case 'thought.dropped':
+        // They stand where they were said; no part of the answer.
         break;
       case 'calls':
         yield (
@@ -53,7 +61,7 @@ export async function* chatFrames(
         );
         return;
       case 'end':
-        // Whoever asked by voice would think that nobody has heard.
+        // Whoever asked by voice would think that nobody has heard. Such devices hear no thoughts.
         if (!begun && reply.apology !== null) yield chunk({ content: reply.apology }, null);
         yield chunk({}, event.reason) + end(event.usage);
         return;
@@ -70,10 +78,23 @@ export async function* chatFrames(
 /** The answer as one object. @throws {ApiError} when the run failed and no apology is wanted. */
 export async function chatObject(events: AsyncIterable<Audible>, reply: ChatReply): Promise<unknown> {
   let text = '';
+  let marks: readonly Annotation[] = [];
+  let thoughts = '';
   const whole = (message: Record<string, unknown>, finish_reason: string, usage: Usage | null): unknown => ({
     ...head(reply, 'chat.completion'),
     choices: [
-      { index: 0, message: { role: 'assistant', refusal: null, ...message }, logprobs: null, finish_reason },
+      {
+        index: 0,
+        message: {
+          role: 'assistant',
+          refusal: null,
+          ...message,
+          ...(thoughts !== '' && { reasoning_content: thoughts }),
+          ...annotated(marks),
+        },
+        logprobs: null,
+        finish_reason,
+      },
     ],
     usage: usage === null ? null : wireUsage(usage),
   });
@@ -81,14 +102,22 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
     switch (event.type) {
       case 'text':
         text += event.text;
+        marks = [...marks, ...(event.annotations ?? [])];
+        break;
+      case 'thought':
+        thoughts += event.text;
+        break;
+      case 'thought.dropped':
+        thoughts = thoughts.slice(0, thoughts.length - event.text.length);
         break;
       case 'dropped':
         // Nothing of it has left this process.
         text = text.slice(0, text.length - event.text.length);
+        marks = marksBefore(marks, text.length);
         break;
       case 'calls': {
         const content = text === '' ? null : text;
-        const tool_calls = event.calls.map(({ id, type, function: call }) => ({ id, type, function: call }));
+        const tool_calls = event.calls.map(toolCall);
         return whole({ content, tool_calls }, 'tool_calls', event.usage);
       }
       case 'end':
@@ -127,9 +156,29 @@ function head({ id, created, model }: ChatReply, object: string): Record<string,
   return { id, object, created, model, system_fingerprint: 'fp_longrun' };
 }
 
+function toolCall(call: RequiredCall): ChatCall {
+  return { id: call.id, type: 'function', function: calledFunction(call) };
+}
+
+/** The key of a message or delta, where there are annotations; OpenAI's own ones are those of pages. */
+function annotated(marks: readonly Annotation[] = []): { readonly annotations?: readonly object[] } {
+  return marks.length === 0 ? {} : { annotations: marks.map(chatAnnotation) };
+}
+
+function marksBefore(marks: readonly Annotation[], length: number): readonly Annotation[] {
+  return marks.filter((mark) => mark.start_index < length);
+}
+
+function chatAnnotation(mark: Annotation): object {
+  if (mark.type !== 'url_citation') return mark;
+  const { type, start_index, end_index, url_citation: page } = mark;
+  return { type, url_citation: { start_index, end_index, ...page } };
+}
+
 /** Glasses read `parameters`, everybody else `arguments`. */
-function deviceCall({ id, type, function: { name, arguments: text } }: RequiredCall, index: number): unknown {
-  return { index, id, type, function: { name, arguments: text, parameters: text } };
+function deviceCall(call: RequiredCall, index: number): unknown {
+  const { id, type, function: called } = toolCall(call);
+  return { index, id, type, function: { ...called, parameters: called.arguments } };
 }
 
 function wireUsage({

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { ApiError, echo, unsupported } from '../../errors.ts';
 import type { ChatCall, ChatMessage, ChatPart } from '../../runs/model.ts';
+import { THOUGHT_FIELDS, type ThoughtFields } from '../../runs/thoughts.ts';
 import type { Call } from '../http/call.ts';
 import * as shapes from '../http/shapes.ts';
 import { lastUserMessage, pictureIn, textIn, type ChatSettings, type ChatTurn } from '../../turns/turn.ts';
@@ -43,6 +44,9 @@ const message = z.looseObject({
   refusal: z.string().nullish(),
   tool_calls: z.array(toolCall).max(128).nullish(),
   tool_call_id: z.string().nullish(),
+  // Whatever it is, only a text is meant for the model.
+  reasoning_content: z.unknown().optional(),
+  reasoning: z.unknown().optional(),
   turn_id: key,
 });
 
@@ -270,7 +274,8 @@ function toMessage(given: z.infer<typeof message>, index: number): ChatMessage {
       const answer = given.content ?? given.refusal;
       if (calls.length === 0) return { role: 'assistant', content: plainText(answer, `${param}.content`) };
       const said = answer == null ? '' : plainText(answer, `${param}.content`);
-      return { role: 'assistant', content: said === '' ? null : said, tool_calls: calls };
+      const content = said === '' ? null : said;
+      return { role: 'assistant', content, tool_calls: calls, ...thoughtsIn(given) };
     }
     case 'tool': {
       if (!given.tool_call_id) throw missing(`${param}.tool_call_id`);
@@ -278,6 +283,15 @@ function toMessage(given: z.infer<typeof message>, index: number): ChatMessage {
       return { role: 'tool', tool_call_id: given.tool_call_id, content: output };
     }
   }
+}
+
+/**
+ * What the model thought before its calls, as the client got it: servers want it back while their tools are at work.
+ * Beside words it means nothing to them, or is refused.
+ */
+function thoughtsIn(given: z.infer<typeof message>): ThoughtFields {
+  const said = THOUGHT_FIELDS.filter((name) => typeof given[name] === 'string' && given[name] !== '');
+  return Object.fromEntries(said.map((name) => [name, given[name]]));
 }
 
 type Content = z.infer<typeof content> | null | undefined;
@@ -327,12 +341,12 @@ function plainText(given: Content, param: string): string {
         .join('\n');
 }
 
-/** A tool's answer may be a picture, as an image part: it is kept as its URL, which prompts know how to show. */
+/** A tool's answer may hold pictures, as image parts: such an answer is kept as its parts, which prompts know how to show. */
 function toolText(given: Exclude<Content, null | undefined>): string {
   if (typeof given === 'string') return given;
   const parts = given.flatMap((part) => toPart(part, 'messages'));
-  const picture = parts.find((part) => part.type === 'image_url');
-  return picture?.type === 'image_url' ? picture.image_url.url : parts.map(partText).join('\n');
+  const hasPicture = parts.some((part) => part.type === 'image_url');
+  return hasPicture ? JSON.stringify(parts) : parts.map(partText).join('\n');
 }
 
 function toCall({ id, function: called }: z.infer<typeof toolCall>): ChatCall {

@@ -6,7 +6,7 @@ import { json, type Answer } from './endpoint.ts';
 import { listQuery } from './shapes.ts';
 
 /** The page with each of its items changed. */
-export function mapPage<T>(found: ListPage<T>, change: (item: T) => T): ListPage<T> {
+export function mapPage<T, U>(found: ListPage<T>, change: (item: T) => U): ListPage<U> {
   return found.type === 'page' ? { ...found, items: found.items.map(change) } : found;
 }
 

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { notFound, unknownPlugin } from '../../errors.ts';
+import { calledFunction } from '../../runs/calls/kinds.ts';
 import { pendingCalls } from '../../runs/run.ts';
 import type { Plugin, ToolSource } from '../../runs/tool.ts';
 import type { RequiredCall } from '../../runs/thread.ts';
@@ -99,7 +100,7 @@ async function pendingOf(
   if (runId === null) return { runId, pending: [] };
   const found = await runs.get({ project, threadId, runId });
   const calls = pendingCalls(found?.stored.state.run ?? null);
-  return { runId, pending: calls.filter((call) => call.function.name === name) };
+  return { runId, pending: calls.filter((call) => calledFunction(call).name === name) };
 }
 
 /**
@@ -113,9 +114,9 @@ function chooseArguments(
   const [first] = pending;
   if (text.length > MAX_READ_CHARACTERS) return { written: text, callId: first?.id ?? null };
   const said = essence(text);
-  const meant = pending.find((call) => essence(call.function.arguments) === said);
+  const meant = pending.find((call) => essence(calledFunction(call).arguments) === said);
   const chosen = meant ?? first;
-  const onRecord = saying(chosen?.function.arguments ?? '');
+  const onRecord = saying(chosen === undefined ? '' : calledFunction(chosen).arguments);
   const given = unwrapped(text);
   const written = meant === undefined ? (given ?? onRecord) : (onRecord ?? given);
   return { written: written ?? '{}', callId: chosen?.id ?? null };

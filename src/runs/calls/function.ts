@@ -1,0 +1,42 @@
+/**
+ * Calls of functions, the only kind that model servers know. Those a client declares are its own to answer; the server
+ * answers the calls of its own tools, and those of functions that nobody has declared, because nobody else could.
+ */
+import type { FunctionTool } from '../thread.ts';
+import type { CallKind } from './kind.ts';
+
+/** A call as a step shows it: the arguments are JSON text, as the model wrote it; the output is null until there is one. */
+export interface FunctionCall {
+  readonly id: string;
+  readonly type: 'function';
+  readonly function: { readonly name: string; readonly arguments: string; readonly output: string | null };
+}
+
+export const functions: CallKind<FunctionCall, FunctionTool> = {
+  offers: (tool) => [tool],
+  demands: (choice) => choice.function.name,
+
+  begun: (id, name) => ({ id, type: 'function', function: { name, arguments: '', output: null } }),
+  grown: (call, text) => ({
+    ...call,
+    function: { ...call.function, arguments: call.function.arguments + text },
+  }),
+  answered: (call, output) => ({ ...call, function: { ...call.function, output } }),
+  isOpen: (call) => call.function.output === null,
+
+  answeredBy: ({ function: { name } }, by) => (by.serves(name) || !by.declares(name) ? 'worker' : 'client'),
+  calledFunction: ({ function: { name, arguments: text } }) => ({ name, arguments: text }),
+  required: (call) => withoutOutput(call),
+
+  asked: (call) => withoutOutput(call),
+  output: (call) => call.function.output ?? '',
+
+  shown: (call) => call,
+  growthDelta: (text) => ({ function: { arguments: text } }),
+  // The hosted API had no word for it; the completed step shows the output.
+  answerDelta: () => null,
+};
+
+function withoutOutput({ id, type, function: { name, arguments: text } }: FunctionCall) {
+  return { id, type, function: { name, arguments: text } };
+}

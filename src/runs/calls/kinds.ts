@@ -1,0 +1,116 @@
+/**
+ * The kinds of calls there are. A new kind is a file beside this one and a line in each of the three lists; the agent loop,
+ * the fold, the prompt and the dialects ask it by the functions below. Processes that do not know a kind cannot fold its runs,
+ * so such runs need a format of their own (format.ts).
+ */
+import type { RunOrigin } from '../event.ts';
+import type { ChatCall, ChatMessage } from '../model.ts';
+import type { FunctionTool, RequiredCall, Run, ToolChoice } from '../thread.ts';
+import { functions, type FunctionCall } from './function.ts';
+import type { Answerer, CallKind, CalledFunction } from './kind.ts';
+
+/** A call of any kind, as it is kept. */
+export type StepCall = FunctionCall;
+/** A tool as a run declares it; its type is that of its calls. */
+export type DeclaredTool = FunctionTool;
+export type CallType = StepCall['type'];
+
+type AnyKind = CallKind<StepCall, DeclaredTool>;
+
+const KINDS: Readonly<Record<CallType, AnyKind>> = { function: functions };
+
+const kindOf = ({ type }: StepCall): AnyKind => KINDS[type];
+
+/** The functions by which a model is offered these tools. */
+export function offeredFunctions(tools: readonly DeclaredTool[]): readonly FunctionTool[] {
+  return tools.flatMap((tool) => KINDS[tool.type].offers(tool));
+}
+
+/** The name of the function that a tool choice demands. */
+export function demandedFunction(choice: Exclude<ToolChoice, string>): string {
+  return KINDS[choice.type].demands(choice);
+}
+
+/** The kind of the calls that name this function; where no tool offers it, they are plain functions. */
+export function typeOfCalls(name: string, tools: readonly DeclaredTool[]): CallType {
+  return declarationOf(name, tools)?.type ?? 'function';
+}
+
+function declarationOf(name: string, tools: readonly DeclaredTool[]): DeclaredTool | null {
+  const offers = (tool: DeclaredTool): boolean =>
+    KINDS[tool.type].offers(tool).some((offered) => offered.function.name === name);
+  return tools.find(offers) ?? null;
+}
+
+/** A call as the model begins it. */
+export function beginCall(type: CallType, id: string, name: string): StepCall {
+  return KINDS[type].begun(id, name);
+}
+
+/** The call with a further fragment of its arguments. */
+export function growCall(call: StepCall, text: string): StepCall {
+  return kindOf(call).grown(call, text);
+}
+
+/** The call with its answer. */
+export function answerCall(call: StepCall, output: string): StepCall {
+  return kindOf(call).answered(call, output);
+}
+
+/** Whether nobody has answered the call yet. */
+export function isOpenCall(call: StepCall): boolean {
+  return kindOf(call).isOpen(call);
+}
+
+/** Who answers the call in such a run. */
+export function answererOf(
+  call: StepCall,
+  { run, origin }: { readonly run: Pick<Run, 'tools'>; readonly origin: Pick<RunOrigin, 'server_tools'> },
+): Answerer {
+  return kindOf(call).answeredBy(call, {
+    declares: (name) => declarationOf(name, run.tools) !== null,
+    serves: (name) => origin.server_tools.includes(name),
+  });
+}
+
+/** The function that a call names, with its arguments; of a call as it is kept, or as a client is asked. */
+export function calledFunction(call: StepCall | RequiredCall): CalledFunction {
+  return KINDS[call.type].calledFunction(call);
+}
+
+/** The call as a run demands an answer from its client. */
+export function requiredCall(call: StepCall): RequiredCall {
+  return kindOf(call).required(call);
+}
+
+/** The call as the model made it. */
+export function askedCall(call: StepCall): ChatCall {
+  return kindOf(call).asked(call);
+}
+
+/** What answers the call, as text. */
+export function outputOf(call: StepCall): string {
+  return kindOf(call).output(call);
+}
+
+/** What answers the call, as the model is told. */
+export function answerMessage(call: StepCall): Extract<ChatMessage, { role: 'tool' }> {
+  return { role: 'tool', tool_call_id: call.id, content: outputOf(call) };
+}
+
+/** The call as a step shows it. */
+export function shownCall(call: StepCall): object {
+  return kindOf(call).shown(call);
+}
+
+/** What a stream says when the call grows; null for nothing. */
+export function growthDelta(call: StepCall, index: number, text: string): object | null {
+  const said = kindOf(call).growthDelta(text);
+  return said && { index, type: call.type, ...said };
+}
+
+/** What a stream says when the call is answered; null for nothing. */
+export function answerDelta(call: StepCall, index: number, output: string): object | null {
+  const said = kindOf(call).answerDelta(output);
+  return said && { index, type: call.type, ...said };
+}

@@ -1,0 +1,175 @@
+/**
+ * The execution of one run that this worker has started: reads what its prompt is made from, says what the model says, and
+ * sees to what becomes of a run that is stopped on the way. Which runs are executed is decided in run-job.ts, whose
+ * invariants W2 and W3 are kept here.
+ */
+import type { Logger } from '../log.ts';
+import { failedBy } from '../runs/ending.ts';
+import { execute } from '../runs/execute.ts';
+import type { Clock, NewId } from '../runs/ids.ts';
+import type { Model } from '../runs/model.ts';
+import type { History } from '../runs/prompt.ts';
+import { isCancelling, isTerminal } from '../runs/run.ts';
+import type { RunError } from '../runs/thread.ts';
+import type { RunTool } from '../runs/tool.ts';
+import { HistoryTooLarge, type HistoryBudget } from '../store/history.ts';
+import type { RunRef } from '../store/keys.ts';
+import type { Lease } from '../store/lease.ts';
+import type { Objects } from '../store/objects.ts';
+import type { JobOutcome } from '../store/queue.ts';
+import { isUnavailable } from '../store/away.ts';
+import { logFields } from '../store/report.ts';
+import { Refused, type RunStore, type StoredRun } from '../store/runs.ts';
+import { Commits } from './commits.ts';
+import type { Room, RoomShare } from './room.ts';
+
+export interface DriveOptions {
+  readonly runs: RunStore;
+  readonly objects: Objects;
+  readonly lease: Pick<Lease, 'survived'>;
+  readonly model: Model;
+  readonly runTool: RunTool;
+  /** The sensitive variables among the sealed secrets of a run. */
+  readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
+  readonly log: Logger;
+  readonly now: Clock;
+  readonly nowMs: () => number;
+  readonly newId: NewId;
+  readonly contextTokens: number;
+  /** How much of a thread is read for one prompt. */
+  readonly promptLimitBytes: number;
+  /** For large prompts: a worker has many runs, and photos of a few could fill its memory. */
+  readonly room: Room;
+  /** A model has begun to answer a call of the project, made with secrets of its caller: a key of its own, for one. */
+  readonly onAnswer: (project: string) => void;
+}
+
+/** Why an execution stops before its end. */
+export class Stop extends Error {
+  readonly why: 'changed' | 'expired' | 'shutdown';
+
+  constructor(why: Stop['why']) {
+    super(`the execution stops: ${why}`);
+    this.name = 'Stop';
+    this.why = why;
+  }
+}
+
+/** While a prompt is read and sent there are about so many copies of it; while the model answers there is one. */
+const PROMPT_COPIES = 4;
+/** The largest prompt is sent within this, unless the network is slower than 100 Mbit/s. */
+const SENT_AFTER_MS = 3_000;
+/** Nearly all prompts are smaller, and never wait for each other. */
+const LARGE_PROMPT_BYTES = 1024 * 1024;
+
+/** Executes runs that this worker has started. */
+export class Driver {
+  private readonly options: DriveOptions;
+
+  constructor(options: DriveOptions) {
+    this.options = options;
+  }
+
+  private get budget(): HistoryBudget {
+    return { maxBytes: this.options.promptLimitBytes, maxTokens: this.options.contextTokens };
+  }
+
+  /** What a prompt of the run is made from, where it is small; null where it is not. */
+  async smallHistory(ref: RunRef): Promise<History | null> {
+    return this.options.objects.histories.readSmall(ref, this.budget, LARGE_PROMPT_BYTES);
+  }
+
+  /**
+   * Executes a run that has been started, to where it rests or is stopped.
+   * @param history what its prompt is made from; null where that is large, and is to be read when there is room
+   */
+  async drive(
+    started: StoredRun,
+    history: Promise<History | null>,
+    controller: AbortController,
+  ): Promise<JobOutcome> {
+    const { runs, log } = this.options;
+    const { ref, state } = started;
+    const timer = this.expireIn(state.run.expires_at, controller);
+    let share: RoomShare | null = null;
+    let sent: NodeJS.Timeout | undefined;
+    try {
+      const commit = runs.commit.bind(runs);
+      const commits = new Commits(started, commit, (error) => controller.abort(error));
+      const context = { ...this.options, signal: controller.signal };
+      let material = await history;
+      if (material === null) {
+        share = await this.options.room.take(this.options.promptLimitBytes, controller.signal);
+        const large = await this.options.objects.histories.read(ref, this.budget);
+        share.shrink(large.bytes);
+        sent = share.shrinkAfter(SENT_AFTER_MS, large.bytes / PROMPT_COPIES);
+        material = large;
+      }
+      for await (const events of execute(state, material, context)) {
+        const isAnswer = events.some(({ type }) => type === 'step.created');
+        if (isAnswer && state.origin.sealed !== null) this.options.onAnswer(started.ref.project);
+        await commits.push(events);
+      }
+      await commits.settled();
+      return 'done';
+    } catch (error) {
+      if (error instanceof Stop) return await this.stopped(error.why, started);
+      if (error instanceof Refused) return await this.stopped('changed', started);
+      if (error instanceof HistoryTooLarge) {
+        await runs.close(ref, failedBy(tooLarge(error)));
+        return 'done';
+      }
+      // Neither the run's fault nor its end: the sweeper rings for it again.
+      if (isUnavailable(error)) throw error;
+      log.error({ err: error, ...logFields(ref, state) }, 'execution failed');
+      const message = 'Sorry, something went wrong in the worker. The operator finds the reason in its log.';
+      await runs.close(ref, failedBy({ code: 'server_error', message }));
+      return 'done';
+    } finally {
+      clearTimeout(timer);
+      clearTimeout(sent);
+      share?.close();
+      // Whatever still runs on behalf of this turn, a tool perhaps, runs for nobody.
+      controller.abort(new Stop('changed'));
+    }
+  }
+
+  /** W2, W3: what to do with a run whose execution was stopped. */
+  private async stopped(why: Stop['why'], { ref }: StoredRun): Promise<JobOutcome> {
+    const { runs, log } = this.options;
+    switch (why) {
+      case 'expired':
+        await runs.close(ref, { type: 'expired' });
+        return 'done';
+      case 'shutdown':
+        await runs.giveBack(ref, 'shutdown');
+        return 'handed over';
+      case 'changed': {
+        const found = await runs.get(ref);
+        if (found === null || isTerminal(found.stored.state.run)) return 'done';
+        if (isCancelling(found.stored.state.run)) await runs.close(ref, { type: 'cancelled' });
+        // Somebody took us for dead. When we are one day, this run shall not be blamed for it.
+        else
+          await this.options.lease
+            .survived(ref.runId)
+            .catch((err: unknown) =>
+              log.warn({ err, run_id: ref.runId }, 'could not note that a run was lost by a living worker'),
+            );
+        return 'done';
+      }
+    }
+  }
+
+  private expireIn(expiresAt: number | null, controller: AbortController): NodeJS.Timeout | undefined {
+    if (expiresAt === null) return undefined;
+    return setTimeout(
+      () => controller.abort(new Stop('expired')),
+      Math.max(0, expiresAt * 1000 - this.options.nowMs()),
+    );
+  }
+}
+
+function tooLarge({ maxBytes }: HistoryTooLarge): RunError {
+  const message = `The question and what this run has done already take more than ${maxBytes} bytes, the most that a prompt may have on this server. Send smaller pictures or tool outputs, or ask its operator to raise PROMPT_LIMIT_BYTES.`;
+  return { code: 'invalid_prompt', message };
+}

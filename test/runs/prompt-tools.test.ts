@@ -1,0 +1,102 @@
+/** What the model is asked about tools: pictures in what they answered, and what it thought before it called them. */
+import { describe, expect, test } from 'vitest';
+import type { ChatMessage } from '../../src/runs/model.ts';
+import { buildPrompt } from '../../src/runs/prompt.ts';
+import type { RunStep, ThreadItem } from '../../src/runs/thread.ts';
+import {
+  EARLIER,
+  OWN,
+  ROOMY,
+  SEARCH,
+  ask,
+  assistant,
+  build,
+  messagesOf,
+  toolStep,
+  turn,
+  user,
+} from './prompts.ts';
+
+describe('pictures in the outputs of tools', () => {
+  const url = 'https://example.test/chart.png';
+  const seen = { type: 'image_url', image_url: { url, detail: 'auto' } };
+
+  test('follow the answers of all calls, whatever the tool is', () => {
+    const words = [{ type: 'text', text: 'Sales' }, seen];
+    const step = toolStep([
+      JSON.stringify({ image_url: url, text: 'This one.' }),
+      'sunny',
+      JSON.stringify(words),
+    ]);
+    expect(messagesOf([user('a'), step]).slice(2)).toMatchObject([
+      { role: 'tool', content: 'The picture follows.' },
+      { role: 'tool', content: 'sunny' },
+      { role: 'tool', content: 'Sales\nThe picture follows.' },
+      { role: 'user', content: [{ type: 'text', text: 'This one.' }, seen] },
+      { role: 'user', content: [seen] },
+    ]);
+  });
+
+  test('of a request are shown as well, but not in what no call asked for', () => {
+    const call = { id: 'c1', type: 'function', function: { name: 'draw', arguments: '{}' } } as const;
+    const output = { role: 'tool', tool_call_id: 'c1', content: JSON.stringify({ image_url: url }) } as const;
+    const input: readonly ChatMessage[] = [
+      { role: 'user', content: 'Draw.' },
+      { role: 'assistant', content: null, tool_calls: [call] },
+      output,
+    ];
+    const options = { contextTokens: ROOMY, first: true, last: false };
+    const asked = (messages: readonly ChatMessage[]) =>
+      buildPrompt(turn(), { input: messages, items: [] }, options);
+    expect(asked(input)).toMatchObject({
+      request: { messages: [{}, {}, { role: 'tool' }, { content: [seen] }] },
+    });
+    expect(asked([{ role: 'user', content: 'Hi' }, output])).toMatchObject({
+      request: { messages: [{}, output] },
+    });
+  });
+
+  test('tools that are there to get one are offered until there is one', () => {
+    const offered = (items: readonly ThreadItem[], until?: readonly string[]): readonly unknown[] => {
+      const { origin, ...rest } = turn({ tools: [SEARCH] });
+      const more = until && { offered_until_picture: until };
+      return ask({ ...rest, origin: { ...origin, ...more } }, items).tools;
+    };
+    const shown = [user('a'), toolStep([JSON.stringify({ image_url: url })], OWN)];
+    expect(offered(shown, ['SEARCH'])).toStrictEqual([]);
+    expect(offered([user('a')], ['SEARCH'])).toStrictEqual([SEARCH]);
+    expect(offered([...shown, user('b')], ['SEARCH'])).toStrictEqual([SEARCH]);
+    expect(offered(shown, ['draw'])).toStrictEqual([SEARCH]);
+    expect(offered(shown)).toStrictEqual([SEARCH]);
+  });
+});
+
+describe('thoughts before calls', () => {
+  const thoughts = (step: RunStep) =>
+    new Map([[step.id, [{ field: 'reasoning', text: 'x'.repeat(400) } as const]]]);
+  const asked = (items: readonly ThreadItem[], step: RunStep) =>
+    buildPrompt(
+      turn(),
+      { input: [], items, thoughts: thoughts(step) },
+      { contextTokens: ROOMY, first: true, last: false },
+    );
+
+  test('go back with them, beside the words of the same completion, and count', () => {
+    const step = toolStep(['1'], OWN);
+    const prompt = asked([user('a'), assistant('Wait.', OWN), step], step);
+    const bare = build(turn(), [user('a'), assistant('Wait.', OWN), step], ROOMY);
+    if (prompt.type !== 'ask' || bare.type !== 'ask') throw new Error('not asked');
+    expect(prompt.request.messages[1]).toMatchObject({
+      content: 'Wait.',
+      reasoning: 'x'.repeat(400),
+      tool_calls: [{}],
+    });
+    expect(prompt.estimatedTokens - bare.estimatedTokens).toBe(100);
+  });
+
+  test('of another run do not: its server may be another one', () => {
+    const step = toolStep(['1'], EARLIER);
+    const prompt = asked([user('a'), step], step);
+    expect(JSON.stringify(prompt)).not.toContain('reasoning"');
+  });
+});
