@@ -1,4 +1,4 @@
-/** Caches answers of tools that stay true for a while, for calls with the same arguments. Losing it costs a repetition. */
+/** Answers of tools that stay true for a while, for whoever asks the same. A cache: losing it costs a repetition. */
 import type { RedisKeys } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
