@@ -1,6 +1,6 @@
 /**
  * One BullMQ worker, which takes jobs and keeps their locks while they are done. Owns its connection, and rests when Redis
- * answers nothing but errors. What a job means, and which worker takes them, is queue.ts' business.
+ * answers nothing but errors. What a job means is said by its kind, and queue.ts decides which worker takes jobs.
  */
 import { DelayedError, ErrorCode, WaitingError, Worker, type Job } from 'bullmq';
 import { throttled, type Logger } from '../log.ts';
@@ -149,7 +149,7 @@ export class BullWorker<T extends object> {
   }
 }
 
-/** How BullMQ refuses to end a job that somebody else has, or that is no more. */
+/** How BullMQ refuses to end a job that another worker has, or that is gone. */
 const LOST: readonly unknown[] = [
   ErrorCode.JobNotExist,
   ErrorCode.JobLockNotExist,

@@ -1,7 +1,7 @@
 /**
- * The one clock of a deployment: Redis'. Processes on several machines compare their times (when a run ends, when somebody was
- * last seen), and machines differ. So each measures how far it is from Redis' time, and counts on from there by a clock that no
- * operator and no time server sets. Owns one timer.
+ * The one clock of a deployment is that of Redis. Processes on several machines compare times (when a run ends, when a worker was
+ * last seen), and the clocks of machines differ. So each process measures its distance to the time of Redis, and counts on from
+ * there by a monotonic clock, which neither an operator nor a time server sets. Owns one timer.
  */
 import type { Logger } from '../log.ts';
 import type { Clock } from '../runs/ids.ts';
@@ -11,7 +11,7 @@ import type { ScriptedRedis } from './scripts.ts';
 const MEASURE_EVERY_MS = 5_000;
 /** A measurement that took longer says too little; the next one comes soon. */
 const MAX_ROUND_TRIP_MS = 1_000;
-/** Less is usual between machines that nobody has synchronised for a while; more is worth a line in the log. */
+/** Machines that are not synchronised drift this far apart; more is worth a line in the log. */
 const WORTH_TELLING_MS = 2_000;
 
 export class RedisClock {

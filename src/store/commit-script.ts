@@ -47,20 +47,33 @@ export interface Commit extends Omit<CommitArgs, 'runId' | 'eventsChannel' | 'ev
   readonly writes: readonly string[];
 }
 
-/** What commit.lua is called with: the number of keys, the keys, the arguments. */
+/** What commit.lua is called with: the number of keys, the keys, the arguments. Runs for every few words of every answer. */
 export function commitCall(keys: RedisKeys, ref: RunRef, commit: Commit): readonly (string | number)[] {
-  const { isFragments, events, writes } = commit;
   const args: CommitArgs = {
-    ...commit,
-    runId: ref.runId,
+    expectedVersion: commit.expectedVersion,
+    version: commit.version,
+    expectedSeq: commit.expectedSeq,
+    doc: commit.doc,
+    lock: commit.lock,
+    logLifeMs: commit.logLifeMs,
     eventsChannel: keys.events(ref),
-    eventCount: events.length,
+    changesChannel: commit.changesChannel,
+    runId: ref.runId,
+    ephemeral: commit.ephemeral,
+    eventCount: commit.events.length,
   };
-  const names = isFragments ? [keys.run(ref), keys.log(ref)] : allKeys(keys, ref);
-  return [names.length, ...names, ...COMMIT_ARGS.map((name) => args[name]), ...events, ...writes];
+  const call: (string | number)[] = commit.isFragments
+    ? [2, keys.run(ref), keys.log(ref)]
+    : allKeys(keys, ref);
+  for (const name of COMMIT_ARGS) call.push(args[name]);
+  call.push(...commit.events, ...commit.writes);
+  return call;
 }
 
-function allKeys(keys: RedisKeys, ref: RunRef): readonly string[] {
-  const named = { ...keys.ownKeys(ref), ...keys.runKeys(ref) };
-  return COMMIT_KEYS.map((name) => named[name]);
+function allKeys(keys: RedisKeys, ref: RunRef): (string | number)[] {
+  const own = keys.ownKeys(ref);
+  const named = Object.assign(own, keys.runKeys(ref));
+  const call: (string | number)[] = [COMMIT_KEYS.length];
+  for (const name of COMMIT_KEYS) call.push(named[name]);
+  return call;
 }

@@ -1,7 +1,7 @@
 /**
- * What to do about documents that cannot be read. An object is left out where it is one of many, and told once. A run may
- * still be whole in the memory of its worker, which writes it anew at its next step; where nobody has done so for a while, the run is
- * given up: its thread is free, its readers are told, and its document stays for whoever wants to look into it.
+ * What to do about documents that cannot be read. A list leaves them out, and the log says so once. A run may still be whole in
+ * the memory of its worker, which writes it anew at its next step. When that has not happened for a while, the run is given up:
+ * its thread is freed, its readers are told, and its document stays, so that it can be looked into.
  */
 import type { Logger } from '../log.ts';
 import { randomText } from '../runs/ids.ts';
@@ -10,10 +10,10 @@ import { decodeRun, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
-/** Longer than a step of most runs; whoever is in a hurry deletes the thread. */
+/** Longer than a step of most runs. A client that is in a hurry can delete the thread. */
 const GIVEN_UP_AFTER_MS = 30_000;
 const TOKEN_LENGTH = 12;
-/** So many documents are told once each; whoever has more of them knows by then. */
+/** Up to so many documents are logged, once each. More would say nothing new. */
 const MAX_TOLD = 1_000;
 
 export class Damage {

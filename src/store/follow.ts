@@ -1,7 +1,7 @@
 /**
  * Read a run's log and follow it as it grows. One subscription hub per process: however many readers a run has, its
  * channel is subscribed once, and each reader holds a bounded buffer. A reader that falls behind loses its buffer, not
- * events: it reads on from the log. The writer never waits for anybody.
+ * events: it reads on from the log. The writer never waits for a reader.
  *
  * Channels may lose messages (a dropped connection); gaps show in the sequence numbers, and a quiet log is looked at
  * every now and then, so nothing that was committed stays unseen.
@@ -32,7 +32,7 @@ export class LogGone extends Error {
 
 /** What a reader may have waiting for it, in characters of the messages it came in; more is in the log. */
 const MAX_BUFFERED_LENGTH = 256 * 1024;
-/** Events of the log that are read at a time: whoever reads slowly holds no more than these. */
+/** Events of the log that are read at a time, and so the most that a slow reader holds. */
 const PAGE = 64;
 /** A loss of the very last message shows no gap; this bounds how long it stays unnoticed. */
 const WATCHDOG_MS = 2_000;
@@ -42,7 +42,7 @@ const WATCHDOGS_PER_DOUBT = 5;
 /** Hears the id of a run; null when changes of any run may have been missed. */
 type ChangeListener = (runId: string | null) => void;
 
-/** A channel this process listens to, and who reads through it. */
+/** A channel this process listens to, and its readers. */
 interface Subscription {
   readonly readers: Set<Reader>;
   /** Resolves when the subscription stands. */
@@ -105,7 +105,7 @@ export class LogHub {
     }
   }
 
-  /** Calls `listener` for every run that somebody other than its worker changes. @returns how to stop. */
+  /** Calls `listener` for every run that is changed by another than its worker. @returns how to stop. */
   async onChange(listener: ChangeListener): Promise<() => void> {
     this.#changeListeners.add(listener);
     if (this.#changeListeners.size === 1) await this.#feed.subscribe(this.#keys.changes);
@@ -129,7 +129,7 @@ export class LogHub {
     });
   }
 
-  /** Nothing while Redis is away: when it is back, and every now and then, everybody looks again. */
+  /** Nothing while Redis is away: all readers look again when it is back, and every now and then. */
   async #readIfThere(ref: RunRef, next: number): Promise<readonly LoggedEvent[]> {
     try {
       return await this.#read(ref, next);
@@ -159,7 +159,7 @@ export class LogHub {
       this.#subscriptions.set(channel, subscription);
     }
     subscription.readers.add(reader);
-    // Whoever read the log before it stands would miss what is said between the two.
+    // Reading before the subscription is active would miss the events in between.
     await subscription.standing;
   }
 

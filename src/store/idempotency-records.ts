@@ -14,7 +14,7 @@ interface StoredClaim {
   readonly type: 'claim';
   /** Random, the same for every sending: what the request makes is named after it ({@link namesFrom}). */
   readonly nonce: string;
-  /** Until then (unix ms) whoever came first is waited for. */
+  /** Until then (unix ms) repetitions wait for the first sending. */
   readonly untilMs: number;
 }
 
@@ -91,8 +91,8 @@ export class IdempotencyRecords {
   }
 
   /**
-   * Lets the next sending go on under the same nonce: this one broke off, and may have taken effect or not; or it was
-   * done, and its answer is too big to be kept.
+   * Releases the claim so that a retry may proceed under the same nonce: this sending broke off, and may have taken effect or
+   * not; or it was done, and its answer is too big to be kept.
    */
   async leave(request: KeyedRequest, nonce: string, keptMs = CLAIM_KEPT_MS): Promise<void> {
     await this.#write(request, nonce, 0, keptMs, 'XX');
@@ -103,7 +103,7 @@ export class IdempotencyRecords {
     await Promise.all([this.#redis.del(this.#nameOf(request)), this.#redis.del(this.#urlOf(request))]);
   }
 
-  /** Keeps an answer that got lost, for the next who asks the same ({@link take}). */
+  /** Keeps an answer that got lost, for the next sending of the same request ({@link take}). */
   async keep(project: string, digest: string, answer: FirstAnswer, keptMs: number): Promise<void> {
     await this.#redis.set(this.#keys.answer(project, digest), JSON.stringify(answer), 'PX', keptMs);
   }

@@ -7,7 +7,7 @@ import { requireKnown } from '../runs/format.ts';
 import type { RunState } from '../runs/run.ts';
 import { withOldCamera } from './old-photos.ts';
 
-/** What is stored is not what it should be. Never says what is there instead: that may be somebody's words. */
+/** What is stored is not what it should be. Never says what is there instead: that may be what a user wrote. */
 export class Unreadable extends Error {
   /** For example `message msg_1`. */
   readonly what: string;
@@ -50,7 +50,7 @@ export function decodeObject(doc: string | null, what: string): unknown {
 
 /**
  * The document of a run.
- * @throws {NewerFormat} when a newer version of this service wrote it; {Unreadable} when nobody did.
+ * @throws {NewerFormat} when a newer version of this service wrote it; {Unreadable} when it is damaged.
  */
 export function decodeRun(doc: string, runId: string): RunState {
   const what = `run ${runId}`;

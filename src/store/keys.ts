@@ -57,7 +57,7 @@ export class RedisKeys {
     this.#prefix = prefix;
   }
 
-  /** Sorted set: members `project/thread/run` of runs that may still need somebody, by when to look (unix ms). */
+  /** Sorted set: members `project/thread/run` of runs that may still need a worker, by when to look at them (unix ms). */
   get open(): string {
     return `${this.#prefix}:open`;
   }
@@ -97,7 +97,7 @@ export class RedisKeys {
     return `${this.#prefix}:sweeper`;
   }
 
-  /** Channel: run ids whose state somebody other than their worker has changed. A Cluster tells all its nodes. */
+  /** Channel: ids of runs that were changed by another than their worker. A Cluster passes it on to all its nodes. */
   get changes(): string {
     return `${this.#prefix}:changes`;
   }
@@ -270,7 +270,7 @@ export class RedisKeys {
     return `${this.#base(ref)}:events:${ref.runId}`;
   }
 
-  /** All keys of a thread and its runs, but for {@link mark}, which lives for a second. Whoever adds one adds it here. */
+  /** All keys of a thread and its runs, but for {@link mark}, which lives for a second. A new key of a thread belongs here. */
   threadKeys(ref: ThreadRef): ThreadKeys {
     return { own: this.ownKeys(ref), perRun: this.runKeys({ ...ref, runId: '' }) };
   }

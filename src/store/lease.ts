@@ -1,9 +1,9 @@
 /**
- * Tells a dead worker from one that stood still. A worker renews its lease, a key that expires, for as long as it lives; who finds
- * a run in another's hands asks for that one's lease before it takes the run away. Owns one timer.
+ * Tells a dead worker from one that stood still. A worker renews its lease, a key that expires, for as long as it lives. A worker
+ * that finds a run in the hands of another looks at that one's lease before it takes the run away. Owns one timer.
  *
  * When Redis refused to write for a while, or the machine slept, every lease has lapsed and the living have yet to renew
- * theirs. So nobody judges others before its own lease has been whole for as long as a lease lasts.
+ * theirs. So a worker judges others only after its own lease has been whole for as long as a lease lasts.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { throttled, type Logger } from '../log.ts';
@@ -79,7 +79,7 @@ export class Lease {
     }
   }
 
-  /** This worker was taken for dead and lost the run, and lives: whatever becomes of it later, it was not that run. */
+  /** Notes that this worker lives although it was taken for dead and lost the run: should it die later, the run is not the cause. */
   async survived(runId: string): Promise<void> {
     await this.#options.redis.note(1, this.#options.keys.survived(runId, this.id), SURVIVED_KEPT_S);
   }

@@ -17,17 +17,17 @@ export class Listeners {
     this.#keptMs = keptMs;
   }
 
-  /** One more listens to the run. @returns false when everybody had left before: the run is being cancelled. */
+  /** One more listens to the run. @returns false when all had left before: the run is being cancelled. */
   async join(ref: RunRef): Promise<boolean> {
     return (await this.#count(ref, 1)) > 0;
   }
 
-  /** One listens no more. @returns whether nobody does. */
+  /** One listens no more. @returns whether it was the last one. */
   async leave(ref: RunRef): Promise<boolean> {
     return (await this.#count(ref, -1)) < 0;
   }
 
-  /** Everybody has heard all there is for now; whoever makes the run go on listens alone. */
+  /** All have heard what there is for now. The caller that makes the run go on will listen alone. */
   async dismiss(ref: RunRef): Promise<void> {
     await this.#redis.del(this.#keys.listeners(ref));
   }

@@ -42,7 +42,7 @@ export function openObjects(options: ObjectsOptions): Objects {
   const messages = new Messages(collections, redis, keys, threadIndex);
   return {
     assistants: new Assistants(collections, redis, keys),
-    threads: new Threads(collections, redis, keys, threadIndex, messages),
+    threads: new Threads({ ...options, messages }),
     messages,
     runs: new RunLists(collections, redis, keys, nowMs),
     recentRuns,

@@ -1,6 +1,6 @@
 /**
- * The index of open runs: which runs may still need somebody, and when to look at them. It is a reminder, not a truth:
- * a run that has ended may still be in it, and whoever looks reads the run itself.
+ * The index of open runs: which runs may still need a worker, and when to look at them. It is a reminder, not a truth:
+ * a run that has ended may still be in it, so that the run itself has to be read.
  */
 import type { Logger } from '../log.ts';
 import { isSafeId, type RedisKeys, type RunRef } from './keys.ts';
@@ -46,7 +46,7 @@ export class OpenRuns {
 
   /**
    * Up to `limit` runs whose time to be looked at has come, the longest waiting first. What names no run is removed, or it
-   * would stand before those that do for ever. @returns `more` when there may be more of them.
+   * would stand before the others for ever. @returns `more` when there may be more of them.
    */
   async due(limit: number): Promise<{ readonly runs: readonly RunRef[]; readonly more: boolean }> {
     const [redis, keys] = [this.#redis, this.#keys];

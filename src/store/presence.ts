@@ -1,4 +1,4 @@
-/** Which workers are alive: each says so every few seconds, and readiness asks who has lately. */
+/** Which workers are alive: each says so every few seconds, and readiness counts those that have done so lately. */
 import { randomText } from '../runs/ids.ts';
 import { decode } from './json.ts';
 import type { RedisKeys } from './keys.ts';

@@ -1,5 +1,5 @@
 /**
- * Notices that this process has gone deaf: a job waits, there is room for it, and nobody takes it. Libraries have lost
+ * Notices that this process has gone deaf: a job waits, there is room for it, and it is not taken. Libraries have lost
  * their blocking read that way, without an error. Owns one timer; never touches jobs itself.
  */
 import type { Logger } from '../log.ts';
@@ -44,7 +44,7 @@ export class QueueWatch {
     const timer = setTimeout(
       () => {
         this.#look()
-          // Without Redis nobody takes anything, and the connections say so themselves.
+          // Without Redis no job is taken, and the connections report that themselves.
           .catch((err: unknown) => log.debug({ err }, 'could not look at the queue'))
           .finally(() => {
             if (this.#timer === timer) this.#schedule();

@@ -1,6 +1,6 @@
 /**
- * Queues of jobs, and who takes jobs from them. They know BullMQ and nothing of what a job is about: that says its kind
- * (job-kind.ts). A job may be delivered twice or late.
+ * Queues of jobs, and consumers that take jobs from them. They know BullMQ and nothing of what a job is about, which its kind
+ * says (job-kind.ts). A job may be delivered twice or late.
  */
 import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
@@ -66,7 +66,7 @@ export class JobQueue<T extends object> {
   async wake(job: T): Promise<boolean> {
     const found = await this.#queue.getJob(this.#kind.idOf(job));
     if (found === undefined || !(await found.isDelayed())) return false;
-    // Somebody else may wake it in between, which is as good.
+    // Another process may wake it in between, which is as good.
     return found.promote().then(
       () => true,
       () => false,
@@ -118,7 +118,7 @@ export type JobOutcome = 'done' | 'handed over' | 'too new' | 'no slot';
 /** The longest that a job is laid aside. */
 const ASIDE_MAX_MS = 15_000;
 const TOO_NEW_FIRST_MS = 1_000;
-/** Another worker may have a slot, so at first it is soon; who wakes it when one becomes free does not wait for this. */
+/** Another worker may have a slot, so at first it is soon. A slot that becomes free here wakes the job before that. */
 const NO_SLOT_FIRST_MS = 250;
 
 export interface ConsumerOptions<T> {

@@ -1,7 +1,8 @@
--- remind: says when to look at a run. A script, so that who must not fail goes on asking while Redis refuses (redis.ts).
+-- remind: says when to look at a run. A script, because a connection that waits sends scripts again while Redis refuses
+-- (scripts.ts).
 -- KEYS  1 the index of open runs
 -- ARGV  1 member  2 when to look (unix ms)  3 '' to say so whatever was said before; else now (unix ms): then only a member
---       that is due is put off, because whoever said a later time has done so meanwhile, and knows more
+--       that is due is put off, because a later time was set meanwhile, by a process that knew more
 if ARGV[3] ~= '' then
   local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
   if not due or tonumber(due) > tonumber(ARGV[3]) then return 0 end

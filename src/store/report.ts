@@ -1,4 +1,4 @@
-/** What is told of a run's transitions: to the log, and to whoever counts them. */
+/** Reports the transitions of runs: to the log, and to counters. */
 import type { Logger } from '../log.ts';
 import type { RunEvent } from '../runs/event.ts';
 import type { RunState } from '../runs/run.ts';

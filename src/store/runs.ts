@@ -1,6 +1,6 @@
 /**
  * Runs in Redis: read them, create them, commit to them. `commit` is for the worker that executes a run, `change` for
- * everybody else; both go through commit.lua, the only writer. A run that is left queued gets its job here, after its
+ * all others; both go through commit.lua, the only writer. A run that is left queued gets its job here, after its
  * state is written: never the other way round, or the worker would find nothing.
  */
 import { isDelta, type RunEvent, type RunOrigin } from '../runs/event.ts';
@@ -49,7 +49,7 @@ export interface ReadRun extends Shown {
   readonly stored: StoredRun;
 }
 
-/** Somebody else has changed the run since it was read (`conflict`), or it was deleted with its thread (`gone`). */
+/** The run was changed since it was read (`conflict`), or it was deleted with its thread (`gone`). */
 export class Refused extends Error {
   readonly why: 'conflict' | 'gone';
 
@@ -89,15 +89,15 @@ export interface RunStoreOptions extends RunObserver {
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */
   readonly logKeptS: number;
-  /** Whether a replica has what was written to a run; null where nobody wants to wait for that. */
+  /** Whether a replica has what was written to a run; null where nothing waits for that. */
   readonly confirm: ((ref: RunRef) => Promise<boolean>) | null;
 }
 
 /** 62^12 values: two versions of one run never meet. */
 const VERSION_LENGTH = 12;
-/** Nobody comes back for a request without a thread that failed: a repetition is done anew. */
+/** A request without a thread that failed is done anew when it is repeated, so that its run need not stay. */
 const FAILED_KEPT_S = 60;
-/** How often somebody who is not the worker tries again after losing a race; each loss means that others made progress. */
+/** How often a change is tried again after a lost race; each loss means that others made progress. */
 const MAX_CHANGE_TRIES = 20;
 
 export class RunStore {
@@ -133,7 +133,7 @@ export class RunStore {
     return { type: 'created', stored, confirmed };
   }
 
-  /** The run that an earlier sending of the same request has created: nobody else knows its id. */
+  /** The run that an earlier sending of the same request has created: only that request knows its id. */
   async #createdBefore(ref: RunRef): Promise<StoredRun> {
     const found = await this.get(ref);
     if (found === null) throw new Refused('gone', ref);
@@ -159,7 +159,7 @@ export class RunStore {
     return { stored, labels: given, grace: readGrace(grace) };
   }
 
-  /** As {@link get}, but a run whose time is over is ended first: nobody ever reads `requires_action` past its expiry. */
+  /** As {@link get}, but a run whose time is over is ended first: `requires_action` is never read past its expiry. */
   async current(ref: RunRef): Promise<ReadRun | null> {
     const found = await this.get(ref);
     if (found === null || !isLeft(found.stored.state.run, this.#options.now())) return found;
@@ -173,7 +173,7 @@ export class RunStore {
   }
 
   /**
-   * The run with everything its log says, folded from the first event: needed by whoever closes a run that a worker
+   * The run with everything its log says, folded from the first event. It is needed to close a run that a worker
    * has been writing. Where the log's beginning has expired or cannot be read, the run as it is stored. @returns null when it is gone.
    */
   async replay(ref: RunRef): Promise<StoredRun | null> {
@@ -214,7 +214,7 @@ export class RunStore {
 
   /**
    * Changes a run on behalf of a client or the sweeper, and enqueues it where the change leaves it queued. `decide`
-   * sees the run as it is and says the events, or null to leave it alone; it is asked again when somebody was faster.
+   * sees the run as it is and says the events, or null to leave it alone; it is asked again when another was faster.
    * It must not close a message (use {@link close}). What `decide` throws is thrown.
    * @param graceUntilMs until when whoever polls is not shown what the run may ask next (poll-grace.ts); 0: it is shown
    * @returns the run afterwards and the seq before its new events; null when there is no such run.
@@ -259,7 +259,7 @@ export class RunStore {
 
   /**
    * Gives a run that its worker lost back to the queue: what was half said is dropped. A run that is not being executed
-   * (any more: somebody may have been faster) stays as it is. @returns the run afterwards, or null when it is gone.
+   * (any more: another may have been faster) stays as it is. @returns the run afterwards, or null when it is gone.
    */
   async giveBack(ref: RunRef, reason: 'shutdown' | 'lost'): Promise<StoredRun | null> {
     return this.#rewrite(ref, ({ state }) =>
@@ -351,7 +351,7 @@ export class RunStore {
     }
   }
 
-  /** Nobody need look at the run again. Not waited for: where it fails, the sweeper looks, and forgets the run then. */
+  /** The run need not be looked at again. Nothing waits for this: where it fails, the sweeper looks, and forgets the run then. */
   #forget(ref: RunRef): void {
     this.#options.open.forget(ref).catch((err: unknown) => {
       this.#options.log.debug({ err, run_id: ref.runId }, 'could not forget a run; the sweeper will');
@@ -378,7 +378,7 @@ function nothingIfUnreadable(error: unknown): [] {
   throw error;
 }
 
-/** Nobody has ended the run in its time, or closed it after a cancel: whoever looks does. */
+/** The run was not ended in its time, or not closed after a cancel: the process that notices does it. */
 function isLeft(run: Run, now: number): boolean {
   return isOverdue(run, now) || (isCancelling(run) && run.expires_at !== null && now >= run.expires_at);
 }

@@ -1,6 +1,6 @@
 /**
  * The two indexes of threads. One has all threads that are kept, by when they were last used: made, or given a message or a
- * run; it counts them, and finds those that nobody has used for long. The other has those of a project, in the order in
+ * run; it counts them, and finds those that were not used for long. The other has those of a project, in the order in
  * which they were made; it lists them. Like the index of open runs they are reminders in slots of their own, not truths: a
  * thread of theirs may be gone, and one that is older than an index joins it when it is used.
  */
@@ -95,7 +95,7 @@ export class ThreadIndex {
   }
 
   /**
-   * Deletes threads that nobody has used for `keptDays`, up to a batch of them, and none that a run holds. With 0 threads
+   * Deletes threads that were not used for `keptDays`, up to a batch of them, and none that a run holds. With 0 threads
    * are kept for ever. It needs no room in Redis, so it makes room in a full one. @returns how many it deleted
    */
   async endUnused(threads: Unused, keptDays: number, nowMs = this.#nowMs()): Promise<number> {
@@ -111,8 +111,8 @@ export class ThreadIndex {
 
   async #endOne(threads: Unused, ref: ThreadRef, untilMs: number): Promise<boolean> {
     try {
-      // Who uses the thread notes that first and changes it then. So whoever has changed it before the first question has
-      // noted it before the second; and a later change is seen by deleteUnused.
+      // A use is noted before it changes the thread. So a change that came before the first question was noted before the
+      // second one; and a later change is seen by deleteUnused.
       const [state, usedMs] = await Promise.all([
         this.#redis.get(this.#keys.order(ref)),
         this.#redis.zscore(this.#keys.threads, memberOf(ref)),

@@ -4,28 +4,37 @@ import { listOf, type Collections, type ListPage, type PageQuery, type Row } fro
 import { decodeObject } from './json.ts';
 import type { RedisKeys, ThreadRef } from './keys.ts';
 import type { Messages } from './messages.ts';
+import type { RecentRuns } from './recent-runs.ts';
 import { scan } from './scan.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
+
+/** Of a deleted thread's runs, so many are taken from the list of recent runs at once; the list passes over the others. */
+const FORGOTTEN_RUNS = 100;
+
+export interface ThreadsOptions {
+  readonly collections: Collections;
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
+  readonly threadIndex: ThreadIndex;
+  readonly recentRuns: RecentRuns;
+  readonly messages: Messages;
+}
 
 export class Threads {
   readonly #collections: Collections;
   readonly #redis: ScriptedRedis;
   readonly #keys: RedisKeys;
   readonly #index: ThreadIndex;
+  readonly #recentRuns: RecentRuns;
   readonly #messages: Messages;
 
-  constructor(
-    collections: Collections,
-    redis: ScriptedRedis,
-    keys: RedisKeys,
-    index: ThreadIndex,
-    messages: Messages,
-  ) {
+  constructor({ collections, redis, keys, threadIndex, recentRuns, messages }: ThreadsOptions) {
     this.#collections = collections;
     this.#redis = redis;
     this.#keys = keys;
-    this.#index = index;
+    this.#index = threadIndex;
+    this.#recentRuns = recentRuns;
     this.#messages = messages;
   }
 
@@ -96,6 +105,16 @@ export class Threads {
   }
 
   async #drop(ref: ThreadRef, which: 'any' | 'unused', order = ''): Promise<unknown> {
+    // Both leave together, in this order.
+    const [runIds, answer] = await Promise.all([
+      this.#redis.zrevrange(this.#keys.runs(ref), 0, FORGOTTEN_RUNS - 1),
+      this.#sendDrop(ref, which, order),
+    ]);
+    if (answer === 1) for (const runId of runIds) this.#recentRuns.forgetLater({ ...ref, runId });
+    return answer;
+  }
+
+  async #sendDrop(ref: ThreadRef, which: 'any' | 'unused', order: string): Promise<unknown> {
     const { own, perRun } = this.#keys.threadKeys(ref);
     const { thread, runs, active, order: counter, ...others } = own;
     const { run, ...ofRuns } = perRun;

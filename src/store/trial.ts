@@ -3,8 +3,8 @@
  * for each and for all together, and deleted after a while. A project is proven by its first answered model call; what it
  * keeps is then its own business, for good.
  *
- * A chat without a thread counts as long as anything of it is there, which is looked for rather than told: whoever ends it
- * may die before it says so. A small one needs no room, for it is what proves a key; but only one at a time.
+ * A chat without a thread counts as long as anything of it is there. That is looked for rather than told, because the process
+ * that ends the chat may die before it says so. A small one needs no room, for it is what proves a key; but only one at a time.
  */
 import type { RedisKeys, RunRef } from './keys.ts';
 import type { Objects } from './objects.ts';
@@ -23,7 +23,7 @@ export interface TrialLimits {
 
 /**
  * Newcomers set up an assistant and a thread, with a photo in it perhaps, and run it within minutes; an hour is for those
- * who look something up in between. All together occupy a small part of the smallest Redis that serves anybody.
+ * who look something up in between. All together occupy a small part of the smallest Redis in use.
  */
 const LIMITS: TrialLimits = {
   keptMs: 60 * 60 * 1000,

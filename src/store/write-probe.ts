@@ -6,7 +6,7 @@ import type { ScriptedRedis } from './scripts.ts';
 /** There is no room for more; or writes are refused for another reason: a disk error, a deposed master, too few replicas. */
 export type WriteRefusal = 'storage_full' | 'redis_refuses_writes';
 
-/** However often somebody asks, Redis is asked this often. */
+/** Redis is asked no more often than this, however often the probe is. */
 const ASK_EVERY_MS = 1_000;
 /** As many keys meet every master of a small Cluster, but for bad luck once in some hundred deployments. */
 const CLUSTER_KEYS = 16;

@@ -235,7 +235,7 @@ describe('HEAD', () => {
   );
 
   test('of what cannot be got is not allowed', async () => {
-    expect((await wire.ask('HEAD', '/threads')).status).toBe(405);
+    expect((await wire.ask('HEAD', '/import')).status).toBe(405);
   });
 });
 

@@ -215,10 +215,9 @@ export function textIn(log: readonly Pick<LoggedEvent, 'event'>[]): string {
   return log.map(({ event }) => (event.type === 'message.delta' ? event.text : '')).join('');
 }
 
-/** The keys of what is left of a deleted thread with runs: reminders, which whoever looks passes over. */
+/** The keys of what is left of a deleted thread with runs: a reminder to look at them, and where it stood in the list. */
 export function remindersOf({ keys }: Store): readonly string[] {
-  const { docs, index } = keys.recentRuns(PROJECT);
-  return [keys.open, docs, index, keys.threadList(PROJECT).gone];
+  return [keys.open, keys.threadList(PROJECT).gone];
 }
 
 /** Every key of the store, the queue's own aside. */

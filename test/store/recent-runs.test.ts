@@ -73,11 +73,12 @@ test('runs of chats without a thread are listed until they expire', async () => 
   expect(await store.redis.hkeys(docs)).toEqual(['run_2']);
 });
 
-test('runs that are gone with their thread are not listed', async () => {
+test('runs leave the list with their thread', async () => {
   const store = await openStore(server.url);
   await create(store, refOf('run_1'));
   await create(store, refOf('run_2', other));
   await store.objects.threads.delete(THREAD);
+  expect(await store.redis.zrange(store.keys.recentRuns(PROJECT).index, '0', '-1')).toEqual(['run_2']);
   expect(await list(store)).toBe('run_2:queued');
 });
 
