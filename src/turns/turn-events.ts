@@ -75,7 +75,7 @@ export async function* says(
       }
       if (event.type === 'thought.delta') thought += event.text;
       if (isThoughtDrop(event) && thought !== '') yield { type: 'thought.dropped', text: thought };
-      if (state.thoughts?.length === 0) thought = '';
+      if (isThoughtDrop(event) || isThoughtOver(event)) thought = '';
       usage = addUsage(usage, tokensOf(event, before));
       yield* saysOf(event, before, state, usage, start);
       if (event.type === 'run.blocked' || isTerminal(state.run)) return;
@@ -94,7 +94,7 @@ function dropped(entries: readonly LogEntry[]): ReadonlySet<number> {
     if (isDrop(event)) for (const fragment of open) taken.add(fragment);
     if (event.type === 'thought.delta') thoughts.push(seq);
     if (isThoughtDrop(event)) for (const fragment of thoughts) taken.add(fragment);
-    if (isThoughtDrop(event) || (event.type === 'step.completed' && event.outputs !== null)) thoughts = [];
+    if (isThoughtDrop(event) || isThoughtOver(event)) thoughts = [];
   }
   return taken;
 }
@@ -107,6 +107,11 @@ function isDrop(event: RunEvent): boolean {
 /** What was thought in the completion that is being made is taken back; of one that is complete it stays. */
 function isThoughtDrop({ type }: RunEvent): boolean {
   return type === 'thought.dropped' || type === 'run.released';
+}
+
+/** The calls are answered that the thoughts led to: nobody takes them back any more. */
+function isThoughtOver(event: RunEvent): boolean {
+  return event.type === 'step.completed' && event.outputs !== null;
 }
 
 /** The tokens an event accounts for. Those of calls are told when they are made, not again when they are answered. */
