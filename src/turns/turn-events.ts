@@ -83,7 +83,7 @@ export class TurnReader {
       this.#state = state;
       if (seq <= this.#after || takenBack.has(seq)) continue;
       told.push(...this.#takenBack(event));
-      if (state.thoughts?.length === 0) this.#thought = '';
+      if (isThoughtDrop(event) || isThoughtOver(event)) this.#thought = '';
       this.#usage = addUsage(this.#usage, tokensOf(event, before));
       told.push(...eventsOf(event, before, state, this.#usage, this.#start));
       this.isOver = event.type === 'run.blocked' || isTerminal(state.run);
@@ -125,7 +125,7 @@ function dropped(entries: readonly LoggedEvent[]): ReadonlySet<number> {
     if (isDrop(event)) for (const fragment of open) taken.add(fragment);
     if (event.type === 'thought.delta') thoughts.push(seq);
     if (isThoughtDrop(event)) for (const fragment of thoughts) taken.add(fragment);
-    if (isThoughtDrop(event) || (event.type === 'step.completed' && event.outputs !== null)) thoughts = [];
+    if (isThoughtDrop(event) || isThoughtOver(event)) thoughts = [];
   }
   return taken;
 }
@@ -138,6 +138,11 @@ function isDrop(event: RunEvent): boolean {
 /** What was thought in the completion that is being made is taken back; of one that is complete it stays. */
 function isThoughtDrop({ type }: RunEvent): boolean {
   return type === 'thought.dropped' || type === 'run.released';
+}
+
+/** The calls are answered that the thoughts led to: nobody takes them back any more. */
+function isThoughtOver(event: RunEvent): boolean {
+  return event.type === 'step.completed' && event.outputs !== null;
 }
 
 /** The tokens an event accounts for. Those of calls are told when they are made, not again when they are answered. */

@@ -215,6 +215,26 @@ describe('thoughts', () => {
     expect(thoughts.map((say) => ('text' in say ? say.text : ''))).toEqual(['a', 'b', 'd']);
   });
 
+  test('of a worker that was lost in its calls or words are taken back with them', async () => {
+    const failed: RunEvent = { type: 'step.failed', at, usage: null, error: ERROR };
+    const half: RunEvent = { type: 'message.incomplete', at, reason: 'run_failed', dropped: true };
+    const rest = [failed, released, started, think('b'), ...openMessage('m2'), delta('So.'), ...complete(2)];
+    const begun = [queued, started, think('a')];
+    const told = [{ type: 'thought', text: 'b' }, { type: 'text', text: 'So.' }, { type: 'end' }];
+    expect(await heardInTwo([...begun, openCalls, ...call(0, 'SEARCH')], rest)).toMatchObject([
+      { type: 'thought', text: 'a' },
+      { type: 'thought.dropped', text: 'a' },
+      ...told,
+    ]);
+    expect(await heardInTwo([...begun, ...openMessage('m'), delta('Hel')], [half, ...rest])).toMatchObject([
+      { type: 'thought', text: 'a' },
+      { type: 'text', text: 'Hel' },
+      { type: 'dropped', text: 'Hel' },
+      { type: 'thought.dropped', text: 'a' },
+      ...told,
+    ]);
+  });
+
   test.each<[string, readonly RunEvent[]]>([
     ['their worker is lost', [released, started]],
     ['their server is asked again', [{ type: 'thought.dropped' }]],

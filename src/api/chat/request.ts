@@ -346,7 +346,9 @@ function toolText(given: Exclude<Content, null | undefined>): string {
   if (typeof given === 'string') return given;
   const parts = given.flatMap((part) => toPart(part, 'messages'));
   const hasPicture = parts.some((part) => part.type === 'image_url');
-  return hasPicture ? JSON.stringify(parts) : parts.map(partText).join('\n');
+  if (!hasPicture) return parts.map(partText).join('\n');
+  // Workers of earlier versions read a single picture, and no list.
+  return JSON.stringify(parts.length === 1 ? parts[0] : parts);
 }
 
 function toCall({ id, function: called }: z.infer<typeof toolCall>): ChatCall {
