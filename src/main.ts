@@ -16,6 +16,7 @@ import { localSecret } from './local/secret.ts';
 import { upstreamProblem, welcome } from './local/welcome.ts';
 import { DEMO_MODEL, startDemoModel } from './model/demo.ts';
 import { firstModel, probe } from './model/probe.ts';
+import { onStop } from './shutdown.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Relative to the repository, where we go: the path of a socket may have about 100 characters. */
@@ -23,9 +24,6 @@ const DATA = '.data';
 const LOGS = join(DATA, 'log');
 /** Longer than a worker drains, so that it hands its runs over by itself. */
 const MARGIN_S = 10;
-/** One Ctrl-C reaches us from the terminal, from npm and from the set-up; a person needs longer for a second one. */
-const ONE_PRESS_MS = 1_000;
-
 /** The demo model's, which no page in a browser may guess. */
 const KEY_BYTES = 24;
 const NO_MODEL_FOR_KEYS =
@@ -149,25 +147,18 @@ async function startService(
   return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 }
 
-/** Resolves at the first signal; a later one ends everything at once. */
+/** Resolves when we are told to stop; told once more, everything ends at once. */
 function stopSignal(): Promise<void> {
+  // The terminal may be gone before we are.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   return new Promise((resolve) => {
-    let firstMs = Infinity;
-    const onSignal = (): void => {
-      const nowMs = performance.now();
-      if (nowMs - firstMs > ONE_PRESS_MS) {
+    onStop(
+      () => resolve(),
+      () => {
         for (const part of parts) part.kill();
         process.exit(1);
-      }
-      firstMs = Math.min(firstMs, nowMs);
-      resolve();
-    };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
-    // The set-up that started us was killed outright.
-    process.on('disconnect', onSignal);
-    // The terminal may be gone before we are.
-    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+      },
+    );
   });
 }
 

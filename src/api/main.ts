@@ -30,6 +30,7 @@ import type { Readiness } from './http/services.ts';
 
 /** Beyond the time that open requests and streams are given when the process is told to stop. */
 const STOP_MARGIN_MS = 10_000;
+const DRAIN_CHECK_MS = 50;
 /** Chats that are cut off after that cancel their runs, which needs the connections that are closed next. */
 const SETTLE_MS = 200;
 
@@ -134,7 +135,10 @@ async function main(): Promise<void> {
         server.closeIdleConnections();
       },
       stop: async () => {
+        // A connection whose last answer is over would be kept for the next request, and the drain with it.
+        const look = setInterval(() => server.closeIdleConnections(), DRAIN_CHECK_MS);
         await Promise.race([closed, delay(config.drainMs)]);
+        clearInterval(look);
         server.closeAllConnections();
         await delay(SETTLE_MS);
         await toolbox.close();
