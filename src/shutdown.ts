@@ -3,6 +3,7 @@
  * second Ctrl-C, or the deadline, ends it at once.
  */
 import { ConfigError } from './config.ts';
+import { CannotStart } from './errors.ts';
 import type { Logger } from './log.ts';
 
 /** One Ctrl-C arrives from the terminal, from npm and from the set-up; a person needs longer for a second one. */
@@ -18,7 +19,7 @@ export interface Stoppable {
 /** Ends a process that could not start, saying why: a stack for us, a plain message for a mistake in the settings. */
 export function die(error: unknown): never {
   const detail = error instanceof Error ? error.stack : String(error);
-  const text = error instanceof ConfigError ? error.message : detail;
+  const text = error instanceof ConfigError || error instanceof CannotStart ? error.message : detail;
   process.stderr.write(`${text}\n`);
   process.exit(1);
 }

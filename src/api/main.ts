@@ -7,6 +7,7 @@ import { createLog } from '../log.ts';
 import { givenBytes } from '../memory.ts';
 import { Tally } from '../metrics.ts';
 import { ModelCatalog } from '../model/catalog.ts';
+import { cannotListen } from '../port.ts';
 import { newId } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
@@ -125,7 +126,7 @@ async function main(): Promise<void> {
   server.listen({ port: config.port, host: config.host, backlog: LISTEN_BACKLOG });
   await new Promise<void>((resolve, reject) => {
     server.once('listening', resolve);
-    server.once('error', reject);
+    server.once('error', (error) => reject(cannotListen(error, config.port, config.host, 'npm run api')));
   });
   const closed = new Promise((resolve) => server.once('close', resolve));
   stopOnSignal(

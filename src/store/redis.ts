@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, Redis, SentinelConnector, type RedisOptions } from 'ioredis';
 import type { Logger } from '../log.ts';
-import { parseRedisUrl, type RedisAddress } from '../redis-url.ts';
+import { CannotStart } from '../errors.ts';
+import { parseRedisUrl, withoutRedisPassword, type RedisAddress } from '../redis-url.ts';
 
 const MAX_RECONNECT_DELAY_MS = 1_000;
 /** While a server refuses for a reason that passes, a connection that waits asks this often. */
@@ -162,8 +163,8 @@ export type State = Client & Readonly<Record<ScriptName, Script>>;
 /** Opens the connection that carries commands, and waits until it can. Concurrent commands go out as one pipeline. */
 export async function openState(url: string, whenAway: WhenAway, log: Logger): Promise<State> {
   const redis = connect(url, { use: 'state', whenAway });
+  await firstReady(redis, withoutRedisPassword(url), log);
   reportErrors(redis, nameOf('state'), log);
-  if (redis.status !== 'ready') await new Promise<void>((resolve) => redis.once('ready', () => resolve()));
   const script = (name: string): Script => {
     const send = defineScript(redis, name);
     return whenAway === 'wait' ? persistent(redis, send, log.child({ script: name })) : send;
@@ -171,6 +172,55 @@ export async function openState(url: string, whenAway: WhenAway, log: Logger): P
   const scripts = Object.fromEntries(SCRIPTS.map((name) => [name, script(name)]));
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- fromEntries forgets the names.
   return Object.assign(redis, scripts as Record<ScriptName, Script>);
+}
+
+/**
+ * Waits until Redis answers for the first time, and says now and then where it is looked for and why it is not there.
+ * @throws {CannotStart} when it answers, but does not let us in: waiting does not help.
+ */
+async function firstReady(redis: Client, where: string, log: Logger): Promise<void> {
+  if (redis.status === 'ready') return;
+  const tell = seldom((why: string) =>
+    log.warn(`No Redis answers at ${where}, which REDIS_URL names (${why}). Trying again until one does.`),
+  );
+  const ready = Promise.withResolvers<void>();
+  const onError = (error: Error): void => {
+    const why = reasonOf(error);
+    const refusal = REFUSALS.find(([pattern]) => pattern.test(why))?.[1];
+    if (refusal === undefined) tell(why);
+    else ready.reject(new CannotStart(`Redis at ${where} ${refusal}`));
+  };
+  redis.on('error', onError);
+  redis.once('ready', ready.resolve);
+  try {
+    await ready.promise;
+  } catch (error) {
+    // It would go on reconnecting, and say so to nobody.
+    redis.on('error', () => {});
+    redis.disconnect();
+    throw error;
+  } finally {
+    redis.off('error', onError);
+  }
+}
+
+/** How Redis says that it does not let us in, and what that means. */
+const REFUSALS = [
+  [/\bWRONGPASS\b|invalid password/i, 'refuses the user name or the password in REDIS_URL. Correct them.'],
+  [
+    /\bNOAUTH\b/,
+    'asks for a password, and REDIS_URL has none. Put it before the host: redis://:PASSWORD@HOST:6379',
+  ],
+] as const;
+
+/** Why a connection failed, as far as anybody says; an error of several addresses has no message of its own. */
+function reasonOf(error: Error): string {
+  if (error instanceof AggregateError && error.message === '') {
+    return error.errors.map((each: unknown) => (each instanceof Error ? each.message : '')).join('; ');
+  }
+  // A Cluster keeps what its nodes said.
+  const last: unknown = Reflect.get(error, 'lastNodeError');
+  return last instanceof Error ? `${error.message} ${last.message}` : error.message;
 }
 
 const source = (name: string): string => readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');
