@@ -43,7 +43,7 @@ export function authenticate(mode: AuthMode, trustsProxy: boolean): RequestHandl
   const guesses = new Guesses();
   return async (request, response, next) => {
     const key = keyOf(request);
-    if (mode.type !== 'none' && key === '') throw missingKey();
+    if (mode.type !== 'none' && key === '') throw missingKey(mode.type === 'passthrough');
     if (isRight !== null) {
       const address = addressOf(request);
       guesses.admit(address);
