@@ -13,7 +13,7 @@ import { Part } from './local/part.ts';
 import { makePrivate } from './local/private.ts';
 import { checkGivenRedis, privateRedis } from './local/redis.ts';
 import { localSecret } from './local/secret.ts';
-import { upstreamProblem, welcome } from './local/welcome.ts';
+import { upstreamProblem, welcome, type Welcome } from './local/welcome.ts';
 import { DEMO_MODEL, startDemoModel } from './model/demo.ts';
 import { firstModel, probe } from './model/probe.ts';
 import { onStop } from './shutdown.ts';
@@ -77,10 +77,10 @@ async function start(config: Config, started: AsyncDisposableStack): Promise<voi
   if (config.logLevel !== 'debug') changes['LOG_LEVEL'] = 'info';
 
   const url = await startService(config, childEnvironment(changes), started);
-  const { model, problem } = isDemo ? { model: DEMO_MODEL, problem: null } : await firstLook(config);
+  const look = isDemo ? { model: DEMO_MODEL, problem: null, mayAnswer: true } : await firstLook(config);
   const key = KEYS[config.auth];
   const { workers } = config;
-  process.stdout.write(welcome({ url, key, model, isDemo, problem, workers, logFolder: LOGS }));
+  process.stdout.write(welcome({ url, key, ...look, isDemo, workers, logFolder: LOGS }));
 }
 
 const KEYS = { none: 'none', key: 'API_KEY', passthrough: 'model server' } as const;
@@ -89,15 +89,17 @@ const KEYS = { none: 'none', key: 'API_KEY', passthrough: 'model server' } as co
 async function firstLook({
   upstreams,
   auth,
-}: Config): Promise<{ readonly model: string | null; readonly problem: string | null }> {
+}: Config): Promise<Pick<Welcome, 'model' | 'problem' | 'mayAnswer'>> {
   const [upstream] = upstreams;
-  if (upstream === undefined) return { model: null, problem: null };
+  if (upstream === undefined) return { model: null, problem: null, mayAnswer: false };
   const answer = await probe(upstream);
   // Callers bring their own keys: that ours is refused, or missing, is as it should be.
   const isTheirs = auth === 'passthrough' && answer.type === 'key refused';
   return {
     model: firstModel(upstream, answer),
     problem: isTheirs ? null : upstreamProblem(upstream, answer),
+    // Some servers that answer well have no list of models.
+    mayAnswer: isTheirs || ['models', 'unknown', 'no list'].includes(answer.type),
   };
 }
 
