@@ -6,6 +6,7 @@ import { isLoopback } from '../config/web.ts';
 import { createLog } from '../log.ts';
 import { givenBytes } from '../memory.ts';
 import { Tally } from '../metrics.ts';
+import { CallersModels } from '../model/callers-models.ts';
 import { ModelCatalog } from '../model/catalog.ts';
 import { cannotListen } from '../port.ts';
 import { newId } from '../runs/ids.ts';
@@ -65,6 +66,7 @@ async function main(): Promise<void> {
     threads: () => threads.count(),
   });
   const catalog = new ModelCatalog({ upstreams: config.upstreams, log });
+  const callersModels = new CallersModels({ upstreams: config.upstreams, log });
   const probe = new WriteProbe(redis, keys);
   const readiness = async (): Promise<Readiness> => {
     const { skewMs } = store.clock;
@@ -95,7 +97,8 @@ async function main(): Promise<void> {
       photos: new PhotoRelay(redis, keys),
       audience: new Audience(redis, keys, config.runExpiresAfterS * 1000),
       seal: config.secret === undefined ? null : new Seal(config.secret),
-      models: () => catalog.list(),
+      models: ({ key, upstreamKey }) =>
+        upstreamKey === null ? catalog.list() : callersModels.list(key, upstreamKey),
       knowsModel: (name) => catalog.knows(name),
       readiness,
       admission,

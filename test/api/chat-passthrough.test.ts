@@ -128,3 +128,10 @@ test('no key lies in Redis or in a log, whatever becomes of the request', async 
     redis.disconnect();
   }
 });
+
+test('the list of models is what the upstream lists for the key', async () => {
+  const openai = new OpenAI({ baseURL: service.baseUrl, apiKey: ADA, maxRetries: 0 });
+  const ids = (await openai.models.list()).data.map(({ id }) => id);
+  expect(ids).toContain('fake-model');
+  expect(JSON.stringify(service.logs)).not.toContain(ADA);
+});

@@ -52,31 +52,37 @@ beforeEach(async () => {
 afterEach(() => upstream.stop());
 
 test.for([
-  ['api', 'SIGINT'],
-  ['api', 'SIGTERM'],
-  ['worker', 'SIGINT'],
-  ['worker', 'SIGTERM'],
-] as const)('npm run %s lets a stream go on to its end when its group gets %s', async ([stopped, signal]) => {
-  const service = { api: npmRun('api'), worker: npmRun('worker') };
-  const [{ url = '' }] = await Promise.all([service.api.logs(UP.api), service.worker.logs(UP.worker)]);
-  const wire = new Wire(`${url}/v1`);
-  const rest = gate();
-  upstream.reply(() => [text('Once'), rest, ...says(' upon a time')]);
-  const assistant = await wire.ok('POST', '/assistants', { model: 'm' });
-  const stream = await wire.stream('POST', `/threads/${await wire.thread('a story')}/runs`, {
-    body: { assistant_id: assistant.id, stream: true },
-  });
-  const heard = await stream.until('thread.message.delta');
-  await rest.reached;
-  service[stopped].signal(signal);
-  await service[stopped].logs('stopping');
-  rest.open();
-  const frames = [...heard, ...(await stream.rest())];
-  expect(saidIn(frames)).toBe('Once upon a time');
-  expect(frames.at(-1)?.name).toBe('done');
-  await service[stopped].logs('stopped');
-  expect(await service[stopped].ended).toBe(0);
-});
+  ['api', 'SIGINT', 'its whole group'],
+  ['api', 'SIGTERM', 'its whole group'],
+  ['api', 'SIGTERM', 'npm alone'],
+  ['worker', 'SIGINT', 'its whole group'],
+  ['worker', 'SIGTERM', 'its whole group'],
+  ['worker', 'SIGTERM', 'npm alone'],
+] as const)(
+  'npm run %s lets a stream go on to its end when %s goes to %s',
+  async ([stopped, signal, whom]) => {
+    const service = { api: npmRun('api'), worker: npmRun('worker') };
+    const [{ url = '' }] = await Promise.all([service.api.logs(UP.api), service.worker.logs(UP.worker)]);
+    const wire = new Wire(`${url}/v1`);
+    const rest = gate();
+    upstream.reply(() => [text('Once'), rest, ...says(' upon a time')]);
+    const assistant = await wire.ok('POST', '/assistants', { model: 'm' });
+    const stream = await wire.stream('POST', `/threads/${await wire.thread('a story')}/runs`, {
+      body: { assistant_id: assistant.id, stream: true },
+    });
+    const heard = await stream.until('thread.message.delta');
+    await rest.reached;
+    if (whom === 'npm alone') service[stopped].signalFirst(signal);
+    else service[stopped].signal(signal);
+    await service[stopped].logs('stopping');
+    rest.open();
+    const frames = [...heard, ...(await stream.rest())];
+    expect(saidIn(frames)).toBe('Once upon a time');
+    expect(frames.at(-1)?.name).toBe('done');
+    await service[stopped].logs('stopped');
+    expect(await service[stopped].ended).toBe(0);
+  },
+);
 
 test.each(['api', 'worker'] as const)(
   'the %s stops when the set-up that started it is killed',
@@ -141,6 +147,11 @@ class Program {
     } catch {
       // They have ended.
     }
+  }
+
+  /** To the process that was started, which has to pass it on. */
+  signalFirst(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
   }
 
   get #said(): string {
