@@ -81,6 +81,17 @@ describe.each(['api', 'worker'])('npm run %s', (name) => {
   });
 });
 
+test.each(['api', 'worker'])('npm run %s says which tool file is broken', async (name) => {
+  const folder = await mkdtemp(join(tmpdir(), 'longrun-tools-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await writeFile(join(folder, 'broken.ts'), 'export default {};');
+  const env = { REDIS_URL: inject('redisUrl'), PORT: '0', TOOL_FOLDERS: folder };
+  const ended = await runProgram(process.execPath, [program(name)], { env });
+  expect(ended.code).toBe(1);
+  expect(ended.stderr).toMatch(/^The tools cannot be loaded:\n  - .*broken\.ts/);
+  expect(ended.stderr).not.toContain('    at ');
+});
+
 test('npm run api says which port is taken and how to choose another', async () => {
   const holder = createServer().listen(0, '127.0.0.1');
   onTestFinished(() => void holder.close());
