@@ -7,10 +7,11 @@ import './node-version.ts';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { childEnvironment, ConfigError, isSet, readConfig, type Config } from './config.ts';
+import { CannotStart } from './errors.ts';
 import { checkPort, claim } from './local/claim.ts';
 import type { LogEntry } from './local/journal.ts';
 import { Part } from './local/part.ts';
-import { makePrivate } from './local/private.ts';
+import { makePrivate, unwritable } from './local/private.ts';
 import { checkGivenRedis, privateRedis } from './local/redis.ts';
 import { localSecret } from './local/secret.ts';
 import { upstreamProblem, welcome, type Welcome } from './local/welcome.ts';
@@ -42,7 +43,8 @@ async function main(): Promise<number> {
     await stopping;
     return 0;
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    const known = unwritable(error, join(ROOT, DATA));
+    say(known instanceof Error ? known.message : String(known));
     return 1;
   } finally {
     if (parts.length > 0) say('stopping.');
@@ -171,7 +173,8 @@ function say(text: string): void {
 try {
   process.exitCode = await main();
 } catch (error) {
-  say(error instanceof ConfigError ? error.message : String(error));
+  const known = unwritable(error, join(ROOT, DATA));
+  say(known instanceof ConfigError || known instanceof CannotStart ? known.message : String(error));
   process.exitCode = 1;
 }
 process.exit();

@@ -88,7 +88,14 @@ export class OpenAiModel implements Model {
         if (tries > retries || waitMs === null) throw failure;
         const { name: upstream } = there.upstream;
         log.warn(
-          { upstream, model: there.model, code: failure.code, try: tries, wait_ms: waitMs },
+          {
+            upstream,
+            model: there.model,
+            code: failure.code,
+            reason: failure.facts.reason,
+            try: tries,
+            wait_ms: waitMs,
+          },
           'upstream retry',
         );
         await sleep(waitMs, undefined, { signal }).catch(() => undefined);

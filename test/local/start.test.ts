@@ -4,7 +4,20 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
+import {
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -124,6 +137,21 @@ describe('npm start', () => {
     expect(start.output).toContain(sentence);
     expect(start.output).not.toContain('secret');
     expect(start.output).not.toContain('    at ');
+  });
+
+  test('says what is wrong with its data folder', async () => {
+    await mkdir(join(folder, '.data'), { recursive: true });
+    await rename(join(folder, '.data'), join(folder, 'data-away'));
+    await writeFile(join(folder, '.data'), 'in the way');
+    onTestFinished(async () => {
+      await rm(join(folder, '.data'));
+      await rename(join(folder, 'data-away'), join(folder, '.data'));
+    });
+    const start = new Start();
+    expect(await start.ended).toBe(1);
+    expect(start.output).toBe(
+      `longrun: ${join(folder, '.data')} cannot be written (EEXIST). A file is in its place: move that away.`,
+    );
   });
 
   test('says which port is taken and how to choose another', async () => {
