@@ -135,3 +135,9 @@ test('the list of models is what the upstream lists for the key', async () => {
   expect(ids).toContain('fake-model');
   expect(JSON.stringify(service.logs)).not.toContain(ADA);
 });
+
+test('a caller without a key hears whose key it is that is missing', async () => {
+  const response = await fetch(`${service.baseUrl}/models`);
+  expect(response.status).toBe(401);
+  expect(await response.text()).toContain('it is a key of the model server behind this one.');
+});
