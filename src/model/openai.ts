@@ -49,7 +49,7 @@ export class OpenAiModel implements Model {
     const asked = route(upstreams, request.model, request.backend_id, hasPicture(request));
     const there = withKey(asked, request.sealed === null ? null : upstreamKey(request.sealed));
     const client = this.#client(there);
-    const { exchange, first } = await this.#open(client, there, chatBody(request, there), signal);
+    const { exchange, first } = await this.#open(client, there, request, signal);
     try {
       for (let parts = first; parts !== null; parts = await exchange.next()) {
         for (const part of parts) {
@@ -66,8 +66,10 @@ export class OpenAiModel implements Model {
   }
 
   /** Asks until the first parts are there: up to here nothing was passed on, so trying again is safe. */
-  async #open(client: OpenAI, there: Route, body: Readonly<Record<string, unknown>>, signal: AbortSignal) {
-    const { retries, log } = this.#options;
+  async #open(client: OpenAI, there: Route, request: ModelRequest, signal: AbortSignal) {
+    const { retries } = this.#options;
+    const log = this.#options.log.child({ run_id: request.run_id });
+    const body = chatBody(request, there);
     const limits = limitsOf(there.upstream, this.#options.limits);
     for (let tries = 1; ; tries += 1) {
       const exchange = new Exchange({ route: there, signal, limits, newId: this.#options.newId });
