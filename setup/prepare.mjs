@@ -1,6 +1,6 @@
 /**
- * What Longrun needs on this machine, looked for in order and installed where it is missing: node modules, Node 24, Redis.
- * Says what it does before it does it. What it cannot get becomes one sentence each, so that all are known at once.
+ * What Longrun needs on this machine, looked for in order and installed where it is missing: Redis, node modules, Node 24.
+ * Says what it does before it does it. What it cannot get becomes a sentence.
  */
 import { delimiter, dirname } from 'node:path';
 import { BIN, majorOf } from './machine.mjs';
@@ -23,17 +23,15 @@ export async function prepare(purpose) {
     const sentence = `Node ${process.versions.node} is too old: install Node ${OLDEST_NODE} or newer (https://nodejs.org).`;
     return { tools: null, missing: [sentence] };
   }
-  const missing = [];
-  const modules = await prepareModules(purpose);
-  if (modules !== null) missing.push(modules);
-  // Without modules there is nowhere to take Node 24 from; that is one missing thing, not two.
-  const node = modules === null ? await prepareNode(purpose) : { path: process.execPath };
-  if (node.problem) missing.push(node.problem);
-  // An import speaks to a service that is running; an API or a worker alone has the Redis of the others.
+  // First, because it may need a person with a password: nobody should wait for downloads to hear that. An import speaks to
+  // a service that is running; an API or a worker alone has the Redis of the others.
   const redis = purpose === 'start' || purpose === 'test' ? prepareRedis(purpose) : {};
-  if (redis.problem) missing.push(redis.problem);
-  if (missing.length > 0) return { tools: null, missing };
+  if (redis.problem) return { tools: null, missing: [redis.problem] };
+  const modules = await prepareModules(purpose);
+  if (modules !== null) return { tools: null, missing: [modules] };
+  const node = await prepareNode(purpose);
+  if (node.problem) return { tools: null, missing: [node.problem] };
 
   const path = [dirname(node.path), BIN, redis.folder, process.env.PATH].filter(Boolean).join(delimiter);
-  return { tools: { node: node.path, env: { PATH: path } }, missing };
+  return { tools: { node: node.path, env: { PATH: path } }, missing: [] };
 }

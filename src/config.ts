@@ -9,13 +9,14 @@ import { budgetFields } from './config/budgets.ts';
 import type { Env } from './config/env.ts';
 import { keptFields } from './config/kept.ts';
 import { list } from './config/list.ts';
-import { inWords, placeIn } from './config/problems.ts';
+import { inWords } from './config/problems.ts';
 import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
 import { searchFields, searchProvidersOf } from './config/search.ts';
 import { onlyToolsOf, passthroughFields, toolSchema, withSettings, withoutSettings } from './config/tools.ts';
 import { singleUpstream, upstreamFields, upstreamSchema, withKey, withoutKey } from './config/upstreams.ts';
 import { checkWeb, webFields } from './config/web.ts';
+import { placeIn } from './json-place.ts';
 import { parseRedisUrl, withoutRedisPassword } from './redis-url.ts';
 
 const CONFIG_FILE = 'longrun.config.json';
@@ -241,7 +242,10 @@ export function readImportTarget(env: Env = process.env): {
   const url = env['LONGRUN_URL'] || `http://127.0.0.1:${env['PORT'] || 8080}/v1`;
   if (!URL.canParse(url))
     throw new ConfigError(['LONGRUN_URL: must be an address such as http://127.0.0.1:8080/v1.']);
-  return { url: url.replace(/\/+$/, ''), apiKey: env['LONGRUN_API_KEY'] || env['API_KEY'] || null };
+  const base = url.replace(/\/+$/, '');
+  // Who gives the address of the service means its API.
+  const isOrigin = new URL(base).pathname === '/';
+  return { url: isOrigin ? `${base}/v1` : base, apiKey: env['LONGRUN_API_KEY'] || env['API_KEY'] || null };
 }
 
 /** What a tool in a process of its own may see of the environment: enough to run, and no secret. */

@@ -88,9 +88,12 @@ export function unknownCursor(param: string, id: string): ApiError {
   });
 }
 
-export function missingKey(): ApiError {
-  const message =
-    "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'; the operator of this server has it.";
+/** @param isUpstreams whether callers bring keys of the model server, and not one that the operator has made */
+export function missingKey(isUpstreams: boolean): ApiError {
+  const whose = isUpstreams
+    ? 'it is a key of the model server behind this one.'
+    : 'the operator of this server has it.';
+  const message = `You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'; ${whose}`;
   return new ApiError(401, message);
 }
 
@@ -381,3 +384,8 @@ export function internalError(requestId: string): ApiError {
 
 /** A list in the hosted API's own (Python) notation: `['call_A', 'call_B']`. */
 const listed = (ids: readonly string[]): string => `[${ids.map((id) => `'${echo(id)}'`).join(', ')}]`;
+
+/** Why a process cannot start. The message is for whoever starts it: what is wrong, where, and what to do. */
+export class CannotStart extends Error {
+  override readonly name = 'CannotStart';
+}

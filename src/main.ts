@@ -7,15 +7,17 @@ import './node-version.ts';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { childEnvironment, ConfigError, isSet, readConfig, type Config } from './config.ts';
+import { CannotStart } from './errors.ts';
 import { checkPort, claim } from './local/claim.ts';
 import type { JournalEntry } from './local/journal.ts';
 import { Part } from './local/part.ts';
-import { makePrivate } from './local/private.ts';
+import { makePrivate, unwritable } from './local/private.ts';
 import { checkGivenRedis, privateRedis } from './local/redis.ts';
 import { localSecret } from './local/secret.ts';
-import { upstreamProblem, welcome } from './local/welcome.ts';
+import { upstreamProblem, welcome, type Welcome } from './local/welcome.ts';
 import { DEMO_MODEL, startDemoModel } from './model/demo.ts';
 import { firstModel, probe } from './model/probe.ts';
+import { onStop } from './shutdown.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Relative to the repository, where we go: the path of a socket may have about 100 characters. */
@@ -23,9 +25,6 @@ const DATA = '.data';
 const LOGS = join(DATA, 'log');
 /** Longer than a worker drains, so that it hands its runs over by itself. */
 const MARGIN_S = 10;
-/** One Ctrl-C reaches us from the terminal, from npm and from the set-up; a person needs longer for a second one. */
-const ONE_PRESS_MS = 1_000;
-
 /** The demo model's, which no page in a browser may guess. */
 const KEY_BYTES = 24;
 const NO_MODEL_FOR_KEYS =
@@ -44,7 +43,8 @@ async function main(): Promise<number> {
     await stopping;
     return 0;
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    const known = unwritable(error, join(ROOT, DATA));
+    say(known instanceof Error ? known.message : String(known));
     return 1;
   } finally {
     if (parts.length > 0) say('stopping.');
@@ -79,10 +79,10 @@ async function start(config: Config, started: AsyncDisposableStack): Promise<voi
   if (config.logLevel !== 'debug') changes['LOG_LEVEL'] = 'info';
 
   const url = await startService(config, childEnvironment(changes), started);
-  const { model, problem } = isDemo ? { model: DEMO_MODEL, problem: null } : await firstLook(config);
+  const look = isDemo ? { model: DEMO_MODEL, problem: null, mayAnswer: true } : await firstLook(config);
   const key = KEYS[config.auth];
   const { workers } = config;
-  process.stdout.write(welcome({ url, key, model, isDemo, problem, workers, logFolder: LOGS }));
+  process.stdout.write(welcome({ url, key, ...look, isDemo, workers, logFolder: LOGS }));
 }
 
 const KEYS = { none: 'none', key: 'API_KEY', passthrough: 'model server' } as const;
@@ -91,15 +91,17 @@ const KEYS = { none: 'none', key: 'API_KEY', passthrough: 'model server' } as co
 async function firstLook({
   upstreams,
   auth,
-}: Config): Promise<{ readonly model: string | null; readonly problem: string | null }> {
+}: Config): Promise<Pick<Welcome, 'model' | 'problem' | 'mayAnswer'>> {
   const [upstream] = upstreams;
-  if (upstream === undefined) return { model: null, problem: null };
+  if (upstream === undefined) return { model: null, problem: null, mayAnswer: false };
   const answer = await probe(upstream);
   // Callers bring their own keys: that ours is refused, or missing, is as it should be.
   const isTheirs = auth === 'passthrough' && answer.type === 'key refused';
   return {
     model: firstModel(upstream, answer),
     problem: isTheirs ? null : upstreamProblem(upstream, answer),
+    // Some servers that answer well have no list of models.
+    mayAnswer: isTheirs || ['models', 'unknown', 'no list'].includes(answer.type),
   };
 }
 
@@ -149,25 +151,18 @@ async function startService(
   return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 }
 
-/** Resolves at the first signal; a later one ends everything at once. */
+/** Resolves when we are told to stop; told once more, everything ends at once. */
 function stopSignal(): Promise<void> {
+  // The terminal may be gone before we are.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   return new Promise((resolve) => {
-    let firstMs = Infinity;
-    const onSignal = (): void => {
-      const nowMs = performance.now();
-      if (nowMs - firstMs > ONE_PRESS_MS) {
+    onStop(
+      () => resolve(),
+      () => {
         for (const part of parts) part.kill();
         process.exit(1);
-      }
-      firstMs = Math.min(firstMs, nowMs);
-      resolve();
-    };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
-    // The set-up that started us was killed outright.
-    process.on('disconnect', onSignal);
-    // The terminal may be gone before we are.
-    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+      },
+    );
   });
 }
 
@@ -178,7 +173,8 @@ function say(text: string): void {
 try {
   process.exitCode = await main();
 } catch (error) {
-  say(error instanceof ConfigError ? error.message : String(error));
+  const known = unwritable(error, join(ROOT, DATA));
+  say(known instanceof ConfigError || known instanceof CannotStart ? known.message : String(error));
   process.exitCode = 1;
 }
 process.exit();

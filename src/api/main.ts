@@ -6,7 +6,9 @@ import { isLoopback } from '../config/web.ts';
 import { createLog } from '../log.ts';
 import { givenBytes } from '../memory.ts';
 import { Tally } from '../metrics.ts';
+import { CallersModels } from '../model/callers-models.ts';
 import { ModelCatalog } from '../model/catalog.ts';
+import { cannotListen } from '../port.ts';
 import { newId } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
@@ -31,6 +33,7 @@ import type { Readiness } from './http/services.ts';
 
 /** Beyond the time that open requests and streams are given when the process is told to stop. */
 const STOP_MARGIN_MS = 10_000;
+const DRAIN_CHECK_MS = 50;
 /** Chats that are cut off after that cancel their runs, which needs the connections that are closed next. */
 const SETTLE_MS = 200;
 
@@ -67,6 +70,7 @@ async function main(): Promise<void> {
     threads: () => threadIndex.count(),
   });
   const catalog = new ModelCatalog({ upstreams: config.upstreams, log });
+  const callersModels = new CallersModels({ upstreams: config.upstreams, log });
   const probe = new WriteProbe(redis, keys);
   const readiness = async (): Promise<Readiness> => {
     const { skewMs } = store.clock;
@@ -98,7 +102,8 @@ async function main(): Promise<void> {
       photos: new PhotoWait(redis, keys),
       listeners: new Listeners(redis, keys, config.runExpiresAfterS * 1000),
       seal: config.secret === undefined ? null : new Seal(config.secret),
-      models: () => catalog.list(),
+      models: ({ key, upstreamKey }) =>
+        upstreamKey === null ? catalog.list() : callersModels.list(key, upstreamKey),
       knowsModel: (name) => catalog.knows(name),
       readiness,
       admission,
@@ -129,7 +134,7 @@ async function main(): Promise<void> {
   server.listen({ port: config.port, host: config.host, backlog: LISTEN_BACKLOG });
   await new Promise<void>((resolve, reject) => {
     server.once('listening', resolve);
-    server.once('error', reject);
+    server.once('error', (error) => reject(cannotListen(error, config.port, config.host, 'npm run api')));
   });
   const closed = new Promise((resolve) => server.once('close', resolve));
   stopOnSignal(
@@ -139,7 +144,10 @@ async function main(): Promise<void> {
         server.closeIdleConnections();
       },
       stop: async () => {
+        // A connection whose last answer is over would be kept for the next request, and the drain with it.
+        const look = setInterval(() => server.closeIdleConnections(), DRAIN_CHECK_MS);
         await Promise.race([closed, delay(config.drainMs)]);
+        clearInterval(look);
         server.closeAllConnections();
         await delay(SETTLE_MS);
         await toolbox.close();

@@ -30,39 +30,3 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 const isNumber = (origin: string): boolean => origin === 'number' || origin === 'int';
-
-/** Where the parser of JSON gave up, as the end of a sentence; its own message quotes the text, which may be a key. */
-export function placeIn(text: string, error: unknown): string {
-  if (!(error instanceof SyntaxError)) return '';
-  const at = /\bposition (\d+)/.exec(error.message)?.[1];
-  const before = at === undefined ? beginningOf(text, error.message) : text.slice(0, Number(at));
-  if (before === null) return '';
-  const lines = before.split('\n');
-  return `: it breaks at line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1}`;
-}
-
-/** What was read before the place that the message does not say; null where it cannot be told. */
-function beginningOf(text: string, message: string): string | null {
-  if (message.includes('end of JSON input')) return text;
-  if (!isStray(message)) return null;
-  // The shortest beginning that is refused for the same reason ends with what the parser stumbled over.
-  let good = 0;
-  let bad = text.length;
-  while (bad - good > 1) {
-    const middle = Math.floor((good + bad) / 2);
-    if (isStray(complaintAbout(text.slice(0, middle)))) bad = middle;
-    else good = middle;
-  }
-  return text.slice(0, good);
-}
-
-const isStray = (message: string): boolean => message.startsWith('Unexpected token');
-
-function complaintAbout(text: string): string {
-  try {
-    JSON.parse(text);
-    return '';
-  } catch (error) {
-    return error instanceof Error ? error.message : '';
-  }
-}

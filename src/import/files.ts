@@ -1,5 +1,7 @@
 /** Files of exported objects: a list page, an object, a list of either, or one of these per line. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { placeIn } from '../json-place.ts';
 
 /** Objects that came together, in their order. */
 export type ExportedPage = readonly unknown[];
@@ -11,33 +13,61 @@ class UnreadableFile extends Error {
 
 /**
  * What is in a file: the list pages in it, and what lies in it outside of any page as one more.
- * @throws {UnreadableFile} when it cannot be read, or is neither JSON nor JSON lines.
+ * @throws {UnreadableFile} when it cannot be read, holds nothing, or is neither JSON nor JSON lines.
  */
 export function readExports(file: string): readonly ExportedPage[] {
-  let text = '';
-  try {
-    text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new UnreadableFile(`${file} cannot be read (${code}). Nothing was sent.`);
-  }
-  const whole = parse(text);
-  const values = whole === undefined ? readLines(file, text) : [whole];
+  const text = read(file);
+  if (text.trim() === '') throw new UnreadableFile(`${file} holds nothing. Nothing was sent.`);
   const pages: ExportedPage[] = [];
   const loose: unknown[] = [];
-  for (const value of values) collect(value, pages, loose);
+  for (const value of valuesIn(file, text)) collect(value, pages, loose);
   return loose.length === 0 ? pages : [...pages, loose];
 }
 
-function readLines(file: string, text: string): readonly unknown[] {
-  return text.split('\n').flatMap((line, index) => {
-    if (line.trim() === '') return [];
-    const value = parse(line);
-    if (value !== undefined) return [value];
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new UnreadableFile(
-      `${file} is neither JSON nor one JSON object per line: line ${index + 1} cannot be read. Nothing was sent.`,
+      code === 'EISDIR'
+        ? `${file} is a folder, and nothing was sent. Name the files in it: ${join(file, '*.json')}`
+        : `${file} cannot be read (${code}). Nothing was sent.`,
     );
-  });
+  }
+}
+
+/** The one value of the text, or one per line. */
+function valuesIn(file: string, text: string): readonly unknown[] {
+  try {
+    return [parse(file, text, 0)];
+  } catch (error) {
+    const lines = text.split('\n');
+    const first = lines.find((line) => line.trim() !== '') ?? '';
+    // What breaks in its first line is one value that goes over several.
+    if (!isJson(first)) throw error;
+    return lines.flatMap((line, index) => (line.trim() === '' ? [] : [parse(file, line, index)]));
+  }
+}
+
+function parse(file: string, text: string, linesBefore: number): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UnreadableFile(
+      `${file} cannot be read as JSON${placeIn(text, error, linesBefore)}. Nothing was sent.`,
+      { cause: error },
+    );
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function collect(value: unknown, pages: ExportedPage[], loose: unknown[]): void {
@@ -48,12 +78,4 @@ function collect(value: unknown, pages: ExportedPage[], loose: unknown[]): void 
 
 function isPage(value: unknown): value is { readonly data: readonly unknown[] } {
   return typeof value === 'object' && value !== null && 'data' in value && Array.isArray(value.data);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

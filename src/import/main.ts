@@ -6,7 +6,7 @@ import '../node-version.ts';
 import { readImportTarget } from '../config.ts';
 import { batchesOf } from './batches.ts';
 import { readExports } from './files.ts';
-import { send, type Totals } from './send.ts';
+import { asSentence, send, type Totals } from './send.ts';
 
 /** More are counted. */
 const MAX_REMARKS = 200;
@@ -19,7 +19,7 @@ async function main(files: readonly string[]): Promise<number> {
   const target = readImportTarget();
   const pages = files.flatMap((file) => readExports(file));
   const objects = pages.reduce((sum, page) => sum + page.length, 0);
-  say(`${objects} objects in ${files.length} file(s); sending them to ${target.url}.`);
+  say(`${counted(objects, 'object')} in ${counted(files.length, 'file')}, on the way to ${target.url}.`);
   const totals: Totals = { imported: 0, unchanged: 0, refused: [], reduced: [] };
   for (const batch of batchesOf(pages)) await send(target, batch, totals);
   tell('Not taken', totals.refused);
@@ -29,8 +29,10 @@ async function main(files: readonly string[]): Promise<number> {
   return refused.length === 0 ? 0 : 1;
 }
 
+const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? '' : 's'}`;
+
 function tell(heading: string, remarks: Totals['refused']): void {
-  for (const { id, reason } of remarks.slice(0, MAX_REMARKS)) say(`${heading}: ${id}: ${reason}.`);
+  for (const { id, reason } of remarks.slice(0, MAX_REMARKS)) say(`${heading}: ${id}: ${asSentence(reason)}`);
   if (remarks.length > MAX_REMARKS) say(`${heading}: ${remarks.length - MAX_REMARKS} more.`);
 }
 

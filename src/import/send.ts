@@ -52,9 +52,16 @@ export async function send({ url, apiKey }: Target, batch: string, totals: Total
     return;
   }
   const said = refusalSchema.safeParse(body).data?.error.message ?? 'it is not a Longrun, or an older one';
-  const key = response.status === 401 ? ' Give the key: LONGRUN_API_KEY=… npm run import' : '';
+  const key = response.status === 401 ? '\nGive the key: LONGRUN_API_KEY=… npm run import' : '';
   const before = totals.imported + totals.unchanged;
-  throw new Error(
-    `${url} refused (${response.status}): ${said}${key} ${before} objects were taken before; importing again goes on from there.`,
-  );
+  const taken =
+    before === 0
+      ? 'Nothing was taken.'
+      : `${before} of the objects were taken before; importing again goes on from there.`;
+  throw new Error(`${url} refused (${response.status}): ${asSentence(said)}${key}\n${taken}`);
+}
+
+/** With the full stop that not everybody gives. */
+export function asSentence(text: string): string {
+  return /[.!?。！？]$/.test(text) ? text : `${text}.`;
 }

@@ -4,6 +4,7 @@
  */
 import { chmod, rm } from 'node:fs/promises';
 import { createConnection, createServer, type ListenOptions } from 'node:net';
+import { cannotListen } from '../port.ts';
 import { PRIVATE_FILE } from './private.ts';
 
 /** A host that lets packets vanish must not keep us waiting. */
@@ -33,15 +34,7 @@ export async function checkPort(port: number, host: string): Promise<void> {
     const close = await listen({ port, host });
     await close();
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : '';
-    const sentences: Readonly<Record<string, string>> = {
-      EADDRINUSE: `Port ${port} is taken by another program. Choose another one: PORT=${port + 1} npm start`,
-      EACCES: `Port ${port} is reserved for the system. Choose one above 1023: PORT=8080 npm start`,
-      EADDRNOTAVAIL: `HOST is ${host}, which is no address of this machine. Use 127.0.0.1 or 0.0.0.0.`,
-    };
-    throw new Error(sentences[String(code)] ?? `Port ${port} cannot be used: ${String(error)}`, {
-      cause: error,
-    });
+    throw cannotListen(error, port, host, 'npm start');
   }
 }
 

@@ -23,6 +23,7 @@ const lineSchema = z.looseObject({
   tool: z.string().optional(),
   outcome: z.string().optional(),
   status: z.number().optional(),
+  reason: z.string().optional(),
 });
 
 /** One line a process logged. */
@@ -84,8 +85,10 @@ function openPrivately(path: string): number {
   return file;
 }
 
-function inShort({ msg, err, tool, outcome, status }: JournalEntry): string {
+function inShort({ msg, err, tool, outcome, status, reason }: JournalEntry): string {
   if (err !== undefined) return `${msg} (${err.message})`;
+  // That a run failed says why in its message.
+  if (reason !== undefined && !msg.includes(reason)) return `${msg}: ${reason}`;
   if (tool === undefined || outcome === undefined) return msg;
   return `${msg}: ${tool}, ${outcome}${status === undefined ? '' : ` (${status})`}`;
 }

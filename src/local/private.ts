@@ -1,6 +1,7 @@
 /** Folders that only their owner can look into: what people told their assistants lies there. */
 import { chmod, mkdir, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { CannotStart } from '../errors.ts';
 
 /** Modes of what only its owner may enter, and what only its owner may read and write. */
 export const PRIVATE_FOLDER = 0o700;
@@ -18,6 +19,20 @@ export async function makePrivate(folder: string): Promise<void> {
     if (entry.isSymbolicLink()) continue;
     await close(join(entry.parentPath, entry.name));
   }
+}
+
+/** What to do about a folder that cannot be written, or the error itself where that is not what is wrong. */
+export function unwritable(error: unknown, folder: string): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const remedies: Readonly<Record<string, string>> = {
+    EACCES: `Make the folder of Longrun yours: sudo chown -R "$USER" ${dirname(folder)}`,
+    EROFS: 'It lies on a disk that can only be read: copy Longrun to another one.',
+    ENOSPC: 'The disk is full: make room on it.',
+    EEXIST: 'A file is in its place: move that away.',
+  };
+  const remedy = remedies[code];
+  if (remedy === undefined) return error;
+  return new CannotStart(`${folder} cannot be written (${code}). ${remedy}`, { cause: error });
 }
 
 /** Takes away what others may do; what its owner may do stays, such as run the Node that the set-up put here. */

@@ -10,6 +10,8 @@ export interface Welcome {
   readonly isDemo: boolean;
   /** What is wrong with the model server, and what to do; null when nothing is. */
   readonly problem: string | null;
+  /** Whether a run may succeed all the same. */
+  readonly mayAnswer: boolean;
   readonly workers: number;
   readonly logFolder: string;
 }
@@ -26,24 +28,32 @@ const KEY_ADVICE = {
 } as const;
 
 /** The text, ready to be printed. */
-export function welcome({ url, key, model, isDemo, problem, workers, logFolder }: Welcome): string {
+export function welcome(about: Welcome): string {
+  const { url, key, model, isDemo, problem, mayAnswer, workers, logFolder } = about;
+  const models = isDemo
+    ? 'No model is configured, so the demo model answers. For a real one: OPENAI_BASE_URL=… OPENAI_API_KEY=… npm start'
+    : 'The models are those of your model server.';
+  return `
+Longrun is up: ${url}/v1
+${models}${problem === null ? '' : `\nBUT: ${problem}`}
+API, ${workers === 1 ? 'a worker' : `${workers} workers`} and Redis log to ${logFolder}. Ctrl-C stops everything; the data stays.
+${KEY_ADVICE[key]}${!mayAnswer && model === null ? LATER : snippets(about)}`;
+}
+
+/** Where no model would answer, a paste would only fail. */
+const LATER = '\nOnce that is mended, start again: two things to paste for a first answer will stand here.\n';
+
+function snippets({ url, key, model }: Welcome): string {
   const base = `${url}/v1`;
   const header = key === 'none' ? '' : ` -H "Authorization: Bearer $OPENAI_API_KEY"`;
   // Without a key in its options, the SDK takes the one in OPENAI_API_KEY.
   const apiKey = key === 'none' ? `, apiKey: 'none'` : '';
-  const models = isDemo
-    ? 'No model is configured, so the demo model answers. For a real one: OPENAI_BASE_URL=… OPENAI_API_KEY=… npm start'
-    : 'The models are those of your model server.';
   const asked = model ?? UNKNOWN_MODEL;
   const unknown =
     model === null
       ? `\nPut the name of a model of your model server in the place of ${UNKNOWN_MODEL}.\n`
       : '';
-  return `
-Longrun is up: ${base}
-${models}${problem === null ? '' : `\nBUT: ${problem}`}
-API, ${workers === 1 ? 'a worker' : `${workers} workers`} and Redis log to ${logFolder}. Ctrl-C stops everything; the data stays.
-${KEY_ADVICE[key]}${unknown}
+  return `${unknown}
 A first answer, by chat completions:
 
 curl ${base}/chat/completions${header} -d '{"model": "${asked}", "messages": [{"role": "user", "content": "Hello"}]}'
@@ -67,7 +77,8 @@ END
 export function upstreamProblem(
   { name, baseUrl }: { readonly name: string; readonly baseUrl: string },
   answer:
-    | { readonly type: 'models' | 'unknown' | 'unreachable' }
+    | { readonly type: 'models' | 'unknown' | 'no list' | 'unreachable' }
+    | { readonly type: 'elsewhere'; readonly baseUrl: string }
     | { readonly type: 'key refused'; readonly status: number },
 ): string | null {
   const where = new URL(baseUrl).host;
@@ -75,9 +86,19 @@ export function upstreamProblem(
     case 'models':
     case 'unknown':
       return null;
+    case 'no list':
+      return `${shown(baseUrl)}/models answers 404. If runs fail, correct OPENAI_BASE_URL (or its baseUrl in the config file): it is everything before /chat/completions, and mostly ends in /v1.`;
+    case 'elsewhere':
+      return `${shown(baseUrl)}/models answers 404, but ${shown(answer.baseUrl)}/models is there. Set OPENAI_BASE_URL=${shown(answer.baseUrl)} (or its baseUrl in the config file) and start again.`;
     case 'unreachable':
       return `the model server '${name}' at ${where} does not answer. Start it, or correct OPENAI_BASE_URL (or its baseUrl in the config file); until then every run fails.`;
     case 'key refused':
       return `the model server '${name}' at ${where} refuses the key (${answer.status}). Correct OPENAI_API_KEY (or its apiKey in the config file) and start again.`;
   }
+}
+
+/** Without what may hold a key. */
+function shown(baseUrl: string): string {
+  const { origin, pathname } = new URL(baseUrl);
+  return `${origin}${pathname.replace(/\/+$/, '')}`;
 }

@@ -2,7 +2,6 @@
  * The models a client may name: what the configuration lists and what the upstreams say they have. Owns the cached
  * list; never fails because an upstream does.
  */
-import type { OpenAI } from 'openai';
 import type { Logger } from '../log.ts';
 import { createClient, ownFailure, readText } from './client.ts';
 import { countOf, isRecord, parseJson, stringOr } from './json.ts';
@@ -35,7 +34,7 @@ export interface ModelCatalogOptions {
 export class ModelCatalog {
   readonly #log: Logger;
   readonly #now: () => number;
-  readonly #upstreams: readonly { readonly upstream: Upstream; readonly client: OpenAI }[];
+  readonly #upstreams: readonly Upstream[];
   #models: Promise<readonly ModelObject[]> = Promise.resolve([]);
   #freshUntil = Number.NEGATIVE_INFINITY;
   /** Whether an upstream did not say what it has when it was asked last. */
@@ -44,7 +43,7 @@ export class ModelCatalog {
   constructor({ upstreams, log, now = () => performance.now() }: ModelCatalogOptions) {
     this.#log = log;
     this.#now = now;
-    this.#upstreams = upstreams.map((upstream) => ({ upstream, client: createClient(upstream) }));
+    this.#upstreams = upstreams;
   }
 
   /**
@@ -52,7 +51,7 @@ export class ModelCatalog {
    * the configuration lists cost no request.
    */
   async knows(name: string): Promise<boolean> {
-    if (this.#upstreams.some(({ upstream }) => namesIn(upstream).includes(name))) return true;
+    if (this.#upstreams.some((upstream) => namesIn(upstream).includes(name))) return true;
     const listed = await this.list();
     return this.#isPartial || listed.some(({ id }) => id === name);
   }
@@ -69,32 +68,14 @@ export class ModelCatalog {
   async #refresh(): Promise<readonly ModelObject[]> {
     this.#isPartial = false;
     const lists = await Promise.all(
-      this.#upstreams.map(async ({ upstream, client }) => {
-        const listed = await this.#ask(upstream, client);
-        const configured = [...Object.keys(upstream.aliases), ...upstream.models].map((id) => ({
-          id,
-          object: 'model' as const,
-          created: 0,
-          owned_by: upstream.name,
-        }));
-        // What the upstream says about a configured model is better than what we could.
-        const byId = new Map(listed.map((model) => [model.id, model]));
-        return [...configured.map((model) => byId.get(model.id) ?? model), ...listed];
-      }),
+      this.#upstreams.map(async (upstream) => [upstream.name, await this.#ask(upstream)] as const),
     );
-    const models = new Map<string, ModelObject>();
-    for (const model of lists.flat()) if (!models.has(model.id)) models.set(model.id, model);
-    return [...models.values()];
+    return withConfigured(this.#upstreams, new Map(lists));
   }
 
-  async #ask(upstream: Upstream, client: OpenAI): Promise<readonly ModelObject[]> {
+  async #ask(upstream: Upstream): Promise<readonly ModelObject[]> {
     try {
-      const response = await client
-        .get('/models', { signal: AbortSignal.timeout(ASK_LIMIT_MS) })
-        .asResponse();
-      const body = parseJson(await readText(response, MAX_LIST_BYTES));
-      if (!isRecord(body) || !Array.isArray(body['data'])) throw new Error('/models is not a list of models');
-      return body['data'].slice(0, MAX_MODELS).flatMap((model) => modelObject(model, upstream.name));
+      return await askForModels(upstream);
     } catch (error) {
       this.#isPartial = true;
       const why = ownFailure(error)?.message ?? (error instanceof Error ? error.name : 'unknown');
@@ -105,6 +86,34 @@ export class ModelCatalog {
       return [];
     }
   }
+}
+
+/** What an upstream lists. @throws when it does not, in time. */
+export async function askForModels(upstream: Upstream): Promise<readonly ModelObject[]> {
+  const response = await createClient(upstream)
+    .get('/models', { signal: AbortSignal.timeout(ASK_LIMIT_MS) })
+    .asResponse();
+  const body = parseJson(await readText(response, MAX_LIST_BYTES));
+  if (!isRecord(body) || !Array.isArray(body['data'])) throw new Error('/models is not a list of models');
+  return body['data'].slice(0, MAX_MODELS).flatMap((model) => modelObject(model, upstream.name));
+}
+
+/** The models that the configuration lists and those in `listed`, by their upstream's name: each once, in the order of the upstreams. */
+export function withConfigured(
+  upstreams: readonly Upstream[],
+  listed: ReadonlyMap<string, readonly ModelObject[]>,
+): readonly ModelObject[] {
+  const models = new Map<string, ModelObject>();
+  for (const { name, aliases, models: own } of upstreams) {
+    const theirs = listed.get(name) ?? [];
+    // What the upstream says about a configured model is better than what we could.
+    const byId = new Map(theirs.map((model) => [model.id, model]));
+    const configured = [...Object.keys(aliases), ...own].map(
+      (id) => byId.get(id) ?? { id, object: 'model' as const, created: 0, owned_by: name },
+    );
+    for (const model of [...configured, ...theirs]) if (!models.has(model.id)) models.set(model.id, model);
+  }
+  return [...models.values()];
 }
 
 /** What clients may call the models of an upstream by its configuration. */

@@ -50,6 +50,7 @@ export class OpenAiModel implements Model {
     const there = withKey(asked, request.sealed === null ? null : upstreamKey(request.sealed));
     const client = this.#client(there);
     const body = chatBody(request, there);
+    const log = this.#options.log.child({ run_id: request.run_id });
     for (let tries = 1; ; tries += 1) {
       const exchange = this.#exchange(there, signal);
       // Models that say nothing often say something the next time; one that does so again is believed.
@@ -60,11 +61,11 @@ export class OpenAiModel implements Model {
       try {
         if (yield* passOn(exchange, send, signal, progress)) return;
         const { name: upstream } = there.upstream;
-        this.#options.log.warn({ upstream, model: there.model, try: tries }, 'upstream said nothing');
+        log.warn({ upstream, model: there.model, try: tries }, 'upstream said nothing');
       } catch (error) {
         signal.throwIfAborted();
         if (progress.isSaid) throw error;
-        await this.#rest(there, asFailure(there, error), tries, signal);
+        await this.#rest(there, asFailure(there, error), { tries, log }, signal);
       }
       if (progress.isThought) yield { type: 'again' };
     }
@@ -79,13 +80,19 @@ export class OpenAiModel implements Model {
    * Waits before the next try. No word or call was passed on so far, so trying again is safe.
    * @throws the failure when there should be none.
    */
-  async #rest(there: Route, failure: ModelError, tries: number, signal: AbortSignal): Promise<void> {
-    const { retries, log } = this.#options;
+  async #rest(
+    there: Route,
+    failure: ModelError,
+    { tries, log }: { readonly tries: number; readonly log: Logger },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { retries } = this.#options;
     const waitMs = this.#waitMs(failure, tries);
     if (tries > retries || waitMs === null) throw failure;
     const { name: upstream } = there.upstream;
+    const { code, facts } = failure;
     log.warn(
-      { upstream, model: there.model, code: failure.code, try: tries, wait_ms: waitMs },
+      { upstream, model: there.model, code, reason: facts.reason, try: tries, wait_ms: waitMs },
       'upstream retry',
     );
     await sleep(waitMs, undefined, { signal }).catch(() => undefined);

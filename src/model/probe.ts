@@ -11,15 +11,39 @@ const MAX_LIST_BYTES = 4 * 1024 * 1024;
 const NO_CHAT =
   /embed|rerank|whisper|tts|speech|audio|transcribe|realtime|moderation|dall-?e|image|sora|davinci|babbage|bge-|clip/i;
 
-/** `unknown`: it answers, but has no list of models. */
-export type Probe =
+/** What it says at the address that is configured. `unknown`: it answers, but with something else. */
+type Answer =
   | { readonly type: 'models'; readonly models: readonly string[] }
   | { readonly type: 'unknown' }
+  | { readonly type: 'no list' }
   | { readonly type: 'key refused'; readonly status: number }
   | { readonly type: 'unreachable' };
 
-/** Asks `GET /models`, a few seconds at most. Never throws. */
+/** `elsewhere`: it has its list of models under another address than the configured one. */
+export type Probe = Answer | { readonly type: 'elsewhere'; readonly baseUrl: string };
+
+/** Asks `GET /models`, a few seconds at most; where there is no list, a few addresses that could have been meant. Never throws. */
 export async function probe(upstream: Upstream): Promise<Probe> {
+  const answer = await ask(upstream);
+  if (answer.type !== 'no list') return answer;
+  for (const baseUrl of likelyMeant(upstream.baseUrl)) {
+    const there = await ask({ ...upstream, baseUrl });
+    if (there.type === 'models' || there.type === 'key refused') return { type: 'elsewhere', baseUrl };
+  }
+  return answer;
+}
+
+/** What people forget at the end of an address, and what they copy along with it. */
+function likelyMeant(baseUrl: string): readonly string[] {
+  const [before = '', query] = baseUrl.split('?');
+  const base = before.replace(/\/+$/, '').replace(/\/chat(\/completions)?$/, '');
+  const candidates = [base, ...(/\/v\d+[a-z\d]*$/.test(base) ? [] : [`${base}/v1`])];
+  return candidates
+    .filter((each) => each !== before)
+    .map((each) => (query === undefined ? each : `${each}?${query}`));
+}
+
+async function ask(upstream: Upstream): Promise<Answer> {
   try {
     const signal = AbortSignal.timeout(ASK_LIMIT_MS);
     const response = await createClient(upstream).get('/models', { signal }).asResponse();
@@ -31,6 +55,7 @@ export async function probe(upstream: Upstream): Promise<Probe> {
     // Spelt out, because `instanceof` makes every field of this generic class `any`.
     const status: unknown = error instanceof APIError ? Reflect.get(error, 'status') : undefined;
     if (status === 401 || status === 403) return { type: 'key refused', status };
+    if (status === 404) return { type: 'no list' };
     return typeof status === 'number' ? { type: 'unknown' } : { type: 'unreachable' };
   }
 }

@@ -25,6 +25,8 @@ export interface ChatCall {
 
 /** What one model turn is asked. Null means: not given, leave it to the upstream's default. */
 export interface ModelRequest {
+  /** For the log: which run asks. */
+  readonly run_id: string;
   /** The name the client used; the adapter resolves aliases. */
   readonly model: string;
   /** The upstream's name, or null for the default one. */

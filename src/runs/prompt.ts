@@ -72,6 +72,7 @@ export function buildPrompt(
     type: 'ask',
     estimatedTokens: tokens,
     request: {
+      run_id: run.id,
       model: run.model,
       backend_id: state.origin.backend_id,
       messages: [...system, ...said],

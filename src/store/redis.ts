@@ -3,8 +3,9 @@
  * Nothing here knows what is stored.
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { CannotStart } from '../errors.ts';
 import { throttled, type Logger } from '../log.ts';
-import { parseRedisUrl, type RedisAddress } from '../redis-url.ts';
+import { parseRedisUrl, withoutRedisPassword, type RedisAddress } from '../redis-url.ts';
 import { withScripts, type Client, type ScriptedRedis, type WhenAway } from './scripts.ts';
 import { UndeterredConnector } from './sentinel.ts';
 
@@ -104,9 +105,58 @@ function sentinelOptions({
 /** Opens the connection that carries commands, and waits until it can. Concurrent commands go out as one pipeline. */
 export async function openState(url: string, whenAway: WhenAway, log: Logger): Promise<ScriptedRedis> {
   const redis = connect(url, { use: 'state', whenAway });
+  await firstReady(redis, withoutRedisPassword(url), log);
   reportErrors(redis, nameOf('state'), log);
-  if (redis.status !== 'ready') await new Promise<void>((resolve) => redis.once('ready', () => resolve()));
   return withScripts(redis, whenAway, log);
+}
+
+/**
+ * Waits until Redis answers for the first time, and says now and then where it is looked for and why it is not there.
+ * @throws {CannotStart} when it answers, but does not let us in: waiting does not help.
+ */
+async function firstReady(redis: Client, where: string, log: Logger): Promise<void> {
+  if (redis.status === 'ready') return;
+  const tell = throttled((why: string) =>
+    log.warn(`No Redis answers at ${where}, which REDIS_URL names (${why}). Trying again until one does.`),
+  );
+  const ready = Promise.withResolvers<void>();
+  const onError = (error: Error): void => {
+    const why = reasonOf(error);
+    const refusal = REFUSALS.find(([pattern]) => pattern.test(why))?.[1];
+    if (refusal === undefined) tell(why);
+    else ready.reject(new CannotStart(`Redis at ${where} ${refusal}`));
+  };
+  redis.on('error', onError);
+  redis.once('ready', ready.resolve);
+  try {
+    await ready.promise;
+  } catch (error) {
+    // It would go on reconnecting, and say so to nobody.
+    redis.on('error', () => {});
+    redis.disconnect();
+    throw error;
+  } finally {
+    redis.off('error', onError);
+  }
+}
+
+/** How Redis says that it does not let us in, and what that means. */
+const REFUSALS = [
+  [/\bWRONGPASS\b|invalid password/i, 'refuses the user name or the password in REDIS_URL. Correct them.'],
+  [
+    /\bNOAUTH\b/,
+    'asks for a password, and REDIS_URL has none. Put it before the host: redis://:PASSWORD@HOST:6379',
+  ],
+] as const;
+
+/** Why a connection failed, as far as anybody says; an error of several addresses has no message of its own. */
+function reasonOf(error: Error): string {
+  if (error instanceof AggregateError && error.message === '') {
+    return error.errors.map((each: unknown) => (each instanceof Error ? each.message : '')).join('; ');
+  }
+  // A Cluster keeps what its nodes said.
+  const last: unknown = Reflect.get(error, 'lastNodeError');
+  return last instanceof Error ? `${error.message} ${last.message}` : error.message;
 }
 
 /** Opens a connection that only listens to channels; it subscribes again by itself after a reconnect. */

@@ -7,6 +7,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Tool, ToolSource } from '../runs/tool.ts';
+import { CannotStart } from '../errors.ts';
 import { readDefinition, type DefinedTool, type ToolDescription } from './definition.ts';
 import type { ToolPool } from './pool.ts';
 
@@ -14,12 +15,11 @@ import type { ToolPool } from './pool.ts';
 export const BUILT_IN = path.resolve(import.meta.dirname, '../tools');
 
 /** Everything that is wrong with the folders, one line each, naming the file. */
-export class ToolFilesError extends Error {
+export class ToolFilesError extends CannotStart {
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
     super(`The tools cannot be loaded:\n${problems.map((line) => `  - ${line}`).join('\n')}`);
-    this.name = 'ToolFilesError';
     this.problems = problems;
   }
 }

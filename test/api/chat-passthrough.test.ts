@@ -128,3 +128,16 @@ test('no key lies in Redis or in a log, whatever becomes of the request', async 
     redis.disconnect();
   }
 });
+
+test('the list of models is what the upstream lists for the key', async () => {
+  const openai = new OpenAI({ baseURL: service.baseUrl, apiKey: ADA, maxRetries: 0 });
+  const ids = (await openai.models.list()).data.map(({ id }) => id);
+  expect(ids).toContain('fake-model');
+  expect(JSON.stringify(service.logs)).not.toContain(ADA);
+});
+
+test('a caller without a key hears whose key it is that is missing', async () => {
+  const response = await fetch(`${service.baseUrl}/models`);
+  expect(response.status).toBe(401);
+  expect(await response.text()).toContain('it is a key of the model server behind this one.');
+});

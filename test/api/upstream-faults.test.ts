@@ -209,7 +209,10 @@ describe('before it said anything, a model server that', () => {
         /^The upstream 'dead' cannot be reached \(ECONNREFUSED\)\. Check that it runs, and its baseUrl/,
     });
     const retries = service.logs.filter((logged) => logged.msg === 'upstream retry');
-    expect(retries.filter((logged) => logged['upstream'] === 'dead')).toHaveLength(RETRIES);
+    const ours = retries.filter((logged) => logged['upstream'] === 'dead');
+    expect(ours).toHaveLength(RETRIES);
+    expect(ours[0]?.['run_id']).toBe(ended.run.id);
+    expect(ours[0]?.['reason']).toMatch(/cannot be reached \(ECONNREFUSED\)/);
   });
 
   test('is not in the configuration is to be put there', async () => {

@@ -22,7 +22,7 @@ const NO_FILE = join(REPOSITORY, 'no.config.json');
 const VARIABLES_ONLY = ['LONGRUN_CONFIG', 'OPENAI_BASE_URL', 'OPENAI_API_KEY'];
 
 const text = (path: string): string => readFileSync(join(REPOSITORY, path), 'utf8');
-const { scripts } = z
+export const { scripts } = z
   .looseObject({ scripts: z.record(z.string(), z.string()) })
   .parse(JSON.parse(text('package.json')));
 const { services } = z

@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import { blocksOf } from './blocks.ts';
 import * as checks from './checks.ts';
 import * as foundry from './foundry.ts';
+import * as operations from './operations.ts';
 import type { Stage } from './stage.ts';
 
 /** What an example begins with, or has in it and no other of its document, and its check. */
@@ -16,7 +17,7 @@ const START: readonly Example[] = [
   ["import OpenAI from 'openai'", checks.runsInNode],
 ];
 const SERVING: readonly Example[] = [
-  ['curl -N http://127.0.0.1:8080/v1/threads/THREAD', checks.watches],
+  ["curl -N 'http://127.0.0.1:8080/v1/threads/THREAD", checks.watches],
   ["name: 'roll_dice'", checks.isTool],
   ['TOOL_FOLDERS=tools npm start', checks.startsAndAnswers],
   ['"name": "croupier"', checks.answers],
@@ -68,6 +69,17 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['npm run import --', checks.imports],
     ['"upstreams": [', checks.configures],
   ],
+  'docs/operations.md': [
+    ['HOST=0.0.0.0 AUTH=key', checks.starts],
+    ['[Unit]', operations.isUnit],
+    ['sudo systemctl enable', operations.startsUnits],
+    ['tar -czf', operations.isPacked],
+    ['tar -xzf', operations.isUnpacked],
+    ['git pull', checks.starts],
+    ['"object": "list"', operations.isPage],
+    ['LONGRUN_URL=http://OTHER', operations.isMoved],
+  ],
+  'docs/recipes.md': [],
   'docs/tools.md': [
     ['curl http://127.0.0.1:8080/v1/plugins', checks.answers],
     ['SEARXNG_URL=http://localhost:8888 npm start', checks.starts],

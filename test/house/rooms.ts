@@ -76,7 +76,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   local: { holds: 'what `npm start` runs on one machine', mayImport: ['root'] },
   import: {
     holds: '`npm run import`: from exported files to `POST /import`; speaks HTTP',
-    mayImport: [],
+    mayImport: ['json-place.ts'],
   },
   root: { holds: 'files of one process: settings, log, errors, shutdown', mayImport: ['runs', 'config'] },
 };

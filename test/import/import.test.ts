@@ -1,10 +1,12 @@
 /** What was exported from the hosted API comes in by `npm run import`, with its ids, times and order. */
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { runProgram, type Ended } from '../clients/programs.ts';
 import { startService, type Service } from '../support/service.ts';
 import { FakeUpstream } from '../support/upstream.ts';
@@ -187,7 +189,17 @@ describe('what cannot be taken', () => {
 
   test.for([
     ['a file that is not there', [], 'cannot be read (ENOENT). Nothing was sent.'],
-    ['a file that is no JSON', ['{"a":1}\n{"a":'], 'line 2 cannot be read. Nothing was sent.'],
+    [
+      'a file of lines that are not all JSON',
+      ['{"a":1}\n{"a":'],
+      'cannot be read as JSON: it breaks at line 2, column 6. Nothing was sent.',
+    ],
+    [
+      'a file that is no JSON',
+      ['{\n  "data": [\n    {"a" 1}\n  ]\n}\n'],
+      'cannot be read as JSON: it breaks at line 3, column 10. Nothing was sent.',
+    ],
+    ['a file that is empty', ['\n'], 'holds nothing. Nothing was sent.'],
   ] as const)('%s is told before anything is sent', async ([, texts, sentence]) => {
     const ended =
       texts.length > 0
@@ -196,6 +208,34 @@ describe('what cannot be taken', () => {
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain(sentence);
     expect(ended.stderr).not.toContain('    at ');
+  });
+
+  test('a folder is told, and how to name the files in it', async () => {
+    const ended = await runProgram(process.execPath, [PROGRAM, folder]);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toBe(
+      `${folder} is a folder, and nothing was sent. Name the files in it: ${folder}/*.json\n`,
+    );
+  });
+
+  test('a refusal is told in sentences of its own', async () => {
+    const locked = createServer((_request, response) => {
+      response.writeHead(401).end(json({ error: { message: 'You have no key' } }));
+    }).listen(0, '127.0.0.1');
+    onTestFinished(() => void locked.close());
+    await once(locked, 'listening');
+    const address = locked.address();
+    const origin = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+    const file = join(folder, 'locked.json');
+    await writeFile(file, json(assistant('locked')));
+    const env = { LONGRUN_URL: origin };
+    const ended = await runProgram(process.execPath, [PROGRAM, file], { env });
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toBe(
+      `1 object in 1 file, on the way to ${origin}/v1.\n` +
+        `${origin}/v1 refused (401): You have no key.\n` +
+        'Give the key: LONGRUN_API_KEY=… npm run import\nNothing was taken.\n',
+    );
   });
 
   test('a service that is not there is told, and how to name another', async () => {

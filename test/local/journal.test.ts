@@ -35,12 +35,16 @@ test('a warning about a run or a tool says on the terminal which one, and where 
   const lines = [
     { level: 40, msg: 'a run failed: The upstream is away.', run_id: 'run_1', status: 503 },
     { level: 40, msg: 'tool call', tool: 'dice', outcome: 'refused', status: 404, run_id: 'run_2' },
+    { level: 40, msg: 'upstream retry', reason: 'The upstream cannot be reached.' },
+    { level: 40, msg: 'a run failed: It is full.', reason: 'It is full.', run_id: 'run_3' },
     { level: 30, msg: 'tool call', tool: 'dice', outcome: 'answered', run_id: 'run_2' },
   ];
   for (const line of lines) journal.write(JSON.stringify(line));
   expect(said).toEqual([
     `warn: a run failed: The upstream is away. [run_1; grep it in ${path}]`,
     `warn: tool call: dice, refused (404) [run_2; grep it in ${path}]`,
+    'warn: upstream retry: The upstream cannot be reached.',
+    `warn: a run failed: It is full. [run_3; grep it in ${path}]`,
   ]);
 });
 

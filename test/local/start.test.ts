@@ -4,7 +4,20 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
+import {
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,6 +30,7 @@ import OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { runProgram } from '../clients/programs.ts';
+import { startPrivateRedis } from '../support/redis.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const LOOK_EVERY_MS = 50;
@@ -114,12 +128,30 @@ describe('npm start', () => {
       { REDIS_URL: 'redis://:secret@127.0.0.1:1' },
       'No Redis answers at 127.0.0.1, port 1',
     ],
+    // The placeholder stands for a Redis that asks for another password.
+    ['a wrong password for Redis', { REDIS_URL: 'LOCKED' }, 'the user name or the password in REDIS_URL'],
   ] as const)('says in a sentence that there is %s', async ([, env, sentence]) => {
-    const start = new Start(env);
+    const isLocked = 'REDIS_URL' in env && env.REDIS_URL === 'LOCKED';
+    const start = new Start(isLocked ? { REDIS_URL: await lockedRedis() } : env);
     expect(await start.ended).toBe(1);
     expect(start.output).toContain(sentence);
     expect(start.output).not.toContain('secret');
     expect(start.output).not.toContain('    at ');
+  });
+
+  test('says what is wrong with its data folder', async () => {
+    await mkdir(join(folder, '.data'), { recursive: true });
+    await rename(join(folder, '.data'), join(folder, 'data-away'));
+    await writeFile(join(folder, '.data'), 'in the way');
+    onTestFinished(async () => {
+      await rm(join(folder, '.data'));
+      await rename(join(folder, 'data-away'), join(folder, '.data'));
+    });
+    const start = new Start();
+    expect(await start.ended).toBe(1);
+    expect(start.output).toBe(
+      `longrun: ${join(folder, '.data')} cannot be written (EEXIST). A file is in its place: move that away.`,
+    );
   });
 
   test('says which port is taken and how to choose another', async () => {
@@ -182,20 +214,26 @@ describe('the first paste', () => {
   );
 
   test('says that the key is refused, and why the run failed', async () => {
-    const start = await Start.up({ OPENAI_BASE_URL: await strictServer(), OPENAI_API_KEY: 'a-wrong-key' });
+    const start = await Start.up(
+      { OPENAI_BASE_URL: await strictServer(), OPENAI_API_KEY: 'a-wrong-key' },
+      'will stand here',
+    );
     expect(start.output).toMatch(
       /BUT: the model server 'default' at 127\.0\.0\.1:\d+ refuses the key \(401\)\./,
     );
     expect(start.output).not.toContain('a-wrong-key');
-    expect(await paste(start, 'npm install')).toMatch(
-      /failed The upstream 'default' refused its key \(401\)/,
-    );
+    expect(start.output).not.toContain('curl ');
+    const { beta } = start.client;
+    const assistant = await beta.assistants.create({ model: 'llama-strict' });
+    const thread = await beta.threads.create({ messages: [{ role: 'user', content: 'Hello' }] });
+    const run = await beta.threads.runs.createAndPoll(thread.id, { assistant_id: assistant.id });
+    expect(run.last_error?.message).toMatch(/^The upstream 'default' refused its key \(401\)/);
   });
 
   test('says that nobody answers there', async () => {
-    const start = await Start.up({ OPENAI_BASE_URL: 'http://127.0.0.1:1/v1' });
+    const start = await Start.up({ OPENAI_BASE_URL: 'http://127.0.0.1:1/v1' }, 'will stand here');
     expect(start.output).toContain("BUT: the model server 'default' at 127.0.0.1:1 does not answer.");
-    expect(start.output).toContain('Put the name of a model of your model server in the place of MODEL.');
+    expect(start.output).not.toContain('MODEL');
   });
 
   test('needs a model server where callers bring its keys', async () => {
@@ -204,6 +242,16 @@ describe('the first paste', () => {
     expect(start.output).toContain('Set OPENAI_BASE_URL.');
   });
 });
+
+/** A Redis with a password. @returns its URL, with a wrong one. */
+async function lockedRedis(): Promise<string> {
+  const redis = await startPrivateRedis();
+  onTestFinished(() => redis.stop());
+  const admin = new Redis(redis.url);
+  await admin.config('SET', 'requirepass', 'the-right-one');
+  admin.disconnect();
+  return redis.url.replace('//', '//:secret@');
+}
 
 const STRICT_KEY = 'sk-strict-0123456789';
 
@@ -250,9 +298,10 @@ class Start {
     running.push(this);
   }
 
-  static async up(env: Readonly<Record<string, string>> = {}): Promise<Start> {
+  /** @param lastWords of what it says when it is up */
+  static async up(env: Readonly<Record<string, string>> = {}, lastWords = 'END'): Promise<Start> {
     const start = new Start(env);
-    await start.says('END');
+    await start.says(lastWords);
     return start;
   }
 

@@ -118,6 +118,7 @@ export const TOOL = {
 
 export function ask(more: Partial<ModelRequest> = {}): ModelRequest {
   return {
+    run_id: 'run_test',
     model: 'gpt-test',
     backend_id: null,
     messages: [{ role: 'user', content: 'hi' }],

@@ -337,6 +337,7 @@ describe('the settings of a run', () => {
       parallel_tool_calls: true,
       response_format: 'auto',
       temperature: null,
+      run_id: OWN,
       passed_on: {},
       sealed: null,
       top_p: null,
@@ -359,6 +360,7 @@ describe('the settings of a run', () => {
     const state = turn({ ...given, metadata: { secret: 'not for the upstream' } });
     expect(ask({ ...state, origin: { ...state.origin, backend_id: 'local' } }, [])).toStrictEqual({
       ...given,
+      run_id: OWN,
       passed_on: {},
       sealed: null,
       backend_id: 'local',

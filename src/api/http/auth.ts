@@ -15,6 +15,8 @@ type KeyOwner = Pick<KeyHolder, 'project' | 'upstreamKey'>;
 export interface AuthMode {
   /** Whether a request without a key is refused. */
   readonly needsKey: boolean;
+  /** Whether the key is one of the model server's, which its callers bring along. */
+  readonly isUpstreams: boolean;
   /** Whether a key can be wrong, so that there is something to guess. */
   readonly canBeWrong: boolean;
   /** Looks a key up, and compares in constant time; null where it is nobody's. */
@@ -25,11 +27,17 @@ export interface AuthMode {
 const DEFAULT: KeyOwner = { project: 'default', upstreamKey: null };
 
 /** Anybody may ask (only ever bound to loopback). */
-const ANYBODY: AuthMode = { needsKey: false, canBeWrong: false, ownerOf: async () => DEFAULT };
+const ANYBODY: AuthMode = {
+  needsKey: false,
+  isUpstreams: false,
+  canBeWrong: false,
+  ownerOf: async () => DEFAULT,
+};
 
 /** The caller's key is the upstream's, and whoever has the same key is in the same project. */
 const PASSTHROUGH: AuthMode = {
   needsKey: true,
+  isUpstreams: true,
   canBeWrong: false,
   ownerOf: async (key) => ({ project: `p-${digestOf(key)}`, upstreamKey: key }),
 };
@@ -37,7 +45,12 @@ const PASSTHROUGH: AuthMode = {
 /** One key for everybody. */
 function sharedKey(key: string): AuthMode {
   const isRight = keyTest(key);
-  return { needsKey: true, canBeWrong: true, ownerOf: async (given) => (isRight(given) ? DEFAULT : null) };
+  return {
+    needsKey: true,
+    isUpstreams: false,
+    canBeWrong: true,
+    ownerOf: async (given) => (isRight(given) ? DEFAULT : null),
+  };
 }
 
 /** The mode that the operator has chosen. */
@@ -78,7 +91,7 @@ export function authenticate(mode: AuthMode, trustsProxy: boolean): RequestHandl
   const guesses = new Guesses();
   return async (request, response, next) => {
     const key = keyOf(request);
-    if (mode.needsKey && key === '') throw missingKey();
+    if (mode.needsKey && key === '') throw missingKey(mode.isUpstreams);
     const digest = key === '' ? '' : digestOf(key);
     const address = addressOf(request);
     const look = async (): Promise<KeyOwner | null> => mode.ownerOf(key);

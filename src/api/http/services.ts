@@ -4,6 +4,7 @@ import type { RunTool } from '../../runs/tool.ts';
 import type { Imports } from '../../store/imports.ts';
 import type { UsageCounts } from '../../store/usage.ts';
 import type { WriteRefusal } from '../../store/write-probe.ts';
+import type { Caller } from '../../turns/caller.ts';
 import type { Means } from '../../turns/means.ts';
 
 /** A model as `/models` lists it. */
@@ -31,7 +32,8 @@ export interface Services extends Means {
   readonly usage: UsageCounts;
   /** Runs one of the server's tools. */
   readonly runTool: RunTool;
-  readonly models: () => Promise<readonly ListedModel[]>;
+  /** The models that a caller may name. */
+  readonly models: (caller: Pick<Caller, 'key' | 'upstreamKey'>) => Promise<readonly ListedModel[]>;
   readonly readiness: () => Promise<Readiness>;
   /** What `/metrics` says, and the answered requests by status, which every one adds to. */
   readonly figures: { readonly requests: Tally; readonly text: () => Promise<string> };

@@ -1,5 +1,6 @@
 /** `/models`: what assistants may name as their model. */
 import { ApiError, unknownModel } from '../../errors.ts';
+import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import type { ListedModel, Services } from '../http/services.ts';
 
@@ -8,9 +9,9 @@ const MAX_ASSISTANTS = 100;
 
 export function modelEndpoints({ models, objects }: Services): readonly Endpoint[] {
   /** The models of the upstreams, and the project's assistants, which chat clients name as their model. */
-  const all = async (project: string): Promise<readonly ListedModel[]> => {
+  const all = async (call: Call): Promise<readonly ListedModel[]> => {
     const query = { limit: MAX_ASSISTANTS, order: 'desc', after: null, before: null } as const;
-    const [upstream, page] = await Promise.all([models(), objects.assistants.list(project, query)]);
+    const [upstream, page] = await Promise.all([models(call), objects.assistants.list(call.project, query)]);
     const assistants = page.type === 'page' ? page.items : [];
     return [
       ...upstream,
@@ -26,7 +27,7 @@ export function modelEndpoints({ models, objects }: Services): readonly Endpoint
     {
       method: 'GET',
       path: '/models',
-      handle: async (call) => json({ object: 'list', data: listed(await all(call.project)) }),
+      handle: async (call) => json({ object: 'list', data: listed(await all(call)) }),
     },
     {
       method: 'GET',
@@ -34,7 +35,7 @@ export function modelEndpoints({ models, objects }: Services): readonly Endpoint
       path: '/models/*model',
       handle: async (call) => {
         const id = call.part('model');
-        const found = (await all(call.project)).find((model) => model.id === id || model.owned_by === id);
+        const found = (await all(call)).find((model) => model.id === id || model.owned_by === id);
         if (found === undefined) throw unknownModel(id);
         return json(found);
       },

@@ -1,0 +1,111 @@
+/**
+ * The models that callers see who bring keys of the model server: what it lists for their key. Owns a small memory of those
+ * lists. Keys may be made up, so however many come, only so many are asked about: at a time, and a minute.
+ */
+import type { Logger } from '../log.ts';
+import { askForModels, withConfigured, type ModelObject } from './catalog.ts';
+import { DEFAULT, type Upstream } from './upstreams.ts';
+
+const CACHED_MS = 60_000;
+/** A key that was refused may be right in a moment. */
+const REFUSED_CACHED_MS = 10_000;
+const MAX_KEYS = 100;
+/** Of one key; the memory is for many. */
+const MAX_MODELS = 1_000;
+const MAX_ASKING = 8;
+const MINUTE_MS = 60_000;
+const MAX_ASKED_PER_MINUTE = 120;
+
+interface Remembered {
+  readonly models: Promise<readonly ModelObject[]>;
+  /** Infinite while it is asked for. */
+  freshUntil: number;
+}
+
+export interface CallersModelsOptions {
+  readonly upstreams: readonly Upstream[];
+  readonly log: Logger;
+  /** Milliseconds since any fixed time. */
+  readonly now?: () => number;
+}
+
+export class CallersModels {
+  readonly #log: Logger;
+  readonly #now: () => number;
+  readonly #upstreams: readonly Upstream[];
+  /** By the key's digest, the least lately asked for first. */
+  readonly #remembered = new Map<string, Remembered>();
+  #asking = 0;
+  #minuteEnds = Number.NEGATIVE_INFINITY;
+  #asked = 0;
+
+  constructor({ upstreams, log, now = () => performance.now() }: CallersModelsOptions) {
+    this.#log = log;
+    this.#now = now;
+    this.#upstreams = upstreams;
+  }
+
+  /**
+   * Every model once, at most a minute old. Those that the configuration lists only, where the upstream refuses the key or too
+   * many ask.
+   * @param digest tells keys apart without telling them
+   */
+  async list(digest: string, key: string): Promise<readonly ModelObject[]> {
+    const known = this.#remembered.get(digest);
+    if (known !== undefined && this.#now() < known.freshUntil) {
+      this.#remember(digest, known);
+      return known.models;
+    }
+    const upstream = this.#theirs;
+    if (upstream === undefined || !this.#mayAsk()) return withConfigured(this.#upstreams, new Map());
+    const fresh: Remembered = { models: this.#ask(upstream, key, () => fresh), freshUntil: Infinity };
+    this.#remember(digest, fresh);
+    return fresh.models;
+  }
+
+  /** How many keys' lists are remembered. */
+  get size(): number {
+    return this.#remembered.size;
+  }
+
+  /** Where runs go whose model nobody lists: a key is shown to no other server than its caller's runs would show it to. */
+  get #theirs(): Upstream | undefined {
+    return this.#upstreams.find(({ name }) => name === DEFAULT) ?? this.#upstreams[0];
+  }
+
+  #mayAsk(): boolean {
+    const now = this.#now();
+    if (now >= this.#minuteEnds) {
+      this.#minuteEnds = now + MINUTE_MS;
+      this.#asked = 0;
+    }
+    return this.#asking < MAX_ASKING && this.#asked < MAX_ASKED_PER_MINUTE;
+  }
+
+  async #ask(upstream: Upstream, key: string, entry: () => Remembered): Promise<readonly ModelObject[]> {
+    this.#asking += 1;
+    this.#asked += 1;
+    // What follows must find the entry made.
+    await Promise.resolve();
+    let freshMs = REFUSED_CACHED_MS;
+    let listed: readonly ModelObject[] = [];
+    try {
+      listed = (await askForModels({ ...upstream, apiKey: key })).slice(0, MAX_MODELS);
+      freshMs = CACHED_MS;
+    } catch {
+      // Not the error: an upstream may repeat the key in it.
+      this.#log.debug({ upstream: upstream.name }, 'no models for a key of a caller');
+    } finally {
+      this.#asking -= 1;
+    }
+    entry().freshUntil = this.#now() + freshMs;
+    return withConfigured(this.#upstreams, new Map([[upstream.name, listed]]));
+  }
+
+  #remember(digest: string, entry: Remembered): void {
+    this.#remembered.delete(digest);
+    this.#remembered.set(digest, entry);
+    const [oldest] = this.#remembered.keys();
+    if (this.#remembered.size > MAX_KEYS && oldest !== undefined) this.#remembered.delete(oldest);
+  }
+}
