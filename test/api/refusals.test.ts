@@ -362,7 +362,7 @@ describe('routes and methods', () => {
   const wrong: readonly [string, string, string][] = [
     ['PATCH', '/threads/:thread', 'GET, POST, DELETE'],
     ['PUT', '/assistants/:assistant', 'GET, POST, DELETE'],
-    ['GET', '/threads', 'POST'],
+    ['DELETE', '/threads', 'POST, GET'],
     ['DELETE', '/threads/:thread/runs/:run', 'GET, POST'],
     ['GET', '/threads/:thread/runs/:run/cancel', 'POST'],
     ['POST', '/threads/:thread/runs/:run/steps', 'GET'],
