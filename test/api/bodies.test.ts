@@ -170,11 +170,13 @@ describe('a field is taken up to its bound and refused beyond', () => {
   const rows = bounds.flatMap(([kinds, field, code, inside, outside, param]) =>
     kinds.map((kind) => ({ kind, field, code, inside, outside, param: param ?? field })),
   );
+  /** Shows A-ASST-11, A-ASST-12, A-ASST-13, A-ERR-09, A-ERR-10, A-MSG-09, A-RUN-17, A-RUN-18, A-RUN-24. */
   test.each(rows)('$param of a $kind: $code', async ({ kind, field, code, inside, outside, param }) => {
     await expectTaken(kind, { [field]: inside });
     await expectRefused(kind, { [field]: outside }, param, code, sentence(code));
   });
 
+  /** Shows A-ERR-04. */
   test('bounds hold inside of threads and of messages that come with a run', async () => {
     const long = [said, { ...said, metadata: { k: text(513) } }];
     const code = 'string_above_max_length';
@@ -295,10 +297,13 @@ describe('a value of the wrong type is refused by its path', () => {
   const rows = wrong.flatMap(([kinds, fields, param, code = 'invalid_type']) =>
     kinds.map((kind) => ({ kind, fields, param, code })),
   );
+  /** Shows A-ASST-13, A-ERR-01, A-ERR-02, A-ERR-04, A-ERR-05, A-ERR-06, A-ERR-07, A-ERR-11, A-ERR-15. */
+  /** Shows A-ERR-16, A-MSG-04, A-MSG-06, A-MSG-07, A-RUN-10, A-RUN-24. */
   test.each(rows)('$param of a $kind: $code', async ({ kind, fields, param, code }) => {
     await expectRefused(kind, fields, param, code, sentence(code));
   });
 
+  /** Shows A-OUT-13. */
   test('tool outputs, too', async () => {
     const run = await wire.run(await wire.thread(), { assistant_id: assistant });
     const path = `/threads/${run.thread_id}/runs/${run.id}/submit_tool_outputs`;
@@ -316,6 +321,7 @@ describe('a value of the wrong type is refused by its path', () => {
     expect(await wire.get(run)).toEqual(run);
   });
 
+  /** Shows A-ASST-15, A-ERR-08. */
   test('a value that is not one of the known ones is told which those are', async () => {
     const message =
       "Invalid value: 'huge'. Supported values are: 'none', 'minimal', 'low', 'medium', 'high', 'xhigh', and 'max'.";
@@ -357,11 +363,13 @@ describe('what this server cannot do yet is said, not taken', () => {
     ['message', { content: [{ type: 'text', text: 'a' }, file] }, 'content[1]'],
     ['message', { attachments: [{ file_id: 'file-1', tools: [] }] }, 'attachments'],
   ];
+  /** Shows A-NOTYET-01, A-NOTYET-02, A-NOTYET-03, A-NOTYET-04, A-NOTYET-05. */
   test.each(rows)('%s %j', async (kind, fields, param) => {
     await expectRefused(kind, fields, param, 'unsupported', sentence('unsupported'));
   });
 });
 
+/** Shows A-ASST-16. */
 test('a strict function whose schema leaves room for more is refused', async () => {
   const message =
     "Invalid schema for function 'f': In context=(), 'additionalProperties' is required to be supplied and to be false.";
@@ -373,6 +381,7 @@ test('a strict function whose schema leaves room for more is refused', async () 
   });
 });
 
+/** Shows A-NOTYET-08. */
 test('a run takes tool resources that hold nothing, as assistants and threads do', async () => {
   const empty = { code_interpreter: { file_ids: [] }, file_search: { vector_store_ids: [] } };
   for (const tool_resources of [{}, empty]) await expectTaken('run', { tool_resources });
@@ -397,6 +406,7 @@ describe('a tool choice that cannot be fulfilled is refused', () => {
     ],
     [{ tool_choice: named, tools: [tool()] }, "Tool choice 'g' not found in 'tools' parameter."],
   ];
+  /** Shows A-PARAM-09. */
   test.each(rows)('%j', async (fields, message) => {
     for (const kind of RUNS)
       expectRefusal(await send(kind, fields), { message, param: 'tool_choice', code: 'invalid_value' });
@@ -404,6 +414,7 @@ describe('a tool choice that cannot be fulfilled is refused', () => {
   });
 });
 
+/** Shows A-EXPIRY-01. */
 test('a run lives as long as its metadata asks, up to the limit of the server', async () => {
   for (const asked of ['0', '-1', '1.5', 'long', '601', '']) {
     const message = `Invalid 'metadata.expires_after_s': '${asked}'. Expected whole seconds from 1 to 600, this server's limit.`;
@@ -436,6 +447,7 @@ describe('null is as good as nothing for every field that may be left out', () =
     ['thread and run', nulls(...runFields, 'thread')],
     ['thread and run', { thread: nulls('messages', 'tool_resources', 'metadata') }],
   ];
+  /** Shows A-RUN-16, A-WIRE-10. */
   test.each(cases)('%s %j', async (kind, fields) => {
     const plain = (reply: Reply): object => {
       expect(reply.status).toBe(200);
@@ -445,6 +457,7 @@ describe('null is as good as nothing for every field that may be left out', () =
     expect(plain(await send(kind, fields))).toEqual(plain(await send(kind, {})));
   });
 
+  /** Shows A-WIRE-10. */
   test('deep inside, too', async () => {
     const json = {
       type: 'json_schema',
@@ -480,6 +493,7 @@ describe('a tool is echoed', () => {
       },
     ],
   ];
+  /** Shows A-ASST-09, A-ASST-10, A-RUN-07. */
   test.each(rows)('%s', async (_, given, echoed) => {
     const tools = [{ type: 'function', function: { name: 'f', ...echoed } }];
     for (const kind of ['assistant', 'run'] as const) {

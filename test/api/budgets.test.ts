@@ -220,6 +220,7 @@ describe('what is kept has a size', () => {
 });
 
 describe('a page of a list', () => {
+  /** Shows A-LIST-15. */
   test('ends where its bytes are used up, and the next page goes on', async () => {
     const full = await wire.thread('0');
     for (let count = 1; count < 6; count++)

@@ -51,6 +51,7 @@ describe('a preflight', () => {
     '/v1/nothing',
     '/health',
   ];
+  /** Shows A-WIRE-20. */
   test.each(paths)('for %s is allowed, without a key, whatever headers it asks for', async (path) => {
     const asked = 'authorization,content-type,openai-beta,x-stainless-os,x-stainless-retry-count,x-whatever';
     const reply = await visitor.ask('OPTIONS', path, {
@@ -76,6 +77,7 @@ describe('a preflight', () => {
 describe('a page of any origin, where all may call,', () => {
   const headers = { origin: PAGE };
 
+  /** Shows A-WIRE-21. */
   test('may read every answer and its headers, refusals included', async () => {
     const replies = [
       await wire.ask('GET', '/assistants', { headers }),
@@ -92,6 +94,7 @@ describe('a page of any origin, where all may call,', () => {
     }
   });
 
+  /** Shows A-HELP-06, A-WIRE-13, A-WIRE-21. */
   test('may read streams, and is told when to poll', async () => {
     const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
     const thread = { messages: [{ role: 'user', content: 'hello' }] };
@@ -185,6 +188,7 @@ describe('without a key one may ask', () => {
 describe('models', () => {
   const model = { id: 'fake-model', object: 'model', created: 0, owned_by: 'tests' };
 
+  /** Shows A-MODEL-01, A-MODEL-02. */
   test('are listed, without the rest of the envelope of other lists', async () => {
     const { body } = await wire.ask('GET', '/models');
     // Assistants, which chat clients name like models, follow those of the upstream.
@@ -208,6 +212,7 @@ describe('models', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
+  /** Shows A-MODEL-03. */
   test('that are unknown are not found, slashes or not', async () => {
     const names = { 'gpt-9': 'gpt-9', 'vendor/model': 'vendor/model', 'vendor%2Fmodel:1': 'vendor/model:1' };
     for (const [path, name] of Object.entries(names)) {
@@ -217,6 +222,7 @@ describe('models', () => {
     }
   });
 
+  /** Shows A-MODEL-04. */
   test('cannot be deleted', async () => {
     const message = 'Models belong to the upstream of this server and cannot be deleted here.';
     expectRefusal(await wire.ask('DELETE', '/models/fake-model'), { status: 403, message });
@@ -239,6 +245,7 @@ describe('HEAD', () => {
   });
 });
 
+/** Shows A-WIRE-13, A-WIRE-14. */
 test('every answer has a request id of its own, and the version of the API', async () => {
   const replies = await Promise.all(Array.from({ length: 10 }, () => visitor.ask('GET', '/health')));
   const ids = replies.map(({ headers }) => headers.get('x-request-id'));

@@ -55,6 +55,7 @@ describe('without a replica', () => {
     expect(await wire.list(`/threads/${thread}/messages`)).toHaveLength(2);
   });
 
+  /** Shows A-RETRY-09. */
   test('an SDK’s own retry gets the stream of the run', async () => {
     const path = `/threads/${await wire.thread('hello')}/runs`;
     const body = { assistant_id, stream: true };

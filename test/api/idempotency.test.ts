@@ -62,6 +62,7 @@ test('a message as large as a photo is added once, and its answer is not kept', 
 describe('a key that stood for one request', () => {
   const refused = { status: 422, body: { error: { code: 'idempotency_key_reused', param: null } } };
 
+  /** Shows A-RETRY-06, A-RETRY-07. */
   test('is refused for another body, and gives the first answer to the first', async () => {
     const first = await keyed('two bodies', '/threads', {});
     expect(first.status).toBe(200);
@@ -71,6 +72,7 @@ describe('a key that stood for one request', () => {
     expect((await keyed('two bodies', '/threads', {})).body).toEqual(first.body);
   });
 
+  /** Shows A-RETRY-07. */
   test('is refused at another address', async () => {
     expect((await keyed('two addresses', '/threads', {})).status).toBe(200);
     const thread = await wire.thread();
@@ -91,6 +93,7 @@ describe('a key that stood for one request', () => {
   });
 });
 
+/** Shows A-RETRY-06. */
 test('what a process had made when it died is not made again', async () => {
   const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
   const [spoken, run] = [await wire.thread('a'), await wire.thread('b')];
@@ -191,6 +194,7 @@ describe('an SDK’s retry after a lost answer', () => {
     });
   const idOf = ({ body }: Reply): string => created.parse(body).id;
 
+  /** Shows A-RETRY-10. */
   test('gets no thread that somebody else may get', async () => {
     const threads = (): Promise<readonly string[]> =>
       keysLike(redis, `${service.redisPrefix}:default:{thread_*}:thread`);
@@ -205,6 +209,7 @@ describe('an SDK’s retry after a lost answer', () => {
     expect(doubled).toBe(0);
   });
 
+  /** Shows A-RETRY-10. */
   test.each(['/assistants', '/threads/runs'])('of POST %s gets an object of its own', async (path) => {
     const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
     const body = JSON.stringify(
@@ -220,6 +225,7 @@ describe('an SDK’s retry after a lost answer', () => {
   /** The answers that are kept for repetitions. */
   const kept = (): Promise<readonly string[]> => keysLike(redis, `${service.redisPrefix}:default:answer:*`);
 
+  /** Shows A-RETRY-08. */
   test('gets the message it had added to its thread, and one of them only', async () => {
     const path = `/threads/${await wire.thread()}/messages`;
     const body = JSON.stringify({ role: 'user', content: 'once' });
@@ -233,6 +239,7 @@ describe('an SDK’s retry after a lost answer', () => {
     expect(await wire.list(path)).toHaveLength(5);
   });
 
+  /** Shows A-RETRY-08. */
   test('gets the message also when the answer had left the server', async () => {
     const path = `/threads/${await wire.thread()}/messages`;
     const body = JSON.stringify({ role: 'user', content: 'sent' });
@@ -245,6 +252,18 @@ describe('an SDK’s retry after a lost answer', () => {
     await once(socket, 'readable');
     await new Promise<void>((resolve) => socket.once('close', () => resolve()).destroy());
     // SDKs wait before they try again; here the other process could be quicker than the note of this one.
+    await expect.poll(async () => (await kept()).length).toBe(before + 1);
+    const again = await retry(path, body, 1);
+    expect((await wire.list(path)).map(({ id }) => id)).toEqual([idOf(again)]);
+  });
+
+  /** Shows A-RETRY-09. */
+  test('gets the run it had begun, in a thread that has no other', async () => {
+    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+    const path = `/threads/${await wire.thread('hello')}/runs`;
+    const body = JSON.stringify({ assistant_id });
+    const before = (await kept()).length;
+    await lose(path, body);
     await expect.poll(async () => (await kept()).length).toBe(before + 1);
     const again = await retry(path, body, 1);
     expect((await wire.list(path)).map(({ id }) => id)).toEqual([idOf(again)]);

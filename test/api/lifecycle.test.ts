@@ -95,6 +95,7 @@ describe('a thread with an active run', () => {
     expect(await wire.list(`/threads/${thread_id}/runs`)).toHaveLength(1);
   }
 
+  /** Shows A-FRAME-08, A-LOCK-01, A-LOCK-02, A-LOCK-03, A-LOCK-04, A-RETRY-01. */
   test('takes no message and no second run while it is worked on, and while it waits', async () => {
     const { run, stream } = await speakingRun();
     await expectLocked(run);
@@ -104,6 +105,7 @@ describe('a thread with an active run', () => {
     await expectLocked(await waitingRun());
   });
 
+  /** Shows A-LOCK-07, A-MSG-13. */
   test('takes everything else', async () => {
     const run = await waitingRun();
     const base = `/threads/${run.thread_id}`;
@@ -118,6 +120,7 @@ describe('a thread with an active run', () => {
     expect(await wire.rested(await wire.submit(run, MARK))).toMatchObject({ status: 'completed' });
   });
 
+  /** Shows A-LOCK-06, A-PARAM-05. */
   test('got it as one of twenty that came at once', async () => {
     const thread_id = await thread();
     upstream.reply(() => oneCall());
@@ -139,6 +142,7 @@ describe('tool outputs', () => {
   const submit = (run: WireRun, outputs: readonly object[], stream = false) =>
     wire.ask('POST', `${pathOf(run)}/submit_tool_outputs`, { body: { tool_outputs: outputs, stream } });
 
+  /** Shows A-OUT-07, A-OUT-09. */
   test('sent again are no mistake while the run lives, for a client that polls; but they change nothing', async () => {
     const door = gate();
     upstream.reply(({ outputs }) => {
@@ -180,6 +184,7 @@ describe('tool outputs', () => {
       expectRefusal(await submit(first, outputs), { message: over });
   });
 
+  /** Shows A-OUT-07. */
   test('of a client that polls are followed by a grace, however fast the model calls again', async () => {
     upstream.reply(() => oneCall());
     const run = await wire.play(await thread(), { assistant_id });
@@ -210,6 +215,7 @@ describe('tool outputs', () => {
     expect(await wire.get(polled)).not.toMatchObject({ status: 'requires_action' });
   });
 
+  /** Shows A-OUT-01, A-OUT-02. */
   test('may come in any order and may say nothing', async () => {
     upstream.reply(({ outputs }) =>
       outputs.length > 0
@@ -236,6 +242,8 @@ describe('a cancel', () => {
   };
   const time: unknown = expect.toSatisfy((value) => Number.isInteger(value), 'a time');
 
+  /** Shows A-CANCEL-01, A-CANCEL-02, A-CANCEL-05, A-CANCEL-07, A-HELP-06, A-INV-06, A-INV-11, A-LIFE-07. */
+  /** Shows A-ORDER-11, A-STEP-14. */
   test('in the middle of the answer hangs up on the model, and keeps what was said', async () => {
     const { run, stream } = await speakingRun();
     const reply = await cancel(run);
@@ -269,6 +277,7 @@ describe('a cancel', () => {
     expect(frames[2]?.data).toMatchObject({ status: 'cancelled', cancelled_at: time, expires_at: null });
   });
 
+  /** Shows A-CANCEL-07, A-FRAME-07, A-ORDER-12. */
   test('before the model says anything hangs up, too', async () => {
     const door = gate();
     upstream.reply(() => [door]);
@@ -283,6 +292,7 @@ describe('a cancel', () => {
     expect(await lastAsked().closed).toMatchObject({ by: 'client' });
   });
 
+  /** Shows A-CANCEL-01, A-CANCEL-06, A-LOCK-05, A-STEP-11, A-STEP-14. */
   test('of a run that waits ends it at once, and its calls stay without answers', async () => {
     const run = await waitingRun();
     expect(await cancel(run)).toMatchObject({
@@ -305,6 +315,7 @@ describe('a cancel', () => {
     await wire.ok('POST', `/threads/${run.thread_id}/messages`, hello);
   });
 
+  /** Shows A-CANCEL-03, A-RETRY-01. */
   test('comes too late for a run that has ended', async () => {
     const completed = await wire.play(await thread(), { assistant_id });
     upstream.reply(() => [finish('length')]);
@@ -325,6 +336,7 @@ describe('a run whose time is over', () => {
   /** Times are whole seconds, so this is at least one. */
   const SOON = { metadata: { expires_after_s: '2' } };
 
+  /** Shows A-EXPIRY-05, A-LIFE-08, A-ORDER-13, A-STEP-12, A-STEP-14. */
   test('in the middle of its answer hangs up on the model, and keeps what was said', async () => {
     const { run, stream } = await speakingRun(SOON);
     const frames = await stream.rest();
@@ -348,6 +360,7 @@ describe('a run whose time is over', () => {
     expectRefusal(await cancel(run), { message: "Cannot cancel run with status 'expired'." });
   });
 
+  /** Shows A-EXPIRY-06, A-LOCK-05, A-OUT-12. */
   test('is never seen waiting, whoever looks at it first, and frees its thread', async () => {
     const runs = await Promise.all([1, 2, 3, 4, 5].map(() => waitingRun(SOON)));
     const [seen, submitted, cancelled, written, next] = runs;
@@ -368,6 +381,7 @@ describe('a run whose time is over', () => {
     expect(await wire.play(next.thread_id, { assistant_id })).toMatchObject({ status: 'completed' });
   });
 
+  /** Shows A-EXPIRY-07. */
   test('is ended when nobody looks at it, too', async () => {
     const run = await waitingRun(SOON);
     const expired = await service.waitForLog(
@@ -379,6 +393,7 @@ describe('a run whose time is over', () => {
 });
 
 describe('tokens', () => {
+  /** Shows A-RUN-14, A-STEP-06. */
   test('are summed over the turns', async () => {
     const run = await waitingRun();
     expect(run['usage']).toBe(null);
@@ -388,6 +403,7 @@ describe('tokens', () => {
     expect(steps.map(({ usage }) => usage)).toMatchObject([{ total_tokens: 15 }, { total_tokens: 15 }]);
   });
 
+  /** Shows A-LIFE-06, A-OUT-11, A-PARAM-16. */
   test('that may be said are what the turns before have left', async () => {
     upstream.reply(() => oneCall());
     const run = await wire.play(await thread(), { assistant_id, max_completion_tokens: 7 });
@@ -402,6 +418,7 @@ describe('tokens', () => {
     expect(upstream.requests).toHaveLength(asked);
   });
 
+  /** Shows A-PARAM-15. */
   test('that may be read run out, too', async () => {
     const run = await waitingRun({ max_prompt_tokens: 40, instructions: '' });
     const body = { tool_outputs: outputsOf(run, 'long '.repeat(100)), stream: true };
@@ -414,6 +431,7 @@ describe('tokens', () => {
 });
 
 describe('a thread that is deleted under its run', () => {
+  /** Shows A-FRAME-14, A-THREAD-08, A-THREAD-09. */
   test('ends the stream with an error and the question to the model, and the worker goes on', async () => {
     const { run, stream } = await speakingRun();
     const base = `/threads/${run.thread_id}`;

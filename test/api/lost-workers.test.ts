@@ -73,6 +73,7 @@ const TAKEN_BACK = [
 ];
 
 describe('while no worker lives', () => {
+  /** Shows A-LOCK-04. */
   test('a run waits for one, and its stream with it', () =>
     onStage(0, async ({ service, wire, assistant_id }) => {
       const thread = await wire.thread('hello');
@@ -94,6 +95,7 @@ describe('while no worker lives', () => {
       expect(saidIn(frames)).toBe('You said: hello');
     }));
 
+  /** Shows A-CANCEL-01, A-ORDER-12. */
   test('a run is cancelled at once, and its thread is free', () =>
     onStage(0, async ({ wire, assistant_id }) => {
       const thread_id = await wire.thread('hello');
@@ -115,6 +117,7 @@ describe('while no worker lives', () => {
       expect(await wire.run(thread_id, { assistant_id })).toMatchObject({ status: 'queued' });
     }));
 
+  /** Shows A-EXPIRY-03. */
   test('a run expires: for its streams, for who watches it, and for who looks at it', () =>
     onStage(0, async ({ wire, assistant_id }) => {
       const body = { assistant_id, metadata: { expires_after_s: '1' } };
@@ -138,6 +141,7 @@ describe('while no worker lives', () => {
 });
 
 describe('a worker that is stopped in the middle of an answer', () => {
+  /** Shows A-ORDER-17. */
   test('hands its run over: its stream goes on, and the answer is said once', () =>
     onStage(1, async (stage) => {
       const { run, stream } = await interruptedRun(stage);
@@ -199,6 +203,7 @@ describe('a worker that is stopped in the middle of an answer', () => {
 });
 
 describe('a worker that is killed in the middle of an answer', () => {
+  /** Shows A-CANCEL-04, A-LOCK-04, A-OUT-05. */
   test('is missed: another one tells the story from its beginning, and ends what was being cancelled', () =>
     onStage(1, async (stage) => {
       const { wire, service } = stage;

@@ -42,10 +42,12 @@ const textIn = async (...said: readonly RunEvent[]): Promise<readonly unknown[]>
     (data) => deltaSchema.parse(data).delta.content[0].text,
   );
 
+/** Shows A-DELTA-02. */
 test('the first delta has annotations, if only none; later ones have them when there are any', async () => {
   expect(await textIn(words('a'), words('b'))).toEqual([{ value: 'a', annotations: [] }, { value: 'b' }]);
 });
 
+/** Shows A-DELTA-11. */
 test('annotations are counted through the message', async () => {
   expect(await textIn(marked('a', 'x'), words('b'), marked('c', 'y', 'z'))).toEqual([
     { value: 'a', annotations: [{ index: 0, ...cited('x') }] },

@@ -140,6 +140,7 @@ async function messagesOf(thread: string): Promise<string[]> {
 }
 
 describe('every key is always there', () => {
+  /** Shows A-ASST-01, A-ASST-03, A-ASST-08, A-ID-01, A-ID-07, A-WIRE-15. */
   test('of an assistant', async () => {
     const created = await wire.ok('POST', '/assistants', { model: 'm' });
     expect(created).toEqual(ASSISTANT);
@@ -151,6 +152,7 @@ describe('every key is always there', () => {
     expect((await wire.ask('DELETE', `/assistants/${created.id}`)).status).toBe(404);
   });
 
+  /** Shows A-ASST-02, A-ASST-10, A-ASST-14, A-ASST-15, A-ASST-17. */
   test('of an assistant with everything', async () => {
     const given = {
       model: 'a/model:latest',
@@ -167,6 +169,7 @@ describe('every key is always there', () => {
     expect(await wire.ok('POST', '/assistants', given)).toEqual({ ...ASSISTANT, ...given });
   });
 
+  /** Shows A-ID-02, A-ID-07, A-LIST-02, A-THREAD-02, A-THREAD-03, A-THREAD-05, A-THREAD-07, A-WIRE-15. */
   test('of a thread', async () => {
     const created = await wire.ok('POST', '/threads', { messages: [] });
     expect(created).toEqual(THREAD);
@@ -179,6 +182,7 @@ describe('every key is always there', () => {
     expect((await wire.ask('GET', `/threads/${created.id}`)).status).toBe(404);
   });
 
+  /** Shows A-ID-03, A-ID-07, A-LIST-01, A-MSG-01, A-MSG-02, A-MSG-03, A-MSG-10, A-MSG-12, A-WIRE-15. */
   test('of a message', async () => {
     const thread = await wire.thread();
     const path = `/threads/${thread}/messages`;
@@ -194,6 +198,7 @@ describe('every key is always there', () => {
     expect(await wire.list(path)).toEqual([]);
   });
 
+  /** Shows A-MSG-04, A-MSG-05, A-MSG-06, A-MSG-07, A-MSG-08. */
   test('of a message with pictures, and of one the assistant is said to have written', async () => {
     const path = `/threads/${await wire.thread()}/messages`;
     const image = (url: string, detail?: string) => ({ type: 'image_url', image_url: { url, detail } });
@@ -215,6 +220,8 @@ describe('every key is always there', () => {
     });
   });
 
+  /** Shows A-ID-04, A-ID-05, A-ID-07, A-LIFE-04, A-MSG-14, A-RUN-01, A-RUN-02, A-RUN-03, A-RUN-13. */
+  /** Shows A-RUN-15, A-RUN-16, A-STEP-01, A-STEP-02, A-STEP-16, A-RUN-25. */
   test('of a run and its step, from its beginning to its end', async () => {
     upstream.reply(() => says('hello'));
     const thread = await wire.thread('hello');
@@ -238,6 +245,8 @@ describe('every key is always there', () => {
     expect(answer).toEqual({ ...MESSAGE, ...own });
   });
 
+  /** Shows A-EXPIRY-02, A-LIFE-02, A-OUT-06, A-OUT-10, A-RUN-04, A-RUN-05, A-STEP-01, A-STEP-03. */
+  /** Shows A-STEP-05, A-STEP-06, A-STEP-08. */
   test('of a run that waits, and of its step before and after the answer', async () => {
     upstream.reply(({ outputs }) =>
       outputs.length > 0 ? says('hello') : calls([{ name: 'f', arguments: { a: '*' } }]),
@@ -279,6 +288,7 @@ describe('every key is always there', () => {
     expect(await wire.list(path)).toEqual([STEP, step('completed', 'a "b" \\ *\n')]);
   });
 
+  /** Shows A-RUN-08, A-RUN-09, A-WIRE-15, A-WIRE-19. */
   test('of a run that is created with its thread', async () => {
     const thread = { messages: [{ role: 'user', content: 'hello' }], metadata: { of: 'thread' } };
     const body = { assistant_id: await assistantOf(), thread, metadata: { of: 'run' } };
@@ -293,6 +303,7 @@ describe('every key is always there', () => {
     expect(alone).toEqual({ ...RUN, instructions: 'Greet.' });
   });
 
+  /** Shows A-STEP-09. */
   test('of a run that says something before it calls', async () => {
     upstream.reply(({ outputs }) =>
       outputs.length > 0 ? says('Done.') : [text('Let me see.'), ...calls([{ name: 'f', arguments: {} }])],
@@ -312,6 +323,7 @@ describe('every key is always there', () => {
 });
 
 describe('a modification', () => {
+  /** Shows A-ASST-04, A-ASST-05, A-ASST-06, A-ASST-07, A-ASST-14. */
   test('of an assistant changes what it names, and null resets', async () => {
     const given = {
       model: 'm',
@@ -348,6 +360,7 @@ describe('a modification', () => {
     expect(await wire.ok('GET', path)).toEqual({ ...ASSISTANT, model: 'm2' });
   });
 
+  /** Shows A-MSG-17, A-THREAD-06. */
   test('of metadata replaces all of it; absent it stays, null empties it', async () => {
     const thread = await wire.ok('POST', '/threads', { metadata: { a: '1' } });
     const message = await wire.ok('POST', `/threads/${thread.id}/messages`, {
@@ -380,6 +393,7 @@ describe('a modification', () => {
     expect((await list('runs'))[0]).toMatchObject({ metadata: { e: '5' } });
   });
 
+  /** Shows A-RUN-11. */
   test('of a run’s metadata is allowed in every state', async () => {
     upstream.reply(() => calls([{ name: 'f', arguments: {} }]));
     const run = await wire.play(await wire.thread('x'), {
@@ -394,6 +408,7 @@ describe('a modification', () => {
 });
 
 describe('lists', () => {
+  /** Shows A-LIST-03, A-LIST-04, A-MSG-16, A-THREAD-04. */
   test('are in the order of creation, however fast that was', async () => {
     const names = Array.from({ length: 7 }, (_, n) => `message ${n}`);
     const messages = names.map((content) => ({ role: 'user', content }));
@@ -406,6 +421,7 @@ describe('lists', () => {
     expect(newestFirst.map(textOf)).toEqual(expected.toReversed());
   });
 
+  /** Shows A-LIST-11. */
   test('go on behind an item that was deleted while one paged', async () => {
     const thread = await wire.thread('0', '1', '2', '3');
     const path = `/threads/${thread}/messages`;
@@ -417,6 +433,7 @@ describe('lists', () => {
     expect(before.map(textOf)).toEqual(['0']);
   });
 
+  /** Shows A-LIST-14, A-LOCK-05. */
   test('of messages can be of one run only', async () => {
     const thread = await wire.thread('first');
     const assistant_id = await assistantOf();
@@ -428,6 +445,7 @@ describe('lists', () => {
     expect(await wire.list(`/threads/${thread}/messages?run_id=run_none`)).toEqual([]);
   });
 
+  /** Shows A-WIRE-11. */
   test('take include in every spelling', async () => {
     const run = await wire.play(await wire.thread('x'), { assistant_id: await assistantOf() });
     const value = 'step_details.tool_calls[*].file_search.results[*].content';
@@ -441,6 +459,7 @@ describe('lists', () => {
   });
 });
 
+/** Shows A-WIRE-01. */
 test('the same objects are served under the base path of the older clients', async () => {
   const older = new Wire(`${service.url}/api/assts/v1`);
   const assistant = await older.ok('POST', '/assistants', { model: 'm' });
@@ -450,6 +469,7 @@ test('the same objects are served under the base path of the older clients', asy
 });
 
 describe('a server told to be lenient', () => {
+  /** Shows A-ERR-17. */
   test('drops parameters it does not know, and still checks the others', async () => {
     const redisUrl = inject('redisUrl');
     const lenient = await startService({ redisUrl, workers: 0, env: { STRICT_PARAMETERS: 'false' } });

@@ -51,6 +51,7 @@ describe('a full queue', () => {
     message: 'Too many runs are waiting for a worker. Try again in a few seconds.',
   };
 
+  /** Shows A-RETRY-04. */
   test('refuses further runs of every kind with 429, and stores nothing of them', async () => {
     await wire.run(await wire.thread('1'), { assistant_id });
     await wire.run(await wire.thread('2'), { assistant_id });
@@ -136,6 +137,7 @@ describe('as many open runs as a project may have', () => {
 describe('as many streams as there may be', () => {
   serve(1, { MAX_STREAMS: '1' });
 
+  /** Shows A-RETRY-03. */
   test('refuse further ones with 503, without a run, until one of them ends', async () => {
     const door = gate();
     upstream.reply(() => [door, ...says('well')]);
@@ -185,6 +187,7 @@ describe('too little memory', () => {
   });
 });
 
+/** Shows A-RETRY-03. */
 test('without Redis everything is refused at once, with the time to come back', async () => {
   const redis = await startPrivateRedis();
   const lonely = await startService({ redisUrl: redis.url, workers: 0 });

@@ -34,6 +34,7 @@ afterAll(async () => {
 const fill = () => admin.config('SET', 'maxmemory', 1);
 const empty = () => admin.config('SET', 'maxmemory', 0);
 
+/** Shows A-ERR-03, A-RETRY-03. */
 test('requests that would write are refused with 503, and when to come back', async () => {
   await fill();
   const refused = await wire.ask('POST', '/threads', { body: {} });

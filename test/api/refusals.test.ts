@@ -100,6 +100,7 @@ describe('a body that is not JSON is refused with the place where it breaks', ()
     ['the bash trap', '{"tool_outputs": }', notJson(nothingBehind)],
     ['65 levels', '['.repeat(65) + ']'.repeat(65), notJson('It is nested deeper than 64 levels.')],
   ];
+  /** Shows A-ERR-15, A-WIRE-22. */
   test.each(bodies)('%s', async (_, body, refusal) => {
     await expectRefused('POST', '/assistants', { body }, refusal);
   });
@@ -126,6 +127,7 @@ describe('a body that is not JSON is refused with the place where it breaks', ()
 
 describe('the content type of a body does not matter, its bytes do', () => {
   const types = ['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=latin1', 'x'];
+  /** Shows A-WIRE-09. */
   test.each(types)('%s', async (type) => {
     const reply = await wire.ask('POST', '/threads', { body: '{}', headers: { 'content-type': type } });
     expect(reply.status).toBe(200);
@@ -146,6 +148,7 @@ describe('the content type of a body does not matter, its bytes do', () => {
     expect(await response.json()).toMatchObject({ metadata: { zipped: 'yes' } });
   });
 
+  /** Shows A-THREAD-01, A-WIRE-07. */
   test('no body at all is an empty object', async () => {
     expect((await wire.ask('POST', '/threads')).status).toBe(200);
     expect((await wire.ask('POST', '/threads', { body: '' })).status).toBe(200);
@@ -158,6 +161,7 @@ describe('the content type of a body does not matter, its bytes do', () => {
     await expectRefused('POST', '/assistants', {}, missing);
   });
 
+  /** Shows A-WIRE-23. */
   test('one byte beyond the limit is too much', async () => {
     const body = (length: number): string => {
       const frame = JSON.stringify({ messages: [{ role: 'user', content: '' }] });
@@ -189,6 +193,7 @@ describe('a key', () => {
     ['X-API-Key', (key) => key],
     ['api-key', (key) => key],
   ];
+  /** Shows A-WIRE-02, A-WIRE-03. */
   test.each(spellings)('is read from %s, and refused there when it is wrong', async (name, value) => {
     expect((await ask({ [name]: value(KEY) })).status).toBe(200);
     expectRefusal(await ask({ [name]: value('sk-wrong-and-secret') }), {
@@ -198,6 +203,7 @@ describe('a key', () => {
     });
   });
 
+  /** Shows A-WIRE-03. */
   test('that is short is not repeated at all', async () => {
     expectRefusal(await ask({ authorization: 'Bearer short' }), {
       status: 401,
@@ -212,11 +218,13 @@ describe('a key', () => {
     [{ authorization: 'Bearer ' }],
     [{ 'api-key': '' }],
   ];
+  /** Shows A-WIRE-04. */
   test.each(nothing)('is missing from %j', async (headers) => {
     const message = /^You didn't provide an API key\. /;
     expectRefusal(await ask(headers), { status: 401, message });
   });
 
+  /** Shows A-ERR-13, A-WIRE-04. */
   test('comes before everything else: without it no path and no method says more', async () => {
     const stranger = new Wire(service.baseUrl);
     const message = /^You didn't provide an API key\. /;
@@ -229,6 +237,7 @@ describe('a key', () => {
 });
 
 describe('the beta header', () => {
+  /** Shows A-ERR-13, A-WIRE-06. */
   test('of version 1 is refused, before the path is looked at', async () => {
     const headers = { 'openai-beta': 'assistants=v1' };
     await expectRefused(
@@ -243,6 +252,7 @@ describe('the beta header', () => {
     );
   });
 
+  /** Shows A-WIRE-05. */
   test.each(['assistants=v2', 'responses=v1', ''])('may be "%s"', async (value) => {
     const reply = await wire.ask('GET', fill('/threads/:thread'), { headers: { 'openai-beta': value } });
     expect(reply.status).toBe(200);
@@ -276,6 +286,7 @@ describe('an id in the path', () => {
     [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => ({ method, path, name })),
   );
 
+  /** Shows A-ERR-13, A-ID-08. */
   test.each(places)('that cannot be one is a mistake: $name in $method $path', async (place) => {
     const { method, path, name } = place;
     const before = await picture();
@@ -295,6 +306,7 @@ describe('an id in the path', () => {
     expect(await picture()).toEqual(before);
   });
 
+  /** Shows A-ERR-01, A-ERR-02, A-ERR-13, A-ERR-16, A-ID-09. */
   test.each(places)('that names nothing is not found: $name in $method $path', async (place) => {
     const { method, path, name } = place;
     const before = await picture();
@@ -311,6 +323,7 @@ describe('an id in the path', () => {
     expect(await picture()).toEqual(before);
   });
 
+  /** Shows A-ID-10. */
   test('of an object in another thread or run is not found either', async () => {
     const foreign: readonly [string, string, string][] = [
       ['GET', '/threads/:other/messages/:message', `No message found with id '${world['message']}'.`],
@@ -324,6 +337,7 @@ describe('an id in the path', () => {
       await expectRefused(method, path, {}, { status: 404, message });
   });
 
+  /** Shows A-ID-12. */
   test('may be percent-encoded, but not by halves', async () => {
     const encoded = fill('/threads/:thread').replace('_', '%5F');
     expect((await wire.ask('GET', encoded)).status).toBe(200);
@@ -339,6 +353,7 @@ describe('routes and methods', () => {
     ['GET', '/threads/:thread/nothing'],
     ['POST', '/threads/:thread/runs/:run/steps/:step/nothing'],
   ];
+  /** Shows A-ID-13, A-WIRE-17. */
   test.each(unknown)('%s %s is unknown', async (method, path) => {
     const message = `Invalid URL (${method} /v1${fill(path)})`;
     await expectRefused(method, path, {}, { status: 404, message });
@@ -347,12 +362,13 @@ describe('routes and methods', () => {
   const wrong: readonly [string, string, string][] = [
     ['PATCH', '/threads/:thread', 'GET, POST, DELETE'],
     ['PUT', '/assistants/:assistant', 'GET, POST, DELETE'],
-    ['GET', '/threads', 'POST'],
+    ['DELETE', '/threads', 'POST, GET'],
     ['DELETE', '/threads/:thread/runs/:run', 'GET, POST'],
     ['GET', '/threads/:thread/runs/:run/cancel', 'POST'],
     ['POST', '/threads/:thread/runs/:run/steps', 'GET'],
     ['POST', '/models', 'GET'],
   ];
+  /** Shows A-WIRE-16. */
   test.each(wrong)('%s %s is not allowed', async (method, path, allowed) => {
     const reply = await wire.ask(method, fill(path));
     const message = `Not allowed to ${method} on /v1${fill(path)}. Allowed: ${allowed}.`;
@@ -368,6 +384,7 @@ describe('routes and methods', () => {
     ['POST', '/responses', 'The Responses API is'],
     ['POST', '/conversations', 'The Conversations API is'],
   ];
+  /** Shows A-NOTYET-06, A-NOTYET-07. */
   test.each(later)('%s %s is still to come', async (method, path, what) => {
     const message = `${what} not supported by this server yet.`;
     await expectRefused(method, path, {}, { message, code: 'unsupported' });
@@ -422,12 +439,14 @@ describe('a list', () => {
       ]),
     ),
   ];
+  /** Shows A-ERR-01, A-LIST-07, A-LIST-12, A-LIST-13, A-LIST-16. */
   test.each(lists)('%s: limit, order and cursors', async (path) => {
     for (const [query, refusal] of queries) await expectRefused('GET', `${path}?${query}`, {}, refusal);
     for (const query of ['limit=1', 'limit=100', 'order=asc', 'order=desc', 'after=', 'colour=red'])
       expect((await wire.ask('GET', `${fill(path)}?${query}`)).status, query).toBe(200);
   });
 
+  /** Shows A-LIST-12. */
   test('does not take an item of another list as its cursor', async () => {
     const message = `Invalid 'after': '${world['message']}' is not an item of this list.`;
     const refusal = { message, param: 'after', code: 'invalid_value' };
@@ -438,6 +457,7 @@ describe('a list', () => {
 describe('tool outputs', () => {
   const path = '/threads/:other/runs/:waiting/submit_tool_outputs';
 
+  /** Shows A-OUT-03, A-OUT-04. */
   test('must be for exactly the calls the run waits for, each once', async () => {
     const [one, two] = outputsOf(waiting, 'sunny');
     const foreign = { tool_call_id: 'call_foreign', output: 'x' };
@@ -458,6 +478,7 @@ describe('tool outputs', () => {
     }
   });
 
+  /** Shows A-OUT-05, A-RETRY-01. */
   test('are not wanted by a run that has ended', async () => {
     const ended = '/threads/:thread/runs/:run/submit_tool_outputs';
     const message = 'Runs in status "completed" do not accept tool outputs.';

@@ -44,6 +44,7 @@ async function messagesOf(thread: string): Promise<string[]> {
 }
 
 describe('a run', () => {
+  /** Shows A-ASST-18, A-RUN-20. */
   test('copies its assistant: changes and deletion do not reach it', async () => {
     upstream.reply(({ outputs }) =>
       outputs.length > 0 ? says('done') : calls([{ name: 'f', arguments: {} }]),
@@ -72,6 +73,7 @@ describe('a run', () => {
     ['A', { instructions: 'R', additional_instructions: 'B' }, 'R\nB'],
     ['A', { additional_instructions: '' }, 'A'],
   ];
+  /** Shows A-PARAM-01, A-PARAM-02, A-RUN-03. */
   test.each(INSTRUCTIONS)('of an assistant told %j with %j is told %j', async (own, body, told) => {
     const assistant_id = await assistantOf({ instructions: own });
     const run = await wire.play(await wire.thread('hello'), { assistant_id, ...body });
@@ -81,6 +83,7 @@ describe('a run', () => {
     expect(await wire.ok('GET', `/assistants/${assistant_id}`)).toMatchObject({ instructions: own });
   });
 
+  /** Shows A-PARAM-06, A-PARAM-11, A-PARAM-12, A-RUN-06, A-RUN-21, A-MAP-22, A-RUN-25. */
   test('overrides what its assistant says, for this once', async () => {
     const assistant_id = await assistantOf({ tools: [TOOL], temperature: 0.5, top_p: 0.5 });
     const given = {
@@ -113,6 +116,7 @@ describe('a run', () => {
     expect(again).toMatchObject({ model: 'm', tools: [TOOL], temperature: 0.5, metadata: {} });
   });
 
+  /** Shows A-RUN-21. */
   test('keeps a count of messages only where it is asked to cut by it', async () => {
     const body = {
       assistant_id: await assistantOf(),
@@ -123,6 +127,7 @@ describe('a run', () => {
     expect(asked()).toMatchObject({ messages: [{ content: 'one' }, { content: 'two' }] });
   });
 
+  /** Shows A-MSG-08, A-PARAM-03, A-PARAM-04. */
   test('brings messages along, which stay in the thread', async () => {
     const thread = await wire.thread('one');
     const additional_messages = [
@@ -137,6 +142,7 @@ describe('a run', () => {
     expect(run.status).toBe('completed');
   });
 
+  /** Shows A-ERR-15, A-PARAM-05. */
   test('that is refused brings nothing along', async () => {
     const thread = await wire.thread('one');
     const additional_messages = [{ role: 'user', content: 'two' }];
@@ -151,6 +157,7 @@ describe('a run', () => {
     expect(await wire.list(`/threads/${thread}/runs`)).toEqual([]);
   });
 
+  /** Shows A-PARAM-08, A-RUN-25. */
   test('must call a tool in its first turn only', async () => {
     upstream.reply(({ outputs }) =>
       outputs.length > 0 ? says('done') : calls([{ name: 'f', arguments: {} }]),
@@ -165,6 +172,7 @@ describe('a run', () => {
     expect(asked()).not.toMatchObject({ tool_choice: choice });
   });
 
+  /** Shows A-PARAM-10. */
   test('asked for one call at a time never waits for two', async () => {
     upstream.reply(() =>
       calls([

@@ -52,6 +52,7 @@ describe.each(SDKS)('$name', (sdk) => {
   }
 
   describe('lists', () => {
+    /** Shows A-HELP-09, A-LIST-01, A-LIST-02, A-LIST-04, A-LIST-05, A-LIST-06, A-LIST-09, A-LIST-10. */
     test('of messages', async () => {
       const { id } = await client.createThread();
       const created = await inTurn(5, (n) =>
@@ -61,6 +62,7 @@ describe.each(SDKS)('$name', (sdk) => {
       await expectEnvelopes(`/threads/${id}/messages`, created);
     });
 
+    /** Shows A-HELP-09, A-LIST-01, A-LIST-05, A-LIST-06, A-LIST-09, A-LIST-10. */
     test('of runs', async () => {
       const id = await threadWith('hello');
       const created = await inTurn(4, () => client.createAndPoll(id, { assistant_id: assistantId }));
@@ -68,6 +70,7 @@ describe.each(SDKS)('$name', (sdk) => {
       await expectEnvelopes(`/threads/${id}/runs`, created);
     });
 
+    /** Shows A-HELP-09, A-LIST-01, A-LIST-05, A-LIST-06, A-LIST-10. */
     test('of steps', async () => {
       upstream.reply(({ outputs }) =>
         outputs.length > 0
@@ -83,6 +86,7 @@ describe.each(SDKS)('$name', (sdk) => {
       await expectEnvelopes(`/threads/${id}/runs/${run.id}/steps`, idsOf(created));
     });
 
+    /** Shows A-HELP-09, A-LIST-05, A-LIST-06, A-LIST-11. */
     test('of assistants', async () => {
       const created = await inTurn(5, () => client.createAssistant({ model: 'gpt-4o' }));
       await expectPages((query) => client.listAssistants(query), created);
@@ -93,11 +97,13 @@ describe.each(SDKS)('$name', (sdk) => {
   });
 
   describe('refuses', () => {
+    /** Shows A-ERR-12, A-WIRE-03. */
     test('a wrong key', async () => {
       const stranger = sdk.connect(service.baseUrl, 'a-wrong-key');
       await expectRefusal(sdk, 401, () => stranger.listAssistants(), { code: 'invalid_api_key' });
     });
 
+    /** Shows A-ERR-12, A-ID-09, A-RUN-19. */
     test('objects that do not exist', async () => {
       const thread = await threadWith('hello');
       const run = await client.createAndPoll(thread, { assistant_id: assistantId });
@@ -124,6 +130,7 @@ describe.each(SDKS)('$name', (sdk) => {
       });
     });
 
+    /** Shows A-ERR-05, A-ERR-12. */
     test('parameters that are unknown or out of their limits, by name', async () => {
       const thread = await threadWith('hello');
       const coloured = { model: 'gpt-4o', colour: 'red' };
@@ -148,6 +155,7 @@ describe.each(SDKS)('$name', (sdk) => {
       for (const [code, param, ask] of wrong) await expectRefusal(sdk, 400, ask, { code, param });
     });
 
+    /** Shows A-CANCEL-03, A-HELP-08, A-LOCK-01, A-LOCK-02, A-OUT-03, A-OUT-05. */
     test('a message and a second run while a run is active, and all that does not fit the state of a run', async () => {
       const cities = ['Taipei', 'Paris'];
       upstream.reply(() => calls(cities.map((city) => ({ name: 'weather', arguments: { city } }))));

@@ -112,6 +112,7 @@ describe.each([...SDKS, ...AZURE_SDKS])('$name', (sdk) => {
   }
 
   describe('a run without tools', () => {
+    /** Shows A-HELP-01. */
     test('is created and polled until it is completed', async () => {
       const threadId = await threadWith('hello');
       const run = await client.createAndPoll(threadId, { assistant_id: assistantId });
@@ -124,6 +125,7 @@ describe.each([...SDKS, ...AZURE_SDKS])('$name', (sdk) => {
       expect(await textsOf(threadId)).toEqual(['hello', 'You said: hello']);
     });
 
+    /** Shows A-DELTA-08, A-HELP-03, A-INV-10, A-ORDER-01, A-ORDER-02. */
     test('is streamed in the order of the hosted API, and the snapshots are what is stored', async () => {
       const stream = client.stream(await threadWith('hello'), { assistant_id: assistantId });
       const events = await eventsOf(stream);
@@ -135,6 +137,7 @@ describe.each([...SDKS, ...AZURE_SDKS])('$name', (sdk) => {
   });
 
   describe('a run that calls a tool', () => {
+    /** Shows A-HELP-02, A-OUT-14. */
     test('is answered and polled', async () => {
       weatherOf('Taipei');
       const threadId = await threadWith('weather?');
@@ -150,6 +153,7 @@ describe.each([...SDKS, ...AZURE_SDKS])('$name', (sdk) => {
       expect(await textsOf(threadId)).toEqual(['weather?', 'It is sunny.']);
     });
 
+    /** Shows A-DELTA-09, A-HELP-03, A-INV-10, A-LIFE-02, A-LIST-03, A-ORDER-04, A-ORDER-06, A-STEP-07. */
     test('is streamed up to the call, and from the outputs on', async () => {
       weatherOf('Taipei');
       const threadId = await threadWith('weather?');
@@ -167,6 +171,7 @@ describe.each([...SDKS, ...AZURE_SDKS])('$name', (sdk) => {
       expect(steps.map(({ type }) => type)).toEqual(['message_creation', 'tool_calls']);
     });
 
+    /** Shows A-INV-10, A-OUT-01, A-STEP-04. */
     test('may call two at once, which are one step and are answered together', async () => {
       weatherOf('Taipei', 'Paris');
       const threadId = await threadWith('weather?');
@@ -197,12 +202,14 @@ describe.each([...SDKS, ...AZURE_SDKS])('$name', (sdk) => {
   describe('a thread created together with its run', () => {
     const thread = { messages: [{ role: 'user' as const, content: 'hello' }] };
 
+    /** Shows A-HELP-04. */
     test('is polled', async () => {
       const run = await client.createThreadAndPoll({ assistant_id: assistantId, thread });
       expect(run.status).toBe('completed');
       expect(await textsOf(run.thread_id)).toEqual(['hello', 'You said: hello']);
     });
 
+    /** Shows A-HELP-04, A-INV-12, A-ORDER-02. */
     test('is streamed, the thread first', async () => {
       const stream = client.createThreadAndStream({ assistant_id: assistantId, thread });
       const order = ['thread.created', ...RUN_BEGINS, ...MESSAGE_STEP, 'thread.run.completed'];
@@ -212,6 +219,7 @@ describe.each([...SDKS, ...AZURE_SDKS])('$name', (sdk) => {
     });
   });
 
+  /** Shows A-CANCEL-05, A-INV-12, A-ORDER-11. */
   test('cancels a run in the middle of its answer, which stays as far as it was said', async () => {
     const door = gate();
     upstream.reply(() => [text('Once upon'), door, text(' a time'), finish('stop')]);

@@ -79,6 +79,8 @@ function namesOf(frames: readonly Frame[]): readonly string[] {
 }
 
 describe('a stream of a run', () => {
+  /** Shows A-FRAME-02, A-FRAME-03, A-FRAME-04, A-FRAME-05, A-FRAME-09, A-FRAME-11, A-ORDER-03. */
+  /** Shows A-WIRE-13. */
   test('is pairs of event and data, says its charset, and ends with [DONE]', async () => {
     upstream.reply(() => says('晴れ, ', '"quoted"\n', '🌤'));
     const response = await stream('weather?');
@@ -99,6 +101,7 @@ describe('a stream of a run', () => {
     expect(frames.filter(({ data }) => 'error' in data)).toEqual([]);
   });
 
+  /** Shows A-FRAME-06. */
   test('pings while the model says nothing, by comments that end no event', async () => {
     const door = gate();
     upstream.reply(() => [text('wait'), door, ...says(' for it')]);
@@ -159,6 +162,8 @@ describe('a stream of a run', () => {
     ],
   ];
 
+  /** Shows A-FRAME-03, A-FRAME-04, A-FRAME-05, A-FRAME-11, A-ORDER-08, A-ORDER-09, A-ORDER-10. */
+  /** Shows A-ORDER-15, A-ORDER-16. */
   test.each(endings)('%s', async (_, script, order, run) => {
     upstream.reply(() => script);
     const frames = framesOf(await (await stream('tell me a story')).text());
@@ -166,6 +171,7 @@ describe('a stream of a run', () => {
     expect(frames.at(-1)?.data).toMatchObject(run);
   });
 
+  /** Shows A-INV-06, A-ORDER-13. */
   test('expires with what was said so far when its time is over', async () => {
     upstream.reply(() => [text('Once upon'), { type: 'stall' }]);
     // Expiry counts whole seconds of the clock, so one second could be over before the model has spoken.
@@ -181,6 +187,7 @@ describe('a stream of a run', () => {
     await expect(request.closed).resolves.toMatchObject({ by: 'client' });
   });
 
+  /** Shows A-FRAME-08, A-RUN-19. */
   test('is refused in plain JSON, before anything is streamed', async () => {
     const response = await post('/threads/runs', { assistant_id: 'asst_none', stream: true });
     expect(response.status).toBe(404);
@@ -195,6 +202,7 @@ describe('a stream of a run', () => {
     });
   });
 
+  /** Shows A-FRAME-12. */
   test('that is hung up on leaves its run running', async () => {
     const door = gate();
     upstream.reply(() => [text('half'), door, ...says(' done')]);
@@ -208,6 +216,7 @@ describe('a stream of a run', () => {
     await expect(request.closed).resolves.toMatchObject({ by: 'server' });
   });
 
+  /** Shows A-FRAME-13. */
   test('that nobody reads does not hold its run back', async () => {
     const paragraph = 'x'.repeat(64 * 1024);
     upstream.reply(() => says(...Array.from({ length: 64 }, () => paragraph)));

@@ -62,6 +62,7 @@ describe.each(['reasoning_content', 'reasoning'] as const)('a server that thinks
   const FIRST = { [field]: 'The clock 🕰. ', calls: true };
   const SECOND = { [field]: 'The weather. ', calls: true };
 
+  /** Shows A-MAP-19. */
   test.each([true, false])('gets it back through two turns of an assistant (stream: %s)', async (stream) => {
     const body = { model: 'm', tools: [tool('clock'), tool('weather')] };
     const { id: assistant_id } = await wire.ok('POST', '/assistants', body);

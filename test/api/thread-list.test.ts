@@ -35,6 +35,7 @@ async function threadOf(metadata: object = {}): Promise<string> {
 const idsOf = async (query = ''): Promise<readonly string[]> =>
   (await wire.list(`/threads${query}`)).map(({ id }) => id);
 
+/** Shows A-WIRE-18, A-LIST-01, A-LIST-02. */
 test('a project’s threads are listed, newest first, in the envelope of every list', async () => {
   const [first, second, third] = [await threadOf(), await threadOf(), await threadOf({ k: 'v' })];
   const { body } = await wire.ask('GET', '/threads?limit=2');

@@ -53,6 +53,7 @@ async function races(texts: readonly [string, string]) {
   return done;
 }
 
+/** Shows A-OUT-08. */
 test('of two that differ one is taken, and the other is told that the run wants none', async () => {
   const done = await races(['sunny', 'rainy']);
   const statuses = done.map(({ replies }) =>
@@ -67,6 +68,7 @@ test('of two that differ one is taken, and the other is told that the run wants 
   }
 }, 60_000);
 
+/** Shows A-OUT-09. */
 test('two that are the same are one that came twice, unless the run has ended', async () => {
   for (const { replies } of await races(['sunny', 'sunny'])) {
     expect(replies.some(({ status }) => status === 200)).toBe(true);

@@ -179,6 +179,7 @@ describe('before it said anything, a model server that', () => {
       { code: 'invalid_prompt', message: /The prompt was flagged\./ },
     ],
   ];
+  /** Shows A-ASST-17, A-LIFE-05, A-LIFE-09, A-LIFE-10, A-LIFE-12, A-ORDER-09, A-RUN-23. */
   test.each(silent)('%s', async (_, script, tries, reason) => {
     const ended = await play(() => script);
     expectFailed(ended, reason);
@@ -193,6 +194,7 @@ describe('before it said anything, a model server that', () => {
     ['is ill for a moment', refuses(503, 'loading the model', AT_ONCE)],
     ['hangs up', [{ type: 'break' }]],
   ];
+  /** Shows A-MAP-21. */
   test.each(passing)('%s is asked again, and nobody notices', async (_, script) => {
     const ended = await play(inTurn(script, says('Hello', ' there.')));
     expect(ended.tries).toBe(2);
@@ -242,6 +244,8 @@ describe('in the middle of its answer, a model server that', () => {
       /GPU on fire/,
     ],
   ];
+  /** Shows A-DELTA-08, A-FRAME-09, A-INV-01, A-INV-04, A-INV-05, A-INV-06, A-INV-11, A-LIFE-12. */
+  /** Shows A-LIFE-13, A-LOCK-05, A-MAP-21, A-ORDER-08, A-ORDER-15, A-STEP-13, A-STEP-14. */
   test.each(broken)('%s leaves what it said, and is not asked again', async (_, script, message) => {
     const ended = await play(() => script);
     const reason: Reason = { code: 'server_error', message };
@@ -273,6 +277,7 @@ describe('in the middle of its answer, a model server that', () => {
     ]);
   });
 
+  /** Shows A-ORDER-14. */
   test('breaks off in the middle of a call leaves nothing to be answered', async () => {
     const [call, fragment] = calls([{ name: 'f', arguments: { city: 'Taipei' } }]);
     const half = [call, fragment].flatMap((step) => step ?? []);
@@ -292,6 +297,7 @@ describe('an answer that is not what one hoped for', () => {
     ['too long', 'length', 'max_completion_tokens', 'max_tokens'],
     ['filtered', 'content_filter', 'content_filter', 'content_filter'],
   ];
+  /** Shows A-LIFE-06, A-LIFE-14, A-LIFE-15, A-LOCK-05. */
   test.each(incomplete)('is incomplete when it was %s', async (_, reason, ofRun, ofMessage) => {
     const ended = await play(() => [text('Once'), text(' upon'), finish(reason)]);
     const details = { status: 'incomplete', incomplete_details: { reason: ofRun }, last_error: null };
@@ -304,6 +310,7 @@ describe('an answer that is not what one hoped for', () => {
     expect(ended.steps).toMatchObject([{ status: 'completed', usage: { total_tokens: 15 } }]);
   });
 
+  /** Shows A-LIFE-16. */
   test('is incomplete when it was too long in the middle of a call, which nobody is asked to answer', async () => {
     const [call, fragment] = calls([{ name: 'f', arguments: { city: 'Taipei' } }]);
     const ended = await play(() => [...[call, fragment].flatMap((step) => step ?? []), finish('length')]);
@@ -312,6 +319,7 @@ describe('an answer that is not what one hoped for', () => {
     expect(ended.steps).toMatchObject([{ type: 'tool_calls', status: 'failed' }]);
   });
 
+  /** Shows A-INV-07, A-ORDER-16. */
   test('is a message without a word when the model had none', async () => {
     const ended = await play(() => [finish('stop')]);
     expect(ended.run.status).toBe('completed');

@@ -79,6 +79,7 @@ describe('a run that has ended', () => {
     frames = await framesOf(path);
   });
 
+  /** Shows A-INV-01, A-INV-02, A-INV-03, A-INV-04, A-INV-05. */
   test('is told from its beginning through its wait to its end, in a legal order', () => {
     const names = namesOf(frames);
     expect(names.slice(0, 2)).toEqual(['thread.run.created', 'thread.run.queued']);

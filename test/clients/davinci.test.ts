@@ -92,6 +92,7 @@ describe.each([
     await expectSearched(tap, (said) => said === '');
   });
 
+  /** Shows A-HELP-05. */
   test.concurrent.for(MAJORS)(
     'the polling Python script prints the answer about text and image, with openai %i',
     async (major, context) => {
@@ -108,6 +109,7 @@ describe.each([
     },
   );
 
+  /** Shows A-HELP-05. */
   test.concurrent.for(MAJORS)(
     'the streaming Python script prints the answer as it comes, with openai %i',
     async (major, context) => {

@@ -114,6 +114,7 @@ describe("the caller's key is the upstream's", () => {
     expect(last().body.messages).toHaveLength(3);
   });
 
+  /** Shows A-ID-11. */
   test('and a thread of the Assistants API is not found with another key', async () => {
     const openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'sk-ann' });
     const { id } = await openai.beta.threads.create({});

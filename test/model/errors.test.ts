@@ -22,6 +22,7 @@ async function streamFailure(body: string | Buffer) {
 const QUOTA = 'You exceeded your current quota, please check your plan and billing details.';
 
 describe('error statuses', () => {
+  /** Shows A-LIFE-09, A-LIFE-10. */
   test.each([
     [429, { error: { message: QUOTA, type: 'insufficient_quota' } }, 'rate_limit_exceeded', QUOTA],
     [400, { error: { message: 'This model has no vision.' } }, 'invalid_prompt', 'This model has no vision.'],

@@ -27,6 +27,7 @@ function toolCalls(...chunks: Record<string, unknown>[]): string[] {
 }
 
 describe('text', () => {
+  /** Shows A-MAP-19, A-MAP-20. */
   test.each<[string, object[], string[]]>([
     ['strings', [{ content: 'a' }, { content: 'b' }], ['a', 'b']],
     ['null and empty fragments vanish', [{ content: null }, { content: '' }, {}], []],
@@ -143,6 +144,7 @@ describe('tool calls', () => {
     id,
     function: { name, arguments: args },
   });
+  /** Shows A-ID-06, A-MAP-14, A-MAP-15. */
   test.each<[string, Record<string, unknown>[], string[]]>([
     ['indices that start at 5', [calls(whole('a', 'f', '{"x":1}', 5)), calls(whole('b', 'g', '{}', 7))], two],
     ['no indices', [calls(whole('a', 'f', '{"x":1}')), calls(whole('b', 'g', '{}'))], two],
@@ -286,6 +288,7 @@ describe('arguments that never end', () => {
 });
 
 describe('the end', () => {
+  /** Shows A-MAP-16. */
   test.each([
     ['stop', 'stop'],
     ['end_turn', 'stop'],
@@ -317,6 +320,7 @@ describe('the end', () => {
     prompt_token_details: { cached_tokens: cached },
     completion_tokens_details: { reasoning_tokens: reasoning },
   });
+  /** Shows A-MAP-19. */
   test.each([
     [
       'the whole of it',

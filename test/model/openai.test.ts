@@ -29,6 +29,7 @@ const good = (response: ServerResponse) => {
 };
 
 describe('the request', () => {
+  /** Shows A-MAP-10, A-MAP-11, A-MAP-12. */
   test('holds what was given and nothing else', async () => {
     upstream = await startUpstream(good);
     await partsOf(modelAt(upstream.url));
@@ -41,6 +42,7 @@ describe('the request', () => {
     });
   });
 
+  /** Shows A-MAP-10, A-MAP-13, A-MAP-22. */
   test('holds tools and settings when there are any, under the names the upstream knows', async () => {
     upstream = await startUpstream(good);
     const strict = { ...TOOL, function: { ...TOOL.function, name: 'act', strict: true } };
@@ -162,6 +164,7 @@ describe('retries', () => {
     expect(upstream.asked).toHaveLength(1);
   });
 
+  /** Shows A-MAP-21. */
   test('are over once a part was passed on', async () => {
     upstream = await startUpstream((response) => {
       begin(response);

@@ -153,6 +153,7 @@ describe('a completion', () => {
     expect(after.run).toMatchObject({ status: 'completed', usage: USAGE });
   });
 
+  /** Shows A-MAP-16, A-ORDER-05, A-STEP-04. */
   test('of calls opens one step, says call after call, and leaves the step open for the client', async () => {
     const { events, after } = await play([
       call(0),
@@ -176,6 +177,7 @@ describe('a completion', () => {
     expect(after.step?.status).toBe('in_progress');
   });
 
+  /** Shows A-ORDER-07, A-STEP-09. */
   test('of text and calls closes the message before the calls, which account for the tokens of both', async () => {
     const { events, after } = await play([say('Wait.'), call(0), args(0, '{}'), finish()]);
     expect(events).toStrictEqual([
@@ -191,6 +193,7 @@ describe('a completion', () => {
     expect(after.owed).toStrictEqual(USAGE);
   });
 
+  /** Shows A-INV-07, A-MAP-17. */
   test('without a word becomes a message with one empty text', async () => {
     const { events } = await play([finish()]);
     expect(events).toStrictEqual([
@@ -291,6 +294,7 @@ test('the output of a tool that is a picture is never cut', async () => {
 });
 
 describe('a model that ignores what it is told', () => {
+  /** Shows A-PARAM-10. */
   test('may call once when parallel calls are off; the other calls are dropped', async () => {
     const script = [call(0), args(0, '{}'), call(1), args(1, '{}'), call(2), finish()];
     const { events, after } = await play(script, { parallel_tool_calls: false });
@@ -298,6 +302,7 @@ describe('a model that ignores what it is told', () => {
     expect(pendingCalls(after.run)).toHaveLength(1);
   });
 
+  /** Shows A-PARAM-07. */
   test.each<[string, Partial<Run>]>([
     ['tool_choice is none', { tool_choice: 'none' }],
     ['the run has no tools', { tools: [] }],
@@ -329,6 +334,7 @@ describe('a completion that stops short', () => {
     ['content_filter', 'content_filter', 'content_filter'],
   ] as const;
 
+  /** Shows A-LIFE-14, A-LIFE-15. */
   test.each(stops)('by %s, with text: the message is incomplete, its step complete', async (...stop) => {
     const [reason, message, run] = stop;
     const { events } = await play([say('Once upon'), finish(reason)]);
@@ -341,6 +347,7 @@ describe('a completion that stops short', () => {
     ]);
   });
 
+  /** Shows A-LIFE-16. */
   test.each(stops)('by %s, with calls: the step fails and nobody is asked to answer it', async (...stop) => {
     const [reason, , run] = stop;
     const { events, after } = await play([call(0), args(0, '{"q'), finish(reason)]);
@@ -359,6 +366,7 @@ describe('a completion that stops short', () => {
     expect(after.run.required_action).toBeNull();
   });
 
+  /** Shows A-INV-07. */
   test.each(stops)('by %s, with nothing: there is a message all the same', async (...stop) => {
     const [reason, message, run] = stop;
     const { events } = await play([finish(reason)]);
@@ -373,6 +381,7 @@ describe('a completion that stops short', () => {
 });
 
 describe('usage', () => {
+  /** Shows A-MAP-18. */
   test('that the upstream does not report is estimated from what was asked and heard', async () => {
     const { after } = await play([say('12345678'), finish('stop', false)]);
     // The question: four tokens for a message, three for twelve letters. The answer: eight letters.
@@ -384,6 +393,7 @@ describe('usage', () => {
     });
   });
 
+  /** Shows A-MAP-18. */
   test('is estimated for calls as well, and never null on a run that has ended', async () => {
     const { after } = await play([call(0), args(0, '{}'), finish('stop', false)]);
     expect(after.owed).toStrictEqual({
@@ -551,6 +561,7 @@ describe('any completion', () => {
     );
   });
 
+  /** Shows A-DELTA-09. */
   test('says every word before the first call, and every argument of the calls it may make', async () => {
     await fc.assert(
       fc.asyncProperty(script, async (moves) => {

@@ -26,6 +26,7 @@ import {
 } from './prompts.ts';
 
 describe('a thread as chat messages', () => {
+  /** Shows A-MAP-01. */
   test('the instructions come first, as the system says them', () => {
     expect(messagesOf([user('Hi')], { instructions: 'Be brief.' })).toStrictEqual([
       { role: 'system', content: 'Be brief.' },
@@ -33,10 +34,12 @@ describe('a thread as chat messages', () => {
     ]);
   });
 
+  /** Shows A-MAP-01. */
   test('without instructions there is no system message', () => {
     expect(messagesOf([user('Hi')])).toStrictEqual([{ role: 'user', content: 'Hi' }]);
   });
 
+  /** Shows A-MAP-02. */
   test('text parts are joined by newlines, empty ones included', () => {
     expect(messagesOf([user('one', 'two'), user('a', '', 'b'), user('')])).toStrictEqual([
       { role: 'user', content: 'one\ntwo' },
@@ -45,6 +48,7 @@ describe('a thread as chat messages', () => {
     ]);
   });
 
+  /** Shows A-MAP-03. */
   test('a message with pictures is a list of parts, each picture with its url and detail', () => {
     expect(messagesOf([user('What is', photo('low'), 'this?')])).toStrictEqual([
       {
@@ -66,6 +70,7 @@ describe('a thread as chat messages', () => {
     expect(messagesOf([user(), user('Hi')])).toStrictEqual([{ role: 'user', content: 'Hi' }]);
   });
 
+  /** Shows A-MAP-05. */
   test('an assistant message is its text, whoever wrote it, without its annotations', () => {
     const annotated = message(
       'assistant',
@@ -78,6 +83,7 @@ describe('a thread as chat messages', () => {
     expect(messagesOf([annotated])).toStrictEqual([{ role: 'assistant', content: 'See 【1】.\nTwo.' }]);
   });
 
+  /** Shows A-MAP-04. */
   test('an empty assistant message is skipped, one with only a picture is named as such', () => {
     const empty = [assistant(''), message('assistant', [], EARLIER)];
     expect(messagesOf([user('Hi'), ...empty, message('assistant', [photo()], null)])).toStrictEqual([
@@ -86,6 +92,7 @@ describe('a thread as chat messages', () => {
     ]);
   });
 
+  /** Shows A-MSG-16. */
   test('messages that follow one another under the same role stay apart', () => {
     expect(told(messagesOf([user('a'), user('b'), assistant('c'), assistant('d')]))).toStrictEqual([
       'user a',
@@ -97,6 +104,7 @@ describe('a thread as chat messages', () => {
 });
 
 describe('tool steps', () => {
+  /** Shows A-MAP-06. */
   test('a finished step is the calls, then one answer each, in the order of the calls', () => {
     const step = toolStep(['sunny', ''], OWN);
     const [first, second] = idsOf(step);
@@ -115,6 +123,7 @@ describe('tool steps', () => {
     ]);
   });
 
+  /** Shows A-MAP-07. */
   test('text and calls of one completion are one message, said once', () => {
     const items = [user('Weather?'), assistant('Let me look.', OWN), toolStep(['sunny'], OWN)];
     const [asked, called, answer, ...rest] = messagesOf(items);
@@ -145,6 +154,7 @@ describe('tool steps', () => {
     ]);
   });
 
+  /** Shows A-MAP-09. */
   test('earlier runs’ steps stand where they happened', () => {
     const items = [user('a'), toolStep(['1']), assistant('b'), user('c'), toolStep(['2'], OWN)];
     expect(told(messagesOf(items))).toStrictEqual([
@@ -158,6 +168,7 @@ describe('tool steps', () => {
     ]);
   });
 
+  /** Shows A-MAP-08. */
   test.each<[string, RunStep]>([
     ['one that waits for an answer', toolStep(['1', null])],
     ['one that failed', { ...toolStep(['1']), status: 'failed' }],
@@ -186,12 +197,14 @@ describe('last_messages', () => {
   });
   const thread = [user('a'), assistant('b'), user('c'), assistant('d'), user('e')];
 
+  /** Shows A-PARAM-12. */
   test('only the newest messages of the thread are kept, and all when there are fewer', () => {
     expect(told(messagesOf(thread, last(2)))).toStrictEqual(['assistant d', 'user e']);
     expect(messagesOf(thread, last(9))).toHaveLength(5);
     expect(messagesOf([], last(1))).toStrictEqual([]);
   });
 
+  /** Shows A-PARAM-13. */
   test('what this run said and did stays and is not counted', () => {
     const own = [assistant('Wait.', OWN), toolStep(['1'], OWN), toolStep(['2'], OWN)];
     expect(told(messagesOf([...thread, ...own], last(1)))).toStrictEqual([
@@ -235,6 +248,7 @@ describe('cutting to what fits', () => {
     expect(names(ask(turn(), thread, 519).messages)).toStrictEqual(['user a', 'user c', 'user d', 'user e']);
   });
 
+  /** Shows A-PARAM-14. */
   test('the beginning and the newest stay as long as they can', () => {
     expect(names(ask(turn(), thread, 320).messages)).toStrictEqual(['user a', 'user d', 'user e']);
     expect(names(ask(turn(), thread, 210).messages)).toStrictEqual(['user a', 'user e']);
@@ -247,6 +261,7 @@ describe('cutting to what fits', () => {
     expect(names(ask(turn(), answered, 10).messages)).toStrictEqual(['user e']);
   });
 
+  /** Shows A-PARAM-13. */
   test('this run’s own words and calls are never cut', () => {
     const own = [assistant(long('f'), OWN), toolStep(['1'], OWN)];
     expect(names(ask(turn(), [...thread, ...own], 10).messages)).toStrictEqual([
@@ -256,6 +271,7 @@ describe('cutting to what fits', () => {
     ]);
   });
 
+  /** Shows A-PARAM-14. */
   test('the instructions are never cut, and their size counts', () => {
     const state = turn({ instructions: long('s') });
     expect(names(ask(state, thread, 320).messages)).toStrictEqual(['system s', 'user a', 'user e']);
@@ -286,6 +302,7 @@ describe('budgets', () => {
     spent: usage(tokens),
   });
 
+  /** Shows A-PARAM-16. */
   test('what earlier turns produced is taken off the completion budget', () => {
     expect(ask(turn({ max_completion_tokens: 1_000 }), [user('a')]).max_completion_tokens).toBe(1_000);
     expect(ask(spent({ max_completion_tokens: 1_000 }, 999), [user('a')]).max_completion_tokens).toBe(1);
@@ -298,6 +315,7 @@ describe('budgets', () => {
     });
   });
 
+  /** Shows A-PARAM-15. */
   test('what earlier turns were asked is taken off the prompt budget', () => {
     // 200 prompt tokens are spent. The minimum that is left of the thread is five: four for the message, one for `a`.
     const state = (budget: number): RunState => spent({ max_prompt_tokens: budget }, 100);
@@ -308,6 +326,7 @@ describe('budgets', () => {
     });
   });
 
+  /** Shows A-PARAM-15. */
   test('the prompt budget is exhausted only when even the shortest prompt is too long', () => {
     const state = turn({ max_prompt_tokens: 10, instructions: 'Be brief.' });
     const long = user('x'.repeat(4_000));
@@ -327,6 +346,7 @@ describe('budgets', () => {
 });
 
 describe('the settings of a run', () => {
+  /** Shows A-MAP-11. */
   test('defaults are left to the upstream', () => {
     expect(ask(turn(), [])).toStrictEqual({
       model: 'model',
@@ -346,6 +366,7 @@ describe('the settings of a run', () => {
     });
   });
 
+  /** Shows A-MAP-22, A-PARAM-17. */
   test('what was given is passed on, but metadata', () => {
     const given = {
       model: 'other',
@@ -370,6 +391,7 @@ describe('the settings of a run', () => {
   });
 
   const named = { type: 'function', function: { name: 'SEARCH' } } as const;
+  /** Shows A-PARAM-08. */
   test.each<[string, Run['tool_choice'], Run['tool_choice']]>([
     ['a named tool', named, 'auto'],
     ['required', 'required', 'auto'],
@@ -425,6 +447,7 @@ describe('any thread, cut to any size', () => {
     );
   }
 
+  /** Shows A-MAP-08. */
   test('no answer is without its call and no call without all its answers', () => {
     always(({ messages }) => expect(tornApart(messages)).toStrictEqual([]));
   });

@@ -52,6 +52,7 @@ const ended = ({ run }: RunState): boolean => isTerminal(run);
 const alive = ({ run }: RunState): boolean => !isTerminal(run);
 
 describe('random histories', () => {
+  /** Shows A-RUN-22. */
   test('are worth trying: they reach every status and use every event', () => {
     const statuses = new Set<RunStatus>();
     const types = new Set<RunEventType>();
@@ -85,6 +86,7 @@ describe('the end of a run', () => {
     });
   });
 
+  /** Shows A-INV-03. */
   test.each(ways)(
     'the events that end it as $type are legal wherever they apply, and close the parts first',
     (how) => {
@@ -112,6 +114,7 @@ describe('the end of a run', () => {
     });
   });
 
+  /** Shows A-LIFE-04, A-LIFE-05, A-LIFE-07. */
   test('sets exactly the fields that belong to it', () => {
     always(({ events, last: { run } }) => {
       const end = events.at(-1);
@@ -127,6 +130,7 @@ describe('the end of a run', () => {
     });
   });
 
+  /** Shows A-LIFE-08. */
   test('a run says when it expires as long as it lives, and when it expired', () => {
     inStates(anywhere, ({ run }) => {
       expect(run.expires_at).toBe(isTerminal(run) && run.status !== 'expired' ? null : EXPIRES_AT);
@@ -249,6 +253,7 @@ describe('open parts', () => {
     );
   });
 
+  /** Shows A-INV-01, A-INV-02. */
   test('one is never replaced by another without being closed', () => {
     const pairs = ({ states }: History): readonly [RunState, RunState][] =>
       states.slice(1).flatMap((after, index) => {
@@ -263,6 +268,7 @@ describe('open parts', () => {
     });
   });
 
+  /** Shows A-DELTA-08. */
   test('a closed message says what its deltas said, in one part at most', () => {
     always(({ events, states }) => {
       const closed: Message[] = [];
@@ -282,6 +288,7 @@ describe('open parts', () => {
 });
 
 describe('what a run asks of its client', () => {
+  /** Shows A-RUN-05. */
   test('it asks exactly while it requires action', () => {
     inStates(anywhere, ({ run }) => {
       expect(run.required_action !== null).toBe(run.status === 'requires_action');
@@ -307,12 +314,14 @@ describe('what a run asks of its client', () => {
 });
 
 describe('usage', () => {
+  /** Shows A-RUN-14. */
   test('is unknown until the run has ended', () => {
     inStates(alive, ({ run }) => {
       expect(run.usage).toBeNull();
     });
   });
 
+  /** Shows A-RUN-14. */
   test('is then the sum of what its steps say', () => {
     always(({ events, last: { run, spent } }) => {
       const sum = events

@@ -174,6 +174,7 @@ describe('the transition table', () => {
     expect(outcomes(null)).toStrictEqual({ ...nothing, 'run.queued': 'queued' });
   });
 
+  /** Shows A-CANCEL-08, A-LIFE-01. */
   test.each(PLACES)('a run that is %s takes these events and no others', (_, status, moves, legal) => {
     const state = stateAfter(moves);
     expect(state.run.status).toBe(status);

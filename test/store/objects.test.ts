@@ -88,6 +88,7 @@ async function remove(store: Store, id: string): Promise<boolean> {
 }
 
 describe('pages', () => {
+  /** Shows A-LIST-04. */
   test('come in the order of insertion, though all were created in the same second, or the other way round', async () => {
     const store = await withMessages('c', 'a', 'b');
     await store.objects.messages.add(THREAD, newMessage('0'));
@@ -122,6 +123,7 @@ describe('pages', () => {
     expect(await list(store, { after: 'd', before: 'b' })).toBe('');
   });
 
+  /** Shows A-LIST-09. */
   test('a full page that is the last says so', async () => {
     const store = await withMessages('a', 'b');
     expect(await list(store, { limit: 2 })).toBe('a b');
@@ -153,6 +155,7 @@ describe('pages', () => {
     expect(shown(await store.objects.steps.list(refOf(), query()))).toBe('');
   });
 
+  /** Shows A-LIST-09. */
   test('any page of any list is what a plain slice of it is', async () => {
     const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
     const cursor = fc.option(fc.constantFrom(...ids, 'nobody'));
@@ -449,6 +452,7 @@ describe('deleting a thread', () => {
     expect(await redis.exists(keys.labels(THREAD))).toBe(0);
   });
 
+  /** Shows A-THREAD-08. */
   test('leaves nothing of it but reminders, which are forgotten when somebody looks', async () => {
     const store = await withMessages('a', 'b');
     const ended = await store.runs.commit(await startTalking(store, refOf('run_1')), COMPLETED);
@@ -487,6 +491,7 @@ describe('deleting a thread', () => {
 });
 
 describe('two projects', () => {
+  /** Shows A-ID-11. */
   test('with the same ids see nothing of each other', async () => {
     const store = await openStore(server.url);
     const [p, q] = [refOf('run_1'), refOf('run_1', { ...THREAD, project: 'q' })];

@@ -104,6 +104,7 @@ describe('changing a run', () => {
     expect((await read(store)).state.turn).toBe(2);
   });
 
+  /** Shows A-EXPIRY-08. */
   test('an answer and the expiry at once: one of them wins', async () => {
     const store = await openStore(server.url);
     await store.runs.commit(await start(store), CALL);
@@ -297,6 +298,7 @@ describe('replay', () => {
 });
 
 describe('current', () => {
+  /** Shows A-EXPIRY-03, A-EXPIRY-06. */
   test.each<[string, (store: Store) => Promise<unknown>]>([
     ['queued', async (store) => create(store)],
     ['in_progress', async (store) => startTalking(store)],
@@ -324,6 +326,7 @@ describe('current', () => {
     expect(must(await store.runs.current(refOf())).stored).toStrictEqual(cancelled);
   });
 
+  /** Shows A-EXPIRY-04. */
   test('ends a cancel that no worker was there to carry out', async () => {
     const store = await openStore(server.url);
     await create(store);
