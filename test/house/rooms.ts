@@ -1,6 +1,6 @@
 /**
  * The rooms of the house, in one table: what each holds, and what it may import besides itself. The house test, the lint
- * configuration and AGENTS.md follow it; `npm run check:rooms -- --write` brings the last two up to date.
+ * configuration and AGENTS.md follow it; `npm run house -- --write` brings the last two up to date.
  */
 
 export interface Room {
