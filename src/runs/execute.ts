@@ -10,7 +10,7 @@ import { buildPrompt, estimateTokens, type History, type Prompt } from './prompt
 import { ending, failedBy, type Ending } from './ending.ts';
 import { answererOf, offeredFunctions, calledFunction, typeOfCalls, type StepCall } from './calls/kinds.ts';
 import { callsOf, openCalls } from './parts.ts';
-import { picturesIn } from './pictures.ts';
+import { picturesIn, toolOutput } from './pictures.ts';
 import { apply, isExecuting, type RunState } from './run.ts';
 import type { Thought } from './thoughts.ts';
 import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
@@ -142,7 +142,7 @@ const MAX_OUTPUT_LENGTH = 32_000;
 function outputText(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
   // Half a picture is none, and a whole one costs the same however long it is.
-  if (text.length <= MAX_OUTPUT_LENGTH || picturesIn(text) !== null) return text;
+  if (text.length <= MAX_OUTPUT_LENGTH || picturesIn(text) !== null) return toolOutput(text);
   // Half of a surrogate pair is no text, and strict upstreams refuse it.
   return `${text.slice(0, MAX_OUTPUT_LENGTH).replace(/[\uD800-\uDBFF]$/, '')} … (cut)`;
 }

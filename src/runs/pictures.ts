@@ -47,6 +47,17 @@ export function pictureOutput(url: string, text: string): string {
   return JSON.stringify({ image_url: url, ...(text !== '' && { text }) });
 }
 
+/**
+ * An output that a tool of the server has written. Its words are the tool's, who may have read them from a stranger's page:
+ * beside a picture they stay its answer, and are never told as the user's.
+ */
+export function toolOutput(output: string): string {
+  const shown = picturesIn(output);
+  const words = shown?.parts.filter((part) => part.type === 'text') ?? [];
+  if (shown === null || words.length === 0) return output;
+  return JSON.stringify([...words, ...shown.parts.filter((part) => part.type !== 'text')]);
+}
+
 function fromObject(value: unknown): Shown | null {
   const url = urlIn(value);
   if (url === null || fieldsOf(value).some((name) => !PICTURE_FIELDS.has(name))) return null;
