@@ -280,7 +280,7 @@ function sharedNames(sources: readonly Source[]): string[] {
 /** A constructor has no other way to be private. */
 function privateWords(sources: readonly Source[]): string[] {
   return sources
-    .filter(({ text }) => /^\s+(?:private|protected) (?!constructor)/m.test(code(text)))
+    .filter(({ text }) => /^\s+private (?!constructor)/m.test(code(text)))
     .map(({ path }) => path);
 }
 
