@@ -10,7 +10,8 @@ export default defineConfig({
     globalSetup: existsSync(redisForAll) ? [redisForAll] : [],
     // A file is a process: a leaked connection or signal handler cannot reach the next file.
     pool: 'forks',
-    maxWorkers: 2,
+    // More than the small machine has cores: many tests wait for a limit or a process.
+    maxWorkers: 3,
     // Limits for what hangs, not for what is slow: met on a machine whose load is ten times its cores.
     testTimeout: 240_000,
     hookTimeout: 240_000,

@@ -20,7 +20,7 @@ const MAX_NAME_CHARS = 256;
 /** Where a legacy `function_call` lives; no upstream index is negative. */
 const LEGACY_SLOT = -1;
 
-interface Call {
+interface StreamedCall {
   /** The upstream's id, or empty. */
   upstreamId: string;
   name: string;
@@ -76,9 +76,9 @@ export class CallError extends Error {
 
 export class Calls {
   readonly #newId: NewId;
-  readonly #calls: Call[] = [];
+  readonly #calls: StreamedCall[] = [];
   /** The call that fragments of an upstream's index continue. */
-  readonly #slots = new Map<number, Call>();
+  readonly #slots = new Map<number, StreamedCall>();
   readonly #ids = new Set<string>();
   #announced = 0;
 
@@ -143,7 +143,7 @@ export class Calls {
   }
 
   /** The call, behind those before it that have a name. */
-  #announce(call: Call): readonly ModelPart[] {
+  #announce(call: StreamedCall): readonly ModelPart[] {
     const parts: ModelPart[] = [];
     for (const earlier of this.#calls) {
       if (earlier.name === '' || earlier.index !== null) continue;
@@ -171,12 +171,12 @@ export class Calls {
 }
 
 /** A fragment of the arguments of a call that has been announced. */
-function said(call: Call, text: string): readonly ModelPart[] {
+function said(call: StreamedCall, text: string): readonly ModelPart[] {
   const whole = call.surrogates.join(text);
   return whole === '' || call.index === null ? NONE : [{ type: 'arguments', index: call.index, text: whole }];
 }
 
-function newCall(upstreamId: string): Call {
+function newCall(upstreamId: string): StreamedCall {
   const extent = new Extent();
   return {
     upstreamId,
@@ -190,7 +190,7 @@ function newCall(upstreamId: string): Call {
 }
 
 /** Whether a fragment for this slot begins a new call: another id, or another whole call without one. */
-function startsAnother(call: Call, id: string, name: string, text: string): boolean {
+function startsAnother(call: StreamedCall, id: string, name: string, text: string): boolean {
   if (id !== '' && call.upstreamId !== '' && id !== call.upstreamId) return true;
   if (name === '' || !text.startsWith('{') || !call.extent.isClosed || call.isBroken) return false;
   const isWhole = parseJson(call.text) !== undefined;
@@ -198,7 +198,7 @@ function startsAnother(call: Call, id: string, name: string, text: string): bool
   return isWhole;
 }
 
-function isRepeat(call: Call, text: string): boolean {
+function isRepeat(call: StreamedCall, text: string): boolean {
   return call.text === text && text.endsWith('}');
 }
 

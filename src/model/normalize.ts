@@ -11,8 +11,8 @@ import { Calls } from './calls.ts';
 import { countOf, isRecord, stringOr } from './json.ts';
 import { Surrogates } from './surrogates.ts';
 
-type Fields = Readonly<Record<string, unknown>>;
-type Finish = Extract<ModelPart, { type: 'finish' }>;
+type PacketFields = Readonly<Record<string, unknown>>;
+type FinishPart = Extract<ModelPart, { type: 'finish' }>;
 
 /** Reasons that say something about an answer without a word. Others, of calls and of errors, do not fit one. */
 const EXPLANATIONS: ReadonlySet<string> = new Set([
@@ -30,7 +30,7 @@ export class Normalizer {
   readonly #calls: Calls;
   readonly #surrogates = new Surrogates();
   readonly #thoughtSurrogates = new Surrogates();
-  #reason: Finish['reason'] | 'error' | null = null;
+  #reason: FinishPart['reason'] | 'error' | null = null;
   #saidReason: string | null = null;
   #usage: Usage | null = null;
 
@@ -39,7 +39,7 @@ export class Normalizer {
   }
 
   /** How the upstream said that it ended; null as long as it did not. */
-  get reason(): Finish['reason'] | 'error' | null {
+  get reason(): FinishPart['reason'] | 'error' | null {
     return this.#reason;
   }
 
@@ -79,7 +79,7 @@ export class Normalizer {
     return [...this.#calls.end(), { type: 'finish', reason, usage: this.#usage }];
   }
 
-  #delta(delta: Fields): readonly ModelPart[] {
+  #delta(delta: PacketFields): readonly ModelPart[] {
     const parts: ModelPart[] = [];
     const thought = this.#thought(delta);
     if (thought !== null) parts.push(thought);
@@ -95,7 +95,7 @@ export class Normalizer {
   }
 
   /** Servers that change the field's name say the same in both for a while. */
-  #thought(delta: Fields): ModelPart | null {
+  #thought(delta: PacketFields): ModelPart | null {
     const field = THOUGHT_FIELDS.find((name) => stringOr(delta[name]) !== '');
     if (field === undefined) return null;
     const text = this.#thoughtSurrogates.join(stringOr(delta[field]));
@@ -128,24 +128,24 @@ export class Normalizer {
 }
 
 /** The one choice that counts; some servers write it in pieces. */
-function choicesOf({ choices }: Fields): readonly Fields[] {
+function choicesOf({ choices }: PacketFields): readonly PacketFields[] {
   if (!Array.isArray(choices)) return [];
   return choices.filter(isRecord).filter(({ index }) => typeof index !== 'number' || index === 0);
 }
 
-function deltaOf(choice: Fields): Fields | null {
+function deltaOf(choice: PacketFields): PacketFields | null {
   if (isRecord(choice['delta'])) return choice['delta'];
   return isRecord(choice['message']) ? choice['message'] : null;
 }
 
 /** Whether the model thinks in a chunk, under any of the names that servers have for that. */
-export function isThinking(chunk: Fields): boolean {
+export function isThinking(chunk: PacketFields): boolean {
   return choicesOf(chunk)
     .map(deltaOf)
     .some((delta) => delta !== null && hasThought(delta));
 }
 
-function hasThought(delta: Fields): boolean {
+function hasThought(delta: PacketFields): boolean {
   const { content, reasoning_details: details } = delta;
   if (THOUGHT_FIELDS.some((name) => stringOr(delta[name]) !== '')) return true;
   if (Array.isArray(details) && details.length > 0) return true;

@@ -12,7 +12,7 @@ const NO_CHAT =
   /embed|rerank|whisper|tts|speech|audio|transcribe|realtime|moderation|dall-?e|image|sora|davinci|babbage|bge-|clip/i;
 
 /** What it says at the address that is configured. `unknown`: it answers, but with something else. */
-type Answer =
+type ProbeAnswer =
   | { readonly type: 'models'; readonly models: readonly string[] }
   | { readonly type: 'unknown' }
   | { readonly type: 'no list' }
@@ -20,7 +20,7 @@ type Answer =
   | { readonly type: 'unreachable' };
 
 /** `elsewhere`: it has its list of models under another address than the configured one. */
-export type Probe = Answer | { readonly type: 'elsewhere'; readonly baseUrl: string };
+export type Probe = ProbeAnswer | { readonly type: 'elsewhere'; readonly baseUrl: string };
 
 /** Asks `GET /models`, a few seconds at most; where there is no list, a few addresses that could have been meant. Never throws. */
 export async function probe(upstream: Upstream): Promise<Probe> {
@@ -43,7 +43,7 @@ function likelyMeant(baseUrl: string): readonly string[] {
     .map((each) => (query === undefined ? each : `${each}?${query}`));
 }
 
-async function ask(upstream: Upstream): Promise<Answer> {
+async function ask(upstream: Upstream): Promise<ProbeAnswer> {
   try {
     const signal = AbortSignal.timeout(ASK_LIMIT_MS);
     const response = await createClient(upstream).get('/models', { signal }).asResponse();

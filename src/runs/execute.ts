@@ -164,18 +164,18 @@ class Turn {
   readonly thoughts = new Map<string, readonly Thought[]>();
   /** The model has said how it ends. */
   isOver = false;
-  private readonly estimatedTokens: number;
-  private readonly now: Clock;
-  private readonly newId: NewId;
-  private readonly toolsAllowed: boolean;
-  private readonly isLast: boolean;
+  readonly #estimatedTokens: number;
+  readonly #now: Clock;
+  readonly #newId: NewId;
+  readonly #toolsAllowed: boolean;
+  readonly #isLast: boolean;
   /** The tools of the run, and those of them that the model was offered. */
-  private readonly declared: ReadonlySet<string>;
-  private readonly offered: readonly string[];
+  readonly #declared: ReadonlySet<string>;
+  readonly #offered: readonly string[];
   /** A tool that the model called although none was allowed. */
-  private refused: string | null = null;
-  private heard = '';
-  private usage: Usage | null = null;
+  #refused: string | null = null;
+  #heard = '';
+  #usage: Usage | null = null;
 
   constructor(
     state: RunState,
@@ -184,28 +184,28 @@ class Turn {
     isLast: boolean,
   ) {
     this.state = state;
-    this.isLast = isLast;
-    this.declared = new Set(offeredFunctions(state.run.tools).map((tool) => tool.function.name));
-    this.offered = request.tools.map((tool) => tool.function.name);
-    this.estimatedTokens = estimatedTokens;
-    this.now = now;
-    this.newId = newId;
-    this.toolsAllowed = request.tools.length > 0 && request.tool_choice !== 'none';
+    this.#isLast = isLast;
+    this.#declared = new Set(offeredFunctions(state.run.tools).map((tool) => tool.function.name));
+    this.#offered = request.tools.map((tool) => tool.function.name);
+    this.#estimatedTokens = estimatedTokens;
+    this.#now = now;
+    this.#newId = newId;
+    this.#toolsAllowed = request.tools.length > 0 && request.tool_choice !== 'none';
   }
 
   /** Whether the turn has called tools. */
-  private hasCalled(): boolean {
+  #hasCalled(): boolean {
     return this.state.step?.type === 'tool_calls';
   }
 
   /** Whether it is a tool of the run. */
   isDeclared(name: string): boolean {
-    return this.declared.has(name);
+    return this.#declared.has(name);
   }
 
   /** What the model is told that has called a tool which nobody has declared: nobody could answer for it. */
   noSuchTool(name: string): unknown {
-    const known = this.offered.map((one) => `'${one}'`).join(', ');
+    const known = this.#offered.map((one) => `'${one}'`).join(', ');
     return {
       error: `There is no tool '${name}'. There are: ${known}. Call one of those, or answer without.`,
     };
@@ -222,33 +222,33 @@ class Turn {
 
   /** The worker has answered its calls: the step is complete, or the client has the rest. */
   answered(): readonly RunEvent[] {
-    const at = this.now();
+    const at = this.#now();
     const { step } = this.state;
     const rest = step === null ? [] : openCalls(step);
-    if (rest.length > 0) return this.say([{ type: 'run.blocked', at, usage: this.usage }]);
-    return this.say([{ type: 'step.completed', at, usage: this.usage, outputs: {} }]);
+    if (rest.length > 0) return this.say([{ type: 'run.blocked', at, usage: this.#usage }]);
+    return this.say([{ type: 'step.completed', at, usage: this.#usage, outputs: {} }]);
   }
 
   hear(part: ModelPart): readonly RunEvent[] {
     switch (part.type) {
       case 'text':
-        this.heard += part.text;
+        this.#heard += part.text;
         // Calls are made at the end of a completion; what a model mumbles behind them has no place on the wire.
-        return this.hasCalled()
+        return this.#hasCalled()
           ? []
-          : this.say([...this.openMessage(), { type: 'message.delta', text: part.text }]);
+          : this.say([...this.#openMessage(), { type: 'message.delta', text: part.text }]);
       case 'thought': {
-        this.heard += part.text;
+        this.#heard += part.text;
         const { field, text } = part;
         return this.say([{ type: 'thought.delta', field, text }]);
       }
       case 'again':
-        this.heard = '';
+        this.#heard = '';
         return this.say([{ type: 'thought.dropped' }]);
       case 'call': {
-        if (!this.toolsAllowed) this.refused ??= safeName(part.name);
-        if (!this.wanted(part.index)) return [];
-        this.heard += part.name;
+        if (!this.#toolsAllowed) this.#refused ??= safeName(part.name);
+        if (!this.#wanted(part.index)) return [];
+        this.#heard += part.name;
         const { index, id } = part;
         const name = this.isDeclared(part.name) ? part.name : safeName(part.name);
         const kind = typeOfCalls(part.name, this.state.run.tools);
@@ -259,23 +259,23 @@ class Turn {
           name,
           ...(kind !== 'function' && { kind }),
         };
-        return this.say([...this.openCallStep(), called]);
+        return this.say([...this.#openCallStep(), called]);
       }
       case 'arguments': {
-        if (!this.wanted(part.index)) return [];
-        this.heard += part.text;
+        if (!this.#wanted(part.index)) return [];
+        this.#heard += part.text;
         return this.say([{ type: 'tool.delta', index: part.index, arguments: part.text }]);
       }
       case 'finish':
         this.isOver = true;
-        this.usage = part.usage ?? this.estimate();
-        return this.say(this.finish(part.reason, this.usage));
+        this.#usage = part.usage ?? this.#estimate();
+        return this.say(this.#finish(part.reason, this.#usage));
     }
   }
 
   fail({ code, message, retryAfterMs, facts }: ModelError): readonly RunEvent[] {
     const how = { type: 'failed', error: { code, message }, retryAfterMs, facts } as const;
-    return this.say(ending(this.state, how, this.now()));
+    return this.say(ending(this.state, how, this.#now()));
   }
 
   /** Every event is folded here before it is said, so an illegal one never leaves this file. */
@@ -292,24 +292,24 @@ class Turn {
   }
 
   /** Models ignore what they are told: no tools, or one call at a time. */
-  private wanted(index: number): boolean {
-    return this.toolsAllowed && (index === 0 || this.state.run.parallel_tool_calls);
+  #wanted(index: number): boolean {
+    return this.#toolsAllowed && (index === 0 || this.state.run.parallel_tool_calls);
   }
 
-  private openMessage(): readonly RunEvent[] {
+  #openMessage(): readonly RunEvent[] {
     if (this.state.message !== null) return [];
-    const at = this.now();
-    const message_id = this.newId('msg');
+    const at = this.#now();
+    const message_id = this.#newId('msg');
     return [
-      { type: 'step.created', at, step_id: this.newId('step'), message_id },
+      { type: 'step.created', at, step_id: this.#newId('step'), message_id },
       { type: 'message.created', at, message_id },
     ];
   }
 
-  private openCallStep(): readonly RunEvent[] {
-    if (this.hasCalled()) return [];
-    const at = this.now();
-    const created: RunEvent = { type: 'step.created', at, step_id: this.newId('step'), message_id: null };
+  #openCallStep(): readonly RunEvent[] {
+    if (this.#hasCalled()) return [];
+    const at = this.#now();
+    const created: RunEvent = { type: 'step.created', at, step_id: this.#newId('step'), message_id: null };
     if (this.state.message === null) return [created];
     // Text and calls of one completion are two steps on the wire; the last one accounts for the tokens of both.
     return [
@@ -319,29 +319,29 @@ class Turn {
     ];
   }
 
-  private finish(reason: Finish['reason'], usage: Usage): readonly RunEvent[] {
-    const at = this.now();
-    if (reason === 'stop' && this.hasCalled()) {
+  #finish(reason: Finish['reason'], usage: Usage): readonly RunEvent[] {
+    const at = this.#now();
+    if (reason === 'stop' && this.#hasCalled()) {
       return this.ownCalls().length > 0 ? [] : [{ type: 'run.blocked', at, usage }];
     }
-    if (reason === 'stop' && this.refused !== null && this.state.message === null) {
-      return ending(this.state, this.onlyCalled(this.refused), at);
+    if (reason === 'stop' && this.#refused !== null && this.state.message === null) {
+      return ending(this.state, this.#onlyCalled(this.#refused), at);
     }
     if (reason === 'stop') {
       return [
-        ...this.messageWithText(),
+        ...this.#messageWithText(),
         { type: 'message.completed', at },
         { type: 'step.completed', at, usage, outputs: null },
         { type: 'run.completed', at },
       ];
     }
     const incomplete: RunEvent = { type: 'run.incomplete', at, reason: INCOMPLETE[reason].run };
-    if (this.hasCalled()) {
+    if (this.#hasCalled()) {
       const message = 'The model stopped before its tool calls were complete.';
       return [{ type: 'step.failed', at, usage, error: { code: 'server_error', message } }, incomplete];
     }
     return [
-      ...this.messageWithText(),
+      ...this.#messageWithText(),
       { type: 'message.incomplete', at, reason: INCOMPLETE[reason].message, dropped: false },
       { type: 'step.completed', at, usage, outputs: null },
       incomplete,
@@ -349,8 +349,8 @@ class Turn {
   }
 
   /** The model had to answer in words, and did not: a run that completed now would have said nothing. */
-  private onlyCalled(name: string): Ending {
-    const why = this.isLast
+  #onlyCalled(name: string): Ending {
+    const why = this.#isLast
       ? `after ${MAX_TOOL_PASSES} rounds of tool calls, in place of an answer`
       : 'although it may call none now, and said nothing else';
     const message = `The model called the tool '${name}' ${why}.`;
@@ -360,18 +360,18 @@ class Turn {
   }
 
   /** An answer without a word is a message with one empty text: clients crash on messages without parts. */
-  private messageWithText(): readonly RunEvent[] {
-    return this.state.message === null ? [...this.openMessage(), { type: 'message.delta', text: '' }] : [];
+  #messageWithText(): readonly RunEvent[] {
+    return this.state.message === null ? [...this.#openMessage(), { type: 'message.delta', text: '' }] : [];
   }
 
   /** The upstream did not say what the turn cost, and a finished run must. */
-  private estimate(): Usage {
-    const completion = estimateTokens(this.heard);
+  #estimate(): Usage {
+    const completion = estimateTokens(this.#heard);
     return {
       ...NO_USAGE,
-      prompt_tokens: this.estimatedTokens,
+      prompt_tokens: this.#estimatedTokens,
       completion_tokens: completion,
-      total_tokens: this.estimatedTokens + completion,
+      total_tokens: this.#estimatedTokens + completion,
     };
   }
 }

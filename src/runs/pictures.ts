@@ -6,7 +6,7 @@
 import type { ChatPart } from './model.ts';
 
 /** What an output says to the model: the answer of the tool, and what follows as if the user had shown it. */
-export interface Shown {
+export interface ShownPictures {
   readonly answer: string;
   readonly parts: readonly ChatPart[];
 }
@@ -19,7 +19,7 @@ const URL = /^https?:\/\/\S+$/i;
 const PICTURE_FIELDS: ReadonlySet<string> = new Set(['type', 'image_url', 'text', 'detail']);
 
 /** The pictures in an output; null where there are none, which is nearly always. */
-export function picturesIn(output: string): Shown | null {
+export function picturesIn(output: string): ShownPictures | null {
   const text = output.trim();
   if (DATA_URL.test(text)) return { answer: FOLLOWS, parts: [picture(text)] };
   if (!/^[[{]/.test(text) || !text.includes('"image_url"')) return null;
@@ -58,7 +58,7 @@ export function toolOutput(output: string): string {
   return JSON.stringify([...words, ...shown.parts.filter((part) => part.type !== 'text')]);
 }
 
-function fromObject(value: unknown): Shown | null {
+function fromObject(value: unknown): ShownPictures | null {
   const url = urlIn(value);
   if (url === null || fieldsOf(value).some((name) => !PICTURE_FIELDS.has(name))) return null;
   const text = field(value, 'text');
@@ -67,7 +67,7 @@ function fromObject(value: unknown): Shown | null {
 }
 
 /** Of an array the texts are the tool's own words, so they stay its answer. */
-function fromParts(values: readonly unknown[]): Shown | null {
+function fromParts(values: readonly unknown[]): ShownPictures | null {
   const words: string[] = [];
   const parts: ChatPart[] = [];
   for (const value of values) {

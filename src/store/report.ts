@@ -9,7 +9,7 @@ import type { RunRef } from './keys.ts';
 type TransitionEvent = Extract<RunEvent, { readonly type: `run.${string}` }>;
 
 /** A transition of a run that is committed, and what the run is after the commit, which may hold further transitions. */
-export interface Transition {
+export interface CommittedTransition {
   readonly project: string;
   readonly run_id: string;
   readonly thread_id: string;
@@ -32,7 +32,7 @@ export interface RunObserver {
    * sent again after a reconnect has one reply, and this follows the reply. Nobody hears of a transition whose reply is
    * lost, because the process died or gave Redis up in between. The run waits for the call, so it must be short and not throw.
    */
-  readonly onTransition?: ((transition: Transition) => void) | undefined;
+  readonly onTransition?: ((transition: CommittedTransition) => void) | undefined;
   /** Hears of every transition this process makes, by its event, and of commits of a worker that were refused. */
   readonly count?: ((what: string) => void) | undefined;
   /** Hears of every run this process ends as failed; `upstream` is null where none had a part in it. */
@@ -68,7 +68,7 @@ function transitionOf(
   { project, runId, threadId }: RunRef,
   { run, origin }: RunState,
   { type, at }: TransitionEvent,
-): Transition {
+): CommittedTransition {
   const { assistant_id, model, status, usage } = run;
   const backend = origin.backend_id;
   return {

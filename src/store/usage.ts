@@ -5,7 +5,7 @@
 import type { Logger } from '../log.ts';
 import type { RedisKeys } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
-import type { Transition } from './report.ts';
+import type { CommittedTransition } from './report.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 const DAY_MS = 24 * HOUR_MS;
@@ -19,7 +19,7 @@ const COUNTED_KEPT_MS = HOUR_MS;
 type End = 'completed' | 'incomplete' | 'failed' | 'cancelled' | 'expired';
 
 /** How a run can end, by the event that ends it. */
-const ENDS: Readonly<Partial<Record<Transition['type'], End>>> = {
+const ENDS: Readonly<Partial<Record<CommittedTransition['type'], End>>> = {
   'run.completed': 'completed',
   'run.incomplete': 'incomplete',
   'run.failed': 'failed',
@@ -49,7 +49,7 @@ export class UsageCounts {
   }
 
   /** Counts the run where the transition has ended it. Not waited for: what cannot be written is not counted. */
-  count({ project, run_id, type, usage, at }: Transition): void {
+  count({ project, run_id, type, usage, at }: CommittedTransition): void {
     const end = ENDS[type];
     if (end === undefined) return;
     const grown: (string | number)[] = [end, 1];

@@ -8,7 +8,7 @@ import { createMcpSource, type McpServer } from './mcp.ts';
 import { createOpenApiSource, type OpenApiOptions } from './openapi.ts';
 import { ToolPool } from './pool.ts';
 import { resolveFromHere } from './resolve.ts';
-import { toolRunner, type ToolCache } from './runner.ts';
+import { toolRunner, type AnswerCache } from './runner.ts';
 import { Toolbox, type ToolSettings } from './toolbox.ts';
 
 export interface ToolboxOptions {
@@ -24,7 +24,7 @@ export interface ToolboxOptions {
   readonly onlyTools: readonly string[] | null;
   readonly openapi: readonly OpenApiOptions[];
   readonly mcpServers: readonly McpServer[];
-  readonly cache: ToolCache;
+  readonly cache: AnswerCache;
   readonly log: Logger;
   /** Unix seconds. */
   readonly now: () => number;

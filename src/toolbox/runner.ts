@@ -7,7 +7,7 @@ import { checkedOutput } from './output.ts';
 import type { Toolbox } from './toolbox.ts';
 
 /** Answers that tools have given a project before, as JSON. Keys are digests. */
-export interface ToolCache {
+export interface AnswerCache {
   /** Null when there is none, and when the cache cannot be reached. */
   get(project: string, key: string): Promise<string | null>;
   set(project: string, key: string, answer: string, keptS: number): Promise<void>;
@@ -15,7 +15,7 @@ export interface ToolCache {
 
 export interface RunnerOptions {
   readonly toolbox: Toolbox;
-  readonly cache: ToolCache;
+  readonly cache: AnswerCache;
   /** The guarded fetch of the tool of this name. */
   readonly fetchOf: (name: string) => ToolFetch;
   readonly log: Logger;

@@ -6,61 +6,61 @@ import { isDelta, pushMerged, type RunEvent } from '../runs/event.ts';
 import type { StoredRun } from '../store/runs.ts';
 
 /** Writes events to the run one holds; {@link RunStore.commit}. */
-type Commit = (held: StoredRun, events: readonly RunEvent[]) => Promise<StoredRun>;
+type CommitBatch = (held: StoredRun, events: readonly RunEvent[]) => Promise<StoredRun>;
 
 /** Fragments that may wait for a commit before the model is made to wait, too. */
 const MAX_GATHERED = 256;
 
 export class Commits {
-  private stored: StoredRun;
-  private readonly commit: Commit;
-  private readonly onFailure: (error: unknown) => void;
-  private gathered: RunEvent[] = [];
+  #stored: StoredRun;
+  readonly #commit: CommitBatch;
+  readonly #onFailure: (error: unknown) => void;
+  #gathered: RunEvent[] = [];
   /** How many events have gathered, counted before they melt: one text may grow without end, too. */
-  private waiting = 0;
-  private inFlight: Promise<void> | null = null;
-  private failure: { readonly error: unknown } | null = null;
+  #waiting = 0;
+  #inFlight: Promise<void> | null = null;
+  #failure: { readonly error: unknown } | null = null;
 
   /** @param onFailure is called once, as soon as a commit in the background fails; the next push throws the same. */
-  constructor(stored: StoredRun, commit: Commit, onFailure: (error: unknown) => void) {
-    this.stored = stored;
-    this.commit = commit;
-    this.onFailure = onFailure;
+  constructor(stored: StoredRun, commit: CommitBatch, onFailure: (error: unknown) => void) {
+    this.#stored = stored;
+    this.#commit = commit;
+    this.#onFailure = onFailure;
   }
 
   /** Takes a batch. Resolves at once for fragments, else when everything so far is stored. */
   async push(events: readonly RunEvent[]): Promise<void> {
-    this.rethrow();
+    this.#rethrow();
     if (events.length === 0) return;
-    for (const event of events) pushMerged(this.gathered, event);
-    this.waiting += events.length;
-    this.inFlight ??= this.flush();
-    if (!events.every(isDelta) || this.waiting > MAX_GATHERED) await this.settled();
+    for (const event of events) pushMerged(this.#gathered, event);
+    this.#waiting += events.length;
+    this.#inFlight ??= this.#flush();
+    if (!events.every(isDelta) || this.#waiting > MAX_GATHERED) await this.settled();
   }
 
   /** Resolves when everything pushed is stored. */
   async settled(): Promise<void> {
-    while (this.inFlight !== null) await this.inFlight;
-    this.rethrow();
+    while (this.#inFlight !== null) await this.#inFlight;
+    this.#rethrow();
   }
 
-  private async flush(): Promise<void> {
+  async #flush(): Promise<void> {
     try {
-      while (this.gathered.length > 0 && this.failure === null) {
-        const events = this.gathered;
-        this.gathered = [];
-        this.waiting = 0;
-        this.stored = await this.commit(this.stored, events);
+      while (this.#gathered.length > 0 && this.#failure === null) {
+        const events = this.#gathered;
+        this.#gathered = [];
+        this.#waiting = 0;
+        this.#stored = await this.#commit(this.#stored, events);
       }
     } catch (error) {
-      this.failure = { error };
-      this.onFailure(error);
+      this.#failure = { error };
+      this.#onFailure(error);
     } finally {
-      this.inFlight = null;
+      this.#inFlight = null;
     }
   }
 
-  private rethrow(): void {
-    if (this.failure !== null) throw this.failure.error;
+  #rethrow(): void {
+    if (this.#failure !== null) throw this.#failure.error;
   }
 }

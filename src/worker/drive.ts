@@ -64,19 +64,19 @@ const LARGE_PROMPT_BYTES = 1024 * 1024;
 
 /** Executes runs that this worker has started. */
 export class Driver {
-  private readonly options: DriveOptions;
+  readonly #options: DriveOptions;
 
   constructor(options: DriveOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
-  private get budget(): HistoryBudget {
-    return { maxBytes: this.options.promptLimitBytes, maxTokens: this.options.contextTokens };
+  get #budget(): HistoryBudget {
+    return { maxBytes: this.#options.promptLimitBytes, maxTokens: this.#options.contextTokens };
   }
 
   /** What a prompt of the run is made from, where it is small; null where it is not. */
   async smallHistory(ref: RunRef): Promise<History | null> {
-    return this.options.objects.histories.readSmall(ref, this.budget, LARGE_PROMPT_BYTES);
+    return this.#options.objects.histories.readSmall(ref, this.#budget, LARGE_PROMPT_BYTES);
   }
 
   /**
@@ -88,33 +88,33 @@ export class Driver {
     history: Promise<History | null>,
     controller: AbortController,
   ): Promise<JobOutcome> {
-    const { runs, log } = this.options;
+    const { runs, log } = this.#options;
     const { ref, state } = started;
-    const timer = this.expireIn(state.run.expires_at, controller);
+    const timer = this.#expireIn(state.run.expires_at, controller);
     let share: RoomShare | null = null;
     let sent: NodeJS.Timeout | undefined;
     try {
       const commit = runs.commit.bind(runs);
       const commits = new Commits(started, commit, (error) => controller.abort(error));
-      const context = { ...this.options, signal: controller.signal };
+      const context = { ...this.#options, signal: controller.signal };
       let material = await history;
       if (material === null) {
-        share = await this.options.room.take(this.options.promptLimitBytes, controller.signal);
-        const large = await this.options.objects.histories.read(ref, this.budget);
+        share = await this.#options.room.take(this.#options.promptLimitBytes, controller.signal);
+        const large = await this.#options.objects.histories.read(ref, this.#budget);
         share.shrink(large.bytes);
         sent = share.shrinkAfter(SENT_AFTER_MS, large.bytes / PROMPT_COPIES);
         material = large;
       }
       for await (const events of execute(state, material, context)) {
         const isAnswer = events.some(({ type }) => type === 'step.created');
-        if (isAnswer && state.origin.sealed !== null) this.options.onAnswer(started.ref.project);
+        if (isAnswer && state.origin.sealed !== null) this.#options.onAnswer(started.ref.project);
         await commits.push(events);
       }
       await commits.settled();
       return 'done';
     } catch (error) {
-      if (error instanceof Stop) return await this.stopped(error.why, started);
-      if (error instanceof Refused) return await this.stopped('changed', started);
+      if (error instanceof Stop) return await this.#stopped(error.why, started);
+      if (error instanceof Refused) return await this.#stopped('changed', started);
       if (error instanceof HistoryTooLarge) {
         await runs.close(ref, failedBy(tooLarge(error)));
         return 'done';
@@ -135,8 +135,8 @@ export class Driver {
   }
 
   /** W2, W3: what to do with a run whose execution was stopped. */
-  private async stopped(why: Stop['why'], { ref }: StoredRun): Promise<JobOutcome> {
-    const { runs, log } = this.options;
+  async #stopped(why: Stop['why'], { ref }: StoredRun): Promise<JobOutcome> {
+    const { runs, log } = this.#options;
     switch (why) {
       case 'expired':
         await runs.close(ref, { type: 'expired' });
@@ -150,7 +150,7 @@ export class Driver {
         if (isCancelling(found.stored.state.run)) await runs.close(ref, { type: 'cancelled' });
         // Somebody took us for dead. When we are one day, this run shall not be blamed for it.
         else
-          await this.options.lease
+          await this.#options.lease
             .survived(ref.runId)
             .catch((err: unknown) =>
               log.warn({ err, run_id: ref.runId }, 'could not note that a run was lost by a living worker'),
@@ -160,11 +160,11 @@ export class Driver {
     }
   }
 
-  private expireIn(expiresAt: number | null, controller: AbortController): NodeJS.Timeout | undefined {
+  #expireIn(expiresAt: number | null, controller: AbortController): NodeJS.Timeout | undefined {
     if (expiresAt === null) return undefined;
     return setTimeout(
       () => controller.abort(new Stop('expired')),
-      Math.max(0, expiresAt * 1000 - this.options.nowMs()),
+      Math.max(0, expiresAt * 1000 - this.#options.nowMs()),
     );
   }
 }

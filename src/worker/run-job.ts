@@ -56,53 +56,53 @@ const FULL_TOLD_MS = 60_000;
 
 /** Executes the runs of this process. */
 export class RunWorker {
-  private readonly options: RunWorkerOptions;
-  private readonly driver: Driver;
+  readonly #options: RunWorkerOptions;
+  readonly #driver: Driver;
   /** The jobs at hand, by turn. */
-  private readonly working = new Map<string, Work>();
+  readonly #working = new Map<string, Work>();
   /** The upstreams of which was told lately that they have no slot left. */
-  private readonly full = new Set<string>();
-  private stopListening: (() => void) | null = null;
-  private leaving = false;
+  readonly #full = new Set<string>();
+  #stopListening: (() => void) | null = null;
+  #leaving = false;
 
   constructor(options: RunWorkerOptions) {
-    this.options = options;
-    this.driver = new Driver(options);
+    this.#options = options;
+    this.#driver = new Driver(options);
   }
 
   /** Listens for changes that others make to the runs it executes. */
   async start(): Promise<void> {
-    this.stopListening = await this.options.hub.onChange((runId) => {
-      for (const work of this.working.values())
-        if (runId === null || work.job.runId === runId) void this.lookAfter(work);
+    this.#stopListening = await this.#options.hub.onChange((runId) => {
+      for (const work of this.#working.values())
+        if (runId === null || work.job.runId === runId) void this.#lookAfter(work);
     });
   }
 
   /** Somebody may have changed a run of ours. Most notices are of what made it ours, so the run itself is asked. */
-  private async lookAfter({ job, attempt, controller }: Work): Promise<void> {
+  async #lookAfter({ job, attempt, controller }: Work): Promise<void> {
     try {
-      const state = (await this.options.runs.get(job))?.stored.state;
+      const state = (await this.#options.runs.get(job))?.stored.state;
       if (state === undefined || isTerminal(state.run) || isCancelling(state.run) || !isStill(state, attempt))
         controller.abort(new Stop('changed'));
     } catch (err) {
       // The next commit notices as well.
-      this.options.log.warn({ err, run_id: job.runId }, 'could not look at a changed run');
+      this.#options.log.warn({ err, run_id: job.runId }, 'could not look at a changed run');
     }
   }
 
   /** Gives every run it executes back to the queue. */
   handOver(): void {
-    this.leaving = true;
-    for (const { controller } of this.working.values()) controller.abort(new Stop('shutdown'));
+    this.#leaving = true;
+    for (const { controller } of this.#working.values()) controller.abort(new Stop('shutdown'));
   }
 
   stop(): void {
-    this.stopListening?.();
+    this.#stopListening?.();
   }
 
   /** How many jobs it has now. */
   get busy(): number {
-    return this.working.size;
+    return this.#working.size;
   }
 
   /**
@@ -114,30 +114,30 @@ export class RunWorker {
     const startedMs = performance.now();
     const fields = { run_id: job.runId, thread_id: job.threadId, request_id: job.requestId };
     const turn = turnOf(job);
-    for (let before = this.working.get(turn); before !== undefined; before = this.working.get(turn)) {
-      this.options.log.info(fields, 'a job has come again while it is being done');
-      await this.lookAfter(before);
+    for (let before = this.#working.get(turn); before !== undefined; before = this.#working.get(turn)) {
+      this.#options.log.info(fields, 'a job has come again while it is being done');
+      await this.#lookAfter(before);
       await before.ended.promise;
     }
     // A job may still come in while the queue is told to stop.
-    if (this.leaving) return 'handed over';
+    if (this.#leaving) return 'handed over';
     const work: Work = {
       job,
       controller: new AbortController(),
       attempt: null,
       ended: Promise.withResolvers<void>(),
     };
-    this.working.set(turn, work);
+    this.#working.set(turn, work);
     try {
-      const outcome = await this.look(work);
+      const outcome = await this.#look(work);
       const ms = Math.round(performance.now() - startedMs);
       // While an upstream hangs, its jobs come back without end.
-      this.options.log[outcome === 'no slot' ? 'debug' : 'info']({ ...fields, outcome, ms }, 'job');
-      if (outcome !== 'no slot') this.options.slots.forget(job.runId);
+      this.#options.log[outcome === 'no slot' ? 'debug' : 'info']({ ...fields, outcome, ms }, 'job');
+      if (outcome !== 'no slot') this.#options.slots.forget(job.runId);
       return outcome;
     } catch (err) {
       if (err instanceof NewerFormat) {
-        this.options.log.warn({ ...fields, err }, 'leaving a run to a newer worker');
+        this.#options.log.warn({ ...fields, err }, 'leaving a run to a newer worker');
         return 'too new';
       }
       if (err instanceof Stop) return err.why === 'shutdown' ? 'handed over' : 'done';
@@ -145,23 +145,23 @@ export class RunWorker {
       if (err instanceof Unreadable) return 'done';
       if (!(err instanceof Refused)) throw err;
       // W2: the run has moved on without us. Whoever moved it sees to the rest.
-      this.options.log.info({ ...fields, outcome: err.why }, 'job');
+      this.#options.log.info({ ...fields, outcome: err.why }, 'job');
       return 'done';
     } finally {
-      this.working.delete(turn);
+      this.#working.delete(turn);
       work.ended.resolve();
     }
   }
 
   /** Looks at the run until it is ours to execute, or needs nothing more. */
-  private async look(work: Work): Promise<JobOutcome> {
+  async #look(work: Work): Promise<JobOutcome> {
     const { job, controller } = work;
-    const { runs, slots, now } = this.options;
+    const { runs, slots, now } = this.#options;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      if (this.leaving) return 'handed over';
+      if (this.#leaving) return 'handed over';
       const looking = runs.get(job);
       // Most jobs need it, so it is asked for at once, but behind the run: what changes in between, the fence notices.
-      const history = slots.knows(job.runId) ? null : this.driver.smallHistory(job);
+      const history = slots.knows(job.runId) ? null : this.#driver.smallHistory(job);
       history?.catch(() => {});
       const found = await looking;
       if (found === null || found.stored.state.turn !== job.turn) return 'done';
@@ -172,19 +172,19 @@ export class RunWorker {
       else if (isCancelling(run)) await runs.close(job, { type: 'cancelled' });
       else if (isExecuting(run)) {
         // The sweeper rings again, in case that one dies.
-        if (await this.isInOtherHands(stored, controller.signal)) return 'done';
+        if (await this.#isInOtherHands(stored, controller.signal)) return 'done';
         // Should it live after all, its commits are refused from here on.
         await runs.giveBack(job, 'lost');
-      } else if (await this.isLostTooOften(stored.state, controller.signal))
-        await runs.close(job, this.tooOften());
+      } else if (await this.#isLostTooOften(stored.state, controller.signal))
+        await runs.close(job, this.#tooOften());
       else {
-        const slot = this.take(job, stored);
+        const slot = this.#take(job, stored);
         if (slot === null) return 'no slot';
         try {
-          const started = await this.begin(stored);
+          const started = await this.#begin(stored);
           if (started === null) continue;
           work.attempt = started.state.attempts;
-          return await this.driver.drive(started, history ?? this.driver.smallHistory(job), controller);
+          return await this.#driver.drive(started, history ?? this.#driver.smallHistory(job), controller);
         } finally {
           slot();
         }
@@ -194,24 +194,24 @@ export class RunWorker {
   }
 
   /** W6 */
-  private take(job: RunJob, { ref, state }: StoredRun): Slot | null {
-    const { slots, upstreamOf, log } = this.options;
+  #take(job: RunJob, { ref, state }: StoredRun): Slot | null {
+    const { slots, upstreamOf, log } = this.#options;
     const upstream = upstreamOf(state);
     const slot = slots.take(upstream, job);
-    if (slot === null && upstream !== null && !this.full.has(upstream)) {
+    if (slot === null && upstream !== null && !this.#full.has(upstream)) {
       log.warn(
         { upstream, held: slots.held(upstream), ...logFields(ref, state) },
         'an upstream has all the slots that it may have; its further runs wait',
       );
-      this.full.add(upstream);
-      setTimeout(() => this.full.delete(upstream), FULL_TOLD_MS).unref();
+      this.#full.add(upstream);
+      setTimeout(() => this.#full.delete(upstream), FULL_TOLD_MS).unref();
     }
     return slot;
   }
 
   /** W5 */
-  private async isInOtherHands({ ref, state }: StoredRun, signal: AbortSignal): Promise<boolean> {
-    const { lease, log } = this.options;
+  async #isInOtherHands({ ref, state }: StoredRun, signal: AbortSignal): Promise<boolean> {
+    const { lease, log } = this.#options;
     const holder = holderOf(state);
     if (holder === null || holder === lease.id || !(await lease.lives(holder, signal))) return false;
     log.info({ ...logFields(ref, state), holder }, 'leaving a run to the worker that has it');
@@ -219,22 +219,22 @@ export class RunWorker {
   }
 
   /** Workers that live have only stood still for a while, or lost Redis; that is not the run's doing. */
-  private async isLostTooOften(state: RunState, signal: AbortSignal): Promise<boolean> {
-    const { lease, maxAttempts } = this.options;
+  async #isLostTooOften(state: RunState, signal: AbortSignal): Promise<boolean> {
+    const { lease, maxAttempts } = this.#options;
     if (state.attempts < maxAttempts) return false;
     const isTooMany = (living: ReadonlySet<string>): boolean => lossesOf(state, living) >= maxAttempts;
     return lease.confirm(startersOf(state), state.run.id, isTooMany, signal);
   }
 
-  private tooOften(): Ending {
-    const message = `The run lost its worker ${this.options.maxAttempts} times and was given up. Ask the operator for the logs.`;
+  #tooOften(): Ending {
+    const message = `The run lost its worker ${this.#options.maxAttempts} times and was given up. Ask the operator for the logs.`;
     return failedBy({ code: 'server_error', message });
   }
 
   /** W1. @returns null when somebody else was faster. */
-  private async begin(stored: StoredRun): Promise<StoredRun | null> {
+  async #begin(stored: StoredRun): Promise<StoredRun | null> {
     try {
-      const { runs, now, lease } = this.options;
+      const { runs, now, lease } = this.#options;
       return await runs.commit(stored, [{ type: 'run.started', at: now(), worker: lease.id }]);
     } catch (error) {
       if (error instanceof Refused && error.why === 'conflict') return null;

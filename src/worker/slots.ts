@@ -44,19 +44,19 @@ const COMES_WITHIN_MS = 10_000;
 export type Slot = () => void;
 
 export class Slots {
-  private readonly slots: number;
-  private readonly wake: SlotsOptions['wake'];
-  private readonly upstreams: ReadonlyMap<string, HeldSlot>;
+  readonly #slots: number;
+  readonly #wake: SlotsOptions['wake'];
+  readonly #upstreams: ReadonlyMap<string, HeldSlot>;
   /** By run, the longest waiting first. */
-  private readonly waiting = new Map<string, WaitingRun>();
+  readonly #waiting = new Map<string, WaitingRun>();
 
   constructor({ slots, upstreams, wake }: SlotsOptions) {
     const count = upstreams.length;
     const all = count > 1 && slots > 1 ? slots - 1 : slots;
     const kept = count > 1 && slots >= count ? Math.max(1, Math.floor((slots * KEPT) / count)) : 0;
-    this.slots = slots;
-    this.wake = wake;
-    this.upstreams = new Map(
+    this.#slots = slots;
+    this.#wake = wake;
+    this.#upstreams = new Map(
       upstreams.map(({ name, slots: own = all }) => {
         const most = Math.min(own, all);
         return [name, { most, kept: Math.min(kept, most), held: 0 }];
@@ -66,7 +66,7 @@ export class Slots {
 
   /** How many runs of an upstream have a slot. */
   held(upstream: string): number {
-    return this.upstreams.get(upstream)?.held ?? 0;
+    return this.#upstreams.get(upstream)?.held ?? 0;
   }
 
   /**
@@ -74,48 +74,48 @@ export class Slots {
    * @param upstream null for a run that no upstream will answer; it fails at once, and needs none
    */
   take(upstream: string | null, job: RunJob): Slot | null {
-    const taker = upstream === null ? undefined : this.upstreams.get(upstream);
+    const taker = upstream === null ? undefined : this.#upstreams.get(upstream);
     if (upstream === null || taker === undefined) return () => {};
-    if (!this.mayTake(taker)) {
+    if (!this.#mayTake(taker)) {
       // One that was here before keeps its place.
-      this.waiting.set(job.runId, { job, upstream, isLaidAside: false });
+      this.#waiting.set(job.runId, { job, upstream, isLaidAside: false });
       return null;
     }
-    this.waiting.delete(job.runId);
+    this.#waiting.delete(job.runId);
     taker.held += 1;
     let isHeld = true;
     return () => {
       if (!isHeld) return;
       isHeld = false;
       taker.held -= 1;
-      void this.wakeNext();
+      void this.#wakeNext();
     };
   }
 
   /** The job of a run that found no slot lies in the queue now. */
   laidAside({ runId }: RunJob): void {
-    const found = this.waiting.get(runId);
+    const found = this.#waiting.get(runId);
     if (found === undefined) return;
     found.isLaidAside = true;
     // A slot that became free in between has woken nobody for it.
-    void this.wakeNext();
+    void this.#wakeNext();
   }
 
   /** Whether the run has been here before, and found no slot. */
   knows(runId: string): boolean {
-    return this.waiting.has(runId);
+    return this.#waiting.has(runId);
   }
 
   /** The run needs no slot any more. */
   forget(runId: string): void {
-    this.waiting.delete(runId);
+    this.#waiting.delete(runId);
   }
 
-  private mayTake(taker: HeldSlot): boolean {
+  #mayTake(taker: HeldSlot): boolean {
     if (taker.held >= taker.most) return false;
     if (taker.held < taker.kept) return true;
-    let free = this.slots;
-    for (const other of this.upstreams.values()) {
+    let free = this.#slots;
+    for (const other of this.#upstreams.values()) {
       // What is kept for another counts as held.
       free -= other === taker ? other.held : Math.max(other.held, other.kept);
     }
@@ -123,21 +123,21 @@ export class Slots {
   }
 
   /** Wakes the run that has waited longest, of those that may have a slot now. */
-  private async wakeNext(): Promise<void> {
-    for (const found of this.waiting.values()) {
+  async #wakeNext(): Promise<void> {
+    for (const found of this.#waiting.values()) {
       const { job, upstream, wokenMs = Infinity } = found;
       if (!found.isLaidAside) {
-        if (performance.now() - wokenMs > COMES_WITHIN_MS) this.waiting.delete(job.runId);
+        if (performance.now() - wokenMs > COMES_WITHIN_MS) this.#waiting.delete(job.runId);
         continue;
       }
-      const taker = this.upstreams.get(upstream);
-      if (taker === undefined || !this.mayTake(taker)) continue;
+      const taker = this.#upstreams.get(upstream);
+      if (taker === undefined || !this.#mayTake(taker)) continue;
       found.isLaidAside = false;
       found.wokenMs = performance.now();
       // Without Redis nobody can be woken; the queue does it by itself, a little later.
-      if (await this.wake(job).catch(() => true)) return;
+      if (await this.#wake(job).catch(() => true)) return;
       // In other hands, or cancelled: it comes back here as a new one, if at all.
-      if (this.waiting.get(job.runId) === found) this.waiting.delete(job.runId);
+      if (this.#waiting.get(job.runId) === found) this.#waiting.delete(job.runId);
     }
   }
 }

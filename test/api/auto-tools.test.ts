@@ -2,12 +2,12 @@
  * `metadata.auto_tools`: the worker runs the server's own tools in the middle of a run, and every SDK is shown proper steps.
  * Tools of the client still pass out, also in the same turn.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SDKS } from '../support/sdks.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says } from '../support/upstream.ts';
+import { calls, says } from '../support/upstream.ts';
 import { problemsOf } from '../support/order.ts';
-import { namesOf, outputsOf, Wire } from '../support/wire.ts';
+import { namesOf, outputsOf } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
 // Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -20,22 +20,13 @@ const CLOCK = { name: 'clock', arguments: {} };
 const WEATHER = { name: 'weather', arguments: { city: 'Tainan' } };
 const AUTO = { metadata: { auto_tools: 'true' } };
 
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
 let assistant_id = '';
 
+const { upstream, service, wire } = withService();
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream });
-  wire = new Wire(service.baseUrl);
   const body = { model: 'm', tools: [tool('clock'), tool('weather')] };
   assistant_id = (await wire.ok('POST', '/assistants', body)).id;
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
 });
 
 beforeEach(() =>

@@ -1,30 +1,21 @@
 /** A model server that is busy and says for how long: its callers are told, on every path that can say it. */
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { asking, post } from '../support/chat.ts';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, refuses } from '../support/upstream.ts';
-import { Wire } from '../support/wire.ts';
+import { refuses } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
 let headers: Readonly<Record<string, string>>;
 
+const env = { UPSTREAM_RETRIES: '0' };
+
+const { upstream, service, wire } = withService({ env });
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  const env = { UPSTREAM_RETRIES: '0' };
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env });
-  wire = new Wire(service.baseUrl);
   upstream.reply(() => refuses(429, 'Rate limit reached', headers));
 });
 
 beforeEach(() => {
   headers = { 'retry-after': '17' };
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
 });
 
 const waitsOf = (response: Response): unknown => [

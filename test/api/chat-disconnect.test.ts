@@ -3,30 +3,24 @@
  * stays locked. Unless the caller has said that it should.
  */
 import OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { answerOf, asking, hear, post, textOf } from '../support/chat.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, finish, gate, text, type Script } from '../support/upstream.ts';
+import { calls, finish, gate, text, type Script } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
-let upstream: FakeUpstream;
-let service: Service;
 let openai: OpenAI;
 /** Between our hanging up and the upstream's connection closing, one for each test of it. */
 const tookMs: number[] = [];
 
+const { upstream, service } = withService({ env: { UPSTREAM_RETRIES: '0' } });
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env: { UPSTREAM_RETRIES: '0' } });
   openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any', maxRetries: 0 });
 });
 
 afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
   process.stdout.write(`hang-ups reached the upstream after ${tookMs.join(', ')} ms\n`);
 });
-
-beforeEach(() => upstream.reply(() => undefined));
 
 const chat = (body: unknown, signal?: AbortSignal): Promise<Response> =>
   post(`${service.baseUrl}/chat/completions`, body, signal && { signal });

@@ -3,33 +3,24 @@
  * stays here. And whom a request asks: a model, an assistant by id or name, with tools of either side.
  */
 import OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import { answerOf, asking, hear, post, refusalOf, textOf } from '../support/chat.ts';
 import { keysLike, openLook } from '../support/contents.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, finish, gate, says, text } from '../support/upstream.ts';
+import { calls, finish, gate, says, text } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 const WEATHER = { type: 'function' as const, function: { name: 'weather' } };
 const SEARCH = { type: 'function' as const, function: { name: 'SEARCH' } };
 const CLOCK = { type: 'function' as const, function: { name: 'clock' } };
 
-let upstream: FakeUpstream;
-let service: Service;
 let openai: OpenAI;
 
+const { upstream, service } = withService({ env: { UPSTREAM_RETRIES: '0' } });
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env: { UPSTREAM_RETRIES: '0' } });
   openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any', maxRetries: 0 });
 });
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
-
-beforeEach(() => upstream.reply(() => undefined));
 
 const chat = (body: unknown): Promise<Response> => post(`${service.baseUrl}/chat/completions`, body);
 

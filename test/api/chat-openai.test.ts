@@ -8,10 +8,10 @@ import OpenAI, {
   RateLimitError,
 } from 'openai';
 import { zodResponseFormat } from 'openai/helpers/zod';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, finish, refuses, says, text, TURN_USAGE } from '../support/upstream.ts';
+import { calls, finish, refuses, says, text, TURN_USAGE } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 type Messages = OpenAI.Chat.Completions.ChatCompletionMessageParam[];
 
@@ -24,24 +24,7 @@ const WEATHER = {
   },
 } as const;
 
-let upstream: FakeUpstream;
-let service: Service;
-
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    env: { UPSTREAM_RETRIES: '0' },
-  });
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
-
-beforeEach(() => upstream.reply(() => undefined));
+const { upstream, service } = withService({ env: { UPSTREAM_RETRIES: '0' } });
 
 /** Asks for the weather of the cities once; with the outputs at hand, repeats them. */
 function weatherOf(...cities: readonly string[]): void {

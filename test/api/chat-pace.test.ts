@@ -3,31 +3,16 @@
  * what the time went into.
  */
 import OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { asking, hear, post, textOf } from '../support/chat.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, finish, gate, refuses, says, text } from '../support/upstream.ts';
+import { calls, finish, gate, refuses, says, text } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 const FILLER = '嗯，';
 
-let upstream: FakeUpstream;
-let service: Service;
-
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    env: { UPSTREAM_RETRIES: '0', FILLER_AFTER_MS: '400', FILLER_TEXT: FILLER, HEARTBEAT_MS: '100' },
-  });
+const { upstream, service } = withService({
+  env: { UPSTREAM_RETRIES: '0', FILLER_AFTER_MS: '400', FILLER_TEXT: FILLER, HEARTBEAT_MS: '100' },
 });
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
-
-beforeEach(() => upstream.reply(() => undefined));
 
 const voice = (body: object): Promise<Response> => post(`${service.url}/chat/completions`, body);
 const chat = (body: object): Promise<Response> => post(`${service.baseUrl}/chat/completions`, body);

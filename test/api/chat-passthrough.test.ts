@@ -3,39 +3,24 @@
  * else, neither in Redis nor in a log.
  */
 import OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
 import { answerOf, asking, hear, post, refusalOf, textOf } from '../support/chat.ts';
 import { contentsOf, openLook } from '../support/contents.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, refuses } from '../support/upstream.ts';
+import { calls, refuses } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 /** Not of any known shape, so that nothing masks it by its looks. */
 const ADA = 'adas/own+key_0123456789';
 const BOB = 'bobs/own+key_9876543210';
 
-let upstream: FakeUpstream;
-let service: Service;
-
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    env: {
-      AUTH: 'passthrough',
-      SECRET: 'the secret of these tests',
-      UPSTREAM_RETRIES: '0',
-      LOG_LEVEL: 'debug',
-    },
-  });
+const { upstream, service } = withService({
+  env: {
+    AUTH: 'passthrough',
+    SECRET: 'the secret of these tests',
+    UPSTREAM_RETRIES: '0',
+    LOG_LEVEL: 'debug',
+  },
 });
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
-
-beforeEach(() => upstream.reply(() => undefined));
 
 const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` });
 const chat = (body: object, headers: Record<string, string>): Promise<Response> =>

@@ -1,25 +1,10 @@
 /** Chat requests that cannot be meant: each is refused in OpenAI's envelope, names the place, and has asked nobody anything. */
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { asking, post, refusalOf, textOf } from '../support/chat.ts';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, refuses } from '../support/upstream.ts';
+import { refuses } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
-let upstream: FakeUpstream;
-let service: Service;
-
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    env: { UPSTREAM_RETRIES: '0', BODY_LIMIT_BYTES: '20000' },
-  });
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
+const { upstream, service } = withService({ env: { UPSTREAM_RETRIES: '0', BODY_LIMIT_BYTES: '20000' } });
 
 const THREAD = 'bad input';
 const chat = (body: unknown, asked: Parameters<typeof post>[2] = {}): Promise<Response> =>

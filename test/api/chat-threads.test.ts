@@ -6,29 +6,23 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { answerOf, asking, hear, post, refusalOf, textOf } from '../support/chat.ts';
 import { channelsLike, contentsOf, keysLike, openLook } from '../support/contents.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, finish, gate, refuses, says, text } from '../support/upstream.ts';
+import { calls, finish, gate, refuses, says, text } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 const WEATHER = { type: 'function' as const, function: { name: 'weather' } };
 
-let upstream: FakeUpstream;
-let service: Service;
 const redis = openLook(inject('redisUrl'));
 let openai: OpenAI;
 
+const { upstream, service } = withService({ env: { UPSTREAM_RETRIES: '0' } });
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env: { UPSTREAM_RETRIES: '0' } });
   openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any', maxRetries: 0 });
 });
 
 afterAll(async () => {
-  await service?.stop();
   redis.disconnect();
-  await upstream?.stop();
 });
-
-beforeEach(() => upstream.reply(() => undefined));
 
 const chat = (body: unknown, asked: Parameters<typeof post>[2] = {}): Promise<Response> =>
   post(`${service.baseUrl}/chat/completions`, body, asked);

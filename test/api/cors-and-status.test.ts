@@ -4,13 +4,13 @@
  */
 /* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
 import { request } from 'node:http';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import packageJson from '../../package.json' with { type: 'json' };
 import { expectRefusal } from '../support/refusal.ts';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream } from '../support/upstream.ts';
+import { startService } from '../support/service.ts';
 import { runIn, Wire } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
 const KEY = 'the key';
 const PAGE = 'https://a.page.example';
@@ -24,23 +24,17 @@ const EXPOSED = [
   'server-timing',
 ];
 
-let upstream: FakeUpstream;
-let service: Service;
 let wire: Wire;
 /** As somebody without a key. */
 let visitor: Wire;
 
+const env = { AUTH: 'key', API_KEY: KEY, CORS_ORIGINS: '*', POLL_AFTER_MS: '123' };
+
+const { service } = withService({ workers: 0, env });
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  const env = { AUTH: 'key', API_KEY: KEY, CORS_ORIGINS: '*', POLL_AFTER_MS: '123' };
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, workers: 0, env });
   wire = new Wire(service.baseUrl, { authorization: `Bearer ${KEY}` });
   visitor = new Wire(service.url);
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
 });
 
 describe('a preflight', () => {

@@ -5,29 +5,25 @@ import { openState } from '../../src/store/redis.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { silent } from '../store/fixture.ts';
 import { expectRefusal } from '../support/refusal.ts';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, gate, says } from '../support/upstream.ts';
-import { Wire } from '../support/wire.ts';
+import { gate, says } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
 let redis: ScriptedRedis;
 let keys: RedisKeys;
 let assistant_id: string;
 
 beforeAll(async () => {
   redis = await openState(inject('redisUrl'), 'wait', silent);
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, workers: 1 });
+});
+
+const { upstream, service, wire } = withService(() => ({ workers: 1 }));
+
+beforeAll(async () => {
   keys = new RedisKeys(service.redisPrefix);
-  wire = new Wire(service.baseUrl);
   assistant_id = (await wire.ok('POST', '/assistants', { model: 'm' })).id;
 });
 
 afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
   redis?.disconnect();
 });
 

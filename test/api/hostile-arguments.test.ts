@@ -5,11 +5,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, finish, gate, says, text, type Script } from '../support/upstream.ts';
-import { Wire } from '../support/wire.ts';
+import { calls, finish, gate, says, text, type Script } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 // Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -46,24 +45,18 @@ export default {
 };`;
 
 let folder = '';
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'longrun-hostile-'));
   await writeFile(join(folder, 'inside.ts'), INSIDE);
   await writeFile(join(folder, 'deep_inside.ts'), DEEP_ANSWER('deep_inside', false));
   await writeFile(join(folder, 'deep_outside.ts'), DEEP_ANSWER('deep_outside', true));
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env: { TOOL_FOLDERS: folder } });
-  wire = new Wire(service.baseUrl);
 });
+
+const { upstream, service, wire } = withService(() => ({ env: { TOOL_FOLDERS: folder } }));
 
 afterAll(async () => {
   // Says so if a process has crashed.
-  await service?.stop();
-  await upstream?.stop();
   await rm(folder, { recursive: true });
 });
 

@@ -5,33 +5,25 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import { asking, post, textOf } from '../support/chat.ts';
 import { keysLike, openLook } from '../support/contents.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, finish, gate, says, text } from '../support/upstream.ts';
+import { calls, finish, gate, says, text } from '../support/upstream.ts';
 import { Wire, type Reply } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
 let redis: ReturnType<typeof openLook>;
 
+const { upstream, service, wire } = withService({ apis: 2 });
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, apis: 2 });
-  wire = new Wire(service.baseUrl);
   redis = openLook(inject('redisUrl'));
 });
 
 afterAll(async () => {
   redis?.disconnect();
-  await service?.stop();
-  await upstream?.stop();
 });
-
-beforeEach(() => upstream.reply(() => undefined));
 
 const created = z.looseObject({ id: z.string() });
 

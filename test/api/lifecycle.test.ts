@@ -5,11 +5,10 @@
  */
 /* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { problemsOf } from '../support/order.ts';
 import { expectRefusal } from '../support/refusal.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, finish, gate, says, text } from '../support/upstream.ts';
+import { calls, finish, gate, says, text } from '../support/upstream.ts';
 import {
   namesOf,
   outputsOf,
@@ -20,6 +19,7 @@ import {
   type EventStream,
   type WireRun,
 } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
 const KEY = `key-${randomUUID()}`;
 /** In every text that is said here, by users, models and tools. */
@@ -27,26 +27,18 @@ const MARK = `mark-${randomUUID()}`;
 const TOOL = { type: 'function', function: { name: 'f' } };
 const GRACE_MS = 2_000;
 
-let upstream: FakeUpstream;
-let service: Service;
 let wire: Wire;
 let assistant_id: string;
 
+const env = { AUTH: 'key', API_KEY: KEY, CALM_AFTER_SUBMIT_MS: String(GRACE_MS), UPSTREAM_RETRIES: '0' };
+
+const { upstream, service } = withService({ env });
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  const env = { AUTH: 'key', API_KEY: KEY, CALM_AFTER_SUBMIT_MS: String(GRACE_MS), UPSTREAM_RETRIES: '0' };
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env });
   wire = new Wire(service.baseUrl, { authorization: `Bearer ${KEY}` });
   const assistant = { model: 'm', tools: [TOOL], instructions: `Be ${MARK}.` };
   assistant_id = (await wire.ok('POST', '/assistants', assistant)).id;
 });
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
-
-beforeEach(() => upstream.reply(() => undefined));
 
 const hello = { role: 'user', content: `hello ${MARK}` };
 const pathOf = ({ thread_id, id }: Pick<WireRun, 'thread_id' | 'id'>): string =>

@@ -1,32 +1,19 @@
 /** Many runs at once over several workers, one of which is stopped in the middle: nothing is lost, and nothing done twice. */
 import OpenAI from 'openai';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, says } from '../support/upstream.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { says } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 const RUNS = 300;
 const AT_ONCE = 50;
 /** The worker is stopped when this many runs have been asked of the model. */
 const STOP_AFTER = 100;
 
-let upstream: FakeUpstream;
-let service: Service;
-
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
   upstream.reply(({ text }) => [{ type: 'delay', delayMs: 20 }, ...says('Answer to ', text)]);
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    workers: 3,
-    env: { POLL_AFTER_MS: '50' },
-  });
 });
 
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
+const { upstream, service } = withService(() => ({ workers: 3, env: { POLL_AFTER_MS: '50' } }));
 
 test(`${RUNS} runs complete, each model turn asked once, while one of three workers is stopped`, async () => {
   const openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any', maxRetries: 0 });

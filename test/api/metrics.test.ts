@@ -1,24 +1,18 @@
 /** What a monitor reads at any API process: that process, the queue, and every worker of the deployment. */
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { metricsOf } from '../support/metrics.ts';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, gate, refuses, says } from '../support/upstream.ts';
+import { gate, refuses, says } from '../support/upstream.ts';
 import { Wire } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
-let upstream: FakeUpstream;
-let service: Service;
 let wire: Wire;
 
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  const env = { AUTH: 'key', API_KEY: 'the key', WORKER_CONCURRENCY: '7', DRAIN_MS: '0' };
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, workers: 0, env });
-  wire = new Wire(service.baseUrl, { authorization: 'Bearer the key' });
-});
+const env = { AUTH: 'key', API_KEY: 'the key', WORKER_CONCURRENCY: '7', DRAIN_MS: '0' };
 
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
+const { upstream, service } = withService({ workers: 0, env });
+
+beforeAll(async () => {
+  wire = new Wire(service.baseUrl, { authorization: 'Bearer the key' });
 });
 
 /** The figures, once they are as `fits` wants them; workers say theirs every few seconds. */

@@ -1,29 +1,18 @@
 /** A run that is asked for while another has its thread: what `metadata.multitask` decides, in every protocol alike. */
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { asking, post, textOf } from '../support/chat.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, finish, gate, text } from '../support/upstream.ts';
-import { Wire, type WireRun } from '../support/wire.ts';
+import { calls, finish, gate, text } from '../support/upstream.ts';
+import { type WireRun } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
 let assistant_id: string;
 
+const { upstream, service, wire } = withService();
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream });
-  wire = new Wire(service.baseUrl);
   const tools = [{ type: 'function', function: { name: 'weather' } }];
   ({ id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm', tools }));
 });
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
-
-beforeEach(() => upstream.reply(() => undefined));
 
 /** A run in the middle of its answer to `said`, which came together with it; `finishes` lets it go on. */
 async function speaking(said: string) {

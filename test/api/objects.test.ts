@@ -2,27 +2,13 @@
  * The objects of the wire, key by key: what is always there, with which type and default; what a modification changes and what it
  * leaves; and in which order things are listed.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says, text, TURN_USAGE } from '../support/upstream.ts';
+import { describe, expect, inject, test } from 'vitest';
+import { startService } from '../support/service.ts';
+import { calls, says, text, TURN_USAGE } from '../support/upstream.ts';
 import { textOf, Wire, type WireObject } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
-
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream });
-  wire = new Wire(service.baseUrl);
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
-
-beforeEach(() => upstream.reply(() => undefined));
+const { upstream, service, wire } = withService();
 
 const id = (prefix: string): unknown => expect.stringMatching(new RegExp(`^${prefix}_[A-Za-z0-9]{24}$`));
 const seconds: unknown = expect.toSatisfy(

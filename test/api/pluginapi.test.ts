@@ -2,10 +2,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream } from '../support/upstream.ts';
-import { outputsOf, Wire, type Reply, type WireRun } from '../support/wire.ts';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { calls } from '../support/upstream.ts';
+import { outputsOf, type Reply, type WireRun } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
 // Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -25,22 +25,16 @@ export default {
 };`;
 
 let folder = '';
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'longrun-pluginapi-'));
   await writeFile(join(folder, 'echo.ts'), ECHO);
   await writeFile(join(folder, 'big.ts'), BIG);
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env: { TOOL_FOLDERS: folder } });
-  wire = new Wire(service.baseUrl);
 });
 
+const { upstream, wire } = withService(() => ({ env: { TOOL_FOLDERS: folder } }));
+
 afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
   await rm(folder, { recursive: true });
 });
 

@@ -2,28 +2,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startPrivateRedis, type PrivateRedis } from '../support/redis.ts';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, finish, gate, text } from '../support/upstream.ts';
+import { finish, gate, text } from '../support/upstream.ts';
 import { problemsOf } from '../support/order.ts';
-import { runIn, saidIn, Wire } from '../support/wire.ts';
+import { runIn, saidIn } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
 const LOOKED_AGAIN_MS = 5_000;
 
 let redis: PrivateRedis;
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
 
 beforeAll(async () => {
   redis = await startPrivateRedis('everysec');
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: redis.url, upstream, workers: 1 });
-  wire = new Wire(service.baseUrl);
 });
 
+const { upstream, wire } = withService(() => ({ redisUrl: redis.url, workers: 1 }));
+
 afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
   await redis?.stop();
 });
 

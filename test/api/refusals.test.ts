@@ -4,32 +4,28 @@
  */
 /* oxlint-disable vitest/expect-expect -- expectRefused asserts. */
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { expectRefusal, type Refusal } from '../support/refusal.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says } from '../support/upstream.ts';
+import { calls, says } from '../support/upstream.ts';
 import { outputsOf, Wire, type AskOptions, type Reply, type WireRun } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
 /** With blanks, as the SDKs' own test suites have it. */
 const KEY = 'My right API Key';
 const BODY_LIMIT = 1_000_000;
 const WEATHER = { type: 'function', function: { name: 'weather' } };
 
-let upstream: FakeUpstream;
-let service: Service;
 let wire: Wire;
 /** One object of each kind; paths name them as `:thread` and the like. */
 const world: Record<string, string> = {};
 /** Waits for two calls. */
 let waiting: WireRun;
 
+const { upstream, service } = withService({
+  env: { AUTH: 'key', API_KEY: KEY, BODY_LIMIT_BYTES: String(BODY_LIMIT) },
+});
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    env: { AUTH: 'key', API_KEY: KEY, BODY_LIMIT_BYTES: String(BODY_LIMIT) },
-  });
   wire = new Wire(service.baseUrl, { authorization: `Bearer ${KEY}` });
   upstream.reply(({ text }) => {
     const cities = text.split(' ').map((city) => ({ name: 'weather', arguments: { city } }));
@@ -43,11 +39,6 @@ beforeAll(async () => {
   world['other'] = await wire.thread('weather Taipei Paris');
   waiting = await wire.play(world['other'], { assistant_id: world['assistant'] });
   world['waiting'] = waiting.id;
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
 });
 
 /** `:thread` → the id of the world's thread, and so on; a name may be given another id. */

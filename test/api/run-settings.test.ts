@@ -2,32 +2,17 @@
  * What of an assistant, a thread and a request makes a run, and reaches the model: which value wins, what is copied once and for
  * all, and which messages come along.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says } from '../support/upstream.ts';
-import { textOf, Wire, type WireRun } from '../support/wire.ts';
+import { describe, expect, test } from 'vitest';
+import { calls, says } from '../support/upstream.ts';
+import { textOf, type WireRun } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
 const TOOL = {
   type: 'function',
   function: { name: 'f', parameters: { type: 'object', properties: {} }, strict: false },
 };
 
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
-
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream });
-  wire = new Wire(service.baseUrl);
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
-
-beforeEach(() => upstream.reply(() => undefined));
+const { upstream, wire } = withService();
 
 /** An assistant of these fields; its id. */
 async function assistantOf(fields: object = {}): Promise<string> {

@@ -3,7 +3,7 @@
  * every kind of refusal as the SDK's own error class with the hosted API's words.
  */
 /* oxlint-disable vitest/expect-expect -- expectPages, expectRefusal and their like assert. */
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   outputsFor,
   SDKS,
@@ -13,29 +13,12 @@ import {
   type Pages,
   type Sdk,
 } from '../support/sdks.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says, text } from '../support/upstream.ts';
+import { calls, says, text } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 const KEY = 'the-right-key';
 
-let upstream: FakeUpstream;
-let service: Service;
-
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    env: { AUTH: 'key', API_KEY: KEY, POLL_AFTER_MS: '20' },
-  });
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
-
-beforeEach(() => upstream.reply(() => undefined));
+const { upstream, service } = withService({ env: { AUTH: 'key', API_KEY: KEY, POLL_AFTER_MS: '20' } });
 
 describe.each(SDKS)('$name', (sdk) => {
   let client: Client;

@@ -2,7 +2,7 @@
  * One table of scenarios, played by the official Node SDKs of four major versions against the running service, for OpenAI
  * and for Azure: what an application built on any of them sees, event by event, and that streams and REST tell the same.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   AZURE_SDKS,
   outputsFor,
@@ -12,8 +12,8 @@ import {
   type Event,
   type Stream,
 } from '../support/sdks.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, finish, gate, says, text, TURN_USAGE } from '../support/upstream.ts';
+import { calls, finish, gate, says, text, TURN_USAGE } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 const RUN_BEGINS = ['thread.run.created', 'thread.run.queued', 'thread.run.in_progress'];
 const MESSAGE_STEP = [
@@ -40,25 +40,10 @@ const OPEN_MESSAGE = {
 };
 const RUN_RESUMES = ['thread.run.step.completed', 'thread.run.queued', 'thread.run.in_progress'];
 
-let upstream: FakeUpstream;
-let service: Service;
-
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    // A short interval only spares the SDKs' sleep; every wait is still for an answer.
-    env: { POLL_AFTER_MS: '20' },
-  });
+const { upstream, service } = withService({
+  // A short interval only spares the SDKs' sleep; every wait is still for an answer.
+  env: { POLL_AFTER_MS: '20' },
 });
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
-
-beforeEach(() => upstream.reply(() => undefined));
 
 /** Asks for the weather of the cities once; with the outputs at hand, repeats them. */
 function weatherOf(...cities: readonly string[]): void {

@@ -2,32 +2,18 @@
 import { request, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { metricsOf } from '../support/metrics.ts';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, says } from '../support/upstream.ts';
-import { Wire } from '../support/wire.ts';
+import { says } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 const MEGABYTE = 1024 * 1024;
 const FRAGMENT = 4 * 1024;
 const FRAGMENTS = 2_048;
 const READERS = 8;
 
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
-
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream });
-  wire = new Wire(service.baseUrl);
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
+const { upstream, service, wire } = withService();
 
 /** Asks and leaves the answer where it is, which fills every buffer on the way. */
 function open(method: string, path: string, body = ''): Promise<IncomingMessage> {

@@ -4,37 +4,26 @@
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, finish, gate, refuses, says, text, type Script } from '../support/upstream.ts';
+import { finish, gate, refuses, says, text, type Script } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 /** Nothing but events of one line of data each, and comments that end no event. */
 const FRAMES = /^(?:: ping\n|event: [a-z_.]+\ndata: [^\n]+\n\n)+$/;
 const LAST_FRAME = 'event: done\ndata: [DONE]\n\n';
 
-let upstream: FakeUpstream;
-let service: Service;
 let openai: OpenAI;
 let assistantId: string;
 
+const { upstream, service } = withService({
+  env: { HEARTBEAT_MS: '100', POLL_AFTER_MS: '20', UPSTREAM_RETRIES: '0' },
+});
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    env: { HEARTBEAT_MS: '100', POLL_AFTER_MS: '20', UPSTREAM_RETRIES: '0' },
-  });
   openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any', maxRetries: 0 });
   assistantId = (await openai.beta.assistants.create({ model: 'gpt-4o' })).id;
 });
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
-
-beforeEach(() => upstream.reply(() => undefined));
 
 interface Wish {
   readonly signal?: AbortSignal;

@@ -2,12 +2,12 @@
  * What reasoning models think: chat clients are shown it and may send it back, the model's server gets it back while tools
  * are at work, under the name it gave it, and the Assistants wire never shows it.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { answerOf, asking, hear, post } from '../support/chat.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says, type Script, type Step } from '../support/upstream.ts';
-import { outputsOf, Wire } from '../support/wire.ts';
+import { calls, says, type Script, type Step } from '../support/upstream.ts';
+import { outputsOf } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
 // Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -17,20 +17,7 @@ const tool = (name: string) => ({
   function: { name, parameters: { type: 'object', properties: {} } },
 });
 
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
-
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream });
-  wire = new Wire(service.baseUrl);
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
+const { upstream, service, wire } = withService();
 
 const last = () => upstream.requests.at(-1)?.body.messages ?? [];
 /** What the model is told of its own turns: their thoughts by field, and whether they called. */

@@ -1,23 +1,15 @@
 /** `GET /threads`: an extension of ours, shaped like every other list, with a filter by metadata. */
-import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, says } from '../support/upstream.ts';
+import { beforeEach, expect, test } from 'vitest';
+import { says } from '../support/upstream.ts';
 import { Wire } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
-let upstream: FakeUpstream;
-let service: Service;
 let wire: Wire;
 let wires = 0;
 
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  const env = { AUTH: 'passthrough', SECRET: 's'.repeat(32) };
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env });
-});
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
+const env = { AUTH: 'passthrough', SECRET: 's'.repeat(32) };
+
+const { upstream, service } = withService({ env });
 beforeEach(() => {
   upstream.reply(() => says('hello'));
   wire = caller();

@@ -1,31 +1,24 @@
 /** Tool outputs that are submitted twice at the same moment, at two API processes: what is told to whom. */
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says } from '../support/upstream.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { calls, says } from '../support/upstream.ts';
 import { outputsOf, Wire, type Reply, type WireRun } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
 const RACES = 80;
 const AT_ONCE = 10;
 
-let upstream: FakeUpstream;
-let service: Service;
 let wires: readonly Wire[] = [];
 let assistant_id = '';
 
+const { upstream, service } = withService({ apis: 2 });
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, apis: 2 });
   wires = service.origins.map((origin) => new Wire(`${origin}/v1`));
   const tools = [{ type: 'function', function: { name: 'weather' } }];
   assistant_id = (await wires[0]?.ok('POST', '/assistants', { model: 'm', tools }))?.id ?? '';
   upstream.reply(({ outputs }) => {
     return outputs.length === 0 ? calls([{ name: 'weather', arguments: {} }]) : says(outputs.join());
   });
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
 });
 
 async function submit(wire: Wire | undefined, run: WireRun, output: string): Promise<Reply> {

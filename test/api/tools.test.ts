@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says } from '../support/upstream.ts';
-import { Wire } from '../support/wire.ts';
+import { calls, says } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 
 // Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -16,9 +15,6 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 const README = fileURLToPath(new URL('../../README.md', import.meta.url));
 
 let folder = '';
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'longrun-tools-'));
@@ -33,14 +29,11 @@ beforeAll(async () => {
        run: (_args, { log }) => { log.info({}, 'spinning'); for (;;); },
      });`,
   );
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env: { TOOL_FOLDERS: folder } });
-  wire = new Wire(service.baseUrl);
 });
 
+const { upstream, service, wire } = withService(() => ({ env: { TOOL_FOLDERS: folder } }));
+
 afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
   await rm(folder, { recursive: true });
 });
 

@@ -1,26 +1,13 @@
 /** `GET /usage` tells callers what their own project has used. */
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { expectRefusal } from '../support/refusal.ts';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, says } from '../support/upstream.ts';
+import { says } from '../support/upstream.ts';
 import { Wire } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
-let upstream: FakeUpstream;
-let service: Service;
-
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    env: { AUTH: 'passthrough', SECRET: 'the secret of these tests' },
-  });
-});
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
+const { upstream, service } = withService({
+  env: { AUTH: 'passthrough', SECRET: 'the secret of these tests' },
 });
 
 const as = (key: string): Wire => new Wire(service.baseUrl, { authorization: `Bearer ${key}` });

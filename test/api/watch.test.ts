@@ -3,35 +3,23 @@
  * long after the run has ended.
  */
 /* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { problemsOf } from '../support/order.ts';
 import { expectRefusal } from '../support/refusal.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, gate, says, text } from '../support/upstream.ts';
+import { startService } from '../support/service.ts';
+import { calls, gate, says, text } from '../support/upstream.ts';
 import { namesOf, runIn, saidIn, Wire, type Frame, type WireRun } from '../support/wire.ts';
+import { withService } from '../support/with-service.ts';
 
 const READERS = 12;
 const TOOL = { type: 'function', function: { name: 'f' } };
 
-let upstream: FakeUpstream;
-let service: Service;
-let wire: Wire;
 let assistant_id: string;
 
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    env: { CALM_AFTER_SUBMIT_MS: '0' },
-  });
-  wire = new Wire(service.baseUrl);
-  assistant_id = (await wire.ok('POST', '/assistants', { model: 'm', tools: [TOOL] })).id;
-});
+const { upstream, wire } = withService({ env: { CALM_AFTER_SUBMIT_MS: '0' } });
 
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
+beforeAll(async () => {
+  assistant_id = (await wire.ok('POST', '/assistants', { model: 'm', tools: [TOOL] })).id;
 });
 
 const pathOf = ({ thread_id, id }: Pick<WireRun, 'thread_id' | 'id'>): string =>

@@ -1,17 +1,13 @@
 /** A turn of two kinds of tools as the official Python SDKs stream it; the Node SDKs are in test/api/auto-tools.test.ts. */
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says } from '../support/upstream.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { calls, says } from '../support/upstream.ts';
 import { INSTALL_MS, pythonWithOpenAi, runProgram, type Python } from './programs.ts';
+import { withService } from '../support/with-service.ts';
 
 const PROGRAM = fileURLToPath(new URL('tools/mixed_turn.py', import.meta.url));
 
-let upstream: FakeUpstream;
-let service: Service;
-
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
   upstream.reply(({ outputs }) =>
     outputs.length === 0
       ? calls([
@@ -20,13 +16,9 @@ beforeAll(async () => {
         ])
       : says('Late and sunny.'),
   );
-  service = await startService({ redisUrl: inject('redisUrl'), upstream });
 });
 
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
+const { upstream, service } = withService();
 
 describe.each([2, 3])('openai %i', (major) => {
   let python: Python;

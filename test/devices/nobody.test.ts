@@ -1,23 +1,15 @@
 /** A misspelt name of an agent: heard on the device, read in the log, and not asked of the model server. */
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { asking, post } from '../support/chat.ts';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, says } from '../support/upstream.ts';
+import { says } from '../support/upstream.ts';
 import { Wire } from '../support/wire.ts';
-
-let upstream: FakeUpstream;
-let service: Service;
+import { withService } from '../support/with-service.ts';
 
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
   upstream.reply(() => says('hello'));
-  service = await startService({ redisUrl: inject('redisUrl'), upstream });
 });
 
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
+const { upstream, service } = withService();
 
 test.for([
   ['/custom_agent/chat', '<nobody>'],

@@ -3,12 +3,13 @@
  * it. With every way in which a photo comes late, twice, elsewhere or never.
  */
 import OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { keysLike, openLook } from '../support/contents.ts';
 import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, says, type UpstreamRequest } from '../support/upstream.ts';
+import { calls, says, type UpstreamRequest } from '../support/upstream.ts';
 import { Device, endOf, textIn } from './device.ts';
 import { matching, SOME_TEXT } from './matchers.ts';
+import { withService } from '../support/with-service.ts';
 
 const QUESTION = '眼前的植物叫什么？';
 const PHOTO_URL = 'https://photos.example.com//fool.jpeg';
@@ -35,19 +36,12 @@ const photo = (url = PHOTO_URL, text = ''): object => ({
 /** The key that all glasses here have. */
 const SHARED = { authorization: 'Bearer everybody' };
 
-let upstream: FakeUpstream;
-let service: Service;
 let openai: OpenAI;
 
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream });
-  openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'none' });
-});
+const { upstream, service } = withService();
 
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
+beforeAll(async () => {
+  openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'none' });
 });
 
 // A model that looks before it answers, and says what it was shown.

@@ -38,6 +38,8 @@ describe('the house', () => {
   test('every file begins by saying what it is', () => expect(headless(house)).toEqual([]));
   test(`no file is longer than ${MAX_LINES} lines`, () => expect(longFiles(house)).toEqual([]));
   test('no folder has a name that could hold anything', () => expect(vagueFolders(house)).toEqual([]));
+  test('no two types have one name', () => expect(sharedNames(house)).toEqual([]));
+  test('private members are written with #', () => expect(privateWords(house)).toEqual([]));
 
   test('a file leans on two or three others, not on a crowd', () => {
     const files = house.filter(({ path }) => path.endsWith('.ts') && !isCompositionRoot(path));
@@ -167,6 +169,15 @@ describe('a house that breaks a rule is caught', () => {
     expect(statusComparisons(build({ 'api/a.ts': fine, 'runs/run.ts': texts.join('\n') }))).toEqual([]);
   });
 
+  test('when two files have a type of one name, or a member is private by a word', () => {
+    const broken = build({
+      'store/a.ts': `${head}export interface Page {}\nclass Log {\n  private text = '';\n}`,
+      'api/http/b.ts': `${head}type Page = string;\nclass Log2 {\n  private constructor() {}\n  #text = '';\n}`,
+    });
+    expect(sharedNames(broken)).toEqual(['Page: api/http/b.ts, store/a.ts']);
+    expect(privateWords(broken)).toEqual(['store/a.ts']);
+  });
+
   test('when a file has no head, too many lines, or a folder no name', () => {
     const broken = build({ 'store/utils/a.ts': `// A file.\n${'\n'.repeat(MAX_LINES)}`, 'stuff/b.ts': head });
     expect(headless(broken)).toEqual(['store/utils/a.ts']);
@@ -251,6 +262,26 @@ function longFiles(sources: readonly Source[]): string[] {
   return sources
     .filter(({ text }) => lines(text) > MAX_LINES)
     .map(({ path, text }) => `${path}: ${lines(text)} lines`);
+}
+
+/** A reader who meets a name should not have to ask which of two is meant. */
+function sharedNames(sources: readonly Source[]): string[] {
+  const files = new Map<string, string[]>();
+  for (const { path, text } of sources) {
+    const declared = text.matchAll(/^(?:export )?(?:abstract )?(?:interface|type|class|enum) (\w+)/gm);
+    for (const [, name = ''] of declared) files.set(name, [...(files.get(name) ?? []), path]);
+  }
+  return [...files].flatMap(([name, paths]) => {
+    const places = [...new Set(paths)].toSorted();
+    return places.length > 1 ? [`${name}: ${places.join(', ')}`] : [];
+  });
+}
+
+/** A constructor has no other way to be private. */
+function privateWords(sources: readonly Source[]): string[] {
+  return sources
+    .filter(({ text }) => /^\s+private (?!constructor)/m.test(code(text)))
+    .map(({ path }) => path);
 }
 
 function vagueFolders(sources: readonly Source[]): string[] {

@@ -6,29 +6,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { runProgram, type Ended } from '../clients/programs.ts';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream } from '../support/upstream.ts';
 import { assistant, message, pagesOf, thread } from './exports.ts';
+import { withService } from '../support/with-service.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/import/main.ts', import.meta.url));
 
-let upstream: FakeUpstream;
-let service: Service;
 let folder: string;
 let client: OpenAI;
 
+const { upstream, service } = withService();
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream });
   client = new OpenAI({ baseURL: service.baseUrl, apiKey: 'none', maxRetries: 0 });
   folder = await mkdtemp(join(tmpdir(), 'longrun-import-'));
 });
 
 afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 

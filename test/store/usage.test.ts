@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Damage } from '../../src/store/damage.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
-import type { Transition } from '../../src/store/report.ts';
+import type { CommittedTransition } from '../../src/store/report.ts';
 import { RunStore } from '../../src/store/runs.ts';
 import { UsageCounts } from '../../src/store/usage.ts';
 import { usage } from '../runs/histories.ts';
@@ -32,7 +32,7 @@ afterAll(async () => server.stop());
 
 /** A store whose transitions somebody hears. */
 async function listening(
-  onTransition: (transition: Transition) => void,
+  onTransition: (transition: CommittedTransition) => void,
   wrap?: (redis: ScriptedRedis) => ScriptedRedis,
 ): Promise<Store> {
   const store = await openStore(server.url, wrap);
@@ -55,7 +55,7 @@ const twice =
 
 describe('transitions', () => {
   test('are told with what the run is after its commit', async () => {
-    const heard: Transition[] = [];
+    const heard: CommittedTransition[] = [];
     const store = await listening((transition) => heard.push(transition));
     await store.runs.commit(await startTalking(store), [delta('Hello'), ...COMPLETED]);
     expect(heard.map(({ type, status }) => [type, status])).toStrictEqual([
@@ -141,7 +141,7 @@ describe('what a project has used', () => {
     expect(await used.days('q', '1970-01-01', '1970-01-01')).toStrictEqual([]);
   });
 
-  const ended = (run_id: string, at: number, spent = usage(1)): Transition => ({
+  const ended = (run_id: string, at: number, spent = usage(1)): CommittedTransition => ({
     project: PROJECT,
     run_id,
     thread_id: 'thread_1',

@@ -197,6 +197,12 @@ export class FakeUpstream {
     return address.port;
   }
 
+  /** Forgets, when it is called, what has been said since about replies. */
+  keepReply(): () => void {
+    const reply = this.#reply;
+    return () => this.reply(reply);
+  }
+
   /** From now on `reply` says what is played; where it says nothing, the model answers `You said: <text>`. */
   reply(reply: Reply): void {
     this.#reply = reply;

@@ -9,7 +9,7 @@ import { Wire } from './wire.ts';
 
 /** What is there while tests run; none of it may be used before. */
 export interface Running {
-  /** The model; it answers `You said: …`, before each test anew, until the test says something else. */
+  /** The model; it answers `You said: …` until it is told something else. What a test tells it is forgotten after the test. */
   readonly upstream: FakeUpstream;
   readonly service: Service;
   readonly wire: Wire;
@@ -29,7 +29,7 @@ export function withService(
     await upstream.listen();
     await service.start();
   });
-  beforeEach(() => upstream.reply(() => undefined));
+  beforeEach(() => upstream.keepReply());
   afterAll(async () => {
     try {
       await service.stop();

@@ -25,7 +25,7 @@ const submitBody = z.strictObject({
   stream: z.boolean().nullish(),
 });
 
-type Outputs = z.infer<typeof submitBody>['tool_outputs'];
+type SubmittedOutputs = z.infer<typeof submitBody>['tool_outputs'];
 
 export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
   const { runs, admission, now, nowMs, settings } = services;
@@ -70,7 +70,7 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
 /** @throws {ApiError} 400 when the outputs are not for exactly the pending calls. */
 function eventsFor(
   { state }: StoredRun,
-  outputs: Outputs,
+  outputs: SubmittedOutputs,
   { plugins }: Services,
   at: number,
 ): readonly RunEvent[] {
@@ -90,7 +90,7 @@ function eventsFor(
 async function repetition(
   { objects, runs }: Services,
   ref: RunRef,
-  outputs: Outputs,
+  outputs: SubmittedOutputs,
 ): Promise<'same outputs' | 'other outputs' | null> {
   const got = outputs.map((output) => output.tool_call_id ?? '');
   // Read anew: somebody may have answered the calls since this request began.

@@ -132,14 +132,14 @@ export interface ChatRequest {
   readonly includeUsage: boolean;
 }
 
-export interface Reading {
+export interface ChatReading {
   /** Whether the route's callers send photos as new requests. */
   readonly relaysPhotos: boolean;
   readonly sealed: string | null;
 }
 
 /** Reads a chat request. @throws {ApiError} 400 for what cannot be meant. */
-export function readChat(call: Call, { relaysPhotos, sealed }: Reading): ChatRequest {
+export function readChat(call: Call, { relaysPhotos, sealed }: ChatReading): ChatRequest {
   const given = call.body(body);
   refuseUnsupported(given);
   const messages = [...surroundings(given), ...given.messages.map(toMessage)];

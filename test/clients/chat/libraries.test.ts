@@ -3,28 +3,19 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { HumanMessage, ToolMessage, type AIMessageChunk } from '@langchain/core/messages';
 import { ChatOpenAI } from '@langchain/openai';
 import { APICallError, generateText, Output, stepCountIs, streamText, tool } from 'ai';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { startService, type Service } from '../../support/service.ts';
-import { FakeUpstream } from '../../support/upstream.ts';
 import { answer, WEATHER_TEXT } from './model.ts';
+import { withService } from '../../support/with-service.ts';
 
 const Weather = z.object({ city: z.string(), degrees: z.number() });
 const City = z.object({ city: z.string() });
 
-let upstream: FakeUpstream;
-let service: Service;
-
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
   upstream.reply(answer);
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env: { UPSTREAM_RETRIES: '0' } });
 });
 
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
+const { upstream, service } = withService(() => ({ env: { UPSTREAM_RETRIES: '0' } }));
 
 describe('LangChain', () => {
   const weather = {

@@ -1,24 +1,15 @@
 /** Python's chat clients, installed from PyPI and run as programs: the `openai` package in two versions, and Pydantic AI. */
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { startService, type Service } from '../../support/service.ts';
-import { FakeUpstream } from '../../support/upstream.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { INSTALL_MS, pythonWith, pythonWithOpenAi, runProgram, type Python } from '../programs.ts';
 import { answer, WEATHER_TEXT } from './model.ts';
-
-let upstream: FakeUpstream;
-let service: Service;
+import { withService } from '../../support/with-service.ts';
 
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
   upstream.reply(answer);
-  service = await startService({ redisUrl: inject('redisUrl'), upstream, env: { UPSTREAM_RETRIES: '0' } });
 });
 
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
+const { upstream, service } = withService(() => ({ env: { UPSTREAM_RETRIES: '0' } }));
 
 /** What the program told. */
 async function told(python: string, script: string): Promise<unknown> {
