@@ -15,11 +15,12 @@ beforeAll(async () => {
   redis = await startPrivateRedis('everysec');
 });
 
-const { upstream, wire } = withService(() => ({ redisUrl: redis.url, workers: 1 }));
-
+// What was registered first ends last: the service leaves its Redis in good order.
 afterAll(async () => {
   await redis?.stop();
 });
+
+const { upstream, wire } = withService(() => ({ redisUrl: redis.url, workers: 1 }));
 
 test('a stream goes on where it was, and so does its run', async () => {
   const door = gate();

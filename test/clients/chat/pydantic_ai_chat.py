@@ -30,7 +30,8 @@ class Weather(BaseModel):
 async def main():
     first = await agent.run("weather?")
     told["answer"] = first.output
-    told["asked"] = list(asked)
+    # Tools that are called together run together, in any order.
+    told["asked"] = sorted(asked)
     told["tokens"] = first.usage.input_tokens + first.usage.output_tokens
     second = await agent.run("and then?", message_history=first.all_messages())
     told["second"] = second.output
