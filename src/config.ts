@@ -1,6 +1,6 @@
 /**
- * Configuration: environment variables over an optional `longrun.config.json` over defaults, checked once, frozen.
- * The only reader of process.env. Every problem is reported at once; secrets never appear in a report.
+ * Configuration: environment variables override an optional `longrun.config.json`, which overrides defaults; checked
+ * once, frozen. The only reader of process.env. All problems are reported together, and reports never hold secrets.
  * docs/configuration.md lists the settings for operators; test/config.test.ts keeps the two in step.
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ import { parseRedisUrl, withoutRedisPassword } from './redis-url.ts';
 
 const CONFIG_FILE = 'longrun.config.json';
 
-/** Every setting: the key in the file, in camel case; the environment variable, when there is one, in {@link ENV}. */
+/** Every setting. Keys are those of the file, in camel case; {@link ENV} has the environment variables. */
 const schema = z.strictObject({
   ...webFields,
   redisUrl: z
@@ -37,41 +37,47 @@ const schema = z.strictObject({
       }
     })
     .default('redis://127.0.0.1:6379'),
-  /** Begins every key, so that deployments may share a Redis. No braces: those steer Redis Cluster. */
+  /** Begins every key, so that deployments may share a Redis. No braces, because Redis Cluster reads them as hash tags. */
   redisPrefix: z
     .string()
     .regex(/^[A-Za-z0-9_-]+$/)
     .default('longrun'),
-  /** Seals what callers entrust to a run: their own upstream keys, sensitive variables. The same in every process. */
+  /** Seals the secrets of callers: their own upstream keys, sensitive variables. The same in every process. */
   secret: z.string().min(16).optional(),
   upstreams: z.array(upstreamSchema).default([]),
   openapi: z.array(openApiSchema).default([]),
   /** Name → MCP server whose tools this service may run. */
   mcpServers: mcpServersSchema,
-  /** Runs one worker process executes at once. A run is one open stream, so this counts sockets, not cores. */
+  /** Runs that one worker process executes at once. A run is one open stream, so this counts sockets, not cores. */
   workerConcurrency: z.coerce.number().int().min(1).max(10_000).default(100),
-  /** How long a stopping worker lets its runs go on before it hands them over, and a stopping API its open requests. */
+  /**
+   * How long a stopping worker lets its runs go on before it hands them over, and how long a stopping API waits for
+   * open requests.
+   */
   drainMs: z.coerce.number().int().min(0).default(5_000),
-  /** Worker processes that `npm start` runs; two, so that a run survives one of them. */
+  /** Worker processes that `npm start` runs; two, so that a run survives the loss of one. */
   workers: z.coerce.number().int().min(1).max(64).default(2),
-  /** Whose word is enough that a run begins and ends: the master's, or a replica's as well. */
+  /** Who must confirm the beginning and the end of a run: the Redis master, or a replica as well. */
   durability: z.enum(['local', 'replica']).default('local'),
-  /** A worker's hold on a run; one that dies is missed after up to one and a half of it. */
+  /** How long a worker's lease on its runs lasts; a dead worker is noticed after up to one and a half times this. */
   lockMs: z.coerce.number().int().min(1_000).max(600_000).default(10_000),
-  /** How many workers one turn of a run may lose before it fails; such as only stood still do not count. */
+  /** How many workers one turn of a run may lose before it fails; workers that only stood still do not count. */
   maxAttempts: z.coerce.number().int().min(1).default(5),
   /** Runs that may wait for a worker, over the whole deployment, before further ones are refused. */
   maxWaitingRuns: z.coerce.number().int().min(1).default(10_000),
-  /** Runs one project may have open before further ones of it are refused; 0 is any number. */
+  /** Runs that one project may have open before further ones are refused; 0 means no limit. */
   maxOpenRunsPerProject: z.coerce.number().int().min(0).default(0),
-  /** Event streams one API process may have open; some 60 KB each. */
+  /** Event streams that one API process may have open; some 60 KB each. */
   maxStreams: z.coerce.number().int().min(1).default(5_000),
-  /** What an API process may occupy and still be ready; derived from what it is given where nobody says. */
+  /** Memory that an API process may occupy and still be ready; by default derived from what it is given. */
   maxMemoryMb: z.coerce.number().int().min(1).optional(),
   ...keptFields,
   /** `openai-poll-after-ms`; without it SDKs poll every 1 to 5 seconds. */
   pollAfterMs: z.coerce.number().int().min(1).max(60_000).default(250),
-  /** After tool outputs were posted, a run that asks anew is read as queued this long, for clients that poll slowly. */
+  /**
+   * After tool outputs were posted, a run that makes new calls is shown as queued for this long, for clients that poll
+   * slowly.
+   */
   calmAfterSubmitMs: z.coerce.number().int().min(0).max(10_000).default(500),
   parallelToolCalls: z.stringbool().or(z.boolean()).default(true),
   /** Refuse unknown body keys on Assistants routes, as the hosted API did. */
@@ -79,7 +85,7 @@ const schema = z.strictObject({
   /** Prompts are cut to this many (estimated) tokens. */
   contextTokens: z.coerce.number().int().min(256).default(128_000),
   ...upstreamFields,
-  /** Further paths of the chat endpoint, and how they treat their callers (docs/devices.md). */
+  /** Further paths of the chat endpoint, and the profile of each (docs/devices.md). */
   devicePaths: z
     .array(
       z.strictObject({
@@ -96,13 +102,13 @@ const schema = z.strictObject({
   fillerText: z.string().min(1).max(200).default(' '),
   /** What glasses say instead of an error. */
   apology: z.string().min(1).max(200).default('抱歉，请稍后再试。 Sorry, please try again later.'),
-  /** Folders of tools, besides our own: in the environment separated by commas. */
+  /** Folders of tools besides the built-in one; in the environment separated by commas. */
   toolFolders: list(z.string().min(1)).default([]),
-  /** Processes in which one API or worker process runs tools that could do harm. */
+  /** How many processes one API or worker process uses for tools that could do harm. */
   toolProcesses: z.coerce.number().int().min(1).max(64).default(8),
-  /** Hosts that tools may reach although they are private or on an odd port. */
+  /** Hosts that tools may reach although they are private or on an unusual port. */
   allowHosts: list(z.string().min(1)).default([]),
-  /** By name of the tool. */
+  /** By the tool's name. */
   tools: z.record(z.string().min(1), toolSchema).default({}),
   ...passthroughFields,
   ...searchFields,
@@ -170,7 +176,7 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   LOG_LEVEL: 'logLevel',
 };
 
-/** Everything that is wrong with the configuration, one line each, fit to be shown to the operator. */
+/** Everything that is wrong with the configuration, one line for each problem, in words for the operator. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 
@@ -186,12 +192,12 @@ export class ConfigError extends Error {
 /**
  * Reads and checks the configuration.
  * @param given the environment; process.env outside tests
- * @param file path of the config file; LONGRUN_CONFIG, or longrun.config.json where it exists
+ * @param file path of the configuration file: LONGRUN_CONFIG, or longrun.config.json where it exists
  * @throws {ConfigError} naming every problem.
  */
 export function readConfig(given: Env = process.env, file = given['LONGRUN_CONFIG'] || CONFIG_FILE): Config {
   const env: Env = { ...given };
-  // The file names variables; those that nobody has set must not be found in what every object inherits.
+  // The file may name any variable; names such as `constructor` must not be found in the object's prototype.
   Object.setPrototypeOf(env, null);
   const problems: string[] = [];
   const raw: Record<string, unknown> = { ...readFile(file, Boolean(env['LONGRUN_CONFIG']), problems) };
@@ -217,7 +223,7 @@ export function readConfig(given: Env = process.env, file = given['LONGRUN_CONFI
   return deepFreeze({ ...config, upstreams, tools, openapi, mcpServers, searchProviders });
 }
 
-/** Whether somebody set `key`, in the environment or in the file; a default is nobody's wish. */
+/** Whether `key` is set in the environment or in the file, and not a default. */
 export function isSet(
   key: keyof Config,
   env: Env = process.env,
@@ -229,12 +235,12 @@ export function isSet(
   return inEnvironment || Object.hasOwn(readFile(file, false, []), key);
 }
 
-/** The environment for a process that we start: our own, with `changes`. */
+/** The environment for a child process: our own, with `changes`. */
 export function childEnvironment(changes: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   return { ...process.env, ...changes };
 }
 
-/** Where `npm run import` sends what it reads: LONGRUN_URL, and the key in LONGRUN_API_KEY. */
+/** The target of `npm run import`: LONGRUN_URL, and the key in LONGRUN_API_KEY. */
 export function readImportTarget(env: Env = process.env): {
   readonly url: string;
   readonly apiKey: string | null;
@@ -243,15 +249,15 @@ export function readImportTarget(env: Env = process.env): {
   if (!URL.canParse(url))
     throw new ConfigError(['LONGRUN_URL: must be an address such as http://127.0.0.1:8080/v1.']);
   const base = url.replace(/\/+$/, '');
-  // Who gives the address of the service means its API.
+  // A bare address of the service means its API.
   const isOrigin = new URL(base).pathname === '/';
   return { url: isOrigin ? `${base}/v1` : base, apiKey: env['LONGRUN_API_KEY'] || env['API_KEY'] || null };
 }
 
-/** What a tool in a process of its own may see of the environment: enough to run, and no secret. */
+/** The environment variables for a tool in a process of its own: enough to run, and no secret. */
 const TOOL_ENVIRONMENT = ['PATH', 'TZ', 'LANG', 'LC_ALL', 'TMPDIR', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'];
 
-/** Where tools come from and what they are given, as the toolbox takes it. */
+/** The settings about tools, as the toolbox takes them. */
 export function toolSettings(config: Config, env: Env = process.env) {
   const { searchProviders: providers, searxngUrl, braveApiKey, tavilyApiKey, searchCacheS } = config;
   const search = config.tools['SEARCH'] ?? toolSchema.parse({});
@@ -268,7 +274,7 @@ export function toolSettings(config: Config, env: Env = process.env) {
       SEARCH: {
         ...search,
         cacheS: search.cacheS ?? searchCacheS,
-        // A SearXNG of one's own is usually private. No other tool may reach it.
+        // The operator's SearXNG is usually private. No other tool may reach it.
         allowHosts: [...search.allowHosts, ...(searxngUrl === undefined ? [] : [new URL(searxngUrl).host])],
         settings: { ...search.settings, providers, searxngUrl, braveApiKey, tavilyApiKey },
       },
@@ -297,7 +303,7 @@ export function redacted(config: Config): Record<string, unknown> {
   };
 }
 
-/** Checks setting by setting, so that one bad value does not hide what is wrong with the others. */
+/** Checks each setting by itself, so that one bad value does not hide problems of others. */
 function parseEach(
   raw: Record<string, unknown>,
   report: (issue: z.core.$ZodIssue, key: string) => void,
@@ -330,7 +336,7 @@ function readFile(path: string, required: boolean, problems: string[]): Record<s
   return {};
 }
 
-/** One line about one zod issue, naming the variable or file key; the value is left out, it may be a secret. */
+/** One line about one zod issue, naming the variable or file key; the value is left out, because it may be a secret. */
 function describe(issue: z.core.$ZodIssue, key: string, env: Env, file: string): string {
   const variable = Object.keys(ENV).find(
     (name) => ENV[name] === key && env[name] !== undefined && env[name] !== '',

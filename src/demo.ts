@@ -1,9 +1,9 @@
-/** The demo model as a process of its own, for docker-compose: there it is one container among others. A composition root. */
+/** The demo model as a process of its own, for docker-compose, where it has a container of its own. A composition root. */
 import { createLog } from './log.ts';
 import { startDemoModel } from './model/demo.ts';
 import { stopOnSignal } from './shutdown.ts';
 
-/** docker-compose.yml names it; every interface, because the container's network is the only way in. */
+/** docker-compose.yml names this port. It listens on every interface, because only the container's network reaches it. */
 const PORT = 8090;
 const HOST = '0.0.0.0';
 /** An answer takes a few seconds at the demo's pace. */

@@ -1,7 +1,7 @@
 /**
- * The catalogue of what can be refused: code → HTTP status, type, message. Texts and codes are the hosted API's where
- * it had one (people grep logs for them); the rest say what is wrong and what to do next. State refusals are 400:
- * SDKs repeat a 409 by themselves.
+ * The catalogue of refusals: code, HTTP status, type, message. Texts and codes are the hosted API's where it had them
+ * (people grep logs for them); the others say what is wrong and what to do next. Refusals because of an object's state
+ * are 400, because SDKs repeat a 409 by themselves.
  */
 
 /** The error envelope of the wire; all four keys are always there. */
@@ -53,13 +53,13 @@ interface ApiErrorDetails {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** How much of a client's own words an error repeats: enough to recognise them, and an answer stays small. */
+/** How much of a client's text an error repeats: enough to recognise it, and little enough to keep answers small. */
 const MAX_ECHO_LENGTH = 200;
 
-/** What a client sent, as errors repeat it: whole, or its beginning and `…`. */
+/** A client's text as errors repeat it: whole, or its beginning and `…`. */
 export function echo(text: string): string {
   if (text.length <= MAX_ECHO_LENGTH) return text;
-  // Half of a surrogate pair is no text.
+  // Half of a surrogate pair is not valid text.
   return `${text.slice(0, MAX_ECHO_LENGTH).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }
 
@@ -71,7 +71,7 @@ const KINDS = {
   step: 'run step',
 } as const;
 
-/** Also said of objects of other projects, so that ids cannot be probed. */
+/** Also the answer for objects of other projects, so that ids cannot be probed. */
 export function notFound(kind: keyof typeof KINDS, id: string): ApiError {
   return new ApiError(404, `No ${KINDS[kind]} found with id '${echo(id)}'.`);
 }
@@ -88,7 +88,7 @@ export function unknownCursor(param: string, id: string): ApiError {
   });
 }
 
-/** @param isUpstreams whether callers bring keys of the model server, and not one that the operator has made */
+/** @param isUpstreams whether callers bring keys of the model server, and not one from the operator */
 export function missingKey(isUpstreams: boolean): ApiError {
   const whose = isUpstreams
     ? 'it is a key of the model server behind this one.'
@@ -102,7 +102,7 @@ export function wrongKey(masked: string): ApiError {
   return new ApiError(401, message, { code: 'invalid_api_key' });
 }
 
-/** Said before a key is compared, so it is no answer to a guess. */
+/** Answered before the key is compared, so it does not reveal whether a guess was right. */
 export function tooManyWrongKeys(retryMs: number): ApiError {
   const message =
     'Too many wrong API keys came from your address. Check the key, and try again in a few seconds.';
@@ -113,7 +113,10 @@ export function tooManyWrongKeys(retryMs: number): ApiError {
   });
 }
 
-/** A key that no model has answered yet may be made up, so it may keep only so much. Told with what ends that. */
+/**
+ * A key that no model has answered yet may be made up, so it may store only a limited amount. The message says how to
+ * lift the limit.
+ */
 export function keyOnTrial(room: 'project full' | 'all full'): ApiError {
   const why =
     room === 'project full'
@@ -146,7 +149,7 @@ export function oldBeta(): ApiError {
   return new ApiError(400, message, { code: 'invalid_beta' });
 }
 
-/** A request that does not say which server it is for. */
+/** A request that does not name the server it is for. */
 export function malformedHost(): ApiError {
   const message = "The request needs one 'Host' header, with the name or address of this server in it.";
   return new ApiError(400, message, { code: 'invalid_host' });
@@ -157,7 +160,7 @@ export function foreignHost(name: string): ApiError {
   return new ApiError(403, message, { code: 'host_not_allowed' });
 }
 
-/** A web page that may not call; null where it does not say what its origin is. */
+/** A web page that may not call; null where it sent no origin. */
 export function foreignPage(origin: string | null): ApiError {
   const who =
     origin === null
@@ -210,7 +213,7 @@ export function bodiesFull(): ApiError {
   });
 }
 
-/** This process holds as many bytes of answers that nobody has taken yet as it may. */
+/** This process holds as many bytes of undelivered answers as it may. */
 export function answersFull(): ApiError {
   const message =
     'Too many large answers are on their way from this server. Try again in a few seconds, or ask for less at a time.';
@@ -221,7 +224,7 @@ export function answersFull(): ApiError {
   });
 }
 
-/** The connection is closed with it: nobody knows whether the rest of the body ever comes. */
+/** Closes the connection, because the rest of the body may never come. */
 export function slowBody(idleMs: number): ApiError {
   const message = `Nothing came of the body of the request for ${idleMs / 1_000} s. Send it again as a whole.`;
   return new ApiError(408, message, { headers: { connection: 'close' } });
@@ -247,13 +250,13 @@ export function notCancellable(status: string): ApiError {
   return new ApiError(400, `Cannot cancel run with status '${status}'.`);
 }
 
-/** A strict function whose schema leaves room for more; the model's server would refuse it in the middle of a run. */
+/** A strict function whose schema leaves room for more; the model server would refuse it in the middle of a run. */
 export function looseSchema(name: string, param: string): ApiError {
   const message = `Invalid schema for function '${name}': In context=(), 'additionalProperties' is required to be supplied and to be false.`;
   return new ApiError(400, message, { param, code: 'invalid_function_parameters' });
 }
 
-/** What this server does not do yet; the message says so rather than failing later. */
+/** A feature that this server lacks; refused at once rather than failing later. */
 export function unsupported(what: string, param: string | null, status = 400): ApiError {
   return new ApiError(status, `${what} not supported by this server yet.`, { param, code: 'unsupported' });
 }
@@ -285,7 +288,7 @@ export function unavailable(): ApiError {
   });
 }
 
-/** Redis has no room. What to do is said to the client, because its people are often the operator's. */
+/** Redis has no room. The message says what to do, because the client's developers are often the operators as well. */
 export function storageFull(): ApiError {
   const message =
     "The server's storage is full, so nothing new can be kept. Its operator can give Redis more memory (maxmemory), delete threads, or have unused ones deleted by THREAD_KEPT_DAYS. Reading and deleting go on.";
@@ -329,18 +332,18 @@ export function streamsFull(): ApiError {
   });
 }
 
-/** Whole seconds for everybody, milliseconds for SDKs. */
+/** Whole seconds for all clients, milliseconds for SDKs. */
 export function retryAfter(ms: number): Readonly<Record<string, string>> {
   return { 'retry-after': String(Math.ceil(ms / 1_000)), 'retry-after-ms': String(Math.ceil(ms)) };
 }
 
-/** What is stored of it is damaged. As if it were not there: there is nothing to wait for. */
+/** The stored object is damaged. Answered like a missing object, because waiting does not help. */
 export function unreadable(what: string): ApiError {
   const message = `What is stored of ${what} is damaged and cannot be read. Delete its thread or make a new one; the operator finds more in the log.`;
   return new ApiError(404, message, { code: 'unreadable' });
 }
 
-/** While a newer version takes this one's place; another API process can tell of the run already. */
+/** During an upgrade: another API process, of the newer version, can already show the run. */
 export function newerRun(): ApiError {
   const message =
     'The run was made by a newer version of this server, which is just being rolled out. Try again in a few seconds.';
@@ -350,7 +353,7 @@ export function newerRun(): ApiError {
   });
 }
 
-/** A run that could still be lost with its server. It goes on; a repetition of the request gets it. */
+/** A run that could still be lost with its Redis server. It goes on; a repetition of the request gets it. */
 export function unconfirmed(runId: string): ApiError {
   const message = `Run ${runId} was begun, but no replica of the storage has confirmed it in time. Send the request again to get the run.`;
   return new ApiError(503, message, {
@@ -359,14 +362,14 @@ export function unconfirmed(runId: string): ApiError {
   });
 }
 
-/** An `Idempotency-Key` that stands for another request. The same words would be refused again, so nobody need retry. */
+/** An `Idempotency-Key` that stands for another request. A retry would be refused again. */
 export function keyReused(): ApiError {
   const message =
     'This Idempotency-Key was sent before with another body or to another path. A key stands for one request: send the same one, byte for byte, or use a new key.';
   return new ApiError(422, message, { code: 'idempotency_key_reused' });
 }
 
-/** The one 409 of this server: coming back in a moment is exactly what the SDKs do with it, and what helps. */
+/** The only 409 of this server: SDKs repeat it after a moment, which is what helps here. */
 export function stillPending(): ApiError {
   const message = 'A request with this Idempotency-Key is still being worked on. Try again in a moment.';
   return new ApiError(409, message, {
@@ -375,7 +378,7 @@ export function stillPending(): ApiError {
   });
 }
 
-/** For faults of our own: the log has the reason, under the request id the answer carries. */
+/** For faults of our own. The log has the reason, under the request id in the answer. */
 export function internalError(requestId: string): ApiError {
   const message = `The server had an error while processing your request. The operator finds it in the log as ${requestId}.`;
   // The request may have taken effect; a repetition could double it.
@@ -385,7 +388,7 @@ export function internalError(requestId: string): ApiError {
 /** A list in the hosted API's own (Python) notation: `['call_A', 'call_B']`. */
 const listed = (ids: readonly string[]): string => `[${ids.map((id) => `'${echo(id)}'`).join(', ')}]`;
 
-/** Why a process cannot start. The message is for whoever starts it: what is wrong, where, and what to do. */
+/** Why a process cannot start. The message tells the operator what is wrong, where, and what to do. */
 export class CannotStart extends Error {
   override readonly name = 'CannotStart';
 }

@@ -1,7 +1,8 @@
 /** Where a text stops being JSON, by line and column. */
 
 /**
- * Where the parser of JSON gave up, as the end of a sentence; its own message quotes the text, which may be a key.
+ * The place where the JSON parser gave up, as the end of a sentence. The parser's own message would quote the text,
+ * which may be a key.
  * @param linesBefore how many lines of the file come before `text`
  */
 export function placeIn(text: string, error: unknown, linesBefore = 0): string {
@@ -13,11 +14,11 @@ export function placeIn(text: string, error: unknown, linesBefore = 0): string {
   return `: it breaks at line ${linesBefore + lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1}`;
 }
 
-/** What was read before the place that the message does not say; null where it cannot be told. */
+/** The text before the error, for messages without a position; null where the place cannot be found. */
 function beginningOf(text: string, message: string): string | null {
   if (message.includes('end of JSON input')) return text;
   if (!isStray(message)) return null;
-  // The shortest beginning that is refused for the same reason ends with what the parser stumbled over.
+  // The shortest beginning of the text that is refused for the same reason ends at the error.
   let good = 0;
   let bad = text.length;
   while (bad - good > 1) {

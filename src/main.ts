@@ -1,7 +1,7 @@
 /**
- * `npm start`: the whole service on this machine, in processes of its own: a private Redis unless one is given, the demo
- * model unless a real one is configured, the API and the workers. A composition root. Owns the terminal and the order in
- * which things start and stop; the last thing started is the first to stop.
+ * `npm start`: the whole service on this machine, in processes of its own: a private Redis unless one is given, the
+ * demo model unless a real one is configured, the API and the workers. A composition root. Owns the terminal and the
+ * order of starting and stopping; what was started last stops first.
  */
 import './node-version.ts';
 import { randomBytes } from 'node:crypto';
@@ -20,17 +20,17 @@ import { firstModel, probe } from './model/probe.ts';
 import { onStop } from './shutdown.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** Relative to the repository, where we go: the path of a socket may have about 100 characters. */
+/** Relative to the repository, which becomes the working folder: the path of a socket may have about 100 characters. */
 const DATA = '.data';
 const LOGS = join(DATA, 'log');
-/** Longer than a worker drains, so that it hands its runs over by itself. */
+/** Time beyond the drain time, so that a worker can hand its runs over by itself. */
 const MARGIN_S = 10;
-/** The demo model's, which no page in a browser may guess. */
+/** Length of the demo model's key, which no page in a browser may guess. */
 const KEY_BYTES = 24;
 const NO_MODEL_FOR_KEYS =
   'AUTH is passthrough, which hands the keys of callers to your model server, but none is configured, and the demo model has no keys. Set OPENAI_BASE_URL.';
 
-/** Started parts, for the second signal. */
+/** The started parts, which a second signal kills. */
 const parts: Part[] = [];
 
 async function main(): Promise<number> {
@@ -53,7 +53,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** Nobody should have to think of a SECRET to try the service, so one is made where none is set. */
+/** Makes a SECRET where none is set, so that the service can be tried without one. */
 function configOfThisMachine(): Config {
   return isSet('secret') ? readConfig() : readConfig(childEnvironment({ SECRET: localSecret(DATA) }));
 }
@@ -75,7 +75,7 @@ async function start(config: Config, started: AsyncDisposableStack): Promise<voi
     changes['OPENAI_BASE_URL'] = demo.url;
     changes['OPENAI_API_KEY'] = apiKey;
   }
-  // We wait for lines of level info; they go to files, which have a size limit.
+  // Parts report that they are up at level info. Logs go to files with a size limit.
   if (config.logLevel !== 'debug') changes['LOG_LEVEL'] = 'info';
 
   const url = await startService(config, childEnvironment(changes), started);
@@ -87,7 +87,7 @@ async function start(config: Config, started: AsyncDisposableStack): Promise<voi
 
 const KEYS = { none: 'none', key: 'API_KEY', passthrough: 'model server' } as const;
 
-/** Whether the first model server answers, and with which model somebody can begin. */
+/** Whether the first model server answers, and a model for the first request. */
 async function firstLook({
   upstreams,
   auth,
@@ -95,12 +95,12 @@ async function firstLook({
   const [upstream] = upstreams;
   if (upstream === undefined) return { model: null, problem: null, mayAnswer: false };
   const answer = await probe(upstream);
-  // Callers bring their own keys: that ours is refused, or missing, is as it should be.
+  // Callers bring their own keys, so it is no problem that ours is refused or missing.
   const isTheirs = auth === 'passthrough' && answer.type === 'key refused';
   return {
     model: firstModel(upstream, answer),
     problem: isTheirs ? null : upstreamProblem(upstream, answer),
-    // Some servers that answer well have no list of models.
+    // Some working servers have no list of models.
     mayAnswer: isTheirs || ['models', 'unknown', 'no list'].includes(answer.type),
   };
 }
@@ -147,13 +147,13 @@ async function startService(
     await Promise.all(service.map((part) => part.stop()));
   });
   await Promise.all(service.map((part) => part.start()));
-  // Every interface is an address to listen on, not one to call.
+  // The address of every interface is for listening, not for calling.
   return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 }
 
-/** Resolves when we are told to stop; told once more, everything ends at once. */
+/** Resolves at the first signal to stop; a second signal ends everything at once. */
 function stopSignal(): Promise<void> {
-  // The terminal may be gone before we are.
+  // The terminal may close before this process ends.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   return new Promise((resolve) => {
     onStop(

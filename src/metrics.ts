@@ -1,5 +1,5 @@
 /**
- * Figures in the text format that Prometheus reads, and counters to make them of. Knows nothing of what they mean.
+ * Figures in the text format that Prometheus reads, and counters for them. Knows nothing of their meaning.
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 
@@ -17,7 +17,7 @@ export interface Sample {
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** Counts things by what they are. */
+/** Counts by name. */
 export class Tally {
   readonly #counted = new Map<string, number>();
 
@@ -30,7 +30,7 @@ export class Tally {
   }
 }
 
-/** Counts as samples, told apart by a label; `labels` are added to each. */
+/** Counts as samples, distinguished by a label; `labels` are added to each. */
 export function samplesOf(
   counts: Readonly<Record<string, number>>,
   label: string,
@@ -39,7 +39,7 @@ export function samplesOf(
   return Object.entries(counts).map(([what, value]) => ({ labels: { ...labels, [label]: what }, value }));
 }
 
-/** The text that is answered; metrics without a sample are left out. */
+/** The metrics as text; those without a sample are left out. */
 export function exposition(metrics: readonly Metric[]): string {
   return metrics
     .filter(({ samples }) => samples.length > 0)

@@ -1,7 +1,7 @@
 /**
- * Imported first by every program of src, for the machine whose own Node is too old: one sentence in place of the stack of
- * whatever fails first. A Node older than 22.18 refuses TypeScript before any of our code runs; the npm scripts find a newer
- * one there.
+ * Imported first by every program in src. On a machine whose Node is too old, it prints one sentence in place of the
+ * stack of the first failure. A Node older than 22.18 refuses TypeScript before any of our code runs; there the npm
+ * scripts find a newer Node.
  */
 
 /** As in setup/node.mjs. */

@@ -1,7 +1,7 @@
 /** Why a port cannot be listened on, in words for the person who chose it. */
 import { CannotStart } from './errors.ts';
 
-/** @param command how the process is started, for an example of another port. */
+/** @param command the command that starts the process, for an example with another port. */
 export function cannotListen(error: unknown, port: number, host: string, command: string): CannotStart {
   const code = error instanceof Error && 'code' in error ? error.code : '';
   const sentences: Readonly<Record<string, string>> = {

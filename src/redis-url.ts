@@ -1,6 +1,6 @@
 /**
- * Where Redis is: the forms of REDIS_URL, read into plain data. Pure; it opens nothing. The configuration checks with it,
- * the store connects with it, and nobody else has to know that there is more than one form.
+ * Reads the forms of REDIS_URL into plain data. Pure; it opens nothing. The configuration uses it to check the setting,
+ * and the store uses it to connect; no other code needs to know that there is more than one form.
  */
 
 export interface RedisNode {
@@ -14,20 +14,20 @@ interface Login {
 }
 
 interface Access extends Login {
-  /** One server; the Sentinels; or some nodes of the Cluster, which name the others. */
+  /** One server; the Sentinels; or some nodes of the Cluster, which report the others. */
   readonly nodes: readonly RedisNode[];
   readonly tls: boolean;
 }
 
 export type RedisAddress =
-  /** A Unix domain socket of this machine; a relative `path` begins in the working folder. */
+  /** A Unix domain socket on this machine; a relative `path` starts in the working folder. */
   | (Login & { readonly type: 'socket'; readonly path: string })
   | (Access & { readonly type: 'single'; readonly db: number })
   | (Access & {
       readonly type: 'sentinel';
       readonly master: string;
       readonly db: number;
-      /** What the Sentinels themselves ask for; `password` is the servers'. */
+      /** The Sentinels' own password; `password` is for the Redis servers. */
       readonly sentinelPassword: string | null;
     })
   | (Access & { readonly type: 'cluster' });
@@ -46,7 +46,7 @@ interface Parts {
 
 /**
  * Reads an address.
- * @throws {Error} whose message says what is wrong; it never repeats the address, which may hold a password.
+ * @throws {Error} saying what is wrong, without the address, which may hold a password.
  */
 export function parseRedisUrl(text: string): RedisAddress {
   const { scheme, user, hosts, path, query } = partsOf(text);
@@ -90,7 +90,7 @@ export function parseRedisUrl(text: string): RedisAddress {
   }
 }
 
-/** The address as it may be shown: passwords replaced, and nothing of one that cannot be read. */
+/** The address for logs: passwords are replaced, and an address that cannot be read is hidden entirely. */
 export function withoutRedisPassword(text: string): string {
   try {
     const { scheme, user, hosts, path, query } = partsOf(text);
@@ -112,7 +112,7 @@ function partsOf(text: string): Parts {
   const match = /^([a-z+]+):\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i.exec(text);
   if (match === null) throw new Error('must be an address like redis://127.0.0.1:6379');
   const [, scheme = '', authority = '', path = '', query = ''] = match;
-  // A password may hold an @ itself.
+  // A password may contain an @.
   const at = authority.lastIndexOf('@');
   return {
     scheme: scheme.toLowerCase(),
@@ -123,7 +123,7 @@ function partsOf(text: string): Parts {
   };
 }
 
-/** Absolute behind no host, relative behind a dot: `redis+socket:///run/redis.sock`, `redis+socket://./redis.sock`. */
+/** Absolute without a host, relative after a dot: `redis+socket:///run/redis.sock`, `redis+socket://./redis.sock`. */
 function socketPathOf(hosts: string, path: readonly string[]): string {
   if (path.length === 0 || (hosts !== '' && hosts !== '.')) {
     throw new Error('must name the path of a socket, for example redis+socket:///run/redis/redis.sock');
@@ -142,7 +142,7 @@ function nodeOf(text: string, defaultPort: number): RedisNode {
   return { host, port: number };
 }
 
-/** The number of the database, which may stand at `index` of the path and must be the last there. */
+/** The database number, which may stand at `index` of the path and must be its last part. */
 function dbOf(path: readonly string[], index: number): number {
   const text = path[index] ?? '0';
   if (path.length > index + 1 || !/^\d{1,5}$/.test(text))

@@ -1,13 +1,13 @@
 /**
- * Seals secrets that have to travel from the API to a worker through Redis: a caller's own upstream key, a device's
- * sensitive variables. What lies in Redis or a backup of it is ciphertext (AES-256-GCM under the operator's SECRET).
+ * Seals secrets that go from the API to a worker through Redis: a caller's own upstream key, a device's sensitive
+ * variables. Redis and its backups hold ciphertext only (AES-256-GCM under the operator's SECRET).
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 
-/** What a request brought along that must not be stored in clear. */
+/** The parts of a request that must not be stored in clear. */
 export interface Secrets {
-  /** The caller's key, which is the upstream's. */
+  /** The caller's key, when it is the upstream's. */
   readonly upstreamKey: string | null;
   readonly variables: Readonly<Record<string, string>>;
 }
@@ -23,7 +23,7 @@ const TAG_BYTES = 16;
 export class Seal {
   readonly #key: Buffer;
 
-  /** @param secret the operator's; the same in the API and in every worker */
+  /** @param secret the operator's SECRET; the same in the API and in every worker */
   constructor(secret: string) {
     this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'longrun seal v1', 32));
   }
@@ -39,7 +39,7 @@ export class Seal {
   open(sealed: string): Secrets {
     const bytes = Buffer.from(sealed, 'base64');
     const nonce = bytes.subarray(0, NONCE_BYTES);
-    // Without its length said, a shortened tag would do.
+    // Without an explicit length, a shortened tag would be accepted.
     const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: TAG_BYTES });
     decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
     const clear = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);

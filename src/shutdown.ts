@@ -1,12 +1,15 @@
 /**
- * How a process ends: on SIGTERM or SIGINT it stops taking work and then stops what is open, each step bounded by a deadline; a
+ * How a process ends: on SIGTERM or SIGINT it takes no more work, then stops what is open, within one deadline. A
  * second Ctrl-C, or the deadline, ends it at once.
  */
 import { ConfigError } from './config.ts';
 import { CannotStart } from './errors.ts';
 import type { Logger } from './log.ts';
 
-/** One Ctrl-C arrives from the terminal, from npm and from the set-up; a person needs longer for a second one. */
+/**
+ * One Ctrl-C arrives several times: from the terminal, from npm and from the set-up. A person takes longer than this to
+ * press it again.
+ */
 const ONE_PRESS_MS = 1_000;
 
 export interface Stoppable {
@@ -16,7 +19,7 @@ export interface Stoppable {
   readonly stop: () => Promise<void>;
 }
 
-/** Ends a process that could not start, saying why: a stack for us, a plain message for a mistake in the settings. */
+/** Ends a process that could not start. Prints a plain message for a mistake in the settings, and a stack for a bug. */
 export function die(error: unknown): never {
   const detail = error instanceof Error ? error.stack : String(error);
   const text = error instanceof ConfigError || error instanceof CannotStart ? error.message : detail;
@@ -25,8 +28,8 @@ export function die(error: unknown): never {
 }
 
 /**
- * Calls `first` when the process is told to stop, and `again` when it is told once more later than one press of Ctrl-C is heard.
- * That whoever started us over a channel was killed outright is an order to stop as well.
+ * Calls `first` when the process is told to stop, and `again` when it is told again after ONE_PRESS_MS. When the parent
+ * had a channel to this process and is killed, that is an order to stop as well.
  */
 export function onStop(first: (why: string) => void, again: () => void): void {
   let firstMs: number | null = null;
@@ -41,7 +44,7 @@ export function onStop(first: (why: string) => void, again: () => void): void {
   process.on('disconnect', () => onSignal('disconnect'));
 }
 
-/** Ends the process properly when it is told to. `deadlineMs` bounds the whole stop. */
+/** Ends the process in good order when it is told to stop. `deadlineMs` bounds the whole stop. */
 export function stopOnSignal(parts: Stoppable, deadlineMs: number, log: Logger): void {
   const stop = async (why: string): Promise<void> => {
     log.info({ signal: why }, 'stopping');

@@ -1,6 +1,6 @@
 /**
- * The table of contents of the API: middleware in order, the protocols' endpoints under their base paths, and what
- * everything else is answered with. A protocol adds endpoints to all base paths, or is given them and mounts them elsewhere.
+ * The table of contents of the API: middleware in order, the protocols' endpoints under their base paths, and the answer to
+ * everything else. A protocol adds endpoints to all base paths, or takes those endpoints and mounts them elsewhere.
  */
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import { unknownRoute, unsupported } from '../errors.ts';
@@ -27,7 +27,7 @@ import { usageEndpoints } from './usage/usage.ts';
 
 const BASE_PATHS = ['/v1', '/api/assts/v1'];
 
-/** Parts of the hosted API that are not built yet, and what to call them. */
+/** Parts of the hosted API that are missing here, with the beginning of the refusal. */
 const UNSUPPORTED = {
   '/files': 'Files are',
   '/vector_stores': 'Vector stores are',
@@ -35,19 +35,19 @@ const UNSUPPORTED = {
   '/conversations': 'The Conversations API is',
 } as const;
 
-/** Protocols with base paths of their own, under which they may have the endpoints of the others. */
+/** Protocols with base paths of their own, which may also mount the other protocols' endpoints. */
 const ELSEWHERE: readonly ((endpoints: readonly Endpoint[]) => readonly Mount[])[] = [azureMounts];
 
-/** Protocols with an envelope of their own. */
+/** Protocols with their own error envelope. */
 const REFUSALS = [agentRefusals];
 
 export interface AppOptions extends EndpointOptions, HostRules, BodyLimits {
   readonly auth: AuthMode;
   /** Origins whose pages may call the API, besides its own; `*` is every origin. */
   readonly corsOrigins: Origins;
-  /** The proxies whose `X-Forwarded-For` is believed: how many there are, or where; express' `trust proxy`. */
+  /** The proxies whose `X-Forwarded-For` is trusted: their number or their addresses; express' `trust proxy`. */
   readonly trustProxy: number | readonly string[];
-  /** Paths outside the base paths where chat clients and devices find us. */
+  /** Paths outside the base paths for chat clients and devices. */
   readonly devicePaths: readonly { readonly path: string; readonly profile: ProfileName }[];
   readonly chat: DeviceSettings;
 }
@@ -82,9 +82,9 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.use(checkHost(options, turnedAway), checkOrigin(options.corsOrigins, turnedAway));
   app.use(allowOrigins(options.corsOrigins));
   app.use(router(statusEndpoints(services, paths), options));
-  // Behind the status, which links may lead to.
+  // After the status endpoints, because links may lead to those.
   app.use(checkFetchSite(options.corsOrigins));
-  // One for all paths, or each would have guesses of its own.
+  // One for all paths; otherwise each path would allow guesses of its own.
   const authenticated = authenticate(options.auth, trustsProxy(options));
   // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
   const body = bodyReader(options);
@@ -100,7 +100,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   return app;
 }
 
-/** Answers with what has gone wrong before or beside an endpoint. */
+/** Answers errors that occur before or outside an endpoint. */
 function refused(options: EndpointOptions, refusal?: Refusal): ErrorRequestHandler {
   return (error, request, response, _next) => {
     const owner = REFUSALS.find(({ owns }) => owns(request.path));
@@ -108,7 +108,7 @@ function refused(options: EndpointOptions, refusal?: Refusal): ErrorRequestHandl
   };
 }
 
-/** What can be asked, each under the first of its base paths. */
+/** Every method and path, under the first of its base paths. */
 function pathsOf(mounts: readonly Mount[]): readonly string[] {
   const paths = new Map<string, string>();
   for (const { base, endpoints } of mounts) {
@@ -123,7 +123,7 @@ function pathsOf(mounts: readonly Mount[]): readonly string[] {
 const trustsProxy = ({ trustProxy }: AppOptions): boolean =>
   typeof trustProxy === 'number' ? trustProxy > 0 : trustProxy.length > 0;
 
-/** Counts requests when they are answered, by status; a client that has gone before that counts as 499, as elsewhere. */
+/** Counts answered requests by status. A client that hangs up before the answer counts as 499, the usual code for that. */
 function counted(requests: Tally): RequestHandler {
   return (_request, response, next) => {
     response.on('close', () => requests.add(String(response.headersSent ? response.statusCode : 499)));
@@ -131,7 +131,7 @@ function counted(requests: Tally): RequestHandler {
   };
 }
 
-/** Says of known but missing parts of the API that they are missing, not mistyped. */
+/** Refuses known but missing parts of the API as not supported, so that they do not look like a wrong path. */
 const later: RequestHandler = (request, _response, next) => {
   for (const [path, what] of Object.entries(UNSUPPORTED)) {
     if (request.path === path || request.path.startsWith(`${path}/`)) throw unsupported(what, null);

@@ -31,15 +31,15 @@ import { Admission } from '../turns/admission.ts';
 import { createApiServer, LISTEN_BACKLOG } from './http/server.ts';
 import type { Readiness } from './http/services.ts';
 
-/** Beyond the time that open requests and streams are given when the process is told to stop. */
+/** Time beyond the drain time that open requests and streams get when the process is told to stop. */
 const STOP_MARGIN_MS = 10_000;
 const DRAIN_CHECK_MS = 50;
-/** Chats that are cut off after that cancel their runs, which needs the connections that are closed next. */
+/** Chats that are cut off then cancel their runs, which needs the connections that are closed next. */
 const SETTLE_MS = 200;
 
-/** Of the memory: a body that is read is there as bytes, as text, as JSON, and once more on its way to Redis. */
+/** Share of the memory: a body exists as bytes, as text, as JSON, and once more on its way to Redis. */
 const BODIES_SHARE = 1 / 8;
-/** Of the memory: an answer is there as objects and as text as well while it is made, a stream holds its run. */
+/** Share of the memory: while an answer is made, it also exists as objects and as text, and a stream holds its run. */
 const ANSWERS_SHARE = 1 / 8;
 
 async function main(): Promise<void> {
@@ -144,7 +144,7 @@ async function main(): Promise<void> {
         server.closeIdleConnections();
       },
       stop: async () => {
-        // A connection whose last answer is over would be kept for the next request, and the drain with it.
+        // A connection whose last answer is over would be kept open for the next request, and would prolong the drain.
         const look = setInterval(() => server.closeIdleConnections(), DRAIN_CHECK_MS);
         await Promise.race([closed, delay(config.drainMs)]);
         clearInterval(look);
@@ -159,7 +159,7 @@ async function main(): Promise<void> {
     log,
   );
   const address = server.address();
-  // With port 0 the system has chosen one.
+  // With port 0, the system has chosen a port.
   const port = typeof address === 'object' && address !== null ? address.port : config.port;
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
   log.info({ url: `http://${host}:${port}` }, 'api listening');

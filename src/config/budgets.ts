@@ -1,4 +1,4 @@
-/** Budgets of bytes: what one request, one object, one answer and one prompt may take of everybody's memory. */
+/** Budgets of bytes: how much memory one request, object, answer or prompt may take. */
 import { z } from 'zod';
 
 const MEBIBYTE = 1024 * 1024;
@@ -7,13 +7,16 @@ const bytes = z.coerce.number().int().min(1024);
 export const budgetFields = {
   /** Data URLs of photos come in bodies, so the limit is generous. */
   bodyLimitBytes: bytes.default(32 * MEBIBYTE),
-  /** All bodies that one API process holds at a time; derived from its memory where nobody says. */
+  /** All bodies that one API process holds at a time; by default derived from its memory. */
   bodiesLimitBytes: bytes.optional(),
-  /** All answers that one API process holds until their clients have taken them; derived from its memory where nobody says. */
+  /** All answers that one API process holds until their clients have read them; by default derived from its memory. */
   answersLimitBytes: bytes.optional(),
-  /** One message, or the outputs of one submission: the largest photo of a phone as a data URL, or some ordinary ones. */
+  /**
+   * One message, or the outputs of one submission: room for the largest photo of a phone as a data URL, or for several
+   * ordinary ones.
+   */
   messageLimitBytes: bytes.default(16 * MEBIBYTE),
-  /** What is read of a thread for one prompt, newest first: a worker holds this a few times over while it asks. */
+  /** How much of a thread is read for one prompt, newest first. A worker holds several copies of it while it asks. */
   promptLimitBytes: bytes.default(32 * MEBIBYTE),
   /** Objects in one page of a list. The rest is on the next page, as with any list. */
   pageLimitBytes: bytes.default(8 * MEBIBYTE),

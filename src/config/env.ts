@@ -1,3 +1,3 @@
-/** The environment as configuration is read from it. */
+/** The environment, as the configuration reads it. */
 
 export type Env = Readonly<Record<string, string | undefined>>;

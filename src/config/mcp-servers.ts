@@ -1,6 +1,6 @@
 /**
- * The `mcpServers` of the configuration: the format that MCP clients share, and a few keys of our own. It knows which of
- * their values are secrets, takes those that the file only names from the environment, and hides them from logs.
+ * The `mcpServers` of the configuration: the format that MCP clients share, and a few keys of our own. Knows which
+ * values are secrets, takes values that the file only names from the environment, and hides secrets from logs.
  */
 import { z } from 'zod';
 import type { Env } from './env.ts';
@@ -11,7 +11,7 @@ const names = z.record(z.string().min(1), z.string().min(1));
 const ours = {
   /** Tools to offer, by the server's own names. */
   allow: z.array(z.string().min(1)).optional(),
-  /** For one call. */
+  /** Time limit of one call. */
   timeoutMs: z.number().int().min(100).max(MAX_CALL_MS).default(30_000),
   /** Before the name of each tool. */
   prefix: z
@@ -31,7 +31,7 @@ const childSchema = z.strictObject({
   ...ours,
 });
 
-/** Others would break every request, with their value in the error. */
+/** Any other value would break every request, and appear in the error. */
 const headerValue = z.string().regex(/^[\t\x20-\x7e]*$/, 'must be one line of ASCII characters');
 
 const httpSchema = z.strictObject({
@@ -45,7 +45,7 @@ const httpSchema = z.strictObject({
   ...ours,
 });
 
-/** A process or an address. Not a union: that would not say which key is wrong. */
+/** A process or an address. Not a zod union, which would not report which key is wrong. */
 const serverSchema = z.looseObject({}).transform((server, context) => {
   const parsed = ('url' in server ? httpSchema : childSchema).safeParse(server);
   if (parsed.success) return parsed.data;
@@ -60,7 +60,7 @@ export const mcpServersSchema = z
 type McpServers = Readonly<z.infer<typeof mcpServersSchema>>;
 type Server = McpServers[string];
 
-/** The servers with the values that `envFrom` and `headersEnv` name; missing ones are told to `report`. */
+/** The servers with the values that `envFrom` and `headersEnv` name; missing variables go to `report`. */
 export function withSecrets(servers: McpServers, env: Env, report: (problem: string) => void): McpServers {
   return mapServers(servers, (server, name) => {
     const place = `mcpServers.${name}`;

@@ -1,7 +1,7 @@
-/** What is wrong with a setting, in words for whoever wrote it. Never its value, which may be a secret. */
+/** Says what is wrong with a setting, in words for the operator. Never shows its value, which may be a secret. */
 import type { z } from 'zod';
 
-/** What an issue of zod means; what our own checks say stays as it is. */
+/** The meaning of a zod issue; messages of our own checks are kept. */
 export function inWords(issue: z.core.$ZodIssue): string {
   const { code, message } = issue;
   if (code === 'invalid_type') return KINDS[issue.expected] ?? message;
@@ -9,7 +9,7 @@ export function inWords(issue: z.core.$ZodIssue): string {
   if (code === 'too_big' && isNumber(issue.origin)) return `must be ${issue.maximum} or less`;
   if (code === 'invalid_value')
     return `must be ${issue.values.map((value) => `'${String(value)}'`).join(' or ')}`;
-  // A boolean, or the names that the environment has for it.
+  // A boolean, or one of its names in the environment.
   if (code === 'invalid_union' && issue.errors.flat().some(isAboutBoolean)) return IS_BOOLEAN;
   return message;
 }

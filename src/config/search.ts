@@ -1,10 +1,10 @@
-/** Settings of the tool SEARCH: whom it asks, and what it needs for that. */
+/** Settings of the tool SEARCH: its providers, and their addresses and keys. */
 import { z } from 'zod';
 
 const SEARCH_PROVIDERS = ['searxng', 'brave', 'tavily', 'offline'] as const;
 
 export const searchFields = {
-  /** Whom the tool SEARCH asks, in this order; where none is named, whoever is set up below. */
+  /** The providers that the tool SEARCH asks, in this order; by default those that are set up below. */
   searchProviders: z
     .preprocess(
       (value) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value),
@@ -13,7 +13,7 @@ export const searchFields = {
       }),
     )
     .default([]),
-  /** A SearXNG server of one's own. A password in it would get into logs of the network. */
+  /** The operator's own SearXNG server. A password in the URL would get into network logs. */
   searxngUrl: z
     .url({ protocol: /^https?$/ })
     .refine((address) => !/\/\/[^/]*@/.test(address), { error: 'must not hold a name or a password' })
@@ -26,7 +26,7 @@ export const searchFields = {
 
 type SearchConfig = Readonly<z.infer<z.ZodObject<typeof searchFields>>>;
 
-/** Who is asked: those that are named, or else those that are set up, or else the one that needs nothing. */
+/** The providers to ask: those that are named, or else those that are set up, or else the one that needs no set-up. */
 export function searchProvidersOf(
   config: SearchConfig,
   report: (problem: string) => void,

@@ -1,14 +1,18 @@
-/** Settings about tools: who may use which, what the operator decides about single ones, and the keys they are given. */
+/**
+ * Settings about tools: which callers may use which tools, the operator's choices for single tools, and the keys for them.
+ */
 import { z } from 'zod';
 import type { Env } from './env.ts';
 import { list } from './list.ts';
 
 export const passthroughFields = {
-  /** Tools of this server that are there for callers of AUTH=passthrough, by name; `*` is all. */
+  /** The names of this server's tools that callers of AUTH=passthrough may use; `*` is all. */
   passthroughTools: list(z.string().min(1)).default([]),
 };
 
-/** The only tools there are, by name; null where all are. Whoever has a key of AUTH=passthrough may have made it up. */
+/**
+ * The names of the only tools to offer; null for all. Limited for AUTH=passthrough, whose callers may make their keys up.
+ */
 export function onlyToolsOf({
   auth,
   passthroughTools,
@@ -19,14 +23,14 @@ export function onlyToolsOf({
   return auth !== 'passthrough' || passthroughTools.includes('*') ? null : passthroughTools;
 }
 
-/** What the operator decides about one tool. */
+/** The operator's choices for one tool. */
 export const toolSchema = z.strictObject({
   enabled: z.boolean().default(true),
   /** In place of the tool's own limit. */
   timeoutMs: z.int().min(1).max(600_000).optional(),
   /** In place of the tool's own; 0 is never. */
   cacheS: z.int().min(0).max(86_400).optional(),
-  /** Hosts that this tool may reach besides those that all may. */
+  /** Hosts that this tool may reach besides those that every tool may. */
   allowHosts: z.array(z.string().min(1)).default([]),
   /** Handed to the tool with each call. */
   settings: z.record(z.string().min(1), z.unknown()).default({}),
@@ -36,7 +40,7 @@ export const toolSchema = z.strictObject({
 
 type ToolSelection = Readonly<z.infer<typeof toolSchema>>;
 
-/** The choice with the settings that `settingsEnv` names; missing ones are told to `report`. */
+/** The choice with the settings that `settingsEnv` names; missing variables go to `report`. */
 export function withSettings(
   name: string,
   tool: ToolSelection,

@@ -5,18 +5,21 @@ import type { Env } from './env.ts';
 /** The longest a timer can run. */
 const MAX_MS = 2 ** 31 - 1;
 const ms = z.coerce.number().int().min(100).max(MAX_MS);
-/** In the file only, where numbers are numbers. */
+/** Only in the file, where numbers need no conversion. */
 const ownMs = z.int().min(100).max(MAX_MS).optional();
 
-/** For every upstream that does not say otherwise. */
+/** Defaults for every upstream without limits of its own. */
 export const upstreamFields = {
-  /** No byte from the upstream for this long fails the turn. */
+  /** The turn fails when no byte comes from the upstream for this long. */
   upstreamIdleMs: ms.default(120_000),
-  /** Nor may it send signs of life only for longer than this. Servers that load a model send some for minutes. */
+  /** How long the upstream may send signs of life only. Servers that load a model send them for minutes. */
   upstreamStallMs: ms.default(300_000),
-  /** Or thoughts only: most of a run's ten minutes, so that slow models may think, and something is left to answer in. */
+  /**
+   * How long it may send thoughts only: most of a run's ten minutes, so that slow models can think and have time left
+   * to answer.
+   */
   upstreamThinkMs: ms.default(480_000),
-  /** One completion from its request to its end, however lively. A run's own life is shorter, unless it was raised. */
+  /** How long one completion may take in all. A run's own lifetime is shorter, unless it was raised. */
   upstreamTotalMs: ms.default(1_800_000),
   /** Further tries after a refused connection, 429 or 5xx, before the first part. */
   upstreamRetries: z.coerce.number().int().min(0).max(10).default(2),
@@ -30,15 +33,15 @@ export const upstreamSchema = z.strictObject({
   apiKey: z.string().optional(),
   /** The environment variable that holds the key, so that the file need not. */
   apiKeyEnv: z.string().optional(),
-  /** Models this upstream serves; when a model is listed here it is routed here without a backend_id. */
+  /** Models that this upstream serves; they are routed here without a backend_id. */
   models: z.array(z.string().min(1)).default([]),
   /** Names clients use → names the upstream knows. */
   aliases: z.record(z.string().min(1), z.string().min(1)).default({}),
-  /** Models by the name clients use → the one that is asked instead when a picture is in the prompt. */
+  /** Names clients use → the model to ask instead when a picture is in the prompt. */
   visionModels: z.record(z.string().min(1), z.string().min(1)).default({}),
   /** Older servers know `max_tokens` only. */
   maxTokensField: z.enum(['max_completion_tokens', 'max_tokens']).default('max_completion_tokens'),
-  /** In place of the limits for all. */
+  /** Its own limits, in place of the general ones. */
   idleMs: ownMs,
   stallMs: ownMs,
   thinkMs: ownMs,
@@ -64,7 +67,7 @@ export function singleUpstream(env: Env, report: (problem: string) => void): Ups
   return null;
 }
 
-/** The upstream with the key that `apiKeyEnv` names; a missing one is told to `report`. */
+/** The upstream with the key that `apiKeyEnv` names; a missing variable goes to `report`. */
 export function withKey(
   upstream: UpstreamConfig,
   env: Env,
@@ -88,7 +91,7 @@ export function withoutKey(upstream: UpstreamConfig): Readonly<Record<string, un
   };
 }
 
-/** An address without its password and its query, which may be a key as well. */
+/** An address without its password and its query, which may hold a key as well. */
 function withoutPassword(address: string): string {
   const url = new URL(address);
   if (url.password === '' && url.search === '') return address;

@@ -1,18 +1,20 @@
-/** Settings of the API's front door: where it listens, and who may come in. */
+/** Settings of the API's server: where it listens, and which clients it accepts. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { list } from './list.ts';
 
-/** More than any chain of proxies has; a larger number is a slip of the keyboard. */
+/** More than any chain of proxies has; a larger number is a typing error. */
 const MAX_HOPS = 32;
 
 const TRUST_PROXY_FORMS = `must be how many proxies a request passes through (1 to ${MAX_HOPS}), or their addresses, separated by commas, such as 'loopback, 10.0.0.0/8'`;
 
 export const webFields = {
   port: z.coerce.number().int().min(0).max(65535).default(8080),
-  /** Loopback unless an operator says otherwise, because AUTH is none by default. */
+  /** Loopback by default, because AUTH is none by default. */
   host: z.string().min(1).default('127.0.0.1'),
-  /** Anybody; one shared key; or the caller's key is the upstream's, and its owner the project. */
+  /**
+   * `none`: no key. `key`: one shared key. `passthrough`: the caller's key is the upstream's, and each key is a project.
+   */
   auth: z.enum(['none', 'key', 'passthrough']).default('none'),
   apiKey: z.string().min(1).optional(),
   /** Origins of browser pages that may call the API, besides its own; `*` is every page. */
@@ -20,7 +22,7 @@ export const webFields = {
     z
       .string()
       .toLowerCase()
-      // Browsers leave out the port that goes without saying.
+      // Browsers leave out the default port.
       .transform((text) => text.replace(/\/$/, '').replace(/^(http:.*):80$|^(https:.*):443$/, '$1$2'))
       .refine((text) => text === '*' || /^[a-z][a-z\d+.-]*:\/\/(?:\*\.)?[^/\s*]+$/.test(text), {
         error:
@@ -38,8 +40,8 @@ export const webFields = {
       }),
   ).default([]),
   /**
-   * The proxies whose `X-Forwarded-For` is believed: how many there are, or where. Nobody by default: anybody can send that
-   * header.
+   * The proxies whose `X-Forwarded-For` is trusted: their number or their addresses. None by default, because any
+   * client can send that header.
    */
   trustProxy: z
     .preprocess(
@@ -53,7 +55,7 @@ export const webFields = {
 
 type WebConfig = Readonly<z.infer<z.ZodObject<typeof webFields>>> & { readonly secret?: string | undefined };
 
-/** Tells `report` of settings that do not go together. */
+/** Reports settings that do not go together. */
 export function checkWeb(config: WebConfig, report: (problem: string) => void): void {
   if (config.auth === 'none' && !isLoopback(config.host)) {
     report(

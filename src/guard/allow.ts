@@ -1,6 +1,4 @@
-/**
- * What an operator has allowed beyond public addresses and the ports of the web, as written in the configuration. Pure.
- */
+/** What an operator allows beyond public addresses and the ports of the web, as written in the configuration. Pure. */
 import { isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { type Address, parseAddress } from './address.ts';
@@ -21,19 +19,22 @@ export interface Destination {
 
 const FORMS =
   "Write a name ('intranet.example', '*.example.com'), an address ('10.0.0.5', '[fd00::5]') or a range ('10.0.0.0/8'), and a port behind a name or an address when only that one is meant ('localhost:8080').";
-/** Letters, digits, hyphens; underscores because container networks use them. The last part is no number: those are addresses. */
+/**
+ * Letters, digits, hyphens; underscores because container networks use them. The last part is not a number: such texts
+ * are addresses.
+ */
 const NAME =
   /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*(?!\d+$|0x[\da-f]*$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
 
 /**
  * Reads one entry.
- * @throws {Error} for operators, when it is none.
+ * @throws {Error} for operators, when it is not an entry.
  */
 export function parseAllow(entry: string): Allowed {
   return parseRange(entry) ?? parseHost(entry) ?? fail(entry);
 }
 
-/** Whether one of the entries lifts the rules of address and port for this destination. */
+/** Whether one of the entries lifts the rules about address and port for this destination. */
 export function isAllowed(entries: readonly Allowed[], destination: Destination): boolean {
   return entries.some((entry) => matches(entry, destination));
 }

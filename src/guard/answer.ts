@@ -1,23 +1,23 @@
 /**
- * What the caller of the guard gets: a Response of the global class, whose body ends the exchange with its last byte, stops
- * at the limit and fails with words that can be shown.
+ * The answer for the guard's caller: a Response of the global class, whose body ends the exchange with its last byte,
+ * stops at the limit and fails with messages that can be shown.
  */
 import { ReadableStream } from 'node:stream/web';
 import type { Response as Received } from 'undici';
 import type { GuardedExchange } from './exchange.ts';
 import { brokeOff, oddStatus, tooBig, wordsFor } from './refusal.ts';
 
-/** A Response cannot have a greater one. */
+/** The greatest status that a Response can have. */
 const MAX_STATUS = 599;
 
 export interface AnswerOptions {
-  /** Where the answer came from at last. */
+  /** The address that answered, after all redirects. */
   readonly url: URL;
   readonly isRedirected: boolean;
   readonly maxBytes: number;
 }
 
-/** @throws {FailedRequest} when its status is none, or its announced length beyond the limit. */
+/** @throws {FailedRequest} when its status is invalid, or its announced length exceeds the limit. */
 export function toAnswer(received: Received, exchange: GuardedExchange, options: AnswerOptions): Response {
   const { url, isRedirected, maxBytes } = options;
   const { status, statusText, body } = received;
@@ -29,7 +29,7 @@ export function toAnswer(received: Received, exchange: GuardedExchange, options:
   const limited = body === null ? null : limitedBody(body, exchange, options);
   const answer = new Response(limited, { status, statusText, headers: [...received.headers] });
   const { origin, pathname, search } = url;
-  // undici's own Response would have them, but is not the class that `instanceof Response` asks for.
+  // undici's own Response would have these, but it is not the class that `instanceof Response` checks for.
   return Object.defineProperties(answer, {
     url: { value: origin + pathname + search },
     redirected: { value: isRedirected },
@@ -65,7 +65,7 @@ function limitedBody(
       },
       cancel: (reason) => exchange.stop(reason),
     },
-    // Not a byte is asked for before somebody reads.
+    // No byte is requested before the caller reads.
     { highWaterMark: 0 },
   );
 }

@@ -1,7 +1,7 @@
 /**
- * Opens the connections of the guard. The only place that knows where a request really goes: a name is resolved once,
- * what may be connected to is kept, and the open connection is asked whom it reached. Every connection passes here, also
- * those of redirects, so that no spelling, no name and no change of a name in between leads past it.
+ * Opens the connections of the guard. The only place that knows where a request really goes: it resolves a name once,
+ * keeps the addresses that may be connected to, and asks the open connection which address it reached. Every connection
+ * passes here, those of redirects included, so no spelling, no name and no change of a name in between leads past it.
  */
 import { lookup } from 'node:dns/promises';
 import { isIP, type Socket } from 'node:net';
@@ -10,7 +10,7 @@ import { isPublic } from './address.ts';
 import { type Allowed, type Destination, isAllowed } from './allow.ts';
 import { type Objection, wrongDestination } from './refusal.ts';
 
-/** The addresses of a name, the best first. */
+/** Returns the addresses of a name, the best first. */
 export type Resolve = (name: string) => Promise<readonly string[]>;
 
 export interface ConnectorOptions {
@@ -21,7 +21,7 @@ export interface ConnectorOptions {
 
 const WEB_PORTS: ReadonlySet<number> = new Set([80, 443]);
 
-/** The system's own way: files, then servers. */
+/** The system's resolver: its files, then its DNS servers. */
 export const systemResolve: Resolve = async (name) => {
   const found = await lookup(name, { all: true });
   return found.map(({ address }) => address);
@@ -74,7 +74,7 @@ function open(
   const connector = buildConnector({
     timeout,
     allowH2: false,
-    // Makes Node ask for all addresses at once, so that this is the only shape of lookup to answer.
+    // Makes Node request all addresses at once, so that `lookup` has only one form to answer.
     autoSelectFamily: true,
     lookup: (_name, _options, callback) => callback(null, addresses),
   });

@@ -1,6 +1,6 @@
 /**
- * One exchange: from the first connection to the last byte of the body, redirects included. Owns its clock and its signal;
- * whatever stops it says what is to be thrown.
+ * One exchange: from the first connection to the last byte of the body, redirects included. Owns its timer and its
+ * signal; the reason for stopping it is the error to throw.
  */
 import { timedOut } from './refusal.ts';
 
@@ -10,34 +10,34 @@ export class GuardedExchange {
   readonly #caller: AbortSignal | null;
   readonly #onCaller = (): void => this.stop(this.#caller?.reason);
 
-  /** @param caller ends the exchange when it is aborted, with its own reason */
+  /** @param caller ends the exchange when it is aborted, with the signal's reason */
   constructor(url: URL, timeoutMs: number, caller: AbortSignal | null) {
     this.#timer = setTimeout(() => this.stop(timedOut(url, timeoutMs)), timeoutMs);
-    // An answer that nobody reads does not keep a process that is done.
+    // An answer that is never read must not keep the process alive.
     this.#timer.unref();
     this.#caller = caller;
     if (caller?.aborted === true) this.#onCaller();
     else caller?.addEventListener('abort', this.#onCaller, { once: true });
   }
 
-  /** Aborted when the exchange was stopped; its reason is what to throw. */
+  /** Aborted when the exchange is stopped; its reason is the error to throw. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
 
-  /** Nothing more will come. */
+  /** Nothing more will come: releases the timer and the listener. */
   end(): void {
     clearTimeout(this.#timer);
     this.#caller?.removeEventListener('abort', this.#onCaller);
   }
 
-  /** Ends it before its end. Only the first reason counts. */
+  /** Ends the exchange early. Only the first reason counts. */
   stop(reason: unknown): void {
     this.end();
     this.#abort.abort(reason);
   }
 
-  /** What `work` gives, or a rejection as soon as the exchange is stopped, even if the work does not hear of it. */
+  /** The result of `work`; rejects as soon as the exchange is stopped, even if the work does not notice. */
   async within<T>(work: Promise<T>): Promise<T> {
     const stopped = Promise.withResolvers<never>();
     const onStop = (): void => stopped.reject(this.signal.reason);

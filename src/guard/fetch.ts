@@ -1,6 +1,7 @@
 /**
- * The one guard for outgoing requests: a `fetch` that reaches public addresses and what the operator has allowed, within
- * limits of time and size, also over redirects. It follows redirects itself, so that each is a request like the first.
+ * The one guard for outgoing requests: a `fetch` that reaches public addresses and what the operator has allowed,
+ * within limits of time and size, redirects included. It follows redirects itself, so that each new request is checked
+ * like the first.
  */
 import { Agent, fetch } from 'undici';
 import type { ToolFetch, ToolFetchInit } from '../runs/tool.ts';
@@ -11,36 +12,36 @@ import { GuardedExchange } from './exchange.ts';
 import { checkedUrl, locationOf, type Outgoing, redirected } from './redirect.ts';
 import { blockedPort, redirectedTooOften, unreachable, unwantedRedirect, wordsFor } from './refusal.ts';
 
-/** Longer than a patient service takes, shorter than a person waits. */
+/** Longer than a slow service takes, shorter than a person waits. */
 const TIMEOUT_MS = 20_000;
 /** A large photo; documents and answers of services are far smaller. */
 const MAX_BYTES = 20_000_000;
-/** http to https, to the name with www, and one more. */
+/** http to https, to the name with www, and one more redirect. */
 const MAX_REDIRECTS = 3;
 
 export interface GuardOptions {
   /**
-   * Hosts that need not be public nor on ports 80 and 443: `name`, `*.example.com`, an address or a CIDR range, with a
-   * port behind a name or an address when only that one is meant ({@link parseAllow}).
+   * Hosts that need neither be public nor use port 80 or 443: `name`, `*.example.com`, an address or a CIDR range, with
+   * a port after a name or an address when only that port is meant ({@link parseAllow}).
    */
   readonly allow: readonly string[];
   /** The whole exchange, redirects and body included. Default 20 s. */
   readonly timeoutMs?: number;
-  /** Of an answer's body, after decompression. Default 20 MB. */
+  /** Limit of an answer's body, after decompression. Default 20 MB. */
   readonly maxBytes?: number;
-  /** How often one request may be sent on. Default 3. */
+  /** How many redirects of one request are followed. Default 3. */
   readonly maxRedirects?: number;
-  /** How names become addresses. Default: as the system does it. */
+  /** How names are resolved. Default: by the system. */
   readonly resolve?: Resolve;
 }
 
 export interface Guard {
   readonly fetch: ToolFetch;
-  /** Ends all connections; what is still under way fails. */
+  /** Ends all connections; requests under way fail. */
   close(): Promise<void>;
 }
 
-/** @throws {Error} for operators, when an entry of `allow` is none. */
+/** @throws {Error} for operators, when an entry of `allow` is invalid. */
 export function createGuard(options: GuardOptions): Guard {
   const {
     timeoutMs = TIMEOUT_MS,
@@ -51,7 +52,7 @@ export function createGuard(options: GuardOptions): Guard {
   const allow = options.allow.map(parseAllow);
   const agent = new Agent({
     connect: guardedConnector({ allow, resolve, timeoutMs }),
-    // The exchange has the only clock.
+    // The exchange has the only timeout.
     headersTimeout: 0,
     bodyTimeout: 0,
   });
@@ -83,7 +84,7 @@ interface Sending {
   readonly redirect: NonNullable<RequestInit['redirect']>;
 }
 
-/** Only what a request may decide is taken from `init`: neither a dispatcher nor anything else that undici would heed. */
+/** Takes from `init` only what a tool may decide: no dispatcher, nor anything else that undici would obey. */
 async function outgoing(url: URL, init: ToolFetchInit): Promise<Outgoing> {
   const { method, headers, body } = init;
   // The global Request knows every kind of body that tools can make; undici's own does not know the global FormData.
@@ -92,7 +93,7 @@ async function outgoing(url: URL, init: ToolFetchInit): Promise<Outgoing> {
   return { url, method: request.method, headers: request.headers, body: bytes };
 }
 
-/** Sends the request, and sends it on where it is redirected. */
+/** Sends the request and follows its redirects. */
 async function send(first: Outgoing, { agent, exchange, maxRedirects, redirect }: Sending) {
   let last = first;
   for (let count = 0; ; count += 1) {
@@ -121,12 +122,12 @@ async function sendOnce({ url, method, headers, body }: Outgoing, dispatcher: Ag
   }
 }
 
-/** The fetch standard names ports of mail, shells and the like that no fetch may use, allowed or not. */
+/** The fetch standard blocks ports of mail, shells and the like for every fetch, allowed or not. */
 function isBlockedPort(error: unknown): boolean {
   return error instanceof Error && error.cause instanceof Error && error.cause.message === 'bad port';
 }
 
-/** Also for numbers that are none: those do not lift a limit. */
+/** NaN never wins the comparison, so it does not lift a limit. */
 function narrower(own: number, asked: number | undefined): number {
   return asked !== undefined && asked < own ? asked : own;
 }

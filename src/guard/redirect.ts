@@ -1,6 +1,6 @@
 /**
- * What a request becomes when it is redirected: the method rules of the fetch standard, and nothing secret for another
- * origin. Pure; where the new request may go is decided where it connects.
+ * The request that follows a redirect: the method rules of the fetch standard, and nothing secret for another origin.
+ * Pure; connect.ts decides where the new request may go.
  */
 import { downgraded, notUrl, withCredentials, wrongScheme } from './refusal.ts';
 
@@ -14,7 +14,7 @@ export interface Outgoing {
 }
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-/** Headers that no key can be in. Services have keys in headers of any name, so that only these cross to another origin. */
+/** Headers that never hold a key. Services take keys in headers of any name, so only these are sent to another origin. */
 const HARMLESS: ReadonlySet<string> = new Set([
   'accept',
   'accept-language',
@@ -37,10 +37,10 @@ export function checkedUrl(text: string, base?: URL): URL {
   return url;
 }
 
-/** Where the answer sends the request on to, unread; null when it is an answer. */
+/** The address that a redirect names, unchecked; null when the response is no redirect. */
 export function locationOf(response: { readonly status: number; readonly headers: Headers }): string | null {
   const bytes = REDIRECTS.has(response.status) ? response.headers.get('location') : null;
-  // Headers are bytes; servers that do not escape a path mean UTF-8.
+  // Headers are bytes; servers that do not escape a path send UTF-8.
   return bytes === null ? null : Buffer.from(bytes, 'latin1').toString('utf8');
 }
 

@@ -1,21 +1,21 @@
 /**
- * Why a request came to nothing, in words fit for a model and a log. They name the host that was asked for, never what
- * its name resolved to, nor the rest of the URL, where keys may be.
+ * Why a request failed, in words for a model and a log. They name the requested host, but neither the address that it
+ * resolved to nor the rest of the URL, where keys may be.
  */
 import { ToolError } from '../runs/tool.ts';
 
-/** Of what a model or a server wrote. */
+/** How much of a model's or a server's text is quoted. */
 const MAX_QUOTED = 100;
 
-/** The guard did not let the request out, or not on to where it was redirected. */
+/** The guard refused the request, or a redirect of it. */
 export class RefusedRequest extends ToolError {}
 
-/** The request was let out and did not end well: not reached, too slow, too big, broken off. */
+/** The request was sent but failed: unreachable, too slow, too big, broken off. */
 export class FailedRequest extends ToolError {}
 
 export type Objection = 'private' | 'port';
 
-/** The refusal or failure that an error is, or that caused it; null when the network is the reason. */
+/** The refusal or failure in an error or its causes; null when the network is the reason. */
 export function wordsFor(error: unknown): ToolError | null {
   for (let at = error; at instanceof Error; at = at.cause) if (at instanceof ToolError) return at;
   return null;
@@ -77,7 +77,7 @@ export function oddStatus(url: URL, status: number): FailedRequest {
   );
 }
 
-/** Nothing came, and no more is said about why: what a network tells is for the log, as the cause. */
+/** No answer came. The network's own reason goes only into the log, as the cause. */
 export function unreachable(url: URL, cause: unknown): FailedRequest {
   return new FailedRequest(`${quote(url.hostname)} could not be reached.`, { cause });
 }

@@ -7,14 +7,14 @@ import type { ExportedPage } from './files.ts';
 const MAX_OBJECTS = 200;
 const MAX_CHARACTERS = 4 * 1024 * 1024;
 
-/** An object with what its order depends on. */
+/** An object and what its order depends on. */
 interface Item {
   readonly value: unknown;
   /** Unix seconds. */
   readonly createdAt: number;
-  /** Within a second, the higher came later. */
+  /** Within one second, a higher rank came later. */
   readonly rank: number;
-  /** Empty for what belongs to no thread. */
+  /** Empty for an object outside any thread. */
   readonly threadId: string;
   readonly kind: string;
 }
@@ -45,7 +45,7 @@ export function* batchesOf(pages: readonly ExportedPage[]): Generator<string, vo
   if (batch.length > 0) yield `[${batch.join(',')}]`;
 }
 
-/** Pages are newest first unless their times say otherwise; so is a row of pages. */
+/** Pages are newest first unless their times say otherwise, and so is a sequence of pages. */
 function rank(pages: readonly ExportedPage[]): readonly Item[] {
   let position = 0;
   return pages.flatMap((page) => {
@@ -60,7 +60,7 @@ function rank(pages: readonly ExportedPage[]): readonly Item[] {
   });
 }
 
-/** Neighbours of one thread tell; a page may hold several threads. */
+/** Compares neighbours of the same thread, because a page may hold several threads. */
 function isAscending(page: readonly Omit<Item, 'rank'>[]): boolean {
   let votes = 0;
   for (const [index, item] of page.entries()) {
@@ -70,7 +70,7 @@ function isAscending(page: readonly Omit<Item, 'rank'>[]): boolean {
   return votes > 0;
 }
 
-/** Newest first, those of one second together. */
+/** Newest first, with the items of one second grouped. */
 function seconds(items: readonly Item[]): readonly (readonly Item[])[] {
   const newestFirst = items.toSorted((a, b) => b.createdAt - a.createdAt || b.rank - a.rank);
   return [...Map.groupBy(newestFirst, ({ createdAt, kind }) => `${kind}/${createdAt}`).values()];

@@ -3,16 +3,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { placeIn } from '../json-place.ts';
 
-/** Objects that came together, in their order. */
+/** The objects of one list page, in their order. */
 export type ExportedPage = readonly unknown[];
 
-/** Its message is fit to be shown: which file, and what is wrong with it. */
+/** Its message can be shown: which file, and what is wrong with it. */
 class UnreadableFile extends Error {
   override readonly name = 'UnreadableFile';
 }
 
 /**
- * What is in a file: the list pages in it, and what lies in it outside of any page as one more.
+ * The contents of a file: its list pages, and one more page for objects outside any list page.
  * @throws {UnreadableFile} when it cannot be read, holds nothing, or is neither JSON nor JSON lines.
  */
 export function readExports(file: string): readonly ExportedPage[] {
@@ -44,7 +44,7 @@ function valuesIn(file: string, text: string): readonly unknown[] {
   } catch (error) {
     const lines = text.split('\n');
     const first = lines.find((line) => line.trim() !== '') ?? '';
-    // What breaks in its first line is one value that goes over several.
+    // If the first line alone is not JSON, the text is one value over several lines, and broken.
     if (!isJson(first)) throw error;
     return lines.flatMap((line, index) => (line.trim() === '' ? [] : [parse(file, line, index)]));
   }

@@ -1,6 +1,6 @@
 /**
- * `npm run import FILE…`: sends what was exported from the hosted API to a Longrun that is running. Reads files that hold
- * list pages, single objects or lists of them, as JSON or one per line. Speaks HTTP only. A composition root.
+ * `npm run import FILE…`: sends objects exported from the hosted API to a running Longrun. Reads files that hold list
+ * pages, single objects or lists of them, as JSON or one per line. Speaks HTTP only. A composition root.
  */
 import '../node-version.ts';
 import { readImportTarget } from '../config.ts';
@@ -8,7 +8,7 @@ import { batchesOf } from './batches.ts';
 import { readExports } from './files.ts';
 import { asSentence, send, type Totals } from './send.ts';
 
-/** More are counted. */
+/** How many remarks are printed; further ones are only counted. */
 const MAX_REMARKS = 200;
 
 async function main(files: readonly string[]): Promise<number> {

@@ -29,7 +29,7 @@ const answerSchema = z.object({
 });
 const refusalSchema = z.object({ error: z.object({ message: z.string() }) });
 
-/** @throws {Error} whose message says what the service refused, or that it is not there, and what to do. */
+/** @throws {Error} saying what the service refused, or that it cannot be reached, and what to do. */
 export async function send({ url, apiKey }: Target, batch: string, totals: Totals): Promise<void> {
   const headers = {
     'content-type': 'application/json',
@@ -61,7 +61,7 @@ export async function send({ url, apiKey }: Target, batch: string, totals: Total
   throw new Error(`${url} refused (${response.status}): ${asSentence(said)}${key}\n${taken}`);
 }
 
-/** With the full stop that not everybody gives. */
+/** The text with a full stop, if it lacks one. */
 export function asSentence(text: string): string {
   return /[.!?。！？]$/.test(text) ? text : `${text}.`;
 }

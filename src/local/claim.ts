@@ -1,13 +1,13 @@
 /**
- * Who listens where. A folder is claimed with a socket in it, which the kernel lets go of however its owner ends; ports are
- * only looked at, so that a person hears what is wrong before anything is started.
+ * Claims the folder and checks ports before anything is started. The claim is a socket in the folder, which the kernel
+ * releases however its owner ends. Ports are only tried, so that a person reads what is wrong at once.
  */
 import { chmod, rm } from 'node:fs/promises';
 import { createConnection, createServer, type ListenOptions } from 'node:net';
 import { cannotListen } from '../port.ts';
 import { PRIVATE_FILE } from './private.ts';
 
-/** A host that lets packets vanish must not keep us waiting. */
+/** A host that drops packets must not keep us waiting. */
 const ANSWER_MS = 5_000;
 
 /**
@@ -21,7 +21,7 @@ export async function claim(path: string): Promise<() => Promise<void>> {
       'Longrun is already running on this folder. Stop that one first, or use a copy of the folder.',
     );
   }
-  // What a killed process left behind.
+  // A killed process leaves its socket file behind.
   await rm(path, { force: true });
   const letGo = await listen({ path });
   await chmod(path, PRIVATE_FILE);

@@ -1,13 +1,13 @@
 /**
- * The log of one child process, in a file; the terminal only hears what a person should act on. Owns the file, and keeps it
- * and its predecessor below a limit.
+ * The log of one child process, in a file; the terminal shows only what a person should act on. Owns the file, and
+ * limits its size and that of its predecessor.
  */
 import { closeSync, fchmodSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from './private.ts';
 
-/** Two of these per process fit any disk, and hold the days somebody looks back. */
+/** Two such files per process fit on any disk, and hold the days that an operator looks back. */
 const MAX_BYTES = 16 * 1024 * 1024;
 /** pino's number for warnings. */
 const WARN = 40;
@@ -26,7 +26,7 @@ const lineSchema = z.looseObject({
   reason: z.string().optional(),
 });
 
-/** One line a process logged. */
+/** One line that a process logged. */
 export type JournalEntry = z.infer<typeof lineSchema>;
 
 export class LogJournal {
@@ -45,7 +45,7 @@ export class LogJournal {
     this.#bytes = fstatSync(this.#file).size;
   }
 
-  /** What the process said last that is not a log line: a stack, or why it would not start. */
+  /** The last output that was not a log line: a stack, or why the process did not start. */
   get lastWords(): string {
     return this.#last.join('\n');
   }
@@ -65,7 +65,7 @@ export class LogJournal {
     closeSync(this.#file);
   }
 
-  /** Where to look for more about a run. */
+  /** Says where to find more about a run. */
   #placeOf({ run_id: runId }: JournalEntry): string {
     return runId === undefined ? '' : ` [${runId}; grep it in ${this.path}]`;
   }
@@ -78,7 +78,7 @@ export class LogJournal {
   }
 }
 
-/** For appending, and readable by nobody else, however it was before. */
+/** Opens a file for appending, and makes it private even if it was not before. */
 function openPrivately(path: string): number {
   const file = openSync(path, 'a', PRIVATE_FILE);
   fchmodSync(file, PRIVATE_FILE);
@@ -87,7 +87,7 @@ function openPrivately(path: string): number {
 
 function inShort({ msg, err, tool, outcome, status, reason }: JournalEntry): string {
   if (err !== undefined) return `${msg} (${err.message})`;
-  // That a run failed says why in its message.
+  // The message about a failed run holds the reason already.
   if (reason !== undefined && !msg.includes(reason)) return `${msg}: ${reason}`;
   if (tool === undefined || outcome === undefined) return msg;
   return `${msg}: ${tool}, ${outcome}${status === undefined ? '' : ` (${status})`}`;

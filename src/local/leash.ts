@@ -1,9 +1,9 @@
 /**
- * A child process on a leash: it is told to stop through its standard input, when we say so there and when we die.
- * Owns one process group per child; knows nothing of what runs in it.
+ * A child process on a leash: its standard input tells it to stop, when we write there and when we die. Owns one
+ * process group per child; knows nothing of what runs in it.
  *
  * The child is in a session of its own, so that Ctrl-C in the terminal reaches only us and we choose the order in which
- * things stop. The shell in between is what outlives a SIGKILL of ours by the moment it takes to pass the word on.
+ * things stop. The shell in between outlives a SIGKILL of this process just long enough to stop the child.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
@@ -15,16 +15,16 @@ export interface LeashOptions {
   /** The program and its arguments. */
   readonly command: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  /** Hears every line the child prints, on stdout or stderr. */
+  /** Called with every line that the child prints, on stdout or stderr. */
   readonly onLine: (line: string) => void;
-  /** When we die, the child is asked to stop this much later: those that need it end first. */
+  /** When we die, the child is asked to stop this much later, so that the processes that need it end first. */
   readonly graceS: number;
   /** How long it may take to stop before it is ended. */
   readonly patienceS: number;
 }
 
 export class Leash {
-  /** Settles when the child is gone and its last line was heard; says how it ended, for a person. */
+  /** Resolves when the child is gone and its last line was read; says how it ended, for a person. */
   readonly gone: Promise<string>;
   readonly #process: ChildProcess;
 
@@ -35,7 +35,7 @@ export class Leash {
       stdio: 'pipe',
     });
     this.#process = child;
-    // A broken pipe means that the child is gone, which `gone` says.
+    // A broken pipe means that the child is gone, which `gone` reports.
     child.stdin.on('error', () => {});
     for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', onLine);
     this.gone = new Promise((resolve) => {
@@ -50,14 +50,14 @@ export class Leash {
     await this.gone;
   }
 
-  /** Ends the child and whatever it started, at once. */
+  /** Ends the child and everything that it started, at once. */
   kill(): void {
     const { pid, exitCode, signalCode } = this.#process;
     if (pid === undefined || exitCode !== null || signalCode !== null) return;
     try {
       process.kill(-pid, 'SIGKILL');
     } catch {
-      // It ended in this very moment.
+      // It has just ended.
     }
   }
 }

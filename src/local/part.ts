@@ -2,7 +2,8 @@
  * A part of the running service that must stay up: a child process that is started, watched, started again when it dies,
  * and stopped. Owns the child and its journal.
  *
- * A part is in one phase: starting (a death is reported to whoever waits), up (a death is made good), or stopped.
+ * A part is in one phase: starting (start() rejects when the child dies), up (a child that dies is started again), or
+ * stopped.
  */
 import { LogJournal, type JournalEntry } from './journal.ts';
 import { Leash } from './leash.ts';
@@ -10,11 +11,11 @@ import { Leash } from './leash.ts';
 const START_MS = 30_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
-/** A child that lived this long was well; the next death is a new story. */
+/** After a child has lived this long, the pauses begin again from the shortest. */
 const WELL_AFTER_MS = 60_000;
 
 export interface PartOptions {
-  /** What people call it: `api`, `worker 1`, `redis`. */
+  /** Its name for people: `api`, `worker 1`, `redis`. */
   readonly name: string;
   readonly command: readonly string[];
   readonly env: NodeJS.ProcessEnv;
@@ -23,7 +24,7 @@ export interface PartOptions {
   readonly isUp: (line: string, entry: JournalEntry | null) => boolean;
   /** How long it may take to stop before it is ended. */
   readonly patienceS: number;
-  /** How much longer than us it lives when we are killed; see Leash. */
+  /** How much longer than this process it lives when this process is killed; see Leash. */
   readonly graceS?: number;
   /** Tells the person at the terminal. */
   readonly say: (text: string) => void;
@@ -44,7 +45,7 @@ export class Part {
 
   /**
    * Starts the child and waits until it is up.
-   * @throws when it ends or is silent instead, with its last words.
+   * @throws with its last words, when it ends or does not come up in time.
    */
   async start(): Promise<void> {
     const up = Promise.withResolvers<void>();
@@ -92,7 +93,7 @@ export class Part {
   }
 
   #onGone(how: string, livedMs: number): void {
-    // While it starts, start() reports it; once we stop it, that is what should happen.
+    // While it starts, start() reports the end; once it is stopped, the end is expected.
     if (this.#phase !== 'up') return;
     if (livedMs > WELL_AFTER_MS) this.#pauseMs = FIRST_PAUSE_MS;
     const { name, say } = this.#options;

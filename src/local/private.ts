@@ -1,16 +1,16 @@
-/** Folders that only their owner can look into: what people told their assistants lies there. */
+/** Folders that only their owner can read: they hold what people told their assistants. */
 import { chmod, mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CannotStart } from '../errors.ts';
 
-/** Modes of what only its owner may enter, and what only its owner may read and write. */
+/** Modes for folders that only their owner may enter, and files that only their owner may read and write. */
 export const PRIVATE_FOLDER = 0o700;
 export const PRIVATE_FILE = 0o600;
 const OWNER = 0o700;
 
 /**
- * Makes `folder`, or closes the one that is there and everything in it. What a link leads to is left as it is.
- * @throws when it belongs to somebody else.
+ * Makes `folder` private, creating it if necessary, with everything in it. Targets of links are left as they are.
+ * @throws when it belongs to another user.
  */
 export async function makePrivate(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
@@ -21,7 +21,7 @@ export async function makePrivate(folder: string): Promise<void> {
   }
 }
 
-/** What to do about a folder that cannot be written, or the error itself where that is not what is wrong. */
+/** An error that says what to do about a folder that cannot be written; the error itself where that is not the problem. */
 export function unwritable(error: unknown, folder: string): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const remedies: Readonly<Record<string, string>> = {
@@ -35,14 +35,14 @@ export function unwritable(error: unknown, folder: string): unknown {
   return new CannotStart(`${folder} cannot be written (${code}). ${remedy}`, { cause: error });
 }
 
-/** Takes away what others may do; what its owner may do stays, such as run the Node that the set-up put here. */
+/** Removes the rights of others. The owner's rights stay, such as to run the Node that the set-up put here. */
 async function close(path: string): Promise<void> {
   try {
     const { mode } = await stat(path);
     await chmod(path, mode & OWNER);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : '';
-    // A server that is about to end removes files.
+    // A server that is about to end may have removed the file.
     if (code === 'ENOENT') return;
     if (code !== 'EPERM') throw error;
     const remedy = `It belongs to somebody else; make it yours: sudo chown -R "$USER" ${path}`;

@@ -1,6 +1,6 @@
 /**
- * The private Redis of `npm start`: a redis-server child with its data in a folder of its own. It listens on a socket in
- * that folder and on no port, so who may read the folder decides who reaches it, and there is no password to keep.
+ * The private Redis of `npm start`: a redis-server child with its data in a folder of its own. It listens only on a
+ * socket in that folder, so access to the folder decides who can connect, and there is no password to keep.
  */
 import { join } from 'node:path';
 import { parseRedisUrl, type RedisAddress } from '../redis-url.ts';
@@ -9,13 +9,13 @@ import { Part } from './part.ts';
 import { makePrivate } from './private.ts';
 
 const SOCKET = 'redis.sock';
-/** Writing a large data set takes a while, and ending it early costs the last second. */
+/** Writing a large data set takes a while, and ending the server early costs the last second of data. */
 const PATIENCE_S = 30;
-/** API and workers that nobody asks anything stop in less; without Redis they would wait for it until their deadline. */
+/** Idle API and worker processes stop in less; without Redis they would wait for it until their deadline. */
 const GRACE_S = 1;
 const LET_GO_MS = 10_000;
 const LOOK_EVERY_MS = 100;
-/** redis-server itself would let everybody read what it writes. */
+/** By itself, redis-server writes files that every user can read. */
 const FOR_OWNER_ONLY = ['/bin/sh', '-c', 'umask 077; exec "$@"', 'sh'];
 
 export interface PrivateRedis {
@@ -25,11 +25,11 @@ export interface PrivateRedis {
 
 /**
  * Prepares the server; `part.start()` starts it.
- * @throws when another server still has the data.
+ * @throws when another server still uses the data.
  */
 export async function privateRedis(
   options: Pick<ConstructorParameters<typeof Part>[0], 'env' | 'logPath' | 'say'> & {
-    /** Relative, as the path of a socket has a limit of some 100 characters. */
+    /** Relative, because the path of a socket is limited to some 100 characters. */
     readonly folder: string;
   },
 ): Promise<PrivateRedis> {
@@ -51,15 +51,15 @@ export async function privateRedis(
     'redis-server',
     ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
   ];
-  // Of a server without a port the sentence goes on differently, and begins differently before version 7.2.
+  // Without a port the sentence ends differently, and before version 7.2 it begins differently.
   const isUp = (line: string): boolean => /ready to accept connections/i.test(line);
   const part = new Part({ ...rest, name: 'redis', command, isUp, patienceS: PATIENCE_S, graceS: GRACE_S });
   return { part, url: `redis+socket://./${join(folder, SOCKET)}` };
 }
 
 /**
- * Throws when no server accepts connections at `url`; the parts look closer when they start. The password in it is never
- * shown.
+ * Throws when no server accepts connections at `url`; API and workers check more when they start. The password in the
+ * URL is never shown.
  */
 export async function checkGivenRedis(url: string): Promise<void> {
   const places = placesOf(parseRedisUrl(url));
@@ -75,7 +75,7 @@ function placesOf(address: RedisAddress): readonly Parameters<typeof isListening
   return address.type === 'socket' ? [{ path: address.path }] : address.nodes;
 }
 
-/** Two servers on one set of files would ruin it. One that lost its parent a moment ago is about to end. */
+/** Two servers on the same files would ruin them. A server that has just lost its parent is about to end. */
 async function waitUntilFree(folder: string): Promise<void> {
   const path = join(folder, SOCKET);
   const deadline = performance.now() + LET_GO_MS;

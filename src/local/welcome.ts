@@ -1,22 +1,22 @@
-/** What `npm start` says when everything is up: where the service is, and what to paste for a first answer. */
+/** What `npm start` prints when everything is up: where the service is, and what to paste for a first answer. */
 
 export interface Welcome {
   /** The API's origin. */
   readonly url: string;
-  /** Whose key clients send, if any. It goes into a variable, never onto the screen. */
+  /** Which key clients send, if any. It goes into a variable, never onto the screen. */
   readonly key: 'none' | 'API_KEY' | 'model server';
-  /** A model to ask; null when nobody knows one. */
+  /** A model to ask; null when none is known. */
   readonly model: string | null;
   readonly isDemo: boolean;
   /** What is wrong with the model server, and what to do; null when nothing is. */
   readonly problem: string | null;
-  /** Whether a run may succeed all the same. */
+  /** Whether a run may succeed nevertheless. */
   readonly mayAnswer: boolean;
   readonly workers: number;
   readonly logFolder: string;
 }
 
-/** Stands in the snippets for a model that nobody knows. */
+/** Stands in the snippets for an unknown model. */
 const UNKNOWN_MODEL = 'MODEL';
 
 const KEY_ADVICE = {
@@ -40,7 +40,7 @@ API, ${workers === 1 ? 'a worker' : `${workers} workers`} and Redis log to ${log
 ${KEY_ADVICE[key]}${!mayAnswer && model === null ? LATER : snippets(about)}`;
 }
 
-/** Where no model would answer, a paste would only fail. */
+/** Shown instead of the snippets when no model would answer them. */
 const LATER = '\nOnce that is mended, start again: two things to paste for a first answer will stand here.\n';
 
 function snippets({ url, key, model }: Welcome): string {
@@ -97,7 +97,7 @@ export function upstreamProblem(
   }
 }
 
-/** Without what may hold a key. */
+/** The address without the parts that may hold a key. */
 function shown(baseUrl: string): string {
   const { origin, pathname } = new URL(baseUrl);
   return `${origin}${pathname.replace(/\/+$/, '')}`;

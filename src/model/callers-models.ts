@@ -1,16 +1,16 @@
 /**
- * The models that callers see who bring keys of the model server: what it lists for their key. Owns a small memory of those
- * lists. Keys may be made up, so however many come, only so many are asked about: at a time, and a minute.
+ * The models shown to callers who bring a key of the model server: what it lists for that key. Owns a small cache of
+ * those lists. Keys may be made up, so the number of requests at a time and per minute is limited.
  */
 import type { Logger } from '../log.ts';
 import { askForModels, withConfigured, type ModelObject } from './catalog.ts';
 import { DEFAULT, type Upstream } from './upstreams.ts';
 
 const CACHED_MS = 60_000;
-/** A key that was refused may be right in a moment. */
+/** A key that was refused may soon become valid. */
 const REFUSED_CACHED_MS = 10_000;
 const MAX_KEYS = 100;
-/** Of one key; the memory is for many. */
+/** Models kept for one key, because the cache must hold the lists of many keys. */
 const MAX_MODELS = 1_000;
 const MAX_ASKING = 8;
 const MINUTE_MS = 60_000;
@@ -18,7 +18,7 @@ const MAX_ASKED_PER_MINUTE = 120;
 
 interface Remembered {
   readonly models: Promise<readonly ModelObject[]>;
-  /** Infinite while it is asked for. */
+  /** Infinity while the upstream is being asked. */
   freshUntil: number;
 }
 
@@ -33,7 +33,7 @@ export class CallersModels {
   readonly #log: Logger;
   readonly #now: () => number;
   readonly #upstreams: readonly Upstream[];
-  /** By the key's digest, the least lately asked for first. */
+  /** By the key's digest; the least recently used comes first. */
   readonly #remembered = new Map<string, Remembered>();
   #asking = 0;
   #minuteEnds = Number.NEGATIVE_INFINITY;
@@ -46,9 +46,9 @@ export class CallersModels {
   }
 
   /**
-   * Every model once, at most a minute old. Those that the configuration lists only, where the upstream refuses the key or too
-   * many ask.
-   * @param digest tells keys apart without telling them
+   * Every model once, at most a minute old. Only those that the configuration lists, where the upstream refuses the key
+   * or too many keys are asked about.
+   * @param digest tells keys apart without revealing them
    */
   async list(digest: string, key: string): Promise<readonly ModelObject[]> {
     const known = this.#remembered.get(digest);
@@ -63,12 +63,15 @@ export class CallersModels {
     return fresh.models;
   }
 
-  /** How many keys' lists are remembered. */
+  /** How many lists are cached. */
   get size(): number {
     return this.#remembered.size;
   }
 
-  /** Where runs go whose model nobody lists: a key is shown to no other server than its caller's runs would show it to. */
+  /**
+   * The upstream for models that no upstream lists. A caller's key is sent only there, where the caller's runs would
+   * send it too.
+   */
   get #theirs(): Upstream | undefined {
     return this.#upstreams.find(({ name }) => name === DEFAULT) ?? this.#upstreams[0];
   }
@@ -85,7 +88,7 @@ export class CallersModels {
   async #ask(upstream: Upstream, key: string, entry: () => Remembered): Promise<readonly ModelObject[]> {
     this.#asking += 1;
     this.#asked += 1;
-    // What follows must find the entry made.
+    // Lets `list` store the entry before the code below uses it.
     await Promise.resolve();
     let freshMs = REFUSED_CACHED_MS;
     let listed: readonly ModelObject[] = [];

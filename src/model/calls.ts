@@ -1,10 +1,10 @@
 /**
- * The tool calls of one turn, put together from the fragments in which upstreams send them. Owns which fragment
+ * The tool calls of one turn, put together from the fragments in which upstreams send them. Decides which fragment
  * belongs to which call; never looks at text, usage or the end of the turn.
  *
- *   C1  a call is announced once, with an id nobody else has and its whole name, before its arguments
+ *   C1  a call is announced once, before its arguments, with an id that no other call has and with its whole name
  *   C2  indices count 0, 1, 2 … in the order of the announcements
- *   C3  a call whose name is still missing is held back; one without name and arguments never was
+ *   C3  a call whose name is still missing is held back; a call without name and arguments is dropped
  */
 import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
@@ -13,11 +13,11 @@ import { Surrogates } from './surrogates.ts';
 
 /** More calls than any model makes in one turn; a server in a loop stops here. */
 const MAX_CALLS = 128;
-/** The arguments of one call; a whole file that a model writes is shorter. */
+/** The arguments of one call; even a whole file written by a model is shorter. */
 const MAX_ARGUMENT_CHARS = 1024 * 1024;
-/** Longer names are none: model servers take 64 characters. Longer ids are replaced. */
+/** A longer name is refused, because model servers take 64 characters; a longer id is replaced. */
 const MAX_NAME_CHARS = 256;
-/** Where a legacy `function_call` lives; no upstream index is negative. */
+/** The slot of a legacy `function_call`; no upstream index is negative. */
 const LEGACY_SLOT = -1;
 
 interface StreamedCall {
@@ -30,11 +30,11 @@ interface StreamedCall {
   index: number | null;
   readonly surrogates: Surrogates;
   readonly extent: Extent;
-  /** All brackets of its text were closed, and still it was no JSON; then it never will be. */
+  /** Its text closed all brackets and still was not JSON, so it never will be. */
   isBroken: boolean;
 }
 
-/** Whether a text has closed all the brackets it opened. Told in fragments, each of which is looked at once. */
+/** Whether a text has closed all the brackets it opened. It comes in fragments, and each is scanned once. */
 class Extent {
   #depth = 0;
   #inString = false;
@@ -66,7 +66,7 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-/** What most fragments make: nothing is allocated for it. */
+/** The result for most fragments, shared so that nothing is allocated. */
 const NONE: readonly ModelPart[] = [];
 
 /** A fragment that belongs to no call. */
@@ -97,12 +97,12 @@ export class Calls {
     });
   }
 
-  /** Those of the `function_call` that preceded `tool_calls`: one call, without an id. */
+  /** The parts of `function_call`, the predecessor of `tool_calls`: one call, without an id. */
   pushLegacy(fragment: unknown): readonly ModelPart[] {
     return this.#add(LEGACY_SLOT, '', fragment);
   }
 
-  /** The turn is over: what is still held back comes out, and calls without arguments get an empty object. */
+  /** The turn is over: returns what was held back, and gives calls without arguments an empty object. */
   end(): readonly ModelPart[] {
     return this.#calls.flatMap((call) => {
       if (call.name === '' && call.text !== '') throw new CallError('a tool call with a name');
@@ -116,7 +116,7 @@ export class Calls {
     const name = isRecord(body) ? stringOr(body['name']) : '';
     const text = isRecord(body) ? argumentsText(body['arguments']) : '';
     let call = this.#slots.get(slot);
-    // Some servers say a call in fragments and then once more as a whole.
+    // Some servers send a call in fragments and then again as a whole.
     if (call !== undefined && id !== '' && id === call.upstreamId && text !== '' && isRepeat(call, text))
       return NONE;
     if (call === undefined || startsAnother(call, id, name, text)) {
@@ -130,19 +130,19 @@ export class Calls {
     if (call.upstreamId === '') call.upstreamId = id;
     call.extent.push(text);
     if (call.index === null) {
-      // A name comes whole, in pieces, or anew with every fragment, longer each time perhaps.
+      // A name comes whole, in pieces, or again with every fragment, perhaps longer each time.
       call.name = name.startsWith(call.name) ? name || call.name : call.name + name;
       if (call.name.length > MAX_NAME_CHARS)
         throw new CallError(`a tool call with a name of at most ${MAX_NAME_CHARS} characters`);
       call.text += text;
-      // The first argument says that the name is complete.
+      // The first fragment of the arguments shows that the name is complete.
       return call.name !== '' && call.text !== '' ? this.#announce(call) : NONE;
     }
     call.text += text;
     return said(call, text);
   }
 
-  /** The call, behind those before it that have a name. */
+  /** Announces the call, after earlier calls that have a name. */
   #announce(call: StreamedCall): readonly ModelPart[] {
     const parts: ModelPart[] = [];
     for (const earlier of this.#calls) {
@@ -160,7 +160,7 @@ export class Calls {
     return parts;
   }
 
-  /** Without an index the id says which call is meant; without both it is the place in the list, or the last call. */
+  /** Without an index, the id tells the call; without both, it is the place in the list, or the last call. */
   #slotWithoutIndex(id: string, position: number, count: number): number {
     const last = this.#calls.at(-1);
     for (const [slot, call] of this.#slots) {
@@ -189,7 +189,7 @@ function newCall(upstreamId: string): StreamedCall {
   };
 }
 
-/** Whether a fragment for this slot begins a new call: another id, or another whole call without one. */
+/** Whether a fragment for this slot begins a new call: another id, or without an id, another whole call. */
 function startsAnother(call: StreamedCall, id: string, name: string, text: string): boolean {
   if (id !== '' && call.upstreamId !== '' && id !== call.upstreamId) return true;
   if (name === '' || !text.startsWith('{') || !call.extent.isClosed || call.isBroken) return false;

@@ -1,13 +1,13 @@
 /**
- * The models a client may name: what the configuration lists and what the upstreams say they have. Owns the cached
- * list; never fails because an upstream does.
+ * The models that a client may name: those that the configuration lists and those that the upstreams report. Owns the
+ * cached list; an upstream that fails does not make it fail.
  */
 import type { Logger } from '../log.ts';
 import { createClient, ownFailure, readText } from './client.ts';
 import { countOf, isRecord, parseJson, stringOr } from './json.ts';
 import type { Upstream } from './upstreams.ts';
 
-/** Somebody waits for the list, and an upstream that is down must not make them wait long. */
+/** A client waits for the list, so an upstream that is down must not delay it long. */
 const ASK_LIMIT_MS = 2_000;
 const CACHED_MS = 60_000;
 const MAX_LIST_BYTES = 4 * 1024 * 1024;
@@ -18,9 +18,9 @@ const MAX_MODELS = 5_000;
 export interface ModelObject {
   readonly id: string;
   readonly object: 'model';
-  /** Unix seconds; 0 when nobody said. */
+  /** Unix seconds; 0 when unknown. */
   readonly created: number;
-  /** What the upstream says, or the upstream's name. */
+  /** As the upstream reports it; else the upstream's name. */
   readonly owned_by: string;
 }
 
@@ -37,7 +37,7 @@ export class ModelCatalog {
   readonly #upstreams: readonly Upstream[];
   #models: Promise<readonly ModelObject[]> = Promise.resolve([]);
   #freshUntil = Number.NEGATIVE_INFINITY;
-  /** Whether an upstream did not say what it has when it was asked last. */
+  /** Whether an upstream did not report its models when it was last asked. */
   #isPartial = false;
 
   constructor({ upstreams, log, now = () => performance.now() }: ModelCatalogOptions) {
@@ -47,8 +47,8 @@ export class ModelCatalog {
   }
 
   /**
-   * Whether a name stands for a model here. Yes as well where an upstream does not say what it has: then it may. Names that
-   * the configuration lists cost no request.
+   * Whether a name is a model's name here. Also true while an upstream does not report its models, because it may have
+   * this one. Names that the configuration lists cost no request.
    */
   async knows(name: string): Promise<boolean> {
     if (this.#upstreams.some((upstream) => namesIn(upstream).includes(name))) return true;
@@ -88,7 +88,7 @@ export class ModelCatalog {
   }
 }
 
-/** What an upstream lists. @throws when it does not, in time. */
+/** The models that an upstream lists. @throws when it sends no list in time. */
 export async function askForModels(upstream: Upstream): Promise<readonly ModelObject[]> {
   const response = await createClient(upstream)
     .get('/models', { signal: AbortSignal.timeout(ASK_LIMIT_MS) })
@@ -98,7 +98,10 @@ export async function askForModels(upstream: Upstream): Promise<readonly ModelOb
   return body['data'].slice(0, MAX_MODELS).flatMap((model) => modelObject(model, upstream.name));
 }
 
-/** The models that the configuration lists and those in `listed`, by their upstream's name: each once, in the order of the upstreams. */
+/**
+ * The models that the configuration lists, and those in `listed` (by the upstream's name): each once, in the order of
+ * the upstreams.
+ */
 export function withConfigured(
   upstreams: readonly Upstream[],
   listed: ReadonlyMap<string, readonly ModelObject[]>,
@@ -106,7 +109,7 @@ export function withConfigured(
   const models = new Map<string, ModelObject>();
   for (const { name, aliases, models: own } of upstreams) {
     const theirs = listed.get(name) ?? [];
-    // What the upstream says about a configured model is better than what we could.
+    // The upstream knows more about a configured model than we do.
     const byId = new Map(theirs.map((model) => [model.id, model]));
     const configured = [...Object.keys(aliases), ...own].map(
       (id) => byId.get(id) ?? { id, object: 'model' as const, created: 0, owned_by: name },
@@ -116,7 +119,7 @@ export function withConfigured(
   return [...models.values()];
 }
 
-/** What clients may call the models of an upstream by its configuration. */
+/** The names that the configuration gives to an upstream's models. */
 function namesIn({ aliases, models, visionModels }: Upstream): readonly string[] {
   return [...Object.keys(aliases), ...Object.keys(visionModels), ...models];
 }

@@ -1,6 +1,6 @@
 /**
- * The `openai` package's client for one upstream, with everything switched off that is ours to decide: retries, time
- * limits, logging, and settings it would read from OPENAI_* variables, which belong to another upstream perhaps.
+ * The `openai` package's client for one upstream, with everything switched off that we decide ourselves: retries, time
+ * limits, logging, and settings from OPENAI_* variables, which may belong to another upstream.
  */
 import { APIConnectionError, OpenAI } from 'openai';
 import { redirected, UpstreamFailure } from './failure.ts';
@@ -8,7 +8,7 @@ import type { Upstream } from './upstreams.ts';
 
 /** How much of an error body is read; error pages can be long. */
 const MAX_ERROR_BYTES = 64 * 1024;
-/** The longest a timer can run: our own idle limit is the one that counts. */
+/** The longest that a timer can run; our own limits are the ones that count. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** The package insists on a key; this one is never sent. */
@@ -32,17 +32,17 @@ export function createClient(upstream: Upstream): OpenAI {
   });
 }
 
-/** The failure that our own part of a request has thrown; null when the package or the network has. */
+/** The failure that our own `fetch` has thrown; null when the error is the package's or the network's. */
 export function ownFailure(error: unknown): UpstreamFailure | null {
-  // The package takes whatever its fetch throws for a lost connection.
+  // The package treats whatever its fetch throws as a lost connection.
   const cause: unknown = error instanceof APIConnectionError ? error.cause : error;
   return cause instanceof UpstreamFailure ? cause : null;
 }
 
 /**
  * Sends exactly our headers: the package adds those of OPENAI_CUSTOM_HEADERS to every request, and an upstream without
- * a key gets no Authorization at all. Redirects are not followed: they would take the conversation and the key to an
- * address that the operator has not named, and its words would count as the model's.
+ * a key gets no Authorization at all. Redirects are not followed: they would send the conversation and the key to an
+ * address that the operator has not named, and what it answers would count as the model's words.
  */
 function fetchFor(upstream: Upstream): Fetch {
   const { apiKey } = upstream;
@@ -59,7 +59,7 @@ function fetchFor(upstream: Upstream): Fetch {
       await response.body?.cancel();
       throw redirected(upstream, response.status, response.headers.get('location'));
     }
-    // The package reads an error's body to its end, however long.
+    // The package would read an error's body to its end, however long.
     const body = await readText(response, MAX_ERROR_BYTES);
     return new Response(response.status === 304 ? null : body, {
       status: response.status,

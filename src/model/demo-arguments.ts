@@ -1,9 +1,11 @@
-/** Arguments that the demo model makes up for a tool, from its JSON Schema and the question: enough to see it work. */
+/**
+ * Arguments that the demo model makes up for a tool, from its JSON Schema and the question: enough to see the tool work.
+ */
 import { isRecord, stringOr } from './json.ts';
 
 const NUMBER_WORDS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'];
 const CHINESE_NUMBERS = '零一二三四五六七八九十';
-/** Cities whose Chinese names the documentation and its readers use; the others are found by their zone's own name. */
+/** Chinese names of cities that the documentation and its readers use; other cities are found by the name of their zone. */
 const CHINESE_CITIES: Readonly<Record<string, string>> = {
   北京: 'Asia/Shanghai',
   上海: 'Asia/Shanghai',
@@ -21,8 +23,8 @@ const CHINESE_CITIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Values for the properties of `parameters` that are required, or that the question says something about: a number it
- * has for numbers, a place it names for a `timezone`, the question itself for texts.
+ * Values for the properties of `parameters` that are required or that the question mentions: a number in it for
+ * numbers, a place in it for a `timezone`, the question itself for texts.
  */
 export function demoArguments(parameters: unknown, question: string): Readonly<Record<string, unknown>> {
   const properties =

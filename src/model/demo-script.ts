@@ -1,12 +1,12 @@
 /**
  * What the demo model answers: a pure function of the request. It looks through the device's camera when it is asked
  * what is there, tells the time by the clock, searches for news, calls any other tool that the question names, and
- * otherwise says what it is and how to get a real model.
+ * otherwise says that it is a demo and how to get a real model.
  */
 import { demoArguments } from './demo-arguments.ts';
 import { isRecord, stringOr } from './json.ts';
 
-/** As much of a chat completion request as the demo reads. */
+/** The part of a chat completion request that the demo reads. */
 export interface DemoRequest {
   readonly messages: readonly DemoMessage[];
   readonly tools?: readonly DemoTool[] | undefined;
@@ -34,10 +34,10 @@ const TIME =
 const NEWS =
   /\b(?:news|weather|latest|today|tonight|tomorrow|currently|headlines?|forecast|olympics?|scores?|prices?|search|who won)\b|新闻|新聞|天气|天氣|最新|今天|今日|明天|现在|現在|奥运|奧運|表現|表现|搜索|搜尋|查一下|比赛|比賽|股价|股價/i;
 const HAN = /\p{Script=Han}/u;
-/** Common characters that only traditional Chinese writes so; a question without any is answered in simplified. */
+/** Common characters of traditional Chinese only; a question without any of them is answered in simplified Chinese. */
 const TRADITIONAL =
   /[這個們來說時會為對過還沒後麼嗎點幾見裡開間東車書長門問題學國語實現讓從種樣樹請誰給話電腦錢買賣線經總機氣覺聽寫讀愛體驗歡應該當發進無與業動園風飛館魚鳥馬陽陰隊運報聞歷資頭網]/;
-/** Words that say nothing to a search engine. */
+/** Words that mean nothing to a search engine. */
 const FILLERS = new Set(
   'a an and are at can did do does for from how i in is it me my of on or please show tell that the there this to was what when where which who will with you your'.split(
     ' ',
@@ -50,10 +50,10 @@ const MORE = {
 };
 const MIN_KEYWORDS = 5;
 const MAX_KEYWORDS = 12;
-/** How much of a question or a tool's output is quoted, in characters. */
+/** How many characters of a question or a tool's output are quoted. */
 const MAX_QUOTE = 240;
 
-/** What the demo model says to `request`. */
+/** What the demo model answers to `request`. */
 export function demoReply(request: DemoRequest): DemoReply {
   const turn = lastTurn(request.messages);
   const question = turn.question.trim();
@@ -62,16 +62,16 @@ export function demoReply(request: DemoRequest): DemoReply {
   return { content: isChinese(question) ? chinese(turn, question) : english(turn, question) };
 }
 
-/** Whether the answer to `request` is Chinese: it follows the question. */
+/** Whether to answer `request` in Chinese: in the language of the question. */
 export function answersInChinese(request: DemoRequest): boolean {
   return isChinese(lastTurn(request.messages).question);
 }
 
 interface DemoTurn {
   readonly question: string;
-  /** A picture came with the user's messages since the assistant last answered. */
+  /** Whether a picture came with the user's messages since the assistant last answered. */
   readonly image: boolean;
-  /** What tools have answered since the user last spoke. */
+  /** The outputs of tools since the user last spoke. */
   readonly outputs: readonly string[];
 }
 
@@ -100,7 +100,7 @@ function toolFor(
   const named = (name: string): DemoTool | undefined => tools.find((tool) => tool.function.name === name);
   const tool =
     (LOOK.test(question) && !image ? named('take_a_photo') : undefined) ??
-    // Before the news: “now” and “today” are words of both.
+    // Before the news, because “now” and “today” match both.
     (TIME.test(question) ? named('clock') : undefined) ??
     (NEWS.test(question) ? named('SEARCH') : undefined) ??
     tools.find(({ function: { name } }) => isNamed(name, question)) ??
@@ -121,7 +121,7 @@ function isNamed(name: string, question: string): boolean {
   return words.length > 0 && words.every((word) => said.includes(word));
 }
 
-/** The tool that `tool_choice` leaves no way around. */
+/** The tool that `tool_choice` demands. */
 function demanded(choice: unknown, tools: readonly DemoTool[]): DemoTool | undefined {
   if (choice === 'required') return tools[0];
   const named = isRecord(choice) && isRecord(choice['function']) ? choice['function']['name'] : undefined;
@@ -172,7 +172,7 @@ function traditional(image: boolean, outputs: readonly string[], question: strin
 
 function quote(texts: readonly string[]): string {
   const text = texts.join(' ').replaceAll(/\s+/g, ' ').trim();
-  // Not in the middle of an emoji.
+  // Does not cut an emoji in half.
   return text.length > MAX_QUOTE ? `${text.slice(0, MAX_QUOTE).replace(/[\uD800-\uDBFF]$/, '')}…` : text;
 }
 

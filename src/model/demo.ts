@@ -5,7 +5,7 @@
 import { LLMock, type ChatCompletionRequest, type FixtureOpts } from '@copilotkit/aimock';
 import { answersInChinese, demoReply } from './demo-script.ts';
 
-/** The name under which the demo answers; it answers under any other as well. */
+/** The demo's model name; it answers under any other name as well. */
 export const DEMO_MODEL = 'demo';
 
 /** A first token after 200 to 400 ms, then some 30 a second. */
@@ -13,23 +13,23 @@ const PACE = { ttft: 300, tps: 30, jitter: 0.33 };
 /** Characters per token, roughly. */
 const ENGLISH: FixtureOpts = { streamingProfile: PACE, chunkSize: 5 };
 const CHINESE: FixtureOpts = { streamingProfile: PACE, chunkSize: 2 };
-/** The mock remembers requests, and those of devices hold photos. */
+/** The mock remembers requests, and requests of devices hold photos. */
 const REMEMBERED_REQUESTS = 1;
 
 export interface DemoModel {
-  /** What OPENAI_BASE_URL would be; ends in /v1. */
+  /** The value for OPENAI_BASE_URL; ends in /v1. */
   readonly url: string;
-  /** Takes no more requests and ends when the answers under way have. */
+  /** Takes no more requests, and ends when the answers under way have ended. */
   stop(): Promise<void>;
 }
 
 export interface DemoOptions {
-  /** 0 takes any free one. */
+  /** 0 means any free port. */
   readonly port: number;
   readonly host: string;
   /**
-   * What requests must bring, chats or not: the mock can be steered by requests, and shows the last chat to whoever asks.
-   * Null where nobody but the service can reach it.
+   * The key that every request must bring, not only chats: requests can control the mock, and can read the last chat.
+   * Null where only the service can reach it.
    */
   readonly apiKey: string | null;
 }
@@ -44,7 +44,7 @@ export async function startDemoModel({ port, host, apiKey }: DemoOptions): Promi
     ...(apiKey !== null && { auth: { apiKeys: [apiKey] } }),
   });
   const inChinese = (request: ChatCompletionRequest) => answersInChinese(request);
-  // The fixtures that name the model are what GET /v1/models lists; the others answer whatever name is used.
+  // GET /v1/models lists the model that the first two fixtures name; the other two answer under any name.
   mock.on({ model: DEMO_MODEL, predicate: inChinese }, demoReply, CHINESE);
   mock.on({ model: DEMO_MODEL }, demoReply, ENGLISH);
   mock.on({ predicate: inChinese }, demoReply, CHINESE);

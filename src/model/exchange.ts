@@ -3,8 +3,8 @@
  * it closes the socket. Never retries.
  *
  *   X1  whatever happens, the caller's abort wins: then its reason is thrown, not a ModelError
- *   X2  how the body is cut into packets changes nothing about the parts
- *   X3  once the upstream has said how its answer ends, a bad end of the connection spoils nothing
+ *   X2  how the body is cut into packets does not change the parts
+ *   X3  once the upstream has said how its answer ends, a bad end of the connection does no harm
  */
 import { createParser, type EventSourceMessage, type EventSourceParser } from 'eventsource-parser';
 import type { ModelPart } from '../runs/model.ts';
@@ -21,9 +21,9 @@ const MEGABYTE = 1024 * 1024;
 const MAX_EVENT_CHARS = MEGABYTE;
 /** A whole answer; the longest that models give is well below 1 MB. */
 const MAX_ANSWER_BYTES = 16 * MEGABYTE;
-/** Of an event stream: enough to quote from. */
+/** How much of an event stream is kept: enough to quote from. */
 const KEPT_CHARS = 200;
-/** Usage follows the finish reason at once; a server that then keeps the connection open does not hold up the run. */
+/** Usage follows the finish reason at once; a server that then keeps the connection open must not hold up the run. */
 const TAIL_MS = 5_000;
 /** After [DONE] the body's end is awaited this long, because only a body read to its end frees the connection for reuse. */
 const DRAIN_MS = 1_000;
@@ -31,7 +31,7 @@ const DONE = '[DONE]';
 
 type Body = ReadableStreamDefaultReader<Uint8Array>;
 
-/** What there is of an answer. The body belongs to whoever reads it last: the exchange, or what drains it. */
+/** How far the answer has come. The body belongs to its last reader: the exchange, or `drain`. */
 type Phase =
   | { readonly type: 'asking' }
   | { readonly type: 'reading'; readonly body: Body }
@@ -59,19 +59,19 @@ export class Exchange {
   readonly #decoder = new TextDecoder();
   readonly #parser: EventSourceParser;
   #phase: Phase = { type: 'asking' };
-  /** How the answer ended: with its finish part, or a failure behind the parts that were given last; null: it goes on. */
+  /** How the answer ended: with its finish part, or with a failure after the parts given last; null while it goes on. */
   #outcome: 'finished' | Error | null = null;
-  /** What the body turned out to be; its first character tells. */
+  /** What kind of body it is; its first character decides. */
   #form: 'unknown' | 'events' | 'json' = 'unknown';
-  /** The body as far as it must be kept: all of it when it is JSON, its beginning otherwise. */
+  /** The part of the body that must be kept: all of it when it is JSON, else its beginning. */
   #text = '';
   #bytes = 0;
   #events = 0;
-  /** The upstream has said that it is done; it may say so before the end of a packet. */
+  /** The upstream has sent [DONE], perhaps before the end of a packet. */
   #saidDone = false;
-  /** Whether a word or a call was among it. */
+  /** Whether the answer had a word or a call so far. */
   #isSaid = false;
-  /** What came and was not given yet. */
+  /** Parts that have come but were not returned yet. */
   #parts: ModelPart[] = [];
 
   constructor({ route, signal, limits, newId }: ExchangeOptions) {
@@ -102,8 +102,8 @@ export class Exchange {
   }
 
   /**
-   * The parts that came next, at least one; null after the finish part.
-   * @throws {UpstreamFailure} when the answer breaks off, stays away, outgrows its limits or cannot be read.
+   * The next parts, at least one; null after the finish part.
+   * @throws {UpstreamFailure} when the answer breaks off, does not come, exceeds its limits or cannot be read.
    */
   async next(): Promise<readonly ModelPart[] | null> {
     if (this.#outcome instanceof Error) throw this.#outcome;
@@ -120,7 +120,7 @@ export class Exchange {
     return parts.length > 0 ? parts : null;
   }
 
-  /** Lets go of the connection: reused when the answer came to its end, closed at once otherwise. */
+  /** Releases the connection: it is reused when the answer came to its end, and closed at once otherwise. */
   close(): void {
     this.#patience.stop();
     this.#signal.removeEventListener('abort', this.#onAbort);
@@ -172,7 +172,7 @@ export class Exchange {
     if (this.#form === 'unknown') this.#recognise();
   }
 
-  /** Content types are not to be trusted here: servers send JSON as events and events as plain text. */
+  /** Content types cannot be trusted here: servers label JSON as events and events as plain text. */
   #recognise(): void {
     // Kept trimmed: a body of blanks in small packets would cost the square of its length.
     this.#text = this.#text.trimStart();
@@ -212,7 +212,7 @@ export class Exchange {
     if (this.#normalizer.reason !== null) this.#patience.hurry(TAIL_MS);
   }
 
-  /** @returns whether there is a word or a call among the parts */
+  /** @returns whether the parts include a word or a call */
   #take(parts: readonly ModelPart[]): boolean {
     this.#parts.push(...parts);
     const isSaid = parts.some((part) => part.type !== 'thought');
@@ -250,7 +250,7 @@ export class Exchange {
   #end(): void {
     if (this.#normalizer.reason === 'error') throw gaveUp(this.#route);
     const last = this.#normalizer.end();
-    // Calls that were held back come out with the end.
+    // Calls that were held back come with the end.
     this.#isSaid ||= last.length > 1;
     if (!this.#isSaid && !this.#normalizer.isExplained) {
       throw unsaid(this.#route, this.#normalizer.saidReason, this.#text);
@@ -263,7 +263,7 @@ export class Exchange {
     return tooLarge(this.#route, `an event of more than ${MAX_EVENT_CHARS / MEGABYTE} MB`);
   }
 
-  /** Waits for the upstream, but not for ever. */
+  /** Waits for the upstream within its limits. */
   async #patiently<T>(bytes: () => Promise<T>): Promise<T> {
     try {
       return await this.#patience.wait(bytes);
@@ -274,7 +274,7 @@ export class Exchange {
   }
 }
 
-/** The error an upstream put in place of a chunk, or null. */
+/** The error that an upstream sent in place of a chunk, or null. */
 function errorIn(chunk: unknown): unknown {
   if (!isRecord(chunk)) return null;
   return chunk['error'] ?? (chunk['object'] === 'error' ? chunk : null);
@@ -283,11 +283,12 @@ function errorIn(chunk: unknown): unknown {
 async function drain(body: Body, connection: AbortController): Promise<void> {
   const clock = setTimeout(() => connection.abort(), DRAIN_MS);
   try {
-    // What comes after [DONE] means nothing: one packet is the end of the body, or somebody who does not end.
+    // What comes after [DONE] means nothing. If the next packet is not the end of the body, the upstream does not end
+    // its answer.
     const packet = await body.read();
     if (!packet.done) connection.abort();
   } catch {
-    // The answer was complete; how its connection ends is nobody's concern.
+    // The answer was complete; how its connection ends does not matter.
   } finally {
     clearTimeout(clock);
   }

@@ -1,6 +1,6 @@
 /**
- * Why a try failed, in words fit for a run's `last_error`, and whether another try may help. What upstreams say is
- * passed on, but cut, on one line and with anything that looks like a key masked.
+ * Why a try failed, in words fit for a run's `last_error`, and whether another try may help. The upstream's own words
+ * are passed on, but cut, on one line, and with anything masked that looks like a key.
  */
 import { ModelError } from '../runs/model.ts';
 import { isRecord, jsonOf, stringOr } from './json.ts';
@@ -9,7 +9,7 @@ import { DEFAULT, type Route, type Upstream } from './upstreams.ts';
 
 /** How much of an upstream's own words is passed on, in characters. */
 const MAX_SAID = 500;
-/** How much is quoted of what cannot be read, in characters. */
+/** How much of an unreadable answer is quoted, in characters. */
 const MAX_QUOTED = 120;
 /** Shorter keys are placeholders such as `none`; masking them would mangle ordinary words. */
 const MIN_KEY_LENGTH = 6;
@@ -18,16 +18,16 @@ const KEYS =
   /\b(?:sk-[\w*-]+|(?:gsk|xai|hf|pplx|nvapi|r8)[-_][\w*-]{16,}|AIza[\w-]{20,}|Bearer\s+[\w.~+/=*-]+)/gi;
 
 interface Retry {
-  /** Whether the same request may be sent again, provided nothing was passed on yet. */
+  /** Whether the same request may be sent again, provided that nothing was passed on yet. */
   readonly retryable: boolean;
-  /** How long the upstream asked to be left alone, in milliseconds; null when it did not say. */
+  /** How long the upstream asked not to be called, in milliseconds; null when it did not say. */
   readonly waitMs: number | null;
 }
 
 const NEVER: Retry = { retryable: false, waitMs: null };
 const AGAIN: Retry = { retryable: true, waitMs: null };
 
-/** A ModelError that knows whether to try again. */
+/** A ModelError with the decision whether to try again. */
 export class UpstreamFailure extends ModelError {
   readonly retryable: boolean;
 
@@ -53,25 +53,25 @@ export class UpstreamFailure extends ModelError {
   }
 }
 
-/** Whom a try went to. */
+/** The upstream, and perhaps the model, that a try went to. */
 type Asked = Pick<Route, 'upstream'> & Partial<Pick<Route, 'model'>>;
 
-/** What is told of a failure: `reason` to the operator, where `message` quotes somebody. */
+/** The words for a failure. Where `message` quotes the upstream, `reason` is what the operator gets. */
 interface Told {
   readonly message: string;
   readonly reason?: string;
   readonly status?: number;
 }
 
-/** What an upstream answered instead of a turn. */
+/** An upstream's answer in place of a turn. */
 export interface UpstreamRefusal {
   readonly status: number;
-  /** Its error body: JSON, or text that is not. */
+  /** Its error body: JSON, or other text. */
   readonly said: unknown;
   readonly retry: Retry;
 }
 
-/** The upstream answered with an error status, or said the like in its stream. */
+/** The upstream answered with an error status, or with an error in its stream. */
 export function refused(there: Route, refusal: UpstreamRefusal): UpstreamFailure {
   const { upstream, model, isCallersKey } = there;
   const { status, retry } = refusal;
@@ -110,24 +110,27 @@ export function refused(there: Route, refusal: UpstreamRefusal): UpstreamFailure
   }
 }
 
-/** The words of a busy upstream, and when to come back where it says so in a header only; a moment is over already. */
+/**
+ * The words of a busy upstream, plus the wait that it named in a header. A wait of less than a second is over before it
+ * is read.
+ */
 function withWait(said: string, waitMs: number | null): string {
   if (waitMs === null || waitMs < 1_000) return said;
   return `${said}${/[.!?…]$/.test(said) ? '' : '.'} Try again in ${Math.ceil(waitMs / 1_000)} s.`;
 }
 
-/** Whether a status is worth another try: the upstream was busy or ill, not the request wrong. */
+/** Whether a status is worth another try: the upstream was busy or broken, and the request was not at fault. */
 export function isPassing(status: number): boolean {
   return status === 408 || status === 429 || status >= 500;
 }
 
-/** An error object inside a stream that began well; `value` is what stood in its place. */
+/** An error object inside a stream that began well; `value` is that object. */
 export function refusedInStream(route: Route, value: unknown): UpstreamFailure {
   const status = statusOf(value);
   return refused(route, { status, said: value, retry: { retryable: isPassing(status), waitMs: null } });
 }
 
-/** No connection, or none any more, before the answer began. */
+/** No connection, or a lost one, before the answer began. */
 export function unreachable(there: Route, cause: unknown): UpstreamFailure {
   const { upstream } = there;
   const code = codeOf(cause);
@@ -136,10 +139,13 @@ export function unreachable(there: Route, cause: unknown): UpstreamFailure {
   return new UpstreamFailure(there, 'server_error', text, AGAIN, { cause });
 }
 
-/** The upstream sent its caller on. Of the address that it named only the host is said; the rest may hold anything. */
+/**
+ * The upstream answered with a redirect. The message names only the target's origin, because the rest of the address
+ * may hold anything.
+ */
 export function redirected(upstream: Upstream, status: number, location: string | null): UpstreamFailure {
   const setting = `the baseUrl of '${upstream.name}' in the config file`;
-  // OPENAI_BASE_URL makes an upstream of that name, and none of any other.
+  // OPENAI_BASE_URL sets only the upstream of this name.
   const place = upstream.name === DEFAULT ? `${setting}, or OPENAI_BASE_URL,` : setting;
   const text =
     `The upstream '${upstream.name}' sends its callers on to ${placeOf(location, upstream.baseUrl)} (${status}), ` +
@@ -167,7 +173,7 @@ const OVERDUE: Readonly<Record<Overrun, readonly [what: string, variable: string
   totalMs: ['was not done with its answer after', 'UPSTREAM_TOTAL_MS'],
 };
 
-/** It was waited for too long. Trying again would double a wait that was too long already. */
+/** The upstream took too long. Trying again would double a wait that was too long already. */
 export function overdue(there: Route, limit: Overrun, limitMs: number): UpstreamFailure {
   const [what, variable] = OVERDUE[limit];
   const setting = limit === 'idleMs' ? '' : ` The limit is ${variable}, or ${limit} of that upstream.`;
@@ -175,7 +181,7 @@ export function overdue(there: Route, limit: Overrun, limitMs: number): Upstream
   return new UpstreamFailure(there, 'server_error', text, NEVER);
 }
 
-/** The answer cannot be read; `what` names what was awaited, `sent` is quoted in part. */
+/** The answer cannot be read. `what` names what was expected; `sent` is quoted in part. */
 export function nonsense(there: Route, what: string, sent: string): UpstreamFailure {
   const { upstream } = there;
   const text = `The upstream '${upstream.name}' sent something that is not ${what}`;
@@ -183,7 +189,7 @@ export function nonsense(there: Route, what: string, sent: string): UpstreamFail
   return new UpstreamFailure(there, 'server_error', told, NEVER);
 }
 
-/** The answer has an end and nothing before it; `reason` is the one that was given, `sent` is quoted in part. */
+/** The answer ended without any content. `reason` is the upstream's finish reason; `sent` is quoted in part. */
 export function unsaid(there: Route, reason: string | null, sent: string): UpstreamFailure {
   const { upstream } = there;
   const why = reason === null ? '' : `, with the reason '${quoteOf(reason, upstream)}'`;
@@ -192,13 +198,13 @@ export function unsaid(there: Route, reason: string | null, sent: string): Upstr
   return new UpstreamFailure(there, 'server_error', told, AGAIN);
 }
 
-/** The upstream said that it failed, and not why (`finish_reason: "error"`). */
+/** The upstream said that it failed, but not why (`finish_reason: "error"`). */
 export function gaveUp(there: Route): UpstreamFailure {
   const text = `The upstream '${there.upstream.name}' ended its answer with an error.`;
   return new UpstreamFailure(there, 'server_error', text, AGAIN);
 }
 
-/** The answer outgrew a limit; `what` says which. */
+/** The answer exceeded a limit; `what` says which. */
 export function tooLarge(there: Route, what: string): UpstreamFailure {
   const text = `The upstream '${there.upstream.name}' sent ${what}.`;
   return new UpstreamFailure(there, 'server_error', text, NEVER);
@@ -218,10 +224,10 @@ function clean(text: string, apiKey: string | undefined): string {
   return masked.length > MAX_SAID ? `${masked.slice(0, MAX_SAID)}…` : masked;
 }
 
-/** Errors lie in errors, but no honest one deeper than this. */
+/** Errors may be nested in errors, but no real server nests them deeper than this. */
 const MAX_NESTED_ERRORS = 4;
 
-/** The human words in an error body, wherever the server put them. */
+/** The readable message in an error body, wherever the server put it. */
 function wordsOf(said: unknown, depth = 0): string {
   if (typeof said === 'string') return /^\s*</.test(said) ? 'an HTML page' : said;
   if (!isRecord(said)) return said === null || said === undefined ? '' : anyWords(said);

@@ -1,4 +1,4 @@
-/** Looking into JSON that somebody else wrote: plain checks, because they run once per token. */
+/** Reads JSON that a model server wrote. Plain checks, because they run once per token. */
 
 import { extentOf, MAX_JSON_DEPTH } from '../runs/json-extent.ts';
 
@@ -18,7 +18,7 @@ export function countOf(value: unknown): number | null {
 }
 
 /**
- * The JSON value of `text`, or undefined when it is none (JSON itself cannot say undefined), or is nested too deep to be
+ * The JSON value of `text`; undefined when it is not JSON (no JSON means undefined), or is nested too deep to be
  * written again.
  */
 export function parseJson(text: string): unknown {
@@ -29,7 +29,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** `value` as JSON, or null when it is nested too deep to be written: what was parsed need not be. */
+/** `value` as JSON, or null when it is nested too deep to be written, as a value parsed by other code may be. */
 export function jsonOf(value: unknown): string | null {
   try {
     return JSON.stringify(value) ?? '';

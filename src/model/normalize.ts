@@ -1,7 +1,7 @@
 /**
- * Chunks of an upstream's answer, as parsed JSON, into the parts of a turn. Every known quirk of OpenAI-compatible
- * servers is evened out here and in calls.ts, so that nobody behind it meets one. Plain checks, no schemas: this runs
- * once per token.
+ * Turns the chunks of an upstream's answer, parsed from JSON, into the parts of a turn. Every known quirk of
+ * OpenAI-compatible servers is evened out here and in calls.ts, so that no other code meets one. Plain checks, no
+ * schemas: this runs once per token.
  */
 import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
@@ -14,7 +14,7 @@ import { Surrogates } from './surrogates.ts';
 type PacketFields = Readonly<Record<string, unknown>>;
 type FinishPart = Extract<ModelPart, { type: 'finish' }>;
 
-/** Reasons that say something about an answer without a word. Others, of calls and of errors, do not fit one. */
+/** Finish reasons that can explain an empty answer. Others, such as those for calls and errors, cannot. */
 const EXPLANATIONS: ReadonlySet<string> = new Set([
   'stop',
   'end_turn',
@@ -38,17 +38,17 @@ export class Normalizer {
     this.#calls = new Calls(newId);
   }
 
-  /** How the upstream said that it ended; null as long as it did not. */
+  /** How the upstream said that the answer ended; null as long as it has not. */
   get reason(): FinishPart['reason'] | 'error' | null {
     return this.#reason;
   }
 
-  /** The upstream's own word for it; null as long as there is none. */
+  /** The upstream's own word for that; null as long as there is none. */
   get saidReason(): string | null {
     return this.#saidReason;
   }
 
-  /** Whether an answer may have ended so without a word: the upstream says that there is none, or why it was kept back. */
+  /** Whether the finish reason explains an empty answer: the model had nothing to say, or its words were withheld. */
   get isExplained(): boolean {
     return this.#saidReason !== null && EXPLANATIONS.has(this.#saidReason.toLowerCase());
   }
@@ -71,7 +71,7 @@ export class Normalizer {
   }
 
   /**
-   * What was held back, and the finish part.
+   * The parts that were held back, and the finish part.
    * @throws {CallError} when a call never got its name.
    */
   end(): readonly ModelPart[] {
@@ -84,7 +84,7 @@ export class Normalizer {
     const thought = this.#thought(delta);
     if (thought !== null) parts.push(thought);
     const { content, refusal } = delta;
-    // A refusal is the model's answer, too; the Assistants wire has no other place for it.
+    // A refusal is an answer of the model as well; the Assistants wire has no other place for it.
     for (const said of [Array.isArray(content) ? content.map(partText).join('') : content, refusal]) {
       const text = typeof said === 'string' ? this.#surrogates.join(said) : '';
       if (text !== '') parts.push({ type: 'text', text });
@@ -94,7 +94,7 @@ export class Normalizer {
     return parts;
   }
 
-  /** Servers that change the field's name say the same in both for a while. */
+  /** Takes one field only: servers that rename the field send both for a while. */
   #thought(delta: PacketFields): ModelPart | null {
     const field = THOUGHT_FIELDS.find((name) => stringOr(delta[name]) !== '');
     if (field === undefined) return null;
@@ -103,7 +103,7 @@ export class Normalizer {
   }
 
   #finish(said: string): void {
-    // Some servers send an empty reason with every chunk, and some a second one, after the one that tells.
+    // Some servers send an empty reason with every chunk, and some send a second, less specific one.
     if (said === '' || said === 'null' || (this.#reason !== null && this.#reason !== 'stop')) return;
     this.#saidReason = said;
     if (said === 'length' || said === 'max_tokens') this.#reason = 'length';
@@ -127,7 +127,7 @@ export class Normalizer {
   }
 }
 
-/** The one choice that counts; some servers write it in pieces. */
+/** The one choice that counts; some servers send it in several pieces. */
 function choicesOf({ choices }: PacketFields): readonly PacketFields[] {
   if (!Array.isArray(choices)) return [];
   return choices.filter(isRecord).filter(({ index }) => typeof index !== 'number' || index === 0);
@@ -138,7 +138,7 @@ function deltaOf(choice: PacketFields): PacketFields | null {
   return isRecord(choice['message']) ? choice['message'] : null;
 }
 
-/** Whether the model thinks in a chunk, under any of the names that servers have for that. */
+/** Whether a chunk holds thoughts, under any of the names that servers use. */
 export function isThinking(chunk: PacketFields): boolean {
   return choicesOf(chunk)
     .map(deltaOf)
@@ -152,7 +152,7 @@ function hasThought(delta: PacketFields): boolean {
   return Array.isArray(content) && content.some((part) => isRecord(part) && !isText(part));
 }
 
-/** The text of one part of a content array; thoughts are parts as well, and not text. */
+/** The text of one part of a content array; thoughts come as parts as well, and are not text. */
 function partText(part: unknown): string {
   if (typeof part === 'string') return part;
   if (!isRecord(part) || typeof part['text'] !== 'string') return '';

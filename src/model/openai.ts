@@ -1,6 +1,6 @@
 /**
- * The model behind any OpenAI-compatible server: which upstream, what is asked, how often. Requests go through the
- * `openai` package, answers are read from the raw body (docs/decisions/0003-raw-upstream-stream.md).
+ * The model behind any OpenAI-compatible server: which upstream is asked, what, and how often. Requests go through the
+ * `openai` package; answers are read from the raw body (docs/decisions/0003-raw-upstream-stream.md).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { APIConnectionError, APIError, type OpenAI } from 'openai';
@@ -14,16 +14,16 @@ import { chatBody, hasPicture } from './request.ts';
 import type { Limits } from './patience.ts';
 import { limitsOf, route, type Route, type Upstream } from './upstreams.ts';
 
-/** An upstream that wants to be left alone for longer is not asked again: a worker's slot waits that long. */
+/** An upstream that asks for a longer pause is not asked again, because a worker's slot would be held that long. */
 const MAX_ASKED_WAIT_MS = 30_000;
-/** Nobody is told to come back later than in a day. */
+/** The longest wait that a client is told. */
 const MAX_TOLD_WAIT_MS = 86_400_000;
-/** The longest wait of our own choice between two tries. */
+/** The longest wait between two tries when the upstream names none. */
 const MAX_BACKOFF_MS = 8_000;
 
 export interface OpenAiModelOptions {
   readonly upstreams: readonly Upstream[];
-  /** How long an upstream is waited for that has no limits of its own. */
+  /** How long to wait for an upstream that has no limits of its own. */
   readonly limits: Limits;
   /** Further tries before the first part of a turn. */
   readonly retries: number;
@@ -53,7 +53,7 @@ export class OpenAiModel implements Model {
     const log = this.#options.log.child({ run_id: request.run_id });
     for (let tries = 1; ; tries += 1) {
       const exchange = this.#exchange(there, signal);
-      // Models that say nothing often say something the next time; one that does so again is believed.
+      // A model that says nothing often answers at the next try; if it says nothing again, that is its answer.
       const isBelieved = tries > 1 || this.#options.retries === 0;
       const progress: Progress = { isBelieved, isThought: false, isSaid: false };
       const send = async (connection: AbortSignal): Promise<Response> =>
@@ -77,8 +77,8 @@ export class OpenAiModel implements Model {
   }
 
   /**
-   * Waits before the next try. No word or call was passed on so far, so trying again is safe.
-   * @throws the failure when there should be none.
+   * Waits before the next try. No word or call has been passed on so far, so trying again is safe.
+   * @throws the failure when there should be no further try.
    */
   async #rest(
     there: Route,
@@ -99,18 +99,18 @@ export class OpenAiModel implements Model {
     signal.throwIfAborted();
   }
 
-  /** How long to wait before the next try; null when there should be none. */
+  /** How long to wait before the next try; null when there should be no further try. */
   #waitMs(failure: ModelError, tries: number): number | null {
     if (!(failure instanceof UpstreamFailure) || !failure.retryable) return null;
     const askedMs = failure.retryAfterMs;
     if (askedMs !== null) return askedMs <= MAX_ASKED_WAIT_MS ? askedMs : null;
     const fullMs = Math.min(this.#options.backoffMs * 2 ** (tries - 1), MAX_BACKOFF_MS);
-    // Jitter, so that the runs an upstream refused together do not come back together.
+    // Jitter, so that runs refused together do not come back together.
     return Math.round(fullMs * (0.5 + Math.random() / 2));
   }
 
   #client({ upstream, isCallersKey }: Route): OpenAI {
-    // A caller's own key is used for its run and kept nowhere.
+    // A client with a caller's own key is made for its run only and not kept.
     if (isCallersKey === true) return createClient(upstream);
     const known = this.#clients.get(upstream.name);
     if (known !== undefined) return known;
@@ -120,23 +120,23 @@ export class OpenAiModel implements Model {
   }
 }
 
-/** The route as a caller with a key of its own takes it: failures then know which key to mask. */
+/** The route for a caller with a key of its own; failures then know which key to mask. */
 function withKey(there: Route, callersKey: string | null): Route {
   if (callersKey === null) return there;
   return { ...there, upstream: { ...there.upstream, apiKey: callersKey }, isCallersKey: true };
 }
 
-/** What a try has passed on. */
+/** What one try has passed on. */
 interface Progress {
-  /** Whether the model may choose to say nothing. */
+  /** Whether an answer that says nothing is accepted. */
   readonly isBelieved: boolean;
   isThought: boolean;
   isSaid: boolean;
 }
 
 /**
- * Asks once, and passes on the parts of the answer.
- * @returns false for an answer that says nothing where the model may not choose that
+ * Asks once and passes on the parts of the answer.
+ * @returns false for an answer that says nothing where that is not accepted
  */
 async function* passOn(
   exchange: Exchange,
@@ -173,13 +173,13 @@ function asFailure(there: Route, error: unknown): ModelError {
   return new ModelError('server_error', text, { cause: error, facts });
 }
 
-/** Spelt out, because `instanceof` makes every field of this generic class `any`. */
+/** A function of its own, because `instanceof` makes every field of this generic class `any`. */
 function isStatusError(error: unknown): error is APIError {
   return error instanceof APIError;
 }
 
 function statusFailure(there: Route, { status = 500, headers, error, message }: APIError): ModelError {
-  // Without JSON the package gives the body's text in the message, after the status.
+  // For a body that is not JSON, the package puts its text into the message, after the status.
   const said: unknown = error ?? message.replace(/^\d{3} (?:status code \(no body\))?/, '');
   const retryable = isPassing(status) && headers?.get('x-should-retry') !== 'false';
   return refused(there, { status, said, retry: { retryable, waitMs: askedWaitMs(headers) } });

@@ -1,59 +1,59 @@
 /**
- * How long one completion of an upstream is waited for. Owns the clock and its one timer. The clock runs only while somebody
- * waits for the upstream: a reader of ours that is slow is not the upstream's fault.
+ * How long to wait for one completion of an upstream. Owns the clock and its one timer. The clock runs only while we
+ * wait for the upstream, because a slow reader on our side is not the upstream's fault.
  *
- *   P1  a byte is a sign of life, and no more: a server that only sends those is given up, too
- *   P2  a thought is progress, but not for ever
- *   P3  per byte nothing is set or cleared: the timer that runs is looked at when it is over
- *   P4  a process that stood still finds its time over first, and only then what came meanwhile: that is read before
- *       anybody is given up
+ *   P1  a byte is a sign of life, and no more: a server that sends nothing else is given up as well
+ *   P2  a thought is progress, but only for so long
+ *   P3  bytes set and clear no timers: the running timer checks the limits when it fires
+ *   P4  after a pause of the whole process, the timer fires before the bytes that arrived meanwhile are read: those are
+ *       read before the upstream is given up
  */
 
 /** All in milliseconds of waiting. */
 export interface Limits {
   /** Without a byte. */
   readonly idleMs: number;
-  /** In which bytes come, but neither a word nor a call nor a thought: comments, blanks, empty chunks. */
+  /** With bytes, but without a word, a call or a thought: only comments, blanks, empty chunks. */
   readonly stallMs: number;
-  /** In which thoughts come, but neither a word nor a call. */
+  /** With thoughts, but without a word or a call. */
   readonly thinkMs: number;
   /** For the whole completion. */
   readonly totalMs: number;
 }
 
-/** The limit that is over. */
+/** The limit that was exceeded. */
 export type Overrun = keyof Limits;
 
-/** Time to read what has arrived before a silence is believed. */
+/** Time to read what has arrived, before a silence counts as one. */
 const GRACE_MS = 250;
 
 export class Patience {
   readonly #limits: Limits;
   readonly #giveUp: () => void;
   #totalMs: number;
-  /** What was waited for before the present wait. */
+  /** The time waited before the present wait. */
   #waitedMs = 0;
-  /** When the present wait began; null when nobody waits. */
+  /** When the present wait began; null between waits. */
   #sinceMs: number | null = null;
-  /** When the upstream last gave signs of life, of thinking, and an answer; on the clock of waiting. */
+  /** When the upstream last sent a byte, a thought, and a part of the answer; on the clock of waiting. */
   #byteMs = 0;
   #thoughtMs = 0;
   #wordMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = Infinity;
   #grace: NodeJS.Timeout | undefined;
-  /** When a limit was first found to be over; null while none is. */
+  /** When a limit was first found exceeded; null while none is. */
   #overdueMs: number | null = null;
   #over: Overrun | null = null;
 
-  /** @param giveUp is called once, when a limit is over, and must make the present wait reject */
+  /** @param giveUp called once, when a limit is exceeded; must make the present wait reject */
   constructor(limits: Limits, giveUp: () => void) {
     this.#limits = limits;
     this.#giveUp = giveUp;
     this.#totalMs = limits.totalMs;
   }
 
-  /** The limit that ended the waiting; null as long as none did. */
+  /** The limit that ended the waiting; null as long as none has. */
   get over(): Overrun | null {
     return this.#over;
   }
@@ -61,7 +61,7 @@ export class Patience {
   /** Waits for the upstream's next bytes. */
   async wait<T>(bytes: () => Promise<T>): Promise<T> {
     this.#sinceMs = performance.now();
-    // Bytes that come without a pause leave no moment for a timer, so a limit that is over is looked at here as well.
+    // Bytes that come without a pause leave no moment for a timer, so the limits are checked here as well.
     if (this.#overrun() === null) {
       this.#overdueMs = null;
       this.#watch(this.#sinceMs);
@@ -88,7 +88,7 @@ export class Patience {
     this.#thoughtMs = this.#byteMs;
   }
 
-  /** The upstream has said that it is done: what follows is waited for this long altogether. */
+  /** The upstream has said that it is done: waits this long in all for what still follows. */
   hurry(ms: number): void {
     this.#totalMs = Math.min(this.#totalMs, this.#clockMs() + ms);
   }
@@ -106,14 +106,14 @@ export class Patience {
     const nowMs = this.#clockMs();
     if (nowMs >= this.#totalMs) return 'totalMs';
     if (nowMs - this.#byteMs >= this.#limits.idleMs) return 'idleMs';
-    // Up to the last byte only: a silence is the idle limit's business.
+    // Measured up to the last byte only: the idle limit deals with silence.
     if (this.#byteMs - this.#thoughtMs >= this.#limits.stallMs) return 'stallMs';
     return this.#byteMs - this.#wordMs >= this.#limits.thinkMs ? 'thinkMs' : null;
   }
 
-  /** P3: looks when the limits that pass without a byte are over. A timer that runs until later is set anew. */
+  /** P3: looks when the idle or the total limit will be exceeded if no byte comes. A timer set for later is replaced. */
   #watch(nowMs: number): void {
-    // A limit may pass while one looks; Node warns of timers in the past.
+    // A limit may be exceeded between the two readings of the clock, and Node warns of timers in the past.
     const leftMs = Math.max(0, Math.min(this.#totalMs, this.#byteMs + this.#limits.idleMs) - this.#clockMs());
     const dueMs = nowMs + leftMs;
     if (this.#timerDueMs <= dueMs) return;

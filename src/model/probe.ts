@@ -1,17 +1,17 @@
-/** What an upstream says when it is asked for its models before anybody uses it: for the person who is starting the service. */
+/** Asks an upstream for its models before the service uses it, for the person who is starting the service. */
 import { APIError } from 'openai';
 import { createClient, readText } from './client.ts';
 import { isRecord, parseJson, stringOr } from './json.ts';
 import type { Upstream } from './upstreams.ts';
 
-/** Somebody waits at the terminal. */
+/** A person waits at the terminal. */
 const ASK_LIMIT_MS = 3_000;
 const MAX_LIST_BYTES = 4 * 1024 * 1024;
-/** Models whose names say that they do not chat. */
+/** Names of models that do not chat. */
 const NO_CHAT =
   /embed|rerank|whisper|tts|speech|audio|transcribe|realtime|moderation|dall-?e|image|sora|davinci|babbage|bge-|clip/i;
 
-/** What it says at the address that is configured. `unknown`: it answers, but with something else. */
+/** What the upstream says at the configured address. `unknown`: it answers, but with something else. */
 type ProbeAnswer =
   | { readonly type: 'models'; readonly models: readonly string[] }
   | { readonly type: 'unknown' }
@@ -19,10 +19,13 @@ type ProbeAnswer =
   | { readonly type: 'key refused'; readonly status: number }
   | { readonly type: 'unreachable' };
 
-/** `elsewhere`: it has its list of models under another address than the configured one. */
+/** `elsewhere`: its list of models is at another address than the configured one. */
 export type Probe = ProbeAnswer | { readonly type: 'elsewhere'; readonly baseUrl: string };
 
-/** Asks `GET /models`, a few seconds at most; where there is no list, a few addresses that could have been meant. Never throws. */
+/**
+ * Asks `GET /models`, for a few seconds at most. Where there is no list, tries a few addresses that may have been
+ * meant. Never throws.
+ */
 export async function probe(upstream: Upstream): Promise<Probe> {
   const answer = await ask(upstream);
   if (answer.type !== 'no list') return answer;
@@ -33,7 +36,7 @@ export async function probe(upstream: Upstream): Promise<Probe> {
   return answer;
 }
 
-/** What people forget at the end of an address, and what they copy along with it. */
+/** Addresses that people may have meant: with the ending they forget, without the one they copy by mistake. */
 function likelyMeant(baseUrl: string): readonly string[] {
   const [before = '', query] = baseUrl.split('?');
   const base = before.replace(/\/+$/, '').replace(/\/chat(\/completions)?$/, '');
@@ -52,7 +55,7 @@ async function ask(upstream: Upstream): Promise<ProbeAnswer> {
     const ids = body['data'].map((model: unknown) => (isRecord(model) ? stringOr(model['id']) : ''));
     return { type: 'models', models: ids.filter((id) => id !== '') };
   } catch (error) {
-    // Spelt out, because `instanceof` makes every field of this generic class `any`.
+    // By `Reflect.get`, because `instanceof` makes every field of this generic class `any`.
     const status: unknown = error instanceof APIError ? Reflect.get(error, 'status') : undefined;
     if (status === 401 || status === 403) return { type: 'key refused', status };
     if (status === 404) return { type: 'no list' };
@@ -62,7 +65,7 @@ async function ask(upstream: Upstream): Promise<ProbeAnswer> {
 
 /**
  * A model to begin with: the first configured one, else one that the upstream lists, chat models before others.
- * @returns null when nobody knows of any.
+ * @returns null when no model is known.
  */
 export function firstModel({ models, aliases }: Upstream, answer: Probe): string | null {
   const listed = answer.type === 'models' ? answer.models : [];

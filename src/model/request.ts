@@ -1,4 +1,4 @@
-/** A turn as the body of `/chat/completions`. What is null or empty is left out: some servers refuse to see it. */
+/** A turn as the body of `/chat/completions`. Null and empty fields are left out, because some servers refuse them. */
 import type { ChatPart, ModelRequest } from '../runs/model.ts';
 import type { FunctionTool } from '../runs/thread.ts';
 import type { Route } from './upstreams.ts';
@@ -28,14 +28,14 @@ function given(name: string, value: unknown): Readonly<Record<string, unknown>> 
   return value === null ? {} : { [name]: value };
 }
 
-/** Whether there is something to see in the prompt. */
+/** Whether the prompt has a picture. */
 export function hasPicture({ messages }: ModelRequest): boolean {
   return messages.some(
     ({ content }) => Array.isArray(content) && content.some((part: ChatPart) => part.type === 'image_url'),
   );
 }
 
-/** Servers that do not know `strict` refuse it, and false is its default where it is known. */
+/** Servers that do not know `strict` refuse it; false is its default anyway, so it is left out. */
 function wireTool({ function: { strict, ...rest } }: FunctionTool): unknown {
   // Devices declare tools without a schema as `{}`, which strict servers refuse.
   const parameters =

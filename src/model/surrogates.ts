@@ -1,13 +1,13 @@
 /** Joins the halves of characters that an upstream cut in two. */
 
 /**
- * Fragments of one text. Servers that cut by UTF-16 units may end a fragment in the middle of an emoji; half of one
+ * Fragments of one text. Servers that cut by UTF-16 units may end a fragment in the middle of an emoji. Half an emoji
  * cannot be stored as UTF-8, so it waits here for its other half.
  */
 export class Surrogates {
   #high = '';
 
-  /** `text` after the half that was waiting, without the half it ends in. */
+  /** The waiting half and `text`, without the half that it ends in. */
   join(text: string): string {
     if (text === '') return text;
     const whole = this.#high === '' ? text : this.#high + text;

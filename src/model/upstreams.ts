@@ -1,10 +1,10 @@
-/** The servers that answer for models, and which of them a turn goes to. Pure: settings are handed in. */
+/** The model servers, and which of them a turn goes to. Pure: settings are passed in. */
 import { ModelError } from '../runs/model.ts';
 import type { Limits } from './patience.ts';
 
 /** An OpenAI-compatible server, as the configuration describes it. */
 export interface Upstream {
-  /** What an assistant's `metadata.backend_id` names. */
+  /** The name that an assistant's `metadata.backend_id` refers to. */
   readonly name: string;
   /** Everything before `/chat/completions`, usually ending in `/v1`. */
   readonly baseUrl: string;
@@ -16,14 +16,14 @@ export interface Upstream {
   /** Names clients use → the model to ask when a picture is in the prompt. */
   readonly visionModels: Readonly<Record<string, string>>;
   readonly maxTokensField: 'max_completion_tokens' | 'max_tokens';
-  /** Its own limits, in place of those for all. */
+  /** Its own limits, in place of the general ones. */
   readonly idleMs?: number | undefined;
   readonly stallMs?: number | undefined;
   readonly thinkMs?: number | undefined;
   readonly totalMs?: number | undefined;
 }
 
-/** How long an upstream is waited for: its own limits, where it has any, and else those for all. */
+/** How long to wait for an upstream: its own limits where it has any, else the general ones. */
 export function limitsOf({ idleMs, stallMs, thinkMs, totalMs }: Upstream, all: Limits): Limits {
   return {
     idleMs: idleMs ?? all.idleMs,
@@ -37,11 +37,11 @@ export function limitsOf({ idleMs, stallMs, thinkMs, totalMs }: Upstream, all: L
 export interface Route {
   readonly upstream: Upstream;
   readonly model: string;
-  /** The upstream's key came with the request, from somebody who has it from there. */
+  /** The upstream's key is the caller's own and came with the request. */
   readonly isCallersKey?: boolean;
 }
 
-/** Means the same as no backend id at all, and is the name of the upstream that takes what nobody else lists. */
+/** As a backend id it means the same as none. It also names the upstream for models that no upstream lists. */
 export const DEFAULT = 'default';
 
 /**

@@ -1,16 +1,17 @@
 /**
- * Who has started a turn of a run, and how often a worker was really lost over it. A run that outlives one worker after the
- * other is given up one day; one whose workers only stood still for a while is not. Pure: who lives is asked elsewhere.
+ * Which workers have started a turn of a run, and how many of them it has really lost. A run that loses one worker
+ * after another is given up; a run whose workers only stood still for a while is not. Pure: other code finds out which
+ * workers are alive.
  *
  *   A1  `starts` names the worker of each start since the client last answered, the last one last
- *   A2  processes of an older version start runs without naming themselves: those starts are '' or missing, so whoever
- *       executes such a run is nobody one could ask, and counts as lost
+ *   A2  older processes start runs without naming themselves. Such a start is '' or missing: that worker cannot be
+ *       looked up, and counts as lost
  */
 import type { RunState } from './run.ts';
 
 type Started = Pick<RunState, 'attempts' | 'starts'>;
 
-/** The turn is started once more, by `worker`; older versions do not say by whom. */
+/** The turn is started once more, by `worker`, which older versions left out. */
 export function started(before: Started, worker: string | undefined): Started {
   const { attempts, starts = [] } = before;
   if (worker === undefined) return { ...(before.starts && { starts }), attempts: attempts + 1 };
@@ -29,12 +30,12 @@ export function unattempted({ starts }: Started): Started {
   return { attempts: 0, ...(starts && { starts: [] }) };
 }
 
-/** The worker that has a run which is being executed; null where it cannot be told (A2). */
+/** The worker that is executing the run; null where it is unknown (A2). */
 export function holderOf({ attempts, starts = [] }: Started): string | null {
   return (starts.length === attempts && starts.at(-1)) || null;
 }
 
-/** Who can be asked whether it lives, each once. */
+/** The workers that can be looked up, each once. */
 export function startersOf({ starts = [] }: Started): readonly string[] {
   return [...new Set(starts)].filter((worker) => worker !== '');
 }

@@ -1,9 +1,11 @@
-/** The events that end a run early, or give it back: what is open closes first, the message before its step. Pure. */
+/**
+ * The events that end a run early, or give it back to the queue. Open parts close first, the message before its step. Pure.
+ */
 import type { RunEvent } from './event.ts';
 import type { RunState } from './run.ts';
 import type { FailureFacts, RunError } from './thread.ts';
 
-/** How a run ends, short of completing: what closes its open parts, and with which words. */
+/** How a run ends without completing; the type and the error also go into its open parts. */
 export type Ending =
   | { readonly type: 'cancelled' }
   | { readonly type: 'expired' }
@@ -14,14 +16,14 @@ export type Ending =
       readonly retryAfterMs?: number | null;
     };
 
-/** A failure that is told in nobody's words but ours, so that the operator may read the same as the client. */
+/** A failure whose message quotes no upstream and no user, so the operator's log gets the same words as the client. */
 export function failedBy(error: RunError): Extract<Ending, { type: 'failed' }> {
   return { type: 'failed', error, facts: { reason: error.message } };
 }
 
 /**
- * The events that end a run in whatever state it is: its message closes, then its step, then the run itself (R3).
- * A cancel of a run nobody executes is `run.cancelling` followed by these.
+ * The events that end a run in whatever state it is: its message closes, then its step, then the run itself (R3). To
+ * cancel a run that no worker executes, commit `run.cancelling` followed by these.
  */
 export function ending(state: RunState, how: Ending, at: number): readonly RunEvent[] {
   const events: RunEvent[] = [];
@@ -47,9 +49,9 @@ const LOST: RunError = {
 };
 
 /**
- * The events that give a started run back to the queue. A half-said message is dropped and a half-called step failed,
- * with the words before its calls: the next attempt says them anew under new ids. Steps that were finished stay and are
- * never asked again.
+ * The events that give a started run back to the queue. An unfinished message is dropped. An unfinished step of calls
+ * fails, and so do the words before its calls: the next attempt produces them again under new ids. Finished steps stay
+ * and are never asked for again.
  */
 export function release(state: RunState, reason: 'shutdown' | 'lost', at: number): readonly RunEvent[] {
   const events: RunEvent[] = [];

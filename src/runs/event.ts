@@ -1,6 +1,6 @@
 /**
- * RunEvent: the one vocabulary in which everything that happens to a run is said. Workers and the API write events,
- * dialects read them, `apply` in run.ts folds them. An event holds only what is new; the fold knows the rest.
+ * RunEvent: the one vocabulary for everything that happens to a run. Workers and the API write events, protocols read
+ * them, and `apply` in run.ts folds them. An event holds only what is new; the fold knows the rest.
  *
  * Names are `noun.past-or-state`. Times are unix seconds in `at`.
  */
@@ -14,24 +14,26 @@ export interface RunOrigin {
   readonly project: string;
   /** The `x-request-id` of the request that created the run; every log line about the run repeats it. */
   readonly request_id: string;
-  /** Which upstream to ask, by name (assistant `metadata.backend_id`); null means the default one. */
+  /** The name of the upstream to ask (the assistant's `metadata.backend_id`); null means the default one. */
   readonly backend_id: string | null;
   /** Tools the worker runs itself, by name; every other call is the client's to answer. */
   readonly server_tools: readonly string[];
   /** Parameters of a chat request that only the upstream understands (`stop`, `seed` …); passed on untouched. */
   readonly passed_on: Readonly<Record<string, unknown>>;
-  /** What the caller sent along that is nobody's parameter; tools may read it. */
+  /** Fields of the request that are no parameters of ours; tools may read them. */
   readonly context: Readonly<Record<string, unknown>>;
   /** Secrets of the request (seal.ts), such as the caller's own upstream key; null when it has none. */
   readonly sealed: string | null;
-  /** The run of a request without a thread: its messages are its input, and all of it is gone soon after its end. */
+  /**
+   * The run of a request without a thread: its messages are its input, and everything about it expires soon after its end.
+   */
   readonly ephemeral: boolean;
   /**
-   * Functions that are there to get a picture: no longer offered once the newest thing the model is shown has one. Runs of
-   * older versions do not say.
+   * Functions that fetch a picture. They are no longer offered once the newest user message of the prompt has one.
+   * Missing on runs of older versions.
    */
   readonly offered_until_picture?: readonly string[];
-  /** Tells whether a repeated chat request means this very turn; null where nobody asks. */
+  /** Tells whether a repeated chat request means this same turn; null for runs that no chat created. */
   readonly turn_key: string | null;
 }
 
@@ -58,9 +60,9 @@ export type RunEvent =
       readonly origin: RunOrigin;
       readonly messages?: readonly string[];
     })
-  /** `worker` names the process that executes the run from now on; older versions do not say. */
+  /** `worker` names the process that executes the run from now on; older versions left it out. */
   | (At & { readonly type: 'run.started'; readonly worker?: string })
-  /** A worker gave the run back (shutdown), or was found to have lost it. */
+  /** A worker gave the run back (`shutdown`), or was found dead (`lost`). */
   | (At & { readonly type: 'run.released'; readonly reason: 'shutdown' | 'lost' })
   /** The model called tools that the client must answer. `usage` is that turn's, shown when the step completes. */
   | (At & { readonly type: 'run.blocked'; readonly usage: Usage | null })
@@ -74,8 +76,8 @@ export type RunEvent =
       readonly reason: NonNullable<Run['incomplete_details']>['reason'];
     })
   /**
-   * `retry_after_ms`: how long the model's server asked to be left alone. `facts`: why, for the operator's log. Neither is
-   * part of the run: processes before them pass over them.
+   * `retry_after_ms`: how long the model server asked not to be called. `facts`: why, for the operator's log. Neither
+   * is part of the run; older processes ignore both.
    */
   | (At & {
       readonly type: 'run.failed';
@@ -92,19 +94,19 @@ export type RunEvent =
   | (Closing & { readonly type: 'step.cancelled' })
   | (Closing & { readonly type: 'step.expired' })
   /**
-   * The words a lost worker's model said before its calls: their step, complete already, is failed after all and its
-   * message leaves the thread, because the run will say both anew.
+   * Takes back the words that came before the calls of a lost worker: their completed step becomes failed and its
+   * message leaves the thread, because the run will produce both again.
    */
   | (At & { readonly type: 'step.dropped'; readonly error: RunError })
   | (At & { readonly type: 'message.created'; readonly message_id: string })
-  /** `annotations` of the message's text, in addition to those before; without it, there are none. */
+  /** `annotations` of the message's text, in addition to earlier ones; missing where there are none. */
   | { readonly type: 'message.delta'; readonly text: string; readonly annotations?: readonly Annotation[] }
-  /** What the model thinks, and the field its server said it in. It belongs to the completion that is being made. */
+  /** What the model thinks, and the field in which its server sent it. It belongs to the completion under way. */
   | (Thought & { readonly type: 'thought.delta' })
-  /** The thoughts of this completion led to nothing: its server is asked again. */
+  /** The thoughts of this completion led to nothing: the server is asked again. */
   | { readonly type: 'thought.dropped' }
   | (At & { readonly type: 'message.completed' })
-  /** `dropped`: the half-said message leaves the thread, because its run will say it anew under another id. */
+  /** `dropped`: the unfinished message leaves the thread, because its run will write it again under another id. */
   | (At & {
       readonly type: 'message.incomplete';
       readonly reason: IncompleteReason;
@@ -131,10 +133,10 @@ export function isDelta(
   return event.type === 'message.delta' || event.type === 'thought.delta' || event.type === 'tool.delta';
 }
 
-/** A fragment this long takes no more, so that whoever reads a few events never holds much. */
+/** A fragment of this length is not extended, so that a reader that takes a few events never holds much. */
 const MAX_MERGED_LENGTH = 8_192;
 
-/** Appends `event` to `events`, melting it into the last one where both are fragments of the same text. */
+/** Appends `event` to `events`, merged into the last one where both are fragments of the same text. */
 export function pushMerged(events: RunEvent[], event: RunEvent): void {
   const last = events.at(-1);
   if (

@@ -1,7 +1,6 @@
 /**
- * The agent loop: asks the model and says what it does as events. It yields batches; whoever drives it commits each
- * one before asking for more, so nothing here happens twice in the log. No I/O of its own: model, clock and ids are
- * handed in.
+ * The agent loop: asks the model and turns what it does into events. It yields batches; the worker commits each one before
+ * it asks for the next, so nothing appears twice in the log. No I/O of its own: model, clock and ids are handed in.
  */
 import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
@@ -24,12 +23,12 @@ export interface Execution {
   readonly newId: NewId;
   /** The sensitive variables among the sealed secrets of a run. */
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
-  /** Aborts the model call; the generator then throws the signal's reason and says nothing more. */
+  /** Aborts the model call; the generator then throws the signal's reason and yields nothing more. */
   readonly signal: AbortSignal;
   readonly contextTokens: number;
 }
 
-/** Passes of one attempt in which the worker's own tools may answer before the model must do without. */
+/** How often in one attempt the worker's own tools may answer; after that the model must answer without tools. */
 const MAX_TOOL_PASSES = 8;
 
 const NOTHING_TO_ASK = {
@@ -39,8 +38,8 @@ const NOTHING_TO_ASK = {
 } as const;
 
 /**
- * Executes a run that has been started: from the prompt to an answer, to calls the client must answer, or to a reason
- * why not. Calls of the worker's own tools are answered on the way, and the model is asked again. After the last batch
+ * Executes a run that has been started, from its prompt to an answer, to calls that the client must answer, or to a
+ * failure. Calls of the worker's own tools are answered on the way, and the model is asked again. After the last batch
  * the run is blocked or ended.
  * @throws the signal's reason when aborted; anything else is a bug.
  */
@@ -76,14 +75,14 @@ export async function* execute(
   }
 }
 
-/** Whether the run has finished a step of calls, in an attempt before perhaps. */
+/** Whether the run has finished a step of calls, perhaps in an earlier attempt. */
 function hasDone({ id }: Run, items: readonly ThreadItem[]): boolean {
   return items.some(
     (item) => item.object === 'thread.run.step' && item.run_id === id && item.status === 'completed',
   );
 }
 
-/** Asks the model and says what it says. */
+/** Asks the model and yields what it says as events. */
 async function* ask(
   turn: Turn,
   request: ModelRequest,
@@ -102,7 +101,7 @@ async function* ask(
   }
 }
 
-/** Runs the calls that are the worker's own, all at once, and says each answer as it comes. */
+/** Runs the worker's own calls, all at once, and yields each answer as it comes. */
 async function* answer(
   turn: Turn,
   { runTool, secretsIn, signal }: Execution,
@@ -141,13 +140,16 @@ const MAX_OUTPUT_LENGTH = 32_000;
 /** A tool's answer as the model reads it. */
 function outputText(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-  // Half a picture is none, and a whole one costs the same however long it is.
+  // Half a picture is useless, and a whole one costs the same number of tokens whatever its length.
   if (text.length <= MAX_OUTPUT_LENGTH || picturesIn(text) !== null) return toolOutput(text);
-  // Half of a surrogate pair is no text, and strict upstreams refuse it.
+  // Strict upstreams refuse half of a surrogate pair.
   return `${text.slice(0, MAX_OUTPUT_LENGTH).replace(/[\uD800-\uDBFF]$/, '')} … (cut)`;
 }
 
-/** What every model server takes for a name; in the thread's history others would be refused, and the thread with them. */
+/**
+ * A name that every model server accepts. Any other name would stay in the thread's history, and servers would refuse
+ * the whole thread.
+ */
 function safeName(name: string): string {
   return name.replaceAll(/[^\w-]/g, '_').slice(0, 64);
 }
@@ -158,11 +160,11 @@ type Ask = Extract<Prompt, { type: 'ask' }>;
 /** One completion: turns the parts the model streams into events that are legal one after the other. */
 class Turn {
   state: RunState;
-  /** Messages and steps that this turn has closed, in order. */
+  /** The messages and steps that this turn has closed, in order. */
   readonly closed: ThreadItem[] = [];
   /** What the model thought before the steps of calls among them, by their ids. */
   readonly thoughts = new Map<string, readonly Thought[]>();
-  /** The model has said how it ends. */
+  /** The model has sent its finish part. */
   isOver = false;
   readonly #estimatedTokens: number;
   readonly #now: Clock;
@@ -203,7 +205,7 @@ class Turn {
     return this.#declared.has(name);
   }
 
-  /** What the model is told that has called a tool which nobody has declared: nobody could answer for it. */
+  /** The answer to a call of a tool that was never declared: no client could answer it. */
   noSuchTool(name: string): unknown {
     const known = this.#offered.map((one) => `'${one}'`).join(', ');
     return {
@@ -211,7 +213,9 @@ class Turn {
     };
   }
 
-  /** The calls the worker answers itself, with their place in the step: of its own tools, and of those that nobody has. */
+  /**
+   * The calls that the worker answers itself, with their place in the step: calls of its own tools and of undeclared ones.
+   */
   ownCalls(): readonly { readonly index: number; readonly call: StepCall }[] {
     const { step, run } = this.state;
     if (step === null || !isExecuting(run)) return [];
@@ -220,7 +224,7 @@ class Turn {
       .filter(({ call }) => answererOf(call, this.state) === 'worker');
   }
 
-  /** The worker has answered its calls: the step is complete, or the client has the rest. */
+  /** The worker has answered its calls: the step is complete, or the rest is for the client to answer. */
   answered(): readonly RunEvent[] {
     const at = this.#now();
     const { step } = this.state;
@@ -233,7 +237,7 @@ class Turn {
     switch (part.type) {
       case 'text':
         this.#heard += part.text;
-        // Calls are made at the end of a completion; what a model mumbles behind them has no place on the wire.
+        // Text after tool calls is dropped: the wire has no place for it.
         return this.#hasCalled()
           ? []
           : this.say([...this.#openMessage(), { type: 'message.delta', text: part.text }]);
@@ -278,7 +282,7 @@ class Turn {
     return this.say(ending(this.state, how, this.#now()));
   }
 
-  /** Every event is folded here before it is said, so an illegal one never leaves this file. */
+  /** Every event is folded here before it is yielded, so an illegal one never leaves this file. */
   say(events: readonly RunEvent[]): readonly RunEvent[] {
     for (const event of events) {
       const { thoughts } = this.state;
@@ -291,7 +295,7 @@ class Turn {
     return events;
   }
 
-  /** Models ignore what they are told: no tools, or one call at a time. */
+  /** Checked here because models ignore these limits: no tools, or one call at a time. */
   #wanted(index: number): boolean {
     return this.#toolsAllowed && (index === 0 || this.state.run.parallel_tool_calls);
   }
@@ -348,13 +352,13 @@ class Turn {
     ];
   }
 
-  /** The model had to answer in words, and did not: a run that completed now would have said nothing. */
+  /** The model had to answer in words, and did not: a run that completed now would have no answer. */
   #onlyCalled(name: string): Ending {
     const why = this.#isLast
       ? `after ${MAX_TOOL_PASSES} rounds of tool calls, in place of an answer`
       : 'although it may call none now, and said nothing else';
     const message = `The model called the tool '${name}' ${why}.`;
-    // The name may be anything that the model made up.
+    // The model may have made the name up.
     const facts = { reason: `The model called a tool ${why}.` };
     return { type: 'failed', error: { code: 'server_error', message }, facts };
   }
@@ -364,7 +368,7 @@ class Turn {
     return this.state.message === null ? [...this.#openMessage(), { type: 'message.delta', text: '' }] : [];
   }
 
-  /** The upstream did not say what the turn cost, and a finished run must. */
+  /** The upstream did not report the usage, and a finished run must show it. */
   #estimate(): Usage {
     const completion = estimateTokens(this.#heard);
     return {

@@ -1,11 +1,12 @@
 /**
- * The format in which runs are stored, so that processes of two versions can work on one Redis while one takes the
- * other's place. A run's document says its format where that is not the first; events say nothing, tokens least of all.
+ * The format in which runs are stored, so that processes of two versions can work on one Redis during an upgrade. A
+ * run's document names its format unless that is the first. Events do not name it, because there is one per token.
  *
  *   F1  an event that changes no state needs no new format: readers that do not know its type pass over it
- *   F2  whatever else changes what is stored does: a process leaves runs alone whose format is newer than its own
- *       (what they may pass over and drop, and this code can do without, does not: who started a run, what a model thinks)
- *   F3  a run keeps the format it began in, and every process goes on with the formats before its own
+ *   F2  any other change of what is stored needs one: a process leaves a run alone when the run's format is newer than
+ *       its own. Exceptions are fields that older processes may ignore and drop, and that this code can do without: who
+ *       started a run, what a model thinks
+ *   F3  a run keeps the format it began in, and every process can execute runs of earlier formats
  */
 import type { RunEvent } from './event.ts';
 import { TRANSITIONS, type RunState } from './run.ts';
@@ -26,7 +27,7 @@ export function requireKnown({ v: format = 1 }: RunState): void {
   if (format > FORMAT) throw new NewerFormat(format);
 }
 
-/** Whether this code knows events of that type; others are passed over (F1). */
+/** Whether this code knows events of that type; others are skipped (F1). */
 export function isKnown({ type }: RunEvent): boolean {
   return Object.hasOwn(TRANSITIONS, type);
 }

@@ -1,4 +1,4 @@
-/** Ids and time as the runs see them: both are handed in wherever a test must be able to fix them. */
+/** Ids and time for runs. Both are passed in wherever a test must be able to fix them. */
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 const ID_LENGTH = 24;
@@ -20,7 +20,7 @@ export function newId(prefix: IdPrefix): string {
 }
 
 /**
- * Ids that a request makes again, in the same order, when it is sent again.
+ * Makes ids for a request; sent again, the request gets the same ids in the same order.
  * @param digestOf the digest of a text, at least 32 bytes
  */
 export function namesFrom(nonce: string, digestOf: (text: string) => Uint8Array): NewId {

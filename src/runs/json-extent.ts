@@ -1,13 +1,13 @@
 /**
- * How deep JSON text is nested and how many values it has, found without parsing it. JSON.parse reads any depth, but what it
- * gives cannot be written again, walked or checked by recursion: that overflows the stack of whoever tries. So every door
- * through which a stranger's JSON comes asks here first.
+ * How deep JSON text is nested and how many values it has, found without parsing it. JSON.parse reads any depth, but
+ * code that then writes, walks or checks the value recursively overflows its stack. So every place that takes in
+ * foreign JSON asks here first.
  */
 
-/** Writing JSON overflows the stack somewhere beyond 3,000 levels; nothing legitimate comes close to this. */
+/** Writing JSON overflows the stack somewhere beyond 3,000 levels; legitimate JSON does not come close to this limit. */
 export const MAX_JSON_DEPTH = 64;
 
-/** One scan that skips strings. Text that is not JSON has an extent, too; parsing will tell. */
+/** One scan that skips strings. Text that is not JSON gets an extent as well; parsing rejects it later. */
 export function extentOf(text: string): { readonly depth: number; readonly values: number } {
   let values = 1;
   let depth = 0;

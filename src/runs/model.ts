@@ -23,7 +23,7 @@ export interface ChatCall {
   readonly function: { readonly name: string; readonly arguments: string };
 }
 
-/** What one model turn is asked. Null means: not given, leave it to the upstream's default. */
+/** The request of one model turn. Null means: not given, so the upstream's default applies. */
 export interface ModelRequest {
   /** For the log: which run asks. */
   readonly run_id: string;
@@ -48,14 +48,14 @@ export interface ModelRequest {
 }
 
 /**
- * What a turn is made of, already free of the upstream's quirks:
+ * The parts of a turn, without the upstream's quirks:
  * - `text`: a non-empty fragment of the answer
- * - `thought`: a non-empty fragment of what the model thinks, and the field its server said it in
- * - `again`: the server failed before the first word or call and is asked anew; the thoughts so far led to nothing
+ * - `thought`: a non-empty fragment of what the model thinks, and the field in which its server sent it
+ * - `again`: the server failed before the first word or call and is asked again; the thoughts so far are void
  * - `call`: the model calls a tool; indices count 0, 1, 2 … in order of appearance; id and name are never empty and
  *   come once
  * - `arguments`: a non-empty fragment of that call's JSON arguments
- * - `finish`: the last part, exactly once; `usage` is null when the upstream did not say
+ * - `finish`: the last part, exactly once; `usage` is null when the upstream did not report it
  */
 export type ModelPart =
   | { readonly type: 'text'; readonly text: string }
@@ -71,8 +71,8 @@ export type ModelPart =
 
 export interface Model {
   /**
-   * Asks the model. Retries are the adapter's business, and allowed only before the first word or call. Aborting `signal`
-   * closes the upstream connection at once; the stream then throws the signal's reason.
+   * Asks the model. The adapter retries, and only before the first word or call. Aborting `signal` closes the upstream
+   * connection at once; the stream then throws the signal's reason.
    * @throws {ModelError} when the upstream cannot be reached, refuses, breaks off or talks nonsense.
    */
   stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelPart>;
@@ -83,12 +83,12 @@ export interface ModelErrorOptions extends ErrorOptions {
   readonly facts?: Partial<FailureFacts>;
 }
 
-/** A turn that failed, in the words that end up in the run's `last_error`: no keys, no stacks. */
+/** A turn that failed. The message ends up in the run's `last_error`: no keys, no stacks. */
 export class ModelError extends Error {
   readonly code: RunError['code'];
-  /** How long the upstream asked to be left alone; null when it did not say. */
+  /** How long the upstream asked not to be called; null when it did not say. */
   readonly retryAfterMs: number | null;
-  /** The same for the operator; whoever quotes somebody in `message` gives a reason that does not. */
+  /** The same for the operator. Where `message` quotes an upstream or a user, give a reason that does not. */
   readonly facts: FailureFacts;
 
   constructor(code: RunError['code'], message: string, options: ModelErrorOptions = {}) {

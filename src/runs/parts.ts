@@ -1,4 +1,4 @@
-/** Runs, their steps and messages at the moment they begin, and what grows in them: text and calls. Pure. */
+/** New runs, steps and messages, and how the text of a message grows. Pure. */
 import { isOpenCall, type StepCall } from './calls/kinds.ts';
 import type { RunEvent } from './event.ts';
 import type { Message, Metadata, Run, RunError, RunStep, TextPart } from './thread.ts';
@@ -87,7 +87,7 @@ export function newMessage(run: Run, event: Extract<RunEvent, { type: 'message.c
   };
 }
 
-/** What decides about a run when it is created; the rest is the same for every run that has not begun. */
+/** What differs between new runs; every other field is the same for all of them. */
 type RunChoice = Omit<
   Run,
   | 'object'
@@ -121,7 +121,7 @@ export function queuedRun(choice: RunChoice): Run {
   };
 }
 
-/** What a failed step shows of its failure, though it may have been complete. */
+/** The fields of a step that failed; they also overwrite those of a step that was complete. */
 export function failure({ at, error }: { readonly at: number; readonly error: RunError }) {
   // Steps know two codes only: a refused prompt is, for its step, a fault of the server.
   const code = error.code === 'invalid_prompt' ? 'server_error' : error.code;
@@ -138,7 +138,7 @@ export function callsOf(step: RunStep): readonly StepCall[] {
   return step.step_details.type === 'tool_calls' ? step.step_details.tool_calls : [];
 }
 
-/** The calls of a step that nobody has answered yet. */
+/** The calls of a step that are still unanswered. */
 export function openCalls(step: RunStep): readonly StepCall[] {
   return callsOf(step).filter(isOpenCall);
 }

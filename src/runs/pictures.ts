@@ -1,11 +1,12 @@
 /**
- * Pictures in the outputs of tools: any tool may answer with one, and the model is shown it. The general form is JSON: an
- * object of `image_url` (a URL, or an object with one) and perhaps a `text`, or an array of such content parts as messages
- * have. A data URL of a picture is one by itself; any other URL may be an answer in its own right. Pure.
+ * Pictures in the outputs of tools. Any tool may answer with a picture, and the model is shown it. The general form is
+ * JSON: an object with `image_url` (a URL, or an object that holds one) and perhaps a `text`, or an array of content
+ * parts like those of messages. A bare data URL of an image also counts as a picture; any other bare URL may simply be
+ * the tool's answer. Pure.
  */
 import type { ChatPart } from './model.ts';
 
-/** What an output says to the model: the answer of the tool, and what follows as if the user had shown it. */
+/** An output as the model gets it: the tool's answer, and the parts that follow as if the user had sent them. */
 export interface ShownPictures {
   readonly answer: string;
   readonly parts: readonly ChatPart[];
@@ -15,10 +16,10 @@ export interface ShownPictures {
 const FOLLOWS = 'The picture follows.';
 const DATA_URL = /^data:image\/[\w.+-]+;base64,[A-Za-z0-9+/=\s]+$/i;
 const URL = /^https?:\/\/\S+$/i;
-/** An object with further fields is data in which there is an address, not a picture. */
+/** An object with further fields is data that contains an address, not a picture. */
 const PICTURE_FIELDS: ReadonlySet<string> = new Set(['type', 'image_url', 'text', 'detail']);
 
-/** The pictures in an output; null where there are none, which is nearly always. */
+/** The pictures in an output; null where there are none, as in nearly all outputs. */
 export function picturesIn(output: string): ShownPictures | null {
   const text = output.trim();
   if (DATA_URL.test(text)) return { answer: FOLLOWS, parts: [picture(text)] };
@@ -28,7 +29,7 @@ export function picturesIn(output: string): ShownPictures | null {
 }
 
 /**
- * An output of a tool that a device answers, in the general form: a device may answer with the URL of a picture alone, or
+ * An output of a tool that a device answers, in the general form: a device may answer with a picture's bare URL, or
  * with further fields beside it.
  */
 export function deviceOutput(output: string): string {
@@ -66,7 +67,7 @@ function fromObject(value: unknown): ShownPictures | null {
   return { answer: FOLLOWS, parts: [...said, picture(url, detailIn(value))] };
 }
 
-/** Of an array the texts are the tool's own words, so they stay its answer. */
+/** The texts of an array are the tool's own words, so they stay its answer. */
 function fromParts(values: readonly unknown[]): ShownPictures | null {
   const words: string[] = [];
   const parts: ChatPart[] = [];

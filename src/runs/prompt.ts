@@ -1,6 +1,6 @@
 /**
- * What the model is asked next: the thread and the run's own steps as chat messages, cut to what fits, with the run's
- * settings. Pure. Truncation only ever leaves out whole blocks, so a tool answer never loses the call it belongs to.
+ * The next request to the model: the thread and the run's own steps as chat messages, cut to what fits, with the run's
+ * settings. Pure. Truncation leaves out whole blocks only, so a tool answer never loses its call.
  */
 import { answerMessage, askedCall, demandedFunction, offeredFunctions } from './calls/kinds.ts';
 import { callsOf } from './parts.ts';
@@ -22,7 +22,9 @@ export type Prompt =
   | { readonly type: 'ask'; readonly request: ModelRequest; readonly estimatedTokens: number }
   | { readonly type: 'exhausted'; readonly reason: 'max_prompt_tokens' | 'max_completion_tokens' };
 
-/** What a run is about: the messages of a request without a thread, and the thread with its tool steps, in order. */
+/**
+ * What the prompt is made from: the messages of a request without a thread, and the thread with its tool steps, in order.
+ */
 export interface History {
   readonly input: readonly ChatMessage[];
   readonly items: readonly ThreadItem[];
@@ -31,9 +33,12 @@ export interface History {
 }
 
 export interface PromptOptions {
-  /** The most the prompt may have, whatever the run's own budget says. */
+  /** The upper limit of the prompt, whatever the run's own budget. */
   readonly contextTokens: number;
-  /** The first time this run asks, and the last time it may: then the model has to answer without tools. */
+  /**
+   * Whether this is the run's first request, and whether it is the last one allowed: then the model has to answer
+   * without tools.
+   */
   readonly first: boolean;
   readonly last: boolean;
 }
@@ -42,7 +47,7 @@ export interface PromptOptions {
 interface Block {
   readonly messages: readonly ChatMessage[];
   readonly tokens: number;
-  /** Said or done by this very run: never cut, or the model would repeat itself. */
+  /** Said or done by this run itself: never cut, or the model would repeat itself. */
   readonly own: boolean;
   readonly user: boolean;
 }
@@ -80,7 +85,7 @@ export function buildPrompt(
       tool_choice: last ? 'none' : toolChoice(run.tool_choice, tools, first && state.turn === 1),
       parallel_tool_calls: run.parallel_tool_calls,
       response_format: run.response_format,
-      // Reasoning models refuse these two, so the default is left unsaid.
+      // Reasoning models refuse these two fields, so the default is not sent.
       temperature: run.temperature === 1 ? null : run.temperature,
       top_p: run.top_p === 1 ? null : run.top_p,
       reasoning_effort: run.reasoning_effort,
@@ -94,14 +99,14 @@ export function buildPrompt(
 const left = (budget: number | null, spent: number): number | null =>
   budget === null ? null : budget - spent;
 
-/** Who has just shown a picture need not be asked for one: models would ask for one after the other. */
+/** A user who has just shown a picture need not be asked for one; models would ask for one photo after another. */
 function isSpent(tool: FunctionTool, { origin }: RunState, said: readonly ChatMessage[]): boolean {
   if (!(origin.offered_until_picture ?? []).includes(tool.function.name)) return false;
   const content = said.findLast(({ role }) => role === 'user')?.content;
   return Array.isArray(content) && content.some((part: ChatPart) => part.type === 'image_url');
 }
 
-/** "Must call a tool" means before the first answer; applied to every turn, the run would never end. */
+/** "Must call a tool" holds until the first answer only; applied to every turn, it would keep the run from ending. */
 function toolChoice(
   choice: ToolChoice,
   tools: readonly FunctionTool[],
@@ -121,11 +126,11 @@ function inputBlocks(input: readonly ChatMessage[]): readonly Block[] {
     if (before === undefined) groups.push([message]);
     else before.push(message);
   }
-  // Measured when a group is whole: measuring it at each of its messages would cost the square of them.
+  // Measured once the group is complete: measuring it again at each message would take quadratic time.
   return groups.map((group) => newBlock(withPictures(group), false, group.at(-1)?.role === 'user'));
 }
 
-/** Tool messages cannot carry pictures, so those among the answers to calls follow as if the user had shown them. */
+/** Tool messages cannot carry pictures, so pictures among the answers to calls follow as if the user had sent them. */
 function withPictures(messages: readonly ChatMessage[]): readonly ChatMessage[] {
   if (messages[0]?.role !== 'assistant') return messages;
   const pictures: ChatMessage[] = [];
@@ -156,13 +161,13 @@ function toBlocks(runId: string, { items, thoughts }: History): readonly Block[]
   return blocks;
 }
 
-/** The message that came out of the same completion as this tool step, which directly follows it; else null. */
+/** The message from the same completion as this tool step, if the step directly follows it; else null. */
 function textBefore(previous: ThreadItem | null, item: ThreadItem): Message | null {
   if (item.object !== 'thread.run.step' || previous?.object !== 'thread.message') return null;
   return previous.run_id === item.run_id && textOf(previous) !== '' ? previous : null;
 }
 
-/** One completion's text and calls are one assistant message for the model. */
+/** For the model, the text and calls of one completion are one assistant message. */
 function melt(text: Block, calls: Block): Block {
   const [said] = text.messages;
   const [called, ...answers] = calls.messages;
@@ -203,8 +208,9 @@ function assistantMessage(message: Message): ChatMessage | null {
 }
 
 /**
- * A finished tool step as the call and its answers; null while an answer is missing, or when it never came. What the model
- * thought before it goes back only within its own run, which asks the same server: others refuse fields they do not know.
+ * A finished tool step as the call and its answers; null while an answer is missing, or when it never came. The
+ * thoughts before it are sent back only within the same run, which asks the same server: other servers refuse fields
+ * that they do not know.
  */
 function stepBlock(step: RunStep, runId: string, thoughts: readonly Thought[]): Block | null {
   const calls = callsOf(step);
@@ -237,8 +243,8 @@ function isCall({ messages: [first] }: Block): boolean {
 }
 
 /**
- * Cuts from the middle until the blocks fit into `room` tokens: the newest stay, and the beginning as long as it can.
- * The last user message and everything of this run stay in any case; the caller sees by the size that it does not fit.
+ * Cuts from the middle until the blocks fit into `room` tokens: the newest stay, and the beginning as long as it can. The
+ * last user message and everything of this run stay in any case; the caller sees from the size that they do not fit.
  */
 function cut(blocks: readonly Block[], room: number): readonly Block[] {
   let tokens = total(blocks);
@@ -246,7 +252,7 @@ function cut(blocks: readonly Block[], room: number): readonly Block[] {
   const lastUser = blocks.findLastIndex((block) => block.user);
   const kept = new Set(blocks);
   const candidates = blocks.filter((block, index) => !block.own && index !== lastUser);
-  // The beginning says what the thread is about, so it goes last.
+  // The beginning says what the thread is about, so it is cut last.
   for (const block of [...candidates.slice(1), ...candidates.slice(0, 1)]) {
     if (tokens <= room) break;
     kept.delete(block);
@@ -263,8 +269,8 @@ const IMAGE_TOKENS = 765;
 const BYTES_PER_TOKEN = 4;
 
 /**
- * An estimate, good to a factor of about two, that needs no model's own tokenizer: a quarter of the UTF-8 bytes. That
- * is a token per four Latin letters, and three tokens per four Chinese characters.
+ * An estimate that needs no tokenizer: a quarter of the UTF-8 bytes, right to a factor of about two. That is one token
+ * for four Latin letters, and three tokens for four Chinese characters.
  */
 export function estimateTokens(text: string): number {
   return Math.ceil(utf8Length(text) / BYTES_PER_TOKEN);

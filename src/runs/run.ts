@@ -35,23 +35,23 @@ export interface RunState {
   readonly step: RunStep | null;
   /** The open message, with the text said so far, or null. */
   readonly message: Message | null;
-  /** The open step's message has been closed; it has no other. */
+  /** Whether the open step's message has been closed; a step has only one. */
   readonly said: boolean;
-  /** The step of the words that the model said before the calls it is making; null where there were none. */
+  /** The step of the words that came before the calls under way; null where there were none. */
   readonly preface: RunStep | null;
-  /** What the model thought in the completion it is making; runs of older versions do not say. */
+  /** The model's thoughts in the completion under way; missing on runs of older versions. */
   readonly thoughts?: readonly Thought[];
   /** Tokens spent so far; shown on the run only when it has ended. */
   readonly spent: Usage;
   /** Tokens of the turn that ended in the open step of tool calls; its closing event accounts for them. */
   readonly owed: Usage | null;
-  /** How often the run has been queued by a client: once, and once for each answer. Names the queue's job. */
+  /** How often a client has queued the run: once, and once more for each answer. Names the queue's job. */
   readonly turn: number;
   /** How often a worker has started this turn. */
   readonly attempts: number;
   /** Which workers those were (attempts.ts). */
   readonly starts?: readonly string[];
-  /** Processes of older versions wait for this time; it means nothing here. */
+  /** Older processes wait until this time; this code ignores it. */
   readonly calm_until_ms: number;
 }
 
@@ -105,7 +105,7 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'tool.answered': { from: ['in_progress'], to: null },
 };
 
-/** An event that the table or an invariant forbids: a bug in whoever wrote it, never in a client. */
+/** An event that the table or an invariant forbids: a bug in the code that wrote it, never in a client. */
 export class IllegalTransition extends Error {
   constructor(event: RunEventType, status: From, why: string) {
     super(`event ${event} is illegal on a run that is ${status}: ${why}`);
@@ -135,9 +135,9 @@ export const isQueued = (run: Run): boolean => run.status === 'queued';
 export const isExecuting = (run: Run): boolean => run.status === 'in_progress';
 /** It waits for the client's tool outputs; streams end here. */
 export const isBlocked = (run: Run): boolean => run.status === 'requires_action';
-/** A cancel was accepted and whoever executes the run has yet to close it. */
+/** A cancel was accepted, and the worker that executes the run has yet to close it. */
 export const isCancelling = (run: Run): boolean => run.status === 'cancelling';
-/** Its time is over and it should be closed as expired; a run being cancelled ends as cancelled instead. */
+/** Its time is over, so it should be closed as expired. A run that is being cancelled ends as cancelled instead. */
 export function isOverdue(run: Run, now: number): boolean {
   return !isTerminal(run) && !isCancelling(run) && run.expires_at !== null && now >= run.expires_at;
 }
@@ -199,13 +199,13 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
   const run = { ...state.run, status };
   const unthinking = { ...state, thoughts: [] };
   const ended = { ...run, required_action: null, expires_at: null, usage: state.spent };
-  // Nothing of what came with the request is needed any more, and secrets least of all.
+  // What came with the request is no longer needed, least of all its secrets.
   const over = { ...unthinking, origin: { ...state.origin, sealed: null, context: {} } };
   switch (event.type) {
     case 'run.started':
       return withRun({ ...unthinking, ...started(state, event.worker) }, { ...run, started_at: event.at });
     case 'run.released':
-      // A worker that gave the run back in good order did not fail at it.
+      // Giving the run back in good order is not a failure of the worker.
       return withRun(event.reason === 'shutdown' ? { ...unthinking, ...unstarted(state) } : unthinking, run);
     case 'run.cancelling':
       // The client of a cancelling run has nothing left to answer; an open step is closed by the events that follow.
@@ -236,7 +236,7 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
 
 /** R3, R4: which parts may be open when a run event arrives. */
 function requireClosed(state: RunState, event: OwnEvent): void {
-  // A cancel is accepted at any moment; the parts are closed by whoever executes the run.
+  // A cancel is accepted at any moment; the worker that executes the run closes the parts.
   if (event.type === 'run.cancelling') return;
   if (state.message !== null) throw new IllegalTransition(event.type, state.run.status, 'a message is open');
   if (state.step !== null && event.type !== 'run.blocked') {
@@ -347,7 +347,7 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
   }
   function closeStep({ usage }: { usage: Usage | null }, change: Partial<RunStep>): Applied {
     if (message !== null) return illegal('its message is open');
-    // A step the client answered lives on in a run that goes on; of any other, nothing is left that could expire.
+    // A step that the client answered can still expire with its run; a step closed for any other reason cannot.
     const expires_at = change.step_details === undefined ? null : openStep().expires_at;
     const subject = { ...openStep(), ...change, usage, expires_at };
     const isSaid = subject.status === 'completed' && state.said;
@@ -357,7 +357,7 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
         step: null,
         said: false,
         preface: isSaid ? subject : null,
-        // After words there may be calls, which the thoughts were for as well.
+        // Calls may follow the words, and the thoughts belong to them as well.
         thoughts: isSaid ? (state.thoughts ?? []) : [],
         owed: null,
         spent: addUsage(state.spent, usage ?? NO_USAGE),

@@ -5,7 +5,7 @@ import type { Run, RunStep } from './thread.ts';
 
 export type ShownStep = Omit<RunStep, 'step_details'> & { readonly step_details: object };
 
-/** A step as it is read: it expires with its run, so nothing of it does when the run has ended. */
+/** A step as clients read it. It expires with its run, so once the run has ended it has no `expires_at`. */
 export function stepView(step: RunStep, run: Run): ShownStep {
   const shown = shownStep(step);
   return isTerminal(run) ? { ...shown, expires_at: null } : shown;

@@ -1,10 +1,13 @@
 /**
  * What reasoning models say to themselves before they answer or call. Servers want it back while the model works with
- * tools, under the name they gave it, so that is kept. It belongs to a completion: it stays with the step of its calls, or
- * of its words where it made none. Pure.
+ * tools, in the field they sent it in, so the field is kept. Thoughts belong to a completion: they stay with its step
+ * of calls, or with its message step where it made no calls. Pure.
  */
 
-/** The fields of a message in which servers send thoughts: DeepSeek, Qwen and older vLLM the first, OpenRouter and newer vLLM the other. */
+/**
+ * The fields of a message in which servers send thoughts: the first for DeepSeek, Qwen and older vLLM, the second for
+ * OpenRouter and newer vLLM.
+ */
 export const THOUGHT_FIELDS = ['reasoning_content', 'reasoning'] as const;
 
 export type ThoughtField = (typeof THOUGHT_FIELDS)[number];
@@ -15,10 +18,10 @@ export interface Thought {
   readonly text: string;
 }
 
-/** A message's thoughts as it carries them on the wire. */
+/** The thoughts of a message, as the wire carries them. */
 export type ThoughtFields = { readonly [Field in ThoughtField]?: string };
 
-/** The thoughts with a further one, which continues the last where it came in the same field. */
+/** The thoughts with one more added; it continues the last one where both came in the same field. */
 export function thoughtMore(thoughts: readonly Thought[], { field, text }: Thought): readonly Thought[] {
   const last = thoughts.at(-1);
   return last?.field === field

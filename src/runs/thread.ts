@@ -1,11 +1,14 @@
 /**
- * The objects people see: assistants, threads, messages, runs and run steps, in the shape and with the names of the
- * OpenAI Assistants v2 wire. The wire is this domain's own language, so nothing is renamed on its way in or out
+ * The objects that clients see: assistants, threads, messages, runs and run steps, in the shape and with the names of
+ * the OpenAI Assistants v2 wire. The wire is this domain's own language, so nothing is renamed on its way in or out
  * (docs/decisions/0002-domain-objects-are-wire-objects.md). Data only; what happens to a run is in run.ts.
  */
 import type { DeclaredTool, StepCall } from './calls/kinds.ts';
 
-/** Up to 16 pairs that a client hangs on an object; stored and echoed. We read `backend_id`, `auto_tools` and `expires_after_s` in it. */
+/**
+ * Up to 16 pairs that a client attaches to an object; stored and echoed. We read its `backend_id`, `auto_tools` and
+ * `expires_after_s`.
+ */
 export type Metadata = Readonly<Record<string, string>>;
 
 /** A function the model may call. `parameters` is a JSON Schema, passed on untouched. */
@@ -61,13 +64,15 @@ export interface Thread {
   readonly tool_resources: ToolResources;
 }
 
-/** What a piece of a text rests on. The indices count UTF-16 units of the whole text; the end is exclusive. */
+/**
+ * The piece of a text that an annotation is about. The indices count UTF-16 units of the whole text; the end is exclusive.
+ */
 interface Mark {
   readonly start_index: number;
   readonly end_index: number;
 }
 
-/** A mark at a text: a file it cites, a file it links to, or a web page it cites. `text` is what is to be replaced. */
+/** A mark on a text: a file it cites, a file it links to, or a web page it cites. `text` is the piece to replace. */
 export type Annotation =
   | (Mark & {
       readonly type: 'file_citation';
@@ -134,7 +139,7 @@ export type RunStatus =
   | 'incomplete'
   | 'expired';
 
-/** Why a run failed, in the words of the wire: three codes, and a message its user can act on. */
+/** Why a run failed, as the wire says it: one of three codes, and a message that the user can act on. */
 export interface RunError {
   readonly code: 'server_error' | 'rate_limit_exceeded' | 'invalid_prompt';
   readonly message: string;
@@ -144,7 +149,7 @@ export interface RunError {
 export interface FailureFacts {
   /** One or more sentences of our own. */
   readonly reason: string;
-  /** The name of the upstream that was asked, or that would have been. */
+  /** The name of the upstream that was asked, or would have been. */
   readonly upstream?: string;
   /** The model's name there. */
   readonly model?: string;
@@ -229,7 +234,7 @@ export interface RunStep {
   readonly completed_at: number | null;
   readonly failed_at: number | null;
   readonly expired_at: number | null;
-  /** The run's, as long as the step may still expire with it. */
+  /** The run's own, as long as the step may still expire with it. */
   readonly expires_at: number | null;
   readonly metadata: Metadata;
   readonly usage: Usage | null;
@@ -246,7 +251,7 @@ export const NO_USAGE: Usage = {
   completion_tokens_details: { reasoning_tokens: 0 },
 };
 
-/** The sum of two usages; the run's is the sum of its steps'. */
+/** The sum of two usages. A run's usage is the sum of its steps' usages. */
 export function addUsage(a: Usage, b: Usage): Usage {
   return {
     prompt_tokens: a.prompt_tokens + b.prompt_tokens,

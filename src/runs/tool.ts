@@ -1,6 +1,6 @@
 /**
- * A tool that the service itself can run, as its file defines it and as a run calls it. What loads, isolates and limits
- * tools is the toolbox; nothing here does anything.
+ * A tool that the service itself can run, as its file defines it and as a run calls it. The toolbox loads, isolates and
+ * limits tools; this file only defines types.
  */
 import type { z } from 'zod';
 
@@ -8,13 +8,13 @@ import type { z } from 'zod';
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
- * As the global `fetch`, but guarded: only http(s) to public addresses and to hosts that the operator has allowed, also
- * behind names and redirects, within limits of size and time. A request that is refused, too slow or too big rejects with
- * an error whose message may be shown to a model.
+ * As the global `fetch`, but guarded: only http(s), only to public addresses and to hosts that the operator has allowed
+ * (names and redirects are checked, too), within limits of size and time. A request that is refused, too slow or too
+ * big rejects with an error whose message a model may read.
  */
 export type ToolFetch = (url: string | URL, init?: ToolFetchInit) => Promise<Response>;
 
-/** Limits for one request; each can only be made narrower than the guard's own. */
+/** Limits for one request; each can only narrow the guard's own. */
 export interface ToolFetchInit extends RequestInit {
   /** The whole exchange, redirects and body included. */
   readonly timeoutMs?: number;
@@ -22,47 +22,51 @@ export interface ToolFetchInit extends RequestInit {
   readonly maxBytes?: number;
 }
 
-/** A few lines for the operator. Ids, sizes and times, never what people say. */
+/** A few lines for the operator. Ids, sizes and times only, never what people say. */
 export interface ToolLog {
   info(fields: Readonly<Record<string, unknown>>, message: string): void;
   warn(fields: Readonly<Record<string, unknown>>, message: string): void;
 }
 
-/** Which call a tool answers, and what came along with it. Plain data. */
+/** The call that a tool answers, and what came with it. Plain data. */
 export interface ToolCall {
-  /** Whom the tool answers: `default`, or a digest of the caller's key. It tells projects apart and reveals no key. */
+  /** The project that calls: `default`, or a digest of the caller's key. It tells projects apart and reveals no key. */
   readonly project: string;
   /** Null when a client asks for the tool outside of any run. */
   readonly runId: string | null;
   /** Empty when a client asks outside of any thread. */
   readonly threadId: string;
   readonly assistantId: string | null;
-  /** The pending call of a run that this answers, when there is one: the key for tools that must not act twice. */
+  /** The run's pending call that this answers, if there is one. Tools that must not act twice use it as their key. */
   readonly callId: string | null;
-  /** What the caller sent along that is nobody's parameter: a device's location, an engine's channel. */
+  /** Fields of the request that are no parameters of ours: a device's location, an engine's channel. */
   readonly extras: Readonly<Record<string, unknown>>;
-  /** Sensitive variables of the request: never said to the model, logged or stored in clear. */
+  /** Sensitive variables of the request: never shown to the model, logged, or stored in clear. */
   readonly secrets: Readonly<Record<string, string>>;
 }
 
 /** What a tool may know about the call it answers, and the means it is given. */
 export interface ToolContext extends ToolCall {
-  /** What the operator has configured for this tool, keys of foreign services included. The environment is not there. */
+  /**
+   * What the operator has configured for this tool, keys of foreign services included. Environment variables are not in it.
+   */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly fetch: ToolFetch;
   readonly log: ToolLog;
   /** How long this call may take. */
   readonly timeoutMs: number;
-  /** Aborted when the tool's time is over or nobody waits for its answer any more. */
+  /** Aborted when the tool's time is over, or when the run or request that made the call has stopped waiting. */
   readonly signal: AbortSignal;
 }
 
-/** The arguments did not fit the tool's schema: said to the model as the tool's output, in words it can act on. */
+/**
+ * The arguments did not fit the tool's schema. The message becomes the tool's output, so that the model can correct them.
+ */
 export class ToolArgumentError extends Error {
   override readonly name = 'ToolArgumentError';
 }
 
-/** The tool could not do it, for a reason that the model should read: said to it as the tool's output. */
+/** The tool could not do it, for a reason that the model should read. The message becomes the tool's output. */
 export class ToolError extends Error {
   override readonly name = 'ToolError';
 }
@@ -85,13 +89,13 @@ export interface ToolDefinition<Schema extends z.ZodType = z.ZodType> {
   /** The same arguments get the same answer for this long, for every caller of the project. Default: never. */
   readonly cacheS?: number;
   /**
-   * Default true: it runs in a process of its own kind, which is ended when it overstays. False is for tools that do
-   * nothing but wait for the network: it runs inside the worker, and a loop in it would stop every run there.
+   * Default true: the tool runs in a process of its own, which is ended when the call takes too long. False is for tools
+   * that only wait for the network: such a tool runs inside the worker, and a loop in it would stop every run there.
    */
   readonly isolated?: boolean;
   /**
-   * Default `worker`. `device` is for what only the caller can do: its calls always go out to the caller, and `run` says
-   * how to answer them.
+   * Default `worker`. `device` is for what only the caller's device can do: its calls always go out to the caller, and
+   * `run` says how to answer them.
    */
   readonly answeredBy?: AnsweredBy;
   /**
@@ -117,17 +121,17 @@ export interface Tool {
   readonly maxOutputBytes: number;
   readonly cacheS: number;
   readonly answeredBy: AnsweredBy;
-  /** What a call may take beyond `timeoutMs` because it has to wait for its turn first. */
+  /** How much longer than `timeoutMs` a call may take, because it may have to wait for its turn. */
   readonly waitMs: number;
   /**
-   * Answers one call. `args` is whatever JSON the model wrote, within bounds, or its text when it is no JSON.
+   * Answers one call. `args` is the JSON that the model wrote, within bounds, or its text when it is not JSON.
    * @throws {ToolArgumentError} when `args` does not fit.
    * @throws {ToolError} for reasons that the model should read.
    */
   run(args: unknown, context: ToolContext): Promise<unknown>;
 }
 
-/** Whether a source of tools can be used now; since when not (unix seconds), and why, for operators. */
+/** Whether a source of tools can be used now; if not, since when (unix seconds) and why, for operators. */
 export type SourceHealth =
   | { readonly status: 'ok' }
   | { readonly status: 'unavailable'; readonly since: number; readonly reason: string };
@@ -138,7 +142,7 @@ export interface Plugin {
   readonly source: ToolSource;
 }
 
-/** The tools this process has, from all sources. What it has may change from call to call. */
+/** The tools this process has, from all sources. They may change from call to call. */
 export interface Plugins {
   /** Whether a worker can answer calls of `name`. */
   answers(name: string): boolean;
@@ -160,7 +164,7 @@ export interface ToolSource {
 
 /**
  * Runs one call to its end and answers with JSON for the model, errors included.
- * @param written the arguments as they were written, JSON or not: unread, because reading them is bounded in one place
+ * @param written the arguments as they were written, JSON or not; they are read in one place only, which bounds them
  * @throws the signal's reason when aborted, and nothing else.
  */
 export type RunTool = (

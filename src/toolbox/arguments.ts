@@ -1,18 +1,21 @@
 /**
- * The arguments of a call, from the text that a model or a client wrote. What no tool can take is refused before anything is
- * done with it: the only place where arguments are read.
+ * The arguments of a call, from the text that a model or a client wrote. Arguments that no tool can take are refused
+ * before anything is done with them. This is the only place where arguments are read.
  */
 import { extentOf, MAX_JSON_DEPTH } from '../runs/json-extent.ts';
 import { ToolArgumentError } from '../runs/tool.ts';
 
-/** No model writes more in one answer: 128,000 tokens of four letters. Also what passes to a tool's process at once. */
+/**
+ * No model writes more in one answer: 128,000 tokens of four letters. It also bounds what one request to a tool's
+ * process carries.
+ */
 const MAX_ARGUMENT_BYTES = 512 * 1024;
-/** Every value may become a complaint of its own when it is checked; 250,000 of them took 400 MB. */
+/** A check may report every value separately; 250,000 of them took 400 MB. */
 const MAX_ARGUMENT_VALUES = 20_000;
 
 /**
- * Arguments as JSON, or as the text they are when it is no JSON; the tool says what it misses.
- * @throws {ToolArgumentError} when they are too long, too deep or too many for any tool.
+ * Arguments as parsed JSON, or as text when they are not JSON; the tool then says what is missing.
+ * @throws {ToolArgumentError} when they are too long or too deep for any tool, or have too many values.
  */
 export function readArguments(written: string): unknown {
   if (isTooLong(written))

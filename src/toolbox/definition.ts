@@ -1,13 +1,15 @@
-/** From what a tool's file exports to a tool: checks it, fills in its limits and says its parameters as JSON Schema. */
+/**
+ * Turns what a tool's file exports into a tool: checks it, fills in its limits and converts its parameters to JSON Schema.
+ */
 import { z } from 'zod';
 import { extentOf, MAX_JSON_DEPTH } from '../runs/json-extent.ts';
 import { ToolArgumentError, type JsonSchema, type ToolContext, type ToolDefinition } from '../runs/tool.ts';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
-/** No run lives longer by default, so neither does a call. */
+/** By default no run lives longer, so a call need not either. */
 const MAX_TIMEOUT_MS = 600_000;
 const DEFAULT_OUTPUT_BYTES = 256 * 1024;
-/** What a model reads is cut long before; this bounds what passes between processes. */
+/** What a model reads is cut far below this; it bounds what passes between processes. */
 export const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
 const definitionSchema = z.object({
@@ -22,15 +24,15 @@ const definitionSchema = z.object({
   run: z.custom<ToolDefinition['run']>((value) => typeof value === 'function', 'must be a function'),
 });
 
-/** Everything about a tool but what it does, checked again where it comes from another process. */
+/** Everything about a tool but its code; checked again when it comes from another process. */
 export const descriptionSchema = definitionSchema
   .omit({ run: true, parameters: true })
   .extend({ parameters: z.record(z.string(), z.unknown()) });
 
-/** Everything about a tool but what it does: fit to be sent between processes. */
+/** Everything about a tool but its code, so that it can be sent between processes. */
 export type ToolDescription = Readonly<z.infer<typeof descriptionSchema>>;
 
-/** A tool of a file: what it is, and how it answers. */
+/** A tool of a file: its description and its code. */
 export interface DefinedTool {
   readonly description: ToolDescription;
   /**
@@ -54,7 +56,7 @@ export function readDefinition(exported: unknown): DefinedTool | { readonly prob
     run: async (args, context) => {
       const checked = await parameters.safeParseAsync(args ?? {});
       if (!checked.success) throw new ToolArgumentError(`Wrong arguments. ${issuesOf(checked.error)}`);
-      // Called on the export itself: it may be an object with state behind its `run`.
+      // Called on the export itself, which may be an object whose `run` uses its state.
       const { run } = parsed.data;
       const value: unknown = await run.call(exported, checked.data, context);
       return value;

@@ -1,7 +1,7 @@
 /**
- * A process that was started for us, and everything that it starts: all of them end together, however it ends and even when
- * we are killed outright. Owns the ways to find them: the process group; on Linux also a mark in the environment, which
- * those inherit that have left the group or outlived their parents.
+ * A process that we have started, and everything that it starts: all of them end together, however it ends, even when
+ * we are killed outright. Owns the ways to find them: the process group and, on Linux, a mark in the environment, which
+ * processes inherit even if they leave the group or outlive their parents.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -10,28 +10,28 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
 
 const MARK_NAME = 'LONGRUN_FAMILY';
-/** A process that is ended may start another one at that moment; what is killed takes a moment to be gone. */
+/** A process may start another one while it is being ended, and a killed process takes a moment to be gone. */
 const ROUNDS = 50;
 const ROUND_MS = 20;
 
 /**
- * A shell of a megabyte that waits for us to end: the pipe that only we hold closes then. It goes by the same two traces as
- * {@link endMembers}. A thread in our own process would end with it.
+ * A shell of a megabyte that waits for us to end: then the pipe that only we hold closes. It finds processes by the
+ * same two traces as {@link endMembers}. A thread of our own process would end with it.
  */
 const GUARDIAN = `read -r _
 kill -s KILL -- "-$1"
 grep -laF -- "$2" /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do kill -s KILL "$pid"; done`;
 
-/** What tells the members of a family from other processes. */
+/** What distinguishes the members of a family from other processes. */
 export interface Traces {
   /** The process group, named by the pid of its leader. */
   readonly group: number;
-  /** In the environment of each. */
+  /** In the environment of each member. */
   readonly mark: string;
 }
 
 export class Family {
-  /** In the environment of each member that has not thrown it away. */
+  /** In the environment of each member that has not cleared its environment. */
   readonly mark = randomUUID();
   /** To be added to the environment of the first process. */
   readonly env: Readonly<Record<string, string>> = { [MARK_NAME]: this.mark };
@@ -49,7 +49,7 @@ export class Family {
     const guardian = spawn('/bin/sh', ['-c', GUARDIAN, 'sh', String(leader), this.mark], {
       env: { PATH: '/usr/bin:/bin' },
       stdio: ['pipe', 'ignore', 'ignore'],
-      // What ends our own group must not end it, too.
+      // A signal to our own group must not end it as well.
       detached: true,
     });
     guardian.on('error', (err) =>
@@ -66,11 +66,11 @@ export class Family {
     try {
       process.kill(-this.#leader, signal);
     } catch {
-      // Nobody of the group is left.
+      // No process of the group is left.
     }
   }
 
-  /** Ends all of them, wherever they have gone. To be called when the leader has ended, because its pid is free soon after. */
+  /** Ends all of them, inside the group or not. Call it when the leader has ended, because the pid may soon be reused. */
   async end(): Promise<void> {
     if (this.#leader === null) return;
     this.signal('SIGKILL');
@@ -82,7 +82,7 @@ export class Family {
 }
 
 /**
- * Ends all members but `spared`, those included that they start meanwhile. Finds none where there is no `/proc`.
+ * Ends all members but `spared`, including those started meanwhile. Finds none where there is no `/proc`.
  * @returns whether none is left.
  */
 export async function endMembers(traces: Traces, spared?: number): Promise<boolean> {
@@ -99,7 +99,7 @@ async function members(traces: Traces): Promise<readonly number[]> {
   const entries = await readdir('/proc').catch(() => []);
   const pids = entries.filter((name) => /^\d+$/.test(name)).map(Number);
   const found: number[] = [];
-  // One after the other: this is in no hurry, and whoever asks may have streams to serve.
+  // One after the other: there is no hurry, and this process may have streams to serve.
   for (const pid of pids) if (await isMember(pid, traces)) found.push(pid);
   return found;
 }
@@ -109,12 +109,12 @@ async function isMember(pid: number, { group, mark }: Traces): Promise<boolean> 
     const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
     // `pid (name) state parent group …`; the name may hold anything.
     const [state, , inGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // It has ended; only its parent has not asked how.
+    // A zombie: it has ended, and its parent has not collected its exit status.
     if (state === 'Z') return false;
     if (Number(inGroup) === group) return true;
     return (await readFile(`/proc/${pid}/environ`, 'latin1')).includes(`${MARK_NAME}=${mark}`);
   } catch {
-    // It has ended, or is somebody else's.
+    // It has ended, or belongs to another user.
     return false;
   }
 }

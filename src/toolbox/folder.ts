@@ -1,7 +1,7 @@
 /**
- * Tools from folders: every source file that lies directly in one is a tool and exports it as its default. What a tool needs
- * beside its own file lies in a folder below. Files of the operator are read in a process of the pool first, so that one
- * which hangs or crashes when it is loaded does not take us with it.
+ * Tools from folders: every source file that lies directly in one is a tool and exports it as its default. Whatever
+ * else a tool needs lies in a folder below. Files of the operator are loaded in a process of the pool first, so that a
+ * file that hangs or crashes on loading does not take this process with it.
  */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -14,7 +14,7 @@ import type { ToolPool } from './pool.ts';
 /** The tools that come with Longrun. */
 export const BUILT_IN = path.resolve(import.meta.dirname, '../tools');
 
-/** Everything that is wrong with the folders, one line each, naming the file. */
+/** Everything that is wrong with the folders, one line for each problem, with the file's name. */
 export class ToolFilesError extends CannotStart {
   readonly problems: readonly string[];
 
@@ -87,7 +87,7 @@ async function loadTool(file: string, pool: ToolPool, problems: string[]): Promi
   }
 }
 
-/** A tool that runs in this very process. */
+/** A tool that runs in this process. */
 function inProcess(description: ToolDescription, tool: DefinedTool): Tool {
   return { ...description, waitMs: 0, run: (args, context) => tool.run(args, context) };
 }
@@ -103,7 +103,7 @@ function sourceOf(file: string, tool: Tool): ToolSource {
   const folder = path.dirname(file);
   return {
     type: folder === BUILT_IN ? 'built_in' : 'file',
-    // The whole path is the operator's business.
+    // Clients see this, and the whole path does not concern them.
     from: path.join(path.basename(folder), path.basename(file)),
     tools: () => [tool],
     health: () => ({ status: 'ok' }),

@@ -1,23 +1,23 @@
 /**
- * What the process of a tool says for the log, held to what one request may: a flood must cost our log, our memory and our
- * time nothing. Remembers the last words of a process, which say why it has ended.
+ * Writes the output of a tool's process to the log, within the limits of one request: a flood must not cost log space,
+ * memory or time. Remembers the last output of a process, which says why it has ended.
  */
 import type { Readable } from 'node:stream';
 import type { Logger } from '../log.ts';
 import { MAX_FIELDS_CHARACTERS, MAX_LOG_LINES } from './child/protocol.ts';
 
 const MAX_LINE_CHARACTERS = 500;
-/** Some lines of an error, with the place where it happened. */
+/** Enough for some lines of an error, with the place where it happened. */
 const MAX_LAST_CHARACTERS = 1_000;
-/** What was printed is read to its end, or its writer would stand still; beyond this it is read slowly. */
+/** Printed output is always read to its end, or the tool would block on writing; beyond this size it is read slowly. */
 const MAX_PRINTED_BYTES = 64 * 1024;
 const SLOW_MS = 10;
 
 export class Journal {
   #log: Logger;
-  /** What may still be written to the log. */
+  /** How many lines may still be written to the log. */
   #linesLeft = MAX_LOG_LINES;
-  /** What the tool may still note by itself; our own code in the process sends no more. */
+  /** How many lines the tool may still log itself; our own code in the process never sends more. */
   #notesLeft = MAX_LOG_LINES;
   #printedLeft = MAX_PRINTED_BYTES;
   #lastWords = '';
@@ -26,12 +26,12 @@ export class Journal {
     this.#log = log;
   }
 
-  /** The end of what was printed to stderr. */
+  /** The end of the output to stderr. */
   get lastWords(): string {
     return this.#lastWords.toWellFormed().trim();
   }
 
-  /** A request begins, which `log` is about. */
+  /** A request begins; `log` is the logger for it. */
   begin(log: Logger): void {
     this.#log = log;
     this.#linesLeft = MAX_LOG_LINES;
@@ -39,7 +39,7 @@ export class Journal {
     this.#printedLeft = MAX_PRINTED_BYTES;
   }
 
-  /** A line that the tool has for the log; false when there have been more than there can be. */
+  /** Logs a line from the tool; false when more lines came than our own code can send. */
   note(level: 'info' | 'warn', fields: Readonly<Record<string, unknown>>, message: string): boolean {
     this.#notesLeft -= 1;
     const isMuch = JSON.stringify(fields).length > MAX_FIELDS_CHARACTERS;
@@ -47,7 +47,7 @@ export class Journal {
     return this.#notesLeft >= 0;
   }
 
-  /** Reads what is printed. @param isLast whether an error is told there */
+  /** Reads printed output. @param isLast whether it may hold the process's last words */
   read(stream: Readable, isLast: boolean): void {
     stream.on('data', (chunk: Buffer) => {
       this.#printedLeft -= chunk.length;

@@ -1,10 +1,13 @@
 /**
- * A source of which only some tools are there. The others are not refused but missing, at every way in: they are not listed,
- * not found, not run, and a model's calls of them are the client's to answer, as they are where a server never had them.
+ * A source with only some of its tools. The others are not refused; for every caller they do not exist. They are not
+ * listed, found or run, and a model's calls of them go to the client, as on a server that never had them.
  */
 import type { Tool, ToolSource } from '../runs/tool.ts';
 
-/** The source with no tools but those of these names. Our own tools that the caller's device answers cost nobody anything. */
+/**
+ * The source with only the tools of these names. Built-in tools that the caller's device answers stay, because they
+ * cost the operator nothing.
+ */
 export function limitedTo(names: readonly string[], source: ToolSource): ToolSource {
   const isThere = ({ name, answeredBy }: Tool): boolean =>
     names.includes(name) || (source.type === 'built_in' && answeredBy === 'device');

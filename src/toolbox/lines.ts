@@ -1,13 +1,16 @@
-/** Cuts a stream into lines, holding no more of a line than is wanted. */
+/** Cuts a stream into lines, and holds no more of a line than is wanted. */
 import type { Readable } from 'node:stream';
 
 const NEWLINE = 0x0a;
-/** So many pieces of one line are joined to one, or a line that drips in would cost more in objects than in bytes. */
+/**
+ * After this many pieces of one line, they are joined into one: a line that drips in would cost more for objects than
+ * for bytes.
+ */
 const MAX_PIECES = 64;
 
 /**
- * Reads `stream` to its end. `onLine` gets each line without its end; of a line longer than `maxBytes` it gets the
- * beginning, as soon as that is known, and `isWhole` is false. An unfinished last line is left out.
+ * Reads `stream` to its end. `onLine` gets each line without its line break. Of a line longer than `maxBytes` it gets
+ * the beginning, as soon as that has come, with `isWhole` false. An unfinished last line is left out.
  */
 export function eachLine(
   stream: Readable,

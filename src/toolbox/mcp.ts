@@ -1,6 +1,6 @@
 /**
- * MCP servers as a source of tools: one source per server. It connects in the background and again whenever the
- * connection ends; meanwhile the tools it knows stay listed, and their calls wait a moment. A server can fail its own
+ * MCP servers as a source of tools: one source per server. It connects in the background, and again whenever the
+ * connection ends. Meanwhile the known tools stay listed, and their calls wait a moment. A server can fail its own
  * tools, and nothing else.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,13 +27,13 @@ export type McpServer = (ChildServer | HttpServer) & {
   readonly name: string;
   /** Tools to offer, by the server's own names. Default: all, at most 128. */
   readonly allow?: readonly string[] | undefined;
-  /** For one call. */
+  /** Time limit of one call. */
   readonly timeoutMs: number;
   /** Before each tool's name. Default: the server's name and `_`. */
   readonly prefix?: string | undefined;
 };
 
-/** What a source works with. */
+/** What a source is given to work with. */
 export interface McpMeans {
   /** For servers with a URL. */
   readonly fetch: ToolFetch;
@@ -46,7 +46,7 @@ export interface McpMeans {
   readonly pace?: Partial<Pace>;
 }
 
-/** How patient a source is. */
+/** The waits and limits of a source. */
 export interface Pace {
   /** For the handshake, and for the list of tools. A first npx downloads the server. */
   readonly connectMs: number;
@@ -56,9 +56,9 @@ export interface Pace {
   /** Between two attempts to connect; doubles up to the longest, with jitter. */
   readonly firstPauseMs: number;
   readonly longestPauseMs: number;
-  /** A connection that held for this long has been well: the pauses begin anew. */
+  /** After a connection that held for this long, the pauses begin again from the shortest. */
   readonly wellS: number;
-  /** For a process to end by itself, and once more after SIGTERM. */
+  /** Time for a process to end by itself, and once more after SIGTERM. */
   readonly graceMs: number;
 }
 
@@ -74,7 +74,7 @@ const PACE: Pace = {
 
 const MAX_OUTPUT_BYTES = 256 * 1024;
 
-/** Begins to connect at once, and never throws: whether the server can be used is in its health. */
+/** Begins to connect at once, and never throws: the source's health says whether the server can be used. */
 export function createMcpSource(server: McpServer, means: McpMeans): ToolSource {
   return new McpSource(server, means);
 }
@@ -137,7 +137,7 @@ class McpSource implements ToolSource {
     this.#lose('It is closed.');
   }
 
-  /** One connection from its beginning to its end; why it ended. */
+  /** Runs one connection from its beginning to its end. @returns why it ended. */
   async #connectOnce(): Promise<string> {
     const { connectMs, pingMs } = this.#pace;
     const link = await Link.open(
@@ -161,7 +161,7 @@ class McpSource implements ToolSource {
     const reason = await link.over;
     this.#stop.signal.removeEventListener('abort', onStop);
     this.#link = Promise.withResolvers();
-    // Nothing of the old process may be left when the next one is started.
+    // The old process must be gone before the next one is started.
     await link.close();
     return reason;
   }
@@ -184,7 +184,7 @@ class McpSource implements ToolSource {
     return {
       name: tool.name,
       description: tool.description,
-      // Model servers want to see the properties, even when there are none.
+      // Model servers demand `properties`, even when there are none.
       parameters: { ...inputSchema, properties: inputSchema.properties ?? {} },
       timeoutMs: this.#server.timeoutMs,
       maxOutputBytes: MAX_OUTPUT_BYTES,

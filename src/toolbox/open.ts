@@ -1,4 +1,6 @@
-/** Puts a process' toolbox together: tools of folders, of OpenAPI documents and of MCP servers, and how they are run. */
+/**
+ * Puts the toolbox of a process together: the tools of folders, OpenAPI documents and MCP servers, and how they are run.
+ */
 import { createGuard, type Guard } from '../guard/fetch.ts';
 import type { Logger } from '../log.ts';
 import type { Plugins, RunTool, ToolFetch } from '../runs/tool.ts';
@@ -15,12 +17,12 @@ export interface ToolboxOptions {
   /** The operator's folders of tools, besides our own. */
   readonly toolFolders: readonly string[];
   readonly toolProcesses: number;
-  /** All that tools in processes of their own see of the environment. */
+  /** The whole environment of tools that run in processes of their own. */
   readonly toolEnv: Readonly<Record<string, string>>;
   /** Hosts that every tool may reach. */
   readonly allowHosts: readonly string[];
   readonly tools: Readonly<Record<string, ToolSettings>>;
-  /** The only tools there are, by name; null where all are. */
+  /** The names of the only tools to offer; null for all. */
   readonly onlyTools: readonly string[] | null;
   readonly openapi: readonly OpenApiOptions[];
   readonly mcpServers: readonly McpServer[];
@@ -33,16 +35,16 @@ export interface ToolboxOptions {
 export interface OpenToolbox {
   readonly plugins: Plugins;
   readonly runTool: RunTool;
-  /** Ends connections, servers and processes of tools; calls that are under way fail. */
+  /** Ends connections, servers and processes of tools; calls under way fail. */
   close(): Promise<void>;
 }
 
-/** As long as a call of a source may take at most; each has its own limit below this. */
+/** The upper limit of a call of any source; each source has its own limit below this. */
 const SOURCE_TIMEOUT_MS = 600_000;
 
 /**
- * Loads the tools of the folders; sources on the network come by themselves, later.
- * @throws {ToolFilesError} when a folder or a file in one is not what it should be.
+ * Loads the tools of the folders; sources on the network connect later, in the background.
+ * @throws {ToolFilesError} when a folder cannot be read, or a file in it is no tool.
  */
 export async function openToolbox(options: ToolboxOptions): Promise<OpenToolbox> {
   const { toolFolders, toolProcesses, toolEnv, allowHosts, tools, cache, log, now } = options;
@@ -59,7 +61,7 @@ export async function openToolbox(options: ToolboxOptions): Promise<OpenToolbox>
   opened.defer(() => pool.close());
   const files = await loadFolders([BUILT_IN, ...toolFolders], pool);
 
-  // What the operator has named here is allowed by that.
+  // Addresses that the operator has named here are thereby allowed.
   const means = (...addresses: readonly (string | undefined)[]) => ({
     fetch: guards.fetchTo([...allowHosts, ...addresses.flatMap(hostOf)], SOURCE_TIMEOUT_MS),
     log,
@@ -80,7 +82,7 @@ export async function openToolbox(options: ToolboxOptions): Promise<OpenToolbox>
   return { plugins: toolbox, runTool, close: () => stack.disposeAsync() };
 }
 
-/** Guards by what they allow, each made once. */
+/** One guard for each set of allowed hosts. */
 class Guards {
   readonly #guards = new Map<string, Guard>();
 

@@ -1,6 +1,7 @@
 /**
- * An OpenAPI or Swagger document, or an `ai-plugin.json` manifest, as a source of tools: one for each operation. Loads in
- * the background and tries again until it succeeds; nobody waits for it. Everything goes over the guarded fetch.
+ * An OpenAPI or Swagger document, or an `ai-plugin.json` manifest, as a source of tools: one for each operation. Loads
+ * in the background and tries again until it succeeds; the start of the process does not wait for it. All requests go
+ * over the guarded fetch.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceHealth, Tool, ToolFetch, ToolLog, ToolSource } from '../runs/tool.ts';
@@ -16,13 +17,13 @@ const MAX_PAUSE_MS = 5 * 60_000;
 export interface OpenApiOptions {
   /** http(s) URL, or path of a file. */
   readonly document: string;
-  /** For listings. Default: the manifest's name, or the document's title. */
+  /** Its name in listings. Default: the manifest's name, or the document's title. */
   readonly name?: string;
   /** Begins the name of every tool. */
   readonly prefix: string;
-  /** operationIds, or `METHOD /path`; all operations when it is left out. */
+  /** operationIds, or `METHOD /path`; all operations by default. */
   readonly allow?: readonly string[];
-  /** Takes the place of the document's servers. Without password and query. */
+  /** Replaces the document's servers. Without password and query. */
   readonly baseUrl?: string;
   /** Sent with every call, keys included. */
   readonly headers: Readonly<Record<string, string>>;
@@ -43,7 +44,7 @@ export interface OpenApiSource extends ToolSource {
   readonly type: 'openapi';
   /** As configured, or what the document calls itself once it is loaded. */
   readonly name: string;
-  /** Resolved when the tools are there, or the source is closed before. Never rejects. */
+  /** Resolves when the tools are loaded, or when the source is closed before. Never rejects. */
   readonly ready: Promise<void>;
 }
 
@@ -86,7 +87,7 @@ class Source implements OpenApiSource {
     return this.#health;
   }
 
-  /** Ends the loading. Calls that are under way go on. */
+  /** Ends the loading. Calls under way go on. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.ready;
@@ -107,7 +108,7 @@ class Source implements OpenApiSource {
         this.#health = { status: 'unavailable', since, reason };
         this.#log.warn({ retry_after_ms: pauseMs }, `the OpenAPI document cannot be used: ${reason}`);
       }
-      // Only an abort ends a pause early.
+      // It rejects only when aborted, which the loop checks.
       await pause(pauseMs, signal).catch(() => undefined);
     }
   }

@@ -1,10 +1,10 @@
-/** What may leave a tool as its answer: JSON of a bounded size and depth. Everything else is refused with a reason for the model. */
+/** Checks a tool's answer: JSON of a bounded size and depth. Anything else is refused with a reason for the model. */
 import { extentOf, MAX_JSON_DEPTH } from '../runs/json-extent.ts';
 import { ToolError } from '../runs/tool.ts';
 
 /**
  * The answer as plain JSON.
- * @throws {ToolError} when it is binary, is no JSON, is nested too deep, or is bigger than `maxBytes` when written.
+ * @throws {ToolError} when it is binary, is not JSON, is nested too deep, or has more than `maxBytes` when written.
  */
 export function checkedOutput(value: unknown, maxBytes: number): unknown {
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Blob)
@@ -20,10 +20,10 @@ export function checkedOutput(value: unknown, maxBytes: number): unknown {
 
 function write(value: unknown): string {
   try {
-    // JSON.stringify gives undefined for what JSON has no word for, whatever its type says.
+    // JSON.stringify returns undefined for values that JSON lacks, although its type does not say so.
     return JSON.stringify(value ?? null) ?? 'null';
   } catch (cause) {
-    // Of the stack: a tool can answer with more levels than JSON can be written with.
+    // The stack overflowed: the answer has more levels than can be written.
     if (cause instanceof RangeError) throw tooDeep(cause);
     throw new ToolError('The tool answered with something that is not JSON.', { cause });
   }

@@ -1,7 +1,7 @@
 /**
- * The processes in which tools run that could do harm: loop for ever, block, leak, crash. Started when first needed, each for
- * the tool of one file, one call at a time in each; what overstays is ended with its process. Owns who has its turn; knows
- * nothing of runs.
+ * The processes for tools that could do harm: loop for ever, block, leak, crash. A process is started when first
+ * needed, serves the tool of one file, and runs one call at a time. A call that takes too long is ended with its
+ * process. Owns the order of the waiting calls; knows nothing of runs.
  */
 import type { Logger } from '../log.ts';
 import { ToolArgumentError, ToolError, type Tool, type ToolContext } from '../runs/tool.ts';
@@ -12,7 +12,7 @@ import { NotBegun, ToolProcess, type ProcessLimits } from './tool-process.ts';
 export interface ToolPoolOptions {
   /** How many may run at once; further calls wait. */
   readonly processes: number;
-  /** All that a tool sees of the environment. */
+  /** The whole environment of a tool. */
   readonly env: Readonly<Record<string, string>>;
   /** Hosts that the tool of this name may reach besides public ones. */
   readonly allowedTo: (name: string) => readonly string[];
@@ -34,12 +34,12 @@ const LIMITS: PoolLimits = {
   slowMs: 10_000,
 };
 
-/** Calls that wait; more are refused at once. */
+/** How many calls may wait; more are refused at once. */
 const MAX_WAITING = 1_000;
-/** How often a file is tried to be loaded, and a call to be begun, when the machine is too busy for it. */
+/** How often loading a file or beginning a call is tried when the machine is too busy. */
 const ATTEMPTS = 3;
 
-/** Somebody who wants a process for a file. */
+/** A call that waits for a process for its file. */
 interface WaitingCall {
   readonly file: string;
   readonly turn: PromiseWithResolvers<ToolProcess>;
@@ -48,9 +48,9 @@ interface WaitingCall {
 export class ToolPool {
   readonly #options: ToolPoolOptions;
   readonly #limits: PoolLimits;
-  /** The one that has rested the longest first. */
+  /** The process that has been idle longest comes first. */
   readonly #processes = new Set<ToolProcess>();
-  /** Those that somebody works with. */
+  /** The processes that are at work. */
   readonly #taken = new Set<ToolProcess>();
   readonly #waiting = new Set<WaitingCall>();
   #isClosed = false;
@@ -61,7 +61,7 @@ export class ToolPool {
   }
 
   /**
-   * What the tool in `file` is. Waits for as long as other files take, and tries again when the machine is too busy.
+   * The description of the tool in `file`. Waits as long as other files take, and tries again when the machine is too busy.
    * @throws {ToolError} saying what is wrong with the file.
    */
   async describe(file: string): Promise<ToolDescription> {
@@ -78,7 +78,7 @@ export class ToolPool {
     };
   }
 
-  /** Ends every process at once, with all they have started; calls that are under way fail. */
+  /** Ends every process at once, with all that they have started; calls under way fail. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const closing = new Error('the tools are being closed');
@@ -108,7 +108,7 @@ export class ToolPool {
     return outcome.value;
   }
 
-  /** Works with a process for `file`; with another one when the first ended before the tool could do anything. */
+  /** Does `work` with a process for `file`; with another process when the first ended before the tool could do anything. */
   async #begun<T>(
     file: string,
     turnMs: number,
@@ -129,7 +129,7 @@ export class ToolPool {
     }
   }
 
-  /** A process for `file` that is nobody else's. */
+  /** A process for `file` that no other call uses. */
   async #turn(file: string, turnMs: number, signal: AbortSignal): Promise<ToolProcess> {
     if (this.#isClosed) throw new Error('the tools are closed');
     if (this.#waiting.size >= MAX_WAITING) throw busy();
@@ -139,7 +139,7 @@ export class ToolPool {
       one.turn.reject(reason);
     };
     const onAbort = (): void => giveUp(signal.reason);
-    // A process that comes up or goes is not at work: that the machine is slow is no reason to send anybody away.
+    // A process that is starting or ending is not at work: a slow machine is no reason to refuse a call.
     const late =
       turnMs === Infinity ? undefined : setInterval(() => this.#areAtWork() && giveUp(busy()), turnMs);
     signal.addEventListener('abort', onAbort, { once: true });
@@ -164,7 +164,7 @@ export class ToolPool {
       if (process === null) continue;
       this.#waiting.delete(one);
       this.#taken.add(process);
-      // The one that rested the longest is to be the first.
+      // Moved to the end, so that the process that has been idle longest stays first.
       this.#processes.delete(process);
       this.#processes.add(process);
       one.turn.resolve(process);
@@ -177,7 +177,7 @@ export class ToolPool {
     const own = free.find((process) => process.file === file);
     if (own !== undefined) return own;
     if (all.length < this.#options.processes) return this.#start(file);
-    // Its place is needed; it is given when nothing of it is left. One at a time.
+    // Its place is needed, and becomes free when the process is gone. One process at a time.
     if (all.every(({ state }) => state !== 'ended')) free[0]?.end(new Error('its place was needed'));
     return null;
   }
@@ -197,7 +197,7 @@ export class ToolPool {
 
 const busy = (): ToolError => new ToolError('All tool processes are busy. Try again later.');
 
-/** As `promise`, or a rejection as soon as nobody waits for it any more. */
+/** As `promise`, but rejects as soon as `signal` is aborted. */
 async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const onAbort = (): void => aborted.reject(signal.reason);

@@ -1,10 +1,10 @@
 /**
- * Lets a tool's file lie anywhere: what it imports and its own folder does not have (`zod`, `longrun/tool`) is looked up
- * here, where Longrun lies.
+ * Lets a tool's file lie anywhere: packages that it imports and its own folder lacks (`zod`, `longrun/tool`) are
+ * resolved from Longrun's folder.
  */
 import { registerHooks } from 'node:module';
 
-/** Bare names that a file outside of the repository cannot find are looked up from here. */
+/** Resolves from here the bare names that a file outside the repository cannot find. */
 export function resolveFromHere(): void {
   registerHooks({
     resolve: (specifier, context, next) => {

@@ -1,4 +1,4 @@
-/** Runs one call of a tool to its end, whatever the tool does: what goes wrong is an answer too, for the model to read. */
+/** Runs one call of a tool to its end, whatever the tool does. A failure is an answer as well, for the model to read. */
 import { hash } from 'node:crypto';
 import type { Logger } from '../log.ts';
 import { ToolArgumentError, ToolError, type RunTool, type Tool, type ToolFetch } from '../runs/tool.ts';
@@ -6,7 +6,7 @@ import { readArguments } from './arguments.ts';
 import { checkedOutput } from './output.ts';
 import type { Toolbox } from './toolbox.ts';
 
-/** Answers that tools have given a project before, as JSON. Keys are digests. */
+/** Earlier answers of tools to a project, as JSON. Keys are digests. */
 export interface AnswerCache {
   /** Null when there is none, and when the cache cannot be reached. */
   get(project: string, key: string): Promise<string | null>;
@@ -24,14 +24,14 @@ export interface RunnerOptions {
 type CallOutcome = 'answered' | 'cached' | FailedCall;
 type FailedCall = 'wrong arguments' | 'refused' | 'too late' | 'failed';
 
-/** Whoever looks for a fault at debug needs only the beginning of a foreign server's words; a model not much more. */
+/** The debug log needs only the beginning of a foreign server's words; a model needs little more. */
 const MAX_LOGGED_CHARACTERS = 200;
 const MAX_REASON_CHARACTERS = 8_000;
 
-/** How this process runs its tools. Answers never throw, except by the caller's own abort. */
+/** Makes the function by which this process runs its tools. It throws only when the caller aborts. */
 export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): RunTool {
   return async (name, written, call, signal) => {
-    // Nobody wants it any more; begun, it would act for nothing.
+    // The caller no longer wants the answer, so the tool must not act.
     signal.throwIfAborted();
     const tool = toolbox.find(name);
     if (tool === null) return failed(`There is no tool '${name}' now. Go on without it.`);
@@ -43,13 +43,13 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       call_id: call.callId,
     });
     const ended = (outcome: CallOutcome, fields = {}): void => {
-      // A failure is an answer for the model, and a warning to whoever runs the tool.
+      // For the model a failure is an answer; for the operator it is a warning.
       const level = outcome === 'answered' || outcome === 'cached' ? 'info' : 'warn';
       logged[level]({ outcome, ms: Math.round(performance.now() - startedMs), ...fields }, 'tool call');
     };
 
     const refused = (reason: string, outcome: FailedCall = 'refused'): unknown => {
-      // Reasons hold what tools and their services said, and with it perhaps what they were asked.
+      // Not the reason: it holds what tools and their services said, and perhaps with it what they were asked.
       const [, status] = /^HTTP (\d{3})\b/.exec(reason) ?? [];
       ended(outcome, status === undefined ? {} : { status: Number(status) });
       logged.debug({ reason: reason.slice(0, MAX_LOGGED_CHARACTERS) }, 'tool call failed');
@@ -67,7 +67,7 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
     };
     try {
       const args = readArguments(written);
-      // What a tool answers to somebody's secrets is for nobody else.
+      // An answer to a request with secrets is for its caller alone.
       const isShared = tool.cacheS > 0 && Object.keys(call.secrets).length === 0;
       const key = isShared ? hash('sha256', JSON.stringify([name, args])) : null;
       const known = key === null ? null : await cache.get(call.project, key);
@@ -86,7 +86,7 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       if (timeUp.aborted)
         return refused(`${name} did not answer within ${tool.timeoutMs / 1000} s.`, 'too late');
       if (error instanceof ToolError) return refused(error.message);
-      // What is wrong with them quotes them, and logs are not for what people say.
+      // Such an error quotes the arguments, and logs must not hold what people say.
       const isArguments = error instanceof ToolArgumentError;
       ended(isArguments ? 'wrong arguments' : 'failed', isArguments ? {} : { at: placeOf(error) });
       logged.debug({ err: error }, 'tool call failed');
@@ -99,14 +99,14 @@ const failed = (reason: string): unknown => ({
   error: reason.slice(0, MAX_REASON_CHARACTERS).toWellFormed(),
 });
 
-/** What kind of error a tool threw, and where: its message may quote what it was called with. */
+/** The kind of error that a tool threw, and where. Not its message, which may quote the arguments. */
 function placeOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
   const frames = error.stack?.match(/^ {4}at .*$/gm) ?? [];
   return [error.name, ...frames].join('\n');
 }
 
-/** The tool's answer, or a rejection as soon as the signal is aborted: not every tool heeds it. */
+/** The tool's answer; rejects as soon as the signal is aborted, because not every tool heeds it. */
 async function answer(tool: Tool, args: unknown, context: Parameters<Tool['run']>[1]): Promise<unknown> {
   const { signal } = context;
   const aborted = Promise.withResolvers<never>();

@@ -1,6 +1,7 @@
 /**
- * One process that runs the tool of one file, as its owner sees it: how it comes up, what it is asked, what it may say and how
- * it ends. Nothing that the tool does to it can throw here, answer for another tool, or name a process to be ended.
+ * One process that runs the tool of one file, seen from its owner: how it starts, what it is asked, what it may say,
+ * and how it ends. Nothing that the tool does to the process can throw here, answer for another tool, or choose a
+ * process to be ended.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -25,44 +26,51 @@ import { Journal } from './journal.ts';
 import { eachLine } from './lines.ts';
 
 const CHILD = fileURLToPath(new URL('child/main.ts', import.meta.url));
-/** Below the streams of the process that owns it, from the first instruction on: a busy tool must not slow those. */
+/**
+ * The process runs at a lower priority than its owner from its first instruction on: a busy tool must not slow the
+ * owner's streams.
+ */
 const NICENESS = 10;
 const HEAP_LIMIT_MB = 256;
-/** For a tool that heeds its signal to say something before its process is ended. */
+/** Time for a tool that heeds its signal to answer before its process is ended. */
 const GRACE_MS = 250;
-/** For what is left in the pipes of a process that has ended; somebody who has escaped may hold them open. */
+/**
+ * Time for the rest of the output of a process that has ended; a process that has left its family may hold the pipes open.
+ */
 const LAST_WORDS_MS = 1_000;
 
-/** How long a process may take for what is no tool's time: on a loaded machine each has taken half a minute. */
+/** How long a process may take outside the tool's own time; on a loaded machine each of these has taken half a minute. */
 export interface ProcessLimits {
-  /** To come up, and to hear a request. */
+  /** To start, and to receive a request. */
   readonly startMs: number;
   /** To import the file of the tool. */
   readonly loadMs: number;
-  /** To be ready for the next request. It is replaced otherwise, so this need not be long. */
+  /** To be ready for the next request. If it is not, it is replaced, so this can be short. */
   readonly readyMs: number;
-  /** After this the operator is told that it takes long. */
+  /** After this the log says that it takes long. */
   readonly slowMs: number;
 }
 
 export interface ProcessOptions {
   readonly file: string;
-  /** All that the tool sees of the environment. */
+  /** The whole environment of the tool. */
   readonly env: Readonly<Record<string, string>>;
   readonly limits: ProcessLimits;
   readonly log: Logger;
-  /** Called when it may have become free, and when it is gone. */
+  /** Called when the process may have become free, and when it is gone. */
   readonly changed: () => void;
 }
 
 export interface Asking {
-  /** In errors. */
+  /** The tool's name for error messages. */
   readonly name: string;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
-/** The machine was too busy for it, or it was ended from outside, before the tool could do anything. Worth another try. */
+/**
+ * The machine was too busy, or the process was ended from outside, before the tool could do anything. Worth another try.
+ */
 export class NotBegun extends Error {}
 
 /** The request that is being worked on. */
@@ -70,12 +78,12 @@ interface ToolWork {
   readonly nonce: string;
   readonly type: 'load' | 'call';
   readonly outcome: PromiseWithResolvers<Outcome>;
-  /** Of the tool, once it has started. */
+  /** The tool's time limit, from its start. */
   readonly timeoutMs: number;
-  /** What is said when that is over. */
+  /** The error when that time is over. */
   readonly overdue: () => Error;
   stage: 'asked' | 'started' | 'settled';
-  /** Of a load: it is told when the process is ready for calls. */
+  /** The outcome of a load, kept until the process is ready for calls. */
   described: Outcome | null;
 }
 
@@ -83,7 +91,7 @@ type ProcessPhase = 'loading' | 'free' | 'working' | 'ended';
 
 export class ToolProcess {
   readonly file: string;
-  /** What the tool is, or why the file cannot be loaded. */
+  /** The description of the tool; rejects with the reason when the file cannot be loaded. */
   readonly loaded: Promise<ToolDescription>;
   readonly #options: ProcessOptions;
   readonly #family: Family;
@@ -100,7 +108,7 @@ export class ToolProcess {
     this.#family = new Family(options.log);
     this.#journal = new Journal(options.log);
     this.loaded = this.#load();
-    // Not everybody who has started it waits for that.
+    // Not every caller waits for the loading.
     this.loaded.catch(() => {});
   }
 
@@ -114,11 +122,11 @@ export class ToolProcess {
   }
 
   /**
-   * Has a call answered. Whatever becomes of the process, this ends within the tool's time and the limits.
-   * @throws {ToolError} in words for the model when the time is over; the signal's reason when aborted.
+   * Runs one call. Whatever becomes of the process, this settles within the tool's time and the limits.
+   * @throws {ToolError} with words for the model when the time is over; the signal's reason when aborted.
    */
   async call(request: Omit<CallRequest, 'nonce' | 'type'>, { name, signal, log }: Asking): Promise<Outcome> {
-    // It has done nothing for this call, so to end it for that would be a waste.
+    // Checked first: the process has done nothing for this call, so ending it would be a waste.
     signal.throwIfAborted();
     const { timeoutMs } = request;
     const overdue = (): Error => new ToolError(`${name} did not answer within ${timeoutMs / 1000} s.`);
@@ -133,7 +141,10 @@ export class ToolProcess {
     }
   }
 
-  /** Ends it at once, with all it has started: it may be in a loop and cannot be asked. `reason` is told to who waits. */
+  /**
+   * Ends it at once, with all that it has started: a process in a loop cannot be asked. The waiting call rejects with
+   * `reason`.
+   */
   end(reason: unknown): void {
     this.#work?.outcome.reject(reason);
     this.#state = 'ended';
@@ -171,7 +182,7 @@ export class ToolProcess {
     const { type } = request;
     const { startMs } = this.#options.limits;
     const nonce = randomUUID();
-    // Before anything is begun: what the operator has configured may be no JSON.
+    // Written before anything is begun, because the operator's settings may not be JSON.
     const line = `${JSON.stringify({ ...request, nonce })}\n`;
     if (this.#state === 'ended') throw new NotBegun('the process of the tool has ended');
     const outcome = Promise.withResolvers<Outcome>();
@@ -195,9 +206,10 @@ export class ToolProcess {
     try {
       const child = spawn('nice', options, {
         env: { ...this.#options.env, ...this.#family.env },
-        // Pipes, not Node's own channel between processes: that one throws in its owner when somebody writes garbage to it.
+        // Pipes, not Node's own channel between processes: that one throws in its owner when the process writes garbage
+        // to it.
         stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-        // A group of its own: what the tool starts ends with it, and Ctrl-C leaves it to us to say when.
+        // A group of its own: what the tool starts ends with it, and Ctrl-C reaches only us: we choose when it stops.
         detached: true,
       });
       this.#child = child;
@@ -215,7 +227,9 @@ export class ToolProcess {
     }
   }
 
-  /** Only what may come now is heard. Our own code in the process says nothing else, so somebody else does. */
+  /**
+   * Accepts only events that may come now. Our own code in the process sends no others, so any other comes from the tool.
+   */
   #hear(event: ToolEvent | null): void {
     const work = this.#work;
     if (this.#state === 'ended') return;
@@ -237,7 +251,7 @@ export class ToolProcess {
     } else if (event.type === 'ready' && stage === 'settled') {
       this.#work = null;
       clearTimeout(this.#timer);
-      // What is big from the beginning would never be called.
+      // Only after a call: a tool that is big from the beginning would otherwise never be called.
       if (event.isSpent && work.type === 'call')
         return this.end(new Error('the process of the tool is spent'));
       this.#state = 'free';
@@ -259,7 +273,7 @@ export class ToolProcess {
     this.#timer = setTimeout(() => this.end(error()), ms);
   }
 
-  /** It has ended, by itself or by us. */
+  /** The process has ended, by itself or by us. */
   async #bury(how: string): Promise<void> {
     this.#state = 'ended';
     clearTimeout(this.#timer);

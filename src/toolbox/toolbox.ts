@@ -1,6 +1,6 @@
 /**
- * All tools of this process, by name, whatever they come from. Where two sources have a tool of one name, the one that
- * was named first wins. Asks the sources each time, because theirs come and go.
+ * All tools of this process, by name, from all sources. Where two sources have a tool of the same name, the source that
+ * was named first wins. Asks the sources each time, because their tools come and go.
  */
 import type { Logger } from '../log.ts';
 import type { Plugin, Plugins, Tool, ToolSource } from '../runs/tool.ts';
@@ -11,7 +11,7 @@ export interface ToolSettings {
   /** In place of the tool's own limit. */
   readonly timeoutMs?: number | undefined;
   readonly cacheS?: number | undefined;
-  /** Hosts that this tool may reach besides those that all may. */
+  /** Hosts that this tool may reach besides those that every tool may. */
   readonly allowHosts: readonly string[];
   /** Given to the tool with each call. */
   readonly settings: Readonly<Record<string, unknown>>;
@@ -23,7 +23,7 @@ export class Toolbox implements Plugins {
   readonly #all: readonly ToolSource[];
   readonly #choices: ReadonlyMap<string, ToolSettings>;
   readonly #log: Logger;
-  /** Names that were complained about. */
+  /** Names that were already reported as taken twice. */
   readonly #doubled = new Set<string>();
 
   constructor(sources: readonly ToolSource[], choices: Readonly<Record<string, ToolSettings>>, log: Logger) {

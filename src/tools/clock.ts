@@ -1,4 +1,4 @@
-/** The tool `clock`: what time it is, here or in any time zone. Models have no clock of their own. */
+/** The tool `clock`: the current time, in UTC or any time zone. Models have no clock of their own. */
 import { z } from 'zod';
 import { defineTool, ToolArgumentError, type ToolDefinition } from '../runs/tool.ts';
 
@@ -11,7 +11,7 @@ const timezone = z
   .optional()
   .describe('An IANA name such as "Asia/Taipei". Default UTC.');
 
-// Models that have nothing to say send null as often as they send nothing.
+// Models without arguments send null as often as they send nothing.
 const parameters = z.preprocess(
   (args) => args ?? {},
   z.object({ timezone: z.preprocess((zone) => zone ?? undefined, timezone) }, { error: ADVICE }),
@@ -28,7 +28,7 @@ export interface ClockAnswer {
   readonly unix_seconds: number;
 }
 
-/** The tool over a given clock; its zone is UTC unless the model asks for another. */
+/** The tool with a given clock; its zone is UTC unless the model asks for another. */
 export function createClock(now: () => Date = () => new Date()): ToolDefinition<typeof parameters> {
   return defineTool({
     name: 'clock',

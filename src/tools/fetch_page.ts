@@ -1,6 +1,6 @@
 /**
- * The tool `fetch_page`: the readable text of one page of the web. Owns what kinds of answers can be read and in which
- * characters; what may be fetched at all is the guarded fetch's business.
+ * The tool `fetch_page`: the readable text of one web page. Decides which kinds of answers can be read, and in which
+ * character set; the guarded fetch decides what may be fetched at all.
  */
 import { z } from 'zod';
 import { defineTool, ToolError, type ToolContext } from '../runs/tool.ts';
@@ -10,13 +10,13 @@ import { cut } from './web/text.ts';
 const DEFAULT_CHARACTERS = 8_000;
 /** About 5,000 tokens of English or 20,000 of Chinese: more would crowd out the conversation. */
 const MAX_CHARACTERS = 20_000;
-/** The longest articles are below this; what is bigger is no page for reading. */
+/** The longest articles are smaller; anything bigger is no page for reading. */
 const MAX_PAGE_BYTES = 2 * 1024 * 1024;
 const MAX_URL_CHARACTERS = 2_000;
 const TIMEOUT_MS = 15_000;
-/** Leaves time to read what came. */
+/** Leaves time to process the page. */
 const FETCH_MS = 11_000;
-/** Browsers look this far for a page's own word on its characters. */
+/** Browsers look this far for a page's own declaration of its character set. */
 const CHARSET_WITHIN_BYTES = 1_024;
 
 const URL_ADVICE = 'url must be a full address of a web page, for example "https://example.com/news".';
@@ -40,7 +40,7 @@ const parameters = z.object(
 
 /** What the tool answers. */
 export interface PageAnswer {
-  /** Where the page was found, after redirects. */
+  /** The page's address after redirects. */
   readonly url: string;
   readonly title: string;
   readonly byline?: string;
@@ -100,13 +100,13 @@ async function load(
   throw new ToolError(`${url} cannot be read: its server answered with HTTP status ${response.status}.`);
 }
 
-/** How a content type is read; null when it cannot be. Servers that say nothing mostly send pages. */
+/** How to read a content type; null when it cannot be read. Servers without a content type mostly send pages. */
 function kindOf(type: string): 'html' | 'text' | null {
   if (type === '' || type === 'text/html' || type === 'application/xhtml+xml') return 'html';
   return /^text\/|^application\/(?:json|xml|ld\+json|[\w.-]+\+(?:json|xml))$/.test(type) ? 'text' : null;
 }
 
-/** In the characters that the header names, or else the page itself; many older pages are not in UTF-8. */
+/** Decodes with the character set that the header names, or else the page itself; many older pages are not in UTF-8. */
 function decode(bytes: Uint8Array, attributes: string, kind: 'html' | 'text'): string {
   const named = CHARSET.exec(attributes)?.[1] ?? (kind === 'html' ? ownWord(bytes) : undefined);
   try {

@@ -1,6 +1,6 @@
 /**
- * The tool `SEARCH`: web search over providers, of which each is asked when those before it failed. Owns the arguments, as
- * assistants in the wild declare them, the order and the time of asking; each provider knows its own engine only.
+ * The tool `SEARCH`: web search over several providers; each is asked when those before it failed. Owns the arguments, in
+ * the form that existing assistants declare, and the order and time of asking; each provider knows only its own engine.
  */
 import { z } from 'zod';
 import { defineTool, ToolError, type ToolContext } from '../runs/tool.ts';
@@ -21,10 +21,10 @@ import { createTavily } from './search/tavily.ts';
 const MAX_RESULTS = 5;
 const DEFAULT_RESULTS = 3;
 const DEFAULT_MARKET: Market = 'zh-TW';
-/** Longer than any sensible query; models that paste a page into it are told so. */
+/** Longer than any sensible query; a model that pastes a page into it gets an error. */
 const MAX_QUERY_CHARACTERS = 500;
 const TIMEOUT_MS = 10_000;
-/** For all providers together; what is left of the tool's time says that none of them could answer. */
+/** For all providers together; the rest of the tool's time is for reporting that none of them could answer. */
 const ASKING_MS = 9_000;
 
 const EXAMPLE = 'For example: {"query": {"q": "weather taipei tomorrow", "mkt": "en-US"}, "topk": "3"}.';
@@ -42,7 +42,7 @@ const query = z.object(
       .describe(
         'Five or more keywords, divided by spaces. May end in site:example.com to search one site only.',
       ),
-    // Models send markets of their own choice whatever they are told; one that we lack is no reason not to search.
+    // Models send markets that were not offered; an unknown market is no reason not to search.
     mkt: z
       .unknown()
       .meta({ type: 'string', enum: MARKETS, description: `Language and region. Default ${DEFAULT_MARKET}.` })
@@ -52,7 +52,7 @@ const query = z.object(
   { error: QUERY_ADVICE },
 );
 
-// Declared as a string in assistants of the field, sent as a number by models.
+// Existing assistants declare it as a string, and models send it as a number.
 const topk = z
   .string({ error: TOPK_ADVICE })
   .trim()
@@ -81,7 +81,7 @@ const settingsSchema = z.object({
   searxngUrl: z.url({ protocol: /^https?$/ }).optional(),
   braveApiKey: z.string().min(1).optional(),
   tavilyApiKey: z.string().min(1).optional(),
-  /** Other places where the same is spoken: proxies of the house, servers of tests. */
+  /** Other addresses with the same API: an operator's proxies, servers of tests. */
   baseUrls: z.object({ brave: z.url().optional(), tavily: z.url().optional() }).default({}),
 });
 
@@ -149,13 +149,16 @@ function answerOf(
   return { ...frame, results: fitted(results, frame) };
 }
 
-/** For operators. Errors of the network name the address, and what follows its `?` is what somebody searched for. */
+/**
+ * A reason for operators, without query strings: network errors name the address, and what follows its `?` is the
+ * user's search.
+ */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.replaceAll(/\?\S*/g, '').slice(0, 200);
 }
 
-/** @throws {ToolError} when the settings do not fit; the words are for the operator, to whom the model repeats them. */
+/** @throws {ToolError} when the settings are invalid; the message is for the operator, to whom the model repeats it. */
 function providersOf(settings: unknown): readonly SearchProvider[] {
   const parsed = settingsSchema.safeParse(settings);
   if (parsed.success) return parsed.data.providers.map((name) => providerOf(name, parsed.data));

@@ -1,6 +1,6 @@
 /**
- * The tool `take_a_photo`: declared here so that assistants find its description and parameters, answered by the caller's
- * device, the only place with a camera (src/turns/photo.ts says what becomes of its answer).
+ * The tool `take_a_photo`: declared here so that assistants find its description and parameters, answered by the
+ * caller's device, which has the camera (src/turns/photo.ts says what becomes of its answer).
  */
 import { z } from 'zod';
 import { defineTool, ToolError } from '../runs/tool.ts';

@@ -1,6 +1,6 @@
 /**
- * How much this process and the queue behind it can still take, and the refusals when that is nothing: cheap ones, made
- * before anything is written or asked of Redis. Looks once a second; owns that timer.
+ * How much this process and the queue behind it can still take, and the refusals when they can take no more. Refusals
+ * are cheap: they come before Redis is written to or asked. Measures once a second; owns that timer.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { queueFull, streamsFull, tooManyOpenRuns } from '../errors.ts';
@@ -8,29 +8,29 @@ import { givenBytes } from '../memory.ts';
 import type { Backlog } from '../store/queue.ts';
 
 const LOOK_EVERY_MS = 1_000;
-/** The event loop's delay is that of at least this many looks: one long moment is not overload. */
+/** The event loop's delay is measured over at least this many looks: one long moment is not overload. */
 const LOOKS_REMEMBERED = 10;
-/** Later than this, heartbeats, locks and health checks come too late as well. */
+/** With a longer delay, heartbeats, locks and health checks come too late as well. */
 const MAX_LOOP_DELAY_MS = 1_000;
-/** The rest is for what is under way, and for the collector of garbage. */
+/** The rest is for work under way and for the garbage collector. */
 const MEMORY_SHARE = 0.85;
 const MEGABYTE = 1024 * 1024;
 
-/** Why this process should get no more requests. */
+/** Why this process should get no further requests. */
 export type Problem = 'queue' | 'streams' | 'memory' | 'event_loop';
 
 export interface AdmissionLimits {
   /** Runs that may wait for a worker, over the whole deployment. */
   readonly maxWaitingRuns: number;
-  /** Runs one project may have open: queued, executing, or waiting for their client. 0 is any number. */
+  /** Runs that one project may have open: queued, executing, or waiting for their client. 0 means no limit. */
   readonly maxOpenRunsPerProject: number;
   /** Event streams this process may have open. */
   readonly maxStreams: number;
-  /** What this process may occupy; without it, a share of what the machine, the container and V8 give it. */
+  /** Memory that this process may occupy; by default, a share of what the machine, the container and V8 give it. */
   readonly maxMemoryMb?: number | undefined;
 }
 
-/** What all processes of the deployment have in Redis, counted there. */
+/** Counts over the whole deployment, taken from Redis. */
 export interface Counts {
   readonly backlog: () => Promise<Backlog>;
   /** How many runs are open, by project. */
@@ -49,11 +49,11 @@ export class Admission {
   readonly #timer: NodeJS.Timeout;
   #backlog: Backlog = { waiting: 0, oldestMs: 0 };
   #openRuns = NONE;
-  /** Runs admitted since the last look, by project: until the next one nobody else counts them. */
+  /** Runs admitted since the last look, by project; the counts in Redis include them only at the next look. */
   readonly #admitted = new Map<string, number>();
   #isReading = false;
   #looks = 0;
-  /** The event loop's delay before those of {@link loopDelay}. */
+  /** The event loop's delay before the period that #loopDelay measures. */
   #earlierDelayMs = 0;
 
   constructor(limits: AdmissionLimits, counts: Counts) {
@@ -68,9 +68,9 @@ export class Admission {
   }
 
   /**
-   * Counts a run that `project` is about to create. Asks nobody, so several processes together may let in more than there is
-   * room for, until they look again.
-   * @throws {ApiError} 429 when too many wait for a worker already, or the project has too many open.
+   * Counts a run that `project` is about to create. Does not ask Redis, so several processes together may admit more
+   * than there is room for, until they look again.
+   * @throws {ApiError} 429 when too many runs wait for a worker already, or the project has too many open.
    */
   admitRun(project: string): void {
     if (this.#isQueueFull) throw queueFull();
@@ -82,7 +82,7 @@ export class Admission {
     this.#admitted.set(project, admitted + 1);
   }
 
-  /** Counts a stream that is about to be opened, until its client is `gone`. @throws {ApiError} 503 when there are too many. */
+  /** Counts a stream that is about to open, until its client is `gone`. @throws {ApiError} 503 when there are too many. */
   admitStream(gone: AbortSignal): void {
     if (this.#areStreamsFull) throw streamsFull();
     this.streams += 1;
@@ -91,7 +91,7 @@ export class Admission {
     else gone.addEventListener('abort', close, { once: true });
   }
 
-  /** What is too much now; empty when there is room for more. */
+  /** The limits that are exceeded now; empty when there is room for more. */
   get problems(): readonly Problem[] {
     const found: Record<Problem, boolean> = {
       queue: this.#isQueueFull,
@@ -108,12 +108,12 @@ export class Admission {
     return this.#backlog.waiting;
   }
 
-  /** How long the job that is to be taken next had waited at the last look. */
+  /** How long the next job in the queue had waited at the last look. */
   get oldestWaitingMs(): number {
     return this.#backlog.oldestMs;
   }
 
-  /** The 99th percentile of how late the event loop was lately. */
+  /** The 99th percentile of the event loop's recent delay. */
   get loopDelayMs(): number {
     return Math.max(this.#earlierDelayMs, this.#recentDelayMs);
   }
@@ -122,14 +122,14 @@ export class Admission {
     return process.memoryUsage.rss();
   }
 
-  /** Counts what there is. Where that fails Redis is away, and requests are refused for that. */
+  /** Counts runs and measures delays. When Redis is away counting fails; requests are then refused for that reason. */
   async look(): Promise<void> {
     this.#looks += 1;
     if (this.#looks % LOOKS_REMEMBERED === 0) {
       this.#earlierDelayMs = this.#recentDelayMs;
       this.#loopDelay.reset();
     }
-    // A Redis that hangs is asked once.
+    // While Redis hangs, only one read is under way.
     if (this.#isReading) return;
     this.#isReading = true;
     const counted = [...this.#admitted];

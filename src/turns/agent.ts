@@ -1,4 +1,4 @@
-/** Who answers a chat turn: an assistant, by id or by its spoken name, or just a model. */
+/** Which agent answers a chat turn: an assistant, by id or by its spoken name, or just a model. */
 import { ApiError, notFound, unknownAgent } from '../errors.ts';
 import type { Assistant } from '../runs/thread.ts';
 import type { RunRequest } from './begin.ts';
@@ -8,17 +8,20 @@ import { asServed, withPlugins } from './run-tools.ts';
 import { PHOTO_TOOL } from './photo.ts';
 import type { ChatSettings, ChatTurn } from './turn.ts';
 
-/** Written again with each step of a run, and part of every prompt; four times what the default context holds. */
+/**
+ * Instructions are written again with each step of a run, and are part of every prompt. This is four times what the
+ * default context holds.
+ */
 const MAX_INSTRUCTIONS_BYTES = 2 * 1024 * 1024;
-/** Further parameters, variables and secrets; written again as well. Predicted outputs are the largest known. */
+/** Further parameters, variables and secrets, which are written again as well. Predicted outputs are the largest known. */
 const MAX_EXTRAS_BYTES = 512 * 1024;
 
-/** Stands on runs of plain models, where the wire wants an assistant. */
+/** The assistant id of runs of plain models, because the wire demands one. */
 const NO_ASSISTANT = 'asst_none';
 
 /**
- * The assistant a turn asks for; null when it names a model.
- * @throws {ApiError} 404 for an assistant id that is nobody's.
+ * The assistant that a turn asks for; null when it names a model.
+ * @throws {ApiError} 404 for an assistant id that does not exist.
  */
 export async function findAgent(
   { objects }: Means,
@@ -34,9 +37,9 @@ export async function findAgent(
 }
 
 /**
- * As {@link findAgent}. A name that a device said must be somebody's: the model server could only say that it does not know
- * a model of that name.
- * @throws {ApiError} 404 also for such a name that is no assistant's, alias or model.
+ * As {@link findAgent}, but a name that a device said must exist: the model server could only answer that it knows no
+ * such model.
+ * @throws {ApiError} 404 also when such a name is no assistant, alias or model.
  */
 export async function findAgentOf(
   services: Means,
@@ -50,10 +53,12 @@ export async function findAgentOf(
   throw unknownAgent(name);
 }
 
-/** The run that a turn asks for. @throws {ApiError} 400 for what is too large to be written with each step of the run. */
+/**
+ * The run that a turn asks for. @throws {ApiError} 400 when something is too large to be written with each step of the run.
+ */
 export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Assistant | null): RunRequest {
   const declared = turn.tools.map((tool) => tool.function.name);
-  // A tool the caller declares is the caller's, also when the server has one of that name.
+  // A tool that the caller declares is the caller's, even when the server has a tool of that name.
   const { tools: known } = withPlugins(agent?.tools ?? [], agent?.metadata['auto_tools'] ?? null, plugins);
   const agents = known.filter((tool) => !declared.includes(tool.function.name));
   const serverTools = agents.map((tool) => tool.function.name).filter((name) => plugins.answers(name));
@@ -97,7 +102,7 @@ function checkRepeated(instructions: string, { passedOn, context, sealed }: Chat
   throw new ApiError(400, text, { code: 'request_too_large' });
 }
 
-/** What the caller did not say, the assistant decides, and else the upstream. */
+/** Settings that the caller left out come from the assistant, or else from the upstream. */
 function settingsOf(given: ChatSettings, agent: Assistant | null) {
   return {
     temperature: given.temperature ?? agent?.temperature ?? 1,

@@ -1,4 +1,4 @@
-/** Where every run begins, whatever protocol asked for it: it is made, admitted, bounded, and created in its thread. */
+/** Every run begins here, whatever protocol asked for it: it is made, admitted, bounded, and created in its thread. */
 import { ApiError, echo, notFound } from '../errors.ts';
 import { demandedFunction, offeredFunctions } from '../runs/calls/kinds.ts';
 import { PLAIN_ORIGIN, type RunOrigin } from '../runs/event.ts';
@@ -12,16 +12,16 @@ import type { Means } from './means.ts';
 import { Unconfirmed } from './repeat.ts';
 import { admitWrite } from './trial-writes.ts';
 
-/** Runs that come and go in the same thread while we try to get in. */
+/** How often this tries to create a run in a thread where other runs come and go. */
 const MAX_TRIES = 20;
 
-/** What a run is to be called, and where it is. */
+/** The ids of a run and of its thread. */
 export interface RunIds {
   readonly runId: string;
   readonly threadId: string;
 }
 
-/** A run as a protocol asks for it: every protocol reads its own requests into this. */
+/** A run as a protocol asks for it. Every protocol reads its own requests into this. */
 export interface RunRequest extends Pick<
   Run,
   | 'assistant_id'
@@ -38,7 +38,7 @@ export interface RunRequest extends Pick<
   | 'response_format'
   | 'tool_choice'
 > {
-  /** Null: as the operator has set it. */
+  /** Null: the operator's setting applies. */
   readonly parallelToolCalls: boolean | null;
   /** The run's whole life, in seconds. */
   readonly lifetimeS: number;
@@ -47,8 +47,9 @@ export interface RunRequest extends Pick<
 }
 
 /**
- * The run that is asked for, not yet stored. It holds everything it needs, so later changes of its assistant do not reach it.
- * @throws {ApiError} 400 for a tool choice that the tools cannot fulfil.
+ * The run that is asked for, not yet stored. It holds everything it needs, so later changes of its assistant do not
+ * affect it.
+ * @throws {ApiError} 400 for a tool choice that the tools cannot satisfy.
  */
 export function newRun(
   { now, settings }: Pick<Means, 'now' | 'settings'>,
@@ -69,23 +70,24 @@ export function newRun(
   return { run, origin: { ...PLAIN_ORIGIN, project, request_id: requestId, ...origin } };
 }
 
-/** What becomes of a run that has begun. */
+/** What to do around the creation of a run. */
 export interface Beginning<T> {
   /**
-   * Another run has the thread: makes room in it, or throws.
+   * Called when another run holds the thread: makes room, or throws.
    * @param holder the run that has it
    */
   readonly whenBusy: (holder: RunRef) => Promise<void>;
   /** What the caller is given. */
   readonly answer: (begun: StoredRun) => T;
-  /** Whether a caller whose run is not confirmed can ask for it again; else nobody could, and the run is cancelled. */
+  /** Whether the caller can ask again for a run that is not confirmed. If not, such a run is cancelled. */
   readonly comesBack: boolean;
 }
 
 /**
- * Creates a run, with what joins the thread together with it.
- * @throws {ApiError} 429 when too many runs wait for a worker, or the project has too many open; 403 for a key on trial that has no room left; 404 for a thread
- *   that is not there; {@link Unconfirmed} for a run that could still be lost with its server; and what `whenBusy` throws.
+ * Creates a run, together with the messages that join its thread.
+ * @throws {ApiError} 429 when too many runs wait for a worker, or the project has too many open; 403 for a key on trial
+ *   that has no room left; 404 for a thread that does not exist; {@link Unconfirmed} for a run that could still be lost
+ *   with its Redis server; and what `whenBusy` throws.
  */
 export async function begin<T>(
   means: Means,

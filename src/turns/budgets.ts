@@ -1,16 +1,16 @@
-/** How many bytes requests may bring to be kept. What is beyond is refused in words that say what to do about it. */
+/** How many bytes of a request may be stored. Larger requests are refused, and the refusal says what to do about it. */
 import { ApiError } from '../errors.ts';
 import type { ChatMessage, ChatPart } from '../runs/model.ts';
 import { thoughtText } from '../runs/thoughts.ts';
 import type { ContentPart, Run } from '../runs/thread.ts';
 
-/** What a message says and shows, in bytes. */
+/** The size of a message's text and pictures, in bytes. */
 export function contentBytes(content: readonly ContentPart[]): number {
   return sum(content, (part) => textBytes(part.type === 'text' ? part.text.value : part.image_url.url));
 }
 
 /**
- * @param paramOf where the content of a message stood in the request
+ * @param paramOf the place of a message's content in the request
  * @param limitBytes for the content of each
  * @throws {ApiError} 400 for the first message that is too large.
  */
@@ -29,7 +29,7 @@ export function checkMessages(
 }
 
 /**
- * The outputs of one submission, which are kept and told together.
+ * Checks the outputs of one submission, which are stored and shown together.
  * @throws {ApiError} 400 when they are too large.
  */
 export function checkOutputs(outputs: readonly string[], param: string, limitBytes: number): void {
@@ -40,7 +40,7 @@ export function checkOutputs(outputs: readonly string[], param: string, limitByt
 }
 
 /**
- * The messages of a request without a thread, which go into its prompt as they are.
+ * Checks the messages of a request without a thread, which go into its prompt as they are.
  * @throws {ApiError} 400 when they are too large.
  */
 export function checkConversation(messages: readonly ChatMessage[], limitBytes: number): void {
@@ -57,7 +57,7 @@ function chatBytes(message: ChatMessage): number {
   return called + (typeof content === 'string' ? textBytes(content) : sum(content, partBytes));
 }
 
-/** What a model called, and thought before that. */
+/** The calls of a model, and the thoughts before them. */
 function calledBytes(message: Extract<ChatMessage, { role: 'assistant' }>): number {
   const calls = message.tool_calls ?? [];
   const called = sum(calls, (call) => textBytes(call.function.name) + textBytes(call.function.arguments));
@@ -67,7 +67,7 @@ function calledBytes(message: Extract<ChatMessage, { role: 'assistant' }>): numb
 const partBytes = (part: ChatPart): number =>
   textBytes(part.type === 'text' ? part.text : part.image_url.url);
 
-/** What a run has that may be large before it has said anything: what it was told to do, and with what. */
+/** The parts of a new run that may be large: its instructions and its tools. */
 export function runBytes({ instructions, tools }: Pick<Run, 'instructions' | 'tools'>): number {
   return textBytes(instructions) + (tools.length === 0 ? 0 : jsonBytes(tools));
 }

@@ -1,44 +1,47 @@
-/** Who asks for something, as far as runs need to know. A protocol's server makes one of each request. */
+/** The caller of a request, as far as runs need to know it. The server makes one for each request. */
 import type { Logger } from '../log.ts';
 import type { NewId } from '../runs/ids.ts';
 
-/** Who asks: the same for every request with that key from that place. */
+/** Who calls: the same for every request with that key from that place. */
 export interface Identity {
   /** The project that everything the request makes or finds belongs to. */
   readonly project: string;
   readonly requestId: string;
-  /** A name for callers that give none: a digest of their key or else of their address, which others may have as well. */
+  /** A name for callers that give none: a digest of their key, or else of their address. Other callers may share either. */
   readonly caller: string;
-  /** Tells keys apart without telling them; empty without one. A key may be everybody's. */
+  /** A digest that tells keys apart without revealing them; empty without a key. Many callers may share one key. */
   readonly key: string;
-  /** Where the client is, as far as a proxy that the operator trusts says so; else null. Tells apart, and proves nothing. */
+  /**
+   * The client's address, if a proxy that the operator trusts reports it; else null. It tells clients apart but proves
+   * nothing.
+   */
   readonly address: string | null;
-  /** The caller's key, where it is the upstream's; null elsewhere. */
+  /** The caller's key, where it is a key of the upstream; else null. */
   readonly upstreamKey: string | null;
 }
 
-/** One request of somebody, while it is worked on. */
+/** One request of a caller, while it is worked on. */
 export interface Caller extends Identity {
   readonly log: Logger;
   /** Aborted when the client has gone away. */
   readonly gone: AbortSignal;
   /**
-   * Names what the request makes. A request that may be sent again makes the same names again: the policy for repetitions
-   * (repeat.ts) sees to that, so everything takes its ids from here.
+   * Makes the ids of everything that the request creates. A request that may be sent again must get the same ids again;
+   * the policy for repetitions (repeat.ts) sees to that.
    */
   newId: NewId;
   /** Where the request was sent. */
   readonly url: string;
   /** The body as text; empty where there is none. */
   readonly text: string;
-  /** All that the client has said besides the URL: requests to one URL that say the same ask for the same. */
+  /** Everything that the client said besides the URL: two requests to one URL that say the same ask for the same. */
   readonly said: readonly string[];
-  /** The client's own key for this request, by which it may repeat it; null without one. */
+  /** The client's own key for this request, with which it may repeat it; null without one. */
   readonly idempotencyKey: string | null;
-  /** How often an SDK has sent the request before; null from clients that do not count. */
+  /** How often an SDK has sent the request before; null for clients that do not count. */
   readonly retries: number | null;
-  /** Calls `listener` when the connection breaks before the answer has left whole; at once when it has already. */
+  /** Calls `listener` when the connection breaks before the whole answer has left; at once if it has broken already. */
   onUndelivered(listener: () => void): void;
-  /** Lets go of what was sent, which nobody reads again: the answer may take as long as a run lives. */
+  /** Releases the request's body, which is not read again: the answer may take as long as a run lives. */
   release(): void;
 }

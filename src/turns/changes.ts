@@ -1,4 +1,4 @@
-/** Changes that clients make to runs, as events: cancel one, answer its calls. Used by endpoints and chats alike. */
+/** The changes that clients make to runs, as events: cancel a run, answer its calls. Endpoints and chats both use them. */
 import { notCancellable, outputsNotWanted } from '../errors.ts';
 import { ending } from '../runs/ending.ts';
 import type { RunEvent } from '../runs/event.ts';
@@ -7,7 +7,8 @@ import type { RunRef } from '../store/keys.ts';
 import type { Means } from './means.ts';
 
 /**
- * A cancel is accepted. Nobody executes a queued or waiting run, so it is closed at once; another is closed by its worker.
+ * Accepts a cancel. No worker executes a queued or waiting run, so it is closed at once; any other run is closed by its
+ * worker.
  * @throws {ApiError} 400 for a run that has ended or is being cancelled.
  */
 export function cancelEvents(state: RunState, at: number): readonly RunEvent[] {
@@ -19,7 +20,7 @@ export function cancelEvents(state: RunState, at: number): readonly RunEvent[] {
     : [accepted];
 }
 
-/** Cancels a run that nobody wants any more; one that has ended meanwhile is left alone. */
+/** Cancels a run that is no longer wanted; leaves it alone if it has ended meanwhile. */
 export async function cancelRun({ runs, now }: Means, ref: RunRef): Promise<void> {
   await runs.change(ref, ({ state }) =>
     isTerminal(state.run) || isCancelling(state.run) ? null : cancelEvents(state, now()),
@@ -27,7 +28,7 @@ export async function cancelRun({ runs, now }: Means, ref: RunRef): Promise<void
 }
 
 /**
- * The calls of the client are answered: the step completes, and the run is queued again.
+ * Answers the client's calls: the step completes, and the run is queued again.
  * @param outputs by call id, one for each pending call
  * @throws {ApiError} 400 for a run that does not wait for outputs.
  */

@@ -29,14 +29,14 @@ import { newMessages, threadOf } from './thread.ts';
 import { pictureIn, textIn, type ChatTurn } from './turn.ts';
 import type { TurnEvent } from './turn-events.ts';
 
-/** Runs that come and go in the same thread while we try to get in. */
+/** How often this tries to create a run in a thread where other runs come and go. */
 const MAX_TRIES = 20;
-/** A run that begins to wait for its caller waits for this one. */
+/** Stop waiting also when the run waits for its caller: that is this caller. */
 const UNTIL_BLOCKED = true;
-/** Not longer than the log of an ended run, which is what the answer is told from. */
+/** Not longer than the log of an ended run is kept, because the answer is read from it. */
 const KEY: Keeping = { keptMs: 600_000, maxBytes: Infinity };
 
-/** Answers a turn: what its run says, until it ends or the caller has to act. `timing` hears what happens meanwhile. */
+/** Answers a turn with what its run says, until the run ends or the caller has to act. `timing` is told of every event. */
 export async function converse(
   means: Means,
   caller: Caller,
@@ -44,7 +44,7 @@ export async function converse(
   timing?: ServerTiming,
 ): Promise<AsyncIterable<TurnEvent>> {
   const found = await new Conversation(means, caller, turn).find();
-  // A run may live for minutes; what its caller sent, photos perhaps, is stored by now.
+  // The request, perhaps with photos, is stored by now, and its run may live for minutes.
   caller.release();
   const { thread, answersCalls, photoCaller, onDisconnect } = turn;
   return listen(means, caller, { thread, answersCalls, photoCaller, onDisconnect }, found, timing);
@@ -53,7 +53,7 @@ export async function converse(
 /** Another run was created in the thread a moment ago. */
 class Locked extends Error {}
 
-/** One turn of a caller, on its way to its run. */
+/** Finds or begins the run for one turn of a caller. */
 class Conversation {
   readonly #means: Means;
   readonly #caller: Caller;
@@ -65,7 +65,7 @@ class Conversation {
     this.#turn = turn;
   }
 
-  /** The run that answers the turn: that of its first sending, or else a waiting one, or a new one. */
+  /** The run that answers the turn: the run of its first sending, or else a waiting run, or a new one. */
   async find(): Promise<Found> {
     const turn = this.#turn;
     const repeatable = {
@@ -75,22 +75,22 @@ class Conversation {
         first.type === 'stream' && (await this.#canBeHeard(first.ref)) ? first : null,
       underKey: KEY,
       isKnown: this.#isKnown,
-      // An answer that arrived is not asked for again: whoever sends the same body then means it anew.
+      // A client that got its answer does not ask for it again: the same body means a new turn then.
       keepsSent: false,
       madeUp: turn.madeUp,
-      // Where the run is, not what it says.
+      // Only the place of the run is kept, not what it says.
       keptBytes: 0,
     };
     try {
       return await once<Found>(this.#means, this.#caller, repeatable);
     } catch (error) {
-      // The chat that would prove the key must get through, if need be without a record of it.
+      // The chat that would prove the key must get through, if necessary without a record of it.
       if (this.#caller.idempotencyKey === null || turn.thread !== null || !isOnTrial(error)) throw error;
       return this.#work();
     }
   }
 
-  /** Whether the turn says whose it is, so that its caller can come back for it. */
+  /** Whether the turn says whose it is, so that its caller can ask for it again. */
   get #isKnown(): boolean {
     return this.#turn.thread !== null || this.#turn.caller !== null;
   }
@@ -98,7 +98,7 @@ class Conversation {
   async #work(): Promise<Found> {
     const found = await this.#foundOrBegun();
     if (!found.isEarlier || (await this.#canBeHeard(found.ref))) return found;
-    // It has no answer to give: the turn is done anew, under names that come from its own.
+    // That run has no answer to give, so the turn is done again, under names derived from the run's id.
     this.#caller.newId = namesOf(found.ref.runId);
     return this.#foundOrBegun();
   }
@@ -107,7 +107,10 @@ class Conversation {
     return (await this.#photographed()) ?? this.#inThread();
   }
 
-  /** Whether the run has an answer, or will have: one that failed, or whose caller hung up, has none. Then one more listens. */
+  /**
+   * Whether the run has or will have an answer, which a failed run, or one whose caller hung up, does not. If so, this
+   * request joins its listeners.
+   */
   async #canBeHeard(ref: RunRef): Promise<boolean> {
     const run = (await this.#means.runs.get(ref))?.stored.state.run;
     if (run === undefined || isCancelling(run)) return false;
@@ -115,8 +118,8 @@ class Conversation {
   }
 
   /**
-   * A photo that a run of this caller waits for resumes that run, with the question it was about. Anything else that comes
-   * instead is another question, and nobody waits for the photo any more. Runs in a thread are settled with there.
+   * A photo that a run of this caller waits for resumes that run, which knows the question. Anything else is a new
+   * question, and the caller will not send the photo any more. Runs in a thread are handled by #settle.
    */
   async #photographed(): Promise<Found | null> {
     const { photoCaller, thread, messages } = this.#turn;
@@ -139,7 +142,7 @@ class Conversation {
     const caller = this.#caller;
     const turn = this.#turn;
     const agent = await findAgentOf(means, caller.project, turn);
-    // First of all names, and one for all tries, so that a repetition with the same key comes upon this very run.
+    // The first id that is made, and the same for all tries, so that a repetition with the same key finds this run.
     const runId = caller.newId('run');
     if (turn.thread === null) return this.#begin(agent, { runId, threadId: caller.newId('thread') }, []);
     const ref = await threadOf(means, caller, turn.thread);
@@ -153,7 +156,7 @@ class Conversation {
       const messages = await newMessages(means, caller, ref, turn);
       const ids = { runId, threadId: ref.threadId };
       const begun = await this.#begin(agent, ids, messages).catch((error: unknown) => {
-        // Somebody was faster: settle with them.
+        // Another request was faster: look at its run.
         if (error instanceof Locked) return null;
         throw error;
       });
@@ -186,7 +189,7 @@ class Conversation {
         answer: ({ ref, state }) => ({
           ref,
           after: 0,
-          // Begun by an earlier sending of this very request, whose process has not lived to say so.
+          // Begun by an earlier sending of this request, whose process died before it could answer.
           isEarlier: state.origin.request_id !== caller.requestId,
         }),
         comesBack: this.#isKnown || caller.idempotencyKey !== null,
@@ -194,7 +197,7 @@ class Conversation {
     );
   }
 
-  /** C1. @returns the run to listen to; null when the thread should be looked at again. */
+  /** C1. @returns the run to listen to; null when the thread has to be looked at again. */
   async #settle(ref: RunRef): Promise<Found | null> {
     const means = this.#means;
     const turn = this.#turn;
@@ -209,7 +212,7 @@ class Conversation {
         });
       if (isOurs && (await means.listeners.join(ref))) return { ref, after: await this.#beginning(stored) };
     }
-    // Of one that is being cancelled, or whose first caller has hung up, nobody hears the end.
+    // A run that is being cancelled, or whose first caller has hung up, has no listener, so this request waits for its end.
     const isUnheard = isOurs || isCancelling(stored.state.run);
     if (isUnheard && turn.multitask !== 'rollback') await ended(means, this.#caller, ref, UNTIL_BLOCKED);
     // A blocked run waits for this caller, who sent something else.
@@ -219,7 +222,7 @@ class Conversation {
     return null;
   }
 
-  /** @returns null when the run does not wait (any more), or for something else. */
+  /** @returns null when the run does not wait, or no longer waits, or waits for something else. */
   async #resume(
     ref: RunRef,
     outputsFor: (pending: readonly RequiredCall[]) => Readonly<Record<string, string>> | null,
@@ -235,7 +238,7 @@ class Conversation {
     return changed === null || changed.after === changed.stored.seq ? null : { ref, after: changed.after };
   }
 
-  /** The seq behind which the current turn of a run begins: the answer to its last calls, or the run's own beginning. */
+  /** The seq after which the current turn of a run begins: the answer to its last calls, or the beginning of the run. */
   async #beginning({ ref, state }: StoredRun): Promise<number> {
     let answers = state.turn - 1;
     if (answers === 0) return 0;
@@ -247,14 +250,14 @@ class Conversation {
         }
       }
     } catch (error) {
-      // Whoever listens to it then is told what became of it.
+      // `listen` then says what became of it.
       if (!(error instanceof LogGone)) throw error;
     }
     return 0;
   }
 }
 
-/** The answers a turn brings for the calls its thread's run waits for: tool messages, or a photo. */
+/** The answers that a turn brings for the pending calls of its thread's run: tool messages, or a photo. */
 function outputsIn(
   turn: ChatTurn,
   pending: readonly RequiredCall[],
@@ -264,12 +267,12 @@ function outputsIn(
   const picture = pictureIn(last);
   if (picture !== null) return photoOutputs(pending, picture, textIn(last));
   const answers = turn.messages.filter((message) => message.role === 'tool');
-  // From entries, because a call may be named `__proto__`, which cannot be assigned.
+  // Built from entries, because a call may be named `__proto__`, which cannot be assigned.
   const outputs = Object.fromEntries(answers.map((answer) => [answer.tool_call_id, answer.content]));
   return pending.every(({ id }) => Object.hasOwn(outputs, id)) ? outputs : null;
 }
 
-/** The photo answers every photo call; null unless that is all that is waited for. */
+/** The photo answers every photo call; null if the run waits for anything else. */
 function photoOutputs(
   pending: readonly RequiredCall[],
   url: string,

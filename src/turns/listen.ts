@@ -1,4 +1,4 @@
-/** Hears the run that answers a turn: what it says, and what has to happen when it stops, or when its caller hangs up. */
+/** Follows the run that answers a turn: yields what it says, and acts when it stops or when its caller hangs up. */
 import { LogGone } from '../store/follow.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { RequiredCall } from '../runs/thread.ts';
@@ -16,17 +16,17 @@ export interface Found {
   readonly after: number;
 }
 
-/** What of a turn still counts when its run has begun. */
+/** The parts of a turn that still matter once its run has begun. */
 export type Listener = Pick<ChatTurn, 'thread' | 'answersCalls' | 'photoCaller' | 'onDisconnect'>;
 
 /**
- * What the run says, until it ends or the caller has to act.
+ * Yields what the run says, until it ends or the caller has to act.
  *
- *   L1  a caller that hangs up leaves no run behind, unless it said so, or somebody else listens
- *   L2  a run without a thread does not wait for its caller: the caller brings everything along next time; nor does one
- *       whose caller cannot answer
+ *   L1  a caller that hangs up leaves no run behind, unless it asked for that or another request listens to the run
+ *   L2  a run without a thread does not wait for its caller, who sends the whole conversation again next time; nor does
+ *       a run whose caller cannot answer calls
  *
- * @param timing hears what happens meanwhile
+ * @param timing is told of every event
  */
 export async function* listen(
   means: Means,
@@ -41,7 +41,7 @@ export async function* listen(
     for await (const entries of means.hub.follow(ref, caller.gone)) {
       for (const { seq, event } of entries) if (seq > after) timing.hear(event);
       for (const event of reader.read(entries)) {
-        // A run that failed to tell its answer to us may still be going on.
+        // After `failed` the run may still be going on, because perhaps only reading its log has failed.
         isOver = event.type === 'end';
         if (event.type === 'calls') {
           await rest(means, caller, listener, ref, event.calls);
@@ -67,7 +67,9 @@ const GONE: Readonly<Record<LogGone['why'], string>> = {
   expired: 'The answer was given some time ago and is no longer kept. Ask again.',
 };
 
-/** The caller has to act: a thread's run waits for it, and so does one that asked for a photo; L2. */
+/**
+ * The caller has to act. A run in a thread waits for it, and so does a run that asked for a photo; other runs do not (L2).
+ */
 async function rest(
   means: Means,
   { project }: Caller,

@@ -1,19 +1,19 @@
-/** The beginning of an answer: waiting for it before headers are sent, and filling the silence of a slow one. */
+/** The beginning of an answer: waits for it before headers are sent, and fills the silence of a slow one. */
 import type { TurnEvent } from './turn-events.ts';
 
-/** What is said when nothing else was by then; voice engines hang up after about four silent seconds. */
+/** What is said when nothing else was said by then; voice engines hang up after about four silent seconds. */
 export interface Filler {
   readonly afterMs: number;
   readonly text: string;
 }
 
-/** Reads ahead by one, so that somebody may look at what comes next, for a limited time, without taking it. */
+/** Reads ahead by one event, so that an endpoint can wait a limited time for the next event without consuming it. */
 export class Lookahead<T extends TurnEvent = TurnEvent> {
   readonly #source: AsyncIterator<TurnEvent>;
   readonly #isHeard: (event: TurnEvent) => event is T;
   #coming: Promise<IteratorResult<T>> | null = null;
 
-  /** @param isHeard what is passed over is not even waited for: it is no beginning of an answer */
+  /** @param isHeard other events are skipped, and `peek` does not stop at them: they are no beginning of an answer */
   constructor(source: AsyncIterable<TurnEvent>, isHeard: (event: TurnEvent) => event is T) {
     this.#source = source[Symbol.asyncIterator]();
     this.#isHeard = isHeard;
@@ -33,12 +33,14 @@ export class Lookahead<T extends TurnEvent = TurnEvent> {
     }
   }
 
-  /** Leaves the source, for whoever looked and then does not read on. */
+  /** Closes the source; for an endpoint that peeked and does not read on. */
   async close(): Promise<void> {
     await this.#source.return?.();
   }
 
-  /** Everything that is heard, with the filler before it when it is late. Whoever is gone gets none. */
+  /**
+   * Every event that is heard; the filler comes first when the first of them is late. A client that is gone gets no filler.
+   */
   async *read(filler: Filler | null = null): AsyncGenerator<T | FillerEvent, void> {
     try {
       if (filler !== null && (await this.peek(filler.afterMs)) === null)

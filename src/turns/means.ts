@@ -1,4 +1,4 @@
-/** What turns are given to work with; the composition root fills it. */
+/** The stores, services and settings that turns work with; the composition root fills it. */
 import type { Clock } from '../runs/ids.ts';
 import type { Plugins } from '../runs/tool.ts';
 import type { Seal } from '../seal.ts';
@@ -16,7 +16,7 @@ export interface Means {
   readonly objects: Objects;
   readonly hub: LogHub;
   readonly answers: IdempotencyRecords;
-  /** Bounds what projects keep whose key no model has answered yet. */
+  /** Bounds what a project may store before a model has answered its key. */
   readonly trial: Trial;
   /** The tools this server has. */
   readonly plugins: Plugins;
@@ -24,7 +24,7 @@ export interface Means {
   readonly listeners: Listeners;
   /** Seals secrets of requests; null when the operator has set no SECRET. */
   readonly seal: Seal | null;
-  /** Whether a name stands for a model, or may. */
+  /** Whether a name is, or may be, the name of a model. */
   readonly knowsModel: (name: string) => Promise<boolean>;
   /** Admits runs and streams, or refuses them. */
   readonly admission: Admission;
@@ -36,10 +36,10 @@ export interface Means {
 
 /** The parts of the configuration that shape runs. */
 export interface RunSettings {
-  /** A run's whole life, where its metadata does not ask for less. */
+  /** A run's whole life, unless its metadata asks for less. */
   readonly runExpiresAfterS: number;
   readonly pollAfterMs: number;
-  /** How long after outputs were submitted a run that asks anew is shown as queued. */
+  /** After outputs were submitted, a run that makes new calls is shown as queued for this long. */
   readonly pollGraceMs: number;
   readonly parallelToolCalls: boolean;
   /** The content of one message, or the outputs of one submission. */

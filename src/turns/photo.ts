@@ -1,6 +1,6 @@
 /**
- * Photos: the tool by which a model asks a device to look, and the outputs of tools that devices answer, as they come in.
- * Prompts know one form of a picture (src/runs/pictures.ts); what devices write shorter is put into that form here.
+ * Photos: the tool with which a model asks a device to look, and the outputs of tools that devices answer. Prompts know
+ * one form of a picture (src/runs/pictures.ts); the shorter forms that devices send are put into that form here.
  */
 import { calledFunction } from '../runs/calls/kinds.ts';
 import type { ChatMessage } from '../runs/model.ts';
@@ -8,7 +8,7 @@ import { deviceOutput } from '../runs/pictures.ts';
 import type { RequiredCall } from '../runs/thread.ts';
 import type { Plugins } from '../runs/tool.ts';
 
-/** The function by which a model asks a device to look; src/tools/take_a_photo.ts declares it. */
+/** The function with which a model asks a device to look; src/tools/take_a_photo.ts declares it. */
 export const PHOTO_TOOL = 'take_a_photo';
 /** How long a device may take to photograph. */
 export const PHOTO_WAIT_MS = 120_000;
@@ -20,7 +20,7 @@ export function askForPhoto(calls: readonly RequiredCall[]): boolean {
   return calls.length > 0 && calls.every((call) => calledFunction(call).name === PHOTO_TOOL);
 }
 
-/** Outputs by call id, those of devices in the general form. */
+/** The outputs by call id, with those of devices put into the general form. */
 export function withPictures(outputs: Outputs, calls: readonly RequiredCall[], plugins: Plugins): Outputs {
   const isDevices = devicesAmong(calls, plugins);
   const read = Object.entries(outputs).map(([id, output]): readonly [string, string] => [
@@ -30,7 +30,7 @@ export function withPictures(outputs: Outputs, calls: readonly RequiredCall[], p
   return Object.fromEntries(read);
 }
 
-/** The messages of a conversation, with the outputs of devices in the general form. */
+/** The messages of a conversation, with the outputs of devices put into the general form. */
 export function withShownPictures(
   messages: readonly ChatMessage[],
   plugins: Plugins,
@@ -47,7 +47,10 @@ export function withShownPictures(
   );
 }
 
-/** Tells, by its id, whether a device answers a call: by taking a photo, or another tool that the server knows as a device's. */
+/**
+ * Tells from its id whether a device answers a call: a photo call, or a call of another tool that the server knows as a
+ * device's.
+ */
 function devicesAmong(calls: readonly RequiredCall[], plugins: Plugins): (id: string) => boolean {
   const isDevice = (name: string): boolean =>
     name === PHOTO_TOOL || plugins.find(name)?.answeredBy === 'device';

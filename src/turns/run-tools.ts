@@ -1,17 +1,17 @@
-/** Which of the server's own tools a run has, and which of its calls the worker answers. */
+/** Which of the server's own tools a run has, and which of the run's calls the worker answers. */
 import type { Plugins, Tool } from '../runs/tool.ts';
 import type { FunctionTool } from '../runs/thread.ts';
 
-/** The tools of a run, and the names of those whose calls the worker answers itself. */
+/** The tools of a run, and the names of those that the worker answers itself. */
 export interface RunTools {
   readonly tools: readonly FunctionTool[];
   readonly serverTools: readonly string[];
 }
 
 /**
- * Clients expect to answer the calls of the functions they declare, so who answers is their choice: `metadata.auto_tools`
- * is `true`, for all declared functions that the server has, or names the server's tools with commas between. What is
- * named there need not be declared: the server knows its own tools.
+ * Clients expect to answer the calls of the functions they declare, so they choose who answers: `metadata.auto_tools`
+ * is `true`, for all declared functions that the server has, or a comma-separated list of the server's tools. Tools in
+ * the list need not be declared: the server knows its own tools.
  * @param asked the value of `auto_tools`, if there is one
  */
 export function withPlugins(
@@ -31,8 +31,8 @@ export function withPlugins(
 }
 
 /**
- * `tools`, with the server's own schema (and description, where there is none) for those of `serverTools` that are declared
- * without one: a model gives no arguments that it has not been told of.
+ * `tools`, where those of `serverTools` that were declared without a schema get the server's own (and its description,
+ * where they have none): a model gives no arguments that it was not told of.
  */
 export function asServed(
   tools: readonly FunctionTool[],
@@ -52,7 +52,7 @@ function described({ function: { description } }: FunctionTool): { readonly desc
   return description === undefined ? {} : { description };
 }
 
-/** Whether a schema says nothing: `{}`, or what is kept where a function came without one. */
+/** Whether a schema says nothing: `{}`, or the placeholder stored for a function that came without one. */
 function isBare(parameters: FunctionTool['function']['parameters']): boolean {
   return Object.entries(parameters).every(
     ([key, value]) => key === 'type' || (key === 'properties' && JSON.stringify(value) === '{}'),

@@ -1,4 +1,4 @@
-/** What a request brings along that must not be stored in clear, on its way to the worker. */
+/** Seals what a request brings that must not be stored in clear on its way to the worker. */
 import { ApiError } from '../errors.ts';
 import type { Caller } from './caller.ts';
 import type { Means } from './means.ts';
@@ -10,7 +10,7 @@ export function sealedKey(means: Means, caller: Caller): string | null {
 
 /**
  * The caller's own upstream key and sensitive variables, sealed; null where there are none.
- * @throws {ApiError} 400 for secrets that this server has no SECRET to seal with.
+ * @throws {ApiError} 400 when there are secrets, and this server has no SECRET to seal them with.
  */
 export function sealed(
   { seal }: Means,

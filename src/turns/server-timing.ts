@@ -1,12 +1,12 @@
 /**
- * Where the time before an answer's first word went: in the queue, in the service's own tools, in the model's server. Told
- * from the run's events as they arrive here, so that no clock but ours is asked.
+ * Where the time before an answer's first word went: the queue, the service's own tools, the model server. Measured
+ * from the arrival of the run's events in this process, so only one clock is involved.
  */
 import type { RunEvent, RunEventType } from '../runs/event.ts';
 
 type TimeShare = 'queue' | 'tools' | 'upstream';
 
-/** What the time before an event was spent on; before every other one the upstream was waited for. */
+/** What the time before an event was spent on; before any other event the run waited for the upstream. */
 const SHARES: Readonly<Partial<Record<RunEventType, TimeShare>>> = {
   'run.queued': 'queue',
   'run.started': 'queue',
@@ -15,7 +15,7 @@ const SHARES: Readonly<Partial<Record<RunEventType, TimeShare>>> = {
   'tool.answered': 'tools',
 };
 
-/** Measures from its creation to the first word. */
+/** Measures from the creation of this object to the first word. */
 export class ServerTiming {
   readonly #nowMs: () => number;
   readonly #spentMs: Record<TimeShare, number> = { queue: 0, tools: 0, upstream: 0 };
@@ -27,7 +27,7 @@ export class ServerTiming {
     this.#lastMs = nowMs();
   }
 
-  /** Hears the events of a turn, in order, each when it arrives. */
+  /** Is told the events of a turn, in order, each when it arrives. */
   hear(event: RunEvent): void {
     if (this.#isOver) return;
     const nowMs = this.#nowMs();

@@ -1,4 +1,4 @@
-/** A thread has one run at a time: what becomes of the run that has it when another is asked for. */
+/** A thread has one run at a time. Decides what becomes of the run that holds it when another is asked for. */
 import type { ApiError } from '../errors.ts';
 import { apply, isBlocked, isTerminal, type RunState } from '../runs/run.ts';
 import { LogGone } from '../store/follow.ts';
@@ -8,19 +8,20 @@ import { cancelRun } from './changes.ts';
 import type { Means } from './means.ts';
 
 /**
- * `reject` refuses the new run, as the hosted API did; `enqueue` lets it wait for the other one's end; `interrupt` cancels
- * the other one and keeps what it has said; `rollback` cancels it and takes back what it has said and what came with it.
+ * `reject` refuses the new run, as the hosted API did; `enqueue` lets it wait until the old run ends; `interrupt`
+ * cancels the old run and keeps what it has said; `rollback` cancels it and deletes what it has said and the messages
+ * that came with it.
  */
 export type Multitask = 'reject' | 'enqueue' | 'interrupt' | 'rollback';
 
 export const MULTITASK = ['reject', 'enqueue', 'interrupt', 'rollback'] as const satisfies Multitask[];
 
-/** Messages of one run that are taken back. */
+/** How many messages of one run are taken back at most. */
 const MAX_TAKEN_BACK = 100;
 
 /**
- * How somebody gets into a thread that another run has: looks whether that run's time is over, and then does as asked.
- * @param busy the refusal of a thread that is left to its run
+ * Lets a new run into a thread that another run holds: ends that run if its time is over, else does what `how` says.
+ * @param busy makes the refusal when the thread is left to its run
  */
 export function whenBusy(
   means: Means,
@@ -37,8 +38,8 @@ export function whenBusy(
 }
 
 /**
- * Makes room in a thread: afterwards its run has ended, unless the client that waits has gone.
- * @param busy the refusal of a thread that is left to its run
+ * Makes room in a thread: afterwards its run has ended, unless the waiting client has gone.
+ * @param busy makes the refusal when the thread is left to its run
  * @throws {ApiError} what `busy` makes, when the run is to be left alone.
  */
 export async function makeRoom(
@@ -49,7 +50,7 @@ export async function makeRoom(
   busy: () => ApiError,
 ): Promise<void> {
   if (how === 'reject') throw busy();
-  // Read while the run is alive: its log, which says what came with it, does not live for ever.
+  // Read while the run is alive, because its log, which names the messages that came with it, expires.
   const came = how === 'rollback' ? await joinedWith(means, caller, holder) : [];
   if (how !== 'enqueue') await cancelRun(means, holder);
   await ended(means, caller, holder);
@@ -58,7 +59,7 @@ export async function makeRoom(
 
 /**
  * Waits until the run has ended.
- * @param orBlocked or until it waits for its client
+ * @param orBlocked return also when it waits for its client
  */
 export async function ended(
   { hub }: Pick<Means, 'hub'>,
@@ -70,7 +71,7 @@ export async function ended(
   try {
     for await (const entries of hub.follow(ref, gone)) {
       for (const { event } of entries) state = stateAfter(state, event);
-      // Not at every event: a run of the past that waited for its client was answered.
+      // Not after every event: where the log shows the run waiting for its client, the answer may be in the same batch.
       if (state !== null && (isTerminal(state.run) || (orBlocked && isBlocked(state.run)))) return;
     }
   } catch (error) {
@@ -96,7 +97,7 @@ async function joinedWith(
   return [];
 }
 
-/** Deletes what a run has said, and what came with it. */
+/** Deletes what a run has said, and the messages that came with it. */
 async function takeBack({ objects }: Means, ref: RunRef, came: readonly string[]): Promise<void> {
   const query = { limit: MAX_TAKEN_BACK, order: 'desc', after: null, before: null } as const;
   const page = await objects.messages.list(ref, ref.runId, query);

@@ -1,4 +1,7 @@
-/** The thread behind a conversation: found by the caller's name for it, and given what is new of what the caller sent. */
+/**
+ * The thread behind a conversation: found by the caller's name for it, and extended by the new part of what the caller
+ * sent.
+ */
 import { createHash } from 'node:crypto';
 import { notFound } from '../errors.ts';
 import type { ChatMessage } from '../runs/model.ts';
@@ -10,12 +13,12 @@ import type { Means } from './means.ts';
 import { admitWrite } from './trial-writes.ts';
 import type { ChatTurn } from './turn.ts';
 
-/** How much of a thread is compared with what the caller sent. */
+/** How many of a thread's last messages are compared with what the caller sent. */
 const COMPARED_MESSAGES = 100;
 
 /**
- * The thread a caller means: one of the Assistants API by its id, or the one behind a key of the caller's own.
- * @throws {ApiError} 404 for the id of no thread.
+ * The thread that a caller names: by its id in the Assistants API, or by a key of the caller's own.
+ * @throws {ApiError} 404 for an id that no thread has.
  */
 export async function threadOf(means: Means, caller: Caller, name: string): Promise<ThreadRef> {
   const { objects, now } = means;
@@ -40,14 +43,19 @@ export async function threadOf(means: Means, caller: Caller, name: string): Prom
   return ref;
 }
 
-/** The id of the thread of that name: a `thread_…` id is one, other names are the caller's own. */
+/**
+ * The id of the thread with that name: `thread_…` is an id itself; any other name is the caller's own key and is hashed
+ * to one.
+ */
 export function threadIdOf(name: string): string {
   if (name.startsWith('thread_')) return name;
   const digest = createHash('sha256').update(name).digest('base64url').replaceAll(/[-_]/g, '').slice(0, 24);
   return `thread_${digest}`;
 }
 
-/** What the caller sent beyond what the thread already has: all of a conversation, a part of it, or only its news. */
+/**
+ * The messages that the thread does not have yet. Callers send the whole conversation, a part of it, or only what is new.
+ */
 export async function newMessages(
   { objects, now }: Means,
   { newId }: Pick<Caller, 'newId'>,
@@ -61,17 +69,18 @@ export async function newMessages(
   return sent.slice(knownLength(sent, known, isAll));
 }
 
-/** How many of the first messages sent are what the thread ends with. */
+/** How many messages at the beginning of `sent` are those that the thread ends with. */
 function knownLength(sent: readonly Message[], known: readonly Message[], isAll: boolean): number {
   const numbered = numbering();
   const overlap = alignment(sent.map(numbered), known.map(numbered), isAll);
   if (overlap > 0 || !sent.some(isAnswer)) return overlap;
-  // Who was interrupted, or spoke the answer in other words, tells it differently; what the user said tells as well.
+  // A client that was interrupted, or that spoke the answer in other words, sends other answers; then the user's
+  // messages are compared alone.
   const questions = sent.filter((message) => !isAnswer(message));
   const asked = alignment(
     questions.map(numbered),
     known.filter((message) => !isAnswer(message)).map(numbered),
-    // Of so few a longer beginning could end with all by chance.
+    // With so few messages, a longer beginning could end with all of them by chance.
     true,
   );
   const next = questions[asked];
@@ -82,8 +91,8 @@ function knownLength(sent: readonly Message[], known: readonly Message[], isAll:
 const isAnswer = ({ role }: Message): boolean => role === 'assistant';
 
 /**
- * The length of the longest beginning of `sent` that `known` ends with. Of a long thread only the end is at hand: a
- * beginning that is longer has to end with all of it.
+ * The length of the longest beginning of `sent` that `known` ends with. Of a long thread only the end is known here: a
+ * beginning longer than that has to end with all of it.
  * @param isAll `known` is the whole thread
  */
 function alignment(sent: readonly number[], known: readonly number[], isAll: boolean): number {
@@ -99,7 +108,10 @@ function alignment(sent: readonly number[], known: readonly number[], isAll: boo
   return 0;
 }
 
-/** Numbers messages, equally where they say the same: each is compared with up to a hundred, and may be megabytes long. */
+/**
+ * Numbers messages; those that say the same get the same number. Each is compared with up to a hundred others, and may
+ * be megabytes long.
+ */
 function numbering(): (message: Message) => number {
   const numbers = new Map<string, number>();
   return (message) => {
@@ -117,7 +129,7 @@ function fingerprint({ role, content }: Message): string {
   return `${role}:${parts.filter((part) => part !== '').join('|')}`;
 }
 
-/** A chat message as the thread keeps it; messages without words or pictures say nothing and are left out. */
+/** A chat message as the thread keeps it; messages without words or pictures are left out. */
 function toStored(message: ChatMessage, threadId: string, id: string, at: number): readonly Message[] {
   if (message.role !== 'user' && message.role !== 'assistant') return [];
   const parts =

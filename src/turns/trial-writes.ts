@@ -1,21 +1,21 @@
-/** What callers may store whose key nobody has checked yet: asked before anything of theirs is written. */
+/** What a caller may store before any model has answered its key. Asked before anything of the caller's is written. */
 import { keyOnTrial } from '../errors.ts';
 import type { TrialWrite } from '../store/trial.ts';
 import type { Caller } from './caller.ts';
 import type { Means } from './means.ts';
 
-/** What is stored of a request. */
+/** The part of a request that is stored. */
 interface Write {
-  /** What it makes; '' where it adds to something. */
+  /** The object that it makes; '' where it adds to an existing one. */
   readonly makes?: TrialWrite['makes'];
-  /** What is stored besides the body, twice: as it is, and in the log of a run. */
+  /** What is stored besides the body; it counts twice, because it is stored by itself and in the log of a run. */
   readonly more?: object;
-  /** How much of the body is stored; all of it where this is not said. */
+  /** How much of the body is stored; by default all of it. */
   readonly textBytes?: number;
 }
 
 /**
- * Lets the request store what its body says. Costs nothing where keys are the operator's, or a model has answered them.
+ * Admits the write of a request's body. Costs nothing where keys are the operator's, or where a model has answered the key.
  * @throws {ApiError} 403 when a key that no model has answered yet has no room left.
  */
 export async function admitWrite(
@@ -24,7 +24,7 @@ export async function admitWrite(
   { makes = '', more = {}, textBytes = Buffer.byteLength(text) }: Write,
 ): Promise<void> {
   if (upstreamKey === null || trial.knows(project)) return;
-  // A kept answer belongs to a key that its client may send with many requests.
+  // A kept answer belongs to an Idempotency-Key, which its client may send with many requests.
   const id = makes.startsWith('answer:') ? '' : requestId;
   const bytes = textBytes + 2 * Buffer.byteLength(JSON.stringify(more));
   const room = await trial.admit(project, { id, makes, bytes });

@@ -1,6 +1,6 @@
 /**
- * A run as whoever talks to it hears it: words, calls, and how it ends. Neutral: protocols make their own frames of it.
- * Like every reader of a log it hears all of it and keeps silent up to its cursor. Pure.
+ * A run as its caller hears it: words, calls, and how it ends. Neutral: each protocol makes its own frames of these
+ * events. Like every reader of a log, this one reads it from the beginning and yields nothing up to its cursor. Pure.
  */
 import { calledFunction } from '../runs/calls/kinds.ts';
 import type { RunEvent } from '../runs/event.ts';
@@ -17,11 +17,11 @@ import {
 import type { LoggedEvent } from '../store/follow.ts';
 
 export type TurnEvent =
-  /** `annotations`: their indices count from the beginning of everything the conversation says. */
+  /** `annotations`: their indices count from the beginning of everything said in this answer. */
   | { readonly type: 'text'; readonly text: string; readonly annotations?: readonly Annotation[] }
   /** What the model thinks before it answers or calls. */
   | { readonly type: 'thought'; readonly text: string }
-  /** These thoughts led to nothing; others follow perhaps. */
+  /** These thoughts led to nothing; others may follow. */
   | { readonly type: 'thought.dropped'; readonly text: string }
   /** The service runs a tool of its own. */
   | { readonly type: 'tool.start'; readonly id: string; readonly name: string; readonly arguments: string }
@@ -32,48 +32,57 @@ export type TurnEvent =
       readonly arguments: string;
       readonly output: string;
     }
-  /** Words that were said are taken back: their worker was lost, and another one begins anew. `error` is for protocols without a word for it. */
+  /**
+   * Words are taken back: their worker was lost, and another one begins again. `error` is for protocols that cannot
+   * take words back.
+   */
   | { readonly type: 'dropped'; readonly text: string; readonly error: RunError }
-  /** The caller has to run these; the conversation rests until it did. */
+  /** The caller has to run these calls; until then the conversation rests. */
   | { readonly type: 'calls'; readonly calls: readonly RequiredCall[]; readonly usage: Usage }
   | { readonly type: 'end'; readonly reason: 'stop' | 'length' | 'content_filter'; readonly usage: Usage }
-  /** `retryAfterMs`: how long the model's server asked to be left alone. */
+  /** `retryAfterMs`: how long the model server asked not to be called. */
   | { readonly type: 'failed'; readonly error: RunError; readonly retryAfterMs?: number | undefined };
 
-/** What chat clients hear: the service's own tools are none of their business, and no beginning of an answer. */
+/**
+ * What chat clients hear. Calls of the service's own tools do not concern them, and do not count as the beginning of an
+ * answer.
+ */
 export type Audible = Exclude<TurnEvent, { readonly type: 'tool.start' | 'tool.end' }>;
 
 export function isAudible(event: TurnEvent): event is Audible {
   return event.type !== 'tool.start' && event.type !== 'tool.end';
 }
 
-/** As {@link isAudible}, without thoughts: who speaks what it gets must not speak them, and thinking is silence to be filled. */
+/**
+ * As {@link isAudible}, without thoughts: a client that speaks what it gets must not speak them, and while the model
+ * thinks the filler may be said.
+ */
 export function isSpeakable(event: TurnEvent): event is Audible {
   return isAudible(event) && event.type !== 'thought' && event.type !== 'thought.dropped';
 }
 
-/** Hears a log, from its first event on, and tells what of it is behind a cursor, until the run ends or rests. */
+/** Reads a log from its first event on, and yields what lies behind a cursor, until the run ends or rests. */
 export class TurnReader {
-  /** The run has ended, or waits for its caller: it says no more. */
+  /** The run has ended, or waits for its caller: nothing more follows. */
   isOver = false;
   readonly #after: number;
   #state: RunState | null = null;
-  /** What was said of the last message, which is open or came before the calls being made. */
+  /** The text of the last message, which is open or came before the calls being made. */
   #said = '';
-  /** How much was said in all, and before that message. */
+  /** The length of all text so far, and of the text before that message. */
   #told = 0;
   #start = 0;
-  /** What was thought in the completion that is being made. */
+  /** The thoughts of the completion under way. */
   #thought = '';
-  /** That of the part that is told, too. */
+  /** The tokens of the events after the cursor. */
   #usage = NO_USAGE;
 
-  /** @param after the sequence number of the last event that is not told */
+  /** @param after the sequence number of the last event that is not to be yielded */
   constructor(after: number) {
     this.#after = after;
   }
 
-  /** What the next entries of the log tell. */
+  /** What the next entries of the log say. */
   read(entries: readonly LoggedEvent[]): readonly TurnEvent[] {
     const told: TurnEvent[] = [];
     const takenBack = dropped(entries);
@@ -92,7 +101,7 @@ export class TurnReader {
     return told;
   }
 
-  /** Keeps count of what is said and thought, and tells what of it an event takes back. */
+  /** Keeps track of what is said and thought, and yields what an event takes back. */
   #takenBack(event: RunEvent): readonly TurnEvent[] {
     const told: TurnEvent[] = [];
     if (event.type === 'message.created') {
@@ -114,7 +123,7 @@ export class TurnReader {
   }
 }
 
-/** The fragments of a batch that are taken back in the same batch: who reads a log late need not hear them. */
+/** The fragments that are taken back within the same batch: a late reader need not hear them. */
 function dropped(entries: readonly LoggedEvent[]): ReadonlySet<number> {
   const taken = new Set<number>();
   let open: number[] = [];
@@ -135,23 +144,26 @@ function isDrop(event: RunEvent): boolean {
   return event.type === 'step.dropped' || (event.type === 'message.incomplete' && event.dropped);
 }
 
-/** What was thought in the completion that is being made is taken back; of one that is complete it stays. */
+/** The thoughts of the completion under way are taken back; those of a complete one stay. */
 function isThoughtDrop({ type }: RunEvent): boolean {
   return type === 'thought.dropped' || type === 'run.released';
 }
 
-/** The calls are answered that the thoughts led to: nobody takes them back any more. */
+/** The calls that the thoughts led to are answered: from here on they are not taken back. */
 function isThoughtOver(event: RunEvent): boolean {
   return event.type === 'step.completed' && event.outputs !== null;
 }
 
-/** The tokens an event accounts for. Those of calls are told when they are made, not again when they are answered. */
+/**
+ * The tokens an event accounts for. The tokens of calls are counted when the calls are made, not again when they are
+ * answered.
+ */
 function tokensOf(event: RunEvent, before: RunState | null): Usage {
   if (!('usage' in event) || (before !== null && isBlocked(before.run))) return NO_USAGE;
   return event.usage ?? NO_USAGE;
 }
 
-/** @param start how much was said before the message that the event may be about */
+/** @param start the length of the text before the message that the event may be about */
 function eventsOf(
   event: RunEvent,
   before: RunState | null,

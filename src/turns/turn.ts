@@ -1,46 +1,54 @@
-/** What every chat-like protocol asks for, in one shape. A protocol reads its own request into this, and knows no more. */
+/**
+ * What every chat-like protocol asks for, in one shape. A protocol reads its own request into this and knows nothing
+ * beyond it.
+ */
 import type { ChatMessage } from '../runs/model.ts';
 import type { FunctionTool, ResponseFormat, ToolChoice } from '../runs/thread.ts';
 import type { Multitask } from './settle.ts';
 
 export interface ChatTurn {
-  /** Who is asked: an upstream's model, an alias, an assistant's id or its name. */
+  /** The agent that is asked: an upstream's model, an alias, an assistant's id or its name. */
   readonly agent: string;
-  /** Whether the name stood in angle brackets, as devices write the names of agents: then it is hardly any model's. */
+  /**
+   * Whether the name stood in angle brackets, as devices write the names of agents; then it is unlikely to be a model's
+   * name.
+   */
   readonly isSpoken: boolean;
   /** The conversation as the caller sent it, oldest first; never empty. */
   readonly messages: readonly ChatMessage[];
-  /** Tools the caller runs; calls of them pass out. */
+  /** Tools that the caller runs; their calls go out to the caller. */
   readonly tools: readonly FunctionTool[];
   readonly settings: ChatSettings;
   /** Parameters that only the upstream understands. */
   readonly passedOn: Readonly<Record<string, unknown>>;
-  /** What came along that is nobody's parameter; tools may read it. */
+  /** Fields of the request that are no parameters of ours; tools may read them. */
   readonly context: Readonly<Record<string, unknown>>;
   /** Secrets of the request, sealed; null when there are none. */
   readonly sealed: string | null;
-  /** The conversation this continues: a key of the caller's choice or a `thread_…` id; null for a stateless request. */
+  /**
+   * The conversation that this continues: a key that the caller chose, or a `thread_…` id; null for a stateless request.
+   */
   readonly thread: string | null;
-  /** Who asks, as far as the request says so: its device and its user; null where it names neither. */
+  /** The user and the device that the request names; null where it names neither. */
   readonly caller: { readonly user: string | null; readonly device: string | null } | null;
-  /** The user that was made up for a request that names none, where its thread depends on it; else empty. */
+  /** The user made up for a request that names none, where its thread depends on the user; else empty. */
   readonly madeUp: string;
-  /** Tells a repetition of this turn from another one. */
+  /** Tells a repetition of this turn from another turn. */
   readonly turnKey: string;
-  /** What to do when the thread has a run already, and it is about another turn. */
+  /** What to do when the thread already has a run for another turn. */
   readonly multitask: Multitask;
-  /** What a caller that hangs up wants. */
+  /** What happens to the run when the caller hangs up. */
   readonly onDisconnect: 'cancel' | 'continue';
-  /** Whether the caller can answer calls of tools; the run of one that cannot is over with them. */
+  /** Whether the caller can answer calls of tools; if it cannot, the run ends with the calls. */
   readonly answersCalls: boolean;
   /**
-   * Who waits for a photo after a `take_a_photo` call, for callers that send it as a new request. Null for others, and for
-   * those that nothing tells apart: their photo might be somebody else's.
+   * Names the caller that waits for a photo after a `take_a_photo` call, where callers send the photo as a new request.
+   * Null for other callers, and for those that nothing tells apart: one could get another's photo.
    */
   readonly photoCaller: string | null;
 }
 
-/** Null: not given, so the agent's own setting or the upstream's default. */
+/** Null: not given, so the agent's own setting or the upstream's default applies. */
 export interface ChatSettings {
   readonly toolChoice: ToolChoice;
   readonly parallelToolCalls: boolean | null;

@@ -1,14 +1,14 @@
 /**
- * Group commit: while one commit is on its way, the fragments that arrive gather and go as the next one, so a slow
- * Redis makes bigger batches, not a queue. Anything else than a fragment waits until it is stored.
+ * Group commit: while one commit is on its way, arriving fragments gather and form the next one, so a slow Redis makes
+ * bigger batches, not a queue. For any other event, the caller waits until it is stored.
  */
 import { isDelta, pushMerged, type RunEvent } from '../runs/event.ts';
 import type { StoredRun } from '../store/runs.ts';
 
-/** Writes events to the run one holds; {@link RunStore.commit}. */
+/** Writes events to the run that the worker holds; {@link RunStore.commit}. */
 type CommitBatch = (held: StoredRun, events: readonly RunEvent[]) => Promise<StoredRun>;
 
-/** Fragments that may wait for a commit before the model is made to wait, too. */
+/** How many fragments may wait for a commit; beyond this the model has to wait as well. */
 const MAX_GATHERED = 256;
 
 export class Commits {
@@ -16,12 +16,12 @@ export class Commits {
   readonly #commit: CommitBatch;
   readonly #onFailure: (error: unknown) => void;
   #gathered: RunEvent[] = [];
-  /** How many events have gathered, counted before they melt: one text may grow without end, too. */
+  /** How many events have gathered, counted before they are merged, because one merged text could grow without end. */
   #waiting = 0;
   #inFlight: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
 
-  /** @param onFailure is called once, as soon as a commit in the background fails; the next push throws the same. */
+  /** @param onFailure called once, as soon as a commit in the background fails; the next push throws the same error. */
   constructor(stored: StoredRun, commit: CommitBatch, onFailure: (error: unknown) => void) {
     this.#stored = stored;
     this.#commit = commit;

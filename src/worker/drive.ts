@@ -1,7 +1,7 @@
 /**
- * The execution of one run that this worker has started: reads what its prompt is made from, says what the model says, and
- * sees to what becomes of a run that is stopped on the way. Which runs are executed is decided in run-job.ts, whose
- * invariants W2 and W3 are kept here.
+ * Executes one run that this worker has started: reads the history for its prompt, commits what the model says, and
+ * decides what becomes of a run that is stopped on the way. run-job.ts decides which runs are executed; its invariants
+ * W2 and W3 are kept here.
  */
 import type { Logger } from '../log.ts';
 import { failedBy } from '../runs/ending.ts';
@@ -38,9 +38,12 @@ export interface DriveOptions {
   readonly contextTokens: number;
   /** How much of a thread is read for one prompt. */
   readonly promptLimitBytes: number;
-  /** For large prompts: a worker has many runs, and photos of a few could fill its memory. */
+  /** Memory for large prompts: a worker has many runs, and the photos of a few could fill its memory. */
   readonly room: Room;
-  /** A model has begun to answer a call of the project, made with secrets of its caller: a key of its own, for one. */
+  /**
+   * A model has begun to answer a request of this project that was made with its caller's secrets, for example the
+   * caller's own key.
+   */
   readonly onAnswer: (project: string) => void;
 }
 
@@ -55,11 +58,11 @@ export class Stop extends Error {
   }
 }
 
-/** While a prompt is read and sent there are about so many copies of it; while the model answers there is one. */
+/** About this many copies of a prompt exist while it is read and sent; while the model answers, there is one. */
 const PROMPT_COPIES = 4;
-/** The largest prompt is sent within this, unless the network is slower than 100 Mbit/s. */
+/** The largest prompt is sent within this time, unless the network is slower than 100 Mbit/s. */
 const SENT_AFTER_MS = 3_000;
-/** Nearly all prompts are smaller, and never wait for each other. */
+/** Nearly all prompts are smaller, and do not wait for each other. */
 const LARGE_PROMPT_BYTES = 1024 * 1024;
 
 /** Executes runs that this worker has started. */
@@ -74,14 +77,14 @@ export class Driver {
     return { maxBytes: this.#options.promptLimitBytes, maxTokens: this.#options.contextTokens };
   }
 
-  /** What a prompt of the run is made from, where it is small; null where it is not. */
+  /** The history for a prompt of the run where it is small; null where it is large. */
   async smallHistory(ref: RunRef): Promise<History | null> {
     return this.#options.objects.histories.readSmall(ref, this.#budget, LARGE_PROMPT_BYTES);
   }
 
   /**
-   * Executes a run that has been started, to where it rests or is stopped.
-   * @param history what its prompt is made from; null where that is large, and is to be read when there is room
+   * Executes a run that has been started, until it rests or is stopped.
+   * @param history for its prompt; null where it is large and has to be read when there is room
    */
   async drive(
     started: StoredRun,
@@ -119,7 +122,7 @@ export class Driver {
         await runs.close(ref, failedBy(tooLarge(error)));
         return 'done';
       }
-      // Neither the run's fault nor its end: the sweeper rings for it again.
+      // Neither the run's fault nor its end: the sweeper adds its job again.
       if (isUnavailable(error)) throw error;
       log.error({ err: error, ...logFields(ref, state) }, 'execution failed');
       const message = 'Sorry, something went wrong in the worker. The operator finds the reason in its log.';
@@ -129,7 +132,7 @@ export class Driver {
       clearTimeout(timer);
       clearTimeout(sent);
       share?.close();
-      // Whatever still runs on behalf of this turn, a tool perhaps, runs for nobody.
+      // Anything that still runs for this turn, perhaps a tool, is no longer needed.
       controller.abort(new Stop('changed'));
     }
   }
@@ -148,7 +151,7 @@ export class Driver {
         const found = await runs.get(ref);
         if (found === null || isTerminal(found.stored.state.run)) return 'done';
         if (isCancelling(found.stored.state.run)) await runs.close(ref, { type: 'cancelled' });
-        // Somebody took us for dead. When we are one day, this run shall not be blamed for it.
+        // Another worker took us for dead. If we die later, that must not count against this run.
         else
           await this.#options.lease
             .survived(ref.runId)

@@ -1,6 +1,6 @@
 /**
- * Whether a worker on this host is alive, for a container engine to ask (exit code 0 or 1): it says so in Redis every few
- * seconds, and falls silent when it hangs, is gone or cannot reach Redis. A composition root.
+ * Tells a container engine whether a worker on this host is alive (exit code 0 or 1). A worker reports to Redis every
+ * few seconds, and stops when it hangs, is gone or cannot reach Redis. A composition root.
  */
 import { hostname } from 'node:os';
 import { readConfig } from '../config.ts';

@@ -25,9 +25,9 @@ import { RunWorker } from './run-job.ts';
 import { Slots } from './slots.ts';
 import { startSweeper } from './sweeper.ts';
 
-/** Beyond the drain time: handing over, closing connections. */
+/** Time beyond the drain time, for handing over and closing connections. */
 const STOP_MARGIN_MS = 10_000;
-/** Of the memory: a prompt is there as text, as objects, as text again and on its way to the model server. */
+/** Share of the memory: a prompt exists as text, as objects, as text again and on its way to the model server. */
 const LARGE_PROMPTS_SHARE = 1 / 8;
 const DRAIN_CHECK_MS = 50;
 
@@ -165,8 +165,8 @@ async function main(): Promise<void> {
 }
 
 /**
- * Opens the secrets of a request. A worker that cannot must not go on without them: it would ask with the operator's own
- * key on behalf of somebody else.
+ * Opens the secrets of a request. A worker that cannot open them must not go on: it would use the operator's own key
+ * for a caller's request.
  */
 function unsealer(secret: string | undefined): (sealed: string) => Secrets {
   const seal = secret === undefined ? null : new Seal(secret);
@@ -174,7 +174,7 @@ function unsealer(secret: string | undefined): (sealed: string) => Secrets {
     try {
       if (seal !== null) return seal.open(sealed);
     } catch {
-      // Sealed under another secret; said below.
+      // Sealed under another secret; the error is thrown below.
     }
     const text =
       "This worker cannot open the secrets of the request: its SECRET is missing, or not the API's.";

@@ -1,12 +1,12 @@
-/** Bytes of memory, given to whoever came first: what is large waits until it may be read. */
+/** A budget of memory in bytes, granted in order: large prompts wait here until they may be read. */
 
-/** Room that somebody has. */
+/** Room that has been granted. */
 export interface RoomShare {
-  /** Gives back what turned out not to be needed. */
+  /** Keeps `bytes` at most and gives the rest back. */
   shrink(bytes: number): void;
-  /** Does so later, unless the timer is cleared. */
+  /** Shrinks later, unless the timer is cleared. */
   shrinkAfter(ms: number, bytes: number): NodeJS.Timeout;
-  /** Gives back all of it; once is enough. */
+  /** Gives all of it back; calling it again changes nothing. */
   close(): void;
 }
 
@@ -20,7 +20,7 @@ export class Room {
   readonly #queue: WaitingForRoom[] = [];
   #left: number;
 
-  /** @param bytes to give; whoever wants more than all of it has it to itself */
+  /** @param bytes the budget; a request for more than that gets all of it */
   constructor(bytes: number) {
     this.#capacity = bytes;
     this.#left = bytes;
@@ -28,7 +28,7 @@ export class Room {
 
   /**
    * Resolves when there is room, in the order of the calls.
-   * @throws the signal's reason when it is aborted before.
+   * @throws the signal's reason when it is aborted before there is room.
    */
   async take(bytes: number, signal: AbortSignal): Promise<RoomShare> {
     signal.throwIfAborted();

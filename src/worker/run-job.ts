@@ -1,13 +1,14 @@
 /**
- * One job of the queue: take the run, execute it, commit what it says. The job is only a doorbell; what is to be done
- * is read from the run itself, so a job that comes twice, late or for a run that somebody lost does the right thing.
+ * One job of the queue: take the run, execute it, commit its events. The job only wakes the worker up; what to do is
+ * read from the run itself. So a job that comes twice, late, or for a run whose worker died does the right thing.
  *
  * Invariants:
  *   W1  the model is asked only after `run.started` is committed: two workers never both execute a turn
- *   W2  whatever a commit refused never happened: the worker looks at the run again and closes it from its log
- *   W3  every way out leaves the run ended, blocked, queued with a job, or in other hands; one of a newer format as it is
- *   W4  a turn is executed once in this process: the job that comes again for it waits for the execution under way
- *   W5  a run is taken only from a worker that is dead, as far as one can tell (lease.ts)
+ *   W2  what a commit refused never happened: the worker reads the run again and closes it from its log
+ *   W3  every way out leaves the run ended, blocked, queued with a job, or with another worker; a run of a newer format
+ *       is left as it is
+ *   W4  this process executes a turn once at a time: a second job for the turn waits for the execution under way
+ *   W5  a run is taken over only from a worker that is dead, as far as its lease shows (lease.ts)
  *   W6  a run that finds no slot is not started: it stays queued, and no attempt is counted
  */
 import { holderOf, lossesOf, startersOf } from '../runs/attempts.ts';
@@ -26,32 +27,32 @@ import type { Slot, Slots } from './slots.ts';
 
 export interface RunWorkerOptions extends DriveOptions {
   readonly hub: LogHub;
-  /** Says who this worker is, and whether others live. */
+  /** Names this worker, and tells whether other workers are alive. */
   readonly lease: Pick<Lease, 'id' | 'lives' | 'confirm' | 'survived'>;
   readonly slots: Slots;
-  /** The name of the upstream that will answer a run; null when none will. */
+  /** The name of the upstream that will answer a run; null when there is none. */
   readonly upstreamOf: (state: RunState) => string | null;
   /** How many workers a turn may lose before its run fails. */
   readonly maxAttempts: number;
 }
 
-/** A job at hand, and what stops it. */
+/** A job under way, and what stops it. */
 interface Work {
   readonly job: RunJob;
   readonly controller: AbortController;
-  /** Which attempt at the turn it is, once the run is started. */
+  /** The number of the attempt, once the run is started. */
   attempt: number | null;
-  /** Resolves when it is over, however it ends. */
+  /** Resolves when the job is over, however it ends. */
   readonly ended: PromiseWithResolvers<void>;
 }
 
-/** What tells the turns of runs apart. */
+/** A key for one turn of one run. */
 const turnOf = ({ runId, turn }: RunJob): string => `${runId}-${turn}`;
 
-/** How often a job looks at its run again after losing a race before the sweeper may have it. */
+/** How often a job looks at its run again after losing a race; then it leaves the run to the sweeper. */
 const MAX_LOOKS = 10;
 
-/** How often it is told that an upstream has no slot left. */
+/** How often the log says that an upstream has no slot left. */
 const FULL_TOLD_MS = 60_000;
 
 /** Executes the runs of this process. */
@@ -60,7 +61,7 @@ export class RunWorker {
   readonly #driver: Driver;
   /** The jobs at hand, by turn. */
   readonly #working = new Map<string, Work>();
-  /** The upstreams of which was told lately that they have no slot left. */
+  /** The upstreams that were recently logged as having no slot left. */
   readonly #full = new Set<string>();
   #stopListening: (() => void) | null = null;
   #leaving = false;
@@ -70,7 +71,7 @@ export class RunWorker {
     this.#driver = new Driver(options);
   }
 
-  /** Listens for changes that others make to the runs it executes. */
+  /** Listens for changes that other processes make to the runs it executes. */
   async start(): Promise<void> {
     this.#stopListening = await this.#options.hub.onChange((runId) => {
       for (const work of this.#working.values())
@@ -78,7 +79,10 @@ export class RunWorker {
     });
   }
 
-  /** Somebody may have changed a run of ours. Most notices are of what made it ours, so the run itself is asked. */
+  /**
+   * Another process may have changed one of our runs. Most notices are about the commit that gave us the run, so the
+   * run itself is read.
+   */
   async #lookAfter({ job, attempt, controller }: Work): Promise<void> {
     try {
       const state = (await this.#options.runs.get(job))?.stored.state;
@@ -100,15 +104,15 @@ export class RunWorker {
     this.#stopListening?.();
   }
 
-  /** How many jobs it has now. */
+  /** How many jobs are under way. */
   get busy(): number {
     return this.#working.size;
   }
 
   /**
-   * Does one job. That the queue may have given it to somebody else meanwhile, because Redis or this process stood still, is
-   * no reason to stop: whoever takes the run over changes it, and then our next commit is refused. It may also have
-   * given it to us once more; nothing of what is under way is lost then (W4).
+   * Does one job. The queue may meanwhile have given the job to another worker, because Redis or this process stood
+   * still. That is no reason to stop: a worker that takes the run over changes it, and then our next commit is refused.
+   * The queue may also give the job to this process once more; the work under way is not lost then (W4).
    */
   async work(job: RunJob): Promise<JobOutcome> {
     const startedMs = performance.now();
@@ -131,7 +135,7 @@ export class RunWorker {
     try {
       const outcome = await this.#look(work);
       const ms = Math.round(performance.now() - startedMs);
-      // While an upstream hangs, its jobs come back without end.
+      // At debug while an upstream hangs, because its jobs come back again and again.
       this.#options.log[outcome === 'no slot' ? 'debug' : 'info']({ ...fields, outcome, ms }, 'job');
       if (outcome !== 'no slot') this.#options.slots.forget(job.runId);
       return outcome;
@@ -141,10 +145,10 @@ export class RunWorker {
         return 'too new';
       }
       if (err instanceof Stop) return err.why === 'shutdown' ? 'handed over' : 'done';
-      // The sweeper sees to it.
+      // The sweeper deals with it.
       if (err instanceof Unreadable) return 'done';
       if (!(err instanceof Refused)) throw err;
-      // W2: the run has moved on without us. Whoever moved it sees to the rest.
+      // W2: the run has moved on without us. The process that moved it does the rest.
       this.#options.log.info({ ...fields, outcome: err.why }, 'job');
       return 'done';
     } finally {
@@ -160,7 +164,8 @@ export class RunWorker {
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
       if (this.#leaving) return 'handed over';
       const looking = runs.get(job);
-      // Most jobs need it, so it is asked for at once, but behind the run: what changes in between, the fence notices.
+      // Most jobs need the history, so it is requested at once, but after the run: if anything changes in between, the
+      // fence notices.
       const history = slots.knows(job.runId) ? null : this.#driver.smallHistory(job);
       history?.catch(() => {});
       const found = await looking;
@@ -171,9 +176,9 @@ export class RunWorker {
       if (isOverdue(run, now())) await runs.close(job, { type: 'expired' });
       else if (isCancelling(run)) await runs.close(job, { type: 'cancelled' });
       else if (isExecuting(run)) {
-        // The sweeper rings again, in case that one dies.
+        // If that worker dies, the sweeper adds the job again.
         if (await this.#isInOtherHands(stored, controller.signal)) return 'done';
-        // Should it live after all, its commits are refused from here on.
+        // If that worker is alive after all, its commits are refused from here on.
         await runs.giveBack(job, 'lost');
       } else if (await this.#isLostTooOften(stored.state, controller.signal))
         await runs.close(job, this.#tooOften());
@@ -218,7 +223,7 @@ export class RunWorker {
     return true;
   }
 
-  /** Workers that live have only stood still for a while, or lost Redis; that is not the run's doing. */
+  /** A worker that is still alive has only stood still or lost Redis; the run is not to blame for that. */
   async #isLostTooOften(state: RunState, signal: AbortSignal): Promise<boolean> {
     const { lease, maxAttempts } = this.#options;
     if (state.attempts < maxAttempts) return false;
@@ -231,7 +236,7 @@ export class RunWorker {
     return failedBy({ code: 'server_error', message });
   }
 
-  /** W1. @returns null when somebody else was faster. */
+  /** W1. @returns null when another process was faster. */
   async #begin(stored: StoredRun): Promise<StoredRun | null> {
     try {
       const { runs, now, lease } = this.#options;
@@ -243,7 +248,7 @@ export class RunWorker {
   }
 }
 
-/** Whether the run is still in that attempt; one that has not begun is in none. */
+/** Whether the run is still in that attempt. An attempt that has not begun (null) always counts. */
 function isStill({ run, attempts }: RunState, attempt: number | null): boolean {
   return attempt === null || (attempts === attempt && isExecuting(run));
 }

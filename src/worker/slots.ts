@@ -1,28 +1,29 @@
 /**
- * Who may have the slots of this worker process. Where several upstreams are configured, some slots are kept for each, so
- * that one whose answers take for ever leaves room for the others. Runs beyond that wait in the queue, and are woken in
- * their order. Counts only: it never touches runs, and jobs by `wake` alone.
+ * Shares the slots of this worker process among upstreams. Where several upstreams are configured, some slots are
+ * reserved for each, so that an upstream with endless answers leaves room for the others. Runs without a slot wait in
+ * the queue and are woken in order. It only counts: it never touches runs, and touches jobs through `wake` only.
  *
- *   S1  no upstream holds all slots of a process that has others, and each finds those that are kept for it
- *   S2  whatever is not kept for another is for whoever comes
+ *   S1  no upstream holds all slots of a process that has several upstreams, and each can always use the slots reserved
+ *       for it
+ *   S2  a slot that is not reserved for another upstream goes to the first run that comes
  */
 import type { RunJob } from '../store/run-jobs.ts';
 
-/** The part of all slots that is kept, in equal shares; the rest goes to where the runs are. */
+/** The part of all slots that is reserved, in equal shares; the rest goes to the upstreams that have runs. */
 const KEPT = 1 / 2;
 
 export interface SlotsOptions {
-  /** Runs that this process executes at once. */
+  /** How many runs this process executes at once. */
   readonly slots: number;
-  /** `slots` is the most that one may hold. */
+  /** `slots` is the most that the upstream may hold. */
   readonly upstreams: readonly { readonly name: string; readonly slots?: number | undefined }[];
-  /** Has a job that waits taken now; false when it does not wait any more. */
+  /** Makes a waiting job come now; false when it no longer waits. */
   readonly wake: (job: RunJob) => Promise<boolean>;
 }
 
 interface HeldSlot {
   readonly most: number;
-  /** Those that are kept for it whatever the others do. */
+  /** The slots that are reserved for it. */
   readonly kept: number;
   held: number;
 }
@@ -31,16 +32,16 @@ interface HeldSlot {
 interface WaitingRun {
   readonly job: RunJob;
   readonly upstream: string;
-  /** Its job lies in the queue; before that it cannot be woken. */
+  /** Its job is back in the queue; before that it cannot be woken. */
   isLaidAside: boolean;
-  /** When it was woken last (monotonic): until it is here again it keeps its place. */
+  /** When it was last woken (monotonic). It keeps its place until it is here again. */
   wokenMs?: number;
 }
 
-/** A woken run that has not come by then is in other hands. */
+/** A woken run that has not come by then is with another worker. */
 const COMES_WITHIN_MS = 10_000;
 
-/** Gives a slot back; doing it again changes nothing. */
+/** Gives a slot back; calling it again changes nothing. */
 export type Slot = () => void;
 
 export class Slots {
@@ -70,14 +71,14 @@ export class Slots {
   }
 
   /**
-   * A slot for a run, or null when its upstream may have no further one now.
-   * @param upstream null for a run that no upstream will answer; it fails at once, and needs none
+   * A slot for a run; null when its upstream may have no further slot now.
+   * @param upstream null for a run that no upstream will answer; such a run fails at once and needs no slot
    */
   take(upstream: string | null, job: RunJob): Slot | null {
     const taker = upstream === null ? undefined : this.#upstreams.get(upstream);
     if (upstream === null || taker === undefined) return () => {};
     if (!this.#mayTake(taker)) {
-      // One that was here before keeps its place.
+      // A run that was here before keeps its place.
       this.#waiting.set(job.runId, { job, upstream, isLaidAside: false });
       return null;
     }
@@ -92,16 +93,16 @@ export class Slots {
     };
   }
 
-  /** The job of a run that found no slot lies in the queue now. */
+  /** The job of a run that found no slot is in the queue now. */
   laidAside({ runId }: RunJob): void {
     const found = this.#waiting.get(runId);
     if (found === undefined) return;
     found.isLaidAside = true;
-    // A slot that became free in between has woken nobody for it.
+    // A slot that became free in between could not wake this run.
     void this.#wakeNext();
   }
 
-  /** Whether the run has been here before, and found no slot. */
+  /** Whether the run has been here before and found no slot. */
   knows(runId: string): boolean {
     return this.#waiting.has(runId);
   }
@@ -116,7 +117,7 @@ export class Slots {
     if (taker.held < taker.kept) return true;
     let free = this.#slots;
     for (const other of this.#upstreams.values()) {
-      // What is kept for another counts as held.
+      // Slots reserved for another upstream count as held.
       free -= other === taker ? other.held : Math.max(other.held, other.kept);
     }
     return free > 0;
@@ -134,9 +135,9 @@ export class Slots {
       if (taker === undefined || !this.#mayTake(taker)) continue;
       found.isLaidAside = false;
       found.wokenMs = performance.now();
-      // Without Redis nobody can be woken; the queue does it by itself, a little later.
+      // Without Redis no job can be woken; the queue itself makes it come a little later.
       if (await this.#wake(job).catch(() => true)) return;
-      // In other hands, or cancelled: it comes back here as a new one, if at all.
+      // With another worker, or cancelled: if it comes back here, it counts as new.
       if (this.#waiting.get(job.runId) === found) this.#waiting.delete(job.runId);
     }
   }

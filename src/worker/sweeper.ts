@@ -1,6 +1,6 @@
 /**
- * Finds runs that nobody looks after: ends those whose time is over, and rings again for those whose job was lost (a
- * crash between two writes, a failover). One worker at a time sweeps.
+ * The sweeper finds forgotten runs: it ends those whose time is over, and adds a new job for those whose job was lost
+ * (a crash between two writes, a failover). One worker at a time sweeps.
  */
 import type { Logger } from '../log.ts';
 import { NewerFormat } from '../runs/format.ts';
@@ -15,7 +15,7 @@ import type { RunStore } from '../store/runs.ts';
 const SWEEP_EVERY_MS = 2_000;
 const LOOK_AGAIN_MS = 5_000;
 const LEASE_MS = SWEEP_EVERY_MS - 100;
-/** Runs that are looked at together: their commands leave as few pipelines. */
+/** Runs that are looked at together, so that their commands share pipelines. */
 const BATCH = 100;
 
 export interface Sweeping {
@@ -24,15 +24,15 @@ export interface Sweeping {
   readonly now: Clock;
   readonly nowMs: () => number;
   readonly log: Logger;
-  /** Deletes what projects on trial have made whose time is over. */
+  /** Deletes what projects on trial have made, once their time is over. */
   readonly endTrials: () => Promise<unknown>;
-  /** Deletes threads that nobody has used for so long that they need not be kept. */
+  /** Deletes threads that have been unused for longer than they are kept. */
   readonly endThreads: () => Promise<unknown>;
   /** Names this process in the lease. */
   readonly holder: string;
 }
 
-/** Sweeps every few seconds until the returned function is called, which waits for a sweep under way. */
+/** Sweeps every few seconds. The returned function stops it, and waits for a sweep under way. */
 export function startSweeper(sweeping: Sweeping): () => Promise<void> {
   let underWay: Promise<void> = Promise.resolve();
   let stopped = false;
@@ -40,7 +40,7 @@ export function startSweeper(sweeping: Sweeping): () => Promise<void> {
     setTimeout(() => {
       underWay = sweep(sweeping, () => stopped)
         .catch((err: unknown) => {
-          // Redis' troubles are reported elsewhere.
+          // The connection reports trouble with Redis.
           const level = isUnavailable(err) ? 'debug' : 'error';
           sweeping.log[level]({ err }, 'sweep failed; the next one tries again');
         })
@@ -63,7 +63,7 @@ async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void
   try {
     if (!(await open.lease(holder, LEASE_MS))) return;
   } catch (err) {
-    // A full Redis takes no lease. Deleting is what it needs most, and two that do it do no harm.
+    // A full Redis grants no lease. Deleting is what it needs most, and two workers that delete do no harm.
     if (isFull(err)) await sweeping.endThreads();
     throw err;
   }
@@ -85,9 +85,9 @@ async function lookAfter(sweeping: Sweeping, ref: RunRef): Promise<'done' | 'too
   const { open, nowMs, log } = sweeping;
   const next = await attend(sweeping, ref).catch((err: unknown) => {
     if (err instanceof NewerFormat) outcome = 'too new';
-    // Told by whoever noticed it.
+    // The reader that found the damage has logged it.
     else if (err instanceof Unreadable) return err.isGivenUp ? null : nowMs() + LOOK_AGAIN_MS;
-    // One run that cannot be read must not keep the others from being looked after.
+    // One run that cannot be read must not stop the sweep of the others.
     else log.error({ err, run_id: ref.runId, thread_id: ref.threadId }, 'could not look after a run');
     return nowMs() + LOOK_AGAIN_MS;
   });
@@ -96,7 +96,7 @@ async function lookAfter(sweeping: Sweeping, ref: RunRef): Promise<'done' | 'too
   return outcome;
 }
 
-/** Does for one run what it needs. @returns when to look again (unix ms); null when it has ended. */
+/** Looks after one run. @returns when to look again (unix ms); null when it has ended. */
 async function attend({ runs, now, nowMs, log }: Sweeping, ref: RunRef): Promise<number | null> {
   const found = await runs.get(ref);
   if (found === null) return null;
@@ -112,7 +112,7 @@ async function attend({ runs, now, nowMs, log }: Sweeping, ref: RunRef): Promise
     return closed === null || isTerminal(closed.state.run) ? null : nowMs() + LOOK_AGAIN_MS;
   }
   if (isBlocked(run)) return (run.expires_at ?? now()) * 1000;
-  // Queued, in progress or cancelling: somebody should have its job. Where the job exists, this changes nothing.
+  // Queued, in progress or cancelling: the run should have a job. Where the job exists, this changes nothing.
   await runs.enqueue(stored);
   return Math.min(nowMs() + LOOK_AGAIN_MS, (run.expires_at ?? Infinity) * 1000);
 }

@@ -1,6 +1,6 @@
 /**
- * `/chat/completions` without an SDK in between: exact statuses, headers and bytes, and streams that are read, waited for
- * and hung up on, as devices and voice engines do.
+ * `/chat/completions` without an SDK in between: exact statuses, headers and bytes, and streams that a test reads,
+ * waits for and hangs up on, as devices and voice engines do.
  */
 import { z } from 'zod';
 
@@ -71,7 +71,7 @@ export const asking = (text: string, more: object = {}): object => ({
   ...more,
 });
 
-/** The answer of a request that does not stream. @throws when it is none. */
+/** The answer of a request that does not stream. @throws when the request was refused. */
 export async function answerOf(response: Response): Promise<z.infer<typeof answerSchema>> {
   if (response.status !== 200) throw new Error(`${response.status} ${await response.text()}`);
   return answerSchema.parse(await response.json());

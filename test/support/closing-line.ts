@@ -1,7 +1,7 @@
 /**
- * A vitest reporter for the end of the output, for people and machines alike: why tests were skipped, then every failure in a
- * line, and last the plain `N passed, N failed, N skipped`. A file or a block that cannot be set up and an unhandled error count
- * as failures.
+ * A vitest reporter for the end of the output, for people and for machines: why tests were skipped, then one line for
+ * each failure, and last the plain `N passed, N failed, N skipped`. A file or block that cannot be set up, and an
+ * unhandled error, count as failures.
  */
 import { writeFileSync } from 'node:fs';
 import type { Reporter, SerializedError, TestModule } from 'vitest/node';
@@ -46,7 +46,7 @@ export class ClosingLine implements Reporter {
     const skipped = [...skips].map(([why, tests]) => `skipped: ${tests} of ${why}`);
     const lines = [...skipped, ...failures.map((failure) => failure.replaceAll(/\s+/g, ' '))];
     const closing = `${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`;
-    // `npm test` prints the line itself, behind whatever vitest still has to say while it closes.
+    // `npm test` prints the line itself, after everything that vitest prints while it closes.
     const file = process.env['LONGRUN_CLOSING_LINE'];
     if (file === undefined) lines.push(closing);
     else writeFileSync(file, closing);

@@ -1,4 +1,4 @@
-/** A look into Redis, of whatever topology, past the store: for tests of what must, or must not, lie there. */
+/** Reads Redis of any topology directly, past the store: for tests of what must, or must not, be stored. */
 import { connect, masters } from '../../src/store/redis.ts';
 
 type Client = ReturnType<typeof connect>;
@@ -8,14 +8,14 @@ export function openLook(redisUrl: string): Client {
   return connect(redisUrl, { use: 'state', whenAway: 'wait' });
 }
 
-/** The names of all keys that fit. */
+/** The names of all keys that match. */
 export async function keysLike(redis: Client, pattern: string): Promise<readonly string[]> {
-  // A Cluster knows its nodes when it has answered once.
+  // The client of a Cluster knows the nodes after the first answer.
   await redis.get('');
   return (await Promise.all(masters(redis).map(async (server) => server.keys(pattern)))).flat();
 }
 
-/** The channels of runs that fit and that somebody listens to. */
+/** The channels of runs that match and have a listener. */
 export async function channelsLike(redis: Client, pattern: string): Promise<readonly unknown[]> {
   await redis.get('');
   return (
@@ -23,7 +23,7 @@ export async function channelsLike(redis: Client, pattern: string): Promise<read
   ).flat();
 }
 
-/** What one key holds, and whether it is gone by itself some day. */
+/** The value of one key, and whether the key expires. */
 export interface Held {
   readonly key: string;
   readonly text: string;

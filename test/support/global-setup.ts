@@ -1,4 +1,7 @@
-/** One Redis (TEST_REDIS says of which topology) for the whole test run, handed to every test file as `inject('redisUrl')`; each takes its own key prefix. */
+/**
+ * One Redis for the whole test run, of the topology that TEST_REDIS names. Every test file gets it as
+ * `inject('redisUrl')` and uses its own key prefix.
+ */
 import type { TestProject } from 'vitest/node';
 import { startNamedRedis } from './redis.ts';
 

@@ -1,9 +1,12 @@
-/** `GET /metrics` as a monitor reads it: every line must be one the format knows. */
+/** Reads `GET /metrics` as a monitor does: every line must have a form that the format knows. */
 
 const COMMENT = /^# (HELP|TYPE) [a-z_]+ .+$/;
 const SAMPLE = /^([a-z_]+(?:\{[a-z]+="[^"\\]*"(?:,[a-z]+="[^"\\]*")*\})?) (\S+)$/;
 
-/** The samples of the API at `url`: value by name and labels, as they are written. @throws for a line of no known form. */
+/**
+ * The samples of the API at `url`: the value by name and labels, as they are written. @throws for a line of an unknown
+ * form.
+ */
 export async function metricsOf(url: string): Promise<ReadonlyMap<string, number>> {
   const response = await fetch(`${url}/metrics`);
   const type = response.headers.get('content-type');

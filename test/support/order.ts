@@ -1,6 +1,6 @@
 /**
- * What the strictest accumulators of the SDKs demand of a run's stream, checked frame by frame: what opens closes, in the
- * right order and once; what was said is what is kept; the end is an end.
+ * Checks a run's stream frame by frame, as the strictest accumulators of the SDKs demand: everything that opens closes
+ * once and in the right order, the deltas add up to the final object, and nothing follows the end.
  */
 import { z } from 'zod';
 import type { Frame } from './wire.ts';
@@ -18,7 +18,7 @@ const partSchema = z.looseObject({
 /** Events that end a stream, but for `error`. */
 const LAST = /^thread\.run\.(?:requires_action|completed|incomplete|failed|cancelled|expired)$/;
 
-/** Everything that is wrong with a whole stream; an empty list is what every stream must give. */
+/** Everything that is wrong with a whole stream; the list must be empty for every stream. */
 export function problemsOf(frames: readonly Frame[]): readonly string[] {
   const order = new Order();
   for (const frame of frames) order.hear(frame);

@@ -1,4 +1,4 @@
-/** Requests as they are on the wire: any header, `Host` and `Origin` too, any target, or no HTTP at all. */
+/** Sends requests byte by byte: with any header, including `Host` and `Origin`, with any target, or with no HTTP at all. */
 import { once } from 'node:events';
 import { request, type IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
@@ -31,7 +31,7 @@ export async function ask(
   return answered.promise;
 }
 
-/** Writes `bytes` to a new connection, and gives back all that comes until the server closes it. */
+/** Writes `bytes` to a new connection, and returns everything that comes until the server closes it. */
 export async function exchange(url: string, bytes: string): Promise<string> {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port) });

@@ -1,4 +1,7 @@
-/** A `redis-server` child on a free port of the loopback interface. Owns the process and its folder; keeps nothing on disk unless told to. */
+/**
+ * A `redis-server` child on a free port of the loopback interface. Owns the process and its folder; writes nothing to
+ * disk unless told to.
+ */
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -11,21 +14,21 @@ export interface RedisProcess {
   readonly port: number;
   /** Ends the server and deletes what it wrote. */
   readonly stop: () => Promise<void>;
-  /** Ends it without a word, as a power cut does; what it kept on disk stays until {@link stop}. */
+  /** Ends it without warning, as a power cut does; its files stay on disk until {@link stop}. */
   readonly crash: () => Promise<void>;
   /** Starts it again after a crash, at the same address, with what is on disk. */
   readonly restart: () => Promise<void>;
   /** From now on nothing can be saved, and so writes are refused (MISCONF), as with a full disk. */
   readonly fillDisk: () => Promise<void>;
-  /** Takes {@link fillDisk} back. */
+  /** Undoes {@link fillDisk}. */
   readonly emptyDisk: () => Promise<void>;
-  /** Stands still for that long. */
+  /** Stops the server for that long. */
   readonly freeze: (ms: number) => Promise<void>;
 }
 
-/** A limit for what hangs. */
+/** The limit for a server that hangs. */
 const START_MS = 60_000;
-/** Somebody else may take the free port between our look and Redis' start. */
+/** Another process may take the free port before Redis starts. */
 const PORT_TRIES = 5;
 const SNAPSHOT = 'dump.rdb';
 /** Between two looks at a snapshot that is being written. */
@@ -65,7 +68,7 @@ export async function startServer(
           child = await startChild(options);
         },
         fillDisk: async () => {
-          // Where a folder is, no snapshot can be put.
+          // A folder in its place keeps the snapshot from being written.
           await rm(join(folder, SNAPSHOT), { force: true });
           await mkdir(join(folder, SNAPSHOT));
           await command(port, 'CONFIG', 'SET', 'save', '3600 1000000');
@@ -146,7 +149,7 @@ async function snapshot(port: number, end: 'ok' | 'err'): Promise<void> {
 /** One command over a connection of its own. */
 async function command(port: number, name: string, ...args: readonly string[]): Promise<string> {
   const redis = new Redis(port, { connectionName: 'chaos' });
-  // Its losses are our own doing.
+  // The tests cause its losses themselves.
   redis.on('error', () => {});
   try {
     return String(await redis.call(name, ...args));
@@ -155,7 +158,7 @@ async function command(port: number, name: string, ...args: readonly string[]): 
   }
 }
 
-/** A port that nobody uses now. */
+/** A port that is free now. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {

@@ -1,6 +1,6 @@
 /**
- * A Redis of one's own; knows nothing of what is stored in it. Store tests take the first kind, which is a container where
- * a Docker engine answers; everything else shares the second.
+ * Starts a Redis for tests; knows nothing of what is stored in it. Tests of the store use `startRedis`, a container
+ * where a Docker engine answers; tests of the service share the server of `startNamedRedis`.
  */
 import { createConnection } from 'node:net';
 import { startServer, type RedisProcess } from './redis-process.ts';
@@ -13,10 +13,10 @@ export interface RedisServer {
   readonly stop: () => Promise<void>;
 }
 
-/** A `redis-server` of our own, which can be treated badly. */
+/** A `redis-server` that tests may crash, freeze or fill. */
 export type PrivateRedis = RedisServer & Omit<RedisProcess, 'port'>;
 
-/** What a server writes to disk, and when it calls it written. */
+/** When a server syncs what it writes to disk; `no` writes nothing. */
 export type Persistence = 'no' | 'everysec' | 'always';
 
 const IMAGE = 'redis:8-alpine';
@@ -31,7 +31,7 @@ export async function startRedis(): Promise<RedisServer> {
   return (await dockerAnswers()) ? startContainer() : startPrivateRedis();
 }
 
-/** What TEST_REDIS names: `cluster`, `sentinel`, or one `redis-server` when it is not set. */
+/** Starts what TEST_REDIS names: `cluster`, `sentinel`, or one `redis-server` when it is not set. */
 export async function startNamedRedis(): Promise<RedisServer> {
   const name = process.env['TEST_REDIS'] || 'single';
   switch (name) {

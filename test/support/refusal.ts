@@ -1,4 +1,4 @@
-/** What every refusal of the API must be, whatever it is about. */
+/** What every refusal of the API must look like, whatever its reason. */
 import { expect } from 'vitest';
 import type { Reply } from './wire.ts';
 
@@ -12,7 +12,7 @@ export interface Refusal {
   readonly type?: string;
 }
 
-/** JSON with the four keys and nothing else, a request id, and no word about the inside of the server. */
+/** Expects JSON with the four keys and nothing else, a request id, and no detail of the server's internals. */
 export function expectRefusal(reply: Reply, { status = 400, message, param, code, type }: Refusal): void {
   const text: unknown = typeof message === 'string' ? message : expect.stringMatching(message);
   const error = {

@@ -1,7 +1,7 @@
 /**
- * The official Node SDKs behind one set of verbs, so that one scenario is played with every major version. Only what differs
- * between them is spelt out here: version 4 takes ids one after the other, later ones the innermost id first and the others
- * by name.
+ * The official Node SDKs behind one set of verbs, so that one scenario runs with every major version. Only their
+ * differences are written here: version 4 takes ids one after the other; later versions take the innermost id first and
+ * the others by name.
  */
 import * as OpenAI4 from 'openai-v4';
 import * as OpenAI5 from 'openai-v5';
@@ -41,7 +41,7 @@ export interface PageQuery {
 
 type Outputs = { tool_call_id: string; output: string }[];
 
-/** A run's stream: its raw events, and what the SDK has made of them at the end. */
+/** A run's stream: its raw events, and what the SDK has made of them by the end. */
 export interface Stream extends AsyncIterable<Event> {
   finalRun(): Promise<Run>;
   finalMessages(): Promise<Message[]>;
@@ -116,7 +116,7 @@ export const SDKS: readonly Sdk[] = [
   },
 ];
 
-/** The same SDKs by their `AzureOpenAI` classes, which ask at the same server's `/openai`. */
+/** The same SDKs through their `AzureOpenAI` classes, which call the same server under `/openai`. */
 export const AZURE_SDKS: readonly Sdk[] = [
   azure('7', (to) => modern(new OpenAI7.AzureOpenAI(to))),
   azure('6', (to) => modern(new OpenAI6.AzureOpenAI(to))),

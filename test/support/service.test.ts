@@ -1,4 +1,4 @@
-/** What the other tests rely on when they start and stop the service: that a broken one cannot pass unseen. */
+/** Tests what the other tests rely on when they start and stop the service: a broken service cannot pass unnoticed. */
 import { expect, inject, test } from 'vitest';
 import { startService } from './service.ts';
 

@@ -1,6 +1,6 @@
 /**
- * The service as its users run it: API processes and worker processes, over a Redis and a model server that the test hands
- * in. Owns the processes and their logs; ends every one of them, and never lets a broken one pass unseen.
+ * The service as its users run it: API and worker processes, with a Redis and a model server that the test passes in.
+ * Owns the processes and their logs, ends every process, and reports every broken one.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -13,7 +13,7 @@ export interface ServiceOptions {
   readonly upstream?: { readonly baseUrl: string };
   /** How many worker processes to begin with. */
   readonly workers?: number;
-  /** How many API processes; one where it does not say. */
+  /** How many API processes; one by default. */
   readonly apis?: number;
   /** Further settings, by environment variable. */
   readonly env?: Readonly<Record<string, string>>;
@@ -27,10 +27,13 @@ export type LogLine = z.infer<typeof lineSchema> & { readonly process: string };
 
 const API = fileURLToPath(new URL('../../src/api/main.ts', import.meta.url));
 const WORKER = fileURLToPath(new URL('../../src/worker/main.ts', import.meta.url));
-/** No developer's `longrun.config.json` lies here. */
+/** A folder without a developer's `longrun.config.json`. */
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/node-compile', import.meta.url));
-/** Limits for what hangs: a busy machine takes its time to load modules. Below vitest's own, which would not say why. */
+/**
+ * Limits for processes that hang, since a busy machine loads modules slowly. They are below vitest's own limits, which
+ * would not say why a test failed.
+ */
 const READY_MS = 100_000;
 /** Far longer than a worker drains (5 s by default). */
 const STOP_MS = 60_000;
@@ -64,34 +67,34 @@ export class Service {
   #env: NodeJS.ProcessEnv = {};
   readonly #workers: ServiceProcess[] = [];
   readonly #apis: ServiceProcess[] = [];
-  /** Who listens where: the latest process of each origin. */
+  /** The latest process of each origin. */
   readonly #origins = new Map<string, ServiceProcess>();
-  /** The next line's coming; renewed with each. */
+  /** Resolves when the next line comes; renewed with each line. */
   #logged = Promise.withResolvers<void>();
 
-  /** @param options asked when it starts: what is to stand beside it may not be there before */
+  /** @param options called when the service starts, because servers that it needs may not exist before */
   constructor(options: () => ServiceOptions) {
     serviceCount += 1;
     this.redisPrefix = `test-${process.pid}-${serviceCount}-${Date.now()}`;
     this.#options = options;
   }
 
-  /** Where an SDK's `baseURL` points. */
+  /** The value for an SDK's `baseURL`. */
   get baseUrl(): string {
     return `${this.url}/v1`;
   }
 
-  /** Where the APIs listen, the first one first. */
+  /** The origins of the APIs, the first API first. */
   get origins(): readonly string[] {
     return [...this.#origins.keys()];
   }
 
-  /** The origins where nobody listens any more. */
+  /** The origins where no process listens any more. */
   get silent(): readonly string[] {
     return [...this.#origins].filter(([, api]) => !api.lives).map(([origin]) => origin);
   }
 
-  /** Every process that is ready and lives. */
+  /** Every process that is ready and alive. */
   get living(): readonly ServiceProcess[] {
     return [...this.#apis, ...this.#workers].filter((child) => child.ready && child.lives);
   }
@@ -115,7 +118,7 @@ export class Service {
     [this.url = ''] = await listening;
   }
 
-  /** Starts one more API process, on `port` where that matters; resolves to its origin when it listens. */
+  /** Starts one more API process, on `port` if it is given; resolves to its origin when it listens. */
   async startApi(port?: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
     const name = this.#apis.length === 0 ? 'api' : `api ${this.#apis.length}`;
     const api = this.#spawn(name, API, port === undefined ? env : { PORT: port, ...env });
@@ -152,7 +155,7 @@ export class Service {
     await worker.end(signal);
   }
 
-  /** The first line, past or future, that fits. The test's own time limit bounds the wait. */
+  /** The first matching line, past or future. The test's own time limit bounds the wait. */
   async waitForLog(fits: (line: LogLine) => boolean): Promise<LogLine> {
     for (let seen = 0; ;) {
       for (; seen < this.logs.length; seen += 1) {
@@ -202,11 +205,11 @@ export class ServiceProcess {
   readonly name: string;
   /** Resolves when the process is gone and its output has been read. */
   readonly ended: Promise<void>;
-  /** It has said that it is. */
+  /** Whether it has logged that it is ready. */
   ready = false;
   stderr = '';
   readonly #child: ChildProcess;
-  /** The signals the test sent. */
+  /** The signals that the test has sent. */
   readonly #sent = new Set<NodeJS.Signals>();
 
   constructor(name: string, script: string, env: NodeJS.ProcessEnv, onLine: (line: LogLine) => void) {
@@ -236,7 +239,7 @@ export class ServiceProcess {
     return this.#child.pid ?? 0;
   }
 
-  /** Stands still until it may `proceed`; it does not even notice. */
+  /** Stops the process until `proceed`; the process does not notice. */
   freeze(): void {
     this.#child.kill('SIGSTOP');
   }
@@ -245,12 +248,12 @@ export class ServiceProcess {
     this.#child.kill('SIGCONT');
   }
 
-  /** Sends `signal` and waits for the end; what does not end in time is killed, and counts as a problem. */
+  /** Sends `signal` and waits for the end. A process that does not end in time is killed, and that counts as a problem. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     if (!this.lives) return this.ended;
     this.#sent.add(signal);
     this.#child.kill(signal);
-    // A frozen process hears no signal but the one that ends it.
+    // A frozen process reacts to no signal but SIGKILL.
     this.proceed();
     const deadline = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
     await this.ended;

@@ -1,6 +1,7 @@
 /**
- * Loaded into a process before anything else (`node --import`): its clock is `SKEW_MS` off, and SIGUSR2 sets it back by an
- * hour. Timers and `performance.now` go on as they do when an operator or a time server sets a machine's clock.
+ * Loaded into a process before anything else (`node --import`): shifts its clock by `SKEW_MS`, and SIGUSR2 sets the
+ * clock back by an hour. Timers and `performance.now` are not affected, as when an operator or a time server sets a
+ * machine's clock.
  */
 const HOUR_MS = 3_600_000;
 

@@ -1,4 +1,4 @@
-/** What a tool is given in tests: nothing configured, no log that is read, and a fetch that reaches 127.0.0.1. */
+/** The context of a tool in tests: no settings, a log that is not read, and a fetch that reaches 127.0.0.1. */
 import type { ToolContext, ToolFetch } from '../../src/runs/tool.ts';
 
 /** A context with `changes`. */

@@ -1,6 +1,6 @@
 /**
- * Redis as larger deployments have it: a master with replicas that Sentinels watch, and a Cluster; real servers on this
- * machine, and what befalls them.
+ * Redis as in larger deployments: a master with replicas and Sentinels, and a Cluster. Real servers on this machine,
+ * with methods that make them fail.
  */
 import { Redis } from 'ioredis';
 import { z } from 'zod';
@@ -12,7 +12,7 @@ export interface Topology {
   readonly url: string;
   /** Ends the server that holds `key` at once, as a power cut does. */
   readonly kill: (key: string) => Promise<void>;
-  /** Has a replica take over from the server that holds `key`, as for maintenance. Resolves when it has. */
+  /** Makes a replica take over from the server that holds `key`, as for maintenance. Resolves when it has taken over. */
   readonly failOver: (key: string) => Promise<void>;
   readonly stop: () => Promise<void>;
 }
@@ -22,17 +22,17 @@ const SENTINELS = 3;
 const MASTERS = 3;
 const SLOTS = 16_384;
 const READY_MS = 100_000;
-/** A replica is known to the others when it has received something, and its master has nothing to say but pings. */
+/** The other servers know a replica only after it has received something, and an idle master sends only pings. */
 const COMMON = { 'repl-diskless-sync-delay': '0', 'repl-ping-replica-period': '1' };
 
 export interface TopologyOptions {
-  /** Of every server, in addition. */
+  /** Further settings of every server. */
   readonly settings?: Readonly<Record<string, string>>;
   /** How many replicas each master has. */
   readonly replicas?: number;
   /** A server that has not answered for this long is dead. */
   readonly deadAfterMs?: number;
-  /** For how long a planned failover of Sentinels makes writers wait, so that replicas catch up first. */
+  /** How long a planned failover by Sentinels makes writers wait, so that replicas catch up first. */
   readonly pauseMs?: number;
 }
 
@@ -183,7 +183,7 @@ async function killAt(servers: RedisProcess[], port: number): Promise<void> {
   await server.crash();
 }
 
-/** Asks one server something, over a connection that is closed at once. */
+/** Sends one command to one server, over a connection that is closed at once. */
 async function ask<T>(port: number, question: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis({ port, maxRetriesPerRequest: 0, retryStrategy: () => null });
   redis.on('error', () => {});
@@ -204,7 +204,7 @@ async function clusterInfo(port: number): Promise<string> {
   return ask(port, async (redis) => redis.cluster('INFO'));
 }
 
-/** What a Sentinel thinks of the master. */
+/** A Sentinel's view of the master. */
 async function masterState(port: number): Promise<ReadonlyMap<string, string>> {
   const flat: unknown = await ask(port, async (redis) => redis.call('SENTINEL', 'MASTER', MASTER));
   const list = Array.isArray(flat) ? flat.map(String) : [];
@@ -231,7 +231,7 @@ async function slotsOf(port: number): Promise<readonly SlotRange[]> {
     .map(([from, to, ...nodes]) => ({ from, to, ports: nodes.map(([, nodePort]) => nodePort) }));
 }
 
-/** Asks until the answer is yes. A server that does not answer meanwhile says no. */
+/** Asks until the answer is yes. No answer counts as no. */
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + READY_MS;
   while (!(await isSo().catch(() => false))) {

@@ -1,6 +1,6 @@
 /**
- * Clients that begin runs without a pause, each the next as soon as one was acknowledged, whatever befalls the storage; and an
- * account of what became of them: the runs that were lost, and how long nobody could begin any.
+ * Clients that begin runs without a pause, each as soon as the one before was acknowledged, while the storage fails;
+ * and a report of the outcome: which runs were lost, and for how long no client could begin one.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
@@ -15,9 +15,9 @@ export interface Begun {
 }
 
 export interface Outcome {
-  /** The server knows nothing of them any more. */
+  /** Runs that the server no longer knows. */
   readonly lost: readonly Begun[];
-  /** Ended in another way than completed. */
+  /** Runs that ended, but not as completed. */
   readonly failed: readonly (Begun & { readonly status: string })[];
   readonly completed: number;
   /** How many requests were refused, or not answered. */
@@ -51,7 +51,7 @@ export class Traffic {
     while (this.begun.length < wanted) await delay(PAUSE_MS);
   }
 
-  /** Begins no more, and waits for what becomes of those it has. */
+  /** Begins no more runs, and waits for the end of those begun. */
   async outcome(): Promise<Outcome> {
     this.#stopped = true;
     await this.#clients;

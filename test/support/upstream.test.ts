@@ -1,4 +1,4 @@
-/** The fake model server, as the official SDK sees it: what the other tests rely on when they script it. */
+/** Tests the fake model server with the official SDK: what the other tests rely on when they script it. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -135,7 +135,7 @@ describe('the fake upstream', () => {
     expect(upstream.requests.at(-1)?.text).toBe('two');
   });
 
-  // Elsewhere a port cannot be shared so.
+  // Only Linux shares a port in this way.
   test.runIf(process.platform === 'linux')('lets those in soon who come together', async () => {
     await using started = new AsyncDisposableStack();
     const many = await FakeUpstream.start(16);

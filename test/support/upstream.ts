@@ -1,6 +1,6 @@
 /**
- * The model server of the tests: real HTTP, OpenAI's `/v1/chat/completions` (streams only) and `/v1/models`. A test says
- * per request what is played: a script of steps. Owns its sockets and the record of what it was asked; never a clock.
+ * The model server of the tests: real HTTP, OpenAI's `/v1/chat/completions` (streams only) and `/v1/models`. For each
+ * request a test gives a script of steps. Owns its sockets and the record of requests; has no clock.
  */
 import {
   createServer,
@@ -28,7 +28,7 @@ export type Step =
 type Headers = Readonly<Record<string, string>>;
 
 /**
- * Played in order. `break` destroys the socket and `stall` says nothing more; otherwise the usage (if asked for) and
+ * Steps in order. `break` destroys the socket, and `stall` sends nothing more; otherwise the usage (if asked for) and
  * `[DONE]` follow the last step.
  */
 export type Script = readonly Step[];
@@ -47,7 +47,7 @@ class Gate {
 /** A place where a script waits for the test. */
 export const gate = (): Gate => new Gate();
 
-/** The tokens every turn is said to cost. */
+/** The usage that every turn reports. */
 export const TURN_USAGE = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 } as const;
 
 const FRAGMENT_LENGTH = 7;
@@ -70,8 +70,8 @@ export const finish = (reason: FinishReason): Step => chunk({}, reason);
 export const says = (...fragments: readonly string[]): Script => [...fragments.map(text), finish('stop')];
 
 /**
- * The model calls these tools in parallel: id and name come in a call's first chunk, its arguments in fragments after it.
- * `arguments` that are no string are written as JSON.
+ * The model calls these tools in parallel: id and name come in a call's first chunk, its arguments in fragments after
+ * it. `arguments` that are not a string are written as JSON.
  */
 export function calls(wanted: readonly { readonly name: string; readonly arguments: unknown }[]): Script {
   const steps = wanted.flatMap(({ name, arguments: args }, index) => {
@@ -107,7 +107,7 @@ const bodySchema = z.looseObject({
   tools: z.array(z.looseObject({ type: z.string() })).optional(),
 });
 
-/** One question the model was asked. */
+/** One request to the model. */
 export class UpstreamRequest {
   readonly body: z.infer<typeof bodySchema>;
   readonly headers: IncomingHttpHeaders;
@@ -128,7 +128,7 @@ export class UpstreamRequest {
     });
   }
 
-  /** What the user said last: the text parts of the last user message. */
+  /** The user's last words: the text parts of the last user message. */
   get text(): string {
     return textOf(this.body.messages.findLast(({ role }) => role === 'user')?.content);
   }
@@ -145,21 +145,21 @@ function textOf(said: z.infer<typeof content>): string {
   return Array.isArray(said) ? said.flatMap((part) => part.text ?? []).join('\n') : (said ?? '');
 }
 
-/** Any iterable will do: a step may be made when its turn comes. */
+/** Any iterable, so that a step can be made when its turn comes. */
 type Reply = (request: UpstreamRequest) => Iterable<Step> | undefined;
 
 export class FakeUpstream {
-  /** Every question so far, in order of arrival. */
+  /** Every request so far, in order of arrival. */
   readonly requests: UpstreamRequest[] = [];
   readonly #servers: readonly Server[];
   readonly #problems: unknown[] = [];
-  /** The next question's coming; renewed with each. */
+  /** Resolves when the next request comes; renewed with each request. */
   #arrival = Promise.withResolvers<void>();
   #reply: Reply = () => undefined;
 
   /**
-   * @param sockets how many listen. Node accepts one connection of a socket in each turn of its loop, so that a process
-   *   whose turns are long keeps clients waiting that come together. More than one: Linux only.
+   * @param sockets how many sockets listen. Node accepts one connection per socket in each turn of its loop, so a
+   *   process with long turns keeps clients waiting that connect together. More than one works on Linux only.
    */
   constructor(sockets = 1) {
     this.#servers = Array.from({ length: sockets }, () =>
@@ -186,7 +186,7 @@ export class FakeUpstream {
     }
   }
 
-  /** What an OpenAI client takes as its base URL; ends in `/v1`. */
+  /** The base URL for an OpenAI client; ends in `/v1`. */
   get baseUrl(): string {
     return `http://127.0.0.1:${this.#port}/v1`;
   }
@@ -197,18 +197,18 @@ export class FakeUpstream {
     return address.port;
   }
 
-  /** Forgets, when it is called, what has been said since about replies. */
+  /** @returns a function that restores the present reply. */
   keepReply(): () => void {
     const reply = this.#reply;
     return () => this.reply(reply);
   }
 
-  /** From now on `reply` says what is played; where it says nothing, the model answers `You said: <text>`. */
+  /** From now on `reply` makes the scripts; where it returns none, the model answers `You said: <text>`. */
   reply(reply: Reply): void {
     this.#reply = reply;
   }
 
-  /** The first question, past or future, that `fits`. The test's own time limit bounds the wait. */
+  /** The first request, past or future, that `fits`. The test's own time limit bounds the wait. */
   async asked(fits: (request: UpstreamRequest) => boolean): Promise<UpstreamRequest> {
     for (;;) {
       const found = this.requests.find(fits);
@@ -217,7 +217,7 @@ export class FakeUpstream {
     }
   }
 
-  /** Hangs up on everybody. @throws what went wrong in the tests' replies, so that it cannot pass unseen. */
+  /** Closes all connections. @throws errors of the tests' replies, so that they cannot pass unnoticed. */
   async stop(): Promise<void> {
     for (const server of this.#servers) server.closeAllConnections();
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
@@ -279,7 +279,7 @@ async function play(
         await Promise.race([step.opened, request.closed]);
         break;
       case 'break':
-        // Through the callback, so that what was said before has left this process.
+        // In the callback, so that everything written before has left this process.
         response.write(':\n\n', () => response.destroy(new Error('broken by the script')));
         await request.closed;
         return;

@@ -1,4 +1,4 @@
-/** A web server on 127.0.0.1 that answers as a test says and remembers what it was asked. */
+/** A web server on 127.0.0.1 that answers as a test says and records its requests. */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -11,7 +11,7 @@ export interface WebRequest {
   readonly body: string;
 }
 
-/** What the server says: a status, a type and a body; or null, and then it says nothing at all. */
+/** The server's answer: a status, a type and a body; with null it never answers. */
 export interface WebAnswer {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -34,7 +34,7 @@ export class FakeWeb {
     return web;
   }
 
-  /** Also ends what it never answered. */
+  /** Also ends requests that it never answered. */
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();

@@ -1,10 +1,10 @@
 /**
- * The service's HTTP interface without an SDK in between: exact statuses, headers and bodies, and event streams frame by
- * frame. It waits by following runs, never by a clock; it owns the streams it opens, until they end or `close`.
+ * The service's HTTP interface without an SDK in between: exact statuses, headers and bodies, and event streams frame
+ * by frame. Waits by following runs, never by a clock. Owns the streams that it opens, until they end or until `close`.
  */
 import { z } from 'zod';
 
-/** An answer as it came; `body` is undefined where it is no JSON. */
+/** An answer as it came; `body` is undefined where it is not JSON. */
 export interface Reply {
   readonly status: number;
   readonly headers: Headers;
@@ -60,7 +60,7 @@ export class Wire {
   readonly #base: string | (() => string);
   readonly #headers: Readonly<Record<string, string>>;
 
-  /** @param base where paths begin, for example `http://127.0.0.1:41234/v1`; asked with each request where it is a function */
+  /** @param base the base of all paths, for example `http://127.0.0.1:41234/v1`; a function is called with each request */
   constructor(base: string | (() => string), headers: Readonly<Record<string, string>> = {}) {
     this.#base = base;
     this.#headers = headers;
@@ -109,9 +109,9 @@ export class Wire {
         const frame = await events.next();
         if (frame === null) throw new Error(`the events of run ${run.id} ended before the run`);
         if (!RESTING.has(frame.name.replace('thread.run.', ''))) continue;
-        // What the log says may be long ago: the run may have been answered since.
+        // The event may be old: the run may have been answered since.
         let now = await this.get(run);
-        // Whoever polls is shown a moment later that it asks.
+        // Polling clients are shown the new calls a moment later.
         while (now.status === 'queued') now = await this.get(run);
         if (RESTING.has(now.status)) return now;
       }
@@ -131,7 +131,7 @@ export class Wire {
     return runSchema.parse(await this.ok('POST', path, { tool_outputs: outputsOf(run, output) }));
   }
 
-  /** Opens an event stream. @throws when the answer is none. */
+  /** Opens an event stream. @throws when the answer is not one. */
   async stream(method: string, path: string, options: AskOptions = {}): Promise<EventStream> {
     const hangUp = new AbortController();
     const response = await this.#fetch(method, path, options, hangUp.signal);
@@ -184,7 +184,7 @@ export class EventStream {
     return done === true ? null : value;
   }
 
-  /** The frames up to and with the first of that name. @throws when the stream ends before. */
+  /** The frames up to and including the first with that name. @throws when the stream ends before. */
   async until(name: string): Promise<readonly Frame[]> {
     const frames: Frame[] = [];
     for (;;) {
@@ -195,7 +195,7 @@ export class EventStream {
     }
   }
 
-  /** All that is still to come. */
+  /** All further frames. */
   async rest(): Promise<readonly Frame[]> {
     const frames: Frame[] = [];
     for (let frame = await this.next(); frame !== null; frame = await this.next()) frames.push(frame);

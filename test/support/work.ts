@@ -1,10 +1,10 @@
-/** Counts work, where a clock would only tell how busy the machine was. */
+/** Counts work, because a clock would only show how busy the machine is. */
 
 const SEARCHES = ['includes', 'indexOf', 'lastIndexOf', 'find', 'findIndex', 'some', 'every'] as const;
 const ARRAYS: object = Array.prototype;
 
 /**
- * How many items there were in all the arrays that `act` searched from one end: what grows with the square when a list is
+ * How many items there were in all the arrays that `act` searched from one end. It grows with the square when a list is
  * searched for each item of another.
  */
 export function searchedItems(act: () => void): number {
@@ -24,7 +24,7 @@ export function searchedItems(act: () => void): number {
   return items;
 }
 
-/** How many characters of JSON `act` parsed: what grows with the square when a text is parsed again for each piece of it. */
+/** How many characters of JSON `act` parsed. It grows with the square when a text is parsed again for each piece of it. */
 export function parsedCharacters(act: () => void): number {
   let characters = 0;
   const { parse } = JSON;

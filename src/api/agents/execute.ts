@@ -1,4 +1,4 @@
-/** `/routes/open/{agent}/execute`: an agent under its own address, as Huawei's platform publishes them. */
+/** `/routes/open/{agent}/execute`: an agent at an address of its own, as Huawei's platform publishes agents. */
 import { z } from 'zod';
 import { ApiError, notFound } from '../../errors.ts';
 import { randomText } from '../../runs/ids.ts';
@@ -73,7 +73,7 @@ export function agentEndpoints(services: Services): readonly Endpoint[] {
       await converse(services, call, turnOf(services, call, given, agent, ids)),
       isHeard,
     );
-    // Begun at once: a caller that hangs up at `agent_start` has to be noticed, too.
+    // Begun at once, so that a caller that hangs up at `agent_start` is noticed as well.
     await ahead.peek(0);
     const events = agentEvents(ahead.read(), ids, agent.name ?? name);
     if (given.stream === false) return whole(await Array.fromAsync(events), ids);
@@ -103,7 +103,7 @@ async function* frames(events: AsyncIterable<AgentEvent>, ahead: Lookahead): Asy
   }
 }
 
-/** Its callers are told of tools as well. */
+/** These callers hear of tool calls as well. */
 const isHeard = (_event: TurnEvent): _event is TurnEvent => true;
 
 const frame = (event: AgentEvent): string => `data: ${JSON.stringify(event)}\n\n`;
@@ -136,7 +136,7 @@ function turnOf(
     context: common,
     sealed: sealed(services, call, sensitive(given, agent)),
     caller: given.user_id ? { user: given.user_id, device: null } : null,
-    // A memory that the caller brings along counts for more than what we remember.
+    // A memory that the caller sends takes precedence over what we remember.
     thread: memory.length > 0 ? null : JSON.stringify([agent.id, ids.user_id, ids.conversation_id]),
     madeUp: given.user_id ? '' : ids.user_id,
     turnKey: call.header('idempotency-key') ?? call.requestId,

@@ -1,6 +1,6 @@
 /**
- * The agent-platform dialect (Huawei's "execute an agent"): typed events, each with the ids of the request. The names of
- * the types are ours, because every public copy of that document has lost them: `agent_start`, `tool_start`, `tool_end`,
+ * The frames of the agent platform (Huawei's "execute an agent"): typed events, each with the ids of the request. The
+ * type names are ours, because every public copy of that document lacks them: `agent_start`, `tool_start`, `tool_end`,
  * `message`, `error`, `end`.
  */
 import type { ApiError } from '../../errors.ts';
@@ -9,7 +9,7 @@ import { calledFunction } from '../../runs/calls/kinds.ts';
 import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
 import type { TurnEvent } from '../../turns/turn-events.ts';
 
-/** The ids every event carries. */
+/** The ids that every event carries. */
 export interface AgentIds {
   readonly request_id: string;
   readonly agent_id: string;
@@ -62,7 +62,7 @@ export async function* agentEvents(
         return;
       }
       case 'end': {
-        // Links come in fragments, so they are known only now.
+        // Links come in fragments, so they are complete only now.
         const url = linksIn(text);
         if (url !== null) yield event('message', { id: messageId, content: '', url, raw: {} });
         yield event('end', { id: messageId, finish_reason: said.reason, usage: said.usage });
@@ -70,7 +70,7 @@ export async function* agentEvents(
       }
       case 'thought':
       case 'thought.dropped':
-        // That platform has no word for it.
+        // That platform has no event for thoughts.
         break;
       case 'dropped':
       case 'failed':
@@ -80,7 +80,7 @@ export async function* agentEvents(
   }
 }
 
-/** One object for callers that do not stream: the whole message, and how it came about. */
+/** One object for callers that do not stream: the whole message, and the events that led to it. */
 export function agentObject(events: readonly AgentEvent[], ids: AgentIds): unknown {
   const content = events
     .filter((event) => event.type === 'message')
@@ -91,7 +91,7 @@ export function agentObject(events: readonly AgentEvent[], ids: AgentIds): unkno
   return { ...ids, type: 'message', data, events };
 }
 
-/** How a stream ends that a fault of ours breaks off. */
+/** The end of a stream that a fault of ours breaks off. */
 export function agentFailure(ids: AgentIds): AgentEvent {
   return { ...ids, type: 'error', data: { error_code: CODES[502], error_msg: BROKEN_OFF } };
 }
@@ -108,7 +108,7 @@ function linksIn(text: string): Readonly<Record<string, readonly string[]>> | nu
   return links.length === 0 ? null : { images, videos };
 }
 
-/** That platform's codes: the product, then status and number. */
+/** That platform's codes: the product, then status and number, by status. */
 const CODES = {
   400: 'AIAE.40001001',
   401: 'AIAE.40101001',
@@ -116,25 +116,25 @@ const CODES = {
   502: 'AIAE.50201001',
 } as const;
 
-/** Refusals under an agent's path come in that platform's shape before any endpoint is reached, too. */
+/** Refusals under an agent's path have that platform's shape, even before any endpoint is reached. */
 export const agentRefusals: RefusalOfPaths = {
   owns: (path) => /\/routes\/open\/[^/]+\/execute$/.test(path),
   refusal: agentError,
 };
 
-/** A refusal in that platform's shape, which has no field of its own for the place that is wrong. */
+/** A refusal in that platform's shape, which has no field for the wrong parameter. */
 export function agentError({ status, message, param }: ApiError): { status: number; body: unknown } {
   const known = status === 401 || status === 404 ? status : 400;
   const where = param === null || message.includes(param) ? '' : ` (${param})`;
   const error_msg = message + where;
-  // It has no code for a server that has too much to do; its clients read the status first.
+  // It has no code for an overloaded server; its clients read the status first.
   if (status === 429) return { status, body: { error_code: CODES[502], error_msg } };
   return status >= 500
     ? { status: 500, body: { error_code: CODES[502], error_msg } }
     : { status: known, body: { error_code: CODES[known], error_msg } };
 }
 
-/** JSON as what it says, where that can be written again; other text as it is. */
+/** The value of JSON text, if it can be written again; otherwise the text itself. */
 function parsed(text: string): unknown {
   try {
     return extentOf(text).depth > MAX_JSON_DEPTH ? { text } : JSON.parse(text);

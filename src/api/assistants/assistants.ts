@@ -23,7 +23,7 @@ const fields = {
 const createBody = z.strictObject({ model: z.string().min(1).max(256), ...fields });
 const modifyBody = z.strictObject({ model: z.string().min(1).max(256).nullish(), ...fields });
 
-/** What a field is when it was never given, or is reset by an explicit null. */
+/** The value of a field that was never given, or was reset by an explicit null. */
 const DEFAULTS = {
   name: null,
   description: null,

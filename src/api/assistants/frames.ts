@@ -1,10 +1,12 @@
 /**
- * The Assistants dialect: a run's events as the hosted API streamed them. It hears the whole log, because a frame needs
- * what came before, and keeps silent up to the client's cursor. The hosted API's orders, and:
+ * The frames of the Assistants API: a run's events as the hosted API streamed them. The encoder reads the whole log,
+ * because a frame depends on what came before, and yields nothing up to the client's cursor. Events keep the hosted
+ * API's order, and:
  *
- *   D1  at `requires_action` the step of tool calls stays open, and the stream ends
- *   D2  a call's id and name are said once, in its first delta; `index` and `type` in every one
- *   D3  the first delta of a message carries `annotations`, if only `[]`; later ones carry the key when there are any
+ *   D1  at `requires_action` the step of tool calls stays open and the stream ends
+ *   D2  a call's id and name come once, in its first delta; `index` and `type` come in every delta
+ *   D3  the first delta of a message has `annotations`, even if `[]`; later deltas have the key only when there are
+ *       annotations
  *   D4  no object has a top-level key `error`; no frame has an `id:` line
  */
 import { answerDelta, growthDelta, shownCall, type StepCall } from '../../runs/calls/kinds.ts';
@@ -16,7 +18,10 @@ import type { Metadata, Run, Thread } from '../../runs/thread.ts';
 import { LogGone, type LoggedEvent } from '../../store/follow.ts';
 
 const DONE = 'event: done\ndata: [DONE]\n\n';
-/** Frames that come together are told together up to here: each may repeat the whole run, whose reader may be slow. */
+/**
+ * Frames that come together are sent together up to this length. Each frame may repeat the whole run, and the reader
+ * may be slow.
+ */
 const TOGETHER_LENGTH = 64 * 1024;
 
 /** An event of the wire: its name and its object. */
@@ -29,7 +34,7 @@ interface WireEvent {
 class AssistantsEncoder {
   #state: RunState | null = null;
   #messageHasDelta = false;
-  /** How many annotations of the message were said. */
+  /** How many annotations of the message were sent. */
   #annotations = 0;
   #blocked = false;
 
@@ -37,7 +42,8 @@ class AssistantsEncoder {
   encode(event: RunEvent): readonly WireEvent[] {
     const applied = apply(this.#state, event);
     this.#state = applied.state;
-    // Not the status: the answered step completes while the run still waits, and that is where a new stream begins.
+    // Set by the event, not by the status: the answered step completes while the run's status still says that it waits,
+    // and a new stream begins with that event.
     this.#blocked = event.type === 'run.blocked';
     return this.#frames(event, applied);
   }
@@ -47,12 +53,12 @@ class AssistantsEncoder {
     return this.#state !== null && isTerminal(this.#state.run);
   }
 
-  /** The event just encoded was the stream's last: the run has ended, or begins to wait for its client (D1). */
+  /** Whether the event just encoded is the stream's last: the run has ended, or has begun to wait for its client (D1). */
   get atRest(): boolean {
     return this.ended || this.#blocked;
   }
 
-  /** Exhaustive on purpose: a new event makes the compiler ask what this dialect says to it. */
+  /** Exhaustive on purpose: the compiler demands a decision for every new event. */
   #frames(event: RunEvent, { state, subject }: Applied): readonly WireEvent[] {
     switch (event.type) {
       case 'run.queued':
@@ -95,7 +101,7 @@ class AssistantsEncoder {
         return [this.#messageDelta(subject.id, event)];
       case 'thought.delta':
       case 'thought.dropped':
-        // The hosted API never said what a model thinks, and strict clients refuse what they do not know.
+        // The hosted API never showed what a model thinks, and strict clients refuse unknown events.
         return [];
       case 'message.completed':
       case 'message.incomplete':
@@ -109,7 +115,7 @@ class AssistantsEncoder {
         return callDelta(state, call && growthDelta(call, event.index, event.arguments));
       }
       case 'step.dropped':
-        // The wire has no word that opens a closed step again; the steps and messages of the run show it.
+        // The wire has no event that reopens a closed step; the run's lists of steps and messages show the change.
         return [];
       case 'tool.answered': {
         const call = callAt(state, event.index);
@@ -140,7 +146,7 @@ function callAt({ step }: RunState, index: number): StepCall | null {
   return (step && callsOf(step)[index]) ?? null;
 }
 
-/** @param call what is said of it; null for nothing */
+/** @param call the delta of the call; null for none */
 function callDelta({ step }: RunState, call: object | null): readonly WireEvent[] {
   if (call === null) return [];
   const delta = { step_details: { type: 'tool_calls', tool_calls: [call] } };
@@ -148,11 +154,11 @@ function callDelta({ step }: RunState, call: object | null): readonly WireEvent[
 }
 
 interface StreamOptions {
-  /** Sequence number of the last event the client is not to be told (again); 0 tells everything. */
+  /** Sequence number of the last event that is not sent (again); 0 sends everything. */
   readonly after: number;
-  /** Said first, for a thread that was created together with its run. */
+  /** Sent first, for a thread that was created together with its run. */
   readonly thread: Thread | null;
-  /** The metadata a client gave the run since it was created; null when none did. */
+  /** The metadata that a client gave the run after its creation; null when there is none. */
   readonly labels: () => Promise<Metadata | null>;
 }
 
@@ -183,7 +189,7 @@ export async function* assistantsStream(
   }
 }
 
-/** The last snapshot of the run is the one clients keep: it has the metadata that was given to it meanwhile. */
+/** Clients keep the last snapshot of the run, so it gets the metadata that was set meanwhile. */
 async function lastFrames(
   events: readonly WireEvent[],
   labels: () => Promise<Metadata | null>,
@@ -195,9 +201,9 @@ async function lastFrames(
 
 /**
  * The frames of our own endpoint for watching a run: the same events with the log's sequence number as `id:`, through
- * every `requires_action` until the run has ended. Several frames of one event share its id, on the last of them, so
- * that a client that resumes never loses the rest of an event.
- * @param run as it is stored: of a run whose log has expired, how it ended is all there is to say
+ * every `requires_action` until the run has ended. When one event has several frames, only the last has its id, so a
+ * client that resumes never loses the rest of an event.
+ * @param run as it is stored: for a run whose log has expired, only its end can be sent
  */
 export async function* watchStream(
   log: AsyncIterable<readonly LoggedEvent[]>,

@@ -1,6 +1,6 @@
 /**
- * `POST /import`: what the hosted API listed, taken in with ids, times and order. An extension: the official clients do not
- * know it; `npm run import` does.
+ * `POST /import`: imports what the hosted API listed, with ids, times and order. An extension for `npm run import`; the
+ * official clients do not know it.
  */
 import { z } from 'zod';
 import { ApiError, keyOnTrial } from '../../errors.ts';
@@ -11,25 +11,25 @@ import type { Services } from '../http/services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import { readAssistant, readMessage, readThread, threadOf, type Read } from './imported.ts';
 
-/** As many as a thread may be created with. */
+/** The number of messages that a thread may be created with. */
 const MAX_ITEMS = 10_000;
 
-/** A list page as it came, several things, or one thing. */
+/** A list page as the hosted API sent it, an array of objects, or one object. */
 const body = z.unknown();
 const kindSchema = z.looseObject({ object: z.string(), id: z.unknown() });
 
-/** Why something was not taken in, wholly or in part. */
+/** Why an object was not imported, wholly or in part. */
 interface Remark {
   readonly id: string;
   readonly reason: string;
 }
 
-/** What became of one request; its fields are the answer's. */
+/** The outcome of one request; its fields are those of the answer. */
 class Report {
   imported = 0;
   unchanged = 0;
   readonly refused: Remark[] = [];
-  /** Taken in, but for a part of it. */
+  /** Imported, except for a part. */
   readonly reduced: Remark[] = [];
 
   count(ids: readonly string[], taken: ReadonlySet<string>): void {
@@ -38,7 +38,7 @@ class Report {
     this.unchanged += ids.length - isNew;
   }
 
-  /** The objects that can be stored; the others are noted. */
+  /** The objects that can be stored; the others are noted in the report. */
   keep<T extends { readonly id: string }>(value: unknown, found: Read<T>): readonly T[] {
     if (found.type === 'refused') {
       this.refuse(value, found.reason);
@@ -71,7 +71,10 @@ export function importEndpoints(services: Services): readonly Endpoint[] {
   ];
 }
 
-/** @throws {ApiError} 403 for a key that no model has answered yet: what it brings could not be told from the others' later. */
+/**
+ * @throws {ApiError} 403 for a key that no model has answered yet: when its trial ends, its imported objects could not
+ *   be told from others.
+ */
 async function admitImport(services: Services, call: Call): Promise<void> {
   await admitWrite(services, call, {});
   if (call.upstreamKey !== null && !services.trial.knows(call.project)) throw keyOnTrial('project full');
@@ -107,7 +110,7 @@ async function takeIn(
 }
 
 const UNKNOWN_KIND = 'its `object` is neither assistant nor thread nor thread.message';
-/** Kinds of objects that export programs save: null is taken in, the others are told why not. */
+/** Kinds of objects that export programs save, with the reason why a kind is not imported; null for imported kinds. */
 const KINDS: ReadonlyMap<string, string | null> = new Map([
   ['assistant', null],
   ['thread', null],
@@ -131,8 +134,8 @@ function kindOf(value: unknown): string {
 }
 
 /**
- * List pages are newest first unless somebody asked otherwise, and times are whole seconds: which of two messages of one
- * second came first, only their order in the page says.
+ * List pages are newest first, unless the exporter asked for the other order. Times are whole seconds, so for two
+ * messages of one second only their order on the page says which came first.
  */
 function oldestFirst<T extends { readonly created_at: number }>(list: readonly T[]): readonly T[] {
   const isAscending = (list[0]?.created_at ?? 0) < (list.at(-1)?.created_at ?? 0);

@@ -1,6 +1,6 @@
 /**
- * Objects as the hosted API listed them, read into the objects that are kept here. What cannot be kept is left out and
- * said; nothing is guessed. What runs repeat has the bounds of what is made here.
+ * Reads objects that the hosted API listed into the objects that are stored here. What cannot be stored is left out and
+ * reported; nothing is guessed. Fields that every run repeats have the same limits as in objects created here.
  */
 import { z } from 'zod';
 import type { Assistant, ContentPart, FunctionTool, Message, Thread } from '../../runs/thread.ts';
@@ -8,7 +8,7 @@ import { isSafeId } from '../../store/keys.ts';
 import { contentBytes } from '../../turns/budgets.ts';
 import * as shapes from './shapes.ts';
 
-/** Something to be stored, and what of it was left out, as sentences. */
+/** An object to store, with sentences about what was left out of it; or why it is refused. */
 export type Read<T> =
   | { readonly type: 'read'; readonly object: T; readonly leftOut: readonly string[] }
   | { readonly type: 'refused'; readonly reason: string };
@@ -89,7 +89,7 @@ const messageSchema = z.looseObject({
   metadata,
 });
 
-/** An assistant, without the tools that are not there yet. */
+/** An assistant, without tools that are not supported yet. */
 export function readAssistant(value: unknown): Read<Assistant> {
   return read(assistantSchema, value, (given, leaveOut) => ({
     id: given.id,
@@ -124,7 +124,7 @@ export function readThread(value: unknown): Read<Thread> {
 }
 
 /**
- * A message, without files and what points into them.
+ * A message, without files and references to them.
  * @param limitBytes for its content
  */
 export function readMessage(value: unknown, limitBytes: number): Read<Message> {
@@ -145,7 +145,7 @@ function readAnyMessage(value: unknown): Read<Message> {
       object: 'thread.message',
       created_at: given.created_at,
       thread_id: given.thread_id,
-      // Whatever was left open there, nobody will ever go on with here.
+      // An open message of the hosted API cannot continue here.
       status: 'completed',
       incomplete_details: null,
       completed_at: given.created_at,
@@ -160,7 +160,7 @@ function readAnyMessage(value: unknown): Read<Message> {
   });
 }
 
-/** The thread of messages that came without it. */
+/** The thread of a message that came without its thread. */
 export function threadOf(message: Message): Thread {
   return {
     id: message.thread_id,
@@ -188,7 +188,7 @@ function read<Given, T>(
 function reasonOf({ issues: [first] }: z.ZodError): string {
   if (first === undefined) return 'it cannot be read';
   const where = first.path.map(String).join('.');
-  // The shapes shared with requests say their refusals there.
+  // The schemas shared with requests put their refusals there.
   const refusal: unknown = first.code === 'custom' ? first.params?.['message'] : undefined;
   if (typeof refusal === 'string') return refusal.replaceAll('{param}', where);
   return `'${where}' ${first.message}`;

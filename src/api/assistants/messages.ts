@@ -40,11 +40,11 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         const given = call.body(shapes.newMessage);
         checkMessages([given], () => 'content', settings.messageLimitBytes);
         const message = toMessage(given, ref.threadId, call.newId('msg'), now());
-        // It is told again.
+        // The answer repeats it.
         call.admit(call.bodyBytes);
         await admitWrite(services, call, {});
         let added = await objects.messages.add(ref, message);
-        // The thread may be held by a run whose time is over, and that nobody has looked at since.
+        // The run that holds the thread may be overdue and not ended yet.
         if (added.type === 'locked') {
           await runs.attend({ ...ref, runId: added.runId });
           added = await objects.messages.add(ref, message);

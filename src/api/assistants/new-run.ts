@@ -8,7 +8,7 @@ import { withPlugins } from '../../turns/run-tools.ts';
 import { MULTITASK, type Multitask } from '../../turns/settle.ts';
 import * as shapes from './shapes.ts';
 
-/** Budgets from 1 on are taken: the hosted API's own floor was told differently by its documents and its validator. */
+/** Any budget from 1 is accepted: the hosted API's documents and its validator disagreed about the minimum. */
 const budget = z.int().min(1).max(2_147_483_647).nullish();
 const MAX_ADDITIONAL_MESSAGES = 1_000;
 
@@ -49,7 +49,7 @@ export type RunInput = z.infer<z.ZodObject<typeof common>> & {
 /**
  * The run that a client asks for: which value wins, the request's or the assistant's.
  * @param sealed secrets of the request; null when it has none
- * @throws {ApiError} 400 for a life that this server does not give.
+ * @throws {ApiError} 400 for a lifetime beyond this server's limit.
  */
 export function runRequest(
   { settings, plugins }: Pick<Means, 'settings' | 'plugins'>,
@@ -81,8 +81,9 @@ export function runRequest(
 }
 
 /**
- * What is to become of the run that has the thread: `metadata.multitask`; refused like at the hosted API where it is not said.
- * @throws {ApiError} 400 for a word that means nothing here.
+ * What to do with the run that holds the thread: `metadata.multitask`. By default the new run is refused, as by the
+ * hosted API.
+ * @throws {ApiError} 400 for an unknown value.
  */
 export function multitaskOf({ metadata }: RunInput): Multitask {
   const asked = metadata?.['multitask'];
@@ -94,7 +95,7 @@ export function multitaskOf({ metadata }: RunInput): Multitask {
   throw new ApiError(400, text, { param: 'metadata.multitask', code: 'invalid_value' });
 }
 
-/** The run's instructions replace the assistant's, also when empty; additional ones are appended to either. */
+/** The run's instructions replace the assistant's, even when empty; additional instructions are appended to either. */
 function instructions(input: RunInput, assistant: Assistant): string {
   const own = input.instructions ?? assistant.instructions ?? '';
   const additional = input.additional_instructions ?? '';

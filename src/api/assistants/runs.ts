@@ -31,7 +31,7 @@ const watchQuery = z.object({ after: z.coerce.number().int().min(0).optional() }
 export function runEndpoints(services: Services): readonly Endpoint[] {
   const { runs, objects, hub, admission, now, nowMs, settings } = services;
 
-  /** Answers with a run as it is, and when to ask again. */
+  /** Answers with the run, and when to ask again. */
   const answer = (run: Run): Answer => ({ type: 'shell-safe', value: run, headers: pollHeaders(services) });
 
   const create = async (
@@ -56,7 +56,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         whenBusy: whenBusy(services, call, how, ({ runId }) => threadBusy(threadId, runId)),
         answer: (stored) =>
           input.stream === true ? runStream(services, call, stored, 0, thread) : answer(stored.state.run),
-        // In a thread that nobody knows yet, a run could never be asked for without a key.
+        // The client does not know the id of a new thread, so without a key it could not ask for the run again.
         comesBack: thread === null || call.idempotencyKey !== null,
       },
     );
@@ -80,7 +80,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       path: PATH,
       handle: async (call) => {
         const ref: ThreadRef = { project: call.project, threadId: call.id('thread_id') };
-        // Both are looked up at once; what is missing is said in the order of the path, the body, the assistant.
+        // Both are looked up at once, but errors are reported in order: the path, the body, the assistant.
         const [active, assistant] = await Promise.all([
           objects.threads.activeRun(ref),
           objects.assistants.get(call.project, call.peek('assistant_id')),
@@ -104,7 +104,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
           const found = await objects.runs.list(ref, query);
           if (found.type === 'unknown cursor' || !found.items.some((run) => isOverdue(run, now())))
             return found;
-          // Ended first, so that no list shows a run alive beyond its time.
+          // Overdue runs are ended first, so that no list shows one as alive.
           await Promise.all(found.items.map((run) => runs.current({ ...ref, runId: run.id })));
           return objects.runs.list(ref, query);
         });
@@ -142,7 +142,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         let cancelling: Run = found.state.run;
         const changed = await runs.change(found.ref, ({ state }) => {
           const events = cancelEvents(state, now());
-          // Closed already or not, the answer says what was accepted.
+          // The answer shows the accepted cancel, whether the run is closed already or not.
           cancelling = { ...state.run, status: 'cancelling', required_action: null };
           return events;
         });

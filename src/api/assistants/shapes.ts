@@ -1,6 +1,6 @@
 /**
- * Request shapes of the Assistants API, with the bounds of the hosted one; each schema turns what clients send into what is
- * stored. Null means "not given" for every optional field. What needs files is refused here.
+ * Request shapes of the Assistants API, with the bounds of the hosted one; each schema turns what clients send into
+ * what is stored. Null means "not given" for every optional field. Requests that need files are refused here.
  */
 import { z } from 'zod';
 import { looseSchema } from '../../errors.ts';
@@ -21,7 +21,7 @@ export * from '../http/shapes.ts';
 
 const MAX_FIRST_MESSAGES = 10_000;
 
-/** The tools of assistants and runs: a schema that could only fail later, in the middle of a run, is refused now. */
+/** The tools of assistants and runs: a schema that would fail later, in the middle of a run, is refused now. */
 export const tools = chatTools.transform((list) => {
   for (const [index, { function: tool }] of list.entries()) {
     if (!tool.strict || tool.parameters === EMPTY_SCHEMA || tool.parameters['additionalProperties'] === false)
@@ -31,7 +31,7 @@ export const tools = chatTools.transform((list) => {
   return list;
 });
 
-/** Only empty resources can be kept, because there are no files and vector stores yet. */
+/** Only empty resources are accepted, because there are no files and vector stores yet. */
 export const toolResources = z
   .strictObject({
     code_interpreter: z.strictObject({ file_ids: none('Files are') }).nullish(),

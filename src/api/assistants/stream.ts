@@ -1,4 +1,4 @@
-/** A run as the Assistants API shows it: found by its path, and streamed. */
+/** Finds the run of a path in the Assistants API, and streams it. */
 import { notFound } from '../../errors.ts';
 import type { Metadata, Thread } from '../../runs/thread.ts';
 import type { RunRef } from '../../store/keys.ts';
@@ -12,7 +12,7 @@ import { assistantsStream } from './frames.ts';
 
 /**
  * The run of the path, ended first if its time is over.
- * @throws {ApiError} 404 for the thread, or for the run in it.
+ * @throws {ApiError} 404 when the thread, or the run in it, does not exist.
  */
 export async function findRun({ runs, objects }: Services, call: Call): Promise<ReadRun> {
   const ref: RunRef = { project: call.project, threadId: call.id('thread_id'), runId: call.id('run_id') };
@@ -23,7 +23,7 @@ export async function findRun({ runs, objects }: Services, call: Call): Promise<
     : notFound('run', ref.runId);
 }
 
-/** The Assistants stream of a run, from behind the event with sequence number `after`; it has been admitted. */
+/** The Assistants stream of a run, beginning after the event with sequence number `after`. The caller has admitted it. */
 export function runStream(
   services: Services,
   call: Call,
@@ -42,7 +42,7 @@ export function runStream(
   };
 }
 
-/** How the stream of a run that was begun before is opened again, for repetitions of the request that began it. */
+/** Opens the stream of an existing run again, for a repetition of the request that created the run. */
 export function reopen(services: Services): OpenStream {
   return async (ref, after, withThread, call) => {
     const [found, thread] = await Promise.all([services.runs.get(ref), services.objects.threads.get(ref)]);
@@ -52,10 +52,10 @@ export function reopen(services: Services): OpenStream {
   };
 }
 
-/** Timers may go off a millisecond early, when the run's time is not over yet. */
+/** Timers may fire a millisecond early, when the run's time is not over yet. */
 const TIMER_SLACK_MS = 10;
 
-/** A run that no worker takes or sweeps is ended by its reader, or the stream would never end. */
+/** Ends a run that no worker takes or sweeps; otherwise its stream would never end. */
 export function endInTime(
   { runs, nowMs }: Services,
   call: Call,
@@ -68,7 +68,7 @@ export function endInTime(
     const leftMs = expiresAt * 1000 - nowMs();
     timer = setTimeout(
       () => {
-        // The time was corrected meanwhile.
+        // The clock was corrected meanwhile.
         if (nowMs() < expiresAt * 1000) return wait();
         runs
           .current(ref)

@@ -11,7 +11,7 @@ import { admitWrite } from '../../turns/trial-writes.ts';
 import { newThread } from './new-thread.ts';
 import * as shapes from './shapes.ts';
 
-/** `metadata[key]=value`, as the query parser leaves it. */
+/** The name of a parameter `metadata[key]=value`, which the query parser does not take apart. */
 const METADATA_PARAMETER = /^metadata\[(.*)\]$/s;
 const metadataFilter = z.object({ metadata: shapes.metadata });
 const modifyBody = z.strictObject({ tool_resources: shapes.toolResources, metadata: shapes.metadata });
@@ -72,7 +72,7 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
   ];
 }
 
-/** What threads are to be listed by. @throws {ApiError} 400 for what no thread's metadata can be */
+/** The metadata to filter threads by. @throws {ApiError} 400 for metadata that no thread can have */
 function wantedMetadata(call: Call): Metadata {
   const parameters = Object.entries(call.query(z.record(z.string(), z.unknown())));
   const pairs = parameters.flatMap(([name, value]) => {

@@ -1,4 +1,4 @@
-/** `submit_tool_outputs`: the client answers the calls its run waits for. */
+/** `submit_tool_outputs`: the client answers the calls that its run waits for. */
 import { z } from 'zod';
 import { notFound, wrongOutputs } from '../../errors.ts';
 import { answererOf, outputOf } from '../../runs/calls/kinds.ts';
@@ -50,15 +50,15 @@ export function toolOutputEndpoints(services: Services): readonly Endpoint[] {
           );
         const changed = await answer().catch(async (refusal: unknown) => {
           const repeated = stream === true ? null : await repetition(services, found.ref, outputs);
-          // Refused for what the run was a moment ago: let it be refused, or taken, for what it is now.
+          // The refusal was about an earlier state of the run: try once more against its present state.
           if (repeated === null) return answer();
           const shown = await goingOn(services, found.ref);
-          // Other words for the same calls were not taken, and whoever sent them must know.
+          // Different outputs for the same calls were not accepted, and the client must know.
           if (repeated === 'other outputs') throw refusal;
           return shown;
         });
         if (changed === null) throw notFound('run', found.ref.runId);
-        // A stream begins with what the submission itself did: the old step completed, the run queued again.
+        // The stream begins with the effects of the submission itself: the old step completed, the run queued again.
         if (stream === true) return runStream(services, call, changed.stored, changed.after, null);
         const value = runView(changed.stored.state.run, changed, nowMs());
         return { type: 'shell-safe', value, headers: pollHeaders(services) };
@@ -83,9 +83,9 @@ function eventsFor(
 }
 
 /**
- * Whether a living run has had outputs for these calls before: the very same, or others; null when it has not. The polling
- * shell client of old repeats its submission when it reads a stale answer, for ever if nothing stops it; what it wants is
- * done, so it is shown a run that goes on.
+ * Whether a run that has not ended already got outputs for these calls: the same, or different ones; null when it did
+ * not. An old polling shell client repeats its submission whenever it reads a stale answer, for ever if nothing stops
+ * it. What it wants is done, so it is shown a run that goes on.
  */
 async function repetition(
   { objects, runs }: Services,
@@ -93,7 +93,7 @@ async function repetition(
   outputs: SubmittedOutputs,
 ): Promise<'same outputs' | 'other outputs' | null> {
   const got = outputs.map((output) => output.tool_call_id ?? '');
-  // Read anew: somebody may have answered the calls since this request began.
+  // Read again: another request may have answered the calls since this one began.
   const state = (await runs.get(ref))?.stored.state;
   if (state === undefined || isTerminal(state.run) || got.length === 0) return null;
   const pending = pendingCalls(state.run).map((call) => call.id);
@@ -101,7 +101,7 @@ async function repetition(
   const steps = await objects.steps.list(ref, { limit: 100, order: 'desc', after: null, before: null });
   if (steps.type !== 'page') return null;
   for (const step of steps.items) {
-    // The worker has answered its own calls; the client never had to.
+    // Without the calls that the worker answered; the client never had to.
     const theirs = callsOf(step).filter((call) => answererOf(call, state) === 'client');
     const ids = theirs.map((call) => call.id);
     if (step.status !== 'completed' || !sameIds(ids, got)) continue;
@@ -114,10 +114,10 @@ async function repetition(
   return null;
 }
 
-/** How long a run is read as queued for a client that has missed that it went on. */
+/** How long a run is shown as queued to a client that has missed that it went on. */
 const REPEATED_GRACE_MS = 500;
 
-/** The run, read as one that goes on for a moment; null when it is gone. Repetitions meanwhile do not make it longer. */
+/** The run, shown as queued for a moment; null when it is gone. Repetitions meanwhile do not prolong that. */
 async function goingOn(
   { runs, nowMs }: Services,
   ref: RunRef,

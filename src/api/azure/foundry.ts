@@ -1,12 +1,14 @@
 /**
- * The classic agents client of Azure AI Foundry (`azure-ai-agents`, `@azure/ai-agents`): Assistants under a project's path,
- * with tool types of that service and errors as its libraries read them.
+ * The classic agents client of Azure AI Foundry (`azure-ai-agents`, `@azure/ai-agents`): Assistants under a project's
+ * path, with that service's tool types, and errors in the form that its libraries read.
  */
 import { unsupported, type ApiError } from '../../errors.ts';
 import type { Call } from '../http/call.ts';
 import type { Endpoint, Refusal } from '../http/endpoint.ts';
 
-/** Tools that only that service runs. Said by name, because a list of what it could be instead would not help anybody. */
+/**
+ * Tools that only that service runs. The refusal names the tool, because the usual list of supported types would not help.
+ */
 const HOSTED_TOOLS: ReadonlySet<unknown> = new Set([
   'azure_ai_search',
   'azure_function',
@@ -22,7 +24,7 @@ const HOSTED_TOOLS: ReadonlySet<unknown> = new Set([
   'sharepoint_grounding',
 ]);
 
-/** The endpoints of all base paths, as the agents client is answered. */
+/** The endpoints of all base paths, adapted to the agents client. */
 export function foundryEndpoints(shared: readonly Endpoint[]): readonly Endpoint[] {
   return shared.map((endpoint) => {
     if (endpoint.method !== 'POST' || !/^\/(assistants|threads)\b/.test(endpoint.path)) return endpoint;
@@ -47,13 +49,15 @@ function refuseHosted(tool: unknown, param: string): void {
   throw unsupported(`The tool type '${String(tool.type)}' is`, param);
 }
 
-/** A refusal as Azure's libraries read it: they show a `code`, which OpenAI does not always have, and a `target`. */
+/**
+ * A refusal in the form that Azure's libraries read: they show a `code`, which OpenAI's errors may lack, and a `target`.
+ */
 export const foundryRefusal: Refusal = ({ status, type, code, param, body }: ApiError) => ({
   status,
   body: { error: { ...body.error, code: code ?? CODES[status] ?? type, target: param } },
 });
 
-/** What refusals without a code are called. */
+/** Codes for refusals that have none. */
 const CODES: Readonly<Record<number, string>> = {
   400: 'bad_request',
   401: 'unauthorized',

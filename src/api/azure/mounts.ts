@@ -1,16 +1,16 @@
 /**
- * Where clients of Azure find the API. What they ask there is the API that everybody else has; the folder knows the paths,
- * the deployments in them, and what the Foundry agents client calls things. Their `api-version` changes nothing.
+ * The paths where clients of Azure find the API. Behind them is the same API as for other clients; this folder knows
+ * only the paths, their deployments, and the names that the Foundry agents client uses. `api-version` has no effect.
  */
 import type { Endpoint } from '../http/endpoint.ts';
 import type { Mount } from '../http/router.ts';
 import { deploymentEndpoints } from './deployments.ts';
 import { foundryEndpoints, foundryRefusal } from './foundry.ts';
 
-/** Any project is this server's: whose objects a caller sees, the key says. The second is what previews asked. */
+/** Any project name is accepted: the key decides which objects a caller sees. Preview versions used the second base. */
 const FOUNDRY_BASES = ['/api/projects/:project', '/agents/v1.0/subscriptions/*path/workspaces/:workspace'];
 
-/** @param shared the endpoints of all base paths, as repetitions of requests reach them */
+/** @param shared the endpoints of all base paths, already able to answer repetitions */
 export function azureMounts(shared: readonly Endpoint[]): readonly Mount[] {
   const agents = foundryEndpoints(shared);
   return [

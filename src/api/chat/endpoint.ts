@@ -21,21 +21,21 @@ interface ChatProfile {
   /** Whether an answer streams when the caller does not say. */
   readonly streamByDefault: boolean;
   readonly filler: Filler | null;
-  /** Said instead of an error, by devices that speak whatever they get; null elsewhere. */
+  /** What a device that speaks every answer says instead of an error; null elsewhere. */
   readonly apology: string | null;
-  /** Whether what is answered is spoken to somebody who sees no errors. */
+  /** Whether the answer is spoken to a user who sees no errors. */
   readonly speaks: boolean;
   /** A picture in a new request may answer an earlier `take_a_photo` call. */
   readonly relaysPhotos: boolean;
 }
 
 /**
- * Until then an answer that has not begun may still become an HTTP error; later its headers go out, because proxies and
- * clients give up on silent servers.
+ * Until then, an answer that has not begun may still become an HTTP error. Then the headers are sent, because proxies
+ * and clients give up on silent servers.
  */
 const HOLD_MS = 10_000;
 
-/** What the operator may say about devices. */
+/** The operator's settings for devices. */
 export interface DeviceSettings {
   readonly fillerAfterMs: number;
   readonly fillerText: string;
@@ -44,7 +44,7 @@ export interface DeviceSettings {
 
 export type ProfileName = 'chat' | 'voice' | 'glasses';
 
-/** The kinds of callers there are: SDKs and programs, voice engines, and glasses. */
+/** The kinds of callers: SDKs and programs, voice engines, and glasses. */
 function profileOf(name: ProfileName, { fillerAfterMs, fillerText, apology }: DeviceSettings): ChatProfile {
   const plain = { streamByDefault: false, filler: null, apology: null, speaks: false, relaysPhotos: false };
   switch (name) {
@@ -62,12 +62,12 @@ function profileOf(name: ProfileName, { fillerAfterMs, fillerText, apology }: De
   }
 }
 
-/** What chat clients ask under the base paths. */
+/** The endpoints for chat clients under the base paths. */
 export function chatEndpoints(services: Services, settings: DeviceSettings): readonly Endpoint[] {
   return [chatEndpoint(services, '/chat/completions', 'chat', settings), ...memoryEndpoints(services)];
 }
 
-/** The chat endpoint at `path`, for callers of that kind. */
+/** The chat endpoint at `path`, for callers of this kind. */
 export function chatEndpoint(
   services: Services,
   path: string,
@@ -95,7 +95,7 @@ export function chatEndpoint(
         const frames = chatFrames(ahead.read(late), reply);
         return { type: 'events', frames, headers: headers(), failure: BROKEN_OFF };
       } catch (error) {
-        // Nobody reads on, and what is left at a `yield` listens to the run for ever.
+        // Without this, the generator would stay suspended at a `yield` and listen to the run for ever.
         await ahead.close();
         throw error;
       }
@@ -103,7 +103,10 @@ export function chatEndpoint(
   };
 }
 
-/** An answer that has begun. Nothing here holds on to what was sent, which may be photos, while the run lives. */
+/**
+ * An answer that has begun. Nothing in it refers to the request, which may hold photos, so that is freed while the run
+ * lives.
+ */
 interface Begun {
   readonly ahead: Lookahead<Audible>;
   readonly reply: ChatReply;
@@ -142,7 +145,7 @@ async function begin(services: Services, call: Call, profile: ChatProfile): Prom
   };
 }
 
-/** For devices that speak whatever they get, whatever goes wrong is something said, too. */
+/** For devices that speak every answer, failures are spoken as well. */
 async function* spoken(
   call: Call,
   answer: Promise<AsyncIterable<TurnEvent>>,
@@ -156,13 +159,13 @@ async function* spoken(
   }
 }
 
-/** A run that failed before its first word is an HTTP error, where errors are wanted. */
+/** A run that failed before its first word becomes an HTTP error, unless an apology is spoken instead. */
 function refuseEarly(first: IteratorResult<Audible> | null, { apology }: ChatReply): void {
   if (first === null || first.done === true || first.value.type !== 'failed' || apology !== null) return;
   throw errorOf(first.value);
 }
 
-/** Under which id the Assistants API shows the conversation; nothing for what cannot be one. */
+/** A header with the id under which the Assistants API shows the conversation; none for an id that it would refuse. */
 function threadHeader({ thread }: ChatTurn): Record<string, string> {
   const id = thread === null ? '' : threadIdOf(thread);
   return isSafeId(id) ? { 'x-thread-id': id } : {};

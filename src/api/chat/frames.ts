@@ -1,6 +1,6 @@
 /**
- * The chat dialect: `/chat/completions` as OpenAI speaks it, streaming or not. Calls of the caller's tools come in one
- * chunk together with their finish reason, each with its arguments under both names that devices read; SDKs and devices
+ * The frames of chats: `/chat/completions` as OpenAI defines it, streaming or not. Calls of the caller's tools come in
+ * one chunk with their finish reason, and each has its arguments under both names that devices read. SDKs and devices
  * both accept that.
  */
 import { ApiError, retryAfter } from '../../errors.ts';
@@ -12,16 +12,16 @@ import type { Audible } from '../../turns/turn-events.ts';
 export interface ChatReply {
   readonly id: string;
   readonly created: number;
-  /** Echoed as the caller named it. */
+  /** The name that the caller used. */
   readonly model: string;
   readonly includeUsage: boolean;
-  /** For devices that speak whatever they get: a failure or an empty answer becomes words. Null: failures are errors. */
+  /** For devices that speak every answer: replaces a failure or an empty answer. Null: failures are errors. */
   readonly apology: string | null;
 }
 
 const DONE = 'data: [DONE]\n\n';
 
-/** How a stream ends that a fault of ours breaks off. */
+/** The end of a stream that a fault of ours breaks off. */
 export const BROKEN_OFF =
   frame(new ApiError(500, 'The answer broke off. Ask again.', { type: 'server_error' }).body) + DONE;
 
@@ -53,7 +53,7 @@ export async function* chatFrames(
         yield chunk({ reasoning_content: event.text }, null);
         break;
       case 'thought.dropped':
-        // They stand where they were said; no part of the answer.
+        // Sent thoughts cannot be taken back, but they are no part of the answer.
         break;
       case 'calls':
         yield (
@@ -61,11 +61,11 @@ export async function* chatFrames(
         );
         return;
       case 'end':
-        // Whoever asked by voice would think that nobody has heard. Such devices hear no thoughts.
+        // A user who asked by voice would think that the device has not heard. Such devices get no thoughts.
         if (!begun && reply.apology !== null) yield chunk({ content: reply.apology }, null);
         yield chunk({}, event.reason) + end(event.usage);
         return;
-      // A stream has no word for "forget that".
+      // A stream cannot take words back.
       case 'dropped':
       case 'failed':
         if (reply.apology === null) yield frame(errorOf(event).body) + DONE;
@@ -111,7 +111,7 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
         thoughts = thoughts.slice(0, thoughts.length - event.text.length);
         break;
       case 'dropped':
-        // Nothing of it has left this process.
+        // None of it has left this process yet.
         text = text.slice(0, text.length - event.text.length);
         marks = marksBefore(marks, text.length);
         break;
@@ -127,7 +127,7 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
         return whole({ content: reply.apology }, 'stop', null);
     }
   }
-  // The client has gone: nobody reads this.
+  // The client has gone, so this is not read.
   return whole({ content: text }, 'stop', null);
 }
 
@@ -136,7 +136,10 @@ interface FailedTurn {
   readonly retryAfterMs?: number | undefined;
 }
 
-/** A failed run as the error a chat client knows. Trying again is the caller's decision: the upstream was retried. */
+/**
+ * A failed run as an error that chat clients know. The caller decides whether to try again, because the upstream was
+ * retried already.
+ */
 export function errorOf({ error: { code, message }, retryAfterMs }: FailedTurn): ApiError {
   const headers = {
     'x-should-retry': 'false',
@@ -160,7 +163,7 @@ function toolCall(call: RequiredCall): ChatCall {
   return { id: call.id, type: 'function', function: calledFunction(call) };
 }
 
-/** The key of a message or delta, where there are annotations; OpenAI's own ones are those of pages. */
+/** The `annotations` key of a message or delta, where there are any; OpenAI itself has only annotations of web pages. */
 function annotated(marks: readonly Annotation[] = []): { readonly annotations?: readonly object[] } {
   return marks.length === 0 ? {} : { annotations: marks.map(chatAnnotation) };
 }
@@ -175,7 +178,7 @@ function chatAnnotation(mark: Annotation): object {
   return { type, url_citation: { start_index, end_index, ...page } };
 }
 
-/** Glasses read `parameters`, everybody else `arguments`. */
+/** Glasses read `parameters`, all other clients read `arguments`. */
 function deviceCall(call: RequiredCall, index: number): unknown {
   const { id, type, function: called } = toolCall(call);
   return { index, id, type, function: { ...called, parameters: called.arguments } };

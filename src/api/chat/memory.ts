@@ -1,4 +1,4 @@
-/** `DELETE /memory`: a chat client that named a conversation by `thread_id` wants it forgotten. */
+/** `DELETE /memory`: deletes the conversation that a chat client names by `thread_id`. */
 import { z } from 'zod';
 import { threadIdOf } from '../../turns/thread.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
@@ -17,7 +17,7 @@ export function memoryEndpoints({ objects }: Services): readonly Endpoint[] {
       handle: async (call) => {
         const name = call.query(query).thread_id ?? call.body(body).thread_id ?? call.header('x-thread-id');
         if (name == null || name === '') {
-          // Without a name everybody's memory would be meant.
+          // Without a name, the request would mean every conversation.
           const text = "Missing required parameter: 'thread_id'. Say which conversation is to be forgotten.";
           throw new ApiError(400, text, { param: 'thread_id', code: 'missing_required_parameter' });
         }

@@ -1,23 +1,26 @@
-/** Asked for an agent that nobody is: a slip in a device's settings, which its wearer hears and its operator reads. */
+/**
+ * A device asks for an agent that does not exist: a mistake in its settings, which the device speaks to its wearer and
+ * the log reports to the operator.
+ */
 import { ApiError, UNKNOWN_AGENT } from '../../errors.ts';
 import { NO_USAGE } from '../../runs/thread.ts';
 import type { Call } from '../http/call.ts';
 import type { TurnEvent } from '../../turns/turn-events.ts';
 
-/** As many names are told before the log must not grow any more. */
+/** How many names are logged; the log must not grow without limit. */
 const MAX_TOLD = 100;
-/** Nobody listens to more of a name. */
+/** A longer name is cut when it is spoken. */
 const MAX_SPOKEN_CHARACTERS = 64;
 
-/** The names that were told already by this process. */
+/** The names that this process has already logged. */
 const told = new Set<string>();
 
-/** Whether a turn failed because nobody has the name that it asks for. */
+/** Whether a turn failed because there is no agent of the name that it asks for. */
 export function isNobody(error: unknown): boolean {
   return error instanceof ApiError && error.code === UNKNOWN_AGENT;
 }
 
-/** Says in the log, once for each name, that nobody has it. */
+/** Logs, once for each name, that there is no such agent. */
 export function tellNobody(call: Call, asked: string): void {
   const agent = nameOf(asked);
   if (told.has(agent) || told.size >= MAX_TOLD) return;
@@ -25,7 +28,7 @@ export function tellNobody(call: Call, asked: string): void {
   call.log.warn({ agent }, `no assistant, alias or model is named '${agent}', which a device asks for`);
 }
 
-/** What a device says instead of an answer. */
+/** What the device says instead of an answer. */
 export async function* sayNobody(asked: string): AsyncGenerator<TurnEvent, void> {
   const agent = nameOf(asked);
   yield { type: 'text', text: `这里没有名为“${agent}”的智能体。 There is no agent named ${agent} here.` };

@@ -1,5 +1,5 @@
 /**
- * Chat requests as the world sends them, read into turns. Exact where OpenAI is exact, forgiving where devices are not:
+ * Reads chat requests of all kinds of clients into turns. Strict where OpenAI is strict, lenient where devices deviate:
  * their image parts, their extra keys, their ids as numbers.
  */
 import { createHash } from 'node:crypto';
@@ -21,14 +21,14 @@ const imagePart = z.looseObject({
   type: z.enum(['image_url', 'image']),
   image_url: z.union([z.looseObject({ url: shapes.imageUrl, detail: shapes.imageDetail }), shapes.imageUrl]),
 });
-/** Part of an assistant's message that a client sends back. */
+/** A part of an assistant's message that a client sends back. */
 const refusalPart = z.looseObject({ type: z.literal('refusal'), refusal: z.string() });
 const audioPart = z.looseObject({ type: z.enum(['input_audio', 'audio', 'file', 'video_url']) });
 const part = z.union([textPart, imagePart, refusalPart, audioPart]);
 const content = z.union([z.string(), z.array(part).max(1_000)]);
 
 const callArguments = z.union([z.string(), z.record(z.string(), z.unknown())]).nullish();
-/** Glasses call the arguments `parameters`. */
+/** Glasses name the arguments `parameters`. */
 const toolCall = z.looseObject({
   id: z.string().min(1),
   function: z.looseObject({
@@ -44,13 +44,13 @@ const message = z.looseObject({
   refusal: z.string().nullish(),
   tool_calls: z.array(toolCall).max(128).nullish(),
   tool_call_id: z.string().nullish(),
-  // Whatever it is, only a text is meant for the model.
+  // Any value is accepted, but only a text goes to the model.
   reasoning_content: z.unknown().optional(),
   reasoning: z.unknown().optional(),
   turn_id: key,
 });
 
-/** Fields that act here. Everything else is the upstream's ({@link PASSED_ON}) or the tools'. */
+/** Fields that have an effect here. All others go to the upstream ({@link PASSED_ON}) or to the tools. */
 const body = z.looseObject({
   model: z.string().min(1).max(256),
   messages: z.array(message).min(1).max(MAX_MESSAGES),
@@ -59,7 +59,7 @@ const body = z.looseObject({
   tools: z.preprocess(withoutExtras, shapes.chatTools.nullish()).optional(),
   tool_choice: shapes.toolChoice,
   parallel_tool_calls: z.boolean().nullish(),
-  // The upstream knows its own formats, and says what is wrong with one.
+  // The upstream knows its own formats and reports what is wrong with one.
   response_format: z
     .looseObject({ type: z.string().min(1) })
     .superRefine(shapes.atMost(shapes.MAX_SCHEMA_BYTES))
@@ -81,7 +81,7 @@ const body = z.looseObject({
 
 const functionKeys = ['name', 'description', 'parameters', 'strict'];
 
-/** Tools without what callers add to them, for their caches or user interfaces: upstreams would refuse it. */
+/** Tools without the fields that callers add for their caches or user interfaces: upstreams would refuse those. */
 function withoutExtras(given: unknown): unknown {
   if (!Array.isArray(given)) return given;
   return given.map((tool: unknown) => {
@@ -96,7 +96,9 @@ function field(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }
 
-/** OpenAI's parameters that mean something to the model's server only, or that a run does not say when they are 1. */
+/**
+ * OpenAI's parameters that only the model server understands, and those that a run's request leaves out when they are 1.
+ */
 const PASSED_ON = [
   'temperature',
   'top_p',
@@ -123,11 +125,11 @@ const PASSED_ON = [
 
 const ACTING: readonly string[] = [...Object.keys(body.shape), ...PASSED_ON];
 
-/** A request, and how its answer is wanted. */
+/** A request, and the form of its answer. */
 export interface ChatRequest {
   readonly turn: ChatTurn;
   readonly model: string;
-  /** Null: not said, so the route decides. */
+  /** Null: not given, so the route decides. */
   readonly stream: boolean | null;
   readonly includeUsage: boolean;
 }
@@ -138,7 +140,7 @@ export interface ChatReading {
   readonly sealed: string | null;
 }
 
-/** Reads a chat request. @throws {ApiError} 400 for what cannot be meant. */
+/** Reads a chat request. @throws {ApiError} 400 for an invalid one. */
 export function readChat(call: Call, { relaysPhotos, sealed }: ChatReading): ChatRequest {
   const given = call.body(body);
   refuseUnsupported(given);
@@ -195,8 +197,8 @@ function settingsIn(given: z.infer<typeof body>): ChatSettings {
 }
 
 /**
- * Voice engines say in which channel of which app who speaks: a single turn of theirs continues what was said there before.
- * One that sends the conversation along remembers it by itself; null then, and for everybody else.
+ * Voice engines name the app, the channel and the speaker; a single message from them continues what was said in that
+ * channel before. Null for an engine that sends the conversation itself, and for other clients.
  */
 function channelOf(
   given: Readonly<Record<string, unknown>>,
@@ -218,7 +220,9 @@ function channelOf(
 
 const deviceQuery = z.object({ device: z.string().max(MAX_KEY_LENGTH).optional() });
 
-/** The device, as the address that was typed into its app says, or a header; and the user. Null where neither is said. */
+/**
+ * The device, named in the address typed into its app or in a header, and the user. Null where the request names neither.
+ */
 function callerIn(call: Call, given: Readonly<Record<string, unknown>>): ChatTurn['caller'] {
   const device = named(call.query(deviceQuery).device ?? call.header('x-device-id'));
   const user = named(given['user']) ?? named(given['safety_identifier']);
@@ -226,9 +230,9 @@ function callerIn(call: Call, given: Readonly<Record<string, unknown>>): ChatTur
 }
 
 /**
- * A key of the caller's own is known to its owner only; with other keys everybody has the same one, or any. Users and keys
- * may have several devices, or an app the same user for all of them, so that another address is another device. One that has a
- * name of its own is known by that: makers' clouds call from several addresses.
+ * Only its owner knows a caller's own key; any other key is shared, or is not checked. A user or a key may have several
+ * devices, and an app may send the same user for all of them, so another address counts as another device. A device
+ * with a name is recognized by the name instead, because makers' clouds call from several addresses.
  */
 function photoCallerOf(call: Call, model: string, caller: ChatTurn['caller']): string | null {
   if (caller === null && call.upstreamKey === null) return null;
@@ -237,13 +241,13 @@ function photoCallerOf(call: Call, model: string, caller: ChatTurn['caller']): s
   return JSON.stringify([call.key, model, user, ...(device === null ? place : [device])]);
 }
 
-/** Somebody's name, as it may be part of a key in Redis; null for what names nobody. */
+/** The name of a user or device, fit to be part of a key in Redis; null for an empty name or another type. */
 function named(value: unknown): string | null {
   if (typeof value !== 'string' || value.trim() === '') return null;
   return value.length <= MAX_KEY_LENGTH ? value : createHash('sha256').update(value).digest('hex');
 }
 
-/** The thread a header names; null where there is none, or nothing in it. */
+/** The thread that the header names; null where the header is missing or empty. */
 function threadIn(call: Call): string | null {
   const name = call.header('x-thread-id')?.trim() ?? '';
   if (name.length <= MAX_KEY_LENGTH) return name === '' ? null : name;
@@ -251,7 +255,7 @@ function threadIn(call: Call): string | null {
   throw new ApiError(400, text, { param: 'X-Thread-Id', code: 'string_above_max_length' });
 }
 
-/** Where and when the device is, for the model to know. */
+/** The device's place and local time, for the model. */
 function surroundings({ location, localtime }: z.infer<typeof body>): readonly ChatMessage[] {
   const facts = [
     ...(location ? [`The user is at: ${location}.`] : []),
@@ -270,7 +274,7 @@ function toMessage(given: z.infer<typeof message>, index: number): ChatMessage {
       return { role: 'user', content: userContent(given.content, `${param}.content`) };
     case 'assistant': {
       const calls = (given.tool_calls ?? []).map(toCall);
-      // Clients send answers back as they came: a refusal is one, and it has no content.
+      // Clients send answers back as they got them. A refusal is an answer as well, and has no content.
       const answer = given.content ?? given.refusal;
       if (calls.length === 0) return { role: 'assistant', content: plainText(answer, `${param}.content`) };
       const said = answer == null ? '' : plainText(answer, `${param}.content`);
@@ -286,8 +290,8 @@ function toMessage(given: z.infer<typeof message>, index: number): ChatMessage {
 }
 
 /**
- * What the model thought before its calls, as the client got it: servers want it back while their tools are at work.
- * Beside words it means nothing to them, or is refused.
+ * What the model thought before its calls, as the client got it: model servers want it back while tools are at work.
+ * Beside words they ignore it, or refuse it.
  */
 function thoughtsIn(given: z.infer<typeof message>): ThoughtFields {
   const said = THOUGHT_FIELDS.filter((name) => typeof given[name] === 'string' && given[name] !== '');
@@ -341,13 +345,13 @@ function plainText(given: Content, param: string): string {
         .join('\n');
 }
 
-/** A tool's answer may hold pictures, as image parts: such an answer is kept as its parts, which prompts know how to show. */
+/** A tool's answer may hold pictures as image parts. It is then stored as its parts, which prompts can show. */
 function toolText(given: Exclude<Content, null | undefined>): string {
   if (typeof given === 'string') return given;
   const parts = given.flatMap((part) => toPart(part, 'messages'));
   const hasPicture = parts.some((part) => part.type === 'image_url');
   if (!hasPicture) return parts.map(partText).join('\n');
-  // Workers of earlier versions read a single picture, and no list.
+  // Workers of earlier versions can read a single picture, but not a list.
   return JSON.stringify(parts.length === 1 ? parts[0] : parts);
 }
 
@@ -358,7 +362,7 @@ function toCall({ id, function: called }: z.infer<typeof toolCall>): ChatCall {
   return { id, type: 'function', function: { name, arguments: text === '' ? '{}' : text } };
 }
 
-/** `<name>`: how a device selects an agent by the name its user speaks. */
+/** `<name>`: how a device selects an agent by the name that its user speaks. */
 function agentName(model: string): string {
   return /^<(.+)>$/.exec(model)?.[1] ?? model;
 }

@@ -1,4 +1,4 @@
-/** Who asks: gives every request its id and its project, and refuses wrong keys. */
+/** Authentication: gives every request its id and its project, and refuses wrong keys. */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
 import { missingKey, oldBeta, wrongKey } from '../../errors.ts';
@@ -8,25 +8,25 @@ import { Guesses } from './guesses.ts';
 import { API_HEADERS } from './headers.ts';
 import { noteHolder, noteRequest, type KeyHolder } from './identity.ts';
 
-/** Whose a key is. */
+/** The owner of a key. */
 type KeyOwner = Pick<KeyHolder, 'project' | 'upstreamKey'>;
 
-/** Who may ask, and in which project. */
+/** How callers are authenticated, and which project they get. */
 export interface AuthMode {
   /** Whether a request without a key is refused. */
   readonly needsKey: boolean;
-  /** Whether the key is one of the model server's, which its callers bring along. */
+  /** Whether callers bring a key of the model server. */
   readonly isUpstreams: boolean;
-  /** Whether a key can be wrong, so that there is something to guess. */
+  /** Whether a key can be wrong, so that keys can be guessed. */
   readonly canBeWrong: boolean;
-  /** Looks a key up, and compares in constant time; null where it is nobody's. */
+  /** Looks a key up, and compares in constant time; null for an unknown key. */
   readonly ownerOf: (key: string) => Promise<KeyOwner | null>;
 }
 
-/** The project of callers whose key says nothing of one. */
+/** The project of callers whose key does not name one. */
 const DEFAULT: KeyOwner = { project: 'default', upstreamKey: null };
 
-/** Anybody may ask (only ever bound to loopback). */
+/** No key is needed (allowed only when bound to loopback). */
 const ANYBODY: AuthMode = {
   needsKey: false,
   isUpstreams: false,
@@ -34,7 +34,7 @@ const ANYBODY: AuthMode = {
   ownerOf: async () => DEFAULT,
 };
 
-/** The caller's key is the upstream's, and whoever has the same key is in the same project. */
+/** The caller's key is a key of the upstream; callers with the same key share a project. */
 const PASSTHROUGH: AuthMode = {
   needsKey: true,
   isUpstreams: true,
@@ -42,7 +42,7 @@ const PASSTHROUGH: AuthMode = {
   ownerOf: async (key) => ({ project: `p-${digestOf(key)}`, upstreamKey: key }),
 };
 
-/** One key for everybody. */
+/** All callers share one key. */
 function sharedKey(key: string): AuthMode {
   const isRight = keyTest(key);
   return {
@@ -83,9 +83,10 @@ export function identify(): RequestHandler {
 }
 
 /**
- * Lets requests with the right key pass and gives them their project; wrong keys are answered ever later (guesses.ts).
- * Keys arrive as `Authorization: Bearer k`, `Authorization: k`, `X-API-Key` or `api-key`.
- * @param trustsProxy whether a proxy says where clients are; without one, many may have the address of a cloud or a router
+ * Lets requests with the right key pass and gives them their project. The answers to wrong keys are delayed more and
+ * more (guesses.ts). Keys arrive as `Authorization: Bearer k`, `Authorization: k`, `X-API-Key` or `api-key`.
+ * @param trustsProxy whether a proxy reports clients' addresses; without one, many clients may share the address of a
+ *   cloud or a router
  */
 export function authenticate(mode: AuthMode, trustsProxy: boolean): RequestHandler {
   const guesses = new Guesses();
@@ -101,7 +102,7 @@ export function authenticate(mode: AuthMode, trustsProxy: boolean): RequestHandl
     noteHolder(response, {
       ...owner,
       key: digest,
-      // What callers without a key are called; it tells them apart no further than their addresses do.
+      // Callers without a key are named by their address, which is all that tells them apart.
       caller: digest || digestOf(address),
       address: trustsProxy ? address : null,
     });
@@ -117,7 +118,7 @@ function keyOf(request: Request): string {
   return authorization || request.get('x-api-key')?.trim() || request.get('api-key')?.trim() || '';
 }
 
-/** A name of 32 characters for the owners of a key that does not tell the key. */
+/** A digest of 32 characters that identifies a key, or an address, without revealing it. */
 function digestOf(key: string): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 32);
 }

@@ -1,7 +1,7 @@
 /**
- * Reads the bodies of requests, within budgets: one for each body as it is when it is unpacked, and one for all bodies that
- * this process holds at a time. What is beyond is refused before memory is spent on it. A body is held from its first
- * byte until its request has been understood ({@link releaseBody}), or its connection is gone.
+ * Reads the bodies of requests within two budgets: one for each body after unpacking, and one for all bodies that this
+ * process holds at a time. Larger bodies are refused before memory is spent on them. A body is held from its first byte
+ * until its request has been read ({@link releaseBody}), or its connection is gone.
  */
 import type { Readable, Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
@@ -10,21 +10,21 @@ import { ApiError, bodiesFull, bodyTooLarge, notJson, slowBody } from '../../err
 import { HeldBytes, type HeldShare } from './held.ts';
 
 export interface BodyLimits {
-  /** One body, when it is unpacked. */
+  /** One body, after unpacking. */
   readonly bodyLimitBytes: number;
   /** All bodies of this process; there is always room for one. */
   readonly bodiesLimitBytes: number;
-  /** How long nothing may come of a body that is not complete. */
+  /** How long an incomplete body may make no progress. */
   readonly idleMs?: number;
 }
 
-/** JSON of real conversations shrinks to a tenth or twentieth; below this size a body may be anything. */
+/** JSON of real conversations shrinks to a tenth or twentieth. Below UNSUSPICIOUS_BYTES the ratio does not matter. */
 const MAX_RATIO = 100;
 const UNSUSPICIOUS_BYTES = 1024 * 1024;
-/** Phones stall for seconds when they change cells; longer, and their request has failed already. */
+/** Phones stall for seconds when they change cells; after a longer stall their request has failed already. */
 const IDLE_MS = 30_000;
 
-/** By the names clients give: a map, because objects know names such as `constructor` that nobody wrote into them. */
+/** By the encoding that the client names. A map, because plain objects inherit names such as `constructor`. */
 const UNPACK: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
   ['gzip', createGunzip],
   ['deflate', createInflate],
@@ -38,7 +38,7 @@ export function bodyReader(limits: BodyLimits): RequestHandler {
   const held = new HeldBytes(Math.max(limits.bodiesLimitBytes, limits.bodyLimitBytes));
   return async (request, response, next) => {
     const declared = Number(request.get('content-length') ?? 0);
-    // A device's path may lie under a base path, where the body has been read already.
+    // A device's path may lie under a base path, whose middleware has read the body already.
     const isRead = shares.has(response);
     if (isRead) return next();
     if (declared > 0 || request.get('transfer-encoding') !== undefined) {
@@ -49,7 +49,7 @@ export function bodyReader(limits: BodyLimits): RequestHandler {
         request.body = await read(request, declared, share, limits);
       } catch (error) {
         share.close();
-        // Whoever is still sending should read the answer, and not find a closed connection.
+        // A client that is still sending should get the answer, and not find the connection closed.
         request.resume();
         throw error;
       }
@@ -58,10 +58,10 @@ export function bodyReader(limits: BodyLimits): RequestHandler {
   };
 }
 
-/** What is held for a request, by its response. */
+/** The held share of each request, by its response. */
 const shares = new WeakMap<Response, HeldShare>();
 
-/** Lets go of a request's body: what it said has been read, and its answer may take as long as a run lives. */
+/** Releases a request's body: it has been read, and the answer may take as long as a run lives. */
 export function releaseBody(request: Request, response: Response): void {
   request.body = undefined;
   shares.get(response)?.close();
@@ -81,7 +81,8 @@ async function read(
   const unpacking = unpack === null ? null : unpack();
   const unpacked: Readable = unpacking ?? request;
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  // Observed from the beginning: where listening itself fails nobody awaits it, and the process must not end of that.
+  // Handled from the beginning: if attaching the listeners fails, the promise is never awaited, and its rejection must
+  // not end the process.
   promise.catch(() => {});
   const chunks: Buffer[] = [];
   let size = 0;

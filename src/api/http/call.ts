@@ -1,6 +1,6 @@
 /**
- * A request on its way through a handler: who asks, what was sent, and whether the client is still there. Bytes are read and
- * written elsewhere (body.ts, endpoint.ts).
+ * A request, as its handler sees it: who asks, what was sent, and whether the client is still there. Other files read
+ * and write the bytes (body.ts, endpoint.ts).
  */
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
@@ -26,16 +26,21 @@ const IDS = {
 
 type IdName = keyof typeof IDS;
 
-/** Headers that, as the URL and the body do, decide what a request means: whose conversation it is, and whose device's. */
+/**
+ * Headers that decide what a request means, as the URL and the body do: which conversation and which device it belongs to.
+ */
 const MEANT = ['x-thread-id', 'x-device-id'] as const;
 
-/** Headers that handlers read. One that changes what a request means belongs to {@link MEANT}; these say how it is sent. */
+/**
+ * Headers that handlers read. A header that changes what a request means belongs in {@link MEANT}; the others say how
+ * it is sent.
+ */
 type HeaderName = (typeof MEANT)[number] | 'idempotency-key' | 'x-stainless-retry-count' | 'last-event-id';
 
 /** The longest `Idempotency-Key`. */
 const MAX_KEY_LENGTH = 255;
 
-/** A request on its way through a handler. */
+/** A request, as its handler sees it. */
 export class Call extends Identified implements Caller {
   readonly log: Logger;
   readonly gone: AbortSignal;
@@ -72,7 +77,7 @@ export class Call extends Identified implements Caller {
   id(name: IdName): string {
     const [prefix, kind] = IDS[name];
     const id = String(this.#request.params[name]);
-    // `null` is what jq prints when an earlier call of a shell script failed: say what was not found.
+    // jq prints `null` when an earlier call of a shell script failed: then say what was not found.
     if (!id.startsWith(prefix) && id !== 'null') throw malformedId(name, id, prefix);
     if (!isSafeId(id)) throw notFound(kind, id);
     return id;
@@ -122,7 +127,7 @@ export class Call extends Identified implements Caller {
     return [this.text, ...headers];
   }
 
-  /** The query, arrays in either spelling (`include[]=a&include[]=b`, `include=a`). */
+  /** The query, with arrays in either spelling (`include[]=a&include[]=b`, `include=a`). */
   query<T>(schema: z.ZodType<T>): T {
     return validate(schema, { ...this.#request.query }, false);
   }
@@ -134,14 +139,14 @@ export class Call extends Identified implements Caller {
   }
 
   /**
-   * The body, checked. No body at all is `{}`: several clients send none where they have nothing to say.
+   * The body, checked. No body at all counts as `{}`, because several clients send none when they have no fields.
    * @throws {ApiError} 400 for what does not parse or fit.
    */
   body<T>(schema: z.ZodType<T>): T {
     return validate(schema, this.#json(), this.#strict);
   }
 
-  /** Whether it may have changed something when it has been handled. */
+  /** Whether handling it may change something. */
   get changes(): boolean {
     return this.#request.method !== 'GET' && this.#request.method !== 'HEAD';
   }
@@ -153,8 +158,8 @@ export class Call extends Identified implements Caller {
   }
 
   /**
-   * Takes room for an answer of about that size: before it is read, or before the work is done that it tells of.
-   * @throws {ApiError} 503 when too many answers wait to be taken.
+   * Takes room for an answer of about that size, before the answer is read or its work is done.
+   * @throws {ApiError} 503 when too many answers are on their way.
    */
   admit(bytes: number): void {
     this.#delivery.admit(bytes);
@@ -162,7 +167,7 @@ export class Call extends Identified implements Caller {
 
   /**
    * Takes room for what a stream holds beside its frames until it ends.
-   * @throws {ApiError} 503 when too many answers wait to be taken.
+   * @throws {ApiError} 503 when too many answers are on their way.
    */
   admitBeside(bytes: number): void {
     this.#delivery.admitBeside(bytes);
@@ -173,25 +178,25 @@ export class Call extends Identified implements Caller {
     releaseBody(this.#request, this.#response);
   }
 
-  /** Fields of the body that the path says: they stand in the place of the body's own, unchecked as these are. */
+  /** Sets fields that the path determines. They replace the body's own, and like these are not checked yet. */
   impose(fields: Readonly<Record<string, unknown>>): void {
     this.#imposed = fields;
     this.#parsed = null;
   }
 
-  /** A field of the body before it is checked, for looking ahead; undefined when there is none of that name. */
+  /** A field of the body before it is checked; undefined when there is none of that name. */
   glance(name: string): unknown {
     const body = this.#jsonIfAny();
     return typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
   }
 
-  /** A string of the body before it is checked, for looking things up ahead; empty when there is none of that name. */
+  /** A string of the body before it is checked, for early look-ups; empty when there is none of that name. */
   peek(name: string): string {
     const value = this.glance(name);
     return typeof value === 'string' ? value : '';
   }
 
-  /** The keys the body has, before it is checked. */
+  /** The keys of the body, before it is checked. */
   get names(): readonly string[] {
     const body = this.#json();
     return typeof body === 'object' && body !== null ? Object.keys(body) : [];
@@ -203,7 +208,7 @@ export class Call extends Identified implements Caller {
     return this.#parsed.value;
   }
 
-  /** What does not parse is refused when the body's turn comes: an unknown thread in the path is said first. */
+  /** A body that does not parse is refused only when it is checked: an unknown thread in the path is reported first. */
   #jsonIfAny(): unknown {
     try {
       return this.#json();

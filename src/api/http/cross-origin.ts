@@ -1,16 +1,19 @@
 /**
- * Which web pages may call the API. Browsers keep the answers from foreign pages, but do send what these ask for, so that
- * it must be refused before anything is done. Programs send none of the headers that are looked at here.
+ * Which web pages may call the API. Browsers hide the answers from foreign pages but still send their requests, so these
+ * must be refused before anything is done. Programs other than browsers send none of the headers that are checked here.
  */
 import cors from 'cors';
 import type { Request, RequestHandler } from 'express';
 import { foreignPage } from '../../errors.ts';
 import type { TurnAway } from './turned-away.ts';
 
-/** Origins such as `https://chat.example.com`, in lower case; `https://*.example.com` is all below it, `*` every origin. */
+/**
+ * Origins such as `https://chat.example.com`, in lower case; `https://*.example.com` means every origin below it, `*`
+ * every origin.
+ */
 export type Origins = readonly string[];
 
-/** Refuses pages that say what their origin is, unless it is this server's own or listed. */
+/** Refuses requests of pages with an `Origin` header, unless the origin is this server's own or listed. */
 export function checkOrigin(origins: Origins, refused: TurnAway): RequestHandler {
   if (origins.includes('*')) return (_request, _response, next) => next();
   return (request, _response, next) => {
@@ -22,8 +25,8 @@ export function checkOrigin(origins: Origins, refused: TurnAway): RequestHandler
 }
 
 /**
- * Refuses what pages load without saying what their origin is: pictures, scripts, frames, links. There is no telling
- * whether they are listed.
+ * Refuses what foreign pages load without an `Origin` header: pictures, scripts, frames, links. Whether those pages are
+ * listed is unknown.
  */
 export function checkFetchSite(origins: Origins): RequestHandler {
   if (origins.includes('*')) return (_request, _response, next) => next();
@@ -66,7 +69,7 @@ function patternOf(listed: string): string | RegExp {
   return new RegExp(`^${RegExp.escape(scheme)}[^/]+${RegExp.escape(domain)}$`);
 }
 
-/** Whether the page came from where it calls. Its scheme may differ from ours, because proxies bring TLS to an end. */
+/** Whether the page came from this server. Its scheme may differ from ours, because proxies terminate TLS. */
 function isSameOrigin(origin: string, { headers }: Request): boolean {
   if (headers.host === undefined || !/^https?:/.test(origin) || !URL.canParse(origin)) return false;
   const { protocol, host } = new URL(origin);

@@ -1,20 +1,20 @@
 /**
- * An answer on its way to its client. What the client has not taken yet is held by this process: it counts in one budget for
- * all answers and streams, and is kept only while the client goes on reading.
+ * An answer on its way to its client. This process holds what the client has not read yet. Those bytes count in one
+ * budget for all answers and streams, and are kept only while the client goes on reading.
  */
 import type { Response } from 'express';
 import { answersFull } from '../../errors.ts';
 import type { HeldBytes, HeldShare } from './held.ts';
 
-/** Phones stall for seconds when they change cells; longer, and their connection is gone. */
+/** Phones stall for seconds when they change cells; after a longer stall their connection is gone. */
 const IDLE_MS = 30_000;
-/** What is written at a time: by taking the next one a client shows that it reads. */
+/** How much is written at a time; a client that takes the next piece shows that it reads. */
 const PIECE_BYTES = 64 * 1024;
 
 export interface DeliveryOptions {
-  /** The answers of this process that are on their way. */
+  /** The budget for the answers of this process. */
   readonly answers: HeldBytes;
-  /** How long a client may take nothing of an answer. */
+  /** How long a client may read nothing of an answer. */
   readonly idleMs?: number;
 }
 
@@ -22,7 +22,7 @@ export class Delivery {
   readonly #response: Response;
   readonly #share: HeldShare;
   readonly #idleMs: number;
-  /** What is held beside the bytes, for as long as the answer takes. */
+  /** Bytes held besides the answer itself, for as long as it takes. */
   #besideBytes = 0;
 
   constructor(response: Response, { answers, idleMs = IDLE_MS }: DeliveryOptions) {
@@ -33,14 +33,14 @@ export class Delivery {
   }
 
   /**
-   * Takes room for an answer of that size, before memory is spent on it.
+   * Takes room for an answer of this size, before memory is spent on it.
    * @throws {ApiError} 503 when there is none.
    */
   admit(bytes: number): void {
     if (!this.take(bytes)) throw answersFull();
   }
 
-  /** As {@link admit}, but says whether there was room. */
+  /** As {@link admit}, but returns whether there was room. */
   take(bytes: number): boolean {
     return this.#share.resize(bytes);
   }
@@ -54,18 +54,18 @@ export class Delivery {
     this.#besideBytes = bytes;
   }
 
-  /** Sends the whole body, behind the head that was written; its room has been taken by {@link admit}. */
+  /** Sends the whole body after the head. {@link admit} or {@link take} must have taken its room. */
   end(body: string, bytes: number): void {
     if (bytes <= PIECE_BYTES) {
       this.#response.end(body);
       this.#mindTheRest();
       return;
     }
-    // Not awaited: whoever awaited it would hold on to what the answer was made of.
+    // Not awaited, because the awaiting caller would keep the objects alive that the answer was made from.
     this.#pour(Buffer.from(body)).catch(() => this.#response.destroy());
   }
 
-  /** Writes a part of a stream; false, and the connection closed, when its client has gone or does not read. */
+  /** Writes a part of a stream; false, with the connection closed, when its client has gone or does not read. */
   async write(part: string): Promise<boolean> {
     const response = this.#response;
     if (response.destroyed) return false;
@@ -93,7 +93,7 @@ export class Delivery {
       if (this.#response.destroyed) return false;
       const isTaken = this.#response.write(body.subarray(at, at + PIECE_BYTES));
       if (!isTaken && !(await this.#drained())) return this.#leave();
-      // One piece may still be on its way; it is not worth counting.
+      // One piece may still be on its way; that is not worth counting.
       this.#share.resize(this.#besideBytes + Math.max(0, body.length - at - PIECE_BYTES));
     }
     return true;
@@ -118,14 +118,14 @@ export class Delivery {
     return this.#hears((done) => this.#on('drain', done));
   }
 
-  /** What is left when an answer has been said; the connection serves no other one before that is taken. */
+  /** Waits until the client has taken the rest of a finished answer; until then the connection serves no other. */
   #mindTheRest(): void {
     const response = this.#response;
     if (response.writableLength === 0 || response.destroyed) return;
     const finished = async (): Promise<void> => {
       if (!(await this.#hears((done) => this.#on('finish', done)))) response.destroy();
     };
-    // Behind another answer on its connection it has not even begun.
+    // It waits behind another answer on its connection, and has not begun.
     if (response.socket === null) response.once('socket', () => void finished());
     else void finished();
   }
@@ -135,7 +135,7 @@ export class Delivery {
     return () => this.#response.off(event, done);
   }
 
-  /** Whether what was waited for came before the client has gone, or has taken nothing for too long. */
+  /** Whether the awaited event came before the client was gone or had read nothing for too long. */
   async #hears(wait: (done: () => void) => () => void): Promise<boolean> {
     const response = this.#response;
     if (response.closed) return false;

@@ -26,7 +26,7 @@ import { writeEvents } from './sse.ts';
 /** What a handler may answer. */
 export type Answer =
   | { readonly type: 'json'; readonly value: unknown; readonly status?: number; readonly headers?: Headers }
-  /** As json, but written so that even an unquoted `echo` in a shell leaves it intact. */
+  /** Like `json`, but written so that even an unquoted `echo` in a shell leaves it intact. */
   | { readonly type: 'shell-safe'; readonly value: unknown; readonly headers?: Headers }
   /** Text that is written as it is: JSON, unless its headers say otherwise. */
   | { readonly type: 'text'; readonly text: string; readonly headers?: Headers }
@@ -35,9 +35,9 @@ export type Answer =
       readonly type: 'events';
       readonly frames: AsyncIterable<string>;
       readonly headers?: Headers;
-      /** The frames that end a stream that a fault of ours breaks off; the Assistants dialect's where it has none. */
+      /** The frames that end a stream after a fault of ours; by default those of the Assistants API. */
       readonly failure?: string;
-      /** Where the stream can be had again: the run, and the seq before its first event. */
+      /** Where the stream can be read again: the run, and the seq before its first event. */
       readonly resume?: { readonly ref: RunRef; readonly after: number; readonly withThread: boolean };
     };
 
@@ -45,21 +45,24 @@ type Headers = Readonly<Record<string, string>>;
 
 export const json = (value: unknown, status = 200): Answer => ({ type: 'json', value, status });
 
-/** A handler and where it is reached; `:name` parts of the path are ids. */
+/** A handler and its path; `:name` parts of the path are ids. */
 export interface Endpoint {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly handle: (call: Call) => Promise<Answer> | Answer;
-  /** How it words refusals; in OpenAI's envelope where it does not say. */
+  /** How it words refusals; by default, in OpenAI's envelope. */
   readonly refusal?: Refusal;
-  /** It knows its own repetitions: an answer may be half told (turns/conversation.ts). Others are answered as at first. */
+  /**
+   * It handles repetitions itself, because an answer may be half told (turns/conversation.ts). For other endpoints, a
+   * repetition gets the first answer.
+   */
   readonly repeatsItself?: boolean;
 }
 
-/** A refusal as it is written. */
+/** Turns a refusal into a status and a body. */
 export type Refusal = (error: ApiError) => { readonly status: number; readonly body: unknown };
 
-/** How refusals under some paths are worded, also those that no endpoint has made. */
+/** How refusals under some paths are worded, including those made before any endpoint is reached. */
 export interface RefusalOfPaths {
   readonly owns: (path: string) => boolean;
   readonly refusal: Refusal;
@@ -97,7 +100,7 @@ async function render(
     const bytes = Buffer.byteLength(text);
     if (!delivery.take(bytes)) {
       if (!call.changes) throw answersFull();
-      // What was done cannot be refused any more. An answer that is lost is asked for again, and kept until then.
+      // The work is done, so it cannot be refused. The client asks again for a lost answer, which is kept until then.
       call.log.info('an answer was dropped: too many wait to be taken');
       response.destroy();
       return;
@@ -126,7 +129,9 @@ async function render(
 
 const inEnvelope: Refusal = ({ status, body }) => ({ status, body });
 
-/** Answers with an error, in the wire's envelope unless told otherwise; what was not foreseen is logged and stays inside. */
+/**
+ * Answers with an error, in the wire's envelope by default. Unforeseen errors are logged, and their details are not sent.
+ */
 export function renderError(
   error: unknown,
   response: Response,
@@ -138,10 +143,10 @@ export function renderError(
   const refusal = toApiError(error, requestId);
   const fault = { err: error, request_id: requestId };
   if (isFull(error)) tellFull(log);
-  // What fails because its client has gone is nobody's fault.
+  // A failure because the client has gone is not a fault.
   if (refusal.status >= 500 && response.destroyed)
     log.info(fault, 'request failed after its client had gone');
-  // Foreseen: Redis' absence is reported by its connections, overload by metrics; here it would be a line a request.
+  // Foreseen: the connections report Redis' absence, and metrics report overload; here it would be one line per request.
   else if (error instanceof ApiError || error instanceof Unreadable || isUnavailable(error))
     log.debug(fault, 'request refused');
   else if (refusal.status >= 500) log.error(fault, 'request failed');
@@ -154,7 +159,7 @@ export function renderError(
   send({ response, delivery }, status, text, Buffer.byteLength(text), refusal.headers);
 }
 
-/** A full Redis answers, so nobody else reports it. */
+/** A full Redis still answers, so its connections do not report it. */
 const FULL =
   'Redis is full, requests are refused: raise its maxmemory, delete threads, or set THREAD_KEPT_DAYS';
 const tellFull = throttled((log: Logger) => log.warn(FULL));
@@ -176,7 +181,7 @@ function send(
 
 function toApiError(error: unknown, requestId: string): ApiError {
   if (error instanceof ApiError) return error;
-  // express throws it for broken percent-encoding in the path.
+  // express throws this for broken percent-encoding in the path.
   if (error instanceof URIError)
     return new ApiError(400, 'The path of the request has a broken percent-encoding.');
   if (isFull(error)) return storageFull();

@@ -1,73 +1,80 @@
 /**
- * Slows down who guesses keys: wrong ones are answered ever later, by network address. Owns what is remembered of addresses,
- * in this process only, and never more of it than a set number.
+ * Slows down clients that guess keys: answers to wrong keys are delayed more and more, by network address. Owns the
+ * memory of addresses, which belongs to this process only and has a fixed size.
  *
- * A right key is answered at once, whoever has guessed at its address. What makes guessing slow then is that an address has
- * only so many wrong answers on their way, and all addresses together: beyond that its keys are refused without being
- * compared, so that asking in parallel does not help. Addresses from which a right key has come lately are excepted, or a
- * guesser behind the same router or proxy would lock everybody out; there, keys are compared, and wrong ones refused at
- * once. Nothing slows guesses there: which request has the right key can only be known by comparing it.
+ * A right key is answered at once, even if others have guessed from its address. Guessing is slow because each address, and
+ * all addresses together, may have only so many delayed answers at a time. Beyond that, keys from an address are refused
+ * without being compared, so parallel requests do not help. Addresses from which a right key has come lately are excepted;
+ * otherwise a guesser behind the same router or proxy would lock out all its neighbours. There, keys are compared, and
+ * wrong ones refused at once. Nothing slows guesses there, because only comparing shows which request has the right key.
  */
 import ipaddr from 'ipaddr.js';
 import { tooManyWrongKeys } from '../../errors.ts';
 
-/** People mistype, and set up one device after the other. */
+/** People mistype, and set up one device after another. */
 const FREE_GUESSES = 5;
 const FIRST_DELAY_MS = 500;
-/** With as many on their way as an address may have, 70,000 guesses a day; a short random key takes centuries. */
+/**
+ * With the most delayed answers that an address may have, this allows 70,000 guesses a day; a short random key takes
+ * centuries.
+ */
 const MAX_DELAY_MS = 10_000;
 const MAX_WAITING_PER_NETWORK = 8;
-/** A household has not more programs whose keys were forgotten when one was changed. */
+/** After a change of the key, a household hardly has more programs that still use an old one. */
 const REMEMBERED_WRONG = 4;
-/** Each is an open connection. */
+/** Each delayed answer is an open connection. */
 const MAX_WAITING = 1_000;
-/** A few hundred bytes each. Who has more addresses than this begins anew with the oldest. */
+/** A few hundred bytes each. With more addresses than this, the oldest are forgotten and begin again. */
 const MAX_NETWORKS = 10_000;
-/** An address that has been quiet for so long begins anew. */
+/** An address that has been quiet for this long begins again. */
 const FORGOTTEN_AFTER_MS = 15 * 60_000;
 /**
- * A right key makes its address an exception for so long; guesses at the same address do not prolong it. Programs that poll
- * and people who talk come again sooner.
+ * A right key excepts its address for this long, and guesses from the same address do not prolong it. Programs that
+ * poll and people who talk come back sooner.
  */
 const RIGHT_FOR_MS = 15 * 60_000;
 
-/** Whose an address may be. Each counts for itself, and the slowest decides. */
+/** How large a network an address may belong to. Each scope counts by itself, and the longest delay applies. */
 interface Scope {
-  /** So many bits of an IPv6 address name it. */
+  /** The number of leading bits of an IPv6 address that identify it. */
   readonly bits: number;
   readonly freeGuesses: number;
   readonly maxWaiting: number;
 }
 
-/** One household or server: all addresses that begin with these bits; of IPv4 the address itself. */
+/** One household or server: all IPv6 addresses that begin with these bits, or a single IPv4 address. */
 const HOUSEHOLD: Scope = { bits: 64, freeGuesses: FREE_GUESSES, maxWaiting: MAX_WAITING_PER_NETWORK };
-/** What one customer is given at most. Several households, too, where it is a provider's; they mistype as well. */
+/**
+ * The largest network that one customer is given. It may also be a provider's network with several households, which
+ * mistype as well.
+ */
 const SITE: Scope = { bits: 48, freeGuesses: 4 * FREE_GUESSES, maxWaiting: 2 * MAX_WAITING_PER_NETWORK };
 
 interface Network {
   wrong: number;
-  /** Wrong answers that are held back now; the client may have gone meanwhile, which wins it nothing. */
+  /** How many answers are delayed now. A client that hangs up meanwhile still counts. */
   waiting: number;
   /** When a right key last came from here, by the clock of {@link performance}; -Infinity for never. */
   rightAtMs: number;
   lastAtMs: number;
-  /** Digests of the wrong keys that came last. Programs go on with a key that was changed; the same key again is no guess. */
+  /** Digests of the last wrong keys. Programs keep using a key after it was changed; the same key again is not a guess. */
   lastWrong: readonly string[];
 }
 
 export class Guesses {
-  /** The one that was heard of longest ago first. */
+  /** The network with the oldest request comes first. */
   readonly #networks = new Map<string, Network>();
-  /** Where a key is being looked up, and until when; for every address of a site, because they count together. */
+  /** The look-up under way for each site. Its addresses wait for each other, because they count together. */
   readonly #looking = new Map<string, Promise<void>>();
   #waiting = 0;
 
   /**
-   * Looks up the key of a request from `address`, and counts it. A look-up may take its time: meanwhile further keys wait from
-   * where no right one has come lately, so that each is counted before the next is compared.
+   * Looks up the key of a request from `address`, and counts it. A look-up may take time. Unless a right key has come
+   * from this address lately, further keys wait meanwhile, so that each is counted before the next is compared.
    * @param digest tells keys apart
    * @returns what `look` found; null for a wrong key, as soon as it may be answered
-   * @throws {ApiError} 429 where too many wrong ones wait already; and what `look` throws, which counts for nothing.
+   * @throws {ApiError} 429 where too many answers to wrong keys are delayed already; and what `look` throws, which is
+   *   not counted.
    */
   async check<T>(address: string, digest: string, look: () => Promise<T | null>): Promise<T | null> {
     const done = await this.#turn(address);
@@ -86,7 +93,7 @@ export class Guesses {
     return null;
   }
 
-  /** Waits until no key from there is being looked up. @returns what ends the turn */
+  /** Waits until no key from the address's site is being looked up. @returns a function that ends the turn */
   async #turn(address: string): Promise<() => void> {
     const site = networksOf(address).at(-1)?.name ?? address;
     for (;;) {
@@ -105,8 +112,9 @@ export class Guesses {
   }
 
   /**
-   * Before a key from `address` is compared.
-   * @throws {ApiError} 429 when wrong ones from there would have to wait, and too many wait already: from there, or in all.
+   * Checks whether a key from `address` may be compared.
+   * @throws {ApiError} 429 when the answer to a wrong key would be delayed, and too many are delayed already: for that
+   *   address, or in all.
    */
   admit(address: string): void {
     if (this.#hadRightKey(address)) return;
@@ -120,7 +128,7 @@ export class Guesses {
 
   /** A right key came from `address`. */
   right(address: string): void {
-    // Not from all of its site, which may be a provider's.
+    // Only for the household, not for its site, which may be a provider's.
     const [household] = networksOf(address);
     if (household !== undefined) this.#heardOf(household.name).rightAtMs = performance.now();
   }
@@ -150,7 +158,7 @@ export class Guesses {
     this.#waiting -= 1;
   }
 
-  /** Whether this wrong key came from there a moment ago; remembers it. */
+  /** Whether this wrong key came from there recently; remembers it. */
   #isRepeated(address: string, digest: string): boolean {
     const [household] = networksOf(address);
     if (household === undefined) return false;
@@ -197,12 +205,12 @@ export class Guesses {
   }
 }
 
-/** How long the answer to the `nth` wrong key is held back that is no longer free. */
+/** How long to delay the answer to the `nth` wrong key after the free ones. */
 function delayAfter(nth: number): number {
   return nth < 1 ? 0 : Math.min(FIRST_DELAY_MS * 2 ** (nth - 1), MAX_DELAY_MS);
 }
 
-/** Whose address it is, narrowest first: itself, or for IPv6 the networks it lies in. */
+/** The networks that an address counts for, narrowest first: itself for IPv4, its household and site for IPv6. */
 function networksOf(address: string): readonly { readonly name: string; readonly scope: Scope }[] {
   if (!ipaddr.IPv6.isValid(address)) return [{ name: address, scope: HOUSEHOLD }];
   return [HOUSEHOLD, SITE].map((scope) => {
@@ -211,7 +219,7 @@ function networksOf(address: string): readonly { readonly name: string; readonly
   });
 }
 
-/** Does not keep a process alive that is told to stop. */
+/** A delay that does not keep a stopping process alive. */
 async function delay(ms: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, ms).unref());
 }

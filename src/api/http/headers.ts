@@ -1,11 +1,14 @@
-/** What every answer says to browsers, refusals included: this is data of one caller, and no page, picture or script. */
+/**
+ * Headers of every answer, refusals included. They tell browsers that this is data of one caller, and no page, picture
+ * or script.
+ */
 
 export const API_HEADERS = {
-  // Taken for what its content type says; else what a user wrote could become a page here.
+  // Browsers must trust the content type; otherwise a user's text could become a page here.
   'x-content-type-options': 'nosniff',
-  // Shown as a page or in a frame, it does nothing.
+  // An answer shown as a page or in a frame does nothing.
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  // No other origin embeds it. What CORS_ORIGINS allows is fetched, which this does not concern.
+  // No other origin may embed it. Pages in CORS_ORIGINS fetch instead, which this header does not affect.
   'cross-origin-resource-policy': 'same-origin',
   // Paths hold ids.
   'referrer-policy': 'no-referrer',

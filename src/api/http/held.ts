@@ -1,9 +1,11 @@
-/** What this process holds for many requests together, in bytes and within a budget: bodies in one, answers in another. */
+/** A budget of bytes that this process holds for many requests together: one for bodies, another for answers. */
 
-/** Of every share so much is not counted: ordinary requests get through while large ones have to come back later. */
+/**
+ * This much of each share is not counted, so that ordinary requests get through while large ones have to come back later.
+ */
 const UNCOUNTED_BYTES = 16 * 1024;
 
-/** What all of them hold together. There is always room for one, however large it is. */
+/** The bytes that all shares hold together. There is always room for one share, however large. */
 export class HeldBytes {
   readonly #limitBytes: number;
   readonly #waiting = new Set<() => void>();
@@ -22,26 +24,26 @@ export class HeldBytes {
     return new HeldShare(this);
   }
 
-  /** Whether there is room for so much in place of what one of them has now. */
+  /** Whether there is room for `bytes` in place of the `instead` bytes that one share has now. */
   hasRoomFor(bytes: number, instead: number): boolean {
     if (bytes <= instead || this.#bytes === instead) return true;
     return this.#bytes - instead + bytes <= this.#limitBytes;
   }
 
-  /** Takes so much more, or gives it back. */
+  /** Counts `more` bytes, or fewer when it is negative. */
   count(more: number): void {
     this.#bytes += more;
     if (more < 0) for (const look of this.#waiting) look();
   }
 
-  /** Calls `look` whenever something was given back. @returns how to stop. */
+  /** Calls `look` whenever bytes were given back. @returns a function that stops that. */
   onRoom(look: () => void): () => void {
     this.#waiting.add(look);
     return () => void this.#waiting.delete(look);
   }
 }
 
-/** What one of them holds. Nothing, and whatever it says, once it is closed. */
+/** The share of one request. Once closed, it holds nothing and grants every size. */
 export class HeldShare {
   readonly #held: HeldBytes;
   #size = 0;
@@ -52,12 +54,12 @@ export class HeldShare {
     this.#held = held;
   }
 
-  /** Whether it could have this size now. */
+  /** Whether the share could have this size now. */
   hasRoomFor(size: number): boolean {
     return this.#held.hasRoomFor(size - UNCOUNTED_BYTES, this.#counted);
   }
 
-  /** Gives it this size; false, and nothing changed, when there is no room. */
+  /** Sets the share's size; false, with nothing changed, when there is no room. */
   resize(size: number): boolean {
     if (this.#isClosed) return true;
     const counted = Math.max(0, size - UNCOUNTED_BYTES);
@@ -69,12 +71,12 @@ export class HeldShare {
     return true;
   }
 
-  /** Makes it larger; false when there is no room for that. */
+  /** Makes the share larger; false when there is no room for that. */
   grow(bytes: number): boolean {
     return this.resize(this.#size + bytes);
   }
 
-  /** Calls `look` whenever others have given something back. @returns how to stop. */
+  /** Calls `look` whenever other shares have given bytes back. @returns a function that stops that. */
   onRoom(look: () => void): () => void {
     return this.#held.onRoom(look);
   }

@@ -1,6 +1,6 @@
 /**
- * Which names this server answers to. A page can have its own name lead to this machine (DNS rebinding) and would then be
- * of the same origin as the API; the name it asks for, which it cannot hide, gives it away.
+ * Which names this server answers to. A page can make its own name resolve to this machine (DNS rebinding), and would
+ * then have the same origin as the API. It cannot hide the name that it asks for, so that name is checked.
  */
 import { isIP } from 'node:net';
 import type { Request, RequestHandler } from 'express';
@@ -11,16 +11,16 @@ import type { TurnAway } from './turned-away.ts';
 export interface HostRules {
   /** Names in lower case; `*.example.com` is every name below it, `*` every name. */
   readonly allowedHosts: readonly string[];
-  /** Whether the server listens on a loopback address only. Elsewhere a key is asked for, which no page knows. */
+  /** Whether the server listens on a loopback address only. Elsewhere a key is required, which no page knows. */
   readonly loopbackOnly: boolean;
 }
 
-/** Whoever looks after the server asks for these by an address of their own choice. */
+/** Monitors and operators ask for these under any address. */
 const PROBED = new Set(['/ping', '/health', '/ready', '/metrics']);
 
 /**
- * Refuses requests to names that are neither this machine's own nor listed. Everywhere but on loopback no list is all, and
- * with one, probes and bare addresses still pass: rebinding takes a name.
+ * Refuses requests to names that are neither this machine's own nor listed. A server beyond loopback without a list
+ * accepts every name; with a list it still accepts probes and bare addresses, because rebinding needs a name.
  */
 export function checkHost({ allowedHosts, loopbackOnly }: HostRules, refused: TurnAway): RequestHandler {
   const isOpen = allowedHosts.includes('*') || (allowedHosts.length === 0 && !loopbackOnly);
@@ -43,18 +43,18 @@ export function checkHost({ allowedHosts, loopbackOnly }: HostRules, refused: Tu
 }
 
 /**
- * Whom a request is for: what `Host` says, and the request line where it says so as well. `X-Forwarded-Host` does not
- * count, because programs may write into it what they like.
+ * The names that a request is for: from `Host`, and from the request line where that has one. `X-Forwarded-Host` does
+ * not count, because clients may write anything into it.
  */
 function authoritiesOf({ headersDistinct, httpVersion, url }: Request): readonly string[] {
   const { host: hosts = [] } = headersDistinct;
-  // HTTP/1.0 had no Host, and no browser speaks it any more.
+  // HTTP/1.0 had no Host, and no browser uses it any more.
   if (hosts.length > 1 || (hosts.length === 0 && httpVersion !== '1.0')) throw malformedHost();
   const target = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)/i.exec(url)?.[1];
   return target === undefined ? hosts : [...hosts, target];
 }
 
-/** The name in `name:port`, in lower case, an IPv6 address without its brackets; null where it is none. */
+/** The name in `name:port`, in lower case, an IPv6 address without its brackets; null where it is not a name. */
 function nameIn(authority: string): string | null {
   const [, address, name] = /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::\d*)?$/i.exec(authority) ?? [];
   return (address ?? name)?.toLowerCase().replace(/\.$/, '') ?? null;

@@ -1,4 +1,4 @@
-/** Repeated POSTs of resources get the first one's answer; the policy is turns/repeat.ts. */
+/** A repeated POST of a resource gets the answer of the first; turns/repeat.ts has the policy. */
 import type { FirstAnswer } from '../../store/idempotency-records.ts';
 import type { RunRef } from '../../store/keys.ts';
 import type { Means } from '../../turns/means.ts';
@@ -8,15 +8,15 @@ import type { Answer, Endpoint } from './endpoint.ts';
 import { shellSafe } from './shell-safe.ts';
 
 /**
- * Who sends a key was promised the same answer for a day. Answers without a picture in them are far below the limit; of
- * bigger ones only the names are kept that they gave, and a repetition makes the same objects again.
+ * Clients that send a key are promised the same answer for a day. Answers without pictures are far below the limit. Of
+ * bigger ones only the ids are kept, and a repetition makes the same objects again.
  */
 const KEY: Keeping = { keptMs: 24 * 60 * 60 * 1000, maxBytes: 1024 * 1024 };
 
 /** Opens the stream of a run again, from where the first answer's stream began. */
 export type OpenStream = (ref: RunRef, after: number, withThread: boolean, call: Call) => Promise<Answer>;
 
-/** The endpoint, answering repetitions with the first answer. Only POSTs change anything twice. */
+/** The endpoint, with repetitions answered by the first answer. Only a repeated POST would change something twice. */
 export function repeatable(
   endpoint: Endpoint,
   means: Pick<Means, 'answers' | 'trial'>,
@@ -62,7 +62,7 @@ function textOf(answer: Exclude<Answer, { type: 'events' }>): string {
   return answer.type === 'shell-safe' ? shellSafe(text) : text;
 }
 
-/** Ids of threads cannot be guessed: who knows one is in its conversation. */
+/** Ids of threads cannot be guessed: a client that knows one belongs to its conversation. */
 function namesThread(call: Call): boolean {
   return /[/=]thread_\w/.test(call.url);
 }

@@ -1,17 +1,17 @@
 /**
- * Who makes a request: noted by the first middlewares (auth.ts), read by whatever handles it. A field of {@link Identity}
- * is added where that is defined and where its value is found; nothing here names any but the request's id.
+ * The identity of a request's caller: noted by the first middlewares (auth.ts), read by its handler. To add a field of
+ * {@link Identity}, touch its definition and the place that finds its value; this file names only the request's id.
  */
 import type { Response } from 'express';
 import type { Identity } from '../../turns/caller.ts';
 
-/** Who makes a request, as far as its key tells. */
+/** The caller of a request, as far as its key tells. */
 export type KeyHolder = Omit<Identity, 'requestId'>;
 
-/** Of a request whose key nobody has looked at: one without a project finds nothing. */
+/** For a request whose key was not checked: without a project it finds nothing. */
 const UNKNOWN: KeyHolder = { project: '', caller: '', key: '', address: null, upstreamKey: null };
 
-/** By its answer, which all handlers of one request share. */
+/** By the response, which all handlers of one request share. */
 const identities = new WeakMap<Response, Identity>();
 
 /** Notes the request's id, before anything else is known of it. */
@@ -28,7 +28,7 @@ export function identityOf(response: Response): Identity {
   return identities.get(response) ?? { ...UNKNOWN, requestId: '' };
 }
 
-/** What has the fields of the identity it is made with; to be extended. */
+/** A base class with the fields of the identity that it is constructed with. */
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- so that the fields are named where Identity is, and only there.
 export const Identified = function (this: object, identity: Identity): void {
   Object.assign(this, identity);

@@ -1,13 +1,14 @@
 /**
- * JSON as clients write it, read with limits on its depth and its size. What does not parse is refused with the place where it breaks:
- * many clients build their bodies from strings, and look for the mistake in a log.
+ * JSON as clients write it, read with limits on its depth and its size. A body that does not parse is refused with the
+ * place where it breaks, because many clients build their bodies from strings, and their developers look for the
+ * mistake in a log.
  */
 import { notJson } from '../../errors.ts';
 import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
 
-/** Every value may become a complaint of its own when it is checked; the longest conversations have a tenth of this. */
+/** A check may report every value separately; the longest conversations have a tenth of this. */
 const MAX_VALUES = 200_000;
-/** Searching takes a parse for each doubling of the length; beyond this it would hold other requests up. */
+/** The search parses once for each doubling of the length; beyond this size it would hold up other requests. */
 const MAX_SEARCHED_CHARACTERS = 1024 * 1024;
 
 /**
@@ -27,7 +28,7 @@ export function parseJson(body: string): unknown {
   }
 }
 
-/** Where the JSON breaks, and the mistakes we know. */
+/** Says where the JSON breaks, and names known mistakes. */
 function explain(text: string, complaint: string): string {
   if (/"tool_outputs":\s*\}/.test(text)) {
     return 'There is nothing behind "tool_outputs": a shell script that builds the body failed to quote a tool output.';
@@ -37,7 +38,10 @@ function explain(text: string, complaint: string): string {
   return `It breaks at character ${breaksAt(text)}. (JSON has no comments, trailing commas or single quotes.)`;
 }
 
-/** How many characters can begin a JSON text: V8 does not always say where it breaks, so shorter texts are tried. */
+/**
+ * How many leading characters can begin a JSON text. V8 does not always say where a text breaks, so shorter texts are
+ * tried.
+ */
 function breaksAt(text: string): number {
   let sound = 0;
   let broken = text.length;
@@ -58,7 +62,7 @@ function isBeginning(text: string): boolean {
   }
 }
 
-/** Whether V8's complaint about `text` is only that it stops too soon. */
+/** Whether V8's only complaint about `text` is that it ends too soon. */
 function endsEarly(text: string, complaint: string): boolean {
   const position = /in JSON at position (\d+)/.exec(complaint)?.[1];
   return complaint.startsWith('SyntaxError: Unexpected end') || Number(position) === text.length;

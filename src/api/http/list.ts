@@ -1,4 +1,4 @@
-/** Lists as the wire has them: one page, told apart by cursors. */
+/** Lists on the wire: one page at a time, addressed by cursors. */
 import { unknownCursor } from '../../errors.ts';
 import type { ListPage, PageQuery } from '../../store/collection.ts';
 import type { Call } from './call.ts';
@@ -22,7 +22,7 @@ export async function page<T extends { readonly id: string }>(
   }
   const { items, hasMore, readTo } = found;
   const ends = { first_id: items[0]?.id ?? null, last_id: items.at(-1)?.id ?? null };
-  // Where a page had to end between two items of the list, its cursor is not one of them.
+  // Where a page had to end early, its cursor may be an item that is not on it.
   if (readTo !== undefined) ends[before !== null && after === null ? 'first_id' : 'last_id'] = readTo;
   return json({ object: 'list', data: items, ...ends, has_more: hasMore });
 }

@@ -1,4 +1,4 @@
-/** Endpoints under a path: which handler a request reaches, and what is said where none does. */
+/** Endpoints under a path: which handler a request reaches, and what is answered when a path has none for the method. */
 import express, { type Router } from 'express';
 import { wrongMethod } from '../../errors.ts';
 import { toHandler, type Endpoint, type EndpointOptions, type Refusal } from './endpoint.ts';
@@ -6,12 +6,12 @@ import { toHandler, type Endpoint, type EndpointOptions, type Refusal } from './
 /** express' names of the methods. */
 const VERBS = { GET: 'get', POST: 'post', DELETE: 'delete' } as const;
 
-/** Endpoints under a base path. Of those whose bases begin alike, the longer base comes first. */
+/** Endpoints under a base path. Where two bases begin alike, list the longer one first. */
 export interface Mount {
-  /** Parts such as `:name` and `*name` of it may be anything; no endpoint sees them. */
+  /** Its parts `:name` and `*name` match anything; endpoints do not see them. */
   readonly base: string;
   readonly endpoints: readonly Endpoint[];
-  /** How refusals under the base are worded where the endpoint does not say, or none was reached. */
+  /** How refusals under the base are worded, unless an endpoint was reached that words its own. */
   readonly refusal?: Refusal;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The HTTP server around the app: how many connections may wait and be open, how long a request may take to arrive, and
- * what is said to those that never become a request of the app.
+ * what is answered when bytes never become a request of the app.
  */
 import {
   createServer,
@@ -23,18 +23,18 @@ import type { NewId } from '../../runs/ids.ts';
 import { API_HEADERS } from './headers.ts';
 
 /**
- * Connections the system may hold until we take them; Node's 511 overflow when a few thousand streams come back at once. The
- * system cuts this to its own limit (4,096 on Linux: net.core.somaxconn).
+ * How many connections the system may hold until we accept them. Node's default of 511 overflows when a few thousand
+ * streams come back at once. The system applies its own limit as well (4,096 on Linux: net.core.somaxconn).
  */
 export const LISTEN_BACKLOG = 65_535;
-/** Longer than clients keep idle connections, or they write into one that is just being closed. */
+/** Longer than clients keep idle connections; otherwise they would write into one that is just being closed. */
 const KEEP_ALIVE_MS = 65_000;
-/** Headers are one packet or two; who takes longer holds a connection for nothing. */
+/** Headers are one or two packets; a client that takes longer blocks a connection for nothing. */
 const HEADERS_MS = 30_000;
-/** Phones upload photos at some megabits per second. Slower than this, a body of the largest size is given up. */
+/** Phones upload photos at some megabits per second. At a slower rate, a body of the largest size is given up. */
 const SLOWEST_UPLOAD_BYTES_PER_S = 250_000;
 const LOOK_EVERY_MS = 5_000;
-/** Beside streams: other requests, and connections kept for the next one. */
+/** Besides streams: other requests, and connections kept open for the next request. */
 const MAX_OTHER_CONNECTIONS = 5_000;
 const TELL_EVERY_MS = 60_000;
 
@@ -58,13 +58,13 @@ export function createApiServer(app: RequestListener, options: ServerOptions): S
     headersTimeout: headersMs,
     requestTimeout: headersMs + Math.ceil(uploadMs),
     connectionsCheckingInterval: lookEveryMs,
-    // The app refuses requests without a Host in words.
+    // The app itself refuses requests without a Host, with an explanation.
     requireHostHeader: false,
   });
-  // Further ones would take the memory and the files that those of Redis and the model servers need.
+  // More would take the memory and file descriptors that connections to Redis and the model servers need.
   server.maxConnections = options.maxStreams + MAX_OTHER_CONNECTIONS;
   server.on('drop', toldNowAndThen(log));
-  /** The answers that are not over yet, by connection; several when a client sends ahead. */
+  /** The unfinished answers, by connection; several when a client pipelines requests. */
   const open = new WeakMap<Duplex, Set<ServerResponse>>();
   server.on('request', (request, response) => {
     const answers = open.get(request.socket) ?? new Set();
@@ -79,7 +79,7 @@ export function createApiServer(app: RequestListener, options: ServerOptions): S
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     log.debug({ err: error }, 'a connection failed');
     const isBegun = [...(open.get(socket) ?? [])].some((response) => response.headersSent);
-    // An answer that has begun would be garbled by another one.
+    // A second answer would garble one that has begun.
     if (isBegun || !socket.writable || error.code === 'ECONNRESET') {
       socket.destroy();
       return;
@@ -94,14 +94,14 @@ export function createApiServer(app: RequestListener, options: ServerOptions): S
   return server;
 }
 
-/** What is wrong, by Node's code for it; everything else cannot be read. */
+/** Refusals by Node's error code; any other code means an unreadable request. */
 const REFUSALS: Readonly<Record<string, () => ApiError>> = {
   ERR_HTTP_REQUEST_TIMEOUT: requestTimedOut,
   HPE_HEADER_OVERFLOW: () => headersTooLarge(431, 'headers of the request', maxHeaderSize),
   HPE_CHUNK_EXTENSIONS_OVERFLOW: () => headersTooLarge(413, "extensions of the body's chunks", maxHeaderSize),
 };
 
-/** A refusal as it is written where the app does not; the connection ends with it. */
+/** A refusal of a request that never reaches the app; the connection ends with it. */
 function inBytes({ status, body }: ApiError, requestId: string) {
   const text = JSON.stringify(body);
   const headers = {
@@ -114,7 +114,7 @@ function inBytes({ status, body }: ApiError, requestId: string) {
   return { status, headers, body: text };
 }
 
-/** Logs that connections are dropped, and how many, but not each. */
+/** Logs from time to time how many connections were dropped. */
 function toldNowAndThen(log: Logger): () => void {
   let dropped = 0;
   let toldAtMs = -Infinity;

@@ -1,4 +1,4 @@
-/** What endpoints are given to work with: the means of turns, and what only a server of requests needs. */
+/** What endpoints are given to work with: the means of turns, and what only the HTTP server needs. */
 import type { Tally } from '../../metrics.ts';
 import type { RunTool } from '../../runs/tool.ts';
 import type { Imports } from '../../store/imports.ts';
@@ -15,7 +15,7 @@ export interface ListedModel {
   readonly owned_by: string;
 }
 
-/** What this process needs around it, and how it is. */
+/** The state of everything that this process depends on. */
 export interface Readiness {
   /** Redis answers. */
   readonly redis: boolean;
@@ -23,7 +23,7 @@ export interface Readiness {
   readonly refusal: WriteRefusal | null;
   /** How many workers are alive. */
   readonly workers: number;
-  /** How far this machine's clock is ahead of Redis'. */
+  /** How far this machine's clock is ahead of that of Redis. */
   readonly skewMs: number;
 }
 
@@ -35,6 +35,6 @@ export interface Services extends Means {
   /** The models that a caller may name. */
   readonly models: (caller: Pick<Caller, 'key' | 'upstreamKey'>) => Promise<readonly ListedModel[]>;
   readonly readiness: () => Promise<Readiness>;
-  /** What `/metrics` says, and the answered requests by status, which every one adds to. */
+  /** The text of `/metrics`, and the count of answered requests by status. */
   readonly figures: { readonly requests: Tally; readonly text: () => Promise<string> };
 }

@@ -1,6 +1,7 @@
 /**
- * Request shapes that several protocols share, with the bounds of the hosted API; each schema turns what clients send into
- * what is stored. Null means "not given" for every optional field. What needs files or hosted tools is refused here.
+ * Request shapes that several protocols share, with the bounds of the hosted API; each schema turns what clients send
+ * into what is stored. Null means "not given" for every optional field. Requests that need files or hosted tools are
+ * refused here.
  */
 import { z } from 'zod';
 import { unsupported } from '../../errors.ts';
@@ -12,15 +13,21 @@ const MAX_METADATA_PAIRS = 16;
 export const MAX_TOOLS = 128;
 const MAX_NAME_LENGTH = 64;
 export const MAX_CONTENT_PARTS = 1_000;
-/** As JSON. Every run repeats its schemas in each answer about it; OpenAI takes 120,000 characters of names and values. */
+/**
+ * Size of one schema as JSON. Every answer about a run repeats its schemas; OpenAI takes 120,000 characters of names
+ * and values.
+ */
 export const MAX_SCHEMA_BYTES = 128 * 1024;
-/** All tools together, as JSON: hundreds of ordinary ones, and a run can still be written whole at every poll. */
+/**
+ * Size of all tools together as JSON: enough for hundreds of ordinary tools, and small enough to write the whole run at
+ * every poll.
+ */
 export const MAX_TOOLS_BYTES = 512 * 1024;
 export const MAX_INSTRUCTIONS_LENGTH = 256_000;
 
 export const metadata = z
   .unknown()
-  // Counted before the pairs are checked: every wrong one of them would be a complaint of its own.
+  // Counted before the pairs are checked, because each wrong pair would be reported separately.
   .superRefine((value, context) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
     const count = Object.keys(value).length;
@@ -32,7 +39,7 @@ export const metadata = z
   })
   .pipe(z.record(z.string().max(64), z.string().max(512)))
   .nullish()
-  // Absent is "leave it", an explicit null empties it.
+  // An absent field leaves it unchanged; an explicit null empties it.
   .transform((value): Metadata | undefined => (value === null ? {} : value));
 
 export const functionName = z
@@ -58,15 +65,15 @@ const functionTool = z.strictObject({
   }),
 });
 
-/** What the hosted API echoed for a function without a schema. */
+/** The schema that the hosted API echoed for a function without one. */
 export const EMPTY_SCHEMA = { type: 'object', properties: {} };
 
 /** Hosted tools: their shape is known, so that the refusal can say what is missing instead of "unknown". */
 const hostedTool = z.looseObject({ type: z.enum(['code_interpreter', 'file_search']) });
 
 /**
- * A list of tools as it is kept: with an empty schema and `strict: false` where they were left out. Whether a strict
- * schema is strict enough is between the caller and the model's server.
+ * A list of tools as it is stored: with an empty schema and `strict: false` where they were left out. Whether a strict
+ * schema is strict enough is for the model server to check.
  */
 export const chatTools = z
   .array(z.union([functionTool, hostedTool]))
@@ -152,7 +159,7 @@ export const listQuery = z.object({
   before: z.string().optional(),
 });
 
-/** A list of things that are not supported yet: only an empty one is. */
+/** A list of things that are not supported yet: it must be empty. */
 export function none(what: string) {
   return z
     .array(z.unknown())
@@ -162,7 +169,7 @@ export function none(what: string) {
     .nullish();
 }
 
-/** Refuses what is larger as JSON. */
+/** Refuses values that are larger as JSON. */
 export function atMost(maxBytes: number): (value: unknown, context: z.core.$RefinementCtx) => void {
   return (value, context) => {
     const bytes = jsonBytes(value);

@@ -1,21 +1,21 @@
 /**
- * JSON that survives careless shells. A client that says `echo $RESPONSE` without quotes has its spaces squeezed and its
- * `*`, `?` and `[` replaced by file names; one that pastes a response into other JSON escapes its quotes but not its
- * backslashes. Written with the escapes used here the text reads the same after that, and is equal JSON for everyone.
- * Owns how such text is written and cut to a length; knows nothing of what it says.
+ * JSON that survives careless shells. A client that says `echo $RESPONSE` without quotes has its spaces squeezed and
+ * its `*`, `?` and `[` replaced by file names; one that pastes a response into other JSON escapes its quotes but not
+ * its backslashes. With the escapes used here, the text survives that unchanged, and every JSON parser reads the same
+ * value. Owns how such text is written and cut to a length; knows nothing of its meaning.
  */
 
-/** Every place where a string may need another spelling; the quotes are there to tell strings from structure. */
+/** Every place where a string may need another spelling; quotes are matched to tell strings from structure. */
 const SPOTS = /"|\\(?:u[0-9A-Fa-f]{4}|.)|[*?[]| {2,}|[+@!](?=\()/g;
 
-/** What the letter of a short escape stands for; the others (`"`, `\`, `/`) stand for themselves. */
+/** The meaning of the letter in a short escape; the others (`"`, `\`, `/`) stand for themselves. */
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 
 /**
  * The same JSON, spelled so that bash's word splitting and file name expansion leave it alone.
- * @param json one line of valid JSON without space between its tokens, as JSON.stringify writes it. Only what is inside
- * strings changes. A shell can still read the brackets of structure as a pattern, but only one for file names with a
- * double quote in them; a text that is an array as a whole has no such protection, so answer with objects.
+ * @param json one line of valid JSON without space between its tokens, as JSON.stringify writes it. Only the insides of
+ * strings change. A shell can still read the brackets of the structure as a pattern, but that matches only file names
+ * with a double quote in them. A text that is itself an array lacks this protection, so answer with objects.
  */
 export function shellSafe(json: string): string {
   let inString = false;
@@ -26,7 +26,7 @@ export function shellSafe(json: string): string {
     }
     if (!inString || spot.startsWith('\\u')) return spot;
     if (spot.startsWith('\\')) return escaped(SHORT_ESCAPES[spot.slice(1)] ?? spot.slice(1));
-    // Shells keep one space of a run; it is left as it is because text is mostly single spaces.
+    // Shells keep one space of a run, so the first is left as it is: most spaces are single.
     if (spot.startsWith(' ')) return ` ${escaped(' ').repeat(spot.length - 1)}`;
     return escaped(spot);
   });
@@ -38,7 +38,7 @@ function escaped(character: string): string {
 
 /** The smallest length that holds every kind of shortened answer. */
 const MIN_BYTES = 32;
-/** Nesting below this is left out of an answer that must be cut: a limit for the recursion, not for answers. */
+/** Deeper values are left out of an answer that must be cut. This limits the recursion, not the answers. */
 const MAX_DEPTH = 32;
 /** Fewer bytes than this say nothing about a value: it is left out rather than cut shorter. */
 const USEFUL_BYTES = 64;
@@ -46,8 +46,8 @@ const ELLIPSIS = '…';
 const TRUNCATED = '… (truncated)';
 
 /**
- * One line of shell-safe JSON of at most `maxBytes` bytes of UTF-8. What does not fit is cut so that the text stays valid
- * JSON and says that it was cut: a long string ends in `… (truncated)`, an array in that string, an object in
+ * One line of shell-safe JSON of at most `maxBytes` bytes of UTF-8. A longer text is cut so that it stays valid JSON
+ * and says that it was cut: a long string ends in `… (truncated)`, an array in that string, an object in
  * `"truncated":true`. Inside, arrays lose items from their end, strings end in `…`, and an object's small members are
  * kept at the expense of its big ones.
  * @throws {RangeError} when maxBytes is below 32.
@@ -56,7 +56,7 @@ const TRUNCATED = '… (truncated)';
 export function fitJson(value: unknown, maxBytes: number): string {
   if (!(maxBytes >= MIN_BYTES))
     throw new RangeError(`maxBytes must be at least ${MIN_BYTES}, not ${maxBytes}.`);
-  // JSON.stringify gives undefined for what JSON has no word for, whatever its type says.
+  // JSON.stringify returns undefined for values that JSON lacks, although its type does not say so.
   const whole = shellSafe(JSON.stringify(value ?? null) ?? 'null');
   if (sizeOf(whole) <= maxBytes) return whole;
   const plain: unknown = JSON.parse(whole);
@@ -72,7 +72,7 @@ export function fitJson(value: unknown, maxBytes: number): string {
   return `{${[...fitMembers(members, maxBytes - '{,}'.length - mark.length, 0), mark].join(',')}}`;
 }
 
-/** As much of a value as `room` bytes hold; null when that would say nothing. */
+/** As much of a value as fits into `room` bytes; null when that would be too little to be useful. */
 function fit(value: unknown, room: number, depth: number): string | null {
   const whole = write(value);
   if (sizeOf(whole) <= room) return whole;
@@ -95,7 +95,7 @@ function fitString(whole: string, room: number, mark: string): string | null {
   return `${whole.slice(0, end)}${mark}"`;
 }
 
-/** The first items, whole. An item too big for any place is cut, because leaving it out could leave nothing. */
+/** The first items, whole. An item that is too big is cut, because leaving it out could leave nothing. */
 function fitItems(items: readonly unknown[], room: number, depth: number): string[] {
   const kept: string[] = [];
   let left = room;

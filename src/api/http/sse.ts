@@ -1,6 +1,6 @@
 /**
- * Writes an event stream: headers at once, frames as they come, a comment as heartbeat in between. A reader that does not
- * drain is waited for, and left after a while (delivery.ts): what it missed is in the run's log.
+ * Writes an event stream: headers at once, frames as they come, a comment as heartbeat in between. It waits for a slow
+ * reader, and gives it up after a while (delivery.ts): what the reader missed is in the run's log.
  */
 import type { Response } from 'express';
 import { LogGone } from '../../store/follow.ts';
@@ -11,17 +11,17 @@ export interface EventsOptions {
   readonly heartbeatMs: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly log: Logger;
-  /** The frames of a stream that breaks off; null: the Assistants dialect's. */
+  /** The frames that end a stream that breaks off; null: those of the Assistants API. */
   readonly failure: string | null;
 }
 
 /**
- * A comment of one line. A blank line behind it would be an empty event for clients that remember an `id:` line, and
- * their JSON parser would die of it.
+ * A comment of one line. A blank line after it would be an empty event for clients that remember an `id:` line, and
+ * would crash their JSON parser.
  */
 const HEARTBEAT = ': ping\n';
 
-/** Writes `frames` to the client until they end or the client leaves; frames come whole, with their blank line. */
+/** Writes `frames` to the client until they end or the client leaves. Each frame is whole, with its blank line. */
 export async function writeEvents(
   response: Response,
   delivery: Delivery,
@@ -66,9 +66,7 @@ const GONE: Readonly<Record<LogGone['why'], string>> = {
   damaged: 'What is stored of the run is damaged, and it was given up. Create another one.',
 };
 
-/**
- * For faults that no run event can tell. The wrapping `error` is what makes SDKs raise it: a bare one is swallowed.
- */
+/** For faults that no run event reports. SDKs raise an error only if it is wrapped in `error`; they ignore a bare one. */
 function errorFrames(message: string): string {
   const data = JSON.stringify({ error: { message, type: 'server_error', param: null, code: null } });
   return `event: error\ndata: ${data}\n\nevent: done\ndata: [DONE]\n\n`;

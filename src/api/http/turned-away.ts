@@ -1,11 +1,11 @@
-/** Tells the operator once of each name and page that was turned away: devices and browsers do not show what we answered them. */
+/** Logs each refused name and origin once for the operator, because devices and browsers do not show our refusals. */
 import { echo } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 
-/** A scanner makes up names without end; whoever has set something up wrong is among the first. */
+/** A scanner makes up names without end; a client that is set up wrong is among the first. */
 const MAX_TOLD = 100;
 
-/** Hears of a name or origin that was refused. */
+/** Called with a name or origin that was refused. */
 export type TurnAway = (setting: 'ALLOWED_HOSTS' | 'CORS_ORIGINS', name: string) => void;
 
 export function turnAway(log: Logger): TurnAway {

@@ -1,14 +1,17 @@
-/** Checks requests against their zod schema and refuses in the hosted API's words: code, path in `param`, text. */
+/** Checks requests against their zod schema, and refuses as the hosted API did: its code, the path in `param`, its text. */
 import type { z } from 'zod';
 import { ApiError, echo } from '../../errors.ts';
 
-/** What a schema says by `superRefine` when no built-in issue has the hosted API's code for it. */
+/** What a schema reports through `superRefine` when no built-in issue maps to the hosted API's code. */
 export interface CustomRefusal {
   readonly code: string;
   readonly message: string;
 }
 
-/** The message of a number's checks when it need not be whole: zod's issues do not tell, and the wire's codes do. */
+/**
+ * The message of checks on numbers that need not be whole: zod's issues do not make that difference, and the wire's
+ * codes do.
+ */
 export const DECIMAL = 'decimal';
 
 /**
@@ -83,7 +86,10 @@ function refusal(issue: Issue, root: unknown, base: Path): ApiError {
   }
 }
 
-/** The branch that was meant: of the same JSON type, and with the same `type` where branches are told apart by it. */
+/**
+ * The refusal of the branch that was meant: the one of the same JSON type and, where branches differ by `type`, of the
+ * same `type`.
+ */
 function unionRefusal(branches: readonly Issue[][], root: unknown, path: Path, where: string): ApiError {
   const param = pathText(path);
   const value = valueAt(root, path);
@@ -116,7 +122,7 @@ function unionRefusal(branches: readonly Issue[][], root: unknown, path: Path, w
   return wrongType(param, where, choice, value);
 }
 
-/** The branch is for another JSON type, or for another `type`. */
+/** Whether the branch is for another JSON type, or for another `type`. */
 function isWrongKind(issue: Issue): boolean {
   if (issue.path.length === 0) return issue.code === 'invalid_type' || issue.code === 'invalid_value';
   return issue.path.length === 1 && issue.path[0] === 'type' && issue.code === 'invalid_value';
@@ -174,7 +180,7 @@ function invalid(param: string, code: string, message: string): ApiError {
   return new ApiError(400, message, { param: param === '' ? null : param, code });
 }
 
-/** zod's names of types → the hosted API's. */
+/** The hosted API's names for zod's names of types. */
 const EXPECTED: Readonly<Record<string, string>> = { int: 'integer', number: 'integer', record: 'object' };
 
 function expectedType({ expected, message }: Extract<Issue, { code: 'invalid_type' }>): string {

@@ -1,14 +1,14 @@
-/** `/models`: what assistants may name as their model. */
+/** `/models`: the names that a client may use as a model. */
 import { ApiError, unknownModel } from '../../errors.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import type { ListedModel, Services } from '../http/services.ts';
 
-/** More would make the list useless in the menus it fills. */
+/** More would make the list useless in a menu. */
 const MAX_ASSISTANTS = 100;
 
 export function modelEndpoints({ models, objects }: Services): readonly Endpoint[] {
-  /** The models of the upstreams, and the project's assistants, which chat clients name as their model. */
+  /** The models of the upstreams, and the project's assistants, which chat clients use as models. */
   const all = async (call: Call): Promise<readonly ListedModel[]> => {
     const query = { limit: MAX_ASSISTANTS, order: 'desc', after: null, before: null } as const;
     const [upstream, page] = await Promise.all([models(call), objects.assistants.list(call.project, query)]);
@@ -31,7 +31,7 @@ export function modelEndpoints({ models, objects }: Services): readonly Endpoint
     },
     {
       method: 'GET',
-      // Names of models have slashes: `vendor/model`.
+      // Names of models may have slashes: `vendor/model`.
       path: '/models/*model',
       handle: async (call) => {
         const id = call.part('model');
@@ -51,8 +51,8 @@ export function modelEndpoints({ models, objects }: Services): readonly Endpoint
 }
 
 /**
- * What belongs into a menu: of assistants with one name the newest, because entries should differ, and none without a name,
- * because an id tells nobody whom it stands for.
+ * The entries for a menu. Of assistants with the same name only the newest is listed, because entries should differ.
+ * Assistants without a name are left out, because an id means nothing to a reader.
  */
 function listed(models: readonly ListedModel[]): readonly ListedModel[] {
   const ids = new Set<string>();

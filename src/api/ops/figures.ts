@@ -1,4 +1,7 @@
-/** The figures of `GET /metrics`: this process' own, the queue's, and those that every worker says with its heartbeat. */
+/**
+ * The figures of `GET /metrics`: those of this process, of the queue, and those that every worker reports with its
+ * heartbeat.
+ */
 import { exposition, samplesOf, Tally, type Metric, type Sample } from '../../metrics.ts';
 import type { WorkerReport } from '../../store/presence.ts';
 import type { RedisMemory } from '../../store/redis-memory.ts';
@@ -6,11 +9,11 @@ import type { Admission } from '../../turns/admission.ts';
 
 export interface FiguresOptions {
   readonly admission: Admission;
-  /** What this process committed to runs. */
+  /** The commits of this process. */
   readonly commits: Tally;
   readonly workers: () => Promise<readonly WorkerReport[]>;
   readonly memory: () => Promise<RedisMemory>;
-  /** How many threads are kept. */
+  /** The number of stored threads. */
   readonly threads: () => Promise<number>;
 }
 
@@ -23,12 +26,12 @@ export class Figures {
     this.#options = options;
   }
 
-  /** All of them, as Prometheus reads them. Without Redis, those of this process. */
+  /** All figures in Prometheus' format. Without Redis, only those of this process. */
   async text(): Promise<string> {
     const { admission } = this.#options;
     const [workers, memory, threads] = await Promise.all([
       this.#options.workers().catch(() => null),
-      // Some services let nobody ask.
+      // Some hosted Redis services do not answer this.
       this.#options.memory().catch(() => null),
       this.#options.threads().catch(() => null),
     ]);
@@ -68,7 +71,7 @@ function ofMemory({ usedBytes, maxBytes }: RedisMemory): readonly Metric[] {
   ];
 }
 
-/** The same from every API process of a deployment. */
+/** Every API process of a deployment reports the same values for these. */
 function ofDeployment(workers: readonly WorkerReport[], admission: Admission): readonly Metric[] {
   const each = (value: (report: WorkerReport) => number): readonly Sample[] =>
     workers.map((report) => ({ labels: { worker: report.name }, value: value(report) }));

@@ -1,4 +1,4 @@
-/** What an operator or a curious visitor asks: is it alive, is it ready, how is it, what is it. None needs a key. */
+/** Endpoints for operators and visitors: is it alive, is it ready, how is it, what is it. None needs a key. */
 import packageJson from '../../../package.json' with { type: 'json' };
 import { METRICS_TYPE } from '../../metrics.ts';
 import type { WriteRefusal } from '../../store/write-probe.ts';
@@ -47,7 +47,7 @@ export function statusEndpoints(
   ];
 }
 
-/** What is not there that has to be. Workers say that they live by a write, so where none is taken nobody knows. */
+/** What is missing for work. Workers report by a write, so while Redis takes no writes, their number is unknown. */
 function missing(redis: boolean, refusal: WriteRefusal | null, workers: number): readonly string[] {
   if (!redis) return ['redis'];
   if (refusal !== null) return [refusal];

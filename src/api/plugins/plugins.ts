@@ -1,7 +1,7 @@
 /**
- * The server's own tools. `/plugins` says what there is. `/pluginapi?tid&aid&pid` runs one for a client that was asked for
- * its output, or outside of any thread where there is no `tid`; such clients quote badly, so a body that says the same as a pending call, but for what quoting did to it,
- * or nothing at all, is replaced by the arguments that call has on record.
+ * The server's own tools. `/plugins` lists them. `/pluginapi?tid&aid&pid` runs one, for a client whose run waits for
+ * its output, or without a `tid` outside any thread. Such clients quote badly. So where a body is empty, or equals a
+ * pending call's arguments except for quoting, the stored arguments of that call are used.
  */
 import { z } from 'zod';
 import { notFound, unknownPlugin } from '../../errors.ts';
@@ -14,9 +14,9 @@ import { json, type Endpoint } from '../http/endpoint.ts';
 import type { Services } from '../http/services.ts';
 import { fitJson } from '../http/shell-safe.ts';
 
-/** The clients cut at 8,000 characters, wherever that falls. */
+/** The clients cut every answer at 8,000 characters. */
 const MAX_ANSWER_BYTES = 8_000;
-/** Arguments are shorter by far (the toolbox bounds them); twice as long as a string with all of its quotes escaped. */
+/** The toolbox takes far shorter arguments; this leaves room for twice a string with all its quotes escaped. */
 const MAX_READ_CHARACTERS = 2 * 1024 * 1024;
 
 const pluginQuery = z.object({
@@ -25,7 +25,7 @@ const pluginQuery = z.object({
   pid: z.string().min(1),
 });
 
-/** Outside of any thread, nobody waits for the output. */
+/** Outside any thread no run waits for the output. */
 const NOTHING_PENDING = { runId: null, pending: [] } as const;
 
 export function pluginEndpoints(services: Services): readonly Endpoint[] {
@@ -36,7 +36,7 @@ export function pluginEndpoints(services: Services): readonly Endpoint[] {
       path: '/plugins',
       handle: ({ upstreamKey }) => {
         const data = plugins.list().map(pluginObject);
-        // Where the operator keeps tools that callers with keys of their own cannot use is not their business.
+        // Callers with keys of their own need not see sources whose tools they cannot use.
         const sources = plugins
           .sources()
           .filter((source) => upstreamKey === null || source.tools().length > 0);
@@ -85,8 +85,8 @@ function sourceObject(source: ToolSource): unknown {
 }
 
 /**
- * The calls of this tool that the thread's run waits for.
- * @throws {ApiError} 404 for a thread that is not there.
+ * The calls of this tool for which the thread's run waits.
+ * @throws {ApiError} 404 for a thread that does not exist.
  */
 async function pendingOf(
   { objects, runs }: Services,
@@ -104,8 +104,9 @@ async function pendingOf(
 }
 
 /**
- * The arguments as they were written: those on record of the call that the body means, or the body as JSON or JSON text in a
- * JSON string. A body longer than any arguments may be is passed on unread; what runs the tool says so.
+ * The arguments as they were written: those stored with the pending call that the body means, or else the body, which
+ * may be JSON or a JSON string that holds JSON. A body that is too long for arguments is passed on unread; the tool
+ * runner refuses it.
  */
 function chooseArguments(
   text: string,
@@ -122,22 +123,25 @@ function chooseArguments(
   return { written: written ?? '{}', callId: chosen?.id ?? null };
 }
 
-/** What a shell's quoting leaves of a text. */
+/** The characters of a text that a shell's quoting does not change. */
 const essence = (text: string): string => text.replaceAll(/[\\\s"']/g, '');
 
-/** The text when it is JSON that says something. */
+/** The text, when it is JSON and not null. */
 function saying(text: string): string | null {
   return text.length > MAX_READ_CHARACTERS || read(text) !== null ? text : null;
 }
 
-/** As {@link saying}, and what a JSON string says instead of the string. */
+/** As {@link saying}, but for a JSON string, its content. */
 function unwrapped(text: string): string | null {
   const value = read(text);
   if (typeof value === 'string') return value;
   return value === null ? null : text;
 }
 
-/** Null also for what is no JSON. Parsing knows no depth that is too much; whoever walks the value does. */
+/**
+ * The value of JSON text; null also when it is not JSON. Parsing handles any depth; only code that walks the value
+ * needs a limit.
+ */
 function read(text: string): unknown {
   try {
     return JSON.parse(text);

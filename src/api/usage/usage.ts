@@ -1,10 +1,13 @@
-/** `/usage`: what the caller's project has used, by UTC day. Not of OpenAI's API, whose own tells of whole organizations. */
+/**
+ * `/usage`: what the caller's project has used, by UTC day. Not part of OpenAI's API, whose usage endpoint covers whole
+ * organizations.
+ */
 import { z } from 'zod';
 import { ApiError } from '../../errors.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import type { Services } from '../http/services.ts';
 
-/** One read of Redis for each. */
+/** Each day costs one read of Redis. */
 const MAX_DAYS = 100;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -28,7 +31,7 @@ export function usageEndpoints({ usage, nowMs }: Services): readonly Endpoint[] 
   ];
 }
 
-/** @throws {ApiError} 400 for days that are in the wrong order, or too many. */
+/** @throws {ApiError} 400 for days in the wrong order, or too many days. */
 function checkSpan(from: string, to: string): void {
   const days = (Date.parse(to) - Date.parse(from)) / DAY_MS + 1;
   if (days >= 1 && days <= MAX_DAYS) return;

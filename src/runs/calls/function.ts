@@ -1,6 +1,6 @@
 /**
- * Calls of functions, the only kind that model servers know. Those a client declares are its own to answer; the server
- * answers the calls of its own tools, and those of functions that nobody has declared, because nobody else could.
+ * Calls of functions, the only kind that model servers know. The client answers calls of the functions it declared. The
+ * server answers calls of its own tools, and calls of functions that no tool declares, because no client could.
  */
 import type { FunctionTool } from '../thread.ts';
 import type { CallKind } from './kind.ts';

@@ -1,4 +1,4 @@
-/** What a kind of call has to say for itself. One file of this folder implements it per kind; kinds.ts lists them. */
+/** What a kind of call must define. Each kind is one file of this folder; kinds.ts lists them. */
 import type { ChatCall } from '../model.ts';
 import type { FunctionTool, RequiredCall, ToolChoice } from '../thread.ts';
 
@@ -13,28 +13,28 @@ export interface Answerers {
   serves(name: string): boolean;
 }
 
-/** The function that a call names, with arguments as the model wrote them: what has to be run to answer it. */
+/** The function that a call names, with the arguments as the model wrote them: running it answers the call. */
 export interface CalledFunction {
   readonly name: string;
   readonly arguments: string;
 }
 
 /**
- * One kind of call. A call is kept as its step holds it, and may hold more than a step shows. Methods, so that a kind that
- * knows only its own calls fits where calls of any kind are handled.
+ * One kind of call. A call is kept as its step holds it, and may hold more than a step shows. These are methods rather
+ * than function properties, so that a kind that knows only its own calls fits where calls of any kind are handled.
  */
 export interface CallKind<Call, Tool> {
-  /** The functions by which a model is offered the tool: every model knows functions, and nothing else. */
+  /** The functions that offer the tool to a model: functions are all that every model knows. */
   offers(tool: Tool): readonly FunctionTool[];
   /** The name of the function that a tool choice of this kind demands. */
   demands(choice: Exclude<ToolChoice, string>): string;
 
-  /** A call as the model begins it, by the name of a function it was offered. */
+  /** A call as the model begins it; `name` is a function that the model was offered. */
   begun(id: string, name: string): Call;
   /** The call with a further fragment of its arguments. */
   grown(call: Call, text: string): Call;
   answered(call: Call, output: string): Call;
-  /** Whether nobody has answered it yet. */
+  /** Whether it is still unanswered. */
   isOpen(call: Call): boolean;
 
   answeredBy(call: Call, by: Answerers): Answerer;
@@ -42,13 +42,13 @@ export interface CallKind<Call, Tool> {
   /** The call as a run demands an answer from its client. */
   required(call: Call): RequiredCall;
 
-  /** The call as the model made it, told to it again, and the text that answers it. */
+  /** The call as the model made it, for the next prompt, and the text that answers it. */
   asked(call: Call): ChatCall;
   output(call: Call): string;
 
   /** The call as a step shows it. */
   shown(call: Call): object;
-  /** What a stream says of the call besides its index and type when it grows or is answered; null for nothing. */
+  /** The delta of a stream when the call grows or is answered, without its index and type; null for none. */
   growthDelta(text: string): object | null;
   answerDelta(output: string): object | null;
 }

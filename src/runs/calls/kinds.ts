@@ -1,7 +1,7 @@
 /**
- * The kinds of calls there are. A new kind is a file beside this one and a line in each of the three lists; the agent loop,
- * the fold, the prompt and the dialects ask it by the functions below. Processes that do not know a kind cannot fold its runs,
- * so such runs need a format of their own (format.ts).
+ * The kinds of calls there are. A new kind is a file beside this one and a line in each of the three lists; the agent
+ * loop, the fold, the prompt and the protocols use it through the functions below. A process that does not know a kind
+ * cannot fold runs that have such calls, so those runs need a new format (format.ts).
  */
 import type { RunOrigin } from '../event.ts';
 import type { ChatCall, ChatMessage } from '../model.ts';
@@ -21,7 +21,7 @@ const KINDS: Readonly<Record<CallType, AnyKind>> = { function: functions };
 
 const kindOf = ({ type }: StepCall): AnyKind => KINDS[type];
 
-/** The functions by which a model is offered these tools. */
+/** The functions that offer these tools to a model. */
 export function offeredFunctions(tools: readonly DeclaredTool[]): readonly FunctionTool[] {
   return tools.flatMap((tool) => KINDS[tool.type].offers(tool));
 }
@@ -31,7 +31,7 @@ export function demandedFunction(choice: Exclude<ToolChoice, string>): string {
   return KINDS[choice.type].demands(choice);
 }
 
-/** The kind of the calls that name this function; where no tool offers it, they are plain functions. */
+/** The kind of a call that names this function; a plain function where no tool offers it. */
 export function typeOfCalls(name: string, tools: readonly DeclaredTool[]): CallType {
   return declarationOf(name, tools)?.type ?? 'function';
 }
@@ -57,7 +57,7 @@ export function answerCall(call: StepCall, output: string): StepCall {
   return kindOf(call).answered(call, output);
 }
 
-/** Whether nobody has answered the call yet. */
+/** Whether the call is still unanswered. */
 export function isOpenCall(call: StepCall): boolean {
   return kindOf(call).isOpen(call);
 }
@@ -73,7 +73,7 @@ export function answererOf(
   });
 }
 
-/** The function that a call names, with its arguments; of a call as it is kept, or as a client is asked. */
+/** The function that a call names, with its arguments; the call as it is kept, or as the client is asked for it. */
 export function calledFunction(call: StepCall | RequiredCall): CalledFunction {
   return KINDS[call.type].calledFunction(call);
 }
@@ -88,12 +88,12 @@ export function askedCall(call: StepCall): ChatCall {
   return kindOf(call).asked(call);
 }
 
-/** What answers the call, as text. */
+/** The answer to the call, as text. */
 export function outputOf(call: StepCall): string {
   return kindOf(call).output(call);
 }
 
-/** What answers the call, as the model is told. */
+/** The answer to the call, as a message for the model. */
 export function answerMessage(call: StepCall): Extract<ChatMessage, { role: 'tool' }> {
   return { role: 'tool', tool_call_id: call.id, content: outputOf(call) };
 }
@@ -103,13 +103,13 @@ export function shownCall(call: StepCall): object {
   return kindOf(call).shown(call);
 }
 
-/** What a stream says when the call grows; null for nothing. */
+/** The delta of a stream when the call grows; null for none. */
 export function growthDelta(call: StepCall, index: number, text: string): object | null {
   const said = kindOf(call).growthDelta(text);
   return said && { index, type: call.type, ...said };
 }
 
-/** What a stream says when the call is answered; null for nothing. */
+/** The delta of a stream when the call is answered; null for none. */
 export function answerDelta(call: StepCall, index: number, output: string): object | null {
   const said = kindOf(call).answerDelta(output);
   return said && { index, type: call.type, ...said };

@@ -1,6 +1,6 @@
 /**
- * A process that runs one tool, one call at a time, for the process that owns it. It has no secret: its environment is
- * scrubbed, and it knows only what comes with a call. It may be ended at any moment. A composition root.
+ * A process that runs one tool, one call at a time, for its owner. It has no secrets: its environment is scrubbed, and
+ * it knows only what comes with a call. It may be ended at any moment. A composition root.
  */
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
@@ -28,26 +28,26 @@ import {
   type ToolRequest,
 } from './protocol.ts';
 
-/** Grown this big, the process is replaced after its call. */
+/** A process of this size is replaced after its call. */
 const SPENT_BYTES = 256 * 1024 * 1024;
-/** Grown this big, it is ended in the middle of one. */
+/** A process of this size is ended in the middle of a call. */
 const MAX_RESIDENT_BYTES = 512 * 1024 * 1024;
 
 const MAX_FIELDS_DEPTH = 16;
 const MAX_PRINTED_BYTES = 8 * 1024;
-/** Of an error's words; whoever hears them needs less. */
+/** The longest error message that is sent on. */
 const MAX_MESSAGE_CHARACTERS = 8_000;
 
 let tool: DefinedTool | null = null;
 let mark = '';
 
-/** Written at once: what runs next may never give way. */
+/** Written synchronously, because the code that runs next may never yield. */
 function say(event: ToolEvent): void {
   let rest = Buffer.from(`${JSON.stringify(event)}\n`);
   while (rest.length > 0) rest = rest.subarray(writeSync(EVENTS_FD, rest));
 }
 
-/** @throws {ToolError} naming what is wrong with the file, for the operator. */
+/** @throws {ToolError} saying what is wrong with the file, for the operator. */
 async function load(request: LoadRequest): Promise<Outcome> {
   mark = request.mark;
   const loaded: unknown = await import(pathToFileURL(request.file).href);
@@ -102,10 +102,10 @@ function outcomeOf(error: unknown): Outcome {
   return { type: 'failed', message, stack: words(error.stack ?? '') };
 }
 
-/** Whatever a tool passes for words. */
+/** The text of whatever a tool throws or logs, cut. */
 const words = (text: unknown): string => String(text).slice(0, MAX_MESSAGE_CHARACTERS);
 
-/** What the present call may still say: a flood would keep our owner busy with throwing it away. */
+/** How much the present call may still log and print: a flood would keep the owner busy discarding it. */
 let linesLeft = 0;
 let printedLeft = 0;
 
@@ -113,7 +113,7 @@ function logOf(nonce: string): ToolLog {
   const note =
     (level: 'info' | 'warn') =>
     (given: Readonly<Record<string, unknown>>, message: string): void => {
-      // A call that has been answered has nothing more to say.
+      // A call that has been answered must not log any more.
       if (linesLeft <= 0 || current !== nonce) return;
       linesLeft -= 1;
       const text = JSON.stringify(given);
@@ -124,7 +124,7 @@ function logOf(nonce: string): ToolLog {
   return { info: note('info'), warn: note('warn') };
 }
 
-/** Bounds what is printed; our owner writes it to the log. */
+/** Bounds what is printed, because the owner writes it to the log. */
 function bound(stream: NodeJS.WriteStream): void {
   const write = stream.write.bind(stream);
   stream.write = (text: string | Uint8Array): boolean => {
@@ -139,9 +139,9 @@ for (const stream of [process.stdout, process.stderr]) bound(stream);
 const watchdog = new Worker(new URL('watchdog.ts', import.meta.url), {
   workerData: { maxResidentBytes: MAX_RESIDENT_BYTES },
 });
-// A thread starts with the help of the main one, which a tool may soon keep busy for ever.
+// A thread starts with the help of the main thread, which a tool may soon keep busy for ever.
 await once(watchdog, 'message');
 const requests = new Socket({ fd: REQUESTS_FD, writable: false });
-// Whoever asked is gone.
+// The owner is gone.
 requests.once('close', () => process.exit());
 eachLine(requests, Infinity, (line) => void answer(readRequest(line)));

@@ -1,14 +1,13 @@
 /**
- * What a tool's process and the one that owns it say to each other: one JSON object a line, over pipes that are the process'
- * alone. The process holds code that is not ours, so what it says is checked, and only what it may say at that moment is
- * heard.
+ * The protocol between a tool's process and its owner: one JSON object per line, over pipes used for nothing else. The
+ * process holds code that is not ours, so its events are checked, and only those that may come at that moment are accepted.
  */
 import { z } from 'zod';
 import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
 import type { ToolCall } from '../../runs/tool.ts';
 import { descriptionSchema, MAX_OUTPUT_BYTES } from '../definition.ts';
 
-/** The file descriptors of the process: where it is asked, and where it answers. */
+/** The file descriptors of the process for requests and for events. */
 export const REQUESTS_FD = 3;
 export const EVENTS_FD = 4;
 
@@ -16,20 +15,20 @@ export const EVENTS_FD = 4;
 export const MAX_LOG_LINES = 20;
 export const MAX_FIELDS_CHARACTERS = 2_000;
 
-/** An answer, with the words around it. */
+/** An answer, and the event around it. */
 export const MAX_EVENT_BYTES = MAX_OUTPUT_BYTES + 64 * 1024;
-/** An answer's depth, with the levels around it. */
+/** An answer's depth, and the levels of the event around it. */
 const MAX_EVENT_DEPTH = MAX_JSON_DEPTH + 3;
 
 const nonce = z.string();
 
-/** The first one: to import the tool's file and say what it is. */
+/** The first request: import the tool's file and describe the tool. */
 const loadSchema = z.object({
-  /** Goes with everything that is said about this request. */
+  /** Every event about this request carries it. */
   nonce,
   type: z.literal('load'),
   file: z.string(),
-  /** By which the processes that this one starts are known. */
+  /** The mark by which the processes that this one starts are found. */
   mark: z.string().min(1),
 });
 
@@ -61,7 +60,7 @@ const requestSchema = z.discriminatedUnion('type', [loadSchema, callSchema]);
 
 export type LoadRequest = z.infer<typeof loadSchema>;
 export type CallRequest = z.infer<typeof callSchema>;
-/** One at a time; the next one comes when the process has said `ready`. */
+/** One at a time; the next is sent when the process has said `ready`. */
 export type ToolRequest = z.infer<typeof requestSchema>;
 
 /** The request of a line that the owner wrote. */
@@ -76,11 +75,11 @@ const outcomeSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('failed'), message: z.string(), stack: z.string() }),
 ]);
 
-/** How a request ended. `arguments` and `refused` are words for the model, `failed` for the log. */
+/** How a request ended. `arguments` and `refused` have words for the model, `failed` has words for the log. */
 export type Outcome = z.infer<typeof outcomeSchema>;
 
 const eventSchema = z.discriminatedUnion('type', [
-  /** The process is up and has heard the request: its time runs from here. */
+  /** The process is up and has received the request: the tool's time runs from here. */
   z.object({ nonce, type: z.literal('started') }),
   z.object({
     nonce,
@@ -90,14 +89,14 @@ const eventSchema = z.discriminatedUnion('type', [
     message: z.string(),
   }),
   z.object({ nonce, type: z.literal('settled'), outcome: outcomeSchema }),
-  /** Nothing that the request has started is left. A process that is spent takes no further one, and is to be ended. */
+  /** Nothing that the request has started is left. A spent process must get no further request and has to be ended. */
   z.object({ nonce, type: z.literal('ready'), isSpent: z.boolean() }),
 ]);
 
-/** What the process says while it works. */
+/** An event that the process sends while it works. */
 export type ToolEvent = z.infer<typeof eventSchema>;
 
-/** The event of a line; null when it is none, whoever wrote it. */
+/** The event of a line; null when the line is not an event. */
 export function readEvent(line: string): ToolEvent | null {
   if (extentOf(line).depth > MAX_EVENT_DEPTH) return null;
   try {

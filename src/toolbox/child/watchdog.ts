@@ -1,6 +1,6 @@
 /**
- * A thread beside the tool of a process. It ends the process when it has taken too much memory, also while the tool keeps the
- * main thread busy for ever.
+ * A thread beside the tool in its process. It ends the process when that takes too much memory, even while the tool
+ * keeps the main thread busy.
  */
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -16,7 +16,7 @@ setInterval(() => {
     // The stream objects belong to the main thread, which may be busy.
     writeSync(2, 'tool process ended: it took too much memory\n');
   } finally {
-    // Nobody may be left to read that.
+    // The write fails when the owner no longer reads.
     process.kill(process.pid, 'SIGKILL');
   }
 }, CHECK_MS);

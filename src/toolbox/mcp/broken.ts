@@ -1,22 +1,22 @@
-/** Why a connection to an MCP server is of no use, in words for operators and models: no secret, no address, no stack. */
+/** Why a connection to an MCP server cannot be used, in words for operators and models: no secret, no address, no stack. */
 import { ProtocolError, SdkError, SdkErrorCode, SdkHttpError } from '@modelcontextprotocol/client';
 
-/** Servers' own words are quoted up to here. */
+/** How much of a server's own words is quoted. */
 const MAX_QUOTE_CHARS = 300;
 
 const SAYS = 'It says: ';
 
-/** The connection is of no use any more, or cannot be had. The message is a sentence about the server, beginning with It. */
+/** The connection can no longer be used, or not be made. The message is a sentence about the server that begins with It. */
 export class Broken extends Error {
   override readonly name = 'Broken';
 }
 
-/** One request did not get through; the next one may. The message is the guarded fetch's. */
+/** One request did not get through; the next may. The message is the guarded fetch's. */
 export class Unreachable extends Error {
   override readonly name = 'Unreachable';
 }
 
-/** One sentence about the server, from whatever was thrown while talking to it. */
+/** One sentence about the server, for any error thrown while talking to it. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Broken) return error.message;
   if (error instanceof Unreachable) return `It cannot be reached: ${quote(error.message)}`;
@@ -27,12 +27,12 @@ export function reasonOf(error: unknown): string {
   return code === undefined ? 'It did not answer as an MCP server does.' : `It cannot be reached (${code}).`;
 }
 
-/** A reason as it may stand in the log: a server's own words may repeat what it was asked. */
+/** A reason for the log, without the server's own words, which may repeat the request. */
 export function reportable(reason: string): string {
   return reason.startsWith(SAYS) ? 'It refused, in words of its own.' : reason;
 }
 
-/** A server's words: one line, not long. */
+/** A server's words on one line, shortened. */
 export function quote(text: string): string {
   const line = text.slice(0, MAX_QUOTE_CHARS).toWellFormed().replaceAll(/\s+/g, ' ');
   return text.length > MAX_QUOTE_CHARS ? `${line}…` : line;
@@ -45,7 +45,7 @@ function reasonOfCode(code: SdkErrorCode): string {
   return 'It did not answer as an MCP server does.';
 }
 
-/** The system's word for it, as ENOENT. */
+/** The system's error code, such as ENOENT. */
 function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   if ('code' in error && typeof error.code === 'string') return error.code;

@@ -1,7 +1,7 @@
 /**
  * An MCP server as a child process that speaks JSON-RPC in lines. It owns the process: whatever the server does, the
- * process and those it has started end with the connection, and neither garbage nor a line without end eats memory.
- * The library's own transport ends one process only, and reads garbage for as long as it comes.
+ * process and those that it has started end with the connection, and neither garbage nor an endless line uses up
+ * memory. The library's own transport ends one process only, and reads garbage as long as it comes.
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
@@ -22,14 +22,14 @@ import { Broken } from './broken.ts';
 export interface ChildServer {
   readonly command: string;
   readonly args: readonly string[];
-  /** All it gets besides PATH, HOME and the like. */
+  /** Its environment besides PATH, HOME and the like. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string | undefined;
 }
 
-/** Of one message; also of what a server has not read yet. Photos in base64 fit in. */
+/** The largest message, and the most that a server may leave unread. Photos in base64 fit in. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
-/** Banners and stray log lines are forgiven; reading much more would cost every run of this process its time. */
+/** Banners and stray log lines are ignored; reading many more would slow every run of this process. */
 const MAX_STRAY_LINES = 1_000;
 const MAX_STDERR_LINE_BYTES = 1_000;
 
@@ -45,7 +45,7 @@ export class ChildTransport implements Transport {
   readonly #onStderr: (line: string) => void;
   readonly #family: Family;
   #child: Child | null = null;
-  /** Settles when the process and all that it has started are gone. */
+  /** Resolves when the process and all that it has started are gone. */
   #ended: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
   #strayLines = 0;
@@ -53,7 +53,7 @@ export class ChildTransport implements Transport {
 
   /**
    * @param graceMs how long the process may take to end by itself, and once more after SIGTERM
-   * @param onStderr hears each line that the server writes there, cut when it is long
+   * @param onStderr called with each line that the server writes to stderr, cut when it is long
    */
   constructor(server: ChildServer, graceMs: number, log: Logger, onStderr: (line: string) => void) {
     this.#server = server;
@@ -69,13 +69,13 @@ export class ChildTransport implements Transport {
       cwd,
       env: { ...getDefaultEnvironment(), ...env, ...this.#family.env },
       stdio: ['pipe', 'pipe', 'pipe'],
-      // A group of its own: what npx and shells start ends with it, and Ctrl-C leaves it to us to say when.
+      // A group of its own: what npx and shells start ends with it, and Ctrl-C reaches only us: we choose when it stops.
       detached: true,
     });
     this.#child = child;
     const started = Promise.withResolvers<void>();
     this.#ended = new Promise((resolve) => {
-      // What the process left behind would hold its pipes open.
+      // Processes that it left behind would hold its pipes open.
       child.once('exit', () => resolve(this.#family.end()));
       child.once('error', resolve);
     });
@@ -83,7 +83,7 @@ export class ChildTransport implements Transport {
     child.on('error', (error) => started.reject(error));
     child.once('close', () => this.#hangUp());
     if (child.pid !== undefined) this.#family.begin(child.pid);
-    // The end of the process says more.
+    // The end of the process reports more.
     child.stdin.on('error', () => {});
     eachLine(child.stdout, MAX_MESSAGE_BYTES, (line, isWhole) => this.#hear(line, isWhole));
     eachLine(child.stderr, MAX_STDERR_LINE_BYTES, (line) => this.#onStderr(line));
@@ -99,7 +99,7 @@ export class ChildTransport implements Transport {
     stdin.write(serializeMessage(message));
   }
 
-  /** Ends the process: asked by the end of its input, then by SIGTERM, then not asked. */
+  /** Ends the process: first by closing its input, then by SIGTERM, then by SIGKILL. */
   close(): Promise<void> {
     this.#closing ??= this.#end();
     return this.#closing;
@@ -123,7 +123,7 @@ export class ChildTransport implements Transport {
     return inTime;
   }
 
-  /** Whoever waits for an answer need not wait for the process to end. */
+  /** Called at the first sign of the end, so that waiting calls need not wait for the process to end. */
   #hangUp(): void {
     if (this.#hasHungUp) return;
     this.#hasHungUp = true;

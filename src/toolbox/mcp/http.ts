@@ -1,19 +1,19 @@
-/** An MCP server behind an address: the library's streamable HTTP transport over a guarded fetch. */
+/** An MCP server at an address: the library's streamable HTTP transport over a guarded fetch. */
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { ToolFetch } from '../../runs/tool.ts';
 import { Unreachable } from './broken.ts';
 import { MAX_MESSAGE_BYTES } from './child.ts';
 
-/** Where a server is. */
+/** The address of a server, and the headers for it. */
 export interface HttpServer {
   readonly url: string;
   /** Sent with every request. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The server may wish for less, and would be asked without a pause. */
+/** A server may ask for a shorter pause, and would then be asked without any. */
 const MIN_STREAM_PAUSE_MS = 1_000;
-/** For saying goodbye to a server that may be gone. */
+/** Time to end the session with a server that may be gone. */
 const GOODBYE_MS = 1_000;
 
 export class HttpTransport extends StreamableHTTPClientTransport {
@@ -36,7 +36,7 @@ export class HttpTransport extends StreamableHTTPClientTransport {
     });
   }
 
-  /** Ends the session at the server, too, when it answers soon. */
+  /** Also ends the session on the server, if that answers soon. */
   override close(): Promise<void> {
     this.#closing ??= this.#end();
     return this.#closing;
@@ -50,7 +50,7 @@ export class HttpTransport extends StreamableHTTPClientTransport {
   }
 }
 
-/** A guarded fetch's own words may be shown; the global one hides the reason in the cause. */
+/** The message of a guarded fetch may be shown; the global fetch hides the reason in the cause. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return 'no reason given.';
   return error.cause instanceof Error && 'code' in error.cause

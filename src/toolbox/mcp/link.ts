@@ -1,6 +1,6 @@
 /**
- * One connection to an MCP server, from the handshake to its end. It never comes back: who wants another opens another.
- * What the server is not offered: our files, our models, our users (no roots, sampling or elicitation).
+ * One connection to an MCP server, from the handshake to its end. It is never reopened: for another connection, open
+ * another link. The server is not offered our files, our models or our users (no roots, sampling or elicitation).
  */
 import { Client, ProtocolError, SdkError, SdkErrorCode, type Transport } from '@modelcontextprotocol/client';
 import packageJson from '../../../package.json' with { type: 'json' };
@@ -14,24 +14,24 @@ import { errorText, outputOf } from './result.ts';
 export interface LinkOptions {
   readonly transport: Transport;
   readonly choice: Choice;
-  /** For the handshake, and for the list of tools. */
+  /** Time limit of the handshake, and of the list of tools. */
   readonly connectMs: number;
-  /** For the question whether the server is still there. */
+  /** Time limit of a ping. */
   readonly pingMs: number;
   readonly log: Logger;
-  /** Hears the tools at the start and whenever the server has changed them. */
+  /** Called with the tools at the start, and whenever the server has changed them. */
   readonly onTools: (tools: readonly ListedTool[]) => void;
 }
 
 /** What the caller of a tool allows. */
 export interface CallLimits {
-  /** Of one call of a run: the same when the run calls again because nobody heard the answer. */
+  /** Names one call of a run; the same when the run repeats the call because the answer was lost. */
   readonly callId: string | null;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
 
-/** Servers that announce changes one by one are asked once. */
+/** After this pause, a server that announces changes one by one is asked once for all of them. */
 const CHANGES_SETTLE_MS = 300;
 
 export class Link {
@@ -42,7 +42,7 @@ export class Link {
   readonly #client: Client;
   readonly #end: (reason: string) => void;
   #isOver = false;
-  /** Whether an answer is on its way that will show if the server is there; the handshake is one. */
+  /** Whether a request is under way that shows if the server is alive; the handshake is one. */
   #isAsking = true;
   #isListing = false;
   #hasChanged = false;
@@ -96,7 +96,7 @@ export class Link {
   }
 
   /**
-   * Calls a tool and gives its result as a model is told it.
+   * Calls a tool and returns its result as the model gets it.
    * @throws {ToolError} when the server fails or says that the tool has failed.
    * @throws the signal's reason when aborted.
    */
@@ -118,10 +118,10 @@ export class Link {
     }
   }
 
-  /** Ends the connection, and the server's process where it is ours. Calls that wait get an error. */
+  /** Ends the connection, and the server's process where we have started it. Waiting calls get an error. */
   async close(): Promise<void> {
     await this.#client.close();
-    // Where the client had let go of it already.
+    // The client may have released it already, and then does not close it.
     await this.#options.transport.close();
   }
 
@@ -131,7 +131,7 @@ export class Link {
     onTools(canList ? await listTools(this.#client, choice, connectMs, log) : []);
   }
 
-  /** After changes; those that come meanwhile are asked for again. */
+  /** Lists the tools after a change; once more if further changes come meanwhile. */
   async #refresh(): Promise<void> {
     this.#hasChanged = true;
     if (this.#isListing) return;
@@ -150,7 +150,7 @@ export class Link {
     this.#isListing = false;
   }
 
-  /** Not every error is the end, and not every end is said: over HTTP it shows only when the server is asked. */
+  /** Not every error ends the connection, and not every end is reported: over HTTP only a request shows it. */
   #doubt(error: unknown): void {
     this.#options.log.debug({ reason: reasonOf(error) }, 'error of an MCP server');
     if (error instanceof Broken) return this.#giveUp(error.message);
@@ -162,7 +162,7 @@ export class Link {
     try {
       await this.#client.ping({ timeout: this.#options.pingMs });
     } catch (error) {
-      // Refusing to answer is an answer.
+      // A server that refuses the ping is alive.
       if (!(error instanceof ProtocolError)) this.#giveUp(reasonOf(error));
     }
     this.#isAsking = false;

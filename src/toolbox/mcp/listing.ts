@@ -1,6 +1,6 @@
 /**
- * The tools that an MCP server says it has, as far as they can be offered to a model: checked one by one, so that a bad
- * one does not take the others with it, few enough and small enough for a prompt, under names that models accept.
+ * The tools of an MCP server that can be offered to a model. They are checked one by one, so that a bad tool does not
+ * spoil the others, kept few and small enough for a prompt, and named as models accept it.
  */
 import { createHash } from 'node:crypto';
 import { isSpecType, type Client, type Tool as RemoteTool } from '@modelcontextprotocol/client';
@@ -17,15 +17,15 @@ export interface ListedTool {
   readonly remote: RemoteTool;
 }
 
-/** What is wanted of a server's tools. */
+/** Which of a server's tools to offer, and under which prefix. */
 export interface Choice {
-  /** The server's own names; all when it is left out. */
+  /** The server's own names; all by default. */
   readonly allow?: readonly string[] | undefined;
   /** Before each name. */
   readonly prefix: string;
 }
 
-/** What one request of a model may carry of them; its own limit is often 128, too. */
+/** How many tools a server may add to a request; the model servers' own limit is often 128 as well. */
 const MAX_TOOLS = 128;
 const MAX_PAGES = 64;
 const MAX_NAME_CHARS = 64;
@@ -33,13 +33,13 @@ const MAX_DESCRIPTION_CHARS = 1_024;
 const MAX_SCHEMA_BYTES = 32 * 1024;
 const HASH_CHARS = 8;
 
-/** The library's own schema would refuse a whole page for one bad tool. */
+/** Used because the library's own schema refuses a whole page for one bad tool. */
 const pageSchema = z.looseObject({ tools: z.array(z.unknown()), nextCursor: z.string().optional() });
 
 /**
- * Asks for all pages. What is left out is logged.
+ * Asks for all pages. Tools that are left out are logged.
  * @param timeoutMs for all of them
- * @throws what the client throws when a page cannot be had.
+ * @throws what the client throws when a page cannot be fetched.
  */
 export async function listTools(
   client: Client,
@@ -66,7 +66,7 @@ class Listing {
   readonly #log: Logger;
   readonly #tools = new Map<string, ListedTool>();
   readonly #validator = new AjvJsonSchemaValidator();
-  /** Why → how many, and one of them: ten thousand bad tools are a few lines. */
+  /** By reason: how many, and one of them. So ten thousand bad tools are a few log lines. */
   readonly #leftOut = new Map<string, { count: number; readonly first: string }>();
 
   constructor(choice: Choice, log: Logger) {
@@ -96,7 +96,7 @@ class Listing {
   /** The tool as it is offered, or why it is not. */
   #accept(tool: unknown): ListedTool | string {
     if (this.#tools.size >= MAX_TOOLS) return `more than ${MAX_TOOLS}`;
-    // First: checking is recursive, too.
+    // Checked first, because the other checks are recursive.
     if (isTooDeep(tool)) return `nested deeper than ${MAX_JSON_DEPTH} levels`;
     if (!isSpecType.Tool(tool) || tool.name === '') return 'invalid definition';
     if (bytesOf(tool.inputSchema) > MAX_SCHEMA_BYTES || bytesOf(tool.outputSchema) > MAX_SCHEMA_BYTES)
@@ -141,7 +141,7 @@ function isTooDeep(value: unknown): boolean {
   try {
     return extentOf(JSON.stringify(value)).depth > MAX_JSON_DEPTH;
   } catch {
-    // Of the stack.
+    // The stack overflowed.
     return true;
   }
 }
@@ -152,7 +152,7 @@ function safeName(wanted: string): string {
   return wanted.replaceAll(/[^A-Za-z0-9_-]/g, '_');
 }
 
-/** Tells names apart that are equal when cut or made safe. */
+/** A name with a hash, for names that would be equal once they are cut or made safe. */
 function hashedName(wanted: string): string {
   const hash = createHash('sha256').update(wanted).digest('hex').slice(0, HASH_CHARS);
   const begin = wanted.slice(0, MAX_NAME_CHARS - HASH_CHARS - 1).replaceAll(/[^A-Za-z0-9_-]/g, '_');

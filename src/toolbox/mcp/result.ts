@@ -1,4 +1,4 @@
-/** What a model is told of an MCP tool's result: data or text. Pictures and other bytes are named, not said. */
+/** The result of an MCP tool for the model: data or text. Pictures and other binary parts are only named. */
 import type { CallToolResult, ContentBlock, EmbeddedResource } from '@modelcontextprotocol/client';
 import { quote } from './broken.ts';
 
@@ -10,7 +10,7 @@ export function outputOf(result: CallToolResult): unknown {
   return result.structuredContent ?? textOf(result);
 }
 
-/** Why a tool says that it has failed. */
+/** The tool's reason for its failure. */
 export function errorText(result: CallToolResult): string {
   const text = textOf(result).slice(0, MAX_ERROR_CHARS).toWellFormed();
   return text === '' ? 'The tool failed without saying why.' : text;

@@ -1,6 +1,6 @@
 /**
- * An API's answer → what its tool answers: JSON as it is, text as text, and everything else as an error in words. Bytes
- * are never handed on.
+ * Turns an API's answer into the tool's answer: JSON as it is, text as text, and everything else as an error in words.
+ * Binary data is never passed on.
  */
 import { ToolError } from '../../runs/tool.ts';
 
@@ -12,12 +12,12 @@ const TEXT_TYPE =
   /^(text\/|application\/([\w.-]+\+)?(xml|yaml|x-ndjson|javascript|x-www-form-urlencoded)\b)/i;
 
 /**
- * @param hide takes secrets out of what the API says; some repeat the request
- * @throws {ToolError} for failures, redirects and what cannot be read, with what the model may know about it
+ * @param hide removes secrets from what the API says; some APIs repeat the request
+ * @throws {ToolError} for failures, redirects and unreadable answers, with what the model may know about them
  */
 export async function readAnswer(response: Response, hide: (text: string) => string): Promise<unknown> {
   const { status } = response;
-  // Status 0 is what some clients make of a redirect that is not followed.
+  // Some clients report a redirect that is not followed as status 0.
   if (status === 0 || (status >= 300 && status < 400)) {
     await response.body?.cancel();
     throw new ToolError(

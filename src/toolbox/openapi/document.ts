@@ -1,15 +1,16 @@
 /**
  * Reads the text of an OpenAPI 3 or Swagger 2.0 document and lists its operations without looking into them, so that a
- * document of ten thousand costs little. References are followed only inside of the document; nothing is fetched or read.
+ * document with ten thousand of them costs little. References are followed only inside the document; nothing is fetched
+ * or read.
  */
 import { isObject, OpenApiError, type JsonObject, type ResolveReference } from './schema.ts';
 
-/** HEAD, OPTIONS and TRACE tell a model nothing. */
+/** HEAD, OPTIONS and TRACE are of no use to a model. */
 const METHODS = ['get', 'put', 'post', 'delete', 'patch'];
-/** A chain of references longer than this goes in a circle. */
+/** A longer chain of references is taken for a circle. */
 const MAX_HOPS = 32;
 
-/** One operation as the document has it, unchecked. */
+/** One operation as it stands in the document, unchecked. */
 export interface Operation {
   /** In capitals. */
   readonly method: string;
@@ -17,7 +18,7 @@ export interface Operation {
   readonly path: string;
   readonly operationId: string | null;
   readonly value: JsonObject;
-  /** What lies around it: parameters and servers of the path. */
+  /** The path's entry around it, with shared parameters and servers. */
   readonly item: JsonObject;
 }
 
@@ -26,7 +27,7 @@ export interface ApiDocument {
   readonly root: JsonObject;
   readonly isSwagger2: boolean;
   readonly operations: readonly Operation[];
-  /** Paths that are described elsewhere, where we do not look. */
+  /** Paths that are described in other documents, which are not read. */
   readonly foreignPaths: readonly string[];
   readonly resolve: ResolveReference;
 }
@@ -57,12 +58,12 @@ function operationsOf(path: string, item: JsonObject): Operation[] {
 }
 
 async function parse(text: string): Promise<{ root: JsonObject; lookUp: (pointer: string) => unknown }> {
-  // Takes 0.15 s to load, which a service without documents need not spend.
+  // Imported only here: loading takes 0.15 s, which a service without documents need not spend.
   const { default: SwaggerParser } = await import('@apidevtools/swagger-parser');
   const parser = new SwaggerParser();
   const name = text.trimStart().startsWith('{') ? 'document.json' : 'document.yaml';
   try {
-    // The parser reads by itself only what it is told it can read: this text, and nothing that the text refers to.
+    // The parser may read only this text, and nothing that the text refers to.
     const given = { order: 1, canRead: true, read: () => text };
     const refs = await parser.resolve(name, {
       resolve: { external: false, file: false, http: false, given },
@@ -75,7 +76,10 @@ async function parse(text: string): Promise<{ root: JsonObject; lookUp: (pointer
   }
 }
 
-/** The parser's first line, without the path it makes up and what it quotes; the others quote the document. */
+/**
+ * The first line of the parser's message, without the path that it makes up and without quotes; the other lines quote
+ * the document.
+ */
 function reasonIn(error: unknown): string {
   const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
   return line

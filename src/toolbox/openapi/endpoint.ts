@@ -1,6 +1,6 @@
 /**
- * One operation of a document → what its tool takes, and where each argument goes in the request. An operation that cannot
- * be called truthfully (files, cookies, references to elsewhere) is refused with a reason. Sends nothing.
+ * Derives from one operation what its tool takes, and where each argument goes in the request. An operation that cannot
+ * be called as described (files, cookies, references to other documents) is refused with a reason. Sends nothing.
  */
 import { z } from 'zod';
 import type { JsonSchema } from '../../runs/tool.ts';
@@ -18,9 +18,9 @@ import { modernInputs, modernServers } from './swagger2.ts';
 
 /** One argument of the tool. */
 export interface Input {
-  /** What the model calls it. */
+  /** Its name for the model. */
   readonly argument: string;
-  /** What the API calls it. */
+  /** Its name in the API. */
   readonly name: string;
   /** `whole-body`: the argument is the body; `body`: a property of it. */
   readonly place: 'path' | 'query' | 'header' | 'body' | 'whole-body';
@@ -36,16 +36,16 @@ export interface ApiEndpoint {
   readonly method: string;
   readonly path: string;
   readonly description: string;
-  /** What a model is told of the inputs. */
+  /** The inputs as a model is told them. */
   readonly parameters: JsonSchema;
   readonly inputs: readonly Input[];
   /** Content type of the body; null when there never is one. */
   readonly bodyType: 'application/json' | 'application/x-www-form-urlencoded' | null;
-  /** Where the API may be, the nearest first, with variables; relative to the document. */
+  /** The API's possible addresses, the most specific first, with variables; relative to the document. */
   readonly servers: readonly JsonObject[];
 }
 
-/** Not for models to set: identity, framing, and what we say ourselves. */
+/** Headers that models may not set: identity, framing, and those that we send ourselves. */
 const OWN_HEADERS = new Set([
   'accept',
   'authorization',
@@ -62,12 +62,12 @@ const OWN_HEADERS = new Set([
   'upgrade',
 ]);
 
-/** As HTTP has it; anything else would be refused when it is sent. */
+/** Header names as HTTP allows them; others would fail when they are sent. */
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
-/** Of what a model is told about one operation: most have 1 KB, the longest public ones 10. */
+/** Size of one operation's parameters as a model is told them: most have 1 KB, the longest public ones 10 KB. */
 const MAX_PARAMETERS_CHARS = 64 * 1024;
 
-/** What a `null` of the document means too: nothing was said. */
+/** A `null` in a document means the same as a missing field. */
 const flag = z.boolean().nullish();
 const parameterSchema = z.object({
   name: z.string().min(1),
@@ -84,7 +84,7 @@ type Parameter = z.infer<typeof parameterSchema>;
 
 /**
  * @param headers names of headers that the configuration sets, in lower case
- * @throws {OpenApiError} why the operation cannot be a tool
+ * @throws {OpenApiError} saying why the operation cannot be a tool
  */
 export function describeEndpoint(
   operation: Operation,
@@ -137,7 +137,7 @@ function inputsOf(
   { value, item }: Operation,
   document: ApiDocument,
 ): { readonly parameters: readonly Parameter[]; readonly requestBody: unknown } {
-  // An operation's parameter takes the place of its path's one.
+  // An operation's parameter replaces its path's parameter of the same name.
   const all = new Map<string, JsonObject>();
   for (const given of [item['parameters'], value['parameters']].flatMap(listOf)) {
     const one = document.resolve(given);
@@ -218,14 +218,14 @@ function bodyOf(
   return { type: json === undefined ? 'application/x-www-form-urlencoded' : 'application/json', inputs };
 }
 
-/** Whether the properties of the body can stand beside the other arguments, and say all there is to say. */
+/** Whether the body's properties can become arguments of their own: they describe the whole body, and no name is taken. */
 function isFlat(schema: JsonSchema, taken: ReadonlySet<string>): boolean {
   const isOpen = ['additionalProperties', 'allOf', 'anyOf', 'oneOf'].some((key) => schema[key]);
   const names = isObject(schema['properties']) ? Object.keys(schema['properties']) : [];
   return !isOpen && names.length > 0 && !names.some((name) => taken.has(name));
 }
 
-/** Arguments of one name get two: `id` of the path, and `query_id`. */
+/** Gives arguments with the same name different ones: `id` of the path, and `query_id`. */
 function named(inputs: readonly Input[]): readonly Input[] {
   const taken = new Set<string>();
   return inputs.map((input) => {

@@ -1,6 +1,6 @@
 /**
- * The operator's headers, which may hold keys: sent only where the configuration points, and taken out of everything that
- * is said. A document does not decide who gets them.
+ * The operator's headers, which may hold keys: sent only where the configuration points, and removed from every text
+ * that leaves the tool. A document does not decide who gets them.
  */
 export interface ApiKeys {
   readonly headers: readonly (readonly [name: string, value: string])[];
@@ -12,10 +12,10 @@ export interface ApiKeys {
   readonly hide: (text: string) => string;
 }
 
-/** Shorter parts of a value (`Bearer`, `en`) are no secrets, and hiding them would spoil what an API says. */
+/** Shorter parts of a value (`Bearer`, `en`) are not secrets, and hiding them would damage the API's answers. */
 const MIN_SECRET_CHARS = 8;
 
-/** @param home the address that the operator has named; null when it is a file, which is as good as the operator. */
+/** @param home the address that the operator has named; null for a file, which is trusted like the operator */
 export function createKeys(headers: Readonly<Record<string, string>>, home: URL | null): ApiKeys {
   const entries = Object.entries(headers);
   const parts = entries.flatMap(([, value]) => [value, ...value.split(/\s+/)]);

@@ -1,6 +1,6 @@
 /**
- * Gets the text of a document that the operator has named: from the disk, over the guarded fetch, or by way of an
- * `ai-plugin.json` manifest that says where it is. Understands nothing of the document itself.
+ * Gets the text of a document that the operator has named: from the disk, over the guarded fetch, or through an
+ * `ai-plugin.json` manifest that says where it is. Does not interpret the document.
  */
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -21,7 +21,7 @@ const manifestSchema = z.object({
 
 export interface Loaded {
   readonly text: string;
-  /** Where the document came from; null for a file. Its relative addresses begin here. */
+  /** Where the document came from; null for a file. Its relative addresses are relative to this. */
   readonly location: URL | null;
   /** The manifest's name, when there was one. */
   readonly name: string | null;
@@ -54,7 +54,7 @@ export async function loadDocument(
 }
 
 function readManifest(text: string): z.infer<typeof manifestSchema> | null {
-  // Documents of many megabytes are not parsed for this.
+  // A document of many megabytes need not be parsed to see that it is no manifest.
   if (text.length > MAX_MANIFEST_CHARS) return null;
   try {
     const value: unknown = JSON.parse(text);
@@ -64,7 +64,10 @@ function readManifest(text: string): z.infer<typeof manifestSchema> | null {
   }
 }
 
-/** Where the manifest's API is described. A manifest on disk may name its neighbours, one from the web the web only. */
+/**
+ * Where the manifest's API is described. A manifest on disk may name files beside it; a manifest from the web may only
+ * name web addresses.
+ */
 function apiOf(api: string, manifest: URL | string): URL | string {
   const absolute = urlOf(api);
   if (absolute !== null) return absolute;

@@ -1,6 +1,6 @@
 /**
- * A model's arguments → one HTTP request. Wrong arguments are said in words a model can act on; no value gets out of the
- * place the document gives it: not out of its path segment, not into another header. Sends nothing.
+ * Turns a model's arguments into one HTTP request. Errors about wrong arguments tell the model what to correct. No
+ * value leaves the place that the document gives it: not its path segment, and not its header. Sends nothing.
  */
 import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
 import { ToolArgumentError, type JsonSchema } from '../../runs/tool.ts';
@@ -13,7 +13,7 @@ export interface ApiRequest {
   readonly body: string | null;
 }
 
-/** Between the members of a list; null where each has a pair of its own. */
+/** The separator between the members of a list; null where each member has a pair of its own. */
 const SEPARATORS: Readonly<Record<Style, string | null>> = {
   repeated: null,
   brackets: null,
@@ -26,7 +26,7 @@ const SEPARATORS: Readonly<Record<Style, string | null>> = {
 type Given = readonly (readonly [input: Input, value: unknown])[];
 
 /**
- * @param base the address that the endpoint's path is relative to, without query
+ * @param base the address to which the endpoint's path is relative, without a query
  * @throws {ToolArgumentError} naming everything that is wrong
  */
 export function buildRequest(endpoint: ApiEndpoint, base: URL, args: unknown): ApiRequest {
@@ -47,11 +47,11 @@ export function buildRequest(endpoint: ApiEndpoint, base: URL, args: unknown): A
   };
 }
 
-/** A model that is told of the first few mistakes corrects them all. */
+/** A model that is told the first few mistakes corrects all of them. */
 const MAX_NAMED = 5;
 const MAX_NAME_LENGTH = 64;
 
-/** The inputs that have a value, as the API's types. */
+/** The inputs that have a value, converted to the API's types. */
 function check(inputs: readonly Input[], args: unknown): Given {
   if (!isObject(args)) throw new ToolArgumentError('The arguments must be a JSON object.');
   const problems: string[] = [];
@@ -78,13 +78,15 @@ function check(inputs: readonly Input[], args: unknown): Given {
   return given;
 }
 
-/** Only JSON can say null. */
+/** Only JSON can express null. */
 function takesNull({ place, schema }: Input): boolean {
   const isBody = place === 'body' || place === 'whole-body';
   return isBody && (schema['type'] === undefined || typesOf(schema).includes('null'));
 }
 
-/** The value as one of the schema's types, read from a string where models like to write one; undefined when it is none. */
+/**
+ * The value as one of the schema's types; parsed where the model wrote a string in its place; undefined when it fits none.
+ */
 function fit(value: unknown, schema: JsonSchema): unknown {
   const types = typesOf(schema);
   if (types.length === 0) return value;
@@ -95,7 +97,7 @@ function fit(value: unknown, schema: JsonSchema): unknown {
   return types.some((type) => isOfType(read, type)) ? read : undefined;
 }
 
-/** JSON within JSON has no more levels than any other; deeper, it could not be written again. */
+/** JSON inside a JSON string has the same depth limit: deeper JSON could not be written again. */
 function parsed(json: string): unknown {
   if (extentOf(json).depth > MAX_JSON_DEPTH) return undefined;
   try {
@@ -132,11 +134,11 @@ function fillPath(template: string, given: Given): string {
       throw new ToolArgumentError(`The path needs '${name}', which this tool does not take.`);
     const [{ argument }, value] = found;
     const text = simple(value);
-    // `/pets/` is another operation than `/pets/{id}`.
+    // An empty value would call `/pets/`, which is another operation than `/pets/{id}`.
     if (text === '') throw new ToolArgumentError(`Wrong arguments: ${argument} must not be empty.`);
     return encodeURIComponent(text.toWellFormed());
   });
-  // URLs take these for steps, encoded or not.
+  // URLs resolve these as path steps, encoded or not.
   if (path.split('/').some((segment) => /^(\.|%2e){1,2}$/i.test(segment))) {
     throw new ToolArgumentError("Wrong arguments: a value of the path must not be '.' or '..'.");
   }
@@ -179,7 +181,7 @@ function pairs(style: Style, name: string, value: unknown): [string, string][] {
   return separator === null ? texts.map((one) => [name, one]) : [[name, texts.join(separator)]];
 }
 
-/** OpenAPI's `simple` style, of paths and headers: lists and objects with commas. */
+/** OpenAPI's `simple` style for paths and headers: lists and objects with commas. */
 function simple(value: unknown): string {
   if (Array.isArray(value)) return value.map(text).join(',');
   return isObject(value) ? Object.entries(value).flat().map(text).join(',') : text(value);

@@ -1,6 +1,7 @@
 /**
- * Schemas of OpenAPI documents → what a model is told: one JSON Schema without references, of a bounded size. Documents
- * are foreign: they may be circular, or small on paper and endless when written out. Checks no values.
+ * Turns schemas of OpenAPI documents into what a model is told: one JSON Schema without references, of a bounded size.
+ * Documents are foreign: they may be circular, or short but endless when their references are written out. Checks no
+ * values.
  */
 import type { JsonSchema } from '../../runs/tool.ts';
 
@@ -9,21 +10,21 @@ export class OpenApiError extends Error {
   override readonly name = 'OpenApiError';
 }
 
-/** Follows references until there is something else. @throws {OpenApiError} when one leads out of the document. */
+/** Follows references until the value is not a reference. @throws {OpenApiError} when one leads out of the document. */
 export type ResolveReference = (value: unknown) => unknown;
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Deeper than this a model does not look either. */
+/** Models make no use of deeper levels. */
 const MAX_DEPTH = 12;
-/** Subschemas of one operation. Tools are part of every prompt, so this is many thousand tokens already. */
+/** Subschemas of one operation. Tools are part of every prompt, so this many already are thousands of tokens. */
 const MAX_SUBSCHEMAS = 500;
-/** Of one list of values, such as an enum. */
+/** The longest list of values, such as an enum. */
 const MAX_VALUES = 256;
-/** Of a tool, a parameter, a property. */
+/** The longest description of a tool, a parameter or a property. */
 const MAX_DESCRIPTION_CHARS = 1_024;
 
-/** `pattern` is missing: servers that make grammars of schemas choke on the dialects of foreign expressions. */
+/** `pattern` is left out: servers that compile schemas into grammars fail on foreign dialects of regular expressions. */
 const PLAIN = [
   'type',
   'format',
@@ -55,8 +56,8 @@ export function newBudget(): Budget {
 }
 
 /**
- * The schema with its references written out. Where it leads back into itself, gets too deep or too big, the branch ends
- * in `{}`: anything.
+ * The schema with its references written out. Where a branch leads back into itself, or gets too deep or too big, it
+ * ends in `{}`, which accepts anything.
  */
 export function inlineSchema(schema: unknown, resolve: ResolveReference, budget: Budget): JsonSchema {
   const inline = (value: unknown, above: ReadonlySet<unknown>): JsonSchema => {
@@ -66,7 +67,7 @@ export function inlineSchema(schema: unknown, resolve: ResolveReference, budget:
     const within = new Set([...above, found]);
     const parts: Record<string, unknown> = {};
     for (const key of PLAIN) if (isPlain(found[key])) parts[key] = plain(found[key]);
-    // Swagger 2.0 has a flag of this name on parameters.
+    // Checked to be a list, because Swagger 2.0 has a flag of this name on parameters.
     if (Array.isArray(found['required'])) parts['required'] = plain(found['required']);
     if (typeof found['description'] === 'string') parts['description'] = cut(found['description']);
     for (const key of ONE) if (isObject(found[key])) parts[key] = inline(found[key], within);
@@ -75,7 +76,7 @@ export function inlineSchema(schema: unknown, resolve: ResolveReference, budget:
       if (Array.isArray(found[key])) parts[key] = found[key].map((one) => inline(one, within));
     }
     if (isObject(found['properties'])) Object.assign(parts, properties(found, within));
-    // OpenAPI 3.0's way of saying it.
+    // OpenAPI 3.0 says it by this flag.
     if (found['nullable'] === true && typeof parts['type'] === 'string')
       parts['type'] = [parts['type'], 'null'];
     return parts;
@@ -85,7 +86,7 @@ export function inlineSchema(schema: unknown, resolve: ResolveReference, budget:
     const kept = all
       .slice(0, Math.max(0, budget.left))
       .map(([name, one]) => [name, inline(one, within)] as const);
-    // What is read-only is required of the server, not of us.
+    // A read-only property is required in the server's answers, not in our requests.
     const asked = kept.filter(([, one]) => one['readOnly'] !== true).map(([name]) => name);
     return {
       properties: Object.fromEntries(kept),
@@ -97,7 +98,7 @@ export function inlineSchema(schema: unknown, resolve: ResolveReference, budget:
   return inline(schema, new Set());
 }
 
-/** The text, short enough to be told to a model. */
+/** The text, cut to the length that a model gets. */
 export function cut(text: string, chars = MAX_DESCRIPTION_CHARS): string {
   const trimmed = text.trim();
   return trimmed.length <= chars ? trimmed : `${trimmed.slice(0, chars - 1).toWellFormed()}…`;
@@ -110,7 +111,7 @@ function includes(list: unknown, value: unknown): boolean {
 const isPrimitive = (value: unknown): boolean =>
   value === null || ['string', 'number', 'boolean'].includes(typeof value);
 
-/** Nested values are left out: written out, they could be endless too. */
+/** Nested values are left out, because they could be endless as well. */
 function isPlain(value: unknown): boolean {
   return isPrimitive(value) || Array.isArray(value);
 }

@@ -1,4 +1,4 @@
-/** Swagger 2.0's way of saying what an operation takes and where it lives, said in OpenAPI 3's. Checks nothing. */
+/** Translates Swagger 2.0's parameters and addresses into OpenAPI 3's. Checks nothing. */
 import type { JsonObject } from './schema.ts';
 
 const FORM = 'application/x-www-form-urlencoded';
@@ -7,7 +7,7 @@ const STYLES: ReadonlyMap<string, string> = new Map([
   ['pipes', 'pipeDelimited'],
 ]);
 
-/** `parameters` without bodies and forms, and those as a `requestBody`. */
+/** `parameters` without bodies and forms, and these two as a `requestBody`. */
 export function modernInputs(
   parameters: readonly JsonObject[],
   consumes: readonly unknown[],
@@ -21,7 +21,7 @@ export function modernInputs(
   };
 }
 
-/** The one address of a Swagger 2.0 document; relative where it does not name scheme or host. */
+/** The one address of a Swagger 2.0 document; relative where it names no scheme or host. */
 export function modernServers(root: JsonObject): readonly JsonObject[] {
   const schemes: readonly unknown[] = Array.isArray(root['schemes']) ? root['schemes'] : [];
   const scheme = ['https', 'http'].find((one) => schemes.includes(one));
@@ -34,7 +34,7 @@ function modernParameter(parameter: JsonObject): JsonObject {
   const format = typeof parameter['collectionFormat'] === 'string' ? parameter['collectionFormat'] : 'csv';
   return {
     ...parameter,
-    // A parameter is its own schema there; its description is said once.
+    // In Swagger 2.0 a parameter is its own schema; its description is given once.
     schema: { ...parameter, description: undefined },
     ...(parameter['in'] === 'query' && { style: STYLES.get(format) ?? 'form', explode: format === 'multi' }),
   };
@@ -48,7 +48,7 @@ function jsonBody(body: JsonObject, consumes: readonly unknown[]): unknown {
 
 function formBody(form: readonly JsonObject[], consumes: readonly unknown[]): unknown {
   if (form.length === 0) return undefined;
-  // Files may only be sent as multipart there, so that the list says it all.
+  // Swagger 2.0 allows files only as multipart, so the list of types tells whether there are any.
   const isPlainForm = consumes.length === 0 || consumes.includes(FORM);
   const required = form.filter((one) => one['required'] === true).map((one) => one['name']);
   const properties = Object.fromEntries(form.map((one) => [String(one['name']), one]));

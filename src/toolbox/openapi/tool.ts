@@ -1,11 +1,11 @@
-/** One operation as a tool: a call becomes one request over the guarded fetch. Keys go along and are never said. */
+/** One operation as a tool: a call becomes one request over the guarded fetch. Keys are sent along and never shown. */
 import { ToolError, type Tool, type ToolContext, type ToolFetch } from '../../runs/tool.ts';
 import { readAnswer } from './answer.ts';
 import type { ApiEndpoint } from './endpoint.ts';
 import type { ApiKeys } from './keys.ts';
 import { buildRequest } from './request.ts';
 
-/** What every call of the tool goes by. */
+/** What all calls of the tool share. */
 export interface Calling {
   readonly endpoint: ApiEndpoint;
   /** Where the endpoint's path begins. */
@@ -34,7 +34,7 @@ async function call(calling: Calling, args: unknown, { callId, signal }: ToolCon
   const { endpoint, keys } = calling;
   const request = buildRequest(endpoint, calling.base, args);
   const headers = new Headers([...request.headers]);
-  // The same call may come twice when a worker is lost; what acts should act once.
+  // The same call may come twice when a worker is lost; an API that acts on it should act once.
   if (callId !== null && endpoint.method !== 'GET') headers.set('idempotency-key', callId);
   for (const [name, value] of keys.headers) headers.set(name, value);
   try {

@@ -1,6 +1,6 @@
 /**
- * Which operations of a document become tools, under which names, and where each is called. What cannot be one is left
- * out, and the operator told why. Calls nothing.
+ * Decides which operations of a document become tools, under which names, and where each is called. Operations that
+ * cannot be tools are left out, and the log says why. Calls nothing.
  */
 import type { Tool, ToolFetch, ToolLog } from '../../runs/tool.ts';
 import type { ApiDocument, Operation } from './document.ts';
@@ -9,9 +9,9 @@ import type { ApiKeys } from './keys.ts';
 import { isObject, OpenApiError } from './schema.ts';
 import { createApiTool } from './tool.ts';
 
-/** Every tool is part of every prompt; OpenAI takes this many. */
+/** OpenAI takes this many tools; each one is part of every prompt. */
 const MAX_TOOLS = 128;
-/** What every upstream takes for a function's name. */
+/** The longest name of a function that every upstream takes. */
 const MAX_NAME_CHARS = 64;
 
 export interface ToolsetOptions {
@@ -30,7 +30,7 @@ export interface ToolsetMeans {
   readonly location: URL | null;
 }
 
-/** @throws {OpenApiError} when the operations are too many, or none can be used. */
+/** @throws {OpenApiError} when there are too many operations, or none can be used. */
 export function createToolset(
   document: ApiDocument,
   options: ToolsetOptions,
@@ -82,7 +82,7 @@ function wanted(
   return operations;
 }
 
-/** The operation's own name, made fit for models, and unlike the others. */
+/** The operation's own name, in characters that models accept, and unique. */
 function nameOf(
   operation: Operation,
   prefix: string,
@@ -103,7 +103,7 @@ function nameOf(
   return name;
 }
 
-/** Where the operation is called; never where the keys must not go. */
+/** The address where the operation is called; never one that the keys must not be sent to. */
 function baseOf(endpoint: ApiEndpoint, baseUrl: string | undefined, { location, keys }: ToolsetMeans): URL {
   if (baseUrl !== undefined) return new URL(baseUrl);
   const [server = {}] = endpoint.servers;

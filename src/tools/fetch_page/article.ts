@@ -1,14 +1,14 @@
 /**
- * What a web page has to say: its main text as Mozilla's reader view finds it, or else all of its text. Bounds what the
- * reader view is shown, whose effort grows with the square of the nesting; never fails, whatever the page is.
+ * The readable text of a web page: its main text as Mozilla's reader view finds it, or else all of its text. Bounds what
+ * the reader view gets, because its effort grows with the square of the nesting. Never fails, whatever the page is.
  */
 import { Readability } from '@mozilla/readability';
 import { DOMParser } from 'linkedom';
 import { textOf, withoutCode } from '../web/text.ts';
 
-/** Pages of the wild stay below 60; 200 cost a fifth of a second, 800 three. */
+/** Real pages stay below 60; a depth of 200 costs a fifth of a second, 800 costs three seconds. */
 const MAX_NESTING = 200;
-/** Long articles have some thousands. */
+/** Long articles have some thousands of elements. */
 const MAX_ELEMENTS = 30_000;
 
 export interface Article {
@@ -18,7 +18,7 @@ export interface Article {
   readonly text: string;
 }
 
-/** Reads a page of HTML. The text is empty when there is nothing to read, as in pages that only scripts fill. */
+/** Reads a page of HTML. The text is empty when there is nothing to read, as on pages that scripts fill. */
 export function readArticle(html: string): Article {
   const readable = withoutCode(html.replaceAll(/<\/?(?:head|noscript)(?=[\s/>])[^>]*(?:>|$)/gi, ' '));
   const [, title = ''] = TITLE.exec(readable) ?? [];
@@ -46,25 +46,25 @@ function mainText(title: string, html: string): Article | null {
       text: textOf(article.content ?? ''),
     };
   } catch {
-    // Neither library promises to survive every page; then the page's whole text is the answer.
+    // Either library may fail on some page; then the page's whole text is the answer.
     return null;
   }
 }
 
-/** The parser adds no elements that a page leaves out, and the reader view looks for a body. */
+/** The page as a complete document: the parser does not add missing elements, and the reader view looks for a body. */
 function wholePage(title: string, html: string): string {
   const inside = html.replaceAll(/<(?:!doctype|\/?(?:html|body))(?=[\s/>])[^>]*(?:>|$)/gi, ' ');
   return `<!doctype html><html><head><title>${title}</title></head><body>${inside}</body></html>`;
 }
 
-/** Elements that never hold others, or that HTML closes by itself before the next of their kind. */
+/** Elements that never hold others, or that HTML closes by itself before the next one of their kind. */
 const FLAT = new Set(
   'area base br col embed hr img input link meta source track wbr p li dt dd td th tr tbody thead tfoot option'.split(
     ' ',
   ),
 );
 
-/** How deep the page nests at most; an estimate, because only tags are counted. */
+/** The greatest nesting of the page; an estimate, because only tags are counted. */
 function nestingOf(html: string): number {
   const open = new Map<string, number>();
   let depth = 0;

@@ -1,15 +1,15 @@
-/** Asks one search engine over HTTP and reads its JSON. What comes back is checked, because anything may come back. */
+/** Asks one search engine over HTTP and reads its JSON. The answer is checked, because it may be anything. */
 import { z } from 'zod';
 import type { ToolFetchInit } from '../../runs/tool.ts';
 import type { SearchMeans } from './provider.ts';
 
-/** Forty results with all that engines say about them. */
+/** Enough for forty results with everything that engines add to them. */
 const MAX_BYTES = 2 * 1024 * 1024;
 
-/** What is no text counts as none: a result without an extract is still one. */
+/** A value that is not text counts as empty: a result without an extract is still a result. */
 const anyText = z.string().catch('');
 
-/** A list of results as all engines write it, but for the name of the extract. */
+/** A list of results in the form of all engines, which differ only in the name of the extract. */
 export const resultsSchema = z.array(
   z
     .object({ title: anyText, url: anyText, content: anyText, description: anyText })
@@ -27,7 +27,7 @@ export async function ask<Schema extends z.ZodType>(
   schema: Schema,
   { fetch, signal, timeoutMs }: SearchMeans,
 ): Promise<z.output<Schema>> {
-  // Redirected, a request would take its key along to wherever it is sent.
+  // A redirect would take the key to another address.
   const response = await fetch(url, { ...init, redirect: 'error', signal, timeoutMs, maxBytes: MAX_BYTES });
   if (!response.ok) {
     await response.body?.cancel();

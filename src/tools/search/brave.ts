@@ -20,7 +20,7 @@ const answerSchema = z.object({
   web: z.object({ results: resultsSchema }).optional(),
 });
 
-/** The provider for one key. `baseUrl` is for proxies that speak the same. */
+/** The provider for one key. `baseUrl` is for proxies with the same API. */
 export function createBrave(apiKey: string, baseUrl = BASE_URL): SearchProvider {
   return {
     name: 'brave',
@@ -41,7 +41,7 @@ export function createBrave(apiKey: string, baseUrl = BASE_URL): SearchProvider 
   };
 }
 
-/** As many words as Brave takes; the sites stay, since they say where. */
+/** The query cut to the words that Brave takes. The `site:` operators are kept, because they say where to search. */
 function shortened(q: string): string {
   if (q.length <= MAX_CHARACTERS && q.split(/\s+/).length <= MAX_WORDS) return q;
   const { sites, words } = takeApart(q);

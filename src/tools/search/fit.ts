@@ -1,20 +1,20 @@
 /**
- * Makes what providers say fit to be told: plain text, addresses of the web, and few enough bytes. Scripts hand the answer
- * on cut to 8,000 characters, and what was cut in the middle is no JSON any more.
+ * Makes results fit for the tool's answer: plain text, web addresses, and few enough bytes. Client scripts cut the
+ * answer to 8,000 characters, and JSON cut in the middle is no longer JSON.
  */
 import { cut, textOf } from '../web/text.ts';
 import { isOn, type SearchResult } from './provider.ts';
 
-/** Of the whole answer as JSON, written so that careless shells leave it alone. */
+/** Size of the whole answer as JSON, in the spelling that careless shells leave alone. */
 export const MAX_ANSWER_BYTES = 8_000;
 
-/** What comes is cut before it is looked at: it may be as long as the provider likes. */
+/** Text is cut to this before it is processed, because a provider may send any length. */
 const MAX_RAW_CHARACTERS = 4_000;
 const MAX_TITLE_CHARACTERS = 160;
 const MAX_SNIPPET_CHARACTERS = 1_000;
-/** A longer address says nothing to a person, and cut it would lead nowhere. */
+/** A longer address is of no use to a person, and a cut one would lead nowhere. */
 const MAX_URL_CHARACTERS = 500;
-/** Less room than this is not worth a snippet: then there is one result fewer. */
+/** If less room than this is left for each snippet, one result is dropped instead. */
 const MIN_SNIPPET_BYTES = 300;
 
 /** The results that can be shown, on these sites only: their text without HTML, in one line each. */
@@ -34,7 +34,10 @@ export function presentable(
   });
 }
 
-/** The results with snippets cut to equal shares of the room that `frame`, the answer without them, leaves; the last ones go. */
+/**
+ * The results, with snippets cut to equal shares of the room beside `frame`, the rest of the answer. The last results
+ * are dropped if necessary.
+ */
 export function fitted(results: readonly SearchResult[], frame: unknown): readonly SearchResult[] {
   const room = MAX_ANSWER_BYTES - costOf(JSON.stringify(frame));
   for (let kept = results; kept.length > 0; kept = kept.slice(0, -1)) {
@@ -62,7 +65,10 @@ function cutToCost(text: string, bytes: number): string {
   return `${text.slice(0, end)}…`;
 }
 
-/** How many bytes a text may take at worst: what is ASCII but no letter, digit or plain mark may be written as `\u0000`. */
+/**
+ * The most bytes that a text may take: an ASCII character other than letters, digits and plain marks may become an
+ * escape such as `\u0000`.
+ */
 function costOf(text: string): number {
   const escaped = text.match(/[\p{ASCII}--[A-Za-z0-9 ,.:;\/_=%\-]]/gv) ?? [];
   return Buffer.byteLength(text) + escaped.length * ('\\u0000'.length - 1);

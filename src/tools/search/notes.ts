@@ -1,7 +1,7 @@
-/** What the offline search knows: notes with plain facts that do not age, in both markets' languages. Data only. */
+/** The notes of the offline search: plain facts that do not age, in the languages of both markets. Data only. */
 
 export interface Note {
-  /** On a host reserved for examples, so that nobody's site is named as a source. */
+  /** On a host reserved for examples, so that no real site is named as a source. */
   readonly url: string;
   readonly en: { readonly title: string; readonly snippet: string };
   readonly zh: { readonly title: string; readonly snippet: string };

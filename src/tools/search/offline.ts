@@ -15,10 +15,10 @@ import {
 const NOTICE =
   'These results come from a few notes built into the server (offline search). Nothing was looked up on the web.';
 
-/** A word of the title says more about a note than one of its text. */
+/** A word in the title says more about a note than a word in its text. */
 const TITLE_WEIGHT = 3;
 
-/** The provider that needs nothing. */
+/** The provider that needs no set-up. */
 export function createOfflineSearch(): SearchProvider {
   return {
     name: 'offline',
@@ -41,7 +41,7 @@ function rank({ q, market, limit }: SearchQuery): readonly SearchResult[] {
     .map(({ note }) => resultOf(note, market));
 }
 
-/** Keywords of either language count, since people mix them; the market only decides the language of the result. */
+/** Keywords of both languages count, because people mix them; the market only decides the language of the result. */
 function scoreOf(note: Note, wanted: ReadonlySet<string>): number {
   const inTitle = wanted.intersection(keywords(`${note.en.title} ${note.zh.title}`)).size;
   const inText = wanted.intersection(keywords(`${note.en.snippet} ${note.zh.snippet}`)).size;
@@ -71,7 +71,7 @@ function keywords(text: string): ReadonlySet<string> {
   return found;
 }
 
-/** Words that are in every sentence and so tell no note from another. */
+/** Words that occur in every sentence, and so cannot tell notes apart. */
 const STOP_WORDS: ReadonlySet<string> = new Set(
   'a an and are as at by does for from how i in is it me my of on or that the this to was what when where who with you'.split(
     ' ',

@@ -1,10 +1,10 @@
 /**
- * Where search results come from: the one interface that every search engine's adapter implements, and how a query is
- * taken apart for those that need it.
+ * Where search results come from: the interface that every search engine's adapter implements, and how to take a query
+ * apart for engines that need it.
  */
 import type { ToolFetch } from '../../runs/tool.ts';
 
-/** The markets a search can be made in: the language and region of its results. */
+/** The markets of a search: the language and region of its results. */
 export const MARKETS = ['zh-TW', 'en-US'] as const;
 
 export type Market = (typeof MARKETS)[number];
@@ -17,7 +17,7 @@ export interface SearchQuery {
   readonly limit: number;
 }
 
-/** As the provider says it: HTML, any address and any length are possible. */
+/** As the provider sends it: HTML, any address and any length are possible. */
 export interface SearchResult {
   readonly title: string;
   readonly url: string;
@@ -27,7 +27,7 @@ export interface SearchResult {
 /** What a provider is given for one search. */
 export interface SearchMeans {
   readonly fetch: ToolFetch;
-  /** Its share of the tool's time; aborting ends the search at once. */
+  /** Aborted when the provider's share of the tool's time is over; that ends the search at once. */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
 }
@@ -39,14 +39,14 @@ export interface SearchProvider {
   readonly notice: string | null;
   /**
    * The best results first; none when nothing fits.
-   * @throws when the provider cannot answer; the next one is asked then.
+   * @throws when the provider cannot answer; then the next one is asked.
    */
   search(query: SearchQuery, means: SearchMeans): Promise<readonly SearchResult[]>;
 }
 
 const SITE = /(?<!\S)site:(?:https?:\/\/)?(?:\*\.)?([^\s/]*)\S*/giu;
 
-/** The hosts a query is limited to by `site:`, in lower case, and its other words. */
+/** The hosts to which `site:` limits a query, in lower case, and the query's other words. */
 export function takeApart(q: string): { readonly sites: readonly string[]; readonly words: string } {
   const hosts = [...q.matchAll(SITE)]
     .map(([, host = '']) => host.toLowerCase())
@@ -62,7 +62,7 @@ export function isOn(url: URL, sites: readonly string[]): boolean {
   );
 }
 
-/** As URLs write it: `例子.tw` is `xn--fsqu00a.tw` there. */
+/** The name in its URL form: `例子.tw` becomes `xn--fsqu00a.tw`. */
 function asHostname(site: string): string {
   return URL.parse(`http://${site}`)?.hostname ?? site;
 }

@@ -1,4 +1,7 @@
-/** Search by a SearXNG server of the operator's own (https://docs.searxng.org/dev/search_api), which needs `json` among its formats. */
+/**
+ * Search by the operator's own SearXNG server (https://docs.searxng.org/dev/search_api), which must have `json` among
+ * its formats.
+ */
 import { z } from 'zod';
 import { ask, resultsSchema } from './ask.ts';
 import type { SearchProvider } from './provider.ts';

@@ -12,7 +12,7 @@ const COUNTRIES: Readonly<Record<Market, string>> = { 'zh-TW': 'taiwan', 'en-US'
 
 const answerSchema = z.object({ results: resultsSchema });
 
-/** The provider for one key. `baseUrl` is for proxies that speak the same. */
+/** The provider for one key. `baseUrl` is for proxies with the same API. */
 export function createTavily(apiKey: string, baseUrl = BASE_URL): SearchProvider {
   return {
     name: 'tavily',
@@ -20,7 +20,7 @@ export function createTavily(apiKey: string, baseUrl = BASE_URL): SearchProvider
     async search({ q, market, limit }, means) {
       const { sites, words } = takeApart(q);
       const body = {
-        // It takes sites as a list of their own, and no query that is empty.
+        // Tavily takes sites as a separate list, and refuses an empty query.
         query: cut(words || q, MAX_CHARACTERS),
         max_results: limit,
         country: COUNTRIES[market],

@@ -1,10 +1,12 @@
 /**
- * Text out of HTML that nobody vouches for: what a reader of the page would read, with a line for each block. Never builds a
- * tree of it, so no nesting is too deep, and every pattern walks the text once, so no page is too clever.
+ * Extracts the text of untrusted HTML: what a reader of the page would read, with a line for each block. It never
+ * builds a tree, so no nesting is too deep, and every pattern walks the text once, so no page can slow it down.
  */
 import { DOMParser } from 'linkedom';
 
-/** What the page says to browsers rather than to readers. Left open, it reaches to the end, as browsers see it. */
+/**
+ * Parts of a page that are for browsers, not for readers. An unclosed part reaches to the end of the page, as in browsers.
+ */
 const UNREAD =
   /<!--[^]*?(?:-->|$)|<(script|style|template|noscript|iframe|svg|head)(?=[\s/>])[^]*?(?:<\/\1\s*>|$)/gi;
 /** A `>` inside a quoted value does not end its tag. */
@@ -12,11 +14,11 @@ const TAG = /<(?:(\/?)([a-z][^\s/>]*)|[!?])(?:=\s*"[^"]*(?:"|$)|=\s*'[^']*(?:'|$
 /** Elements that stand on lines of their own, with a blank line around them or without. */
 const PARAGRAPHS = /^(?:article|blockquote|dl|figure|h[1-6]|hr|main|ol|p|pre|section|table|ul)$/;
 const LINES = /^(?:address|aside|br|dd|div|dt|figcaption|footer|form|header|li|nav|option|summary|tr)$/;
-/** Where paragraphs and lines end: one of each is enough, however many elements end there. Both are space. */
+/** Marks where paragraphs and lines end; one mark counts, however many elements end there. Both are whitespace. */
 const PARAGRAPH = '\f';
 const LINE = '\v';
 const CELLS = /^(?:td|th)$/;
-/** Control characters, and those that turn text around or hide it from people but not from models. */
+/** Control characters, and characters that reverse text or hide it from people but not from models. */
 const UNSEEN = /[\p{Cc}--\s]|[\u202A-\u202E\u2066-\u2069]|[\u{E0000}-\u{E007F}]/gv;
 
 /** The readable text of a page or of a piece of one: paragraphs divided by blank lines, entities decoded. */
@@ -29,7 +31,7 @@ export function textOf(html: string): string {
   return decoded(text).replaceAll(UNSEEN, '').replaceAll(/\s+/g, asWritten).trim().toWellFormed();
 }
 
-/** The page without scripts, styles, comments and all else that is not for reading. */
+/** The page without scripts, styles, comments and other parts that are not for reading. */
 export function withoutCode(html: string): string {
   return html.replaceAll(UNREAD, ' ');
 }
@@ -51,7 +53,7 @@ function asWritten(space: string): string {
   return space.includes(LINE) ? '\n' : ' ';
 }
 
-/** Without tags the parser has nothing left to do but to decode entities. */
+/** Without tags, the parser only decodes entities. */
 function decoded(text: string): string {
   if (!text.includes('&')) return text;
   return new DOMParser().parseFromString(`<p>${text}</p>`, 'text/html').documentElement?.textContent ?? '';
