@@ -64,7 +64,6 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   'docs/devices.md': DEVICES,
   'docs/durability.md': [['npm run chaos -- --runs 1000 --seed 7 ', checks.isCampaign]],
-  'docs/features.md': [],
   'docs/migrating.md': [
     ['npm run import --', checks.imports],
     ['"upstreams": [', checks.configures],
