@@ -576,13 +576,13 @@ describe('docs/configuration.md', () => {
       expect(text).toContain(`| \`${key}\` |`);
   });
 
-  test('shows an example that works, and says truly which upstream answers', () => {
+  test('shows an example that works, and says truly which model server answers', () => {
     const { upstreams } = readConfig({ PROVIDER_KEY: SECRET }, file(example));
     expect(upstreams.map(({ name, apiKey }) => [name, apiKey])).toStrictEqual([
       ['default', SECRET],
       ['house', undefined],
     ]);
-    const [, section = ''] = text.split('### Which upstream answers a run');
+    const [, section = ''] = text.split('### Which model server answers a run');
     const table = [...section.matchAll(/^\| `([^`]+)` \| ([^|]+) \| `([^`|]+)` \| `([^`]+)`/gm)];
     expect(table).toHaveLength(5);
     for (const [, model = '', backend = '', upstream, asked] of table) {

@@ -1,42 +1,70 @@
-/** Both READMEs say the same things, and the Chinese one what docs/devices.md says. That it works is played in test/docs. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** The Chinese documents say what the English ones say. That their examples work is played in test/docs. */
 import { describe, expect, test } from 'vitest';
-import { blocksOf, REPOSITORY } from '../docs/blocks.ts';
+import { blocksOf, DOCUMENTS, proseOf } from '../docs/blocks.ts';
 
-const read = (name: string): string => readFileSync(join(REPOSITORY, name), 'utf8');
+const CHINESE = '.zh-CN.md';
+const TWINS = DOCUMENTS.filter((name) => name.endsWith(CHINESE)).map(
+  (chinese) => [chinese.replace(CHINESE, '.md'), chinese] as const,
+);
+
 const examplesOf = (document: string): readonly string[] => blocksOf(document).map(({ text }) => text);
+const commandsOf = (document: string): readonly string[] =>
+  examplesOf(document).filter((block) => block.startsWith('curl '));
 
-const commands = examplesOf('docs/devices.md').filter((block) => block.startsWith('curl '));
+/** Its headings with their levels, rows of tables and items of lists, in their order: `# ## | | | ## - -`. */
+const outlineOf = (document: string): string =>
+  [...proseOf(document).matchAll(/^ *(#+ |\||- )/gm)].map(([, mark = '']) => mark.trim()).join(' ');
+/** Where its links lead, but for headings, whose names differ. */
+const linksOf = (document: string): readonly string[] =>
+  [...proseOf(document).matchAll(/\]\(([^)#]*)/g)]
+    .map(([, path = '']) => path.replace(CHINESE, '.md'))
+    .toSorted();
 
-test('docs/devices.md has a command for the assistant and for each device', () => {
-  expect(commands).toHaveLength(5);
+/** An example without its comments, the names to be filled in, and the words that are said. */
+const skeletonOf = (block: string): string =>
+  block
+    .replaceAll(/\s+#.*$/gm, '')
+    .replaceAll(/<[^>]+>/g, '')
+    .replaceAll(/"(content|query|description|instructions|city)": ?"[^"]*"/g, '"$1": ""');
+
+test('README and docs/devices.md have a Chinese twin', () => {
+  expect(TWINS.map(([english]) => english).toSorted()).toEqual(['README.md', 'docs/devices.md']);
 });
 
-describe('README.zh-CN.md', () => {
-  const english = read('README.md');
-  const chinese = read('README.zh-CN.md');
-  const headingsOf = (text: string): readonly string[] =>
-    [...text.matchAll(/^(#+) /gm)].map(([, level = '']) => level);
+test('docs/devices.md has a command for the assistant and for each device', () => {
+  expect(commandsOf('docs/devices.md')).toHaveLength(5);
+});
 
-  test('has the chapters of README.md, and the devices’ besides', () => {
-    expect(headingsOf(chinese).filter((level) => level !== '####')).toEqual(headingsOf(english));
-    for (const device of ['闪极拍拍镜', '声网 Agora', 'Lang Agent', '华为 Agent API']) {
-      expect(chinese).toContain(`\n#### ${device}\n`);
-    }
+test('docs/devices.zh-CN.md has a chapter for each device', () => {
+  for (const device of ['闪极拍拍镜', '声网 Agora', 'Lang Agent', '华为 Agent API'])
+    expect(proseOf('docs/devices.zh-CN.md')).toContain(`\n## ${device}\n`);
+});
+
+describe.each(TWINS)('%s and %s', (english, chinese) => {
+  test('have the same chapters, tables and lists', () => {
+    expect(outlineOf(english)).toMatch(/^#(.* ##){5}/);
+    expect(outlineOf(chinese)).toBe(outlineOf(english));
   });
 
-  test('prints every command and example of README.md', () => {
-    const withoutComments = (block: string): string =>
-      block.replaceAll(/\s+#.*$/gm, '').replaceAll(/<[^>]+>/g, '');
-    const printed = examplesOf('README.zh-CN.md').map(withoutComments);
-    for (const block of examplesOf('README.md')) expect(printed).toContain(withoutComments(block));
+  test('lead to the same documents', () => {
+    expect(linksOf(english).length).toBeGreaterThan(10);
+    expect(linksOf(chinese)).toEqual(linksOf(english));
   });
 
-  test('prints every command of docs/devices.md, but for the words in it', () => {
-    const words = /"(content|query|description|instructions|city)": ?"[^"]*"/g;
-    const shape = (block: string): string => block.replaceAll(words, '"$1": ""');
-    const printed = examplesOf('README.zh-CN.md').map(shape);
-    for (const command of commands) expect(printed).toContain(shape(command));
+  test('print the same commands, but for the words in them', () => {
+    expect(commandsOf(chinese).map(skeletonOf)).toEqual(commandsOf(english).map(skeletonOf));
   });
+
+  test('print examples of the same kind, in the same order', () => {
+    const kindOf = (block: string): string => /^\S+/.exec(block)?.[0] ?? '';
+    expect(examplesOf(chinese).map(kindOf)).toEqual(examplesOf(english).map(kindOf));
+  });
+});
+
+test('README.zh-CN.md prints every example of README.md as it is there', () => {
+  const withoutComments = (block: string): string =>
+    block.replaceAll(/\s+#.*$/gm, '').replaceAll(/<[^>]+>/g, '');
+  expect(examplesOf('README.zh-CN.md').map(withoutComments)).toEqual(
+    examplesOf('README.md').map(withoutComments),
+  );
 });

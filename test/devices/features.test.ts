@@ -1,4 +1,4 @@
-/** docs/features.md says truly which test shows which feature. */
+/** features.md, beside this file, says truly which test shows which feature. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const ROOT = join(import.meta.dirname, '../..');
 const FEATURES = 104;
 
-const text = readFileSync(join(ROOT, 'docs/features.md'), 'utf8');
+const text = readFileSync(join(import.meta.dirname, 'features.md'), 'utf8');
 const rows = [...text.matchAll(/^\| (\d+) \| (.+) \| (.+) \|$/gm)].map(
   ([, number, feature = '', shown = '']) => ({
     number: Number(number),

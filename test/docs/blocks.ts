@@ -34,6 +34,11 @@ export function blocksOf(document: string): readonly Block[] {
   }));
 }
 
+/** A document without its examples. */
+export function proseOf(document: string): string {
+  return readFileSync(join(REPOSITORY, document), 'utf8').replaceAll(/^```[^]*?^```$/gm, '');
+}
+
 /** The lines of a block of commands, without comments, with those that go on joined. */
 export function commandsIn({ text }: Block): readonly string[] {
   return text

@@ -68,6 +68,8 @@ export const watches: Check = async (block, stage, context) => {
   const command = block.text.replace('THREAD', run.thread_id).replace('RUN', run.id);
   await answers({ ...block, text: command }, stage, context);
   expect(stage.printed).toMatch(/^id: 1$/m);
+  // The examples behind this one list the assistants.
+  await beta.assistants.delete(id);
 };
 
 /** `npm start` and other scripts exist, and what is set before them are settings with values that are taken. */

@@ -10,22 +10,19 @@ import type { Stage } from './stage.ts';
 /** What an example begins with, or has in it and no other of its document, and its check. */
 export type Example = readonly [anchor: string, check: checks.Check];
 
-const CLIENT: Example = ['client = OpenAI(', checks.runsInPython];
-const START: readonly Example[] = [
+/** Of README.md and its Chinese twin. */
+const README: readonly Example[] = [
+  ['client = OpenAI(', checks.runsInPython],
   ['git clone', checks.isCloned],
   ['OPENAI_BASE_URL=http://127.0.0.1:11434/v1 npm start', checks.starts],
-  ["import OpenAI from 'openai'", checks.runsInNode],
-];
-const SERVING: readonly Example[] = [
-  ["curl -N 'http://127.0.0.1:8080/v1/threads/THREAD", checks.watches],
   ["name: 'roll_dice'", checks.isTool],
   ['TOOL_FOLDERS=tools npm start', checks.startsAndAnswers],
   ['"name": "croupier"', checks.answers],
-  ['"content": "Roll two dice"', checks.answers],
   // Dice.
   ['"content": "Here is what the tool found: “[3,5]”', checks.printed({ '[3,5]': /\[[1-6],[1-6]\]/ })],
   ['docker compose up', checks.composes],
 ];
+/** Of docs/devices.md and its Chinese twin. */
 const DEVICES: readonly Example[] = [
   ['ALLOWED_HOSTS=my-longrun.example.com', checks.starts],
   ['"name": "host",\n  "model"', checks.answers],
@@ -42,8 +39,8 @@ const DEVICES: readonly Example[] = [
 
 /** The examples of each document, in their order. */
 export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
-  'README.md': [CLIENT, ...START, ...SERVING],
-  'README.zh-CN.md': [CLIENT, ...START, ...DEVICES, ...SERVING],
+  'README.md': README,
+  'README.zh-CN.md': README,
   'docs/azure.md': [
     ['client = AzureOpenAI(', checks.runsInPython],
     ['new AzureOpenAI(', checks.runsInNode],
@@ -63,9 +60,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['API_KEY=a-key-that-nobody-guesses', checks.configuresTheImage],
   ],
   'docs/devices.md': DEVICES,
+  'docs/devices.zh-CN.md': DEVICES,
   'docs/durability.md': [['npm run chaos -- --runs 1000 --seed 7 ', checks.isCampaign]],
-  'docs/features.md': [],
   'docs/migrating.md': [
+    ["import OpenAI from 'openai'", checks.runsInNode],
     ['npm run import --', checks.imports],
     ['"upstreams": [', checks.configures],
   ],
@@ -73,12 +71,14 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['HOST=0.0.0.0 AUTH=key', checks.starts],
     ['[Unit]', operations.isUnit],
     ['sudo systemctl enable', operations.startsUnits],
+    ["curl -N 'http://127.0.0.1:8080/v1/threads/THREAD", checks.watches],
     ['tar -czf', operations.isPacked],
     ['tar -xzf', operations.isUnpacked],
     ['git pull', checks.starts],
     ['"object": "list"', operations.isPage],
     ['LONGRUN_URL=http://OTHER', operations.isMoved],
   ],
+  'docs/questions.md': [],
   'docs/recipes.md': [],
   'docs/tools.md': [
     ['curl http://127.0.0.1:8080/v1/plugins', checks.answers],

@@ -14,7 +14,10 @@ export interface Room {
 const PROTOCOL = ['api/http', 'turns', 'runs', 'store', 'root'];
 
 export const ROOMS: Readonly<Record<string, Room>> = {
-  runs: { holds: 'the heart: events, transition table, prompt, agent loop; pure', mayImport: [] },
+  runs: {
+    holds: 'what a run is: its events, the table of transitions, the prompt, the agent loop; no I/O',
+    mayImport: [],
+  },
   model: { holds: 'model servers and the demo model', mayImport: ['runs', 'errors.ts', 'log.ts'] },
   tools: {
     holds: 'one file per built-in tool; what a tool needs beside its file lies in a folder below',
@@ -30,22 +33,28 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ['runs'],
   },
   store: {
-    holds: 'Redis and BullMQ, and nobody else touches them',
+    holds: 'Redis and BullMQ; no other room touches them',
     mayImport: ['runs', 'errors.ts', 'log.ts', 'redis-url.ts'],
   },
-  worker: { holds: 'executing runs, sweeping up forgotten ones', mayImport: ['runs', 'store', 'root'] },
+  worker: {
+    holds: 'executes runs; finds those that lost their job or their worker',
+    mayImport: ['runs', 'store', 'root'],
+  },
   turns: {
     holds:
-      'what every protocol asks of runs, without HTTP: begin one, recognise a repetition, settle a busy thread, listen, answer, cancel',
+      'what every protocol does with runs, without HTTP: begin one, recognise a repeated request, decide about a busy thread, listen, answer, cancel',
     mayImport: ['runs', 'store', 'errors.ts', 'log.ts', 'memory.ts', 'seal.ts'],
   },
   'api/http': {
-    holds: 'requests, answers and streams of any protocol: read, checked, bounded, written',
+    holds: 'reads, checks, limits and writes the requests, answers and streams of all protocols',
     mayImport: ['turns', 'runs', 'store', 'errors.ts', 'log.ts', 'metrics.ts'],
   },
   'api/assistants': { holds: 'the Assistants API', mayImport: PROTOCOL },
   'api/chat': { holds: '`/chat/completions`, voice engines, glasses', mayImport: PROTOCOL },
-  'api/agents': { holds: 'the agent platform: agents under addresses of their own', mayImport: PROTOCOL },
+  'api/agents': {
+    holds: 'the agent platform (Huawei): agents under addresses of their own',
+    mayImport: PROTOCOL,
+  },
   'api/azure': {
     holds: "Azure's paths: deployments, projects, and what the Foundry agents client calls things",
     mayImport: PROTOCOL,
@@ -55,7 +64,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'api/usage': { holds: 'what a project has used, by day', mayImport: PROTOCOL },
   'api/ops': { holds: 'health, readiness, metrics', mayImport: PROTOCOL },
   api: {
-    holds: '`app.ts`, the table of contents',
+    holds: '`app.ts`: every protocol and its paths',
     mayImport: [
       'api/http',
       'api/assistants',
