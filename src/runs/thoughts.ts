@@ -18,12 +18,16 @@ export interface Thought {
 /** A message's thoughts as it carries them on the wire. */
 export type ThoughtFields = { readonly [Field in ThoughtField]?: string };
 
-/** The thoughts with a further one, which continues the last where it came in the same field. */
+/**
+ * The thoughts with a further one, which continues those that came in the same field. So there is one for each field at most,
+ * however often a server changes between them; each costs this, in everybody who follows the run.
+ */
 export function thoughtMore(thoughts: readonly Thought[], { field, text }: Thought): readonly Thought[] {
-  const last = thoughts.at(-1);
-  return last?.field === field
-    ? [...thoughts.slice(0, -1), { field, text: last.text + text }]
-    : [...thoughts, { field, text }];
+  const place = thoughts.findIndex((thought) => thought.field === field);
+  const before = thoughts[place]?.text;
+  return before === undefined
+    ? [...thoughts, { field, text }]
+    : thoughts.with(place, { field, text: before + text });
 }
 
 /** The thoughts as fields of a message; none where there are none. */
