@@ -221,6 +221,17 @@ export function answersFull(): ApiError {
   });
 }
 
+/** What requests hold that wait for the run of a thread is as much as it may be in this process. */
+export function waitingFull(): ApiError {
+  const message =
+    'Too many large requests wait for a thread on this server. Try again when the run that has it is over.';
+  return new ApiError(503, message, {
+    type: 'server_error',
+    code: 'too_many_waiting',
+    headers: retryAfter(1_000),
+  });
+}
+
 /** The connection is closed with it: nobody knows whether the rest of the body ever comes. */
 export function slowBody(idleMs: number): ApiError {
   const message = `Nothing came of the body of the request for ${idleMs / 1_000} s. Send it again as a whole.`;

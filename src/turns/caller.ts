@@ -39,6 +39,12 @@ export interface Caller extends Identity {
   readonly retries: number | null;
   /** Calls `listener` when the connection breaks before the answer has left whole; at once when it has already. */
   onUndelivered(listener: () => void): void;
+  /**
+   * From now on the request waits for others, for minutes perhaps: what it holds is counted with what waits, and not with what
+   * is being read and answered. Said again it changes nothing.
+   * @throws {ApiError} 503 where too much waits already.
+   */
+  waits(): void;
   /** Lets go of what was sent, which nobody reads again: the answer may take as long as a run lives. */
   release(): void;
 }

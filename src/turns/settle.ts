@@ -39,7 +39,7 @@ export function whenBusy(
 /**
  * Makes room in a thread: afterwards its run has ended, unless the client that waits has gone.
  * @param busy the refusal of a thread that is left to its run
- * @throws {ApiError} what `busy` makes, when the run is to be left alone.
+ * @throws {ApiError} what `busy` makes, when the run is to be left alone; 503 where too much waits already.
  */
 export async function makeRoom(
   means: Means,
@@ -49,6 +49,8 @@ export async function makeRoom(
   busy: () => ApiError,
 ): Promise<void> {
   if (how === 'reject') throw busy();
+  // First, so that nobody is cancelled for a request that is refused.
+  caller.waits();
   // Read while the run is alive: its log, which says what came with it, does not live for ever.
   const came = how === 'rollback' ? await joinedWith(means, caller, holder) : [];
   if (how !== 'enqueue') await cancelRun(means, holder);
@@ -59,16 +61,18 @@ export async function makeRoom(
 /**
  * Waits until the run has ended.
  * @param orBlocked or until it waits for its client
+ * @throws {ApiError} 503 where too much waits already.
  */
 export async function ended(
   { hub }: Pick<Means, 'hub'>,
-  { gone }: Pick<Caller, 'gone'>,
+  caller: Pick<Caller, 'gone' | 'waits'>,
   ref: RunRef,
   orBlocked = false,
 ): Promise<void> {
+  caller.waits();
   let state: RunState | null = null;
   try {
-    for await (const entries of hub.follow(ref, gone)) {
+    for await (const entries of hub.follow(ref, caller.gone)) {
       for (const { event } of entries) state = stateAfter(state, event);
       // Not at every event: a run of the past that waited for its client was answered.
       if (state !== null && (isTerminal(state.run) || (orBlocked && isBlocked(state.run)))) return;
