@@ -232,6 +232,12 @@ export function waitingFull(): ApiError {
   });
 }
 
+/** A thread has one run at a time, and of those who want one only so many may wait. */
+export function threadCrowded(threadId: string, waiting: number): ApiError {
+  const text = `${waiting} other requests wait for ${threadId} already. Wait until some of them are answered.`;
+  return new ApiError(400, text, { code: 'thread_busy' });
+}
+
 /** The connection is closed with it: nobody knows whether the rest of the body ever comes. */
 export function slowBody(idleMs: number): ApiError {
   const message = `Nothing came of the body of the request for ${idleMs / 1_000} s. Send it again as a whole.`;

@@ -39,7 +39,7 @@ export function whenBusy(
 /**
  * Makes room in a thread: afterwards its run has ended, unless the client that waits has gone.
  * @param busy the refusal of a thread that is left to its run
- * @throws {ApiError} what `busy` makes, when the run is to be left alone; 503 where too much waits already.
+ * @throws {ApiError} what `busy` makes, when the run is to be left alone; 503 or 400 where too much waits already.
  */
 export async function makeRoom(
   means: Means,
@@ -49,30 +49,54 @@ export async function makeRoom(
   busy: () => ApiError,
 ): Promise<void> {
   if (how === 'reject') throw busy();
-  // First, so that nobody is cancelled for a request that is refused.
-  caller.waits();
-  // Read while the run is alive: its log, which says what came with it, does not live for ever.
-  const came = how === 'rollback' ? await joinedWith(means, caller, holder) : [];
-  if (how !== 'enqueue') await cancelRun(means, holder);
-  await ended(means, caller, holder);
-  if (how === 'rollback') await takeBack(means, holder, came);
+  await waiting(means, caller, holder, async () => {
+    // Read while the run is alive: its log, which says what came with it, does not live for ever.
+    const came = how === 'rollback' ? await joinedWith(means, caller, holder) : [];
+    if (how !== 'enqueue') await cancelRun(means, holder);
+    await hearEnd(means, caller, holder);
+    if (how === 'rollback') await takeBack(means, holder, came);
+  });
 }
 
 /**
  * Waits until the run has ended.
  * @param orBlocked or until it waits for its client
- * @throws {ApiError} 503 where too much waits already.
+ * @throws {ApiError} 503 or 400 where too much waits already.
  */
 export async function ended(
-  { hub }: Pick<Means, 'hub'>,
-  caller: Pick<Caller, 'gone' | 'waits'>,
+  means: Pick<Means, 'hub' | 'admission'>,
+  caller: Caller,
   ref: RunRef,
   orBlocked = false,
 ): Promise<void> {
+  await waiting(means, caller, ref, () => hearEnd(means, caller, ref, orBlocked));
+}
+
+/** Counts the request among those that wait. A request that is refused changes nothing: nobody is cancelled for it. */
+async function waiting(
+  { admission }: Pick<Means, 'admission'>,
+  caller: Caller,
+  ref: RunRef,
+  wait: () => Promise<void>,
+): Promise<void> {
   caller.waits();
+  const over = admission.admitWaiting(ref);
+  try {
+    await wait();
+  } finally {
+    over();
+  }
+}
+
+async function hearEnd(
+  { hub }: Pick<Means, 'hub'>,
+  { gone }: Pick<Caller, 'gone'>,
+  ref: RunRef,
+  orBlocked = false,
+): Promise<void> {
   let state: RunState | null = null;
   try {
-    for await (const entries of hub.follow(ref, caller.gone)) {
+    for await (const entries of hub.follow(ref, gone)) {
       for (const { event } of entries) state = stateAfter(state, event);
       // Not at every event: a run of the past that waited for its client was answered.
       if (state !== null && (isTerminal(state.run) || (orBlocked && isBlocked(state.run)))) return;

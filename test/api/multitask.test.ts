@@ -111,6 +111,20 @@ describe('a second run of a thread', () => {
     expect(await said(thread)).toEqual(['before', 'second', 'You said: second']);
   });
 
+  test('is one of 32 at most that wait, and whoever is refused interrupts nobody', async () => {
+    const { thread, first, finishes } = await speaking('a story for many');
+    const waits = async (multitask: string) =>
+      wire.ask('POST', `/threads/${thread}/runs`, { body: { assistant_id, metadata: { multitask } } });
+    const waiting = Array.from({ length: 33 }, async () => waits('enqueue'));
+    const refused = { status: 400, body: { error: { code: 'thread_busy' } } };
+    expect(await Promise.race(waiting)).toMatchObject(refused);
+    expect(await waits('interrupt')).toMatchObject(refused);
+    expect(await statusOf(first)).toBe('in_progress');
+    await wire.ok('DELETE', `/threads/${thread}`);
+    finishes();
+    await Promise.all(waiting);
+  });
+
   test('is refused for a word that means nothing here', async () => {
     const thread = await wire.thread('hi');
     const reply = await wire.ask('POST', `/threads/${thread}/runs`, { body: second('both') });
