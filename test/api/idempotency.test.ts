@@ -86,6 +86,13 @@ describe('a key that stood for one request', () => {
 });
 
 /** Shows A-RETRY-06. */
+test('an empty key is none, as of programs that have nothing to put there: nobody gets another’s answer', async () => {
+  const first = created.parse((await keyed('', '/threads', {})).body);
+  expect(created.parse((await keyed('', '/threads', {})).body).id).not.toBe(first.id);
+  for (const words of ['one', 'two'])
+    expect((await keyed('', '/chat/completions', asking(words))).status).toBe(200);
+});
+
 test('what a process had made when it died is not made again', async () => {
   const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
   const [spoken, run] = [await wire.thread('a'), await wire.thread('b')];

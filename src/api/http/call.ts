@@ -97,8 +97,9 @@ export class Call extends Identified implements Caller {
     return Array.isArray(part) ? part.join('/') : String(part);
   }
 
+  /** A header; undefined also where it is empty, as programs send one that they have nothing for. */
   header(name: HeaderName): string | undefined {
-    return this.#request.get(name);
+    return this.#request.get(name) || undefined;
   }
 
   /** @throws {ApiError} 400 for a key that is too long. */
