@@ -206,22 +206,27 @@ export function bodyTooLarge(limitBytes: number): ApiError {
 /** This process holds as many bodies as it may. */
 export function bodiesFull(): ApiError {
   const message = 'Too many large requests are being read on this server. Try again in a few seconds.';
-  return new ApiError(503, message, {
-    type: 'server_error',
-    code: 'too_many_bodies',
-    headers: retryAfter(1_000),
-  });
+  return full(message, 'too_many_bodies');
 }
 
 /** This process holds as many bytes of undelivered answers as it may. */
 export function answersFull(): ApiError {
   const message =
     'Too many large answers are on their way from this server. Try again in a few seconds, or ask for less at a time.';
-  return new ApiError(503, message, {
-    type: 'server_error',
-    code: 'too_many_answers',
-    headers: retryAfter(1_000),
-  });
+  return full(message, 'too_many_answers');
+}
+
+/** What requests hold that wait for the run of a thread is as much as it may be in this process. */
+export function waitingFull(): ApiError {
+  const message =
+    'Too many large requests wait for a thread on this server. Try again when the run that has it is over.';
+  return full(message, 'too_many_waiting');
+}
+
+/** A thread has one run at a time, and of those who want one only so many may wait. */
+export function threadCrowded(threadId: string, waiting: number): ApiError {
+  const text = `${waiting} other requests wait for ${threadId} already. Wait until some of them are answered.`;
+  return new ApiError(400, text, { code: 'thread_busy' });
 }
 
 /** Closes the connection, because the rest of the body may never come. */
@@ -325,11 +330,12 @@ export function tooManyOpenRuns(limit: number): ApiError {
 export function streamsFull(): ApiError {
   const message =
     'Too many streams are open on this server. Try again in a few seconds, or poll the run instead.';
-  return new ApiError(503, message, {
-    type: 'server_error',
-    code: 'too_many_streams',
-    headers: retryAfter(1_000),
-  });
+  return full(message, 'too_many_streams');
+}
+
+/** This process has as much of something as it may; in a moment there is less of it. */
+function full(message: string, code: string): ApiError {
+  return new ApiError(503, message, { type: 'server_error', code, headers: retryAfter(1_000) });
 }
 
 /** Whole seconds for all clients, milliseconds for SDKs. */

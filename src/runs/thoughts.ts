@@ -21,12 +21,16 @@ export interface Thought {
 /** The thoughts of a message, as the wire carries them. */
 export type ThoughtFields = { readonly [Field in ThoughtField]?: string };
 
-/** The thoughts with one more added; it continues the last one where both came in the same field. */
+/**
+ * The thoughts with one more added, which continues those of the same field. So there is at most one for each field, however
+ * often a model server changes between them; every process that follows the run pays for each.
+ */
 export function thoughtMore(thoughts: readonly Thought[], { field, text }: Thought): readonly Thought[] {
-  const last = thoughts.at(-1);
-  return last?.field === field
-    ? [...thoughts.slice(0, -1), { field, text: last.text + text }]
-    : [...thoughts, { field, text }];
+  const place = thoughts.findIndex((thought) => thought.field === field);
+  const before = thoughts[place]?.text;
+  return before === undefined
+    ? [...thoughts, { field, text }]
+    : thoughts.with(place, { field, text: before + text });
 }
 
 /** The thoughts as fields of a message; none where there are none. */

@@ -42,8 +42,13 @@ export type Claimed =
   /** A request to another address, or with another body. */
   | { readonly type: 'other request' };
 
-/** Nearly every request is done sooner; should one not be, a second one in parallel makes the same objects. */
+/**
+ * Whoever works on longer says so ({@link IdempotencyRecords.goesOn}); should its process have died, a second sending makes the
+ * same objects.
+ */
 const BUSY_MS = 10_000;
+/** So that a claim outlives a Redis that hesitates. */
+export const SAY_EVERY_MS = BUSY_MS / 2;
 /** SDKs have given up long before. */
 const CLAIM_KEPT_MS = 60_000;
 /** Not shorter than any answer is kept. */
@@ -88,6 +93,11 @@ export class IdempotencyRecords {
   async settle(request: KeyedRequest, first: FirstAnswer, keptMs: number): Promise<void> {
     const kept: Kept = { ...first, body: request.body };
     await this.#redis.set(this.#nameOf(request), JSON.stringify(kept), 'PX', keptMs);
+  }
+
+  /** Says that the request is still being worked on: one that waits for another run may take minutes. */
+  async goesOn(request: KeyedRequest, nonce: string): Promise<void> {
+    await this.#write(request, nonce, BUSY_MS, CLAIM_KEPT_MS, 'XX');
   }
 
   /**

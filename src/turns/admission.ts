@@ -3,8 +3,9 @@
  * are cheap: they come before Redis is written to or asked. Measures once a second; owns that timer.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { queueFull, streamsFull, tooManyOpenRuns } from '../errors.ts';
+import { queueFull, streamsFull, threadCrowded, tooManyOpenRuns } from '../errors.ts';
 import { givenBytes } from '../memory.ts';
+import type { ThreadRef } from '../store/keys.ts';
 import type { Backlog } from '../store/queue.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -15,6 +16,11 @@ const MAX_LOOP_DELAY_MS = 1_000;
 /** The rest is for work under way and for the garbage collector. */
 const MEMORY_SHARE = 0.85;
 const MEGABYTE = 1024 * 1024;
+/**
+ * Requests that may wait for the run of one thread. Its end wakes all of them, and lets one in: a thousand would be at it for
+ * half a minute, and in vain, because none tries more than twenty times.
+ */
+const MAX_WAITING_PER_THREAD = 32;
 
 /** Why this process should get no further requests. */
 export type Problem = 'queue' | 'streams' | 'memory' | 'event_loop';
@@ -51,6 +57,8 @@ export class Admission {
   #openRuns = NONE;
   /** Runs admitted since the last look, by project; the counts in Redis include them only at the next look. */
   readonly #admitted = new Map<string, number>();
+  /** Requests that wait for the run of their thread, by project and thread. */
+  readonly #waiting = new Map<string, number>();
   #isReading = false;
   #looks = 0;
   /** The event loop's delay before the period that #loopDelay measures. */
@@ -89,6 +97,22 @@ export class Admission {
     const close = (): void => void (this.streams -= 1);
     if (gone.aborted) close();
     else gone.addEventListener('abort', close, { once: true });
+  }
+
+  /**
+   * Counts a request that is about to wait for the run of a thread. @returns how it says that it waits no more
+   * @throws {ApiError} 400 when too many wait for that thread.
+   */
+  admitWaiting({ project, threadId }: ThreadRef): () => void {
+    const name = `${project}/${threadId}`;
+    const waiting = this.#waiting.get(name) ?? 0;
+    if (waiting >= MAX_WAITING_PER_THREAD) throw threadCrowded(threadId, waiting);
+    this.#waiting.set(name, waiting + 1);
+    return () => {
+      const left = (this.#waiting.get(name) ?? 0) - 1;
+      if (left > 0) this.#waiting.set(name, left);
+      else this.#waiting.delete(name);
+    };
   }
 
   /** The limits that are exceeded now; empty when there is room for more. */

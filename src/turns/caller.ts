@@ -42,6 +42,12 @@ export interface Caller extends Identity {
   readonly retries: number | null;
   /** Calls `listener` when the connection breaks before the whole answer has left; at once if it has broken already. */
   onUndelivered(listener: () => void): void;
+  /**
+   * From now on the request waits for others, for minutes perhaps: what it holds is counted with what waits, and not with what
+   * is being read and answered. Said again it changes nothing.
+   * @throws {ApiError} 503 where too much waits already.
+   */
+  waits(): void;
   /** Releases the request's body, which is not read again: the answer may take as long as a run lives. */
   release(): void;
 }

@@ -15,7 +15,7 @@
 import { createHash } from 'node:crypto';
 import { ApiError, keyReused, stillPending, unconfirmed } from '../errors.ts';
 import { namesFrom, type NewId } from '../runs/ids.ts';
-import type { FirstAnswer, KeyedRequest } from '../store/idempotency-records.ts';
+import { SAY_EVERY_MS, type FirstAnswer, type KeyedRequest } from '../store/idempotency-records.ts';
 import type { Caller } from './caller.ts';
 import type { Means } from './means.ts';
 import { admitWrite } from './trial-writes.ts';
@@ -115,8 +115,18 @@ async function underKey<T>(means: Keepers, caller: Caller, key: string, request:
       first === null ? answers.leave(record, nonce, keptMs) : answers.settle(record, first, keptMs);
     unawaited(caller, writing);
   };
+  /** Until it is done nobody else may begin it: a claim that runs out would give the next sending other names. */
+  const work = async (): Promise<T> => {
+    const goesOn = (): void => unawaited(caller, answers.goesOn(record, nonce));
+    const saying = setInterval(goesOn, SAY_EVERY_MS);
+    try {
+      return await request.work();
+    } finally {
+      clearInterval(saying);
+    }
+  };
   try {
-    const made = await request.work();
+    const made = await work();
     settle(made);
     return made;
   } catch (error) {

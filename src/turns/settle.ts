@@ -40,7 +40,7 @@ export function whenBusy(
 /**
  * Makes room in a thread: afterwards its run has ended, unless the waiting client has gone.
  * @param busy makes the refusal when the thread is left to its run
- * @throws {ApiError} what `busy` makes, when the run is to be left alone.
+ * @throws {ApiError} what `busy` makes, when the run is to be left alone; 503 or 400 where too much waits already.
  */
 export async function makeRoom(
   means: Means,
@@ -50,18 +50,46 @@ export async function makeRoom(
   busy: () => ApiError,
 ): Promise<void> {
   if (how === 'reject') throw busy();
-  // Read while the run is alive, because its log, which names the messages that came with it, expires.
-  const came = how === 'rollback' ? await joinedWith(means, caller, holder) : [];
-  if (how !== 'enqueue') await cancelRun(means, holder);
-  await ended(means, caller, holder);
-  if (how === 'rollback') await takeBack(means, holder, came);
+  await waiting(means, caller, holder, async () => {
+    // Read while the run is alive, because its log, which names the messages that came with it, expires.
+    const came = how === 'rollback' ? await joinedWith(means, caller, holder) : [];
+    if (how !== 'enqueue') await cancelRun(means, holder);
+    await hearEnd(means, caller, holder);
+    if (how === 'rollback') await takeBack(means, holder, came);
+  });
 }
 
 /**
  * Waits until the run has ended.
  * @param orBlocked return also when it waits for its client
+ * @throws {ApiError} 503 or 400 where too much waits already.
  */
 export async function ended(
+  means: Pick<Means, 'hub' | 'admission'>,
+  caller: Caller,
+  ref: RunRef,
+  orBlocked = false,
+): Promise<void> {
+  await waiting(means, caller, ref, () => hearEnd(means, caller, ref, orBlocked));
+}
+
+/** Counts the request among those that wait. A request that is refused changes nothing: nobody is cancelled for it. */
+async function waiting(
+  { admission }: Pick<Means, 'admission'>,
+  caller: Caller,
+  ref: RunRef,
+  wait: () => Promise<void>,
+): Promise<void> {
+  caller.waits();
+  const over = admission.admitWaiting(ref);
+  try {
+    await wait();
+  } finally {
+    over();
+  }
+}
+
+async function hearEnd(
   { hub }: Pick<Means, 'hub'>,
   { gone }: Pick<Caller, 'gone'>,
   ref: RunRef,

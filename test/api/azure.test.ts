@@ -283,3 +283,17 @@ test('elsewhere these tool types are values like any other that is none', async 
     code: 'invalid_value',
   });
 });
+
+test('a project that is called like a thread is no conversation: a retry in it may be somebody else’s', async () => {
+  const path = '/api/projects/thread_1/threads';
+  const made = async (retries: number): Promise<unknown> => {
+    const headers = { 'x-stainless-retry-count': String(retries) };
+    return (await wire.ask('POST', path, { body: {}, headers })).body;
+  };
+  const first = await made(0);
+  // Whatever is kept of the first is kept by the time of another one.
+  await wire.ok('POST', path, { metadata: { k: 'v' } });
+  const again = await made(1);
+  expect(again).toMatchObject({ object: 'thread' });
+  expect(again).not.toHaveProperty('id', z.object({ id: z.string() }).parse(first).id);
+});

@@ -86,6 +86,40 @@ describe('a key that stood for one request', () => {
 });
 
 /** Shows A-RETRY-06. */
+test('an empty key is none, as of programs that have nothing to put there: nobody gets another’s answer', async () => {
+  const first = created.parse((await keyed('', '/threads', {})).body);
+  expect(created.parse((await keyed('', '/threads', {})).body).id).not.toBe(first.id);
+  for (const words of ['one', 'two'])
+    expect((await keyed('', '/chat/completions', asking(words))).status).toBe(200);
+});
+
+test('a key is not free while its request waits for another run, however long', async () => {
+  upstream.reply(({ outputs }) =>
+    outputs.length > 0 ? undefined : calls([{ name: 'weather', arguments: {} }]),
+  );
+  const tools = [{ type: 'function', function: { name: 'weather' } }];
+  const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm', tools });
+  const thread = await wire.thread('weather?');
+  const first = await wire.play(thread, { assistant_id });
+  const records = async () => keysLike(redis, `${service.redisPrefix}:default:answer:*`);
+  const before = await records();
+  const waiting = { assistant_id, metadata: { multitask: 'enqueue' } };
+  const second = keyed('waits for long', `/threads/${thread}/runs`, waiting);
+  await expect.poll(records).toHaveLength(before.length + 2);
+  const [claim = ''] = await claims((await records()).filter((name) => !before.includes(name)));
+  // As if nearly all of its time were over.
+  await redis.pexpire(claim, 20_000);
+  await expect.poll(async () => redis.pttl(claim)).toBeGreaterThan(20_000);
+  await wire.submit(first, 'wet');
+  expect((await second).status).toBe(200);
+});
+
+/** Which of these records say that a request is being worked on. */
+async function claims(records: readonly string[]): Promise<readonly string[]> {
+  const texts = await Promise.all(records.map(async (record) => redis.get(record)));
+  return records.filter((_, index) => texts[index]?.includes('"claim"') === true);
+}
+
 test('what a process had made when it died is not made again', async () => {
   const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
   const [spoken, run] = [await wire.thread('a'), await wire.thread('b')];

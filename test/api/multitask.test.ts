@@ -111,6 +111,20 @@ describe('a second run of a thread', () => {
     expect(await said(thread)).toEqual(['before', 'second', 'You said: second']);
   });
 
+  test('is one of 32 at most that wait, and whoever is refused interrupts nobody', async () => {
+    const { thread, first, finishes } = await speaking('a story for many');
+    const waits = async (multitask: string) =>
+      wire.ask('POST', `/threads/${thread}/runs`, { body: { assistant_id, metadata: { multitask } } });
+    const waiting = Array.from({ length: 33 }, async () => waits('enqueue'));
+    const refused = { status: 400, body: { error: { code: 'thread_busy' } } };
+    expect(await Promise.race(waiting)).toMatchObject(refused);
+    expect(await waits('interrupt')).toMatchObject(refused);
+    expect(await statusOf(first)).toBe('in_progress');
+    await wire.ok('DELETE', `/threads/${thread}`);
+    finishes();
+    await Promise.all(waiting);
+  });
+
   test('is refused for a word that means nothing here', async () => {
     const thread = await wire.thread('hi');
     const reply = await wire.ask('POST', `/threads/${thread}/runs`, { body: second('both') });
@@ -129,4 +143,40 @@ test('a chat takes back the one before it, too', async () => {
   expect(await textOf(await post(`${service.baseUrl}/chat/completions`, asked))).toBe('You said: and now?');
   expect(await statusOf(first)).toBe('cancelled');
   expect(await said(thread)).toEqual(['before', 'and now?', 'You said: and now?']);
+});
+
+describe('requests that wait for a thread', () => {
+  const { upstream: model, wire: small } = withService({
+    // Two of these requests may wait, a quarter of the bodies' room, and as many answers of that size may be on their way.
+    env: { BODY_LIMIT_BYTES: '2300000', BODIES_LIMIT_BYTES: '2400000', ANSWERS_LIMIT_BYTES: '400000' },
+  });
+
+  test('leave the room for other requests to those, and are refused when too much waits', async () => {
+    model.reply(({ outputs, text: asked }) =>
+      asked !== 'weather?' || outputs.length > 0 ? undefined : calls([{ name: 'weather', arguments: {} }]),
+    );
+    const tools = [{ type: 'function', function: { name: 'weather' } }];
+    const instructions = 'i'.repeat(200_000);
+    const { id: lengthy } = await small.ok('POST', '/assistants', { model: 'm', tools, instructions });
+    const thread = await small.thread('weather?');
+    const first = await small.play(thread, { assistant_id: lengthy });
+    expect(first.status).toBe('requires_action');
+    const waits = async () =>
+      small.ask('POST', `/threads/${thread}/runs`, {
+        body: {
+          assistant_id: lengthy,
+          metadata: { multitask: 'enqueue' },
+          additional_messages: [{ role: 'user', content: 'm'.repeat(100_000) }],
+        },
+      });
+    const waiting = [waits(), waits(), waits()];
+    expect((await Promise.race(waiting)).status).toBe(503);
+    // Until both wait, what they are to be answered with is in the way.
+    await expect.poll(waits).toMatchObject({ status: 503, body: { error: { code: 'too_many_waiting' } } });
+    const other = await small.thread('o'.repeat(2_200_000));
+    expect((await small.run(other, { assistant_id: lengthy })).status).toBe('queued');
+    await small.submit(first, 'wet');
+    const statuses = (await Promise.all(waiting)).map(({ status }) => status);
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 200, 503]);
+  });
 });

@@ -72,6 +72,9 @@ test('threads are found by their metadata', async () => {
   expect(await idsOf('?metadata%5Broom%5D=1')).toEqual([other, mine]);
   expect(await idsOf('?metadata[room]=1&metadata[user]=you')).toEqual([other]);
   expect(await idsOf('?metadata[room]=2')).toEqual([]);
+  // No thread can have metadata of that name, so none has this.
+  expect(await idsOf('?metadata[__proto__]=2')).toEqual([]);
+  expect(await idsOf('?metadata[constructor]=2')).toEqual([]);
   await wire.ok('POST', `/threads/${mine}`, { metadata: { room: '2' } });
   expect(await idsOf('?metadata[room]=2')).toEqual([mine]);
 });

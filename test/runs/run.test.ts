@@ -266,6 +266,19 @@ describe('the thoughts of a completion', () => {
     expect(stateAfter(moves).thoughts).toStrictEqual(isKept ? thought : []);
   });
 
+  test('are one for each field, however often its server changes between them', () => {
+    const fields = ['reasoning_content', 'reasoning'] as const;
+    const changes = [0, 1, 0, 1, 0].map((place) => fields[place] ?? fields[0]);
+    const state = changes.reduce(
+      (current, field) => apply(current, { type: 'thought.delta', field, text: field }).state,
+      stateAfter(['run.started']),
+    );
+    expect(state.thoughts).toStrictEqual([
+      { field: 'reasoning_content', text: 'reasoning_content'.repeat(3) },
+      { field: 'reasoning', text: 'reasoning'.repeat(2) },
+    ]);
+  });
+
   test('of a process that did not know them do not reach the next one', () => {
     const { thoughts: _, ...older } = stateAfter([...thinking, 'run.released']);
     const stale = { ...older, thoughts: [{ field: 'reasoning', text: 'stale' }] } as const;

@@ -47,13 +47,19 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     const asked = runRequest(services, input, assistant, sealedKey(services, call));
     const how = multitaskOf(input);
     const made = newRun(services, call, { runId: call.newId('run'), threadId }, asked);
-    call.admit(runBytes(made.run));
+    const bytes = runBytes(made.run);
+    call.admit(bytes);
+    const makeRoom = whenBusy(services, call, how, ({ runId }) => threadBusy(threadId, runId));
     return begin<Answer>(
       services,
       call,
       { ...made, thread, messages, input: [] },
       {
-        whenBusy: whenBusy(services, call, how, ({ runId }) => threadBusy(threadId, runId)),
+        whenBusy: async (holder) => {
+          await makeRoom(holder);
+          // While it waited it had no room for its answer.
+          call.admit(bytes);
+        },
         answer: (stored) =>
           input.stream === true ? runStream(services, call, stored, 0, thread) : answer(stored.state.run),
         // The client does not know the id of a new thread, so without a key it could not ask for the run again.

@@ -79,7 +79,9 @@ function wantedMetadata(call: Call): Metadata {
     const key = METADATA_PARAMETER.exec(name)?.[1];
     return key === undefined ? [] : [[key, value] as const];
   });
-  return validate(metadataFilter, { metadata: Object.fromEntries(pairs) }, false).metadata ?? {};
+  validate(metadataFilter, { metadata: Object.fromEntries(pairs) }, false);
+  // The schema leaves `__proto__` out, and what is not filtered by would list every thread.
+  return Object.fromEntries(pairs.map(([key, value]) => [key, String(value)]));
 }
 
 function refuse(id: string): never {

@@ -1,7 +1,8 @@
 /**
  * Reads the bodies of requests within two budgets: one for each body after unpacking, and one for all bodies that this
  * process holds at a time. Larger bodies are refused before memory is spent on them. A body is held from its first byte
- * until its request has been read ({@link releaseBody}), or its connection is gone.
+ * until its request has been read ({@link releaseBody}), or its connection is gone. Requests that wait for the run of a
+ * thread, perhaps for minutes, have a smaller budget of their own ({@link setAside}).
  */
 import type { Readable, Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
@@ -21,6 +22,8 @@ export interface BodyLimits {
 /** JSON of real conversations shrinks to a tenth or twentieth. Below UNSUSPICIOUS_BYTES the ratio does not matter. */
 const MAX_RATIO = 100;
 const UNSUSPICIOUS_BYTES = 1024 * 1024;
+/** What waits must leave room in memory for everything else. */
+const WAITING_SHARE = 1 / 4;
 /** Phones stall for seconds when they change cells; after a longer stall their request has failed already. */
 const IDLE_MS = 30_000;
 
@@ -36,6 +39,7 @@ const NOT_WHOLE = 'It did not arrive whole, or in an encoding this server does n
 /** The middleware that reads every body into `request.body`, a Buffer, whatever its content type. */
 export function bodyReader(limits: BodyLimits): RequestHandler {
   const held = new HeldBytes(Math.max(limits.bodiesLimitBytes, limits.bodyLimitBytes));
+  const waiting = new HeldBytes(limits.bodiesLimitBytes * WAITING_SHARE);
   return async (request, response, next) => {
     const declared = Number(request.get('content-length') ?? 0);
     // A device's path may lie under a base path, whose middleware has read the body already.
@@ -43,7 +47,7 @@ export function bodyReader(limits: BodyLimits): RequestHandler {
     if (isRead) return next();
     if (declared > 0 || request.get('transfer-encoding') !== undefined) {
       const share = held.open();
-      shares.set(response, share);
+      shares.set(response, { share, waiting });
       response.once('close', () => share.close());
       try {
         request.body = await read(request, declared, share, limits);
@@ -58,13 +62,28 @@ export function bodyReader(limits: BodyLimits): RequestHandler {
   };
 }
 
-/** The held share of each request, by its response. */
-const shares = new WeakMap<Response, HeldShare>();
+/** What is held for a request, by its response; `waiting` is the budget it would wait in, null where it does already. */
+const shares = new WeakMap<Response, { readonly share: HeldShare; readonly waiting: HeldBytes | null }>();
+
+/**
+ * From now on the request waits for others: what it holds, `moreBytes` beside its body, counts among what waits, and its room
+ * is free for requests that do not. @returns false, and nothing changed, where too much waits already.
+ */
+export function setAside(response: Response, moreBytes: number): boolean {
+  const { share, waiting = null } = shares.get(response) ?? {};
+  if (share === undefined || waiting === null || response.closed) return true;
+  const aside = waiting.open();
+  if (!aside.resize(share.size + moreBytes)) return false;
+  share.close();
+  shares.set(response, { share: aside, waiting: null });
+  response.once('close', () => aside.close());
+  return true;
+}
 
 /** Releases a request's body: it has been read, and the answer may take as long as a run lives. */
 export function releaseBody(request: Request, response: Response): void {
   request.body = undefined;
-  shares.get(response)?.close();
+  shares.get(response)?.share.close();
 }
 
 async function read(

@@ -4,12 +4,12 @@
  */
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
-import { ApiError, malformedId, notFound } from '../../errors.ts';
+import { ApiError, malformedId, notFound, waitingFull } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { newId, type NewId } from '../../runs/ids.ts';
 import { isSafeId } from '../../store/keys.ts';
 import type { Caller } from '../../turns/caller.ts';
-import { releaseBody } from './body.ts';
+import { releaseBody, setAside } from './body.ts';
 import type { Delivery } from './delivery.ts';
 import { Identified, identityOf } from './identity.ts';
 import { parseJson } from './json-text.ts';
@@ -102,8 +102,9 @@ export class Call extends Identified implements Caller {
     return Array.isArray(part) ? part.join('/') : String(part);
   }
 
+  /** A header; undefined also where it is empty, as programs send one that they have nothing for. */
   header(name: HeaderName): string | undefined {
-    return this.#request.get(name);
+    return this.#request.get(name) || undefined;
   }
 
   /** @throws {ApiError} 400 for a key that is too long. */
@@ -171,6 +172,10 @@ export class Call extends Identified implements Caller {
    */
   admitBeside(bytes: number): void {
     this.#delivery.admitBeside(bytes);
+  }
+
+  waits(): void {
+    if (!setAside(this.#response, this.#delivery.letGo())) throw waitingFull();
   }
 
   release(): void {

@@ -40,6 +40,13 @@ export class Delivery {
     if (!this.take(bytes)) throw answersFull();
   }
 
+  /** Gives back the room of an answer whose time has not come yet. @returns how much that was */
+  letGo(): number {
+    const bytes = this.#share.size;
+    this.#share.resize(0);
+    return bytes;
+  }
+
   /** As {@link admit}, but returns whether there was room. */
   take(bytes: number): boolean {
     return this.#share.resize(bytes);

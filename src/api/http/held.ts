@@ -54,6 +54,11 @@ export class HeldShare {
     this.#held = held;
   }
 
+  /** How large it is now. */
+  get size(): number {
+    return this.#size;
+  }
+
   /** Whether the share could have this size now. */
   hasRoomFor(size: number): boolean {
     return this.#held.hasRoomFor(size - UNCOUNTED_BYTES, this.#counted);

@@ -62,7 +62,10 @@ function textOf(answer: Exclude<Answer, { type: 'events' }>): string {
   return answer.type === 'shell-safe' ? shellSafe(text) : text;
 }
 
-/** Ids of threads cannot be guessed: a client that knows one belongs to its conversation. */
+/**
+ * Ids of threads cannot be guessed: a client that knows one belongs to its conversation. Elsewhere in a path the same letters
+ * are only a name.
+ */
 function namesThread(call: Call): boolean {
-  return /[/=]thread_\w/.test(call.url);
+  return /^thread_\w/.test(call.part('thread_id'));
 }
