@@ -1,6 +1,6 @@
 /**
- * What reasoning models say to themselves before they answer or call. Servers want it back while the model works with
- * tools, under the name they gave it, so that is kept. It belongs to a completion: it stays with the step of its calls, or
+ * What reasoning models say to themselves before they answer or call. Servers want it back beside its calls, under the
+ * name they gave it and for as long as those are in the prompt, so that is kept. It belongs to a completion: it stays with the step of its calls, or
  * of its words where it made none. Pure.
  */
 
@@ -13,6 +13,17 @@ export type ThoughtField = (typeof THOUGHT_FIELDS)[number];
 export interface Thought {
   readonly field: ThoughtField;
   readonly text: string;
+}
+
+/** A thought as it is kept. Those that older versions kept do not say who had them. */
+export interface KeptThought extends Thought {
+  /** The {@link thinker}. */
+  readonly by?: string;
+}
+
+/** Who thinks in a run: the model it asks for, at the server that its assistant names, or that the model's name leads to. */
+export function thinker(model: string, backendId: string | null): string {
+  return JSON.stringify([backendId, model]);
 }
 
 /** A message's thoughts as it carries them on the wire. */
