@@ -74,12 +74,14 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
 
 /** What threads are to be listed by. @throws {ApiError} 400 for what no thread's metadata can be */
 function wantedMetadata(call: Call): Metadata {
-  const parameters = Object.entries(call.query(z.record(z.string(), z.unknown())));
-  const pairs = parameters.flatMap(([name, value]) => {
+  const parameters = call.query(z.record(z.string(), z.unknown()));
+  const pairs = Object.entries(parameters).flatMap(([name, value]) => {
     const key = METADATA_PARAMETER.exec(name)?.[1];
     return key === undefined ? [] : [[key, value] as const];
   });
-  return validate(metadataFilter, { metadata: Object.fromEntries(pairs) }, false).metadata ?? {};
+  // Under its bare name it is no filter: who meant one must not be shown everybody's threads.
+  const { metadata = Object.fromEntries(pairs) } = parameters;
+  return validate(metadataFilter, { metadata }, false).metadata ?? {};
 }
 
 function refuse(id: string): never {
