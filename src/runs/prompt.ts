@@ -6,7 +6,7 @@ import { answerMessage, askedCall, demandedFunction, offeredFunctions } from './
 import { callsOf } from './parts.ts';
 import { picturesIn } from './pictures.ts';
 import { type RunState } from './run.ts';
-import { thoughtFields, thoughtText, type Thought } from './thoughts.ts';
+import { thinker, thoughtFields, thoughtText, type KeptThought } from './thoughts.ts';
 import {
   textOf,
   type FunctionTool,
@@ -28,8 +28,8 @@ export type Prompt =
 export interface History {
   readonly input: readonly ChatMessage[];
   readonly items: readonly ThreadItem[];
-  /** What the model thought before the run's own steps of calls, by their ids. */
-  readonly thoughts?: ReadonlyMap<string, readonly Thought[]>;
+  /** What models thought before the steps of calls, by their ids. */
+  readonly thoughts?: ReadonlyMap<string, readonly KeptThought[]>;
 }
 
 export interface PromptOptions {
@@ -67,7 +67,7 @@ export function buildPrompt(
     run.instructions === '' ? [] : [{ role: 'system', content: run.instructions }];
   const systemTokens = tokensOf(system);
   const room = Math.min(promptLeft ?? Infinity, contextTokens) - systemTokens;
-  const all = [...inputBlocks(history.input), ...toBlocks(run.id, history)];
+  const all = [...inputBlocks(history.input), ...toBlocks(state, history)];
   const blocks = cut(lastMessages(all, run.truncation_strategy.last_messages), room);
   const tokens = systemTokens + total(blocks);
   const said = blocks.flatMap((block) => block.messages);
@@ -143,14 +143,15 @@ function withPictures(messages: readonly ChatMessage[]): readonly ChatMessage[] 
   return [...answered, ...pictures];
 }
 
-function toBlocks(runId: string, { items, thoughts }: History): readonly Block[] {
+function toBlocks({ run, origin }: RunState, { items, thoughts }: History): readonly Block[] {
+  const self = { runId: run.id, thinker: thinker(run.model, origin.backend_id) };
   const blocks: Block[] = [];
   let previous: ThreadItem | null = null;
   for (const item of items) {
     const block =
       item.object === 'thread.message'
-        ? messageBlock(item, runId)
-        : stepBlock(item, runId, thoughts?.get(item.id) ?? []);
+        ? messageBlock(item, run.id)
+        : stepBlock(item, self, thoughts?.get(item.id) ?? []);
     if (block !== null) {
       const text = textBefore(previous, item);
       const before = text === null ? undefined : blocks.pop();
@@ -209,19 +210,25 @@ function assistantMessage(message: Message): ChatMessage | null {
 
 /**
  * A finished tool step as the call and its answers; null while an answer is missing, or when it never came. The
- * thoughts before it are sent back only within the same run, which asks the same server: other servers refuse fields
- * that they do not know.
+ * thoughts before it go back within the same run, and in later runs that ask the same model at the same server: some
+ * servers refuse calls without their thoughts, others refuse fields that they do not know.
  */
-function stepBlock(step: RunStep, runId: string, thoughts: readonly Thought[]): Block | null {
+function stepBlock(
+  step: RunStep,
+  self: { readonly runId: string; readonly thinker: string },
+  thoughts: readonly KeptThought[],
+): Block | null {
   const calls = callsOf(step);
   if (step.status !== 'completed' || calls.length === 0) return null;
+  const own = step.run_id === self.runId;
+  const hears = own || thoughts.every(({ by }) => by === self.thinker);
   const asked: ChatMessage = {
     role: 'assistant',
     content: null,
     tool_calls: calls.map(askedCall),
-    ...(step.run_id === runId && thoughtFields(thoughts)),
+    ...(hears && thoughtFields(thoughts)),
   };
-  return newBlock(withPictures([asked, ...calls.map(answerMessage)]), step.run_id === runId, false);
+  return newBlock(withPictures([asked, ...calls.map(answerMessage)]), own, false);
 }
 
 function newBlock(messages: readonly ChatMessage[], own: boolean, user: boolean): Block {

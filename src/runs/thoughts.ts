@@ -1,7 +1,7 @@
 /**
- * What reasoning models say to themselves before they answer or call. Servers want it back while the model works with
- * tools, in the field they sent it in, so the field is kept. Thoughts belong to a completion: they stay with its step
- * of calls, or with its message step where it made no calls. Pure.
+ * What reasoning models say to themselves before they answer or call. Servers want it back beside the calls it led to,
+ * in the field they sent it in and for as long as those calls are in the prompt, so the field is kept. Thoughts belong
+ * to a completion: they stay with its step of calls, or with its message step where it made no calls. Pure.
  */
 
 /**
@@ -16,6 +16,17 @@ export type ThoughtField = (typeof THOUGHT_FIELDS)[number];
 export interface Thought {
   readonly field: ThoughtField;
   readonly text: string;
+}
+
+/** A thought as it is kept. Those that older versions kept do not say who had them. */
+export interface KeptThought extends Thought {
+  /** The {@link thinker}. */
+  readonly by?: string;
+}
+
+/** The model that a run asks, at the server that its assistant names or that the model's name leads to. */
+export function thinker(model: string, backendId: string | null): string {
+  return JSON.stringify([backendId, model]);
 }
 
 /** The thoughts of a message, as the wire carries them. */

@@ -4,9 +4,8 @@
 --       5 bytes above which nothing is read, so that the caller may make room first
 -- What the run itself said and did, and the newest message of a user before it, are part of every prompt. Of the rest,
 -- whatever is older than the first item that does not fit is left out, but for the thread's first message.
--- Returns {1, input ('' none), place, document, thoughts ('' none), place, …}, items in no order, thoughts before the run's
--- own steps only; {-1} when what every prompt has
--- is above the bytes; {-2} when the whole is large.
+-- Returns {1, input ('' none), place, document, thoughts ('' none), place, …}, items in no order; {-1} when what every prompt
+-- has is above the bytes; {-2} when the whole is large.
 local runId, maxBytes, maxTokens, maxItems = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local large = tonumber(ARGV[5])
 
@@ -94,7 +93,7 @@ while true do
   local id, place = walk.ids[walk.next], walk.ids[walk.next + 1]
   walk.next = walk.next + 2
   if not taken[id] then
-    local thoughts = own and walk == steps and redis.call('HGET', walk.docs, id .. ':thoughts') or ''
+    local thoughts = walk == steps and redis.call('HGET', walk.docs, id .. ':thoughts') or ''
     local size = redis.call('HSTRLEN', walk.docs, id) + #thoughts
     local fits = bytes + size <= maxBytes
     if own and not fits then return {-1} end

@@ -1,7 +1,7 @@
 /** What a prompt is made from, read from a thread's newest items back to where a budget is used up (history.lua). */
 import type { ChatMessage } from '../runs/model.ts';
 import type { History } from '../runs/prompt.ts';
-import type { Thought } from '../runs/thoughts.ts';
+import type { KeptThought } from '../runs/thoughts.ts';
 import type { ThreadItem } from '../runs/thread.ts';
 import { listOf } from './collection.ts';
 import type { Damage } from './damage.ts';
@@ -72,7 +72,7 @@ export class Histories {
     const input = String(found[1]);
     const placed: { place: number; item: ThreadItem }[] = [];
     let bytes = input.length;
-    const thoughts = new Map<string, readonly Thought[]>();
+    const thoughts = new Map<string, readonly KeptThought[]>();
     for (let at = 2; at + 2 < found.length; at += 3) {
       const [doc, thought] = [String(found[at + 1]), String(found[at + 2])];
       bytes += doc.length + thought.length;
@@ -81,7 +81,7 @@ export class Histories {
       if (item === null) continue;
       placed.push({ place, item: withOldPhotos(item) });
       const thoughtBefore = this.#damage.skip(() =>
-        decode<readonly Thought[]>(thought === '' ? null : thought, `thoughts of ${item.id}`),
+        decode<readonly KeptThought[]>(thought === '' ? null : thought, `thoughts of ${item.id}`),
       );
       if (thoughtBefore !== null) thoughts.set(item.id, thoughtBefore);
     }

@@ -1,6 +1,7 @@
 /** What events write besides the run itself: the messages and steps they are about, in the words of commit.lua. Pure. */
 import type { RunEvent } from '../runs/event.ts';
 import { apply, type Applied, type RunState } from '../runs/run.ts';
+import { thinker, type KeptThought } from '../runs/thoughts.ts';
 import { thoughtsOf } from './keys.ts';
 
 /** The state after `events`, and what they write besides the run. */
@@ -66,12 +67,16 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
  * is what clients read.
  */
 function thoughtWrites(event: RunEvent, before: RunState | null): readonly string[] {
-  const { thoughts = [], step = null, preface = null } = before ?? {};
+  if (before === null) return [];
+  const { run, origin, thoughts = [], step, preface } = before;
   if (thoughts.length === 0) return [];
   const isOver = event.type === 'run.completed' || event.type === 'run.incomplete';
   const ofCalls = event.type === 'step.completed' && step?.type === 'tool_calls' ? step : null;
   const done = isOver ? preface : ofCalls;
-  return done === null ? [] : ['step', thoughtsOf(done.id), JSON.stringify(thoughts)];
+  if (done === null) return [];
+  const by = thinker(run.model, origin.backend_id);
+  const kept = thoughts.map((thought): KeptThought => ({ ...thought, by }));
+  return ['step', thoughtsOf(done.id), JSON.stringify(kept)];
 }
 
 function dropMessageOf(subject: Applied['subject']): readonly string[] {

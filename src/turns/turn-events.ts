@@ -41,7 +41,10 @@ export type TurnEvent =
   | { readonly type: 'calls'; readonly calls: readonly RequiredCall[]; readonly usage: Usage }
   | { readonly type: 'end'; readonly reason: 'stop' | 'length' | 'content_filter'; readonly usage: Usage }
   /** `retryAfterMs`: how long the model server asked not to be called. */
-  | { readonly type: 'failed'; readonly error: RunError; readonly retryAfterMs?: number | undefined };
+  | { readonly type: 'failed'; readonly error: TurnError; readonly retryAfterMs?: number | undefined };
+
+/** Why a turn has no answer: its run failed, or it was cancelled. */
+export type TurnError = RunError | { readonly code: 'cancelled'; readonly message: string };
 
 /**
  * What chat clients hear. Calls of the service's own tools do not concern them, and do not count as the beginning of an
@@ -232,7 +235,7 @@ const INTERRUPTED: RunError = {
   code: 'server_error',
   message: 'The answer was interrupted and could not be continued. Ask again.',
 };
-const CANCELLED: RunError = { code: 'server_error', message: 'The answer was cancelled.' };
+const CANCELLED: TurnError = { code: 'cancelled', message: 'The answer was cancelled.' };
 const EXPIRED: RunError = {
   code: 'server_error',
   message: 'The answer took longer than this server allows.',

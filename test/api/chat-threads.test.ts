@@ -245,6 +245,17 @@ describe('two requests for one thread', () => {
     expect(lastPrompt()).toEqual([user('story'), assistant('Half'), user('stop!')]);
   });
 
+  test('the first, where it is no stream, gets an error that no client takes for a reason to ask again', async () => {
+    upstream.reply((request) => (request.text === 'tale' ? [gate()] : undefined));
+    const asked = asking('tale', { thread_id: 'interrupted' });
+    const first = chat(asked);
+    await upstream.asked(({ text: said }) => said === 'tale');
+    await expect(textOf(await chat(asking('stop!', { thread_id: 'interrupted' })))).resolves.toBe(
+      'You said: stop!',
+    );
+    expect(await refusalOf(await first)).toMatchObject({ status: 400, code: 'cancelled' });
+  });
+
   test('the second is refused where it says so, and the first goes on', async () => {
     const { heard, finishes } = await first('story 2', busy('reject', 'story 2'));
     const refused = await refusalOf(await chat(busy('reject', 'hello?', { multitask: 'reject' })));

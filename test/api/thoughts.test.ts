@@ -1,6 +1,6 @@
 /**
- * What reasoning models think: chat clients are shown it and may send it back, the model's server gets it back while tools
- * are at work, under the name it gave it, and the Assistants wire never shows it.
+ * What reasoning models think: chat clients are shown it and may send it back, the model's server gets it back beside its
+ * calls, under the name it gave it, and the Assistants wire never shows it.
  */
 import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
@@ -73,7 +73,7 @@ describe.each(['reasoning_content', 'reasoning'] as const)('a server that thinks
     expect(all).not.toMatch(/The clock|The weather|Now I know|"reasoning"|reasoning_content|thought/);
   });
 
-  test('does not get back what it thought for an earlier run', async () => {
+  test('gets back what it thought before calls of an earlier run, and no other model does', async () => {
     const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm', tools: [tool('clock')] });
     const thread = await wire.thread('What time is it?');
     upstream.reply(({ outputs }) => [...thinks('Hm. '), ...(outputs.length === 0 ? CLOCK : says('Late.'))]);
@@ -83,7 +83,14 @@ describe.each(['reasoning_content', 'reasoning'] as const)('a server that thinks
     await wire.ok('POST', `/threads/${thread}/messages`, { role: 'user', content: 'And now?' });
     upstream.reply(() => says('Later.'));
     await wire.play(thread, asked);
-    expect(told()).toEqual([{ calls: true }, { calls: false }]);
+    const thought = { [field]: 'Hm. ', calls: true };
+    expect(told()).toEqual([thought, { calls: false }]);
+    await wire.ok('POST', `/threads/${thread}/messages`, {
+      role: 'user',
+      content: 'And what do others say?',
+    });
+    await wire.play(thread, { ...asked, model: 'another' });
+    expect(told()).toEqual([{ calls: true }, { calls: false }, { calls: false }]);
   });
 
   describe('is heard by a chat', () => {

@@ -82,6 +82,8 @@ test('threads are found by their metadata', async () => {
 test('a filter that no metadata can fit is refused', async () => {
   for (const query of [
     'metadata[a]=b&metadata[a]=c',
+    'metadata=me',
+    `metadata=${encodeURIComponent('{"user":"me"}')}`,
     `metadata[${'k'.repeat(65)}]=v`,
     `metadata[k]=${'v'.repeat(513)}`,
   ])

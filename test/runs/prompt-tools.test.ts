@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { ChatMessage } from '../../src/runs/model.ts';
 import { buildPrompt } from '../../src/runs/prompt.ts';
 import type { RunStep, ThreadItem } from '../../src/runs/thread.ts';
+import { thinker } from '../../src/runs/thoughts.ts';
 import {
   EARLIER,
   OWN,
@@ -72,12 +73,12 @@ describe('pictures in the outputs of tools', () => {
 });
 
 describe('thoughts before calls', () => {
-  const thoughts = (step: RunStep) =>
-    new Map([[step.id, [{ field: 'reasoning', text: 'x'.repeat(400) } as const]]]);
-  const asked = (items: readonly ThreadItem[], step: RunStep) =>
+  const thoughts = (step: RunStep, by?: string) =>
+    new Map([[step.id, [{ field: 'reasoning', text: 'x'.repeat(400), ...(by && { by }) } as const]]]);
+  const asked = (items: readonly ThreadItem[], step: RunStep, by?: string) =>
     buildPrompt(
       turn(),
-      { input: [], items, thoughts: thoughts(step) },
+      { input: [], items, thoughts: thoughts(step, by) },
       { contextTokens: ROOMY, first: true, last: false },
     );
 
@@ -94,9 +95,15 @@ describe('thoughts before calls', () => {
     expect(prompt.estimatedTokens - bare.estimatedTokens).toBe(100);
   });
 
-  test('of another run do not: its server may be another one', () => {
+  test('of another run do where it asked the same model at the same server', () => {
+    const { run, origin } = turn();
     const step = toolStep(['1'], EARLIER);
-    const prompt = asked([user('a'), step], step);
-    expect(JSON.stringify(prompt)).not.toContain('reasoning"');
+    const goBack = (by?: string): boolean =>
+      JSON.stringify(asked([user('a'), step], step, by)).includes('reasoning"');
+    expect(goBack(thinker(run.model, origin.backend_id))).toBe(true);
+    expect(goBack(thinker('another', origin.backend_id))).toBe(false);
+    expect(goBack(thinker(run.model, 'elsewhere'))).toBe(false);
+    // Kept by an older version.
+    expect(goBack()).toBe(false);
   });
 });

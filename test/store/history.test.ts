@@ -5,6 +5,7 @@ import { outputOf } from '../../src/runs/calls/kinds.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { callsOf } from '../../src/runs/parts.ts';
 import { buildPrompt } from '../../src/runs/prompt.ts';
+import { thinker } from '../../src/runs/thoughts.ts';
 import type { ContentPart, Message, RunStep, ThreadItem } from '../../src/runs/thread.ts';
 import { HistoryTooLarge, type HistoryBudget } from '../../src/store/history.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
@@ -84,19 +85,20 @@ describe('the history of a run', () => {
     ]);
   });
 
-  test('has what was thought before the calls of the run, and of no other', async () => {
+  test('has what was thought before the calls of its runs, and who thought it', async () => {
     const store = await withMessages('a');
     const thought: RunEvent = { type: 'thought.delta', field: 'reasoning', text: 'Hm.' };
     await store.runs.commit(await start(store, refOf(), { thread: null }), [thought, ...CALL]);
     await store.runs.change(refOf(), () => ANSWERED);
     const { thoughts, bytes } = await store.objects.histories.read(refOf(), PLENTY);
-    expect(thoughts).toStrictEqual(new Map([['step_tools', [{ field: 'reasoning', text: 'Hm.' }]]]));
+    const kept = { field: 'reasoning', text: 'Hm.', by: thinker((await read(store)).state.run.model, null) };
+    expect(thoughts).toStrictEqual(new Map([['step_tools', [kept]]]));
     const talking = await store.runs.commit(await read(store), [STARTED, thought, ...OPEN_MESSAGE]);
     await store.runs.commit(talking, COMPLETED);
     expect(await store.redis.hget(store.keys.steps(THREAD), 'step_1:thoughts')).toContain('Hm.');
     await create(store, refOf('run_2'), { thread: null });
     const later = await store.objects.histories.read(refOf('run_2'), PLENTY);
-    expect('thoughts' in later).toBe(false);
+    expect(later.thoughts).toStrictEqual(thoughts);
     expect(bytes).toBeGreaterThan(0);
     // Steps are what they were.
     const steps = await store.objects.steps.list(refOf(), {

@@ -74,12 +74,14 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
 
 /** The metadata to filter threads by. @throws {ApiError} 400 for metadata that no thread can have */
 function wantedMetadata(call: Call): Metadata {
-  const parameters = Object.entries(call.query(z.record(z.string(), z.unknown())));
-  const pairs = parameters.flatMap(([name, value]) => {
+  const parameters = call.query(z.record(z.string(), z.unknown()));
+  const pairs = Object.entries(parameters).flatMap(([name, value]) => {
     const key = METADATA_PARAMETER.exec(name)?.[1];
     return key === undefined ? [] : [[key, value] as const];
   });
-  validate(metadataFilter, { metadata: Object.fromEntries(pairs) }, false);
+  // Under its bare name it is no filter: a caller who meant one must not be shown every thread.
+  const given = parameters['metadata'] ?? Object.fromEntries(pairs);
+  validate(metadataFilter, { metadata: given }, false);
   // The schema leaves `__proto__` out, and what is not filtered by would list every thread.
   return Object.fromEntries(pairs.map(([key, value]) => [key, String(value)]));
 }

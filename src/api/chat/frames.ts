@@ -6,8 +6,8 @@
 import { ApiError, retryAfter } from '../../errors.ts';
 import { calledFunction } from '../../runs/calls/kinds.ts';
 import type { ChatCall } from '../../runs/model.ts';
-import type { Annotation, RequiredCall, RunError, Usage } from '../../runs/thread.ts';
-import type { Audible } from '../../turns/turn-events.ts';
+import type { Annotation, RequiredCall, Usage } from '../../runs/thread.ts';
+import type { Audible, TurnError } from '../../turns/turn-events.ts';
 
 export interface ChatReply {
   readonly id: string;
@@ -132,7 +132,7 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
 }
 
 interface FailedTurn {
-  readonly error: RunError;
+  readonly error: TurnError;
   readonly retryAfterMs?: number | undefined;
 }
 
@@ -149,6 +149,8 @@ export function errorOf({ error: { code, message }, retryAfterMs }: FailedTurn):
     case 'rate_limit_exceeded':
       return new ApiError(429, message, { type: 'rate_limit_error', code, headers });
     case 'invalid_prompt':
+    case 'cancelled':
+      // Clients try a 5xx again, and would interrupt the very turn that theirs was interrupted for.
       return new ApiError(400, message, { code, headers });
     case 'server_error':
       return new ApiError(502, message, { type: 'server_error', code: 'upstream_error', headers });
