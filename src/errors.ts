@@ -393,8 +393,3 @@ export function internalError(requestId: string): ApiError {
 
 /** A list in the hosted API's own (Python) notation: `['call_A', 'call_B']`. */
 const listed = (ids: readonly string[]): string => `[${ids.map((id) => `'${echo(id)}'`).join(', ')}]`;
-
-/** Why a process cannot start. The message tells the operator what is wrong, where, and what to do. */
-export class CannotStart extends Error {
-  override readonly name = 'CannotStart';
-}

@@ -7,7 +7,7 @@ import './node-version.ts';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { childEnvironment, ConfigError, isSet, readConfig, type Config } from './config.ts';
-import { CannotStart } from './errors.ts';
+import { CannotStart } from './cannot-start.ts';
 import { checkPort, claim } from './local/claim.ts';
 import type { JournalEntry } from './local/journal.ts';
 import { Part } from './local/part.ts';

@@ -1,5 +1,5 @@
 /** Why a port cannot be listened on, in words for the person who chose it. */
-import { CannotStart } from './errors.ts';
+import { CannotStart } from './cannot-start.ts';
 
 /** @param command the command that starts the process, for an example with another port. */
 export function cannotListen(error: unknown, port: number, host: string, command: string): CannotStart {

@@ -3,7 +3,7 @@
  * second Ctrl-C, or the deadline, ends it at once.
  */
 import { ConfigError } from './config.ts';
-import { CannotStart } from './errors.ts';
+import { CannotStart } from './cannot-start.ts';
 import type { Logger } from './log.ts';
 
 /**

@@ -1,7 +1,7 @@
 /** Folders that only their owner can read: they hold what people told their assistants. */
 import { chmod, mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { CannotStart } from '../errors.ts';
+import { CannotStart } from '../cannot-start.ts';
 
 /** Modes for folders that only their owner may enter, and files that only their owner may read and write. */
 export const PRIVATE_FOLDER = 0o700;

@@ -3,7 +3,7 @@
  * Nothing here knows what is stored.
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
-import { CannotStart } from '../errors.ts';
+import { CannotStart } from '../cannot-start.ts';
 import { throttled, type Logger } from '../log.ts';
 import { parseRedisUrl, withoutRedisPassword, type RedisAddress } from '../redis-url.ts';
 import { withScripts, type Client, type ScriptedRedis, type WhenAway } from './scripts.ts';

@@ -7,7 +7,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Tool, ToolSource } from '../runs/tool.ts';
-import { CannotStart } from '../errors.ts';
+import { CannotStart } from '../cannot-start.ts';
 import { readDefinition, type DefinedTool, type ToolDescription } from './definition.ts';
 import type { ToolPool } from './pool.ts';
 

@@ -108,10 +108,7 @@ export async function pythonWith(name: string, requirement: string): Promise<Pyt
   await mkdir(CACHE, { recursive: true });
   // Made aside and renamed, so that a half-installed one is never taken for a whole one.
   const draft = await mkdtemp(join(CACHE, 'draft-'));
-  const install = [
-    ['python3', '-m', 'venv', draft],
-    [join(draft, 'bin', 'python'), '-m', 'pip', 'install', '--quiet', requirement],
-  ];
+  const install = await installing(requirement, draft);
   try {
     for (const [command = '', ...args] of install) {
       const { code, stdout, stderr } = await runProgram(command, args, {
@@ -131,6 +128,24 @@ export async function pythonWith(name: string, requirement: string): Promise<Pyt
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
+}
+
+/** The commands that make a virtual environment with a package; half as much work where the machine's own pip can be used. */
+async function installing(requirement: string, folder: string): Promise<readonly (readonly string[])[]> {
+  const python = join(folder, 'bin', 'python');
+  const install = ['install', '--quiet', '--no-compile', requirement];
+  const { code, stdout } = await runProgram('python3', ['-m', 'pip', '--version']);
+  // Its option --python came with version 22.3.
+  const isAble = code === 0 && Number(/^pip (\d+)\./.exec(stdout)?.[1] ?? 0) >= 23;
+  if (!isAble)
+    return [
+      ['python3', '-m', 'venv', folder],
+      [python, '-m', 'pip', ...install],
+    ];
+  return [
+    ['python3', '-m', 'venv', '--without-pip', folder],
+    ['python3', '-m', 'pip', '--python', python, ...install],
+  ];
 }
 
 /** Where packages come from is the machine's business: mirrors, certificates and proxies. */

@@ -26,7 +26,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   toolbox: {
     holds:
       'where tools come from (folders, OpenAPI, MCP), the processes they run in, and `runner.ts`, which runs one call',
-    mayImport: ['runs', 'guard', 'errors.ts', 'log.ts'],
+    mayImport: ['runs', 'guard', 'cannot-start.ts', 'errors.ts', 'log.ts'],
   },
   guard: {
     holds: 'the one guard for outgoing requests: what may be reached, and how long and how much of it',
@@ -34,7 +34,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   store: {
     holds: 'Redis and BullMQ; no other room touches them',
-    mayImport: ['runs', 'errors.ts', 'log.ts', 'redis-url.ts'],
+    mayImport: ['runs', 'cannot-start.ts', 'errors.ts', 'log.ts', 'redis-url.ts'],
   },
   worker: {
     holds: 'executes runs; finds those that lost their job or their worker',
