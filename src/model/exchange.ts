@@ -79,7 +79,7 @@ export class Exchange {
     this.#signal = signal;
     this.#limits = limits;
     this.#patience = new Patience(limits, () => this.#connection.abort());
-    this.#normalizer = new Normalizer(newId);
+    this.#normalizer = new Normalizer(newId, route.upstream.thinkTags);
     this.#parser = createParser({
       maxBufferSize: MAX_EVENT_CHARS,
       onEvent: (event) => this.#event(event),
@@ -207,8 +207,9 @@ export class Exchange {
     if (!isRecord(chunk)) throw nonsense(this.#route, 'a chunk of a chat completion', text);
     const error = errorIn(chunk);
     if (error !== null) throw refusedInStream(this.#route, error);
-    if (this.#take(this.#normalizer.push(chunk))) this.#patience.word();
-    else if (isThinking(chunk)) this.#patience.thought();
+    const parts = this.#normalizer.push(chunk);
+    if (this.#take(parts)) this.#patience.word();
+    else if (parts.length > 0 || isThinking(chunk)) this.#patience.thought();
     if (this.#normalizer.reason !== null) this.#patience.hurry(TAIL_MS);
   }
 
@@ -250,8 +251,8 @@ export class Exchange {
   #end(): void {
     if (this.#normalizer.reason === 'error') throw gaveUp(this.#route);
     const last = this.#normalizer.end();
-    // Calls that were held back come with the end.
-    this.#isSaid ||= last.length > 1;
+    // Calls and text that were held back come with the end.
+    this.#isSaid ||= last.some(({ type }) => type !== 'thought' && type !== 'finish');
     if (!this.#isSaid && !this.#normalizer.isExplained) {
       throw unsaid(this.#route, this.#normalizer.saidReason, this.#text);
     }

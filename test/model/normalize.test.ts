@@ -6,7 +6,7 @@ import { parsedCharacters } from '../support/work.ts';
 /** The parts of the chunks, and of the end. */
 function parts(chunks: readonly Record<string, unknown>[]): ModelPart[] {
   let count = 0;
-  const normalizer = new Normalizer((prefix) => `${prefix}_new${(count += 1)}`);
+  const normalizer = new Normalizer((prefix) => `${prefix}_new${(count += 1)}`, 'auto');
   const pushed = chunks.flatMap((chunk) => normalizer.push(chunk));
   return [...pushed, ...normalizer.end()];
 }
