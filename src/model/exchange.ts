@@ -249,12 +249,13 @@ export class Exchange {
   }
 
   #end(): void {
-    if (this.#normalizer.reason === 'error') throw gaveUp(this.#route);
+    const { reason, saidReason } = this.#normalizer;
+    if (reason === 'error') throw gaveUp(this.#route, saidReason ?? reason);
     const last = this.#normalizer.end();
     // Calls and text that were held back come with the end.
     this.#isSaid ||= last.some(({ type }) => type !== 'thought' && type !== 'finish');
     if (!this.#isSaid && !this.#normalizer.isExplained) {
-      throw unsaid(this.#route, this.#normalizer.saidReason, this.#text);
+      throw unsaid(this.#route, saidReason, this.#text);
     }
     this.#parts.push(...last);
     this.#outcome = 'finished';

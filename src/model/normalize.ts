@@ -8,23 +8,13 @@ import type { NewId } from '../runs/ids.ts';
 import { THOUGHT_FIELDS } from '../runs/thoughts.ts';
 import type { Usage } from '../runs/thread.ts';
 import { Calls } from './calls.ts';
+import { answerEndOf } from './finish-reasons.ts';
 import { countOf, isRecord, stringOr } from './json.ts';
 import { Surrogates } from './surrogates.ts';
 import { ThinkTags, type Piece, type ThinkTagMode } from './think-tags.ts';
 
 type PacketFields = Readonly<Record<string, unknown>>;
 type FinishPart = Extract<ModelPart, { type: 'finish' }>;
-
-/** Finish reasons that can explain an empty answer. Others, such as those for calls and errors, cannot. */
-const EXPLANATIONS: ReadonlySet<string> = new Set([
-  'stop',
-  'end_turn',
-  'eos',
-  'stop_sequence',
-  'length',
-  'max_tokens',
-  'content_filter',
-]);
 
 /** One turn's answer. Push its chunks, then end it, once. */
 export class Normalizer {
@@ -41,7 +31,7 @@ export class Normalizer {
     this.#tags = new ThinkTags(thinkTags);
   }
 
-  /** How the upstream said that the answer ended; null as long as it has not. */
+  /** How the upstream said that the answer ended, `error` for words that no answer ends with; null as long as it has not. */
   get reason(): FinishPart['reason'] | 'error' | null {
     return this.#reason;
   }
@@ -53,7 +43,8 @@ export class Normalizer {
 
   /** Whether the finish reason explains an empty answer: the model had nothing to say, or its words were withheld. */
   get isExplained(): boolean {
-    return this.#saidReason !== null && EXPLANATIONS.has(this.#saidReason.toLowerCase());
+    const end = this.#saidReason === null ? null : answerEndOf(this.#saidReason);
+    return end !== null && end !== 'calls';
   }
 
   /**
@@ -112,9 +103,8 @@ export class Normalizer {
     // Some servers send an empty reason with every chunk, and some send a second, less specific one.
     if (said === '' || said === 'null' || (this.#reason !== null && this.#reason !== 'stop')) return;
     this.#saidReason = said;
-    if (said === 'length' || said === 'max_tokens') this.#reason = 'length';
-    else if (said === 'content_filter' || said === 'error') this.#reason = said;
-    else this.#reason = 'stop';
+    const end = answerEndOf(said) ?? 'error';
+    this.#reason = end === 'calls' ? 'stop' : end;
   }
 
   #account(said: Readonly<Record<string, unknown>>): void {

@@ -1,5 +1,16 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { begin, chunk, failureOf, modelAt, startUpstream, type TestUpstream } from './upstream.ts';
+import {
+  begin,
+  chunk,
+  DONE,
+  failureOf,
+  HELLO,
+  HELLO_PARTS,
+  modelAt,
+  partsOf,
+  startUpstream,
+  type TestUpstream,
+} from './upstream.ts';
 
 let upstream: TestUpstream;
 afterEach(() => upstream.stop());
@@ -113,11 +124,51 @@ describe('errors inside a stream', () => {
   test('an error event of bare text', async () => {
     expect((await streamFailure('event: error\ndata: out of memory\n\n')).message).toMatch(/out of memory$/);
   });
+});
 
-  test('the finish reason error', async () => {
-    const failed = await streamFailure(chunk({ content: 'a' }, { finish_reason: 'error' }));
-    expect(failed.code).toBe('server_error');
-    expect(failed.message).toContain('ended its answer with an error');
+describe('a finish reason that no answer ends with', () => {
+  const ended = (content: string, finish_reason: string): string =>
+    chunk({ content }) + chunk({}, { finish_reason }) + DONE;
+  const message = (reason: string): string =>
+    `The upstream 'test' did not finish its answer. The reason it gave is '${reason}'.`;
+  const reasons = [
+    'error', // OpenRouter, vLLM, Mistral
+    'abort', // vLLM, SGLang
+    'MALFORMED_FUNCTION_CALL', // Gemini
+    'insufficient_system_resource', // DeepSeek
+    'network_error', // GLM
+    'because',
+    'constructor',
+  ];
+
+  test.each(reasons)('%s fails the turn in words of the server', async (reason) => {
+    const failed = await streamFailure(ended('a', reason));
+    expect(failed).toEqual({
+      parts: [{ type: 'text', text: 'a' }],
+      code: 'server_error',
+      message: message(reason),
+    });
+  });
+
+  test.each(reasons)('%s is no answer as a whole either', async (finish_reason) => {
+    const choices = [{ index: 0, message: { content: null }, finish_reason }];
+    expect(await failure(200, JSON.stringify({ choices }))).toMatchObject({
+      message: message(finish_reason),
+    });
+  });
+
+  test('is asked again where nothing was said', async () => {
+    upstream = await startUpstream(
+      (response, count) => void response.end(count < 3 ? ended('', 'abort') : HELLO),
+    );
+    expect(await partsOf(modelAt(upstream.url, { retries: 2 }))).toEqual(HELLO_PARTS);
+    expect(upstream.asked).toHaveLength(3);
+  });
+
+  test('is told in part if it is long, and without keys', async () => {
+    const { message: long } = await streamFailure(ended('a', `sk-abcdef123456 ${'x'.repeat(1_000)}`));
+    expect(long).toMatch(/'\[key\] x+'\.$/);
+    expect(long.length).toBeLessThan(280);
   });
 });
 
