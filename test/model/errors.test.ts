@@ -3,6 +3,7 @@ import {
   begin,
   chunk,
   DONE,
+  STOP,
   failureOf,
   HELLO,
   HELLO_PARTS,
@@ -119,6 +120,54 @@ describe('errors inside a stream', () => {
       expect(failed.message).toMatch(/\bm$/);
       if (name === '') await upstream.stop();
     }
+  });
+
+  const error = { code: 500, message: 'GPU on fire' };
+  const fire = JSON.stringify(error);
+  const a = chunk({ content: 'a' });
+  const failed = {
+    code: 'server_error',
+    message: "The upstream 'test' failed (500). It said: GPU on fire",
+  };
+  describe.each([
+    ['an error object', `data: {"error":${fire}}\n\n`],
+    ['an error object in a list', `data: [{"error":${fire}}]\n\n`],
+    ['an error object in the choice', chunk({}, { finish_reason: 'error', error })],
+    ['an error event', `event: error\ndata: ${fire}\n\n`],
+    ['an error line', `error: ${fire}\n\n`],
+    ['an error line without a space', `error:${fire}\n\n`],
+    ['an error line that ends with CRLF', `error: ${fire}\r\n\r\n`],
+  ])('%s', (_, said) => {
+    test.each([
+      ['at the end', said],
+      ['before [DONE]', said + DONE],
+      ['before a finish reason', said + STOP + DONE],
+    ])('fails the turn in words of the server, %s', async (__, body) => {
+      expect(await streamFailure(body)).toEqual({ ...failed, parts: [] });
+      await upstream.stop();
+      for (const begun of [a, a.replaceAll('\n', '\r\n')]) {
+        expect(await streamFailure(begun + body)).toEqual({
+          ...failed,
+          parts: [{ type: 'text', text: 'a' }],
+        });
+        if (begun === a) await upstream.stop();
+      }
+    });
+
+    test('is asked again where nothing was said', async () => {
+      upstream = await startUpstream(
+        (response, count) => void response.end(count === 1 ? said + DONE : HELLO),
+      );
+      expect(await partsOf(modelAt(upstream.url, { retries: 1 }))).toEqual(HELLO_PARTS);
+    });
+  });
+
+  test.each([
+    ['behind an event that has no end', `${a.trimEnd()}\nerror: ${fire}\n\n`],
+    ['behind one that a lone CR ends', `${a.trimEnd()}\rerror: ${fire}\n\n`],
+    ['that the body ends', `${a}error: ${fire}`],
+  ])('an error line %s', async (_, body) => {
+    expect(await streamFailure(body)).toEqual({ ...failed, parts: [{ type: 'text', text: 'a' }] });
   });
 
   test('an error event of bare text', async () => {

@@ -35,7 +35,6 @@ const silences: [string, string, string?][] = [
   ['usage alone', `data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":0}}\n\n${DONE}`],
   ['calls that never came', ended('tool_calls')],
   ['a reason that is none', ended('')],
-  ['an error in a line of its own', `error: {"code":500,"message":"GPU on fire"}\n\n${DONE}`],
   [
     'a whole completion without a word',
     completion({ message: { content: null }, finish_reason: null }),
