@@ -257,6 +257,7 @@ describe('upstreams', () => {
         aliases: {},
         visionModels: {},
         maxTokensField: 'max_completion_tokens',
+        thinkTags: 'auto',
       },
     ]);
   });

@@ -41,6 +41,8 @@ export const upstreamSchema = z.strictObject({
   visionModels: z.record(z.string().min(1), z.string().min(1)).default({}),
   /** Older servers know `max_tokens` only. */
   maxTokensField: z.enum(['max_completion_tokens', 'max_tokens']).default('max_completion_tokens'),
+  /** Where the thoughts are that it leaves in the text of its answers. */
+  thinkTags: z.enum(['auto', 'closing', 'off']).default('auto'),
   /** Its own limits, in place of the general ones. */
   idleMs: ownMs,
   stallMs: ownMs,

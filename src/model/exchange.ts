@@ -10,6 +10,7 @@ import { createParser, type EventSourceMessage, type EventSourceParser } from 'e
 import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
 import { CallError } from './calls.ts';
+import { ErrorLines } from './error-lines.ts';
 import { brokeOff, gaveUp, nonsense, overdue, refusedInStream, tooLarge, unsaid } from './failure.ts';
 import { isRecord, parseJson } from './json.ts';
 import { isThinking, Normalizer } from './normalize.ts';
@@ -57,6 +58,7 @@ export class Exchange {
   readonly #connection = new AbortController();
   readonly #onAbort = () => this.#connection.abort(this.#signal.reason);
   readonly #decoder = new TextDecoder();
+  readonly #errorLines = new ErrorLines();
   readonly #parser: EventSourceParser;
   #phase: Phase = { type: 'asking' };
   /** How the answer ended: with its finish part, or with a failure after the parts given last; null while it goes on. */
@@ -79,7 +81,7 @@ export class Exchange {
     this.#signal = signal;
     this.#limits = limits;
     this.#patience = new Patience(limits, () => this.#connection.abort());
-    this.#normalizer = new Normalizer(newId);
+    this.#normalizer = new Normalizer(newId, route.upstream.thinkTags);
     this.#parser = createParser({
       maxBufferSize: MAX_EVENT_CHARS,
       onEvent: (event) => this.#event(event),
@@ -166,7 +168,7 @@ export class Exchange {
   #feed(text: string): void {
     if (this.#form === 'events') {
       if (this.#text.length < KEPT_CHARS) this.#text = (this.#text + text).slice(0, KEPT_CHARS);
-      return this.#parser.feed(text);
+      return this.#parser.feed(this.#errorLines.push(text));
     }
     this.#text += text;
     if (this.#form === 'unknown') this.#recognise();
@@ -183,7 +185,7 @@ export class Exchange {
     if (this.#form === 'events') {
       const text = this.#text;
       this.#text = text.slice(0, KEPT_CHARS);
-      this.#parser.feed(text);
+      this.#parser.feed(this.#errorLines.push(text));
     }
   }
 
@@ -204,11 +206,12 @@ export class Exchange {
   }
 
   #chunk(chunk: unknown, text: string): void {
-    if (!isRecord(chunk)) throw nonsense(this.#route, 'a chunk of a chat completion', text);
     const error = errorIn(chunk);
     if (error !== null) throw refusedInStream(this.#route, error);
-    if (this.#take(this.#normalizer.push(chunk))) this.#patience.word();
-    else if (isThinking(chunk)) this.#patience.thought();
+    if (!isRecord(chunk)) throw nonsense(this.#route, 'a chunk of a chat completion', text);
+    const parts = this.#normalizer.push(chunk);
+    if (this.#take(parts)) this.#patience.word();
+    else if (parts.length > 0 || isThinking(chunk)) this.#patience.thought();
     if (this.#normalizer.reason !== null) this.#patience.hurry(TAIL_MS);
   }
 
@@ -226,7 +229,7 @@ export class Exchange {
       this.#completion();
     } else {
       // Some servers forget the blank line that ends the last event.
-      this.#parser.feed('\n\n');
+      this.#parser.feed(this.#errorLines.push('\n\n'));
       if (this.#events === 0 && !/^\s*(?:$|:|(?:data|event|id|retry)\b)/.test(this.#text)) {
         throw nonsense(this.#route, 'an event stream', this.#text);
       }
@@ -248,12 +251,13 @@ export class Exchange {
   }
 
   #end(): void {
-    if (this.#normalizer.reason === 'error') throw gaveUp(this.#route);
+    const { reason, saidReason } = this.#normalizer;
+    if (reason === 'error') throw gaveUp(this.#route, saidReason ?? reason);
     const last = this.#normalizer.end();
-    // Calls that were held back come with the end.
-    this.#isSaid ||= last.length > 1;
+    // Calls and text that were held back come with the end.
+    this.#isSaid ||= last.some(({ type }) => type !== 'thought' && type !== 'finish');
     if (!this.#isSaid && !this.#normalizer.isExplained) {
-      throw unsaid(this.#route, this.#normalizer.saidReason, this.#text);
+      throw unsaid(this.#route, saidReason, this.#text);
     }
     this.#parts.push(...last);
     this.#outcome = 'finished';
@@ -276,8 +280,16 @@ export class Exchange {
 
 /** The error that an upstream sent in place of a chunk, or null. */
 function errorIn(chunk: unknown): unknown {
-  if (!isRecord(chunk)) return null;
-  return chunk['error'] ?? (chunk['object'] === 'error' ? chunk : null);
+  // Gemini sends a list with one error.
+  const said: unknown = Array.isArray(chunk) ? chunk[0] : chunk;
+  if (!isRecord(said)) return null;
+  return said['error'] ?? (said['object'] === 'error' ? said : errorInChoice(said['choices']));
+}
+
+/** OpenRouter names the error of a provider in the choice. */
+function errorInChoice(choices: unknown): unknown {
+  const choice: unknown = Array.isArray(choices) ? choices[0] : null;
+  return isRecord(choice) && isRecord(choice['error']) ? choice['error'] : null;
 }
 
 async function drain(body: Body, connection: AbortController): Promise<void> {

@@ -198,10 +198,15 @@ export function unsaid(there: Route, reason: string | null, sent: string): Upstr
   return new UpstreamFailure(there, 'server_error', told, AGAIN);
 }
 
-/** The upstream said that it failed, but not why (`finish_reason: "error"`). */
-export function gaveUp(there: Route): UpstreamFailure {
-  const text = `The upstream '${there.upstream.name}' ended its answer with an error.`;
-  return new UpstreamFailure(there, 'server_error', text, AGAIN);
+/** The upstream's finish reason is one that no answer ends with; often it is all that is said of an error. */
+export function gaveUp(there: Route, reason: string): UpstreamFailure {
+  const { upstream } = there;
+  const text = `The upstream '${upstream.name}' did not finish its answer`;
+  const told = {
+    message: `${text}. The reason it gave is '${quoteOf(reason, upstream)}'.`,
+    reason: `${text}.`,
+  };
+  return new UpstreamFailure(there, 'server_error', told, AGAIN);
 }
 
 /** The answer exceeded a limit; `what` says which. */

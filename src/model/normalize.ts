@@ -8,37 +8,30 @@ import type { NewId } from '../runs/ids.ts';
 import { THOUGHT_FIELDS } from '../runs/thoughts.ts';
 import type { Usage } from '../runs/thread.ts';
 import { Calls } from './calls.ts';
+import { answerEndOf } from './finish-reasons.ts';
 import { countOf, isRecord, stringOr } from './json.ts';
 import { Surrogates } from './surrogates.ts';
+import { ThinkTags, type Piece, type ThinkTagMode } from './think-tags.ts';
 
 type PacketFields = Readonly<Record<string, unknown>>;
 type FinishPart = Extract<ModelPart, { type: 'finish' }>;
-
-/** Finish reasons that can explain an empty answer. Others, such as those for calls and errors, cannot. */
-const EXPLANATIONS: ReadonlySet<string> = new Set([
-  'stop',
-  'end_turn',
-  'eos',
-  'stop_sequence',
-  'length',
-  'max_tokens',
-  'content_filter',
-]);
 
 /** One turn's answer. Push its chunks, then end it, once. */
 export class Normalizer {
   readonly #calls: Calls;
   readonly #surrogates = new Surrogates();
   readonly #thoughtSurrogates = new Surrogates();
+  readonly #tags: ThinkTags;
   #reason: FinishPart['reason'] | 'error' | null = null;
   #saidReason: string | null = null;
   #usage: Usage | null = null;
 
-  constructor(newId: NewId) {
+  constructor(newId: NewId, thinkTags: ThinkTagMode) {
     this.#calls = new Calls(newId);
+    this.#tags = new ThinkTags(thinkTags);
   }
 
-  /** How the upstream said that the answer ended; null as long as it has not. */
+  /** How the upstream said that the answer ended, `error` for words that no answer ends with; null as long as it has not. */
   get reason(): FinishPart['reason'] | 'error' | null {
     return this.#reason;
   }
@@ -50,7 +43,8 @@ export class Normalizer {
 
   /** Whether the finish reason explains an empty answer: the model had nothing to say, or its words were withheld. */
   get isExplained(): boolean {
-    return this.#saidReason !== null && EXPLANATIONS.has(this.#saidReason.toLowerCase());
+    const end = this.#saidReason === null ? null : answerEndOf(this.#saidReason);
+    return end !== null && end !== 'calls';
   }
 
   /**
@@ -76,7 +70,8 @@ export class Normalizer {
    */
   end(): readonly ModelPart[] {
     const reason = this.#reason === 'error' || this.#reason === null ? 'stop' : this.#reason;
-    return [...this.#calls.end(), { type: 'finish', reason, usage: this.#usage }];
+    const released = this.#tags.release().map(partOf);
+    return [...released, ...this.#calls.end(), { type: 'finish', reason, usage: this.#usage }];
   }
 
   #delta(delta: PacketFields): readonly ModelPart[] {
@@ -84,13 +79,15 @@ export class Normalizer {
     const thought = this.#thought(delta);
     if (thought !== null) parts.push(thought);
     const { content, refusal } = delta;
+    const said = Array.isArray(content) ? content.map(partText).join('') : content;
+    if (typeof said === 'string') parts.push(...this.#tags.push(this.#surrogates.join(said)).map(partOf));
     // A refusal is an answer of the model as well; the Assistants wire has no other place for it.
-    for (const said of [Array.isArray(content) ? content.map(partText).join('') : content, refusal]) {
-      const text = typeof said === 'string' ? this.#surrogates.join(said) : '';
-      if (text !== '') parts.push({ type: 'text', text });
-    }
-    if (Array.isArray(delta['tool_calls'])) parts.push(...this.#calls.push(delta['tool_calls']));
-    if (isRecord(delta['function_call'])) parts.push(...this.#calls.pushLegacy(delta['function_call']));
+    const refused = this.#surrogates.join(stringOr(refusal));
+    const others: ModelPart[] = refused === '' ? [] : [{ type: 'text', text: refused }];
+    if (Array.isArray(delta['tool_calls'])) others.push(...this.#calls.push(delta['tool_calls']));
+    if (isRecord(delta['function_call'])) others.push(...this.#calls.pushLegacy(delta['function_call']));
+    // What is held back was said before them.
+    if (others.length > 0) parts.push(...this.#tags.release().map(partOf), ...others);
     return parts;
   }
 
@@ -106,9 +103,8 @@ export class Normalizer {
     // Some servers send an empty reason with every chunk, and some send a second, less specific one.
     if (said === '' || said === 'null' || (this.#reason !== null && this.#reason !== 'stop')) return;
     this.#saidReason = said;
-    if (said === 'length' || said === 'max_tokens') this.#reason = 'length';
-    else if (said === 'content_filter' || said === 'error') this.#reason = said;
-    else this.#reason = 'stop';
+    const end = answerEndOf(said) ?? 'error';
+    this.#reason = end === 'calls' ? 'stop' : end;
   }
 
   #account(said: Readonly<Record<string, unknown>>): void {
@@ -136,6 +132,11 @@ function choicesOf({ choices }: PacketFields): readonly PacketFields[] {
 function deltaOf(choice: PacketFields): PacketFields | null {
   if (isRecord(choice['delta'])) return choice['delta'];
   return isRecord(choice['message']) ? choice['message'] : null;
+}
+
+/** Thoughts between tags have no field of their own; they are kept in the one that most servers know. */
+function partOf({ type, text }: Piece): ModelPart {
+  return type === 'text' ? { type, text } : { type, field: 'reasoning_content', text };
 }
 
 /** Whether a chunk holds thoughts, under any of the names that servers use. */

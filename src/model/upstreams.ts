@@ -1,6 +1,7 @@
 /** The model servers, and which of them a turn goes to. Pure: settings are passed in. */
 import { ModelError } from '../runs/model.ts';
 import type { Limits } from './patience.ts';
+import type { ThinkTagMode } from './think-tags.ts';
 
 /** An OpenAI-compatible server, as the configuration describes it. */
 export interface Upstream {
@@ -16,6 +17,8 @@ export interface Upstream {
   /** Names clients use → the model to ask when a picture is in the prompt. */
   readonly visionModels: Readonly<Record<string, string>>;
   readonly maxTokensField: 'max_completion_tokens' | 'max_tokens';
+  /** Where the thoughts in its text are. */
+  readonly thinkTags: ThinkTagMode;
   /** Its own limits, in place of the general ones. */
   readonly idleMs?: number | undefined;
   readonly stallMs?: number | undefined;

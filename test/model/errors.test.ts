@@ -1,5 +1,17 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { begin, chunk, failureOf, modelAt, startUpstream, type TestUpstream } from './upstream.ts';
+import {
+  begin,
+  chunk,
+  DONE,
+  STOP,
+  failureOf,
+  HELLO,
+  HELLO_PARTS,
+  modelAt,
+  partsOf,
+  startUpstream,
+  type TestUpstream,
+} from './upstream.ts';
 
 let upstream: TestUpstream;
 afterEach(() => upstream.stop());
@@ -110,14 +122,102 @@ describe('errors inside a stream', () => {
     }
   });
 
+  const error = { code: 500, message: 'GPU on fire' };
+  const fire = JSON.stringify(error);
+  const a = chunk({ content: 'a' });
+  const failed = {
+    code: 'server_error',
+    message: "The upstream 'test' failed (500). It said: GPU on fire",
+  };
+  describe.each([
+    ['an error object', `data: {"error":${fire}}\n\n`],
+    ['an error object in a list', `data: [{"error":${fire}}]\n\n`],
+    ['an error object in the choice', chunk({}, { finish_reason: 'error', error })],
+    ['an error event', `event: error\ndata: ${fire}\n\n`],
+    ['an error line', `error: ${fire}\n\n`],
+    ['an error line without a space', `error:${fire}\n\n`],
+    ['an error line that ends with CRLF', `error: ${fire}\r\n\r\n`],
+  ])('%s', (_, said) => {
+    test.each([
+      ['at the end', said],
+      ['before [DONE]', said + DONE],
+      ['before a finish reason', said + STOP + DONE],
+    ])('fails the turn in words of the server, %s', async (__, body) => {
+      expect(await streamFailure(body)).toEqual({ ...failed, parts: [] });
+      await upstream.stop();
+      for (const begun of [a, a.replaceAll('\n', '\r\n')]) {
+        expect(await streamFailure(begun + body)).toEqual({
+          ...failed,
+          parts: [{ type: 'text', text: 'a' }],
+        });
+        if (begun === a) await upstream.stop();
+      }
+    });
+
+    test('is asked again where nothing was said', async () => {
+      upstream = await startUpstream(
+        (response, count) => void response.end(count === 1 ? said + DONE : HELLO),
+      );
+      expect(await partsOf(modelAt(upstream.url, { retries: 1 }))).toEqual(HELLO_PARTS);
+    });
+  });
+
+  test.each([
+    ['behind an event that has no end', `${a.trimEnd()}\nerror: ${fire}\n\n`],
+    ['behind one that a lone CR ends', `${a.trimEnd()}\rerror: ${fire}\n\n`],
+    ['that the body ends', `${a}error: ${fire}`],
+  ])('an error line %s', async (_, body) => {
+    expect(await streamFailure(body)).toEqual({ ...failed, parts: [{ type: 'text', text: 'a' }] });
+  });
+
   test('an error event of bare text', async () => {
     expect((await streamFailure('event: error\ndata: out of memory\n\n')).message).toMatch(/out of memory$/);
   });
+});
 
-  test('the finish reason error', async () => {
-    const failed = await streamFailure(chunk({ content: 'a' }, { finish_reason: 'error' }));
-    expect(failed.code).toBe('server_error');
-    expect(failed.message).toContain('ended its answer with an error');
+describe('a finish reason that no answer ends with', () => {
+  const ended = (content: string, finish_reason: string): string =>
+    chunk({ content }) + chunk({}, { finish_reason }) + DONE;
+  const message = (reason: string): string =>
+    `The upstream 'test' did not finish its answer. The reason it gave is '${reason}'.`;
+  const reasons = [
+    'error', // OpenRouter, vLLM, Mistral
+    'abort', // vLLM, SGLang
+    'MALFORMED_FUNCTION_CALL', // Gemini
+    'insufficient_system_resource', // DeepSeek
+    'network_error', // GLM
+    'because',
+    'constructor',
+  ];
+
+  test.each(reasons)('%s fails the turn in words of the server', async (reason) => {
+    const failed = await streamFailure(ended('a', reason));
+    expect(failed).toEqual({
+      parts: [{ type: 'text', text: 'a' }],
+      code: 'server_error',
+      message: message(reason),
+    });
+  });
+
+  test.each(reasons)('%s is no answer as a whole either', async (finish_reason) => {
+    const choices = [{ index: 0, message: { content: null }, finish_reason }];
+    expect(await failure(200, JSON.stringify({ choices }))).toMatchObject({
+      message: message(finish_reason),
+    });
+  });
+
+  test('is asked again where nothing was said', async () => {
+    upstream = await startUpstream(
+      (response, count) => void response.end(count < 3 ? ended('', 'abort') : HELLO),
+    );
+    expect(await partsOf(modelAt(upstream.url, { retries: 2 }))).toEqual(HELLO_PARTS);
+    expect(upstream.asked).toHaveLength(3);
+  });
+
+  test('is told in part if it is long, and without keys', async () => {
+    const { message: long } = await streamFailure(ended('a', `sk-abcdef123456 ${'x'.repeat(1_000)}`));
+    expect(long).toMatch(/'\[key\] x+'\.$/);
+    expect(long.length).toBeLessThan(280);
   });
 });
 

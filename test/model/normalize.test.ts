@@ -6,7 +6,7 @@ import { parsedCharacters } from '../support/work.ts';
 /** The parts of the chunks, and of the end. */
 function parts(chunks: readonly Record<string, unknown>[]): ModelPart[] {
   let count = 0;
-  const normalizer = new Normalizer((prefix) => `${prefix}_new${(count += 1)}`);
+  const normalizer = new Normalizer((prefix) => `${prefix}_new${(count += 1)}`, 'auto');
   const pushed = chunks.flatMap((chunk) => normalizer.push(chunk));
   return [...pushed, ...normalizer.end()];
 }
@@ -291,15 +291,23 @@ describe('the end', () => {
   /** Shows A-MAP-16. */
   test.each([
     ['stop', 'stop'],
+    ['STOP', 'stop'],
     ['end_turn', 'stop'],
     ['eos', 'stop'],
+    ['eos_token', 'stop'],
+    ['stop_sequence', 'stop'],
+    ['COMPLETE', 'stop'],
     ['tool_calls', 'stop'],
+    ['tool_use', 'stop'],
     ['function_call', 'stop'],
     [null, 'stop'],
     ['', 'stop'],
     ['length', 'length'],
     ['max_tokens', 'length'],
+    ['MAX_TOKENS', 'length'],
+    ['model_length', 'length'],
     ['content_filter', 'content_filter'],
+    ['SAFETY', 'content_filter'],
   ])('finish_reason %s ends with %s', (finish_reason, reason) => {
     expect(parts([{ choices: [{ delta: {}, finish_reason }] }]).at(-1)).toEqual({
       type: 'finish',

@@ -80,6 +80,7 @@ describe('event streams', () => {
       `data: {"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}\n\n`,
       HELLO_PARTS,
     ],
+    ['lines that begin like one of an error', `err\nerror\nerrors: 1\n\n${HELLO}`, HELLO_PARTS],
     ['data behind [DONE]', `${HELLO}data: {"error":"no"}\n\ndata: rubbish\n\n`, HELLO_PARTS],
     ['an empty answer', STOP + DONE, [{ type: 'finish', reason: 'stop', usage: null }]],
   ])('%s', async (_, body, expected) => {
@@ -138,6 +139,7 @@ describe('how the bytes are cut into packets changes nothing', () => {
   test.each([
     ['in a good answer', begun + STOP + USAGE + DONE, '6 parts'],
     ['before an error', `${begun}data: {"error":{"message":"no"}}\n\n`, 'no'],
+    ['before an error line', `${begun}error: {"message":"no"}\r\n\n${DONE}`, 'no'],
     ['before nonsense', `${begun}data: nonsense\n\n`, 'nonsense'],
     ['before a sudden end', `${begun}data: {"cho`, 'broke off in the middle of its answer.'],
   ])('%s', async (_, text, end) => {

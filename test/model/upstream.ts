@@ -82,6 +82,7 @@ export function upstreamAt(url: string, more: Partial<Upstream> = {}): Upstream 
     aliases: {},
     visionModels: {},
     maxTokensField: 'max_completion_tokens',
+    thinkTags: 'auto',
     ...more,
   };
 }
