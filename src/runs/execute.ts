@@ -5,7 +5,8 @@
 import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from './model.ts';
-import { buildPrompt, estimateTokens, type History, type Prompt } from './prompt.ts';
+import { buildPrompt, type History, type Prompt } from './prompt.ts';
+import { estimateTokens } from './tokens.ts';
 import { ending, failedBy, type Ending } from './ending.ts';
 import { answererOf, offeredFunctions, calledFunction, typeOfCalls, type StepCall } from './calls/kinds.ts';
 import { callsOf, openCalls } from './parts.ts';

@@ -15,6 +15,7 @@ import {
   type ThreadItem,
   type ToolChoice,
 } from './thread.ts';
+import { estimateTokens } from './tokens.ts';
 import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
 
 /** Either a request, with an estimate of its size in tokens, or the budget that is used up. */
@@ -273,15 +274,6 @@ const total = (blocks: readonly Block[]): number => blocks.reduce((sum, block) =
 const MESSAGE_TOKENS = 4;
 /** What a 1024 × 1024 picture costs at high detail. */
 const IMAGE_TOKENS = 765;
-const BYTES_PER_TOKEN = 4;
-
-/**
- * An estimate that needs no tokenizer: a quarter of the UTF-8 bytes, right to a factor of about two. That is one token
- * for four Latin letters, and three tokens for four Chinese characters.
- */
-export function estimateTokens(text: string): number {
-  return Math.ceil(utf8Length(text) / BYTES_PER_TOKEN);
-}
 
 function tokensOf(messages: readonly ChatMessage[]): number {
   let tokens = 0;
@@ -301,15 +293,3 @@ function tokensOf(messages: readonly ChatMessage[]): number {
 
 const partTokens = (part: ChatPart): number =>
   part.type === 'text' ? estimateTokens(part.text) : IMAGE_TOKENS;
-
-/** Bytes of `text` in UTF-8, without making them. */
-function utf8Length(text: string): number {
-  let bytes = text.length;
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index);
-    if (unit < 0x80) continue;
-    // A surrogate pair is two units and four bytes: each half counts two.
-    bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
-  }
-  return bytes;
-}

@@ -271,7 +271,7 @@ describe('thoughts', () => {
       'thought.dropped',
       'thought.delta',
     ]);
-    expect(after.run.usage).toMatchObject({ completion_tokens: 2 });
+    expect(after.run.usage).toMatchObject({ completion_tokens: 4 });
   });
 });
 
@@ -384,12 +384,12 @@ describe('usage', () => {
   /** Shows A-MAP-18. */
   test('that the upstream does not report is estimated from what was asked and heard', async () => {
     const { after } = await play([say('12345678'), finish('stop', false)]);
-    // The question: four tokens for a message, three for twelve letters. The answer: eight letters.
+    // The question: four tokens for a message, four for three words and a sign. The answer: eight digits.
     expect(after.run.usage).toStrictEqual({
       ...usage(0),
-      prompt_tokens: 7,
-      completion_tokens: 2,
-      total_tokens: 9,
+      prompt_tokens: 8,
+      completion_tokens: 4,
+      total_tokens: 12,
     });
   });
 
@@ -398,9 +398,9 @@ describe('usage', () => {
     const { after } = await play([call(0), args(0, '{}'), finish('stop', false)]);
     expect(after.owed).toStrictEqual({
       ...usage(0),
-      prompt_tokens: 7,
-      completion_tokens: 2,
-      total_tokens: 9,
+      prompt_tokens: 8,
+      completion_tokens: 3,
+      total_tokens: 11,
     });
     expect((await play([finish('length', false)])).after.run.usage).toMatchObject({ completion_tokens: 0 });
   });

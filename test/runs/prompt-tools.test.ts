@@ -74,7 +74,7 @@ describe('pictures in the outputs of tools', () => {
 
 describe('thoughts before calls', () => {
   const thoughts = (step: RunStep, by?: string) =>
-    new Map([[step.id, [{ field: 'reasoning', text: 'x'.repeat(400), ...(by && { by }) } as const]]]);
+    new Map([[step.id, [{ field: 'reasoning', text: 'x'.repeat(325), ...(by && { by }) } as const]]]);
   const asked = (items: readonly ThreadItem[], step: RunStep, by?: string) =>
     buildPrompt(
       turn(),
@@ -89,7 +89,7 @@ describe('thoughts before calls', () => {
     if (prompt.type !== 'ask' || bare.type !== 'ask') throw new Error('not asked');
     expect(prompt.request.messages[1]).toMatchObject({
       content: 'Wait.',
-      reasoning: 'x'.repeat(400),
+      reasoning: 'x'.repeat(325),
       tool_calls: [{}],
     });
     expect(prompt.estimatedTokens - bare.estimatedTokens).toBe(100);

@@ -238,7 +238,7 @@ describe('last_messages', () => {
 
 describe('cutting to what fits', () => {
   /** 104 tokens as a message. */
-  const long = (name: string): string => name.padEnd(400, '.');
+  const long = (name: string): string => name.padEnd(818, '.');
   const names = (messages: readonly ChatMessage[]): readonly string[] =>
     told(messages).map((line) => line.replaceAll('.', ''));
   const thread = ['a', 'b', 'c', 'd', 'e'].map((name) => user(long(name)));
