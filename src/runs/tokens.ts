@@ -32,33 +32,33 @@ const KINDS = 18;
 /** Where each kind ends, of characters beyond ASCII. */
 const RANGES: readonly (readonly [end: number, kind: number])[] = [
   [0xc0, SYMBOL],
-  [0x2_50, ACCENTED],
-  [0x5_30, EUROPEAN],
-  [0x9_00, SEMITIC],
-  [0x11_00, OTHER],
-  [0x12_00, HANGUL],
-  [0x1e_00, OTHER],
-  [0x1f_00, ACCENTED],
-  [0x20_00, EUROPEAN],
-  [0x30_40, SYMBOL],
-  [0x30_a0, HIRAGANA],
-  [0x31_00, KATAKANA],
-  [0x34_00, SYMBOL],
-  [0xa0_00, HAN],
-  [0xac_00, OTHER],
-  [0xd8_00, HANGUL],
-  [0xe0_00, SURROGATE],
-  [0xf9_00, SYMBOL],
-  [0xfb_00, HAN],
-  [0xff_00, OTHER],
-  [0x1_00_00, SYMBOL],
+  [0x250, ACCENTED],
+  [0x530, EUROPEAN],
+  [0x900, SEMITIC],
+  [0x1100, OTHER],
+  [0x1200, HANGUL],
+  [0x1e00, OTHER],
+  [0x1f00, ACCENTED],
+  [0x2000, EUROPEAN],
+  [0x3040, SYMBOL],
+  [0x30a0, HIRAGANA],
+  [0x3100, KATAKANA],
+  [0x3400, SYMBOL],
+  [0xa000, HAN],
+  [0xac00, OTHER],
+  [0xd800, HANGUL],
+  [0xe000, SURROGATE],
+  [0xf900, SYMBOL],
+  [0xfb00, HAN],
+  [0xff00, OTHER],
+  [0x10000, SYMBOL],
 ];
 
-/** Prices in hundredths of a token: of a word's first letters, and of each further letter. */
+/** Prices in hundredths of a token: of a word of up to seven letters or four capitals, and of each further one. */
 const WORD = 95;
-const WORD_LETTERS = 6;
+const WORD_LETTERS = 7;
 const FURTHER_LETTER = 31;
-const CAPITALS = 3;
+const CAPITALS = 4;
 const FURTHER_CAPITAL = 37;
 const FIRST_DIGITS = 130;
 const FURTHER_DIGITS = 100;
@@ -69,9 +69,9 @@ const SIGN_BEFORE_WORD = -37;
 const NEW_LINE = 70;
 const NEW_LINE_AFTER_SIGN = 22;
 const INDENT = 62;
+const ACCENT = 100;
 /** Of the kinds that are counted by the character. */
 const PRICES: Readonly<Record<number, number>> = {
-  [ACCENTED]: 100,
   [EUROPEAN]: 34,
   [SEMITIC]: 42,
   [OTHER]: 45,
@@ -95,8 +95,8 @@ const HEXADECIMAL = 57;
 
 /** States: how many small letters, capitals or digits have been read, or what else was read last. */
 const SMALL = 1;
-const LARGE = SMALL + WORD_LETTERS + 1;
-const DIGITS = LARGE + CAPITALS + 1;
+const LARGE = SMALL + WORD_LETTERS;
+const DIGITS = LARGE + CAPITALS;
 const SIGNS = DIGITS + 3;
 const ONE_SPACE = SIGNS + 1;
 const SPACES = ONE_SPACE + 1;
@@ -107,15 +107,17 @@ const isSmall = (state: number): boolean => state >= SMALL && state < LARGE;
 const isLarge = (state: number): boolean => state >= LARGE && state < DIGITS;
 const isDigits = (state: number): boolean => state >= DIGITS && state < SIGNS;
 
-/** The kinds of all UTF-16 units. */
-const KIND_OF = kinds();
-/** By state and kind: the price, whether the run's kind changes, whether to a capital, and the next state. */
-const STEPS = steps();
+/** How a step is kept: the next state, whether the kind changes in a run, whether to a capital, and the price. */
 const ROW = 32;
 const NEXT = 31;
 const CHANGE_BIT = 5;
 const CAPITAL_BIT = 6;
 const PRICE_SHIFT = 7;
+
+/** The kinds of all UTF-16 units. */
+const KIND_OF = kinds();
+/** By state and kind. */
+const STEPS = steps();
 
 /**
  * An estimate of the tokens of `text`: within 15 % for prose in English, Chinese and Japanese, code, JSON and base64. Other
@@ -160,7 +162,7 @@ function priceOfRun(length: number, words: number, changes: number, capitals: nu
 }
 
 function kinds(): Uint8Array {
-  const table = new Uint8Array(0x1_00_00);
+  const table = new Uint8Array(0x10000);
   for (let unit = 0; unit < 0x80; unit++) table[unit] = asciiKind(String.fromCharCode(unit));
   let unit = 0x80;
   for (const [end, kind] of RANGES) {
@@ -181,48 +183,77 @@ function asciiKind(char: string): number {
 }
 
 function steps(): Int32Array {
-  const table = new Int32Array(STATES * 32);
+  const table = new Int32Array(STATES * ROW);
   for (let state = 0; state < STATES; state++) {
     for (let kind = 0; kind < KINDS; kind++) {
       const [price, next] = stepOf(state, kind);
       const isLetter = kind === LOWER || kind === UPPER;
-      const capital = kind === UPPER && isSmall(state);
-      const digit = kind === DIGIT ? isSmall(state) || isLarge(state) : isLetter && isDigits(state);
-      table[state * 32 + kind] = price * 128 + Number(capital) * 64 + Number(capital || digit) * 32 + next;
+      const capitals = kind === UPPER && isSmall(state);
+      const digits = kind === DIGIT ? isSmall(state) || isLarge(state) : isLetter && isDigits(state);
+      const change = Number(capitals || digits) << CHANGE_BIT;
+      table[state * ROW + kind] = (price << PRICE_SHIFT) + (Number(capitals) << CAPITAL_BIT) + change + next;
     }
   }
   return table;
 }
 
+type Step = readonly [price: number, next: number];
+
 /** What a character costs after a state, and the state after it. */
-function stepOf(state: number, kind: number): readonly [price: number, next: number] {
-  const word = WORD + (state === SIGNS ? SIGN_BEFORE_WORD : 0);
+function stepOf(state: number, kind: number): Step {
   switch (kind) {
     case LOWER:
-      if (isSmall(state)) return state + 1 < LARGE ? [0, state + 1] : [FURTHER_LETTER, state];
-      // `Word` is one word, and so is the `Word` of `ANYWord`.
-      if (isLarge(state)) return [state === LARGE ? 0 : WORD, SMALL + 1];
-      return [word, SMALL];
+      return smallLetter(state);
     case UPPER:
-      if (isLarge(state)) return state + 1 < DIGITS ? [0, state + 1] : [FURTHER_CAPITAL, state];
-      return [word, LARGE];
+      return capital(state);
     case DIGIT:
-      if (!isDigits(state)) return [FIRST_DIGITS, DIGITS];
-      return state + 1 < SIGNS ? [0, state + 1] : [FURTHER_DIGITS, DIGITS];
+      return digit(state);
     case JOINT:
     case SIGN:
       return [state === SIGNS ? FURTHER_SIGN : FIRST_SIGN, SIGNS];
-    case SPACE:
-      return state === ONE_SPACE ? [INDENT, SPACES] : [0, state === SPACES ? SPACES : ONE_SPACE];
-    case TAB:
-      return [state === SPACES ? 0 : INDENT, SPACES];
-    case LINE:
-      if (state === LINES) return [0, LINES];
-      return [state === SIGNS ? NEW_LINE_AFTER_SIGN : NEW_LINE, LINES];
     case ACCENTED:
-      if (isSmall(state)) return [PRICES[ACCENTED] ?? 0, state];
-      return [(PRICES[ACCENTED] ?? 0) + (isLarge(state) ? 0 : WORD), SMALL];
+      return accented(state);
+    case SPACE:
+    case TAB:
+    case LINE:
+      return whiteSpace(state, kind);
     default:
       return [PRICES[kind] ?? 0, 0];
   }
+}
+
+function newWord(state: number): number {
+  return WORD + (state === SIGNS ? SIGN_BEFORE_WORD : 0);
+}
+
+function smallLetter(state: number): Step {
+  if (isSmall(state)) return state + 1 < LARGE ? [0, state + 1] : [FURTHER_LETTER, state];
+  // `Word` is one word, and so is the `Word` of `ANYWord`.
+  if (isLarge(state)) return [state === LARGE ? 0 : WORD, SMALL + 1];
+  return [newWord(state), SMALL];
+}
+
+function capital(state: number): Step {
+  if (isLarge(state)) return state + 1 < DIGITS ? [0, state + 1] : [FURTHER_CAPITAL, state];
+  return [newWord(state), LARGE];
+}
+
+function digit(state: number): Step {
+  if (!isDigits(state)) return [FIRST_DIGITS, DIGITS];
+  return state + 1 < SIGNS ? [0, state + 1] : [FURTHER_DIGITS, DIGITS];
+}
+
+function accented(state: number): Step {
+  if (isSmall(state)) return [ACCENT, state];
+  return [isLarge(state) ? ACCENT : ACCENT + WORD, SMALL];
+}
+
+function whiteSpace(state: number, kind: number): Step {
+  if (kind === LINE) {
+    if (state === LINES) return [0, LINES];
+    return [state === SIGNS ? NEW_LINE_AFTER_SIGN : NEW_LINE, LINES];
+  }
+  if (state === SPACES) return [0, SPACES];
+  if (kind === TAB || state === ONE_SPACE) return [INDENT, SPACES];
+  return [0, ONE_SPACE];
 }
