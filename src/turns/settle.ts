@@ -1,6 +1,6 @@
 /** A thread has one run at a time. Decides what becomes of the run that holds it when another is asked for. */
 import type { ApiError } from '../errors.ts';
-import { apply, isBlocked, isTerminal, type RunState } from '../runs/run.ts';
+import { apply, isBlocked, isTerminal, type Applied, type RunState } from '../runs/run.ts';
 import { LogGone } from '../store/follow.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { Caller } from './caller.ts';
@@ -12,9 +12,10 @@ import type { Means } from './means.ts';
  * cancels the old run and keeps what it has said; `rollback` cancels it and deletes what it has said and the messages
  * that came with it.
  */
-export type Multitask = 'reject' | 'enqueue' | 'interrupt' | 'rollback';
+export const MULTITASK = ['reject', 'enqueue', 'interrupt', 'rollback'] as const;
 
-export const MULTITASK = ['reject', 'enqueue', 'interrupt', 'rollback'] as const satisfies Multitask[];
+/** One of {@link MULTITASK}. */
+export type Multitask = (typeof MULTITASK)[number];
 
 /** How many messages of one run are taken back at most. */
 const MAX_TAKEN_BACK = 100;
@@ -73,7 +74,7 @@ export async function ended(
   await waiting(means, caller, ref, () => hearEnd(means, caller, ref, orBlocked));
 }
 
-/** Counts the request among those that wait. A request that is refused changes nothing: nobody is cancelled for it. */
+/** Counts the request among those that wait. A request that is refused changes nothing: no run is cancelled for it. */
 async function waiting(
   { admission }: Pick<Means, 'admission'>,
   caller: Caller,
@@ -98,7 +99,10 @@ async function hearEnd(
   let state: RunState | null = null;
   try {
     for await (const entries of hub.follow(ref, gone)) {
-      for (const { event } of entries) state = stateAfter(state, event);
+      for (const { event } of entries) {
+        const applied: Applied = apply(state, event);
+        state = applied.state;
+      }
       // Not after every event: where the log shows the run waiting for its client, the answer may be in the same batch.
       if (state !== null && (isTerminal(state.run) || (orBlocked && isBlocked(state.run)))) return;
     }
@@ -106,9 +110,6 @@ async function hearEnd(
     if (!(error instanceof LogGone)) throw error;
   }
 }
-
-const stateAfter = (state: RunState | null, event: Parameters<typeof apply>[1]): RunState =>
-  apply(state, event).state;
 
 /** The ids of the messages that joined the thread together with a run. */
 async function joinedWith(
