@@ -27,9 +27,23 @@ interface Retry {
 const NEVER: Retry = { retryable: false, waitMs: null };
 const AGAIN: Retry = { retryable: true, waitMs: null };
 
+/** What an upstream said when it refused: for those who learn from it. Not cleaned of keys, so it is never shown. */
+export interface UpstreamRefusal {
+  /** The HTTP status, or the one that an error in a stream amounts to. */
+  readonly status: number;
+  /** Its message, wherever it put it. */
+  readonly words: string;
+  /** The parameter that it names in a field of its own (`param`); null for none. */
+  readonly param: string | null;
+  /** Its own code, such as `context_length_exceeded`; null for none. */
+  readonly code: string | null;
+}
+
 /** A ModelError with the decision whether to try again. */
 export class UpstreamFailure extends ModelError {
   readonly retryable: boolean;
+  /** What the upstream said; null where it did not refuse, but failed in another way. */
+  readonly refusal: UpstreamRefusal | null;
 
   constructor(
     there: Asked,
@@ -38,7 +52,12 @@ export class UpstreamFailure extends ModelError {
     retry: Retry,
     options?: ErrorOptions,
   ) {
-    const { message, reason = message, status } = typeof told === 'string' ? { message: told } : told;
+    const {
+      message,
+      reason = message,
+      status,
+      refusal = null,
+    } = typeof told === 'string' ? { message: told } : told;
     super(code, message, {
       ...options,
       retryAfterMs: retry.waitMs,
@@ -50,6 +69,7 @@ export class UpstreamFailure extends ModelError {
       },
     });
     this.retryable = retry.retryable;
+    this.refusal = refusal;
   }
 }
 
@@ -61,10 +81,11 @@ interface Told {
   readonly message: string;
   readonly reason?: string;
   readonly status?: number;
+  readonly refusal?: UpstreamRefusal;
 }
 
 /** An upstream's answer in place of a turn. */
-export interface UpstreamRefusal {
+interface ErrorAnswer {
   readonly status: number;
   /** Its error body: JSON, or other text. */
   readonly said: unknown;
@@ -72,13 +93,14 @@ export interface UpstreamRefusal {
 }
 
 /** The upstream answered with an error status, or with an error in its stream. */
-export function refused(there: Route, refusal: UpstreamRefusal): UpstreamFailure {
+export function refused(there: Route, answer: ErrorAnswer): UpstreamFailure {
   const { upstream, model, isCallersKey } = there;
-  const { status, retry } = refusal;
-  const said = clean(wordsOf(refusal.said), upstream.apiKey) || `status ${status}, without a message`;
+  const { status, retry } = answer;
+  const refusal = refusalIn(answer);
+  const said = clean(refusal.words, upstream.apiKey) || `status ${status}, without a message`;
   const who = `The upstream '${upstream.name}'`;
   const failed = (code: ModelError['code'], reason: string, message = `${reason} It said: ${said}`) =>
-    new UpstreamFailure(there, code, { message, reason, status }, retry);
+    new UpstreamFailure(there, code, { message, reason, status, refusal }, retry);
   switch (status) {
     case 429:
       return failed(
@@ -232,9 +254,30 @@ function clean(text: string, apiKey: string | undefined): string {
 /** Errors may be nested in errors, but no real server nests them deeper than this. */
 const MAX_NESTED_ERRORS = 4;
 
+function refusalIn({ status, said }: ErrorAnswer): UpstreamRefusal {
+  const found = errorObject(said);
+  const code = found['code'];
+  return {
+    status,
+    words: wordsOf(said),
+    param: stringOr(found['param']) || null,
+    code: typeof code === 'string' && code !== '' ? code : null,
+  };
+}
+
+/** The object that holds the message, the innermost where errors are nested; empty where there is none. */
+function errorObject(said: unknown, depth = 0): Readonly<Record<string, unknown>> {
+  // Gemini sends a list with one error.
+  const value: unknown = Array.isArray(said) ? said[0] : said;
+  if (!isRecord(value)) return {};
+  const { error } = value;
+  return isRecord(error) && depth < MAX_NESTED_ERRORS ? errorObject(error, depth + 1) : value;
+}
+
 /** The readable message in an error body, wherever the server put it. */
 function wordsOf(said: unknown, depth = 0): string {
   if (typeof said === 'string') return /^\s*</.test(said) ? 'an HTML page' : said;
+  if (Array.isArray(said) && said.length > 0 && depth < MAX_NESTED_ERRORS) return wordsOf(said[0], depth + 1);
   if (!isRecord(said)) return said === null || said === undefined ? '' : anyWords(said);
   if (typeof said['message'] === 'string') return said['message'];
   const { error } = said;

@@ -10,6 +10,7 @@ import { ModelError, type Model, type ModelPart, type ModelRequest } from '../ru
 import { createClient, ownFailure } from './client.ts';
 import { Exchange } from './exchange.ts';
 import { isPassing, refused, unreachable, UpstreamFailure } from './failure.ts';
+import { parseJson } from './json.ts';
 import { chatBody, hasPicture } from './request.ts';
 import type { Limits } from './patience.ts';
 import { limitsOf, route, type Route, type Upstream } from './upstreams.ts';
@@ -179,8 +180,9 @@ function isStatusError(error: unknown): error is APIError {
 }
 
 function statusFailure(there: Route, { status = 500, headers, error, message }: APIError): ModelError {
-  // For a body that is not JSON, the package puts its text into the message, after the status.
-  const said: unknown = error ?? message.replace(/^\d{3} (?:status code \(no body\))?/, '');
+  // A body that is not an object with an error in it is put into the message as text, after the status.
+  const text = message.replace(/^\d{3} (?:status code \(no body\))?/, '');
+  const said: unknown = error ?? parseJson(text) ?? text;
   const retryable = isPassing(status) && headers?.get('x-should-retry') !== 'false';
   return refused(there, { status, said, retry: { retryable, waitMs: askedWaitMs(headers) } });
 }

@@ -42,6 +42,7 @@ describe('error statuses', () => {
     [413, { error: 'request too large' }, 'invalid_prompt', 'request too large'],
     [422, { detail: [{ msg: 'field required' }] }, 'invalid_prompt', '{"detail":[{"msg":"field required"}]}'],
     [422, { detail: 'no such role' }, 'invalid_prompt', 'no such role'],
+    [400, [{ error: { code: 400, message: 'Not here.' } }], 'invalid_prompt', 'Not here.'],
     [500, { error: { message: 'CUDA' } }, 'server_error', "The upstream 'test' failed (500). It said: CUDA"],
     [402, { error: { message: 'Pay.' } }, 'server_error', "The upstream 'test' failed (402). It said: Pay."],
   ])('%i %j', async (status, body, code, message) => {
