@@ -149,6 +149,8 @@ function toBlocks({ run, origin }: RunState, { items, thoughts }: History): read
   const blocks: Block[] = [];
   let previous: ThreadItem | null = null;
   for (const item of items) {
+    // The message says what it did. Between a message and the calls of its completion it would keep them apart.
+    if (item.object === 'thread.run.step' && item.step_details.type === 'message_creation') continue;
     const block =
       item.object === 'thread.message'
         ? messageBlock(item, run.id)

@@ -12,6 +12,7 @@ import {
   ask,
   assistant,
   build,
+  messageStep,
   messagesOf,
   toolStep,
   turn,
@@ -106,4 +107,13 @@ describe('thoughts before calls', () => {
     // Kept by an older version.
     expect(goBack()).toBe(false);
   });
+});
+
+test('a step of words between the words and the calls of one completion does not part them', () => {
+  const items = [user('a'), assistant('Wait.', OWN), messageStep(OWN), toolStep(['1'], OWN)];
+  expect(messagesOf(items)).toMatchObject([
+    { role: 'user' },
+    { role: 'assistant', content: 'Wait.', tool_calls: [{}] },
+    { role: 'tool' },
+  ]);
 });
