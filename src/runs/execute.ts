@@ -2,6 +2,7 @@
  * The agent loop: asks the model and turns what it does into events. It yields batches; the worker commits each one before
  * it asks for the next, so nothing appears twice in the log. No I/O of its own: model, clock and ids are handed in.
  */
+import { CallIds } from './call-ids.ts';
 import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from './model.ts';
@@ -10,10 +11,11 @@ import { estimateTokens } from './tokens.ts';
 import { ending, failedBy, type Ending } from './ending.ts';
 import { answererOf, offeredFunctions, calledFunction, typeOfCalls, type StepCall } from './calls/kinds.ts';
 import { callsOf, openCalls } from './parts.ts';
-import { picturesIn, toolOutput } from './pictures.ts';
+import { outputText } from './output-text.ts';
 import { apply, isExecuting, type RunState } from './run.ts';
 import type { Thought } from './thoughts.ts';
 import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
+import { noSuchTool, safeName, toolNamed } from './tool-names.ts';
 import type { RunTool } from './tool.ts';
 
 export interface Execution {
@@ -52,6 +54,7 @@ export async function* execute(
   let state = initial;
   let { items } = history;
   const thoughts = new Map(history.thoughts);
+  const callIds = new CallIds(history, execution.newId);
   for (let pass = 0; isExecuting(state.run); pass++) {
     const options = {
       contextTokens: execution.contextTokens,
@@ -67,7 +70,7 @@ export async function* execute(
       yield ending(state, failedBy(NOTHING_TO_ASK), execution.now());
       return;
     }
-    const turn = new Turn(state, prompt, execution, options.last);
+    const turn = new Turn(state, prompt, { ...execution, callIds, isLast: options.last });
     yield* ask(turn, prompt.request, execution);
     if (turn.ownCalls().length > 0) yield* answer(turn, execution);
     state = turn.state;
@@ -135,28 +138,14 @@ async function* answer(
   yield turn.answered();
 }
 
-/** More would crowd out the conversation. */
-const MAX_OUTPUT_LENGTH = 32_000;
-
-/** A tool's answer as the model reads it. */
-function outputText(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-  // Half a picture is useless, and a whole one costs the same number of tokens whatever its length.
-  if (text.length <= MAX_OUTPUT_LENGTH || picturesIn(text) !== null) return toolOutput(text);
-  // Strict upstreams refuse half of a surrogate pair.
-  return `${text.slice(0, MAX_OUTPUT_LENGTH).replace(/[\uD800-\uDBFF]$/, '')} … (cut)`;
-}
-
-/**
- * A name that every model server accepts. Any other name would stay in the thread's history, and servers would refuse
- * the whole thread.
- */
-function safeName(name: string): string {
-  return name.replaceAll(/[^\w-]/g, '_').slice(0, 64);
-}
-
 type Finish = Extract<ModelPart, { type: 'finish' }>;
 type Ask = Extract<Prompt, { type: 'ask' }>;
+
+interface TurnOptions extends Pick<Execution, 'now' | 'newId'> {
+  readonly callIds: CallIds;
+  /** Whether the model has to answer without tools. */
+  readonly isLast: boolean;
+}
 
 /** One completion: turns the parts the model streams into events that are legal one after the other. */
 class Turn {
@@ -170,6 +159,7 @@ class Turn {
   readonly #estimatedTokens: number;
   readonly #now: Clock;
   readonly #newId: NewId;
+  readonly #callIds: CallIds;
   readonly #toolsAllowed: boolean;
   readonly #isLast: boolean;
   /** The tools of the run, and those of them that the model was offered. */
@@ -183,8 +173,7 @@ class Turn {
   constructor(
     state: RunState,
     { request, estimatedTokens }: Ask,
-    { now, newId }: Execution,
-    isLast: boolean,
+    { now, newId, callIds, isLast }: TurnOptions,
   ) {
     this.state = state;
     this.#isLast = isLast;
@@ -193,6 +182,7 @@ class Turn {
     this.#estimatedTokens = estimatedTokens;
     this.#now = now;
     this.#newId = newId;
+    this.#callIds = callIds;
     this.#toolsAllowed = request.tools.length > 0 && request.tool_choice !== 'none';
   }
 
@@ -208,10 +198,7 @@ class Turn {
 
   /** The answer to a call of a tool that was never declared: no client could answer it. */
   noSuchTool(name: string): unknown {
-    const known = this.#offered.map((one) => `'${one}'`).join(', ');
-    return {
-      error: `There is no tool '${name}'. There are: ${known}. Call one of those, or answer without.`,
-    };
+    return noSuchTool(name, this.#offered);
   }
 
   /**
@@ -251,16 +238,16 @@ class Turn {
         this.#heard = '';
         return this.say([{ type: 'thought.dropped' }]);
       case 'call': {
-        if (!this.#toolsAllowed) this.#refused ??= safeName(part.name);
+        const name = toolNamed(part.name, this.#declared) ?? safeName(part.name);
+        if (!this.#toolsAllowed) this.#refused ??= name;
         if (!this.#wanted(part.index)) return [];
         this.#heard += part.name;
-        const { index, id } = part;
-        const name = this.isDeclared(part.name) ? part.name : safeName(part.name);
-        const kind = typeOfCalls(part.name, this.state.run.tools);
+        const { index } = part;
+        const kind = typeOfCalls(name, this.state.run.tools);
         const called: RunEvent = {
           type: 'tool.called',
           index,
-          call_id: id,
+          call_id: this.#callIds.take(part.id),
           name,
           ...(kind !== 'function' && { kind }),
         };
