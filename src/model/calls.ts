@@ -8,6 +8,8 @@
  */
 import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
+import { callAsides, type AsideFields } from '../runs/asides.ts';
+import { joinFields, type AsideRoom } from './aside-fields.ts';
 import { isRecord, jsonOf, parseJson, stringOr } from './json.ts';
 import { Surrogates } from './surrogates.ts';
 
@@ -30,6 +32,8 @@ interface StreamedCall {
   index: number | null;
   readonly surrogates: Surrogates;
   readonly extent: Extent;
+  /** What its fragments said beside id, name and arguments. */
+  asides: AsideFields | null;
   /** Its text closed all brackets and still was not JSON, so it never will be. */
   isBroken: boolean;
 }
@@ -76,14 +80,17 @@ export class CallError extends Error {
 
 export class Calls {
   readonly #newId: NewId;
+  readonly #room: AsideRoom;
   readonly #calls: StreamedCall[] = [];
   /** The call that fragments of an upstream's index continue. */
   readonly #slots = new Map<number, StreamedCall>();
   readonly #ids = new Set<string>();
   #announced = 0;
 
-  constructor(newId: NewId) {
+  /** @param room for the asides of the turn */
+  constructor(newId: NewId, room: AsideRoom) {
     this.#newId = newId;
+    this.#room = room;
   }
 
   /** The parts that the `tool_calls` of a delta or a whole message make. */
@@ -93,13 +100,13 @@ export class Calls {
       const id = stringOr(fragment['id']);
       const index = fragment['index'];
       const slot = typeof index === 'number' ? index : this.#slotWithoutIndex(id, position, fragments.length);
-      return this.#add(slot, id, fragment['function']);
+      return this.#add(slot, id, fragment['function'], callAsides(fragment));
     });
   }
 
   /** The parts of `function_call`, the predecessor of `tool_calls`: one call, without an id. */
   pushLegacy(fragment: unknown): readonly ModelPart[] {
-    return this.#add(LEGACY_SLOT, '', fragment);
+    return this.#add(LEGACY_SLOT, '', fragment, callAsides({ function: fragment }));
   }
 
   /** The turn is over: returns what was held back, and gives calls without arguments an empty object. */
@@ -112,19 +119,27 @@ export class Calls {
     });
   }
 
-  #add(slot: number, id: string, body: unknown): readonly ModelPart[] {
+  /** The asides of the calls that were announced and have any, by their indices. */
+  asides(): Readonly<Record<string, AsideFields>> {
+    const said: Record<string, AsideFields> = {};
+    for (const { index, asides } of this.#calls) if (index !== null && asides !== null) said[index] = asides;
+    return said;
+  }
+
+  #add(slot: number, id: string, body: unknown, asides: AsideFields | null): readonly ModelPart[] {
     const name = isRecord(body) ? stringOr(body['name']) : '';
     const text = isRecord(body) ? argumentsText(body['arguments']) : '';
     let call = this.#slots.get(slot);
     // Some servers send a call in fragments and then again as a whole.
     if (call !== undefined && id !== '' && id === call.upstreamId && text !== '' && isRepeat(call, text))
-      return NONE;
+      return this.#keep(call, asides);
     if (call === undefined || startsAnother(call, id, name, text)) {
       if (this.#calls.length === MAX_CALLS) throw new CallError(`at most ${MAX_CALLS} tool calls`);
       call = newCall(id);
       this.#calls.push(call);
       this.#slots.set(slot, call);
     }
+    this.#keep(call, asides);
     if (call.text.length + text.length > MAX_ARGUMENT_CHARS)
       throw new CallError(`a tool call with at most ${MAX_ARGUMENT_CHARS} characters of arguments`);
     if (call.upstreamId === '') call.upstreamId = id;
@@ -140,6 +155,11 @@ export class Calls {
     }
     call.text += text;
     return said(call, text);
+  }
+
+  #keep(call: StreamedCall, asides: AsideFields | null): readonly ModelPart[] {
+    if (asides !== null && this.#room.take(asides)) call.asides = joinFields(call.asides, asides);
+    return NONE;
   }
 
   /** Announces the call, after earlier calls that have a name. */
@@ -185,6 +205,7 @@ function newCall(upstreamId: string): StreamedCall {
     index: null,
     surrogates: new Surrogates(),
     extent,
+    asides: null,
     isBroken: false,
   };
 }

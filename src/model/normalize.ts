@@ -4,9 +4,11 @@
  * schemas: this runs once per token.
  */
 import type { ModelPart } from '../runs/model.ts';
+import { isAside, saysSomething, type AsideFields, type Asides } from '../runs/asides.ts';
 import type { NewId } from '../runs/ids.ts';
 import { THOUGHT_FIELDS } from '../runs/thoughts.ts';
 import type { Usage } from '../runs/thread.ts';
+import { AsideRoom, joinFields } from './aside-fields.ts';
 import { Calls } from './calls.ts';
 import { answerEndOf } from './finish-reasons.ts';
 import { countOf, isRecord, stringOr } from './json.ts';
@@ -19,6 +21,8 @@ type FinishPart = Extract<ModelPart, { type: 'finish' }>;
 /** One turn's answer. Push its chunks, then end it, once. */
 export class Normalizer {
   readonly #calls: Calls;
+  readonly #asideRoom = new AsideRoom();
+  #asides: AsideFields | null = null;
   readonly #surrogates = new Surrogates();
   readonly #thoughtSurrogates = new Surrogates();
   readonly #tags: ThinkTags;
@@ -27,7 +31,7 @@ export class Normalizer {
   #usage: Usage | null = null;
 
   constructor(newId: NewId, thinkTags: ThinkTagMode) {
-    this.#calls = new Calls(newId);
+    this.#calls = new Calls(newId, this.#asideRoom);
     this.#tags = new ThinkTags(thinkTags);
   }
 
@@ -71,10 +75,20 @@ export class Normalizer {
   end(): readonly ModelPart[] {
     const reason = this.#reason === 'error' || this.#reason === null ? 'stop' : this.#reason;
     const released = this.#tags.release().map(partOf);
-    return [...released, ...this.#calls.end(), { type: 'finish', reason, usage: this.#usage }];
+    const calls = this.#calls.end();
+    const asides = this.#allAsides();
+    const finish: ModelPart = { type: 'finish', reason, usage: this.#usage, ...(asides && { asides }) };
+    return [...released, ...calls, finish];
+  }
+
+  #allAsides(): Asides | null {
+    const calls = this.#calls.asides();
+    if (this.#asideRoom.isOver || (this.#asides === null && Object.keys(calls).length === 0)) return null;
+    return { message: this.#asides ?? {}, calls };
   }
 
   #delta(delta: PacketFields): readonly ModelPart[] {
+    for (const name in delta) if (isAside(name)) this.#aside(name, delta[name]);
     const parts: ModelPart[] = [];
     const thought = this.#thought(delta);
     if (thought !== null) parts.push(thought);
@@ -89,6 +103,11 @@ export class Normalizer {
     // What is held back was said before them.
     if (others.length > 0) parts.push(...this.#tags.release().map(partOf), ...others);
     return parts;
+  }
+
+  #aside(name: string, value: unknown): void {
+    if (!saysSomething(value) || !this.#asideRoom.take(value)) return;
+    this.#asides = joinFields(this.#asides, { [name]: value });
   }
 
   /** Takes one field only: servers that rename the field send both for a while. */
@@ -147,9 +166,9 @@ export function isThinking(chunk: PacketFields): boolean {
 }
 
 function hasThought(delta: PacketFields): boolean {
-  const { content, reasoning_details: details } = delta;
+  const { content } = delta;
   if (THOUGHT_FIELDS.some((name) => stringOr(delta[name]) !== '')) return true;
-  if (Array.isArray(details) && details.length > 0) return true;
+  for (const name in delta) if (isAside(name) && saysSomething(delta[name])) return true;
   return Array.isArray(content) && content.some((part) => isRecord(part) && !isText(part));
 }
 

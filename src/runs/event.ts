@@ -4,6 +4,7 @@
  *
  * Names are `noun.past-or-state`. Times are unix seconds in `at`.
  */
+import type { Asides } from './asides.ts';
 import type { CallType } from './calls/kinds.ts';
 import type { Thought } from './thoughts.ts';
 import type { Annotation, IncompleteReason, Run, FailureFacts, RunError, Usage } from './thread.ts';
@@ -105,6 +106,8 @@ export type RunEvent =
   | (Thought & { readonly type: 'thought.delta' })
   /** The thoughts of this completion led to nothing: the server is asked again. */
   | { readonly type: 'thought.dropped' }
+  /** What the model server said beside its words or calls, once the completion is whole. It belongs to the open step. */
+  | { readonly type: 'asides.told'; readonly asides: Asides }
   | (At & { readonly type: 'message.completed' })
   /** `dropped`: the unfinished message leaves the thread, because its run will write it again under another id. */
   | (At & {

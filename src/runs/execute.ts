@@ -2,6 +2,7 @@
  * The agent loop: asks the model and turns what it does into events. It yields batches; the worker commits each one before
  * it asks for the next, so nothing appears twice in the log. No I/O of its own: model, clock and ids are handed in.
  */
+import type { Asides, KeptAsides } from './asides.ts';
 import { CallIds } from './call-ids.ts';
 import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
@@ -13,7 +14,7 @@ import { answererOf, offeredFunctions, calledFunction, typeOfCalls, type StepCal
 import { callsOf, openCalls } from './parts.ts';
 import { outputText } from './output-text.ts';
 import { apply, isExecuting, type RunState } from './run.ts';
-import type { Thought } from './thoughts.ts';
+import { thinker, type Thought } from './thoughts.ts';
 import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
 import { noSuchTool, safeName, toolNamed } from './tool-names.ts';
 import type { RunTool } from './tool.ts';
@@ -54,6 +55,7 @@ export async function* execute(
   let state = initial;
   let { items } = history;
   const thoughts = new Map(history.thoughts);
+  const asides = new Map(history.asides);
   const callIds = new CallIds(history, execution.newId);
   for (let pass = 0; isExecuting(state.run); pass++) {
     const options = {
@@ -61,7 +63,7 @@ export async function* execute(
       first: pass === 0 && !hasDone(initial.run, items),
       last: pass === MAX_TOOL_PASSES,
     };
-    const prompt = buildPrompt(state, { ...history, items, thoughts }, options);
+    const prompt = buildPrompt(state, { ...history, items, thoughts, asides }, options);
     if (prompt.type === 'exhausted') {
       yield [{ type: 'run.incomplete', at: execution.now(), reason: prompt.reason }];
       return;
@@ -76,6 +78,7 @@ export async function* execute(
     state = turn.state;
     items = [...items, ...turn.closed];
     for (const [stepId, thought] of turn.thoughts) thoughts.set(stepId, thought);
+    for (const [stepId, aside] of turn.asides) asides.set(stepId, aside);
   }
 }
 
@@ -154,6 +157,8 @@ class Turn {
   readonly closed: ThreadItem[] = [];
   /** What the model thought before the steps of calls among them, by their ids. */
   readonly thoughts = new Map<string, readonly Thought[]>();
+  /** What its server said beside them, likewise. */
+  readonly asides = new Map<string, KeptAsides>();
   /** The model has sent its finish part. */
   isOver = false;
   readonly #estimatedTokens: number;
@@ -261,7 +266,7 @@ class Turn {
       case 'finish':
         this.isOver = true;
         this.#usage = part.usage ?? this.#estimate();
-        return this.say(this.#finish(part.reason, this.#usage));
+        return this.say([...this.#asides(part.asides), ...this.#finish(part.reason, this.#usage)]);
     }
   }
 
@@ -273,12 +278,15 @@ class Turn {
   /** Every event is folded here before it is yielded, so an illegal one never leaves this file. */
   say(events: readonly RunEvent[]): readonly RunEvent[] {
     for (const event of events) {
-      const { thoughts } = this.state;
+      const { thoughts, asides, run, origin } = this.state;
       const { state, subject } = apply(this.state, event);
       this.state = state;
       const isClosed = event.type === 'message.completed' || event.type === 'step.completed';
       if (isClosed && subject.object !== 'thread.run') this.closed.push(subject);
-      if (event.type === 'step.completed' && thoughts?.length) this.thoughts.set(subject.id, thoughts);
+      if (event.type !== 'step.completed') continue;
+      if (thoughts?.length) this.thoughts.set(subject.id, thoughts);
+      if (asides?.step === subject.id)
+        this.asides.set(subject.id, { ...asides, by: thinker(run.model, origin.backend_id) });
     }
     return events;
   }
@@ -309,6 +317,14 @@ class Turn {
       { type: 'step.completed', at, usage: NO_USAGE, outputs: null },
       created,
     ];
+  }
+
+  /** Calls that were dropped leave no asides. */
+  #asides(said: Asides | undefined): readonly RunEvent[] {
+    const { step } = this.state;
+    if (said === undefined || step === null) return [];
+    const made = Object.entries(said.calls).filter(([index]) => Number(index) < callsOf(step).length);
+    return [{ type: 'asides.told', asides: { message: said.message, calls: Object.fromEntries(made) } }];
   }
 
   #finish(reason: Finish['reason'], usage: Usage): readonly RunEvent[] {

@@ -1,4 +1,5 @@
 /** The model as a run sees it: a stream of tagged parts. Adapters in src/model implement it over real servers. */
+import type { Asides, CallAsides, MessageAsides } from './asides.ts';
 import type { Thought, ThoughtFields } from './thoughts.ts';
 import type { FailureFacts, FunctionTool, ResponseFormat, RunError, ToolChoice, Usage } from './thread.ts';
 
@@ -6,18 +7,19 @@ import type { FailureFacts, FunctionTool, ResponseFormat, RunError, ToolChoice, 
 export type ChatMessage =
   | { readonly role: 'system'; readonly content: string }
   | { readonly role: 'user'; readonly content: string | readonly ChatPart[] }
-  | (ThoughtFields & {
-      readonly role: 'assistant';
-      readonly content: string | null;
-      readonly tool_calls?: readonly ChatCall[];
-    })
+  | (ThoughtFields &
+      MessageAsides & {
+        readonly role: 'assistant';
+        readonly content: string | null;
+        readonly tool_calls?: readonly ChatCall[];
+      })
   | { readonly role: 'tool'; readonly tool_call_id: string; readonly content: string };
 
 export type ChatPart =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'image_url'; readonly image_url: { readonly url: string; readonly detail: string } };
 
-export interface ChatCall {
+export interface ChatCall extends CallAsides {
   readonly id: string;
   readonly type: 'function';
   readonly function: { readonly name: string; readonly arguments: string };
@@ -55,7 +57,8 @@ export interface ModelRequest {
  * - `call`: the model calls a tool; indices count 0, 1, 2 … in order of appearance; id and name are never empty and
  *   come once
  * - `arguments`: a non-empty fragment of that call's JSON arguments
- * - `finish`: the last part, exactly once; `usage` is null when the upstream did not report it
+ * - `finish`: the last part, exactly once; `usage` is null when the upstream did not report it; `asides` are those of the
+ *   whole turn, missing where there are none
  */
 export type ModelPart =
   | { readonly type: 'text'; readonly text: string }
@@ -67,6 +70,7 @@ export type ModelPart =
       readonly type: 'finish';
       readonly reason: 'stop' | 'length' | 'content_filter';
       readonly usage: Usage | null;
+      readonly asides?: Asides;
     };
 
 export interface Model {

@@ -2,6 +2,7 @@
  * The next request to the model: the thread and the run's own steps as chat messages, cut to what fits, with the run's
  * settings. Pure. Truncation leaves out whole blocks only, so a tool answer never loses its call.
  */
+import { withAsides, type Asides, type KeptAsides } from './asides.ts';
 import { answerMessage, askedCall, demandedFunction, offeredFunctions } from './calls/kinds.ts';
 import { callsOf } from './parts.ts';
 import { picturesIn } from './pictures.ts';
@@ -31,6 +32,8 @@ export interface History {
   readonly items: readonly ThreadItem[];
   /** What models thought before the steps of calls, by their ids. */
   readonly thoughts?: ReadonlyMap<string, readonly KeptThought[]>;
+  /** What their servers said beside the steps of calls, by the ids of the steps. */
+  readonly asides?: ReadonlyMap<string, KeptAsides>;
 }
 
 export interface PromptOptions {
@@ -144,7 +147,7 @@ function withPictures(messages: readonly ChatMessage[]): readonly ChatMessage[] 
   return [...answered, ...pictures];
 }
 
-function toBlocks({ run, origin }: RunState, { items, thoughts }: History): readonly Block[] {
+function toBlocks({ run, origin }: RunState, { items, thoughts, asides }: History): readonly Block[] {
   const self = { runId: run.id, thinker: thinker(run.model, origin.backend_id) };
   const blocks: Block[] = [];
   let previous: ThreadItem | null = null;
@@ -154,7 +157,10 @@ function toBlocks({ run, origin }: RunState, { items, thoughts }: History): read
     const block =
       item.object === 'thread.message'
         ? messageBlock(item, run.id)
-        : stepBlock(item, self, thoughts?.get(item.id) ?? []);
+        : stepBlock(item, self, {
+            thoughts: thoughts?.get(item.id) ?? [],
+            asides: asides?.get(item.id) ?? null,
+          });
     if (block !== null) {
       const text = textBefore(previous, item);
       const before = text === null ? undefined : blocks.pop();
@@ -212,27 +218,31 @@ function assistantMessage(message: Message): ChatMessage | null {
 }
 
 /**
- * A finished tool step as the call and its answers; null while an answer is missing, or when it never came. The
- * thoughts before it go back within the same run, and in later runs that ask the same model at the same server: some
- * servers refuse calls without their thoughts, others refuse fields that they do not know.
+ * A finished tool step as the call and its answers; null while an answer is missing, or when it never came. What was
+ * thought before it and said beside it goes back within the same run, and in later runs that ask the same model at the
+ * same server: some servers refuse calls without it, others refuse fields that they do not know.
  */
 function stepBlock(
   step: RunStep,
   self: { readonly runId: string; readonly thinker: string },
-  thoughts: readonly KeptThought[],
+  { thoughts, asides }: { readonly thoughts: readonly KeptThought[]; readonly asides: KeptAsides | null },
 ): Block | null {
   const calls = callsOf(step);
   if (step.status !== 'completed' || calls.length === 0) return null;
   const own = step.run_id === self.runId;
-  const hears = own || thoughts.every(({ by }) => by === self.thinker);
+  const isFor = ({ by }: Pick<KeptThought, 'by'>): boolean => own || by === self.thinker;
+  const beside: Asides = asides !== null && isFor(asides) ? asides : NO_ASIDES;
   const asked: ChatMessage = {
+    ...beside.message,
     role: 'assistant',
     content: null,
-    tool_calls: calls.map(askedCall),
-    ...(hears && thoughtFields(thoughts)),
+    tool_calls: calls.map((call, index) => withAsides(askedCall(call), beside.calls[index])),
+    ...(thoughts.every(isFor) && thoughtFields(thoughts)),
   };
   return newBlock(withPictures([asked, ...calls.map(answerMessage)]), own, false);
 }
+
+const NO_ASIDES: Asides = { message: {}, calls: {} };
 
 function newBlock(messages: readonly ChatMessage[], own: boolean, user: boolean): Block {
   return { messages, own, user, tokens: tokensOf(messages) };

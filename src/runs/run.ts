@@ -10,6 +10,7 @@
  *   R5  folding a run's log from its first event gives the run as it is stored
  */
 import { started, unattempted, unstarted } from './attempts.ts';
+import type { Asides } from './asides.ts';
 import { answerCall, beginCall, growCall, isOpenCall, requiredCall, type StepCall } from './calls/kinds.ts';
 import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
 import { failure, newMessage, newStep, openCalls, saidMore } from './parts.ts';
@@ -41,6 +42,11 @@ export interface RunState {
   readonly preface: RunStep | null;
   /** The model's thoughts in the completion under way; missing on runs of older versions. */
   readonly thoughts?: readonly Thought[];
+  /**
+   * What its server said beside the words or calls of a step: the completion under way. The step is named because
+   * processes of older versions leave them standing.
+   */
+  readonly asides?: (Asides & { readonly step: string }) | null;
   /** Tokens spent so far; shown on the run only when it has ended. */
   readonly spent: Usage;
   /** Tokens of the turn that ended in the open step of tool calls; its closing event accounts for them. */
@@ -98,6 +104,7 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'message.delta': { from: ['in_progress'], to: null },
   'thought.delta': { from: ['in_progress'], to: null },
   'thought.dropped': { from: ['in_progress'], to: null },
+  'asides.told': { from: ['in_progress'], to: null },
   'message.completed': { from: EXECUTING, to: null },
   'message.incomplete': { from: EXECUTING, to: null },
   'tool.called': { from: ['in_progress'], to: null },
@@ -197,7 +204,7 @@ function begin(run: Run, origin: RunOrigin): Applied {
 function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applied {
   requireClosed(state, event);
   const run = { ...state.run, status };
-  const unthinking = { ...state, thoughts: [] };
+  const unthinking = { ...state, thoughts: [], asides: null };
   const ended = { ...run, required_action: null, expires_at: null, usage: state.spent };
   // What came with the request is no longer needed, least of all its secrets.
   const over = { ...unthinking, origin: { ...state.origin, sealed: null, context: {} } };
@@ -298,6 +305,8 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
     }
     case 'thought.dropped':
       return { state: { ...state, thoughts: [] }, subject: run };
+    case 'asides.told':
+      return { state: { ...state, asides: { ...event.asides, step: openStep().id } }, subject: run };
     case 'message.completed':
       return closeMessage({ ...openMessage(), status: 'completed', completed_at: event.at });
     case 'message.incomplete':
@@ -359,6 +368,7 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
         preface: isSaid ? subject : null,
         // Calls may follow the words, and the thoughts belong to them as well.
         thoughts: isSaid ? (state.thoughts ?? []) : [],
+        asides: isSaid ? (state.asides ?? null) : null,
         owed: null,
         spent: addUsage(state.spent, usage ?? NO_USAGE),
       },

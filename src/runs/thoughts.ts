@@ -51,6 +51,21 @@ export function thoughtFields(thoughts: readonly Thought[]): ThoughtFields {
   return fields;
 }
 
+/**
+ * The thoughts of a message that a client sends back, under the names that it sent. The same under both names is our own
+ * doubling for a server that says `reasoning`, which then gets that name only.
+ */
+export function sentThoughts(message: { readonly [Field in ThoughtField]?: unknown }): ThoughtFields {
+  const isDoubled = message.reasoning === message.reasoning_content;
+  const said = THOUGHT_FIELDS.filter((field) => !(isDoubled && field === 'reasoning_content'));
+  return thoughtFields(
+    said.flatMap((field) => {
+      const text = message[field];
+      return typeof text === 'string' && text !== '' ? [{ field, text }] : [];
+    }),
+  );
+}
+
 /** The text of all thoughts that a message carries. */
 export function thoughtText(fields: ThoughtFields): string {
   return THOUGHT_FIELDS.map((field) => fields[field] ?? '').join('');

@@ -4,7 +4,7 @@
 --       5 bytes above which nothing is read, so that the caller may make room first
 -- What the run itself said and did, and the newest message of a user before it, are part of every prompt. Of the rest,
 -- whatever is older than the first item that does not fit is left out, but for the thread's first message.
--- Returns {1, input ('' none), place, document, thoughts ('' none), place, …}, items in no order; {-1} when what every prompt
+-- Returns {1, input ('' none), place, document, thoughts ('' none), asides ('' none), place, …}, items in no order; {-1} when what every prompt
 -- has is above the bytes; {-2} when the whole is large.
 local runId, maxBytes, maxTokens, maxItems = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local large = tonumber(ARGV[5])
@@ -43,12 +43,13 @@ if input > large then return {-2} end
 local answer, bytes, tokens = {1, redis.call('GET', KEYS[6]) or ''}, 0, 0
 local taken = {}
 
-local function take(place, id, doc, thoughts)
+local function take(place, id, doc, thoughts, asides)
   taken[id] = true
   answer[#answer + 1] = place
   answer[#answer + 1] = doc
   answer[#answer + 1] = thoughts or ''
-  bytes = bytes + #doc + #(thoughts or '')
+  answer[#answer + 1] = asides or ''
+  bytes = bytes + #doc + #(thoughts or '') + #(asides or '')
   if not string.find(doc, 'data:image/', 1, true) and not string.find(doc, '"type":"image_url"', 1, true) then
     tokens = tokens + math.max(0, #doc - ENVELOPE) / TOKEN_BYTES
   elseif string.find(doc, USER, 1, true) then
@@ -93,13 +94,17 @@ while true do
   local id, place = walk.ids[walk.next], walk.ids[walk.next + 1]
   walk.next = walk.next + 2
   if not taken[id] then
-    local thoughts = walk == steps and redis.call('HGET', walk.docs, id .. ':thoughts') or ''
-    local size = redis.call('HSTRLEN', walk.docs, id) + #thoughts
+    local thoughts, asides = '', ''
+    if walk == steps then
+      local beside = redis.call('HMGET', walk.docs, id .. ':thoughts', id .. ':asides')
+      thoughts, asides = beside[1] or '', beside[2] or ''
+    end
+    local size = redis.call('HSTRLEN', walk.docs, id) + #thoughts + #asides
     local fits = bytes + size <= maxBytes
     if own and not fits then return {-1} end
     if not own and not (fits and tokens < maxTokens) then break end
     if bytes + size > large then return {-2} end
-    if size > 0 then take(place, id, redis.call('HGET', walk.docs, id), thoughts) end
+    if size > 0 then take(place, id, redis.call('HGET', walk.docs, id), thoughts, asides) end
   end
 end
 return answer

@@ -1,4 +1,5 @@
 /** What a prompt is made from, read from a thread's newest items back to where a budget is used up (history.lua). */
+import type { KeptAsides } from '../runs/asides.ts';
 import type { ChatMessage } from '../runs/model.ts';
 import type { History } from '../runs/prompt.ts';
 import type { KeptThought } from '../runs/thoughts.ts';
@@ -73,9 +74,10 @@ export class Histories {
     const placed: { place: number; item: ThreadItem }[] = [];
     let bytes = input.length;
     const thoughts = new Map<string, readonly KeptThought[]>();
-    for (let at = 2; at + 2 < found.length; at += 3) {
-      const [doc, thought] = [String(found[at + 1]), String(found[at + 2])];
-      bytes += doc.length + thought.length;
+    const asides = new Map<string, KeptAsides>();
+    for (let at = 2; at + 3 < found.length; at += 4) {
+      const [doc, thought, aside] = [String(found[at + 1]), String(found[at + 2]), String(found[at + 3])];
+      bytes += doc.length + thought.length + aside.length;
       const place = Number(found[at]);
       const item = this.#damage.skip(() => decodeObject<ThreadItem>(doc, `item ${place} of ${ref.threadId}`));
       if (item === null) continue;
@@ -84,12 +86,17 @@ export class Histories {
         decode<readonly KeptThought[]>(thought === '' ? null : thought, `thoughts of ${item.id}`),
       );
       if (thoughtBefore !== null) thoughts.set(item.id, thoughtBefore);
+      const saidBeside = this.#damage.skip(() =>
+        decode<KeptAsides>(aside === '' ? null : aside, `asides of ${item.id}`),
+      );
+      if (saidBeside !== null) asides.set(item.id, saidBeside);
     }
     const items = placed.toSorted((a, b) => a.place - b.place).map(({ item }) => item);
     return {
       input: input === '' ? [] : withOldInput(decode<readonly ChatMessage[]>(input)),
       items,
       ...(thoughts.size > 0 && { thoughts }),
+      ...(asides.size > 0 && { asides }),
       bytes,
     };
   }

@@ -246,7 +246,7 @@ export class RedisKeys {
     return `${this.#base(ref)}:input:${ref.runId}`;
   }
 
-  /** Documents of all steps of the thread, and what was thought before them ({@link thoughtsOf}) (hash); one run's order is {@link runSteps}. */
+  /** Documents of all steps of the thread, and what was thought and said beside them ({@link thoughtsOf}, {@link asidesOf}) (hash); one run's order is {@link runSteps}. */
   steps(ref: ThreadRef): string {
     return `${this.#base(ref)}:steps`;
   }
@@ -317,6 +317,11 @@ export function isSafeId(id: string): boolean {
 /** The field of the thoughts of a step, in the hash of the steps. */
 export function thoughtsOf(stepId: string): string {
   return `${stepId}:thoughts`;
+}
+
+/** The field of the asides of a step, in the hash of the steps. */
+export function asidesOf(stepId: string): string {
+  return `${stepId}:asides`;
 }
 
 function collection(base: string): CollectionKeys {

@@ -1,8 +1,9 @@
 /** What events write besides the run itself: the messages and steps they are about, in the words of commit.lua. Pure. */
+import type { KeptAsides } from '../runs/asides.ts';
 import type { RunEvent } from '../runs/event.ts';
 import { apply, type Applied, type RunState } from '../runs/run.ts';
 import { thinker, type KeptThought } from '../runs/thoughts.ts';
-import { thoughtsOf } from './keys.ts';
+import { asidesOf, thoughtsOf } from './keys.ts';
 
 /** The state after `events`, and what they write besides the run. */
 export function fold(
@@ -13,7 +14,7 @@ export function fold(
   const writes: string[] = [];
   for (const event of events) {
     const applied = apply(state, event);
-    writes.push(...writesOf(event, applied), ...thoughtWrites(event, state));
+    writes.push(...writesOf(event, applied), ...thoughtWrites(event, state), ...asideWrites(event, state));
     state = applied.state;
   }
   if (state === null) throw new Error('a commit needs at least one event');
@@ -45,6 +46,7 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
     case 'message.delta':
     case 'thought.delta':
     case 'thought.dropped':
+    case 'asides.told':
     case 'tool.called':
     case 'tool.delta':
     case 'tool.answered':
@@ -77,6 +79,16 @@ function thoughtWrites(event: RunEvent, before: RunState | null): readonly strin
   const by = thinker(run.model, origin.backend_id);
   const kept = thoughts.map((thought): KeptThought => ({ ...thought, by }));
   return ['step', thoughtsOf(done.id), JSON.stringify(kept)];
+}
+
+/** Asides are kept as thoughts are. Those of words alone go back to nobody. */
+function asideWrites(event: RunEvent, before: RunState | null): readonly string[] {
+  if (event.type !== 'step.completed' || before === null) return [];
+  const { run, origin, asides, step } = before;
+  if (!asides || step?.type !== 'tool_calls' || asides.step !== step.id) return [];
+  const { message, calls } = asides;
+  const kept: KeptAsides = { message, calls, by: thinker(run.model, origin.backend_id) };
+  return ['step', asidesOf(step.id), JSON.stringify(kept)];
 }
 
 function dropMessageOf(subject: Applied['subject']): readonly string[] {

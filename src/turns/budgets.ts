@@ -1,5 +1,6 @@
 /** How many bytes of a request may be stored. Larger requests are refused, and the refusal says what to do about it. */
 import { ApiError } from '../errors.ts';
+import { callAsides, messageAsides } from '../runs/asides.ts';
 import type { ChatMessage, ChatPart } from '../runs/model.ts';
 import { thoughtText } from '../runs/thoughts.ts';
 import type { ContentPart, Run } from '../runs/thread.ts';
@@ -57,11 +58,19 @@ function chatBytes(message: ChatMessage): number {
   return called + (typeof content === 'string' ? textBytes(content) : sum(content, partBytes));
 }
 
-/** The calls of a model, and the thoughts before them. */
+/** The calls of a model, the thoughts before them, and what was said beside both. */
 function calledBytes(message: Extract<ChatMessage, { role: 'assistant' }>): number {
   const calls = message.tool_calls ?? [];
-  const called = sum(calls, (call) => textBytes(call.function.name) + textBytes(call.function.arguments));
-  return called + textBytes(thoughtText(message));
+  const called = sum(calls, (call) => {
+    const { name, arguments: text } = call.function;
+    const asides = callAsides({ ...call });
+    return textBytes(name) + textBytes(text) + (asides === null ? 0 : jsonBytes(asides));
+  });
+  return called + textBytes(thoughtText(message)) + asideBytes(messageAsides(message));
+}
+
+function asideBytes(asides: object): number {
+  return Object.keys(asides).length === 0 ? 0 : jsonBytes(asides);
 }
 
 const partBytes = (part: ChatPart): number =>

@@ -2,9 +2,11 @@
  * A run as its caller hears it: words, calls, and how it ends. Neutral: each protocol makes its own frames of these
  * events. Like every reader of a log, this one reads it from the beginning and yields nothing up to its cursor. Pure.
  */
+import type { AsideFields } from '../runs/asides.ts';
 import { calledFunction } from '../runs/calls/kinds.ts';
 import type { RunEvent } from '../runs/event.ts';
-import { callsOf } from '../runs/parts.ts';
+import { callsOf, openCalls } from '../runs/parts.ts';
+import type { ThoughtField } from '../runs/thoughts.ts';
 import { apply, isBlocked, isTerminal, pendingCalls, type RunState } from '../runs/run.ts';
 import {
   addUsage,
@@ -16,11 +18,17 @@ import {
 } from '../runs/thread.ts';
 import type { LoggedEvent } from '../store/follow.ts';
 
+/** What the model server said beside the last completion: of its message, and of its calls by their ids. */
+export interface TurnAsides {
+  readonly message: AsideFields;
+  readonly calls: ReadonlyMap<string, AsideFields>;
+}
+
 export type TurnEvent =
   /** `annotations`: their indices count from the beginning of everything said in this answer. */
   | { readonly type: 'text'; readonly text: string; readonly annotations?: readonly Annotation[] }
-  /** What the model thinks before it answers or calls. */
-  | { readonly type: 'thought'; readonly text: string }
+  /** What the model thinks before it answers or calls, and the field its server calls it. */
+  | { readonly type: 'thought'; readonly field: ThoughtField; readonly text: string }
   /** These thoughts led to nothing; others may follow. */
   | { readonly type: 'thought.dropped'; readonly text: string }
   /** The service runs a tool of its own. */
@@ -38,8 +46,18 @@ export type TurnEvent =
    */
   | { readonly type: 'dropped'; readonly text: string; readonly error: RunError }
   /** The caller has to run these calls; until then the conversation rests. */
-  | { readonly type: 'calls'; readonly calls: readonly RequiredCall[]; readonly usage: Usage }
-  | { readonly type: 'end'; readonly reason: 'stop' | 'length' | 'content_filter'; readonly usage: Usage }
+  | {
+      readonly type: 'calls';
+      readonly calls: readonly RequiredCall[];
+      readonly usage: Usage;
+      readonly asides?: TurnAsides;
+    }
+  | {
+      readonly type: 'end';
+      readonly reason: 'stop' | 'length' | 'content_filter';
+      readonly usage: Usage;
+      readonly asides?: TurnAsides;
+    }
   /** `retryAfterMs`: how long the model server asked not to be called. */
   | { readonly type: 'failed'; readonly error: TurnError; readonly retryAfterMs?: number | undefined };
 
@@ -182,7 +200,7 @@ function eventsOf(
       return text === '' ? [] : [{ type: 'text', text }];
     }
     case 'thought.delta':
-      return [{ type: 'thought', text: event.text }];
+      return [{ type: 'thought', field: event.field, text: event.text }];
     case 'tool.answered': {
       const call = before?.step && callsOf(before.step)[event.index];
       if (!call) return [];
@@ -193,12 +211,12 @@ function eventsOf(
       ];
     }
     case 'run.blocked':
-      return [{ type: 'calls', calls: pendingCalls(run), usage }];
+      return [{ type: 'calls', calls: pendingCalls(run), usage, ...asidesOf(before) }];
     case 'run.completed':
-      return [{ type: 'end', reason: 'stop', usage }];
+      return [{ type: 'end', reason: 'stop', usage, ...asidesOf(before) }];
     case 'run.incomplete': {
       const reason = event.reason === 'content_filter' ? 'content_filter' : 'length';
-      return [{ type: 'end', reason, usage }];
+      return [{ type: 'end', reason, usage, ...asidesOf(before) }];
     }
     case 'run.failed':
       return [{ type: 'failed', error: event.error, retryAfterMs: event.retry_after_ms }];
@@ -221,10 +239,28 @@ function eventsOf(
     case 'message.completed':
     case 'message.incomplete':
     case 'thought.dropped':
+    case 'asides.told':
     case 'tool.called':
     case 'tool.delta':
       return [];
   }
+}
+
+/** The asides of the completion that just ended. */
+function asidesOf(before: RunState | null): { readonly asides?: TurnAsides } {
+  const { asides = null, step = null, preface = null } = before ?? {};
+  if (asides === null || asides.step !== (step ?? preface)?.id) return {};
+  const calls = new Map<string, AsideFields>();
+  for (const [index, { id }] of (step === null ? [] : callsOf(step)).entries()) {
+    const fields = asides.calls[index];
+    if (fields !== undefined) calls.set(id, fields);
+  }
+  // Of calls made at once, servers sign the first, and refuse a first call that is not signed. If the caller is not shown
+  // that one, because it was not the caller's to answer, the first that it is shown stands in its place.
+  const [first] = step === null ? [] : openCalls(step);
+  const signed = asides.calls[0];
+  if (first !== undefined && signed !== undefined && !calls.has(first.id)) calls.set(first.id, signed);
+  return { asides: { message: asides.message, calls } };
 }
 
 function shifted(mark: Annotation, by: number): Annotation {

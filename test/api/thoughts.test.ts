@@ -139,7 +139,18 @@ describe.each(['reasoning_content', 'reasoning'] as const)('a server that thinks
         content: 'Sunny.',
         reasoning_content: 'Now I know.',
       });
-      expect(told()).toEqual([{ reasoning_content: 'The clock 🕰. The weather. ', calls: true }]);
+      // The server gets the name that it gave them, whatever else the client was shown.
+      expect(told()).toEqual([{ [field]: 'The clock 🕰. The weather. ', calls: true }]);
+      for (const name of ['reasoning', 'reasoning_content']) {
+        const sent = {
+          role: 'assistant',
+          content: null,
+          tool_calls: message?.tool_calls,
+          [name]: 'Of mine.',
+        };
+        await answerOf(await chat({ ...asked, messages: [question, sent, answer] }));
+        expect(told()).toEqual([{ [name]: 'Of mine.', calls: true }]);
+      }
     });
 
     test('but not by voices and glasses, which would speak it', async () => {

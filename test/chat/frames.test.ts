@@ -5,8 +5,15 @@ import { chatFrames, chatObject, errorOf, type ChatReply } from '../../src/api/c
 import { cited } from '../runs/histories.ts';
 import { NO_USAGE, type RequiredCall } from '../../src/runs/thread.ts';
 
-const REPLY: ChatReply = { id: 'chatcmpl-1', created: 1, model: '<Ada>', includeUsage: false, apology: null };
-const SPEAKING: ChatReply = { ...REPLY, apology: '抱歉。' };
+const REPLY: ChatReply = {
+  id: 'chatcmpl-1',
+  created: 1,
+  model: '<Ada>',
+  includeUsage: false,
+  apology: null,
+  showsAsides: true,
+};
+const SPEAKING: ChatReply = { ...REPLY, apology: '抱歉。', showsAsides: false };
 const FAILED: Audible = { type: 'failed', error: { code: 'rate_limit_exceeded', message: 'Too much.' } };
 const END: Audible = { type: 'end', reason: 'stop', usage: NO_USAGE };
 const CALL: RequiredCall = {
@@ -114,7 +121,7 @@ describe('annotations', () => {
 });
 
 describe('thoughts', () => {
-  const thought = (text: string): Audible => ({ type: 'thought', text });
+  const thought = (text: string): Audible => ({ type: 'thought', field: 'reasoning_content', text });
 
   test('are deltas of their own, before the words', async () => {
     expect(await framesOf(REPLY, thought('Hm. '), thought('So.'), word('a'), END)).toEqual([
@@ -133,6 +140,59 @@ describe('thoughts', () => {
     });
     const bare = await chatObject(of(word('a'), END), REPLY);
     expect(JSON.stringify(bare)).not.toContain('reasoning_content');
+  });
+});
+
+describe('asides', () => {
+  const asides = {
+    message: { reasoning_details: ['x'] },
+    calls: new Map([['call_2', { extra_content: 'sig' }]]),
+  };
+  const calls: Audible = { ...CALLS, asides };
+  const end: Audible = { ...END, asides };
+
+  test('are shown whole, before the end, and with their calls', async () => {
+    const [first, last] = await framesOf(REPLY, word('a'), calls).then((frames) => frames.slice(1));
+    expect(first).toEqual(chunk({ reasoning_details: ['x'] }));
+    expect(last).toMatchObject(
+      chunk({ tool_calls: [{ id: 'call_1' }, { id: 'call_2', extra_content: 'sig' }] }, 'tool_calls'),
+    );
+    expect(await framesOf(REPLY, word('a'), end)).toEqual([
+      chunk({ role: 'assistant', content: 'a' }),
+      chunk({ reasoning_details: ['x'] }),
+      chunk({}, 'stop'),
+    ]);
+    expect(await chatObject(of(word('a'), calls), REPLY)).toMatchObject({
+      choices: [
+        {
+          message: {
+            content: 'a',
+            reasoning_details: ['x'],
+            tool_calls: [{ id: 'call_1' }, { id: 'call_2', extra_content: 'sig' }],
+          },
+        },
+      ],
+    });
+    expect(await chatObject(of(word('a'), end), REPLY)).toMatchObject({
+      choices: [{ message: { content: 'a', reasoning_details: ['x'] } }],
+    });
+  });
+
+  test('are nothing for who speaks', async () => {
+    for (const last of [calls, end]) {
+      const shown = [
+        await framesOf(SPEAKING, word('a'), last),
+        await chatObject(of(word('a'), last), SPEAKING),
+      ];
+      expect(JSON.stringify(shown)).not.toMatch(/reasoning_details|extra_content/);
+    }
+  });
+
+  test('are beside thoughts, which have the name of their server as well', async () => {
+    const thought: Audible = { type: 'thought', field: 'reasoning', text: 'Hm.' };
+    const both = { reasoning_content: 'Hm.', reasoning: 'Hm.' };
+    expect((await framesOf(REPLY, thought, END))[0]).toEqual(chunk({ role: 'assistant', ...both }));
+    expect(await chatObject(of(thought, END), REPLY)).toMatchObject({ choices: [{ message: both }] });
   });
 });
 

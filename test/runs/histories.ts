@@ -110,6 +110,7 @@ export function eventsFor(
     },
     'thought.delta': { type: 'thought.delta', field: tokens % 2 ? 'reasoning' : 'reasoning_content', text },
     'thought.dropped': { type: 'thought.dropped' },
+    'asides.told': { type: 'asides.told', asides: { message: { extra_content: text }, calls: {} } },
     'message.completed': { type: 'message.completed', at },
     'message.incomplete': { type: 'message.incomplete', at, reason: 'max_tokens', dropped: false },
     'tool.called': {

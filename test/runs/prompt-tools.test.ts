@@ -1,5 +1,6 @@
 /** What the model is asked about tools: pictures in what they answered, and what it thought before it called them. */
 import { describe, expect, test } from 'vitest';
+import type { Asides } from '../../src/runs/asides.ts';
 import type { ChatMessage } from '../../src/runs/model.ts';
 import { buildPrompt } from '../../src/runs/prompt.ts';
 import type { RunStep, ThreadItem } from '../../src/runs/thread.ts';
@@ -106,6 +107,47 @@ describe('thoughts before calls', () => {
     expect(goBack(thinker(run.model, 'elsewhere'))).toBe(false);
     // Kept by an older version.
     expect(goBack()).toBe(false);
+  });
+});
+
+describe('what a server said beside calls', () => {
+  const asides: Asides = {
+    message: { reasoning_details: [{ data: 'x' }], role: 'intruder', content: 'intruder' },
+    calls: { 1: { extra_content: 'sig', id: 'intruder', function: { hint: 'h', name: 'intruder' } } },
+  };
+  const asked = (step: RunStep, by: string): unknown => {
+    const history = { input: [], items: [user('a'), step], asides: new Map([[step.id, { ...asides, by }]]) };
+    const prompt = buildPrompt(turn(), history, { contextTokens: ROOMY, first: true, last: false });
+    return prompt.type === 'ask' ? prompt.request.messages[1] : prompt;
+  };
+
+  test('goes back where it was, and replaces nothing', () => {
+    const step = toolStep(['1', '2'], OWN);
+    const { step_details: details } = step;
+    const id = details.type === 'tool_calls' && details.tool_calls[1]?.id;
+    const bare = messagesOf([user('a'), step])[1];
+    expect(asked(step, 'anybody')).toEqual({
+      ...bare,
+      reasoning_details: [{ data: 'x' }],
+      tool_calls: [
+        expect.not.objectContaining({ extra_content: 'sig' }),
+        {
+          id,
+          type: 'function',
+          extra_content: 'sig',
+          function: { name: 'SEARCH', arguments: '{"q":1}', hint: 'h' },
+        },
+      ],
+    });
+  });
+
+  test('of another run does where it asked the same model at the same server', () => {
+    const { run, origin } = turn();
+    const step = toolStep(['1', '2'], EARLIER);
+    const bare = messagesOf([user('a'), step])[1];
+    expect(asked(step, thinker(run.model, origin.backend_id))).not.toEqual(bare);
+    expect(asked(step, thinker('another', origin.backend_id))).toEqual(bare);
+    expect(asked(step, thinker(run.model, 'elsewhere'))).toEqual(bare);
   });
 });
 

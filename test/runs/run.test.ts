@@ -28,6 +28,8 @@ const ASKING: readonly Move[] = ['run.started', 'step.tools', 'tool.called'];
 const SPEAKING: readonly Move[] = ['run.started', 'step.message', 'message.created'];
 
 const THINKING = all('in_progress', ['thought.delta', 'thought.dropped']);
+/** While a step is open. */
+const TELLING = { ...THINKING, ...all('in_progress', ['asides.told']) };
 
 /** A run in a status with these parts open: how it got there, and every event that is legal for it. */
 const PLACES: readonly (readonly [
@@ -66,7 +68,7 @@ const PLACES: readonly (readonly [
     'in_progress with an open message step',
     'in_progress',
     ['run.started', 'step.message'],
-    { 'run.cancelling': 'cancelling', ...all('in_progress', [...END_STEP, 'message.created']), ...THINKING },
+    { 'run.cancelling': 'cancelling', ...all('in_progress', [...END_STEP, 'message.created']), ...TELLING },
   ],
   [
     'in_progress with an open message',
@@ -75,14 +77,14 @@ const PLACES: readonly (readonly [
     {
       'run.cancelling': 'cancelling',
       ...all('in_progress', ['message.delta', 'message.completed', 'message.incomplete']),
-      ...THINKING,
+      ...TELLING,
     },
   ],
   [
     'in_progress with an open step of no calls yet',
     'in_progress',
     ['run.started', 'step.tools'],
-    { 'run.cancelling': 'cancelling', ...all('in_progress', [...CLOSE_STEP, 'tool.called']), ...THINKING },
+    { 'run.cancelling': 'cancelling', ...all('in_progress', [...CLOSE_STEP, 'tool.called']), ...TELLING },
   ],
   [
     'in_progress with an open step of calls',
@@ -92,7 +94,7 @@ const PLACES: readonly (readonly [
       'run.blocked': 'requires_action',
       'run.cancelling': 'cancelling',
       ...all('in_progress', [...CLOSE_STEP, 'tool.called', 'tool.delta', 'tool.answered']),
-      ...THINKING,
+      ...TELLING,
     },
   ],
   [
@@ -103,7 +105,7 @@ const PLACES: readonly (readonly [
       'run.blocked': 'requires_action',
       'run.cancelling': 'cancelling',
       ...all('in_progress', [...CLOSE_STEP, 'step.dropped', 'tool.called', 'tool.delta', 'tool.answered']),
-      ...THINKING,
+      ...TELLING,
     },
   ],
   [
@@ -165,7 +167,7 @@ describe('the transition table', () => {
 
   test('the table has a row for every event, and every status is tried below', () => {
     expect(Object.keys(TRANSITIONS).toSorted()).toStrictEqual(EVENT_TYPES.toSorted());
-    expect(EVENT_TYPES).toHaveLength(26);
+    expect(EVENT_TYPES).toHaveLength(27);
     const tried = new Set(PLACES.map(([, status]) => status));
     expect(tried.size).toBe(9);
   });

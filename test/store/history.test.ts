@@ -85,6 +85,34 @@ describe('the history of a run', () => {
     ]);
   });
 
+  test('has what servers said beside the calls of its runs, and of which model', async () => {
+    const store = await withMessages('a');
+    const asides = { message: { reasoning_details: ['x'] }, calls: { 0: { extra_content: 'sig' } } };
+    const [blocked, ...calls] = CALL.toReversed();
+    if (blocked?.type !== 'run.blocked') throw new Error('the call does not end in waiting');
+    const told: RunEvent = { type: 'asides.told', asides };
+    const held = await start(store, refOf(), { thread: null });
+    await store.runs.commit(held, [...calls.toReversed(), told, blocked]);
+    await store.runs.change(refOf(), () => ANSWERED);
+    const { state } = await read(store);
+    // Those of the calls that are answered belong to no other.
+    expect(state.asides).toBeNull();
+    const kept = { ...asides, by: thinker(state.run.model, null) };
+    const found = await store.objects.histories.read(refOf(), PLENTY);
+    expect(found.asides).toStrictEqual(new Map([['step_tools', kept]]));
+    const query = { limit: 9, order: 'asc', after: null, before: null } as const;
+    expect(JSON.stringify(await store.objects.steps.list(refOf(), query))).not.toContain('sig');
+  });
+
+  test('leaves out asides that a process of an older version let stand', async () => {
+    const store = await withMessages('a');
+    const held = await start(store, refOf(), { thread: null });
+    const asides = { message: { extra_content: 'sig' }, calls: {}, step: 'step_before' };
+    await store.runs.commit({ ...held, state: { ...held.state, asides } }, CALL);
+    await store.runs.change(refOf(), () => ANSWERED);
+    expect(await store.objects.histories.read(refOf(), PLENTY)).not.toHaveProperty('asides');
+  });
+
   test('has what was thought before the calls of its runs, and who thought it', async () => {
     const store = await withMessages('a');
     const thought: RunEvent = { type: 'thought.delta', field: 'reasoning', text: 'Hm.' };

@@ -123,7 +123,7 @@ test('the server’s own tools are not heard', async () => {
 test('thoughts are heard by those who do not speak them', async () => {
   const text = 'Hm.';
   async function* thinking(): AsyncGenerator<TurnEvent, void> {
-    yield { type: 'thought', text };
+    yield { type: 'thought', field: 'reasoning', text };
     yield { type: 'thought.dropped', text };
     yield word('Found.');
   }

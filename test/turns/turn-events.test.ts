@@ -252,6 +252,57 @@ describe('thoughts', () => {
   });
 });
 
+describe('asides', () => {
+  const told = (message: object, calls: object = {}): RunEvent => ({
+    type: 'asides.told',
+    asides: { message: { ...message }, calls: { ...calls } },
+  });
+
+  test('come with the calls or the end of the completion they belong to', async () => {
+    const first = [
+      queued,
+      started,
+      openCalls,
+      ...call(0, 'A'),
+      ...call(1, 'B'),
+      told({ x: 1 }, { 1: { y: 2 } }),
+    ];
+    const blocked: RunEvent = { type: 'run.blocked', at, usage: usage(1) };
+    expect(await heard([...first, blocked])).toMatchObject([
+      { type: 'calls', asides: { message: { x: 1 }, calls: new Map([['call_B', { y: 2 }]]) } },
+    ]);
+    const answered: RunEvent = {
+      type: 'step.completed',
+      at,
+      usage: usage(1),
+      outputs: { call_A: '', call_B: '' },
+    };
+    const words = [...openMessage('m'), delta('So.')];
+    const all = await heard([...first, answered, ...words, told({ z: 3 }), ...complete(1)]);
+    expect(all.at(-1)).toMatchObject({ type: 'end', asides: { message: { z: 3 }, calls: new Map() } });
+    expect((await heard([...first, answered, ...words, ...complete(1)])).at(-1)).not.toHaveProperty('asides');
+  });
+
+  test('of a first call that is not shown are those of the first that is', async () => {
+    const made = [openCalls, ...call(0, 'A'), ...call(1, 'B'), ...call(2, 'C'), told({}, { 0: { sig: 1 } })];
+    const answered: RunEvent = { type: 'tool.answered', index: 0, output: '' };
+    const blocked: RunEvent = { type: 'run.blocked', at, usage: usage(1) };
+    const all = await heard([queued, started, ...made, answered, blocked]);
+    const last = all.at(-1);
+    const asides = last?.type === 'calls' ? last.asides : undefined;
+    expect(asides?.calls.get('call_B')).toEqual({ sig: 1 });
+    expect(asides?.calls.has('call_C')).toBe(false);
+  });
+
+  test('of a worker that was lost are forgotten', async () => {
+    const lost = [openCalls, ...call(0, 'A'), told({ x: 1 })];
+    const failed: RunEvent = { type: 'step.failed', at, usage: null, error: ERROR };
+    const again: readonly RunEvent[] = [{ type: 'run.released', at, reason: 'lost' }, started];
+    const rest = [failed, ...again, ...openMessage('m'), delta('So.'), ...complete(1)];
+    expect((await heard([queued, started, ...lost, ...rest])).at(-1)).not.toHaveProperty('asides');
+  });
+});
+
 describe('an answer that its worker lost', () => {
   const lost: readonly RunEvent[] = [
     { type: 'message.incomplete', at, reason: 'run_failed', dropped: true },

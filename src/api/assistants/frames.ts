@@ -101,7 +101,8 @@ class AssistantsEncoder {
         return [this.#messageDelta(subject.id, event)];
       case 'thought.delta':
       case 'thought.dropped':
-        // The hosted API never showed what a model thinks, and strict clients refuse unknown events.
+      case 'asides.told':
+        // The hosted API never showed what a model thinks or says aside, and strict clients refuse unknown events.
         return [];
       case 'message.completed':
       case 'message.incomplete':

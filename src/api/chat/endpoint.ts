@@ -116,8 +116,9 @@ interface Begun {
 
 async function begin(services: Services, call: Call, profile: ChatProfile): Promise<Begun> {
   const timing = new ServerTiming();
-  const { relaysPhotos } = profile;
-  const request = readChat(call, { relaysPhotos, sealed: sealedKey(services, call) });
+  const { relaysPhotos, speaks } = profile;
+  const sealed = sealedKey(services, call);
+  const request = readChat(call, { relaysPhotos, takesAsides: !speaks, sealed });
   const isStream = request.stream ?? profile.streamByDefault;
   if (isStream) services.admission.admitStream(call.gone);
   const reply: ChatReply = {
@@ -126,6 +127,7 @@ async function begin(services: Services, call: Call, profile: ChatProfile): Prom
     model: request.model,
     includeUsage: request.includeUsage,
     apology: profile.apology,
+    showsAsides: !profile.speaks,
   };
   const thread = threadHeader(request.turn);
   const answer = converse(services, call, request.turn, timing).catch((error: unknown) => {

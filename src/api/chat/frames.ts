@@ -4,10 +4,12 @@
  * both accept that.
  */
 import { ApiError, retryAfter } from '../../errors.ts';
+import { withAsides, type AsideFields } from '../../runs/asides.ts';
 import { calledFunction } from '../../runs/calls/kinds.ts';
 import type { ChatCall } from '../../runs/model.ts';
+import type { ThoughtField, ThoughtFields } from '../../runs/thoughts.ts';
 import type { Annotation, RequiredCall, Usage } from '../../runs/thread.ts';
-import type { Audible, TurnError } from '../../turns/turn-events.ts';
+import type { Audible, TurnAsides, TurnError } from '../../turns/turn-events.ts';
 
 export interface ChatReply {
   readonly id: string;
@@ -17,6 +19,8 @@ export interface ChatReply {
   readonly includeUsage: boolean;
   /** For devices that speak every answer: replaces a failure or an empty answer. Null: failures are errors. */
   readonly apology: string | null;
+  /** Whether the caller is shown what the model server said beside words and calls: a program that sends it back. */
+  readonly showsAsides: boolean;
 }
 
 const DONE = 'data: [DONE]\n\n';
@@ -50,21 +54,26 @@ export async function* chatFrames(
         yield chunk({ content: event.text, ...annotated(event.annotations) }, null);
         break;
       case 'thought':
-        yield chunk({ reasoning_content: event.text }, null);
+        yield chunk(thoughtKeys(event.field, event.text), null);
         break;
       case 'thought.dropped':
         // Sent thoughts cannot be taken back, but they are no part of the answer.
         break;
-      case 'calls':
-        yield (
-          chunk({ content: null, tool_calls: event.calls.map(deviceCall) }, 'tool_calls') + end(event.usage)
-        );
+      case 'calls': {
+        const { message, calls } = asidesFor(reply, event);
+        if (message !== null) yield chunk(message, null);
+        const tool_calls = event.calls.map((call, index) => deviceCall(call, index, calls?.get(call.id)));
+        yield chunk({ content: null, tool_calls }, 'tool_calls') + end(event.usage);
         return;
-      case 'end':
+      }
+      case 'end': {
         // A user who asked by voice would think that the device has not heard. Such devices get no thoughts.
         if (!begun && reply.apology !== null) yield chunk({ content: reply.apology }, null);
+        const { message } = asidesFor(reply, event);
+        if (message !== null) yield chunk(message, null);
         yield chunk({}, event.reason) + end(event.usage);
         return;
+      }
       // A stream cannot take words back.
       case 'dropped':
       case 'failed':
@@ -80,6 +89,7 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
   let text = '';
   let marks: readonly Annotation[] = [];
   let thoughts = '';
+  let field: ThoughtField = 'reasoning_content';
   const whole = (message: Record<string, unknown>, finish_reason: string, usage: Usage | null): unknown => ({
     ...head(reply, 'chat.completion'),
     choices: [
@@ -89,7 +99,7 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
           role: 'assistant',
           refusal: null,
           ...message,
-          ...(thoughts !== '' && { reasoning_content: thoughts }),
+          ...(thoughts !== '' && thoughtKeys(field, thoughts)),
           ...annotated(marks),
         },
         logprobs: null,
@@ -106,6 +116,7 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
         break;
       case 'thought':
         thoughts += event.text;
+        field = event.field;
         break;
       case 'thought.dropped':
         thoughts = thoughts.slice(0, thoughts.length - event.text.length);
@@ -116,12 +127,15 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
         marks = marksBefore(marks, text.length);
         break;
       case 'calls': {
+        const { message, calls } = asidesFor(reply, event);
         const content = text === '' ? null : text;
-        const tool_calls = event.calls.map(toolCall);
-        return whole({ content, tool_calls }, 'tool_calls', event.usage);
+        const tool_calls = event.calls.map((call) => withAsides(toolCall(call), calls?.get(call.id)));
+        return whole({ ...message, content, tool_calls }, 'tool_calls', event.usage);
       }
-      case 'end':
-        return whole({ content: text || (reply.apology ?? '') }, event.reason, event.usage);
+      case 'end': {
+        const { message } = asidesFor(reply, event);
+        return whole({ ...message, content: text || (reply.apology ?? '') }, event.reason, event.usage);
+      }
       case 'failed':
         if (reply.apology === null) throw errorOf(event);
         return whole({ content: reply.apology }, 'stop', null);
@@ -181,9 +195,23 @@ function chatAnnotation(mark: Annotation): object {
 }
 
 /** Glasses read `parameters`, all other clients read `arguments`. */
-function deviceCall(call: RequiredCall, index: number): unknown {
-  const { id, type, function: called } = toolCall(call);
-  return { index, id, type, function: { ...called, parameters: called.arguments } };
+function deviceCall(call: RequiredCall, index: number, asides: AsideFields | undefined): unknown {
+  const { function: called, ...rest } = withAsides(toolCall(call), asides);
+  return { index, ...rest, function: { ...called, parameters: called.arguments } };
+}
+
+/**
+ * Clients know thoughts as `reasoning_content`. Where the server calls them otherwise, they have that name as well, so
+ * that a message which a client sends back has what the server looks for.
+ */
+function thoughtKeys(field: ThoughtField, text: string): ThoughtFields {
+  return { reasoning_content: text, [field]: text };
+}
+
+/** The asides that the caller is shown. They come whole and last: only then are they known to be those of the answer. */
+function asidesFor({ showsAsides }: ChatReply, { asides }: { readonly asides?: TurnAsides }) {
+  const { message = {}, calls = null } = (showsAsides && asides) || {};
+  return { message: Object.keys(message).length === 0 ? null : message, calls };
 }
 
 function wireUsage({

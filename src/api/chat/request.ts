@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { ApiError, echo, unsupported } from '../../errors.ts';
+import { callAsides, messageAsides, withAsides } from '../../runs/asides.ts';
 import type { ChatCall, ChatMessage, ChatPart } from '../../runs/model.ts';
-import { THOUGHT_FIELDS, type ThoughtFields } from '../../runs/thoughts.ts';
+import { sentThoughts } from '../../runs/thoughts.ts';
 import type { Call } from '../http/call.ts';
 import * as shapes from '../http/shapes.ts';
 import { lastUserMessage, pictureIn, textIn, type ChatSettings, type ChatTurn } from '../../turns/turn.ts';
@@ -137,14 +138,19 @@ export interface ChatRequest {
 export interface ChatReading {
   /** Whether the route's callers send photos as new requests. */
   readonly relaysPhotos: boolean;
+  /** Whether the route's callers are shown what model servers say beside words and calls, and may send it back. */
+  readonly takesAsides: boolean;
   readonly sealed: string | null;
 }
 
 /** Reads a chat request. @throws {ApiError} 400 for an invalid one. */
-export function readChat(call: Call, { relaysPhotos, sealed }: ChatReading): ChatRequest {
+export function readChat(call: Call, { relaysPhotos, takesAsides, sealed }: ChatReading): ChatRequest {
   const given = call.body(body);
   refuseUnsupported(given);
-  const messages = [...surroundings(given), ...given.messages.map(toMessage)];
+  const messages = [
+    ...surroundings(given),
+    ...given.messages.map((one, index) => toMessage(one, index, takesAsides)),
+  ];
   const metadata = given.metadata ?? {};
   const raw: Readonly<Record<string, unknown>> = given;
   const pick = (names: readonly string[]): Record<string, unknown> =>
@@ -264,7 +270,7 @@ function surroundings({ location, localtime }: z.infer<typeof body>): readonly C
   return facts.length === 0 ? [] : [{ role: 'system', content: facts.join(' ') }];
 }
 
-function toMessage(given: z.infer<typeof message>, index: number): ChatMessage {
+function toMessage(given: z.infer<typeof message>, index: number, takesAsides: boolean): ChatMessage {
   const param = `messages[${index}]`;
   switch (given.role) {
     case 'system':
@@ -273,13 +279,18 @@ function toMessage(given: z.infer<typeof message>, index: number): ChatMessage {
     case 'user':
       return { role: 'user', content: userContent(given.content, `${param}.content`) };
     case 'assistant': {
-      const calls = (given.tool_calls ?? []).map(toCall);
+      const calls = (given.tool_calls ?? []).map((call) =>
+        takesAsides ? withAsides(toCall(call), callAsides(call)) : toCall(call),
+      );
+      const asides = takesAsides ? messageAsides(given) : {};
       // Clients send answers back as they got them. A refusal is an answer as well, and has no content.
       const answer = given.content ?? given.refusal;
-      if (calls.length === 0) return { role: 'assistant', content: plainText(answer, `${param}.content`) };
+      if (calls.length === 0)
+        return { ...asides, role: 'assistant', content: plainText(answer, `${param}.content`) };
       const said = answer == null ? '' : plainText(answer, `${param}.content`);
       const content = said === '' ? null : said;
-      return { role: 'assistant', content, tool_calls: calls, ...thoughtsIn(given) };
+      // Model servers want thoughts back while tools are at work. Beside words they ignore or refuse them.
+      return { ...asides, role: 'assistant', content, tool_calls: calls, ...sentThoughts(given) };
     }
     case 'tool': {
       if (!given.tool_call_id) throw missing(`${param}.tool_call_id`);
@@ -287,15 +298,6 @@ function toMessage(given: z.infer<typeof message>, index: number): ChatMessage {
       return { role: 'tool', tool_call_id: given.tool_call_id, content: output };
     }
   }
-}
-
-/**
- * What the model thought before its calls, as the client got it: model servers want it back while tools are at work.
- * Beside words they ignore it, or refuse it.
- */
-function thoughtsIn(given: z.infer<typeof message>): ThoughtFields {
-  const said = THOUGHT_FIELDS.filter((name) => typeof given[name] === 'string' && given[name] !== '');
-  return Object.fromEntries(said.map((name) => [name, given[name]]));
 }
 
 type Content = z.infer<typeof content> | null | undefined;
