@@ -1,6 +1,7 @@
 /** A turn as the body of `/chat/completions`. Null and empty fields are left out, because some servers refuse them. */
 import type { ChatPart, ModelRequest } from '../runs/model.ts';
 import type { FunctionTool } from '../runs/thread.ts';
+import { FIT, fitMessages } from './fit.ts';
 import type { Route } from './upstreams.ts';
 
 /** The JSON body that asks `route` for this turn, as a stream with usage. */
@@ -8,7 +9,7 @@ export function chatBody(request: ModelRequest, route: Route): Readonly<Record<s
   return {
     ...request.passed_on,
     model: route.model,
-    messages: request.messages,
+    messages: fitMessages(request.messages, route.fit ?? FIT),
     stream: true,
     stream_options: { include_usage: true },
     ...(request.tools.length > 0 && {
