@@ -18,7 +18,7 @@ export function isBlank(text: string | null | undefined): boolean {
 
 /** The texts of messages of one role, blank ones left out. */
 export function joinedText(messages: readonly Said[]): string {
-  const said = messages.filter(({ content }) => !isBlank(content));
+  const said = messages.filter(isSpoken);
   const speaker = speakersOf(said);
   return said.map((message) => speaker(message) + (message.content ?? '')).join(BETWEEN);
 }
@@ -42,6 +42,11 @@ function spokenParts(speaker: string, content: User['content']): readonly ChatPa
 
 const textPart = (text: string): ChatPart => ({ type: 'text', text });
 
+/** Whether the message says something; a user's parts do. */
+function isSpoken({ content }: { readonly content?: unknown }): boolean {
+  return typeof content === 'string' ? !isBlank(content) : content != null;
+}
+
 /** Tells with which words each message begins once they are one: with its speaker's name, where there are several. */
 function speakersOf(messages: readonly object[]): (message: object) => string {
   const isOne = messages.every((message) => nameOf(message) === nameOf(messages[0]));
@@ -49,6 +54,13 @@ function speakersOf(messages: readonly object[]): (message: object) => string {
     const name = isOne ? undefined : nameOf(message);
     return name === undefined ? '' : `${name}: `;
   };
+}
+
+/** The name of the messages that say something, where they have the same. */
+function commonName(messages: readonly object[]): { readonly name?: string } {
+  const said = messages.filter(isSpoken);
+  const name = nameOf(said[0]);
+  return name !== undefined && said.every((message) => nameOf(message) === name) ? { name } : {};
 }
 
 function nameOf(message: object | undefined): string | undefined {
@@ -71,10 +83,8 @@ export function otherFields(messages: readonly object[]): Readonly<Record<string
       else before.push(value);
     }
   }
-  const name = nameOf(messages[0]);
-  const isOne = name !== undefined && messages.every((message) => nameOf(message) === name);
   const fields = [...values].map(([field, all]): [string, unknown] => [field, oneOf(field, all)]);
-  return { ...Object.fromEntries(fields), ...(isOne && { name }) };
+  return { ...Object.fromEntries(fields), ...commonName(messages) };
 }
 
 /** One value for those of several messages: thoughts and lists go on, of others the last counts. */

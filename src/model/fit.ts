@@ -57,13 +57,26 @@ const SILENCE = '…';
 /** The messages as such a server takes them; the same list where nothing has to change. */
 export function fitMessages(messages: readonly WireMessage[], options: FitOptions): readonly WireMessage[] {
   const turns = turnsOf(placed(messages, options.system));
-  const lastUser = turns.findLastIndex(({ role }) => role === 'user');
+  const isUnasked = isAnswered(turns, options.prefill);
+  const lastUser = isUnasked ? turns.length : turns.findLastIndex(({ role }) => role === 'user');
   const fitted = new Fitted(options);
   for (const [index, turn] of turns.entries()) fitted.add(turn, index < lastUser);
-  const list = fitted.end();
+  const list = isUnasked
+    ? [...fitted.messages, { role: 'user' as const, content: SILENCE }]
+    : fitted.messages;
   const isSame =
     list.length === messages.length && list.every((message, index) => message === messages[index]);
   return isSame ? messages : list;
+}
+
+/** Whether the turns leave nothing to answer, so that a server would not know what to do. */
+function isAnswered(turns: readonly Turn[], prefill: boolean): boolean {
+  const last = turns.findLast(({ role }) => role !== 'system');
+  if (last?.role !== 'assistant') return last === undefined;
+  const said: object = last.messages.at(-1) ?? {};
+  // An answer that the server is to continue. Mistral and DeepSeek call it `prefix`, Kimi and Qwen `partial`.
+  const isBegun = ('prefix' in said && said.prefix === true) || ('partial' in said && said.partial === true);
+  return last.calls.length === 0 && !prefill && !isBegun;
 }
 
 /** The messages with those of the system where the server takes them. */
@@ -84,7 +97,7 @@ function isSystem(message: WireMessage): message is System {
 class Fitted {
   readonly #options: FitOptions;
   readonly #ids: CallIds;
-  readonly #messages: WireMessage[] = [];
+  readonly messages: WireMessage[] = [];
   /** Who was last to speak, the system aside. */
   #last: 'user' | 'assistant' | 'tool' | null = null;
 
@@ -95,23 +108,9 @@ class Fitted {
 
   /** @param isEarlier whether the user speaks again after this turn */
   add(turn: Turn, isEarlier: boolean): void {
-    if (turn.role === 'system') this.#messages.push(this.#system(turn));
+    if (turn.role === 'system') this.messages.push(this.#system(turn));
     else if (turn.role === 'user') this.#user(turn, isEarlier);
     else this.#assistant(turn);
-  }
-
-  end(): readonly WireMessage[] {
-    if (this.#last === null || (this.#last === 'assistant' && !this.#isBegun())) {
-      this.#messages.push({ role: 'user', content: SILENCE });
-    }
-    return this.#messages;
-  }
-
-  /** Whether the last message is an answer that the server is to continue. Servers have three ways to be told. */
-  #isBegun(): boolean {
-    const said: object = this.#messages.at(-1) ?? {};
-    const marked = ('prefix' in said && said.prefix === true) || ('partial' in said && said.partial === true);
-    return this.#options.prefill || marked;
   }
 
   #system({ messages }: SpeechTurn<System>): System {
@@ -122,21 +121,21 @@ class Fitted {
   }
 
   #user({ messages }: SpeechTurn<User>, isEarlier: boolean): void {
-    if (this.#last === 'tool') this.#messages.push({ role: 'assistant', content: SILENCE });
+    if (this.#last === 'tool') this.messages.push({ role: 'assistant', content: SILENCE });
     const seen =
       isEarlier && this.#options.pictures === 'last'
         ? messages.map((message) => withoutPictures(message))
         : messages;
-    this.#messages.push(joinedSpeech(seen) ?? { ...messages[0], content: SILENCE });
+    this.messages.push(joinedSpeech(seen) ?? { ...messages[0], content: SILENCE });
     this.#last = 'user';
   }
 
   #assistant(turn: AssistantTurn): void {
-    if (this.#last === null) this.#messages.push({ role: 'user', content: SILENCE });
+    if (this.#last === null) this.messages.push({ role: 'user', content: SILENCE });
     const calls = turn.calls.map(({ call }) => fittedCall(call, this.#ids));
-    this.#messages.push(this.#said(turn, calls));
+    this.messages.push(this.#said(turn, calls));
     for (const [index, { id }] of calls.entries()) {
-      this.#messages.push(fittedAnswer(turn.calls[index]?.answer ?? null, id));
+      this.messages.push(fittedAnswer(turn.calls[index]?.answer ?? null, id));
     }
     this.#last = calls.length > 0 ? 'tool' : 'assistant';
   }
