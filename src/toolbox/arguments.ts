@@ -14,7 +14,7 @@ const MAX_ARGUMENT_BYTES = 512 * 1024;
 const MAX_ARGUMENT_VALUES = 20_000;
 
 /**
- * Arguments as parsed JSON, or as text when they are not JSON; the tool then says what is missing.
+ * Arguments as parsed JSON, or as text when they are not JSON; the tool then says what is missing. Blank ones are `{}`.
  * @throws {ToolArgumentError} when they are too long or too deep for any tool, or have too many values.
  */
 export function readArguments(written: string): unknown {
@@ -22,6 +22,7 @@ export function readArguments(written: string): unknown {
     throw new ToolArgumentError(
       `The arguments have more than ${MAX_ARGUMENT_BYTES} bytes; no tool takes that many.`,
     );
+  if (written.trim() === '') return {};
   const { depth, values } = extentOf(written);
   if (depth > MAX_JSON_DEPTH)
     throw new ToolArgumentError(`The arguments are nested deeper than ${MAX_JSON_DEPTH} levels.`);

@@ -65,8 +65,11 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       timeoutMs: tool.timeoutMs,
       signal: AbortSignal.any([signal, timeUp]),
     };
+    let isJson = true;
     try {
       const args = readArguments(written);
+      // No JSON text is its own value.
+      isJson = args !== written;
       // An answer to a request with secrets is for its caller alone.
       const isShared = tool.cacheS > 0 && Object.keys(call.secrets).length === 0;
       const key = isShared ? hash('sha256', JSON.stringify([name, args])) : null;
@@ -90,7 +93,8 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
       const isArguments = error instanceof ToolArgumentError;
       ended(isArguments ? 'wrong arguments' : 'failed', isArguments ? {} : { at: placeOf(error) });
       logged.debug({ err: error }, 'tool call failed');
-      return failed(isArguments ? error.message : `${name} failed. Go on without it.`);
+      if (!isArguments) return failed(`${name} failed. Go on without it.`);
+      return failed(isJson ? error.message : `The arguments are not JSON. ${error.message}`);
     }
   };
 }

@@ -1,7 +1,7 @@
 /** One call to its end: what a model is told when things go wrong, and what is answered from memory. */
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { ToolError, type Tool, type ToolSource } from '../../src/runs/tool.ts';
+import { ToolArgumentError, ToolError, type Tool, type ToolSource } from '../../src/runs/tool.ts';
 import { toolRunner } from '../../src/toolbox/runner.ts';
 import { Toolbox, type ToolSettings } from '../../src/toolbox/toolbox.ts';
 import { openFetch, toolContext } from '../support/tool-context.ts';
@@ -93,10 +93,20 @@ describe('arguments', () => {
   test.each([
     ['that are JSON are read', '{"n":[1]}', { n: [1] }],
     ['that are no JSON are the text that was written', '{"n":', '{"n":'],
+    ['that are blank are none', ' ', {}],
     ['may be as deep as 64 levels', `${'['.repeat(64)}1${']'.repeat(64)}`, expect.any(Array)],
     ['may hold brackets without end in a string', JSON.stringify(['['.repeat(90)]), ['['.repeat(90)]],
   ])('%s', async (_, written, read) => {
     expect(await running({ run: args, maxOutputBytes: 1_000 }).write(written)).toEqual(read);
+  });
+
+  test('that are no JSON are told so to the model, whatever the tool says', async () => {
+    const run = async (): Promise<never> => {
+      throw new ToolArgumentError('There is no city.');
+    };
+    const { write } = running({ run });
+    expect(await write('{"city": "Ber')).toEqual({ error: 'The arguments are not JSON. There is no city.' });
+    expect(await write('"Berlin"')).toEqual({ error: 'There is no city.' });
   });
 
   test.each([
