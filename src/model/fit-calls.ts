@@ -57,8 +57,10 @@ export function fittedCall(call: ChatCall, ids: CallIds): ChatCall {
 
 /** Arguments that are no JSON object would be refused by servers that read them for their template. */
 function fittedArguments(text: string): string {
-  if (isRecord(parseJson(text))) return text;
-  return isBlank(text) ? '{}' : JSON.stringify({ arguments: text });
+  if (isBlank(text)) return '{}';
+  // Looking first is far cheaper than an error of the parser.
+  if (/^\s*\{/.test(text) && isRecord(parseJson(text))) return text;
+  return JSON.stringify({ arguments: text });
 }
 
 /** The message with empty thoughts, or without any, where the server wants that. */

@@ -110,9 +110,9 @@ class Answers {
 
   hear(answer: Tool): void {
     const id = answer.tool_call_id;
-    const expected = this.#expected.get(id);
     // Some servers and clients know no ids; then the order tells.
-    if (expected === undefined && id === '') return this.#hearNext(answer);
+    if (id === '') return this.#hearNext(answer);
+    const expected = this.#expected.get(id);
     if (expected === undefined) {
       if (!this.#early.has(id)) this.#early.set(id, answer);
       return undefined;

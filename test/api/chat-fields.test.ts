@@ -205,11 +205,20 @@ describe('messages', () => {
       { role: 'user', content: 'please' },
       {
         role: 'assistant',
-        tool_calls: [call('c1', '{"city":"Taipei"}'), call('c2', { city: 'Paris' }), call('c3', '')],
+        tool_calls: [
+          call('weather01', '{"city":"Taipei"}'),
+          call('weather02', { city: 'Paris' }),
+          call('weather03', ''),
+        ],
       },
-      { role: 'tool', tool_call_id: 'c1', content: [{ type: 'text', text: 'sunny' }], name: 'weather' },
-      { role: 'tool', tool_call_id: 'c2', content: 'wet' },
-      { role: 'tool', tool_call_id: 'c3' },
+      {
+        role: 'tool',
+        tool_call_id: 'weather01',
+        content: [{ type: 'text', text: 'sunny' }],
+        name: 'weather',
+      },
+      { role: 'tool', tool_call_id: 'weather02', content: 'wet' },
+      { role: 'tool', tool_call_id: 'weather03' },
     );
     expect(sent).toEqual([
       { role: 'user', content: 'weather?' },
@@ -218,11 +227,15 @@ describe('messages', () => {
       {
         role: 'assistant',
         content: null,
-        tool_calls: [call('c1', '{"city":"Taipei"}'), call('c2', '{"city":"Paris"}'), call('c3', '{}')],
+        tool_calls: [
+          call('weather01', '{"city":"Taipei"}'),
+          call('weather02', '{"city":"Paris"}'),
+          call('weather03', '{}'),
+        ],
       },
-      { role: 'tool', tool_call_id: 'c1', content: 'sunny' },
-      { role: 'tool', tool_call_id: 'c2', content: 'wet' },
-      { role: 'tool', tool_call_id: 'c3', content: '' },
+      { role: 'tool', tool_call_id: 'weather01', content: 'sunny' },
+      { role: 'tool', tool_call_id: 'weather02', content: 'wet' },
+      { role: 'tool', tool_call_id: 'weather03', content: '(no output)' },
     ]);
   });
 });

@@ -91,7 +91,7 @@ describe('a thread', () => {
   test('of the Assistants API is talked to by its id, and shows there what was said', async () => {
     const { id } = await openai.beta.threads.create({ messages: [{ role: 'user', content: 'I am Ada.' }] });
     await answerOf(await chat(asking('Who am I?', { thread_id: id })));
-    expect(lastPrompt()).toEqual([user('I am Ada.'), user('Who am I?')]);
+    expect(lastPrompt()).toEqual([user('I am Ada.\n\nWho am I?')]);
     const { id: assistant_id } = await openai.beta.assistants.create({ model: 'any-model' });
     await openai.beta.threads.messages.create(id, { role: 'user', content: 'And you?' });
     await openai.beta.threads.runs.createAndPoll(id, { assistant_id }, { pollIntervalMs: 20 });

@@ -220,7 +220,7 @@ describe('tool outputs', () => {
     expect((await submit(run, outputs)).status).toBe(200);
     await wire.rested(run);
     const [answer] = await wire.list(`/threads/${run.thread_id}/messages`);
-    expect(textOf(answer)).toBe(`${MARK}||third`);
+    expect(textOf(answer)).toBe(`${MARK}|(no output)|third`);
   });
 });
 

@@ -109,7 +109,7 @@ describe('a run', () => {
     };
     const run = await wire.play(await wire.thread('one', 'two'), body);
     expect(run).toMatchObject({ truncation_strategy: { type: 'auto', last_messages: null } });
-    expect(asked()).toMatchObject({ messages: [{ content: 'one' }, { content: 'two' }] });
+    expect(asked()).toMatchObject({ messages: [{ content: 'one\n\ntwo' }] });
   });
 
   /** Shows A-MSG-08, A-PARAM-03, A-PARAM-04. */

@@ -165,6 +165,8 @@ describe('what an engine sends', () => {
     });
     expect(last().body.messages).toEqual([
       { role: 'system', content: 'Be brief.' },
+      // Many model servers want the user to begin.
+      { role: 'user', content: '…' },
       { role: 'assistant', content: 'Hi!' },
       { role: 'user', content: 'Hello' },
     ]);

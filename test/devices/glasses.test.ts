@@ -208,7 +208,7 @@ describe('the wire', () => {
       ];
       await new Device(url).ask({ ...TURN, messages });
       expect(last().body.messages[1]).toMatchObject({
-        tool_calls: [{ id: 'c1', function: { name: 'lamp', arguments: '{"on":true}' } }],
+        tool_calls: [{ function: { name: 'lamp', arguments: '{"on":true}' } }],
       });
     },
   );

@@ -263,11 +263,11 @@ describe('memory', () => {
   });
 
   test('that the request brings along counts instead, tool messages included', async () => {
-    const call = { id: 'c1', type: 'function', function: { name: 'menu', arguments: '{}' } };
+    const call = { id: 'menucall1', type: 'function', function: { name: 'menu', arguments: '{}' } };
     const memory = [
       { role: 'user', content: '有什么茶？' },
       { role: 'assistant', tool_calls: [call] },
-      { role: 'tool', tool_call_id: 'c1', content: '红茶' },
+      { role: 'tool', tool_call_id: 'menucall1', content: '红茶' },
       { role: 'assistant', content: '有红茶。' },
     ];
     await run({ query: '我喜欢什么？', memory, ...ids });

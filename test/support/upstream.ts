@@ -128,9 +128,13 @@ export class UpstreamRequest {
     });
   }
 
-  /** The user's last words: the text parts of the last user message. */
+  /**
+   * The user's last words: the text parts of the last user message. Messages that the user wrote one after the other come
+   * as one, with empty lines between.
+   */
   get text(): string {
-    return textOf(this.body.messages.findLast(({ role }) => role === 'user')?.content);
+    const said = textOf(this.body.messages.findLast(({ role }) => role === 'user')?.content);
+    return said.split('\n\n').at(-1) ?? '';
   }
 
   /** The tool outputs since then, in order. */
