@@ -36,10 +36,14 @@ export function hasPicture({ messages }: ModelRequest): boolean {
   );
 }
 
-/** Servers that do not know `strict` refuse it; false is its default anyway, so it is left out. */
-function wireTool({ function: { strict, ...rest } }: FunctionTool): unknown {
+/**
+ * Servers that do not know `strict` refuse it; false is its default anyway, so it is left out. So is an empty description,
+ * which is how none is stored.
+ */
+function wireTool({ function: { name, description, strict, ...rest } }: FunctionTool): unknown {
   // Devices declare tools without a schema as `{}`, which strict servers refuse.
   const parameters =
     Object.keys(rest.parameters).length === 0 ? { type: 'object', properties: {} } : rest.parameters;
-  return { type: 'function', function: { ...rest, parameters, ...(strict && { strict }) } };
+  const described = { name, ...(description && { description }) };
+  return { type: 'function', function: { ...described, ...rest, parameters, ...(strict && { strict }) } };
 }

@@ -5,9 +5,13 @@ import type { ChatMessage, ChatPart } from '../runs/model.ts';
 import { thoughtText } from '../runs/thoughts.ts';
 import type { ContentPart, Run } from '../runs/thread.ts';
 
-/** The size of a message's text and pictures, in bytes. */
+/** The size of a message's text, with its annotations, and of its pictures, in bytes. */
 export function contentBytes(content: readonly ContentPart[]): number {
-  return sum(content, (part) => textBytes(part.type === 'text' ? part.text.value : part.image_url.url));
+  return sum(content, (part) => {
+    if (part.type === 'image_url') return textBytes(part.image_url.url);
+    const { value, annotations } = part.text;
+    return textBytes(value) + (annotations.length === 0 ? 0 : jsonBytes(annotations));
+  });
 }
 
 /**

@@ -49,7 +49,7 @@ export function asServed(
 }
 
 function described({ function: { description } }: FunctionTool): { readonly description?: string } {
-  return description === undefined ? {} : { description };
+  return description ? { description } : {};
 }
 
 /** Whether a schema says nothing: `{}`, or the placeholder stored for a function that came without one. */

@@ -214,7 +214,7 @@ describe('a value of the wrong type is refused by its path', () => {
     ],
     [ASSISTANTS, { tools: [tool({ name: 'a b' })] }, 'tools[0].function.name', 'invalid_value'],
     [ASSISTANTS, { tools: [tool({ description: 5 })] }, 'tools[0].function.description'],
-    [ASSISTANTS, { tools: [tool({ parameters: [] })] }, 'tools[0].function.parameters'],
+    [ASSISTANTS, { tools: [tool({ parameters: ['x'] })] }, 'tools[0].function.parameters'],
     [ASSISTANTS, { tools: [tool({ strict: 'yes' })] }, 'tools[0].function.strict'],
     [ASSISTANTS, { tools: [tool({ colour: 'red' })] }, 'tools[0].function.colour', 'unknown_parameter'],
     [['assistant', 'thread', ...RUNS], { tool_resources: 'x' }, 'tool_resources'],
@@ -276,7 +276,7 @@ describe('a value of the wrong type is refused by its path', () => {
     [['message'], { content: ['x'] }, 'content[0]'],
     [['message'], { content: [{ text: 'x' }] }, 'content[0].type', 'missing_required_parameter'],
     [['message'], { content: [{ type: 'video' }] }, 'content[0].type', 'invalid_value'],
-    [['message'], { content: [{ type: 'text', text: { value: 'x' } }] }, 'content[0].text'],
+    [['message'], { content: [{ type: 'text', text: 5 }] }, 'content[0].text'],
     [['message'], { content: [{ type: 'image_url', image_url: 'https://x' }] }, 'content[0].image_url'],
     [
       ['message'],
@@ -495,7 +495,7 @@ describe('a tool is echoed', () => {
   ];
   /** Shows A-ASST-09, A-ASST-10, A-RUN-07. */
   test.each(rows)('%s', async (_, given, echoed) => {
-    const tools = [{ type: 'function', function: { name: 'f', ...echoed } }];
+    const tools = [{ type: 'function', function: { name: 'f', description: '', ...echoed } }];
     for (const kind of ['assistant', 'run'] as const) {
       const reply = await send(kind, { tools: [tool(given)] });
       expect(toolsSchema.parse(reply.body).tools).toEqual(tools);

@@ -30,7 +30,7 @@ const NO_USAGE = {
 };
 const TOOL = {
   type: 'function',
-  function: { name: 'f', parameters: { type: 'object', properties: {} }, strict: false },
+  function: { name: 'f', description: '', parameters: { type: 'object', properties: {} }, strict: false },
 };
 const ASSISTANT = {
   id: id('asst'),

@@ -205,7 +205,7 @@ function functionIn(tool: z.infer<typeof toolSchema>, leaveOut: LeaveOut): reado
       type: 'function',
       function: {
         name,
-        ...(description != null && { description }),
+        description: description ?? '',
         parameters: parameters ?? { type: 'object', properties: {} },
         strict: strict ?? false,
       },

@@ -4,19 +4,11 @@
  */
 import { z } from 'zod';
 import { looseSchema } from '../../errors.ts';
-import type { ContentPart, TruncationStrategy } from '../../runs/thread.ts';
-import {
-  chatTools,
-  EMPTY_SCHEMA,
-  imageDetail,
-  imageUrl,
-  MAX_CONTENT_PARTS,
-  metadata,
-  none,
-  notYet,
-  refuse,
-} from '../http/shapes.ts';
+import type { TruncationStrategy } from '../../runs/thread.ts';
+import { chatTools, EMPTY_SCHEMA, metadata, none, refuse } from '../http/shapes.ts';
+import { newMessage } from './new-message.ts';
 
+export { newMessage };
 export * from '../http/shapes.ts';
 
 const MAX_FIRST_MESSAGES = 10_000;
@@ -57,47 +49,6 @@ export const truncationStrategy = z
     if (value?.type !== 'last_messages') return { type: 'auto', last_messages: null };
     return { type: 'last_messages', last_messages: value.last_messages ?? null };
   });
-
-const contentPart = z.union([
-  z.strictObject({ type: z.literal('text'), text: z.string() }),
-  z.strictObject({
-    type: z.literal('image_url'),
-    image_url: z.strictObject({ url: imageUrl, detail: imageDetail }),
-  }),
-  z.looseObject({ type: z.literal('image_file') }).superRefine((_part, context) => {
-    refuse(context, notYet('Files and image_file parts are'));
-  }),
-]);
-
-const content = z
-  .union([z.string().min(1), z.array(contentPart).min(1).max(MAX_CONTENT_PARTS)])
-  .transform((value): readonly ContentPart[] => {
-    const parts = typeof value === 'string' ? [{ type: 'text' as const, text: value }] : value;
-    return parts.map(toContentPart);
-  });
-
-/** A part as it is stored: text gets its (empty) annotations, pictures their detail. */
-function toContentPart(part: z.infer<typeof contentPart>): ContentPart {
-  switch (part.type) {
-    case 'text':
-      return { type: 'text', text: { value: part.text, annotations: [] } };
-    case 'image_url':
-      return {
-        type: 'image_url',
-        image_url: { url: part.image_url.url, detail: part.image_url.detail ?? 'auto' },
-      };
-    case 'image_file':
-      throw new Error('the schema refuses it');
-  }
-}
-
-/** A message as clients create it, here and with threads and runs. */
-export const newMessage = z.strictObject({
-  role: z.enum(['user', 'assistant']),
-  content,
-  attachments: none('Files are').transform(() => []),
-  metadata,
-});
 
 /** What a thread is created from, alone or together with a run. */
 export const createThreadBody = z.strictObject({

@@ -60,14 +60,11 @@ const body = z.looseObject({
   tools: z.preprocess(withoutExtras, shapes.chatTools.nullish()).optional(),
   tool_choice: shapes.toolChoice,
   parallel_tool_calls: z.boolean().nullish(),
-  // The upstream knows its own formats and reports what is wrong with one.
-  response_format: z
-    .looseObject({ type: z.string().min(1) })
-    .superRefine(shapes.atMost(shapes.MAX_SCHEMA_BYTES))
-    .nullish(),
+  response_format: shapes.passedFormat,
   temperature: shapes.temperature,
   top_p: shapes.topP,
   reasoning_effort: z.string().max(64).nullish(),
+  ...shapes.passedObjects,
   max_tokens: z.int().min(1).nullish(),
   max_completion_tokens: z.int().min(1).nullish(),
   n: z.int().nullish(),

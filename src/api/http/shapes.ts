@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { unsupported } from '../../errors.ts';
+import { isEmptyList, schemaIn, withSchemaObjects } from '../../runs/schema-objects.ts';
 import type { FunctionTool, Metadata, ResponseFormat, ToolChoice } from '../../runs/thread.ts';
 import { jsonBytes } from '../../turns/budgets.ts';
 import { DECIMAL, type CustomRefusal } from './validate.ts';
@@ -17,7 +18,7 @@ export const MAX_CONTENT_PARTS = 1_000;
  * Size of one schema as JSON. Every answer about a run repeats its schemas; OpenAI takes 120,000 characters of names
  * and values.
  */
-export const MAX_SCHEMA_BYTES = 128 * 1024;
+const MAX_SCHEMA_BYTES = 128 * 1024;
 /**
  * Size of all tools together as JSON: enough for hundreds of ordinary tools, and small enough to write the whole run at
  * every poll.
@@ -53,6 +54,7 @@ export const functionName = z
 export const functionParameters = z
   .record(z.string(), z.unknown())
   .superRefine(atMost(MAX_SCHEMA_BYTES))
+  .transform(withSchemaObjects)
   .nullish();
 
 const functionTool = z.strictObject({
@@ -72,7 +74,8 @@ export const EMPTY_SCHEMA = { type: 'object', properties: {} };
 const hostedTool = z.looseObject({ type: z.enum(['code_interpreter', 'file_search']) });
 
 /**
- * A list of tools as it is stored: with an empty schema and `strict: false` where they were left out. Whether a strict
+ * A list of tools as it is stored: with an empty description, an empty schema and `strict: false` where they were left
+ * out, because PHP's classes insist on each. Whether a strict
  * schema is strict enough is for the model server to check.
  */
 export const chatTools = z
@@ -88,7 +91,7 @@ export const chatTools = z
         type: 'function',
         function: {
           name,
-          ...(description != null && { description }),
+          description: description ?? '',
           parameters: parameters ?? EMPTY_SCHEMA,
           strict: strict ?? false,
         },
@@ -114,7 +117,7 @@ export const toolChoice = z
     return value;
   });
 
-/** Echoed exactly as given, so the schema checks without changing anything. */
+/** Echoed as given: nothing is changed but `[]` where a schema means `{}`. */
 export const responseFormat = z
   .union([
     z.literal('auto'),
@@ -125,7 +128,7 @@ export const responseFormat = z
       json_schema: z.strictObject({
         name: z.string().min(1).max(MAX_NAME_LENGTH),
         description: z.string().nullish(),
-        schema: z.record(z.string(), z.unknown()).nullish(),
+        schema: z.record(z.string(), z.unknown()).transform(withSchemaObjects).nullish(),
         strict: z.boolean().nullish(),
       }),
     }),
@@ -133,6 +136,29 @@ export const responseFormat = z
   .superRefine(atMost(MAX_SCHEMA_BYTES))
   .nullish()
   .transform((value): ResponseFormat | undefined => value ?? undefined);
+
+/** A format as it is passed on: the model server knows its own formats and reports what is wrong with one. */
+export const passedFormat = z
+  .looseObject({ type: z.string().min(1) })
+  .superRefine(atMost(MAX_SCHEMA_BYTES))
+  .transform((format) => {
+    const { json_schema: named } = format;
+    if (typeof named !== 'object' || named === null || !('schema' in named)) return format;
+    return { ...format, json_schema: { ...named, schema: schemaIn(named.schema) } };
+  })
+  .nullish();
+
+const passedObject = z
+  .unknown()
+  .transform((value) => (isEmptyList(value) ? {} : value))
+  .optional();
+
+/** Fields that are passed on, and are objects. */
+export const passedObjects = {
+  logit_bias: passedObject,
+  prompt_cache_options: passedObject,
+  web_search_options: passedObject,
+};
 
 export const reasoningEffort = z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).nullish();
 

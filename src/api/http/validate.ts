@@ -1,6 +1,8 @@
 /** Checks requests against their zod schema, and refuses as the hosted API did: its code, the path in `param`, its text. */
 import type { z } from 'zod';
 import { ApiError, echo } from '../../errors.ts';
+import { withEmptyObjects } from './empty-objects.ts';
+import { valueAt, type Issue, type Path } from './issues.ts';
 
 /** What a schema reports through `superRefine` when no built-in issue maps to the hosted API's code. */
 export interface CustomRefusal {
@@ -15,13 +17,15 @@ export interface CustomRefusal {
 export const DECIMAL = 'decimal';
 
 /**
- * The value as the schema reads it.
+ * The value as the schema reads it. Where it wants an object, `[]` is `{}` (empty-objects.ts).
  * @param strict refuse unknown keys at the top level; otherwise they are dropped
  * @throws {ApiError} 400 for the first thing that is wrong.
  */
 export function validate<T>(schema: z.ZodType<T>, value: unknown, strict: boolean): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
+  const filled = withEmptyObjects(parsed.error.issues, value);
+  if (filled !== null) return validate(schema, filled.value, strict);
   const unknown = parsed.error.issues.find(
     (issue) => issue.code === 'unrecognized_keys' && issue.path.length === 0,
   );
@@ -33,9 +37,6 @@ export function validate<T>(schema: z.ZodType<T>, value: unknown, strict: boolea
   const [first] = parsed.error.issues;
   throw first === undefined ? new ApiError(400, 'The request is not valid.') : refusal(first, value, []);
 }
-
-type Issue = z.core.$ZodIssue;
-type Path = readonly PropertyKey[];
 
 function refusal(issue: Issue, root: unknown, base: Path): ApiError {
   const path = [...base, ...issue.path];
@@ -205,13 +206,6 @@ function pathText(path: Path): string {
     return before === '' ? echo(String(key)) : `${before}.${echo(String(key))}`;
   }, '');
   return echo(text);
-}
-
-function valueAt(root: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
-    root,
-  );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
