@@ -2,6 +2,7 @@
 import type { ChatPart, ModelRequest } from '../runs/model.ts';
 import type { FunctionTool } from '../runs/thread.ts';
 import { FIT, fitMessages } from './fit.ts';
+import { fitParameters } from './fit-schema.ts';
 import type { Route } from './upstreams.ts';
 
 /** The JSON body that asks `route` for this turn, as a stream with usage. */
@@ -9,7 +10,7 @@ export function chatBody(request: ModelRequest, route: Route): Readonly<Record<s
   return {
     ...request.passed_on,
     model: route.model,
-    messages: fitMessages(request.messages, route.fit ?? FIT),
+    messages: fitMessages(request.messages, { ...FIT, prefill: isContinued(request) }),
     stream: true,
     stream_options: { include_usage: true },
     ...(request.tools.length > 0 && {
@@ -23,6 +24,11 @@ export function chatBody(request: ModelRequest, route: Route): Readonly<Record<s
     ...given('reasoning_effort', request.reasoning_effort),
     ...given(route.upstream.maxTokensField, request.max_completion_tokens),
   };
+}
+
+/** Whether the caller asks the server to go on with the last answer, in the words of vLLM. */
+function isContinued({ passed_on }: ModelRequest): boolean {
+  return passed_on['continue_final_message'] === true || passed_on['add_generation_prompt'] === false;
 }
 
 function given(name: string, value: unknown): Readonly<Record<string, unknown>> {
@@ -41,9 +47,7 @@ export function hasPicture({ messages }: ModelRequest): boolean {
  * which is how none is stored.
  */
 function wireTool({ function: { name, description, strict, ...rest } }: FunctionTool): unknown {
-  // Devices declare tools without a schema as `{}`, which strict servers refuse.
-  const parameters =
-    Object.keys(rest.parameters).length === 0 ? { type: 'object', properties: {} } : rest.parameters;
+  const parameters = fitParameters(rest.parameters);
   const described = { name, ...(description && { description }) };
   return { type: 'function', function: { ...described, ...rest, parameters, ...(strict && { strict }) } };
 }

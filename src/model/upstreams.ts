@@ -1,6 +1,5 @@
 /** The model servers, and which of them a turn goes to. Pure: settings are passed in. */
 import { ModelError } from '../runs/model.ts';
-import type { FitOptions } from './fit.ts';
 import type { Limits } from './patience.ts';
 import type { ThinkTagMode } from './think-tags.ts';
 
@@ -43,8 +42,6 @@ export interface Route {
   readonly model: string;
   /** The upstream's key is the caller's own and came with the request. */
   readonly isCallersKey?: boolean;
-  /** How messages are fitted to the server, where that differs from most. */
-  readonly fit?: FitOptions;
 }
 
 /** As a backend id it means the same as none. It also names the upstream for models that no upstream lists. */
