@@ -2,8 +2,9 @@
 import { hash } from 'node:crypto';
 import type { ChatCall } from '../runs/model.ts';
 import { THOUGHT_FIELDS } from '../runs/thoughts.ts';
+import { safeName } from '../runs/tool-names.ts';
 import { isBlank } from './fit-texts.ts';
-import type { Assistant } from './fit-types.ts';
+import type { AssistantMessage } from './fit-types.ts';
 import { isRecord, parseJson } from './json.ts';
 
 /** The answer to a call that nobody answered, as after an interruption. */
@@ -43,16 +44,19 @@ export class CallIds {
 }
 
 function nineOf(text: string): string {
-  return hash('sha256', text, 'base64url').replaceAll(/[-_]/g, '').slice(0, 9);
+  return hash('sha256', text, 'hex').slice(0, 9);
 }
 
 /** The call as it goes to the server; the same object where nothing has to change. */
 export function fittedCall(call: ChatCall, ids: CallIds): ChatCall {
   const { function: called } = call;
   const id = ids.next(call.id);
-  const text = fittedArguments(called.arguments);
-  if (id === call.id && text === called.arguments) return call;
-  return { ...call, id, function: text === called.arguments ? called : { ...called, arguments: text } };
+  // Other servers' histories have names with dots and blanks.
+  const name = safeName(called.name);
+  const text = fittedArguments(called.arguments.toWellFormed());
+  const isSame = name === called.name && text === called.arguments;
+  if (isSame && id === call.id) return call;
+  return { ...call, id, function: isSame ? called : { ...called, name, arguments: text } };
 }
 
 /** Arguments that are no JSON object would be refused by servers that read them for their template. */
@@ -64,7 +68,10 @@ function fittedArguments(text: string): string {
 }
 
 /** The message with empty thoughts, or without any, where the server wants that. */
-export function withThoughts(message: Assistant, thoughts: 'keep' | 'fill' | 'drop'): Assistant {
+export function withThoughts(
+  message: AssistantMessage,
+  thoughts: 'keep' | 'fill' | 'drop',
+): AssistantMessage {
   if (thoughts === 'keep') return message;
   if (thoughts === 'drop') {
     if (!DROPPED.some((field) => field in message)) return message;
@@ -79,7 +86,7 @@ export function withThoughts(message: Assistant, thoughts: 'keep' | 'fill' | 'dr
 const DROPPED: readonly string[] = [...THOUGHT_FIELDS, 'reasoning_details'];
 
 /** The message with a signature on its first call, which is the one that Google's servers look at. */
-export function withSignature(message: Assistant): Assistant {
+export function withSignature(message: AssistantMessage): AssistantMessage {
   const [first, ...rest] = message.tool_calls ?? [];
   if (first === undefined || isSigned(first)) return message;
   const extra = fieldOf(first, 'extra_content');

@@ -1,7 +1,7 @@
 /** The texts of messages: which are blank, and how those of one turn are joined. Pure. */
 import type { ChatPart } from '../runs/model.ts';
 import { THOUGHT_FIELDS } from '../runs/thoughts.ts';
-import type { User } from './fit-types.ts';
+import type { UserMessage, WireMessage } from './fit-types.ts';
 
 /** Between texts that were messages of their own. */
 const BETWEEN = '\n\n';
@@ -16,6 +16,19 @@ export function isBlank(text: string | null | undefined): boolean {
   return text == null || !/\S/.test(text);
 }
 
+/** The message without halves of surrogate pairs, which no server can write as UTF-8. */
+export function wellFormed(message: WireMessage): WireMessage {
+  if (typeof message.content === 'string')
+    return message.content.isWellFormed() ? message : { ...message, content: message.content.toWellFormed() };
+  if (message.role !== 'user' || message.content.every(isWellFormed)) return message;
+  const parts = message.content.map((part) =>
+    part.type === 'text' ? { ...part, text: part.text.toWellFormed() } : part,
+  );
+  return { ...message, content: parts };
+}
+
+const isWellFormed = (part: ChatPart): boolean => part.type !== 'text' || part.text.isWellFormed();
+
 /** The texts of messages of one role, blank ones left out. */
 export function joinedText(messages: readonly Said[]): string {
   const said = messages.filter(isSpoken);
@@ -24,7 +37,7 @@ export function joinedText(messages: readonly Said[]): string {
 }
 
 /** What a user says in one turn; null for nothing. */
-export function joinedSpeech(messages: readonly User[]): User | null {
+export function joinedSpeech(messages: readonly UserMessage[]): UserMessage | null {
   const said = messages.map(withoutBlanks).filter((message) => message !== null);
   const [only] = said;
   if (only === undefined || said.length === 1) return only ?? null;
@@ -33,7 +46,7 @@ export function joinedSpeech(messages: readonly User[]): User | null {
   return { ...otherFields(said), role: 'user', content: asTextIfPlain(parts, BETWEEN) };
 }
 
-function spokenParts(speaker: string, content: User['content']): readonly ChatPart[] {
+function spokenParts(speaker: string, content: UserMessage['content']): readonly ChatPart[] {
   const [first, ...rest] = typeof content === 'string' ? [textPart(content)] : content;
   if (first === undefined || speaker === '') return first === undefined ? [] : [first, ...rest];
   if (first.type !== 'text') return [textPart(speaker.trimEnd()), first, ...rest];
@@ -95,7 +108,7 @@ function oneOf(field: string, values: readonly unknown[]): unknown {
 }
 
 /** The message with `[picture]` for each picture. */
-export function withoutPictures(message: User): User {
+export function withoutPictures(message: UserMessage): UserMessage {
   const { content } = message;
   if (typeof content === 'string' || !content.some(isPicture)) return message;
   const parts = content.filter(isSaid).map((part) => (isPicture(part) ? PICTURE : part));
@@ -103,7 +116,7 @@ export function withoutPictures(message: User): User {
 }
 
 /** The message without blank parts; null when that leaves nothing. */
-function withoutBlanks(message: User): User | null {
+function withoutBlanks(message: UserMessage): UserMessage | null {
   const { content } = message;
   if (typeof content === 'string') return isBlank(content) ? null : message;
   const said = content.filter(isSaid);
@@ -115,7 +128,7 @@ const isSaid = (part: ChatPart): boolean => part.type !== 'text' || !isBlank(par
 const isPicture = (part: ChatPart): boolean => part.type === 'image_url';
 
 /** Parts as one text where all are texts and nothing else: many servers of text models take no parts. */
-function asTextIfPlain(parts: readonly ChatPart[], between: string): User['content'] {
+function asTextIfPlain(parts: readonly ChatPart[], between: string): UserMessage['content'] {
   const texts = parts.flatMap((part) =>
     part.type === 'text' && Object.keys(part).length === 2 ? [part.text] : [],
   );

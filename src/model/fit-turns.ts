@@ -4,13 +4,13 @@
  * Pure.
  */
 import type { ChatCall } from '../runs/model.ts';
-import { isBlank } from './fit-texts.ts';
-import type { Assistant, System, Tool, User, WireMessage } from './fit-types.ts';
+import { isBlank, wellFormed } from './fit-texts.ts';
+import type { AssistantMessage, SystemMessage, ToolMessage, UserMessage, WireMessage } from './fit-types.ts';
 
-export type Turn = SpeechTurn<System> | SpeechTurn<User> | AssistantTurn;
+export type FitTurn = SpeechTurn<SystemMessage> | SpeechTurn<UserMessage> | AssistantTurn;
 
 /** What the system or the user says in a row; the user's may be blank. */
-export interface SpeechTurn<Message extends System | User> {
+export interface SpeechTurn<Message extends SystemMessage | UserMessage> {
   readonly role: Message['role'] extends 'user' ? 'user' : 'system';
   readonly messages: [Message, ...Message[]];
 }
@@ -18,7 +18,7 @@ export interface SpeechTurn<Message extends System | User> {
 /** What the model says in a row, up to the answers to its calls. */
 export interface AssistantTurn {
   readonly role: 'assistant';
-  readonly messages: [Assistant, ...Assistant[]];
+  readonly messages: [AssistantMessage, ...AssistantMessage[]];
   readonly calls: AskedCall[];
   /** How many calls at the beginning are known to be answered. */
   answered: number;
@@ -27,14 +27,15 @@ export interface AssistantTurn {
 
 export interface AskedCall {
   readonly call: ChatCall;
-  answer: Tool | null;
+  answer: ToolMessage | null;
 }
 
 /** The turns of a history, in order. */
-export function turnsOf(messages: readonly WireMessage[]): readonly Turn[] {
-  const turns: Turn[] = [];
+export function turnsOf(messages: readonly WireMessage[]): readonly FitTurn[] {
+  const turns: FitTurn[] = [];
   const answers = new Answers();
-  for (const message of messages) {
+  for (const given of messages) {
+    const message = wellFormed(given);
     switch (message.role) {
       case 'system':
       case 'developer':
@@ -55,19 +56,19 @@ export function turnsOf(messages: readonly WireMessage[]): readonly Turn[] {
   return turns;
 }
 
-function addSystem(turns: Turn[], message: System): void {
+function addSystem(turns: FitTurn[], message: SystemMessage): void {
   const last = turns.at(-1);
   if (last?.role === 'system') last.messages.push(message);
   else turns.push({ role: 'system', messages: [message] });
 }
 
-function addUser(turns: Turn[], message: User): void {
+function addUser(turns: FitTurn[], message: UserMessage): void {
   const last = turns.at(-1);
   if (last?.role === 'user') last.messages.push(message);
   else turns.push({ role: 'user', messages: [message] });
 }
 
-function addAssistant(turns: Turn[], message: Assistant, answers: Answers): void {
+function addAssistant(turns: FitTurn[], message: AssistantMessage, answers: Answers): void {
   const calls = message.tool_calls ?? [];
   const isSilent = isBlank(message.content);
   if (isSilent && calls.length === 0) return;
@@ -96,7 +97,7 @@ interface Expected {
 class Answers {
   readonly #expected = new Map<string, Expected>();
   /** Answers that stand before their calls, the first of each id. */
-  readonly #early = new Map<string, Tool>();
+  readonly #early = new Map<string, ToolMessage>();
   readonly #turns: AssistantTurn[] = [];
 
   expect(turn: AssistantTurn, call: ChatCall): void {
@@ -108,7 +109,7 @@ class Answers {
     else this.#expected.set(call.id, { turn, calls: [asked], answered: 0 });
   }
 
-  hear(answer: Tool): void {
+  hear(answer: ToolMessage): void {
     const id = answer.tool_call_id;
     // Some servers and clients know no ids; then the order tells.
     if (id === '') return this.#hearNext(answer);
@@ -136,7 +137,7 @@ class Answers {
     }
   }
 
-  #hearNext(answer: Tool): void {
+  #hearNext(answer: ToolMessage): void {
     const turn = this.#turns.at(-1);
     if (turn === undefined) return;
     while (turn.calls[turn.answered]?.answer != null) turn.answered += 1;
@@ -145,7 +146,7 @@ class Answers {
   }
 }
 
-function take(turn: AssistantTurn, asked: AskedCall, answer: Tool): void {
+function take(turn: AssistantTurn, asked: AskedCall, answer: ToolMessage): void {
   asked.answer = answer;
   turn.isAnswered = true;
 }

@@ -2,11 +2,11 @@
 import type { ChatMessage } from '../runs/model.ts';
 
 /** A message on the wire, where `system` may have its newer name. */
-export type WireMessage = ChatMessage | System;
+export type WireMessage = ChatMessage | SystemMessage;
 
-export type System = Omit<Extract<ChatMessage, { role: 'system' }>, 'role'> & {
+export type SystemMessage = Omit<Extract<ChatMessage, { role: 'system' }>, 'role'> & {
   readonly role: 'system' | 'developer';
 };
-export type User = Extract<ChatMessage, { role: 'user' }>;
-export type Assistant = Extract<ChatMessage, { role: 'assistant' }>;
-export type Tool = Extract<ChatMessage, { role: 'tool' }>;
+export type UserMessage = Extract<ChatMessage, { role: 'user' }>;
+export type AssistantMessage = Extract<ChatMessage, { role: 'assistant' }>;
+export type ToolMessage = Extract<ChatMessage, { role: 'tool' }>;

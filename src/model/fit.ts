@@ -16,8 +16,8 @@
 import type { ChatCall } from '../runs/model.ts';
 import { CallIds, fittedCall, NO_ANSWER, NO_OUTPUT, withSignature, withThoughts } from './fit-calls.ts';
 import { isBlank, joinedSpeech, joinedText, otherFields, withoutPictures } from './fit-texts.ts';
-import { turnsOf, type AssistantTurn, type SpeechTurn, type Turn } from './fit-turns.ts';
-import type { Assistant, System, Tool, User, WireMessage } from './fit-types.ts';
+import { turnsOf, type AssistantTurn, type SpeechTurn, type FitTurn } from './fit-turns.ts';
+import type { AssistantMessage, SystemMessage, ToolMessage, UserMessage, WireMessage } from './fit-types.ts';
 
 /** What differs between servers. The defaults are {@link FIT}. */
 export interface FitOptions {
@@ -70,7 +70,7 @@ export function fitMessages(messages: readonly WireMessage[], options: FitOption
 }
 
 /** Whether the turns leave nothing to answer, so that a server would not know what to do. */
-function isAnswered(turns: readonly Turn[], prefill: boolean): boolean {
+function isAnswered(turns: readonly FitTurn[], prefill: boolean): boolean {
   const last = turns.findLast(({ role }) => role !== 'system');
   if (last?.role !== 'assistant') return last === undefined;
   const said: object = last.messages.at(-1) ?? {};
@@ -89,7 +89,7 @@ function placed(messages: readonly WireMessage[], where: FitOptions['system']): 
   return said.length === 0 ? rest : [{ role: 'user', content: joinedText(said) }, ...rest];
 }
 
-function isSystem(message: WireMessage): message is System {
+function isSystem(message: WireMessage): message is SystemMessage {
   return message.role === 'system' || message.role === 'developer';
 }
 
@@ -107,20 +107,20 @@ class Fitted {
   }
 
   /** @param isEarlier whether the user speaks again after this turn */
-  add(turn: Turn, isEarlier: boolean): void {
+  add(turn: FitTurn, isEarlier: boolean): void {
     if (turn.role === 'system') this.messages.push(this.#system(turn));
     else if (turn.role === 'user') this.#user(turn, isEarlier);
     else this.#assistant(turn);
   }
 
-  #system({ messages }: SpeechTurn<System>): System {
+  #system({ messages }: SpeechTurn<SystemMessage>): SystemMessage {
     const [first] = messages;
     const { systemName: role } = this.#options;
     if (messages.length === 1) return first.role === role ? first : { ...first, role };
     return { ...otherFields(messages), role, content: joinedText(messages) };
   }
 
-  #user({ messages }: SpeechTurn<User>, isEarlier: boolean): void {
+  #user({ messages }: SpeechTurn<UserMessage>, isEarlier: boolean): void {
     if (this.#last === 'tool') this.messages.push({ role: 'assistant', content: SILENCE });
     const seen =
       isEarlier && this.#options.pictures === 'last'
@@ -140,7 +140,7 @@ class Fitted {
     this.#last = calls.length > 0 ? 'tool' : 'assistant';
   }
 
-  #said({ messages }: AssistantTurn, calls: readonly ChatCall[]): Assistant {
+  #said({ messages }: AssistantTurn, calls: readonly ChatCall[]): AssistantMessage {
     const { thoughts, signatures } = this.#options;
     const said = withThoughts(joinedAnswer(messages, calls), thoughts);
     return signatures === 'fill' ? withSignature(said) : said;
@@ -148,7 +148,7 @@ class Fitted {
 }
 
 /** What one assistant turn says, with its calls. */
-function joinedAnswer(messages: AssistantTurn['messages'], calls: readonly ChatCall[]): Assistant {
+function joinedAnswer(messages: AssistantTurn['messages'], calls: readonly ChatCall[]): AssistantMessage {
   const [first] = messages;
   const content = joinedText(messages) || null;
   const before = first.tool_calls;
@@ -169,7 +169,7 @@ function joinedAnswer(messages: AssistantTurn['messages'], calls: readonly ChatC
   };
 }
 
-function fittedAnswer(answer: Tool | null, id: string): Tool {
+function fittedAnswer(answer: ToolMessage | null, id: string): ToolMessage {
   if (answer === null) return { role: 'tool', tool_call_id: id, content: NO_ANSWER };
   if (isBlank(answer.content)) return { ...answer, tool_call_id: id, content: NO_OUTPUT };
   return answer.tool_call_id === id ? answer : { ...answer, tool_call_id: id };

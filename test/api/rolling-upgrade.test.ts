@@ -144,7 +144,10 @@ describe('what the first version left', () => {
     const asked = await upstream.asked(({ text }) => text === 'What was it?');
     expect(asked.body.messages).toContainEqual({
       role: 'user',
-      content: [{ type: 'image_url', image_url: { url, detail: 'auto' } }],
+      content: [
+        { type: 'image_url', image_url: { url, detail: 'auto' } },
+        { type: 'text', text: 'What was it?' },
+      ],
     });
     const [answer, question] = await wire.list('/threads/thread_ended/messages');
     for (const message of [answer, question])

@@ -305,6 +305,7 @@ describe('a session in a thread', () => {
       'user',
       'assistant',
       'tool',
+      'assistant',
       'user',
       'assistant',
       'user',

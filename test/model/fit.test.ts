@@ -141,6 +141,20 @@ const CALLS: readonly Case[] = [
   ],
 ];
 
+const LETTERS: readonly Case[] = [
+  [
+    'half of a surrogate pair is replaced',
+    [user('a\ud83d'), calls(call(A, '{"a":"\ude00"}')), answer(A, '\ud83d\ude00 \ud83d')],
+    [user('a\ufffd'), calls(call(A, '{"a":"\ufffd"}')), answer(A, '\ud83d\ude00 \ufffd')],
+  ],
+  ['in parts, too', [user([words('\ud83d'), picture])], [user([words('\ufffd'), picture])]],
+  [
+    'names of functions that no tool can have are made such',
+    [user('1'), calls({ ...call(A), function: { name: 'default_api:f g', arguments: '{}' } }), answer(A)],
+    [user('1'), calls({ ...call(A), function: { name: 'default_api_f_g', arguments: '{}' } }), answer(A)],
+  ],
+];
+
 const BLANKS: readonly Case[] = [
   ['a silent user says …', [user('1'), assistant('2'), user(' ')], [user('1'), assistant('2'), user('…')]],
   ['unless somebody else speaks', [user('1'), user('')], [user('1')]],
@@ -160,21 +174,33 @@ const BLANKS: readonly Case[] = [
   ['blank instructions are left out', [system(''), user('1')], [user('1')]],
 ];
 
-describe('order', () => test.each(whole(ORDER))('%s', expectFitted));
-describe('calls', () => test.each(whole(CALLS))('%s', expectFitted));
-describe('blanks', () => test.each(whole(BLANKS))('%s', expectFitted));
+describe('order', () => {
+  test.each(whole(ORDER))('%s', expectFitted);
+});
+describe('calls', () => {
+  test.each(whole(CALLS))('%s', expectFitted);
+});
+describe('letters', () => {
+  test.each(whole(LETTERS))('%s', expectFitted);
+});
+
+describe('blanks', () => {
+  test.each(whole(BLANKS))('%s', expectFitted);
+});
 
 function whole(cases: readonly Case[]) {
-  return cases.map(([name, messages, becomes = null]) => [name, messages, becomes] as const);
+  return cases.map(([name, messages, becomes = messages]) => [name, messages, becomes] as const);
 }
 
 function expectFitted(
   _name: string,
   messages: readonly ChatMessage[],
-  becomes: readonly ChatMessage[] | null,
+  becomes: readonly ChatMessage[],
 ): void {
-  if (becomes === null) expect(fit(messages)).toBe(messages);
-  else expect(fit(messages)).toEqual(becomes);
+  const fitted = fit(messages);
+  expect(fitted).toEqual(becomes);
+  // What needs no change is not copied.
+  expect(fitted === messages).toBe(becomes === messages);
 }
 
 describe('ids', () => {

@@ -104,6 +104,7 @@ class Reader {
       if (this.#strictness.nine !== false && this.#ids.has(id)) return `Duplicate tool call id ${id}`;
       this.#ids.add(id);
       if (!isJsonObject(called.arguments)) return 'invalid tool call arguments';
+      if (!/^[a-zA-Z0-9_-]{1,64}$/.test(called.name)) return `Invalid function name ${called.name}`;
     }
     this.#open = [...calls];
     return null;
@@ -115,6 +116,8 @@ function blankIn(one: StrictMessage): string | null {
     typeof one.content === 'string'
       ? [one.content]
       : (one.content ?? []).flatMap(({ text }) => (text === undefined ? [] : [text]));
+  if (!JSON.stringify(one).isWellFormed() || !texts.every((text) => text.isWellFormed()))
+    return "'utf-8' codec can't encode: surrogates not allowed";
   if (texts.some((text) => text.trim() === '')) return 'text content blocks must contain non-whitespace text';
   const isEmpty = one.role === 'assistant' && one.content === null && one.tool_calls === undefined;
   return isEmpty ? 'Assistant message must have either content or tool_calls' : null;

@@ -10,6 +10,7 @@ import type { ChatCall, ChatMessage, ChatPart } from '../../runs/model.ts';
 import { sentThoughts } from '../../runs/thoughts.ts';
 import type { Call } from '../http/call.ts';
 import * as shapes from '../http/shapes.ts';
+import { withoutHoles } from './history.ts';
 import { lastUserMessage, pictureIn, textIn, type ChatSettings, type ChatTurn } from '../../turns/turn.ts';
 
 const MAX_MESSAGES = 10_000;
@@ -31,7 +32,8 @@ const content = z.union([z.string(), z.array(part).max(1_000)]);
 const callArguments = z.union([z.string(), z.record(z.string(), z.unknown())]).nullish();
 /** Glasses name the arguments `parameters`. */
 const toolCall = z.looseObject({
-  id: z.string().min(1),
+  // Some servers send calls without ids, and clients send them back so.
+  id: z.string().nullish(),
   function: z.looseObject({
     name: z.string().min(1),
     arguments: callArguments,
@@ -146,7 +148,7 @@ export function readChat(call: Call, { relaysPhotos, takesAsides, sealed }: Chat
   refuseUnsupported(given);
   const messages = [
     ...surroundings(given),
-    ...given.messages.map((one, index) => toMessage(one, index, takesAsides)),
+    ...withoutHoles(given.messages).map((one, index) => toMessage(one, index, takesAsides)),
   ];
   const metadata = given.metadata ?? {};
   const raw: Readonly<Record<string, unknown>> = given;
@@ -290,7 +292,7 @@ function toMessage(given: z.infer<typeof message>, index: number, takesAsides: b
       return { ...asides, role: 'assistant', content, tool_calls: calls, ...sentThoughts(given) };
     }
     case 'tool': {
-      if (!given.tool_call_id) throw missing(`${param}.tool_call_id`);
+      if (given.tool_call_id == null) throw missing(`${param}.tool_call_id`);
       const output = given.content == null ? '' : toolText(given.content);
       return { role: 'tool', tool_call_id: given.tool_call_id, content: output };
     }
@@ -358,7 +360,7 @@ function toCall({ id, function: called }: z.infer<typeof toolCall>): ChatCall {
   const { name, arguments: given, parameters } = called;
   const args = given || parameters;
   const text = typeof args === 'string' ? args : JSON.stringify(args ?? {});
-  return { id, type: 'function', function: { name, arguments: text === '' ? '{}' : text } };
+  return { id: id ?? '', type: 'function', function: { name, arguments: text === '' ? '{}' : text } };
 }
 
 /** `<name>`: how a device selects an agent by the name that its user speaks. */
