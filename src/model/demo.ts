@@ -13,6 +13,18 @@ const PACE = { ttft: 300, tps: 30, jitter: 0.33 };
 /** Characters per token, roughly. */
 const ENGLISH: FixtureOpts = { streamingProfile: PACE, chunkSize: 5 };
 const CHINESE: FixtureOpts = { streamingProfile: PACE, chunkSize: 2 };
+/** Requests for other endpoints must not meet the chat's script. */
+const CHAT = { endpoint: 'chat' } as const;
+const NOT_PLAYED = ['image', 'speech', 'transcription', 'translation'] as const;
+const NOT_HERE = {
+  status: 404,
+  error: {
+    message:
+      'The demo model only chats, and makes up embeddings. Set OPENAI_BASE_URL to a model server that has this.',
+    type: 'invalid_request_error',
+    code: 'not_in_demo',
+  },
+};
 /** The mock remembers requests, and requests of devices hold photos. */
 const REMEMBERED_REQUESTS = 1;
 
@@ -45,10 +57,12 @@ export async function startDemoModel({ port, host, apiKey }: DemoOptions): Promi
   });
   const inChinese = (request: ChatCompletionRequest) => answersInChinese(request);
   // GET /v1/models lists the model that the first two fixtures name; the other two answer under any name.
-  mock.on({ model: DEMO_MODEL, predicate: inChinese }, demoReply, CHINESE);
-  mock.on({ model: DEMO_MODEL }, demoReply, ENGLISH);
-  mock.on({ predicate: inChinese }, demoReply, CHINESE);
-  mock.on({ predicate: () => true }, demoReply, ENGLISH);
+  mock.on({ ...CHAT, model: DEMO_MODEL, predicate: inChinese }, demoReply, CHINESE);
+  mock.on({ ...CHAT, model: DEMO_MODEL }, demoReply, ENGLISH);
+  mock.on({ ...CHAT, predicate: inChinese }, demoReply, CHINESE);
+  mock.on({ ...CHAT, predicate: () => true }, demoReply, ENGLISH);
+  // Embeddings and moderations it makes up by itself.
+  for (const endpoint of NOT_PLAYED) mock.on({ endpoint, predicate: () => true }, NOT_HERE);
   await mock.start();
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${mock.port}/v1`,

@@ -25,6 +25,15 @@ function reply(...messages: { role: string; content: unknown }[]): string {
 }
 
 describe('the protocol', () => {
+  test('makes up embeddings, and says that it does nothing else', async () => {
+    const { data } = await client.embeddings.create({ model: 'any-name', input: 'Hello there' });
+    expect(data[0]?.embedding.every((value) => Math.abs(value) <= 1)).toBe(true);
+    const picture = client.images.generate({ prompt: 'A hut' });
+    await expect(picture).rejects.toMatchObject({ status: 404, code: 'not_in_demo' });
+    const speech = client.audio.speech.create({ model: 'any-name', voice: 'alloy', input: 'Hello' });
+    await expect(speech).rejects.toMatchObject({ status: 404, code: 'not_in_demo' });
+  });
+
   test('is the one of OpenAI, with usage at the end', async () => {
     const stream = await client.chat.completions.create({
       model: 'any-name',
