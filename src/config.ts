@@ -69,6 +69,8 @@ const schema = z.strictObject({
   maxOpenRunsPerProject: z.coerce.number().int().min(0).default(0),
   /** Event streams that one API process may have open; some 60 KB each. */
   maxStreams: z.coerce.number().int().min(1).default(5_000),
+  /** Requests that one API process may pass on to model servers at a time: embeddings, speech, pictures. */
+  maxForwarded: z.coerce.number().int().min(1).default(256),
   /** Memory that an API process may occupy and still be ready; by default derived from what it is given. */
   maxMemoryMb: z.coerce.number().int().min(1).optional(),
   ...keptFields,
@@ -138,6 +140,7 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   MAX_WAITING_RUNS: 'maxWaitingRuns',
   MAX_OPEN_RUNS_PER_PROJECT: 'maxOpenRunsPerProject',
   MAX_STREAMS: 'maxStreams',
+  MAX_FORWARDED: 'maxForwarded',
   MAX_MEMORY_MB: 'maxMemoryMb',
   DURABILITY: 'durability',
   LOCK_MS: 'lockMs',
@@ -168,6 +171,7 @@ export const ENV: Readonly<Record<string, keyof Config>> = {
   SEARCH_CACHE_S: 'searchCacheS',
   HEARTBEAT_MS: 'heartbeatMs',
   BODY_LIMIT_BYTES: 'bodyLimitBytes',
+  UPLOAD_LIMIT_BYTES: 'uploadLimitBytes',
   BODIES_LIMIT_BYTES: 'bodiesLimitBytes',
   ANSWERS_LIMIT_BYTES: 'answersLimitBytes',
   MESSAGE_LIMIT_BYTES: 'messageLimitBytes',

@@ -30,6 +30,22 @@ export class Tally {
   }
 }
 
+/** Counts by labels. Their values must be few: each combination is a sample for ever. */
+export class LabelledTally {
+  readonly #counted = new Map<string, { readonly labels: Sample['labels']; value: number }>();
+
+  add(labels: Readonly<Record<string, string>>, by = 1): void {
+    const name = JSON.stringify(labels);
+    const known = this.#counted.get(name);
+    if (known === undefined) this.#counted.set(name, { labels, value: by });
+    else known.value += by;
+  }
+
+  get samples(): readonly Sample[] {
+    return [...this.#counted.values()].map(({ labels = {}, value }) => ({ labels, value }));
+  }
+}
+
 /** Counts as samples, distinguished by a label; `labels` are added to each. */
 export function samplesOf(
   counts: Readonly<Record<string, number>>,

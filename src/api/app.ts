@@ -11,6 +11,7 @@ import { assistantsApi } from './assistants/endpoints.ts';
 import { reopen } from './assistants/stream.ts';
 import { azureMounts } from './azure/mounts.ts';
 import { chatEndpoint, chatEndpoints, type DeviceSettings, type ProfileName } from './chat/endpoint.ts';
+import { forwardEndpoints, isForm } from './forward/endpoints.ts';
 import { authenticate, identify, type AuthMode } from './http/auth.ts';
 import { bodyReader, type BodyLimits } from './http/body.ts';
 import { allowOrigins, checkFetchSite, checkOrigin, type Origins } from './http/cross-origin.ts';
@@ -50,6 +51,8 @@ export interface AppOptions extends EndpointOptions, HostRules, BodyLimits {
   /** Paths outside the base paths for chat clients and devices. */
   readonly devicePaths: readonly { readonly path: string; readonly profile: ProfileName }[];
   readonly chat: DeviceSettings;
+  /** A form that is passed on to a model server. */
+  readonly uploadLimitBytes: number;
 }
 
 export function createApp(services: Services, options: AppOptions): Express {
@@ -61,6 +64,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...usageEndpoints(services),
     ...agentEndpoints(services),
     ...chatEndpoints(services, options.chat),
+    ...forwardEndpoints(services, options),
   ].map((endpoint) => repeatable(endpoint, services, openStream));
   const mounts: readonly Mount[] = [
     ...BASE_PATHS.map((base) => ({ base, endpoints })),
@@ -87,7 +91,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   // One for all paths; otherwise each path would allow guesses of its own.
   const authenticated = authenticate(options.auth, trustsProxy(options));
   // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
-  const body = bodyReader(options);
+  const body = bodyReader(options, isForm);
   for (const mount of mounts)
     app.use(mount.base, authenticated, body, router(mount.endpoints, options, mount.refusal), later);
   for (const device of devices) app.use(device.path, authenticated, body);

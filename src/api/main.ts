@@ -8,6 +8,7 @@ import { givenBytes } from '../memory.ts';
 import { Tally } from '../metrics.ts';
 import { CallersModels } from '../model/callers-models.ts';
 import { ModelCatalog } from '../model/catalog.ts';
+import { Forwarder } from '../model/forward.ts';
 import { cannotListen } from '../port.ts';
 import { newId } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
@@ -105,6 +106,15 @@ async function main(): Promise<void> {
       models: ({ key, upstreamKey }) =>
         upstreamKey === null ? catalog.list() : callersModels.list(key, upstreamKey),
       knowsModel: (name) => catalog.knows(name),
+      forwarding: new Forwarder({
+        upstreams: config.upstreams,
+        limits: {
+          idleMs: config.upstreamIdleMs,
+          stallMs: config.upstreamStallMs,
+          thinkMs: config.upstreamThinkMs,
+          totalMs: config.upstreamTotalMs,
+        },
+      }),
       readiness,
       admission,
       figures,
@@ -120,6 +130,7 @@ async function main(): Promise<void> {
       loopbackOnly: isLoopback(config.host),
       trustProxy: config.trustProxy,
       bodyLimitBytes: config.bodyLimitBytes,
+      uploadLimitBytes: config.uploadLimitBytes,
       bodiesLimitBytes: config.bodiesLimitBytes ?? givenBytes() * BODIES_SHARE,
       devicePaths: config.devicePaths,
       chat: config,
@@ -130,7 +141,12 @@ async function main(): Promise<void> {
   );
   await queue.ready();
 
-  const server = createApiServer(app, { ...config, log, newId });
+  const server = createApiServer(app, {
+    ...config,
+    bodyLimitBytes: Math.max(config.bodyLimitBytes, config.uploadLimitBytes),
+    log,
+    newId,
+  });
   server.listen({ port: config.port, host: config.host, backlog: LISTEN_BACKLOG });
   await new Promise<void>((resolve, reject) => {
     server.once('listening', resolve);

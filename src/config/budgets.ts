@@ -7,6 +7,8 @@ const bytes = z.coerce.number().int().min(1024);
 export const budgetFields = {
   /** Data URLs of photos come in bodies, so the limit is generous. */
   bodyLimitBytes: bytes.default(32 * MEBIBYTE),
+  /** A form with a file that is passed on to a model server as it comes, so its size costs no memory. */
+  uploadLimitBytes: bytes.default(128 * MEBIBYTE),
   /** All bodies that one API process holds at a time; by default derived from its memory. */
   bodiesLimitBytes: bytes.optional(),
   /** All answers that one API process holds until their clients have read them; by default derived from its memory. */

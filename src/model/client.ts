@@ -45,17 +45,15 @@ export function ownFailure(error: unknown): UpstreamFailure | null {
  * address that the operator has not named, and what it answers would count as the model's words.
  */
 function fetchFor(upstream: Upstream): Fetch {
-  const { apiKey } = upstream;
   const headers = {
+    ...headersFor(upstream),
     accept: 'text/event-stream, application/json',
     'content-type': 'application/json',
-    'user-agent': 'longrun',
-    ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
   };
   return async (input, init) => {
     const response = await fetch(input, { ...init, headers, redirect: 'manual' });
     if (response.ok) return response;
-    if (REDIRECTS.has(response.status)) {
+    if (isRedirect(response.status)) {
       await response.body?.cancel();
       throw redirected(upstream, response.status, response.headers.get('location'));
     }
@@ -66,6 +64,24 @@ function fetchFor(upstream: Upstream): Fetch {
       headers: response.headers,
     });
   };
+}
+
+/** The headers that every request to this upstream has, its key among them. */
+export function headersFor({ apiKey }: Upstream): Record<string, string> {
+  return {
+    'user-agent': 'longrun',
+    ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+  };
+}
+
+/** The address of an endpoint, such as `/embeddings`, of this upstream. */
+export function addressOf({ baseUrl }: Upstream, path: string): string {
+  return baseUrl.replace(/\/+$/, '') + path;
+}
+
+/** Whether an answer with this status sends its caller elsewhere. */
+export function isRedirect(status: number): boolean {
+  return REDIRECTS.has(status);
 }
 
 /** The first `limitBytes` of a body as text; the rest is not read. */

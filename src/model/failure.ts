@@ -243,7 +243,7 @@ function quoteOf(sent: string, { apiKey }: Upstream): string {
 }
 
 /** On one line, without keys, at most MAX_SAID characters. */
-function clean(text: string, apiKey: string | undefined): string {
+export function clean(text: string, apiKey: string | undefined): string {
   const line = text.replaceAll(/\p{Cc}+/gu, ' ').trim();
   const own =
     apiKey !== undefined && apiKey.length >= MIN_KEY_LENGTH ? line.replaceAll(apiKey, '[key]') : line;
@@ -275,7 +275,7 @@ function errorObject(said: unknown, depth = 0): Readonly<Record<string, unknown>
 }
 
 /** The readable message in an error body, wherever the server put it. */
-function wordsOf(said: unknown, depth = 0): string {
+export function wordsOf(said: unknown, depth = 0): string {
   if (typeof said === 'string') return /^\s*</.test(said) ? 'an HTML page' : said;
   if (Array.isArray(said) && said.length > 0 && depth < MAX_NESTED_ERRORS) return wordsOf(said[0], depth + 1);
   if (!isRecord(said)) return said === null || said === undefined ? '' : anyWords(said);

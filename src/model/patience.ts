@@ -25,7 +25,7 @@ export interface Limits {
 export type Overrun = keyof Limits;
 
 /** Time to read what has arrived, before a silence counts as one. */
-const GRACE_MS = 250;
+export const GRACE_MS = 250;
 
 export class Patience {
   readonly #limits: Limits;

@@ -3,7 +3,7 @@
  * are cheap: they come before Redis is written to or asked. Measures once a second; owns that timer.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { queueFull, streamsFull, threadCrowded, tooManyOpenRuns } from '../errors.ts';
+import { ApiError, queueFull, retryAfter, streamsFull, threadCrowded, tooManyOpenRuns } from '../errors.ts';
 import { givenBytes } from '../memory.ts';
 import type { ThreadRef } from '../store/keys.ts';
 import type { Backlog } from '../store/queue.ts';
@@ -32,6 +32,8 @@ export interface AdmissionLimits {
   readonly maxOpenRunsPerProject: number;
   /** Event streams this process may have open. */
   readonly maxStreams: number;
+  /** Requests that this process may pass on to model servers at a time. */
+  readonly maxForwarded: number;
   /** Memory that this process may occupy; by default, a share of what the machine, the container and V8 give it. */
   readonly maxMemoryMb?: number | undefined;
 }
@@ -45,9 +47,18 @@ export interface Counts {
 
 const NONE: ReadonlyMap<string, number> = new Map();
 
+function tooManyForwarded(): ApiError {
+  const message =
+    'Too many requests are being passed on to the model servers of this server. Try again in a few seconds.';
+  const headers = retryAfter(1_000);
+  return new ApiError(503, message, { type: 'server_error', code: 'too_many_forwarded', headers });
+}
+
 export class Admission {
   /** How many event streams are open. */
   streams = 0;
+  /** How many requests are being passed on to model servers. */
+  forwarded = 0;
   readonly #limits: AdmissionLimits;
   readonly #counts: Counts;
   readonly #maxMemoryBytes: number;
@@ -95,6 +106,15 @@ export class Admission {
     if (this.#areStreamsFull) throw streamsFull();
     this.streams += 1;
     const close = (): void => void (this.streams -= 1);
+    if (gone.aborted) close();
+    else gone.addEventListener('abort', close, { once: true });
+  }
+
+  /** Counts a request that is passed on, until its client is `gone` or answered. @throws {ApiError} 503 when there are too many. */
+  admitForwarded(gone: AbortSignal): void {
+    if (this.forwarded >= this.#limits.maxForwarded) throw tooManyForwarded();
+    this.forwarded += 1;
+    const close = (): void => void (this.forwarded -= 1);
     if (gone.aborted) close();
     else gone.addEventListener('abort', close, { once: true });
   }

@@ -194,18 +194,14 @@ describe('a deployment', () => {
     expect((await ask('two')).status).toBe(422);
   });
 
-  test('has no embeddings yet, no documents of its own, and nothing else', async () => {
-    expectRefusal(await wire.ask('POST', path('m', 'embeddings'), { body: { input: 'x' } }), {
-      message: 'Embeddings are not supported by this server yet.',
-      code: 'unsupported',
-    });
+  test('has no documents of its own, and nothing else', async () => {
     const grounded = chat('grounded', { data_sources: [{ type: 'azure_search' }] });
     expectRefusal(await wire.ask('POST', path('m'), { body: grounded }), {
       message: "'data_sources' is not supported by this server yet.",
       param: 'data_sources',
       code: 'unsupported',
     });
-    expect((await wire.ask('POST', path('m', 'images/generations'), { body: {} })).status).toBe(404);
+    expect((await wire.ask('POST', path('m', 'images/variations'), { body: {} })).status).toBe(404);
     expect((await wire.ask('GET', path('m'))).status).toBe(405);
   });
 });

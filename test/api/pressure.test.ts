@@ -220,7 +220,7 @@ describe('admission', () => {
     openRuns = async (): Promise<ReadonlyMap<string, number>> => new Map(),
     maxOpenRunsPerProject = 0,
   ): Admission {
-    const limits = { maxWaitingRuns: 3, maxStreams: 1, maxOpenRunsPerProject };
+    const limits = { maxWaitingRuns: 3, maxStreams: 1, maxForwarded: 1, maxOpenRunsPerProject };
     const backlog = async () => ({ waiting: await waiting(), oldestMs: 0 });
     const made = new Admission(limits, { backlog, openRuns });
     onTestFinished(() => made.close());

@@ -122,6 +122,13 @@ export const runsInNode: Check = async (block, stage) => {
   });
 };
 
+/** A program prints how many numbers its embedding has. */
+export const embedsInNode: Check = async (block, stage) => {
+  const path = await stage.write('embeds.mjs', await stage.addressed(block.text));
+  const ended = await runProgram(process.execPath, [path], { cwd: stage.folder });
+  expect(ended).toEqual({ code: 0, stderr: '', stdout: expect.stringMatching(/^\d+\n$/) as unknown });
+};
+
 /** A line of Python makes a client that reaches the service. */
 export const runsInPython: Check = async (block, stage, context) => {
   const python = await pythonWithOpenAi(3);

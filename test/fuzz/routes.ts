@@ -201,8 +201,43 @@ const pluginPath = (random: Random, known: Known): string => {
   return `/v1/pluginapi?tid=${tid}&aid=${oneOf(random, known.assistants) ?? 'a'}&pid=${random.pick(TOOLS)}`;
 };
 
+/** Passed on to the model server, with forms as JSON: what they hold is not read here. */
+const FORWARDED = [
+  'embeddings',
+  'completions',
+  'moderations',
+  'rerank',
+  'audio/speech',
+  'images/generations',
+  'audio/transcriptions',
+  'audio/translations',
+  'images/edits',
+  'images/variations',
+];
+/** Those that deployments have. */
+const DEPLOYED = FORWARDED.filter((path) => !['moderations', 'rerank', 'images/variations'].includes(path));
+
+const forwarded = (random: Random, known: Known): object => ({
+  ...some(random, {
+    model: random.pick(['m', '<Aide>', oneOf(random, known.assistants) ?? 'm']),
+    input: random.pick([say(random), [1, 2, 3], deep(random.pick(DEPTHS))]),
+    prompt: say(random),
+    stream: random.chance(0.5),
+    seed: 1,
+  }),
+});
+
+const forwards = (paths: readonly string[], base: string, target: string): Routes =>
+  Object.fromEntries(
+    paths.map((path) => [`POST ${base}/${path}`, [1, post(() => `${target}/${path}`, forwarded)]]),
+  );
+
+type Routes = Readonly<Record<string, readonly [weight: number, route: Route]>>;
+
 /** Each route by how often it is asked. The names are those that `GET /` tells; `fuzz.test.ts` compares them. */
-export const ROUTES: Readonly<Record<string, readonly [weight: number, route: Route]>> = {
+export const ROUTES: Routes = {
+  ...forwards(FORWARDED, '/v1', '/v1'),
+  ...forwards(DEPLOYED, '/openai/deployments/*deployment', '/openai/deployments/vendor/model'),
   'POST /v1/assistants': [4, post(() => '/v1/assistants', assistant)],
   'GET /v1/assistants': [2, get((random, known) => `/v1/assistants${list(random, known)}`)],
   'GET /v1/assistants/:assistant_id': [2, get(assistantPath)],
@@ -349,13 +384,6 @@ export const ROUTES: Readonly<Record<string, readonly [weight: number, route: Ro
   'POST /openai/deployments/*deployment/chat/completions': [
     3,
     post(() => '/openai/deployments/vendor/model/chat/completions?api-version=2024-10-21', chat),
-  ],
-  'POST /openai/deployments/*deployment/embeddings': [
-    1,
-    post(
-      () => '/openai/deployments/fake-model/embeddings',
-      (random) => ({ input: say(random) }),
-    ),
   ],
   'POST /chat/completions': [4, post(() => '/chat/completions', chat)],
   'POST /custom_agent/chat': [4, post(() => '/custom_agent/chat', chat)],

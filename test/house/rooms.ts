@@ -59,6 +59,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     holds: "Azure's paths: deployments, projects, and what the Foundry agents client calls things",
     mayImport: PROTOCOL,
   },
+  'api/forward': {
+    holds: 'what model servers answer by themselves: embeddings, speech, pictures',
+    mayImport: PROTOCOL,
+  },
   'api/models': { holds: '`/models`', mayImport: PROTOCOL },
   'api/plugins': { holds: "the server's own tools, listed and called", mayImport: PROTOCOL },
   'api/usage': { holds: 'what a project has used, by day', mayImport: PROTOCOL },
@@ -71,6 +75,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'api/chat',
       'api/agents',
       'api/azure',
+      'api/forward',
       'api/models',
       'api/plugins',
       'api/usage',

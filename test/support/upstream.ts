@@ -50,6 +50,9 @@ export const gate = (): Gate => new Gate();
 /** The usage that every turn reports. */
 export const TURN_USAGE = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 } as const;
 
+/** What is passed on to a model server (support/endpoints.ts is a server that knows them). */
+const OTHER_ENDPOINTS = /^\/v1\/(?:embeddings|completions|moderations|rerank|audio|images)\b/;
+
 const FRAGMENT_LENGTH = 7;
 let callCount = 0;
 
@@ -236,6 +239,11 @@ export class FakeUpstream {
         // What the glasses of the tests ask for, as `<yuntianshiren>`.
         const agent = { ...model, id: 'yuntianshiren' };
         return sendJson(response, 200, { object: 'list', data: [model, agent] });
+      }
+      if (OTHER_ENDPOINTS.test(incoming.url ?? '')) {
+        incoming.resume();
+        const type = { 'content-type': 'application/json; charset=utf-8' };
+        return sendJson(response, 200, { object: 'list', data: [] }, type);
       }
       if (incoming.url !== '/v1/chat/completions') throw new Error(`there is no ${incoming.url} here`);
       const request = new UpstreamRequest(await json(incoming), incoming.headers, response);

@@ -3,31 +3,32 @@ import { unsupported } from '../../errors.ts';
 import type { Call } from '../http/call.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 
-/**
- * The operations that `AzureOpenAI` calls under a deployment, and their names for the refusal where this server lacks one.
- */
-const OPERATIONS = {
-  '/chat/completions': 'Chat completions are',
-  '/embeddings': 'Embeddings are',
-} as const;
+/** The operations that `AzureOpenAI` calls under a deployment. */
+const OPERATIONS: ReadonlySet<string> = new Set([
+  '/chat/completions',
+  '/completions',
+  '/embeddings',
+  '/audio/speech',
+  '/audio/transcriptions',
+  '/audio/translations',
+  '/images/generations',
+  '/images/edits',
+]);
 
 /** The shared endpoints that a deployment has. The deployment's name is the model or alias. */
 export function deploymentEndpoints(shared: readonly Endpoint[]): readonly Endpoint[] {
-  return Object.entries(OPERATIONS).map(([operation, what]): Endpoint => {
-    const endpoint = shared.find(({ method, path }) => method === 'POST' && path === operation);
-    return {
+  return shared
+    .filter(({ method, path }) => method === 'POST' && OPERATIONS.has(path))
+    .map((endpoint): Endpoint => ({
       ...endpoint,
-      method: 'POST',
       // Names of models may have slashes, which SDKs do not escape.
-      path: `/deployments/*deployment${operation}`,
+      path: `/deployments/*deployment${endpoint.path}`,
       handle: (call) => {
-        if (endpoint === undefined) throw unsupported(what, null);
         refuseDataSources(call);
         call.impose({ model: call.part('deployment') });
         return endpoint.handle(call);
       },
-    };
-  });
+    }));
 }
 
 /** Refused rather than ignored: the answer must not come without the caller's documents. */

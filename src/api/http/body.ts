@@ -7,7 +7,7 @@
 import type { Readable, Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { Request, RequestHandler, Response } from 'express';
-import { ApiError, bodiesFull, bodyTooLarge, notJson, slowBody } from '../../errors.ts';
+import { ApiError, bodiesFull, bodyTooLarge, notJson, requestTimedOut, slowBody } from '../../errors.ts';
 import { HeldBytes, type HeldShare } from './held.ts';
 
 export interface BodyLimits {
@@ -26,6 +26,8 @@ const UNSUSPICIOUS_BYTES = 1024 * 1024;
 const WAITING_SHARE = 1 / 4;
 /** Phones stall for seconds when they change cells; after a longer stall their request has failed already. */
 const IDLE_MS = 30_000;
+/** For a body of any size; more time comes with its size. */
+const WHOLE_MS = 30_000;
 
 /** By the encoding that the client names. A map, because plain objects inherit names such as `constructor`. */
 const UNPACK: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
@@ -34,10 +36,21 @@ const UNPACK: ReadonlyMap<string, () => Transform> = new Map<string, () => Trans
   ['br', createBrotliDecompress],
   ['zstd', createZstdDecompress],
 ]);
+/** Phones upload photos at some megabits per second. At a slower rate, a body of the largest size is given up. */
+const SLOWEST_UPLOAD_BYTES_PER_S = 250_000;
 const NOT_WHOLE = 'It did not arrive whole, or in an encoding this server does not read.';
 
-/** The middleware that reads every body into `request.body`, a Buffer, whatever its content type. */
-export function bodyReader(limits: BodyLimits): RequestHandler {
+/** How long a body of this size may take to arrive. */
+export const uploadMs = (bytes: number): number => Math.ceil((bytes / SLOWEST_UPLOAD_BYTES_PER_S) * 1_000);
+
+/**
+ * The middleware that reads every body into `request.body`, a Buffer, whatever its content type.
+ * @param isLeft the requests whose handlers read the body themselves, as it comes ({@link bodyChunks})
+ */
+export function bodyReader(
+  limits: BodyLimits,
+  isLeft: (request: Request) => boolean = () => false,
+): RequestHandler {
   const held = new HeldBytes(Math.max(limits.bodiesLimitBytes, limits.bodyLimitBytes));
   const waiting = new HeldBytes(limits.bodiesLimitBytes * WAITING_SHARE);
   return async (request, response, next) => {
@@ -49,6 +62,7 @@ export function bodyReader(limits: BodyLimits): RequestHandler {
       const share = held.open();
       shares.set(response, { share, waiting });
       response.once('close', () => share.close());
+      if (isLeft(request)) return next();
       try {
         request.body = await read(request, declared, share, limits);
       } catch (error) {
@@ -80,6 +94,46 @@ export function setAside(response: Response, moreBytes: number): boolean {
   return true;
 }
 
+/** Counts bytes that a handler holds of a body it reads itself. @throws {ApiError} 503 when there is no room for them. */
+export function holdBody(response: Response, bytes: number): void {
+  if (shares.get(response)?.share.grow(bytes) === false) throw bodiesFull();
+}
+
+/**
+ * A body that {@link bodyReader} has left, as it comes. Whoever stops reading lets the rest go by, so that the client gets its
+ * answer.
+ * @throws {ApiError} when it is too large, comes too slowly, or breaks off.
+ */
+export async function* bodyChunks(
+  request: Request,
+  limitBytes: number,
+  idleMs: number = IDLE_MS,
+): AsyncGenerator<Buffer, void> {
+  if (Number(request.get('content-length') ?? 0) > limitBytes) throw bodyTooLarge(limitBytes);
+  const chunks: AsyncIterator<Buffer, void> = request.iterator({ destroyOnReturn: false });
+  let size = 0;
+  try {
+    for (;;) {
+      const { done, value } = await inTime(chunks.next(), idleMs);
+      if (done === true) return;
+      size += value.length;
+      if (size > limitBytes) throw bodyTooLarge(limitBytes);
+      yield value;
+    }
+  } catch (error) {
+    throw error instanceof ApiError ? error : notJson(NOT_WHOLE);
+  } finally {
+    request.resume();
+  }
+}
+
+async function inTime<T>(coming: Promise<T>, idleMs: number): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const idle = setTimeout(() => reject(slowBody(idleMs)), idleMs);
+  coming.then(resolve, reject).finally(() => clearTimeout(idle));
+  return promise;
+}
+
 /** Releases a request's body: it has been read, and the answer may take as long as a run lives. */
 export function releaseBody(request: Request, response: Response): void {
   request.body = undefined;
@@ -107,6 +161,7 @@ async function read(
   let size = 0;
   let received = 0;
   const idle = setTimeout(() => reject(slowBody(idleMs)), idleMs);
+  const whole = setTimeout(() => reject(requestTimedOut()), WHOLE_MS + uploadMs(bodyLimitBytes));
   try {
     request.on('data', onPacket);
     unpacked.on('data', onChunk);
@@ -120,6 +175,7 @@ async function read(
     return await promise;
   } finally {
     clearTimeout(idle);
+    clearTimeout(whole);
     request.off('data', onPacket);
     unpacked.off('data', onChunk);
     if (unpacking !== null) {

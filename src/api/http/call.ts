@@ -9,7 +9,7 @@ import type { Logger } from '../../log.ts';
 import { newId, type NewId } from '../../runs/ids.ts';
 import { isSafeId } from '../../store/keys.ts';
 import type { Caller } from '../../turns/caller.ts';
-import { releaseBody, setAside } from './body.ts';
+import { bodyChunks, holdBody, releaseBody, setAside } from './body.ts';
 import type { Delivery } from './delivery.ts';
 import { Identified, identityOf } from './identity.ts';
 import { parseJson } from './json-text.ts';
@@ -35,7 +35,15 @@ const MEANT = ['x-thread-id', 'x-device-id'] as const;
  * Headers that handlers read. A header that changes what a request means belongs in {@link MEANT}; the others say how
  * it is sent.
  */
-type HeaderName = (typeof MEANT)[number] | 'idempotency-key' | 'x-stainless-retry-count' | 'last-event-id';
+type HeaderName =
+  | (typeof MEANT)[number]
+  | 'idempotency-key'
+  | 'x-stainless-retry-count'
+  | 'last-event-id'
+  | 'accept'
+  | 'content-encoding'
+  | 'content-length'
+  | 'content-type';
 
 /** The longest `Idempotency-Key`. */
 const MAX_KEY_LENGTH = 255;
@@ -187,6 +195,24 @@ export class Call extends Identified implements Caller {
   impose(fields: Readonly<Record<string, unknown>>): void {
     this.#imposed = fields;
     this.#parsed = null;
+  }
+
+  /** A field that the path determines; undefined where it does not. */
+  imposed(name: string): unknown {
+    return this.#imposed?.[name];
+  }
+
+  /**
+   * The body as it comes, for a request whose body was left to its handler.
+   * @throws {ApiError} when it is too large, comes too slowly, or breaks off.
+   */
+  chunks(limitBytes: number): AsyncGenerator<Buffer, void> {
+    return bodyChunks(this.#request, limitBytes);
+  }
+
+  /** Counts bytes that are held of {@link chunks}, until `release`. @throws {ApiError} 503 when too much is held. */
+  hold(bytes: number): void {
+    holdBody(this.#response, bytes);
   }
 
   /** A field of the body before it is checked; undefined when there is none of that name. */

@@ -73,13 +73,13 @@ export class Delivery {
   }
 
   /** Writes a part of a stream; false, with the connection closed, when its client has gone or does not read. */
-  async write(part: string): Promise<boolean> {
+  async write(part: string | Uint8Array): Promise<boolean> {
     const response = this.#response;
     if (response.destroyed) return false;
-    const bytes = Buffer.byteLength(part);
+    const bytes = typeof part === 'string' ? Buffer.byteLength(part) : part.byteLength;
     if (!this.#hold(bytes) && !(await this.#hears((done) => this.#whenHeld(bytes, done))))
       return this.#leave();
-    if (bytes > PIECE_BYTES) return this.#pieces(Buffer.from(part));
+    if (bytes > PIECE_BYTES) return this.#pieces(typeof part === 'string' ? Buffer.from(part) : part);
     if (!response.write(part, 'utf8', this.#onTaken) && !(await this.#drained())) return this.#leave();
     return true;
   }
@@ -95,7 +95,7 @@ export class Delivery {
     this.close();
   }
 
-  async #pieces(body: Buffer): Promise<boolean> {
+  async #pieces(body: Uint8Array): Promise<boolean> {
     for (let at = 0; at < body.length; at += PIECE_BYTES) {
       if (this.#response.destroyed) return false;
       const isTaken = this.#response.write(body.subarray(at, at + PIECE_BYTES));

@@ -17,6 +17,7 @@ import { NewerFormat } from '../../runs/format.ts';
 import { Unreadable } from '../../store/json.ts';
 import type { RunRef } from '../../store/keys.ts';
 import { isFull, isUnavailable } from '../../store/away.ts';
+import { writeBytes } from './bytes.ts';
 import { Call } from './call.ts';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
 import { identityOf } from './identity.ts';
@@ -30,6 +31,13 @@ export type Answer =
   | { readonly type: 'shell-safe'; readonly value: unknown; readonly headers?: Headers }
   /** Text that is written as it is: JSON, unless its headers say otherwise. */
   | { readonly type: 'text'; readonly text: string; readonly headers?: Headers }
+  /** Bytes of any type, as they come. Where they end in an error, the connection breaks off. */
+  | {
+      readonly type: 'bytes';
+      readonly status: number;
+      readonly headers: Headers;
+      readonly chunks: AsyncIterable<Uint8Array>;
+    }
   /** Frames of an event stream, as they come; the connection closes after the last. */
   | {
       readonly type: 'events';
@@ -116,6 +124,9 @@ async function render(
       return;
     case 'text':
       tell(answer.text);
+      return;
+    case 'bytes':
+      await writeBytes(response, delivery, answer, call.log);
       return;
     case 'events':
       await writeEvents(response, delivery, answer.frames, {

@@ -42,6 +42,8 @@ export function repeatable(
 
 function toKeep(answer: Answer, maxBytes: number): FirstAnswer | null {
   switch (answer.type) {
+    case 'bytes':
+      return null;
     case 'events': {
       if (answer.resume === undefined) return null;
       return { type: 'stream', ...answer.resume };
@@ -56,7 +58,7 @@ function toKeep(answer: Answer, maxBytes: number): FirstAnswer | null {
   }
 }
 
-function textOf(answer: Exclude<Answer, { type: 'events' }>): string {
+function textOf(answer: Exclude<Answer, { type: 'bytes' | 'events' }>): string {
   if (answer.type === 'text') return answer.text;
   const text = JSON.stringify(answer.value);
   return answer.type === 'shell-safe' ? shellSafe(text) : text;

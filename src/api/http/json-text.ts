@@ -12,15 +12,15 @@ const MAX_VALUES = 200_000;
 const MAX_SEARCHED_CHARACTERS = 1024 * 1024;
 
 /**
- * The value of a body; no body at all is `{}`.
+ * The value of a body with at most so many values; no body at all is `{}`.
  * @throws {ApiError} 400 saying where it breaks.
  */
-export function parseJson(body: string): unknown {
+export function parseJson(body: string, maxValues: number = MAX_VALUES): unknown {
   const text = body.replace(/^\uFEFF/, '');
   if (text.trim() === '') return {};
   const { depth, values } = extentOf(text);
   if (depth > MAX_JSON_DEPTH) throw notJson(`It is nested deeper than ${MAX_JSON_DEPTH} levels.`);
-  if (values > MAX_VALUES) throw notJson(`It has more than ${MAX_VALUES} values.`);
+  if (values > maxValues) throw notJson(`It has more than ${maxValues} values.`);
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -20,6 +20,7 @@ import {
 } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { NewId } from '../../runs/ids.ts';
+import { uploadMs } from './body.ts';
 import { API_HEADERS } from './headers.ts';
 
 /**
@@ -31,8 +32,6 @@ export const LISTEN_BACKLOG = 65_535;
 const KEEP_ALIVE_MS = 65_000;
 /** Headers are one or two packets; a client that takes longer blocks a connection for nothing. */
 const HEADERS_MS = 30_000;
-/** Phones upload photos at some megabits per second. At a slower rate, a body of the largest size is given up. */
-const SLOWEST_UPLOAD_BYTES_PER_S = 250_000;
 const LOOK_EVERY_MS = 5_000;
 /** Besides streams: other requests, and connections kept open for the next request. */
 const MAX_OTHER_CONNECTIONS = 5_000;
@@ -41,6 +40,7 @@ const TELL_EVERY_MS = 60_000;
 export interface ServerOptions {
   readonly log: Logger;
   readonly newId: NewId;
+  /** The largest body of any request. */
   readonly bodyLimitBytes: number;
   readonly maxStreams: number;
   /** How long headers may take to arrive. */
@@ -52,11 +52,10 @@ export interface ServerOptions {
 /** The server, not yet listening. */
 export function createApiServer(app: RequestListener, options: ServerOptions): Server {
   const { log, newId, headersMs = HEADERS_MS, lookEveryMs = LOOK_EVERY_MS } = options;
-  const uploadMs = (options.bodyLimitBytes / SLOWEST_UPLOAD_BYTES_PER_S) * 1_000;
   const server = createServer({
     keepAliveTimeout: KEEP_ALIVE_MS,
     headersTimeout: headersMs,
-    requestTimeout: headersMs + Math.ceil(uploadMs),
+    requestTimeout: headersMs + uploadMs(options.bodyLimitBytes),
     connectionsCheckingInterval: lookEveryMs,
     // The app itself refuses requests without a Host, with an explanation.
     requireHostHeader: false,

@@ -1,5 +1,5 @@
 /** What endpoints are given to work with: the means of turns, and what only the HTTP server needs. */
-import type { Tally } from '../../metrics.ts';
+import type { LabelledTally, Tally } from '../../metrics.ts';
 import type { RunTool } from '../../runs/tool.ts';
 import type { Imports } from '../../store/imports.ts';
 import type { UsageCounts } from '../../store/usage.ts';
@@ -27,6 +27,45 @@ export interface Readiness {
   readonly skewMs: number;
 }
 
+/** A request for a model server, as it is passed on. */
+export interface OutboundRequest {
+  /** The endpoint, such as `/embeddings`. */
+  readonly path: string;
+  readonly contentType: string;
+  /** What the client accepts; null where it does not say. */
+  readonly accept: string | null;
+  readonly body: Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array>;
+  /** How many bytes the body has; null where that is not known yet. */
+  readonly length: number | null;
+  /** Aborted when the client has gone, or was answered. */
+  readonly gone: AbortSignal;
+}
+
+/** The model server that a model's name leads to. */
+export interface TargetServer {
+  readonly upstream: string;
+  /** Whether a model may have another name there. */
+  readonly renames: boolean;
+  /** Whether the configuration lists the model for it. */
+  readonly lists: (model: string) => boolean;
+  /** The model's name there. */
+  readonly nameOf: (model: string) => string;
+  /** @throws {ApiError} for whatever is no good answer; `chunks` throws when it breaks off. */
+  readonly send: (outgoing: OutboundRequest) => Promise<{
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly chunks: AsyncIterable<Uint8Array>;
+  }>;
+}
+
+/** The model servers, for requests that are passed on as they are. */
+export interface Forwarding {
+  /** Whether every model is asked of the same server. */
+  readonly isSingle: boolean;
+  /** @throws {ApiError} 502 when there is no server. */
+  readonly to: (model: string, callersKey: string | null) => TargetServer;
+}
+
 export interface Services extends Means {
   readonly imports: Imports;
   readonly usage: UsageCounts;
@@ -34,7 +73,14 @@ export interface Services extends Means {
   readonly runTool: RunTool;
   /** The models that a caller may name. */
   readonly models: (caller: Pick<Caller, 'key' | 'upstreamKey'>) => Promise<readonly ListedModel[]>;
+  readonly forwarding: Forwarding;
   readonly readiness: () => Promise<Readiness>;
-  /** The text of `/metrics`, and the count of answered requests by status. */
-  readonly figures: { readonly requests: Tally; readonly text: () => Promise<string> };
+  /** The text of `/metrics`, and what it counts: answered requests by status among others. */
+  readonly figures: {
+    readonly requests: Tally;
+    /** Requests that were passed on, and their bytes. */
+    readonly forwarded: LabelledTally;
+    readonly forwardedBytes: LabelledTally;
+    readonly text: () => Promise<string>;
+  };
 }

@@ -2,7 +2,7 @@
  * The figures of `GET /metrics`: those of this process, of the queue, and those that every worker reports with its
  * heartbeat.
  */
-import { exposition, samplesOf, Tally, type Metric, type Sample } from '../../metrics.ts';
+import { exposition, LabelledTally, samplesOf, Tally, type Metric, type Sample } from '../../metrics.ts';
 import type { WorkerReport } from '../../store/presence.ts';
 import type { RedisMemory } from '../../store/redis-memory.ts';
 import type { Admission } from '../../turns/admission.ts';
@@ -20,6 +20,10 @@ export interface FiguresOptions {
 export class Figures {
   /** Answered requests, by status. */
   readonly requests = new Tally();
+  /** Requests that were passed on to model servers, by route, upstream and status. */
+  readonly forwarded = new LabelledTally();
+  /** Their bytes, by route, upstream and direction. */
+  readonly forwardedBytes = new LabelledTally();
   readonly #options: FiguresOptions;
 
   constructor(options: FiguresOptions) {
@@ -53,6 +57,17 @@ export class Figures {
         'Transitions of runs that this process made, and commits that were refused.',
         samplesOf(commits.counts, 'what'),
       ),
+      counter(
+        'forwarded_total',
+        'Requests that were passed on to a model server, by what the client was answered.',
+        this.forwarded.samples,
+      ),
+      counter(
+        'forwarded_bytes_total',
+        'Bytes of such requests (sent) and of their answers (received).',
+        this.forwardedBytes.samples,
+      ),
+      gauge('forwarded_open', 'Requests that are being passed on.', admission.forwarded),
       gauge('streams_open', 'Event streams that are open.', admission.streams),
       gauge(
         'event_loop_delay_seconds',

@@ -121,7 +121,6 @@ told["assistants beside a deployment"] = deployed.beta.assistants.retrieve(assis
 told["errors"] = {}
 for name, asking in {
     "assistant": lambda: client.beta.assistants.retrieve("asst_none"),
-    "embeddings": lambda: client.embeddings.create(model="any", input="text"),
     "files": lambda: client.files.list(),
     "key": lambda: client.with_options(api_key="wrong").models.list(),
 }.items():
