@@ -76,11 +76,6 @@ export function notFound(kind: keyof typeof KINDS, id: string): ApiError {
   return new ApiError(404, `No ${KINDS[kind]} found with id '${echo(id)}'.`);
 }
 
-export function malformedId(param: string, id: string, prefix: string): ApiError {
-  const message = `Invalid '${param}': '${echo(id)}'. Expected an ID that begins with '${prefix}'.`;
-  return new ApiError(400, message, { param, code: 'invalid_value' });
-}
-
 export function unknownCursor(param: string, id: string): ApiError {
   return new ApiError(400, `Invalid '${param}': '${echo(id)}' is not an item of this list.`, {
     param,

@@ -103,7 +103,7 @@ export const REQUESTS: readonly Group[] = [
       },
       'A-ID-07': { says: 'Every time is a whole number of seconds.', evidence: 'recorded' },
       'A-ID-08': {
-        says: 'An id that cannot be one is refused with 400, the code `invalid_value` and the name of its parameter.',
+        says: 'An id that cannot be one, of whatever form, is answered as the id of nothing.',
         evidence: 'public issue',
       },
       'A-ID-09': {

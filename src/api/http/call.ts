@@ -4,7 +4,7 @@
  */
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
-import { ApiError, malformedId, notFound, waitingFull } from '../../errors.ts';
+import { ApiError, notFound, waitingFull } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { newId, type NewId } from '../../runs/ids.ts';
 import { isSafeId } from '../../store/keys.ts';
@@ -79,15 +79,13 @@ export class Call extends Identified implements Caller {
 
   /**
    * An id from the path.
-   * @throws {ApiError} 400 for ids that cannot be one, such as the text `undefined` of a client's bug; 404 for those
-   *   that cannot name anything here.
+   * @throws {ApiError} 404 for those that cannot name anything here, such as the `undefined` of a client's bug or the
+   *   `null` that jq prints when an earlier call of a shell script failed.
    */
   id(name: IdName): string {
     const [prefix, kind] = IDS[name];
     const id = String(this.#request.params[name]);
-    // jq prints `null` when an earlier call of a shell script failed: then say what was not found.
-    if (!id.startsWith(prefix) && id !== 'null') throw malformedId(name, id, prefix);
-    if (!isSafeId(id)) throw notFound(kind, id);
+    if (!id.startsWith(prefix) || !isSafeId(id)) throw notFound(kind, id);
     return id;
   }
 
