@@ -91,7 +91,7 @@ const schema = z.strictObject({
   devicePaths: z
     .array(
       z.strictObject({
-        path: z.string().regex(/^\/[\w./-]+$/),
+        path: z.string().regex(/^\/[\w./-]*$/),
         profile: z.enum(['chat', 'voice', 'glasses']),
       }),
     )

@@ -20,6 +20,7 @@ import { checkHost, type HostRules } from './http/host-check.ts';
 import { repeatable } from './http/idempotency.ts';
 import { router, type Mount } from './http/router.ts';
 import { turnAway } from './http/turned-away.ts';
+import { meantPath, readTypedPath } from './http/typed-path.ts';
 import { modelEndpoints } from './models/models.ts';
 import { statusEndpoints } from './ops/status.ts';
 import { pluginEndpoints } from './plugins/plugins.ts';
@@ -71,8 +72,9 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...ELSEWHERE.flatMap((mount) => mount(endpoints)),
   ];
   const devices = options.devicePaths.map(({ path, profile }) =>
-    chatEndpoint(services, path, profile, options.chat),
+    chatEndpoint(services, meantPath(path), profile, options.chat),
   );
+  const menus = menusBeside(devices, endpoints);
   const paths = [...pathsOf(mounts), ...devices.map(({ method, path }) => `${method} ${path}`)];
 
   const app = express();
@@ -85,7 +87,10 @@ export function createApp(services: Services, options: AppOptions): Express {
   const turnedAway = turnAway(options.log);
   app.use(checkHost(options, turnedAway), checkOrigin(options.corsOrigins, turnedAway));
   app.use(allowOrigins(options.corsOrigins));
-  app.use(router(statusEndpoints(services, paths), options));
+  app.use(readTypedPath);
+  const status = statusEndpoints(services, paths);
+  const root = devices.some(({ path }) => path === '/') ? '/' : null;
+  app.use(router(status, options, undefined, root));
   // After the status endpoints, because links may lead to those.
   app.use(checkFetchSite(options.corsOrigins));
   // One for all paths; otherwise each path would allow guesses of its own.
@@ -94,8 +99,9 @@ export function createApp(services: Services, options: AppOptions): Express {
   const body = bodyReader(options, isForm);
   for (const mount of mounts)
     app.use(mount.base, authenticated, body, router(mount.endpoints, options, mount.refusal), later);
-  for (const device of devices) app.use(device.path, authenticated, body);
-  app.use(router(devices, options));
+  const beside = [...devices, ...menus];
+  for (const { path } of beside) app.all(path, authenticated, body);
+  app.use(router([...beside, ...status.filter(({ path }) => path === root)], options));
   app.use((request) => {
     throw unknownRoute(request.method, request.path);
   });
@@ -110,6 +116,15 @@ function refused(options: EndpointOptions, refusal?: Refusal): ErrorRequestHandl
     const owner = REFUSALS.find(({ owns }) => owns(request.path));
     renderError(error, response, options, owner?.refusal ?? refusal);
   };
+}
+
+/** The endpoints that list models, beside chat endpoints: apps fill their menus from there. */
+function menusBeside(devices: readonly Endpoint[], endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  const bases = new Set(
+    devices.flatMap(({ path }) => /^(.*)\/(?:chat\/completions\/?)?$/i.exec(path)?.[1] ?? []),
+  );
+  const menus = endpoints.filter(({ method, path }) => method === 'GET' && path.startsWith('/models'));
+  return [...bases].flatMap((base) => menus.map((menu) => ({ ...menu, path: base + menu.path })));
 }
 
 /** Every method and path, under the first of its base paths. */

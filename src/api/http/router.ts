@@ -15,13 +15,20 @@ export interface Mount {
   readonly refusal?: Refusal;
 }
 
-export function router(endpoints: readonly Endpoint[], options: EndpointOptions, refusal?: Refusal): Router {
+/** @param shared a path whose other methods belong to a later router */
+export function router(
+  endpoints: readonly Endpoint[],
+  options: EndpointOptions,
+  refusal?: Refusal,
+  shared: string | null = null,
+): Router {
   const routes = express.Router();
   for (const endpoint of endpoints) {
     const worded = refusal === undefined ? endpoint : { refusal, ...endpoint };
     routes[VERBS[endpoint.method]](endpoint.path, toHandler(worded, options));
   }
   for (const path of new Set(endpoints.map((endpoint) => endpoint.path))) {
+    if (path === shared) continue;
     const allowed = endpoints.filter((endpoint) => endpoint.path === path).map(({ method }) => method);
     routes.all(path, (request) => {
       throw wrongMethod(request.method, request.baseUrl + request.path, allowed);
