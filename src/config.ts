@@ -10,6 +10,7 @@ import type { Env } from './config/env.ts';
 import { keptFields } from './config/kept.ts';
 import { list } from './config/list.ts';
 import { inWords } from './config/problems.ts';
+import { FOREIGN_SETTINGS, readEntries } from './config/mcp-entries.ts';
 import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
 import { searchFields, searchProvidersOf } from './config/search.ts';
@@ -119,10 +120,15 @@ const schema = z.strictObject({
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
 });
 
-export type Config = Readonly<z.infer<typeof schema>>;
+type CheckedSettings = Readonly<z.infer<typeof schema>>;
+
+export type Config = CheckedSettings & {
+  /** What the operator is told, in sentences, about what was read but has no effect. */
+  readonly notes: readonly string[];
+};
 
 /** Environment variable → setting. */
-export const ENV: Readonly<Record<string, keyof Config>> = {
+export const ENV: Readonly<Record<string, keyof CheckedSettings>> = {
   PORT: 'port',
   HOST: 'host',
   REDIS_URL: 'redisUrl',
@@ -208,6 +214,13 @@ export function readConfig(given: Env = process.env, file = given['LONGRUN_CONFI
   for (const [name, key] of Object.entries(ENV)) {
     if (env[name] !== undefined && env[name] !== '') raw[key] = env[name];
   }
+  for (const [name, advice] of Object.entries(FOREIGN_SETTINGS)) {
+    if (Object.hasOwn(raw, name)) problems.push(`${file}: ${name}: ${advice}`);
+    delete raw[name];
+  }
+  const servers = readEntries(raw['mcpServers'], env);
+  problems.push(...servers.problems);
+  raw['mcpServers'] = servers.problems.length > 0 ? {} : servers.entries;
   const config = parseEach(raw, (issue, key) => problems.push(describe(issue, key, env, file)));
   const report = (problem: string): void => void problems.push(problem);
   const upstreams = config.upstreams.map((upstream) => withKey(upstream, env, report));
@@ -224,12 +237,13 @@ export function readConfig(given: Env = process.env, file = given['LONGRUN_CONFI
   checkWeb(config, report);
   const searchProviders = searchProvidersOf(config, report);
   if (problems.length > 0) throw new ConfigError(problems);
-  return deepFreeze({ ...config, upstreams, tools, openapi, mcpServers, searchProviders });
+  const { notes } = servers;
+  return deepFreeze({ ...config, upstreams, tools, openapi, mcpServers, searchProviders, notes });
 }
 
 /** Whether `key` is set in the environment or in the file, and not a default. */
 export function isSet(
-  key: keyof Config,
+  key: keyof CheckedSettings,
   env: Env = process.env,
   file = env['LONGRUN_CONFIG'] || CONFIG_FILE,
 ): boolean {
@@ -292,7 +306,7 @@ function toolEnvironment(env: Env): Readonly<Record<string, string>> {
 }
 
 /** The settings as they may be logged: keys and passwords replaced. */
-export function redacted(config: Config): Record<string, unknown> {
+export function redacted({ notes: _notes, ...config }: Config): Record<string, unknown> {
   return {
     ...config,
     redisUrl: withoutRedisPassword(config.redisUrl),
@@ -311,7 +325,7 @@ export function redacted(config: Config): Record<string, unknown> {
 function parseEach(
   raw: Record<string, unknown>,
   report: (issue: z.core.$ZodIssue, key: string) => void,
-): Config {
+): CheckedSettings {
   const settings = new Map<string, z.ZodType>(Object.entries(schema.shape));
   const good: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(raw)) {

@@ -484,9 +484,9 @@ describe('MCP servers', () => {
     const wrong = {
       both: { command: 'npx', url: SECRET },
       none: {},
-      old: { url: 'https://x.example/sse', type: 'sse' },
+      strange: { url: 'https://x.example/sse', type: 'pigeons' },
       header: { url: 'https://x.example', headers: { 'x-key': `${SECRET}\n` } },
-      disabled: { command: 'npx', disabled: true },
+      odd: { command: 'npx', disabled: 'perhaps', timeoutMs: 5 },
     };
     const lines = problems({}, file({ mcpServers: wrong }));
     expect(lines.join()).not.toContain(SECRET);
@@ -494,9 +494,9 @@ describe('MCP servers', () => {
       'both.url',
       'both',
       'none.command',
-      'old.type',
+      'strange.type',
       'header.headers.x-key',
-      'disabled',
+      'odd.timeoutMs',
     ]) {
       expect(lines.join('\n')).toContain(`: mcpServers.${place}: `);
     }
@@ -557,7 +557,8 @@ describe('docs/configuration.md', () => {
   });
 
   test('leaves no setting out', () => {
-    for (const key of Object.keys(readConfig(KEYED, NO_FILE))) expect(text).toContain(`\`${key}\``);
+    const { notes: _notes, ...settings } = readConfig(KEYED, NO_FILE);
+    for (const key of Object.keys(settings)) expect(text).toContain(`\`${key}\``);
   });
 
   test('shows an example of MCP servers that works', () => {

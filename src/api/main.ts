@@ -47,6 +47,7 @@ async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog(config, 'api');
   log.info({ config: redacted(config) }, 'starting');
+  for (const note of config.notes) log.warn(note);
 
   const commits = new Tally();
   const store = await openStore({

@@ -35,9 +35,7 @@ const childSchema = z.strictObject({
 const headerValue = z.string().regex(/^[\t\x20-\x7e]*$/, 'must be one line of ASCII characters');
 
 const httpSchema = z.strictObject({
-  type: z
-    .literal('http', "must be 'http': servers that speak only the older SSE are not supported")
-    .optional(),
+  type: z.literal('http', "must be 'http' beside a URL").optional(),
   url: z.url({ protocol: /^https?$/ }),
   headers: z.record(z.string().regex(/^[A-Za-z0-9-]+$/), headerValue).default({}),
   /** Header → variable of our environment that holds its value. */
@@ -54,7 +52,8 @@ const serverSchema = z.looseObject({}).transform((server, context) => {
 });
 
 export const mcpServersSchema = z
-  .record(z.string().regex(/^[A-Za-z0-9 _.-]{1,64}$/), serverSchema)
+  // Any name that fits on a line; the names of its tools are made safe for models.
+  .record(z.string().regex(/^[^\p{C}]{1,64}$/u), serverSchema)
   .default({});
 
 type McpServers = Readonly<z.infer<typeof mcpServersSchema>>;

@@ -19,7 +19,7 @@ import { reasonOf, reportable } from './mcp/broken.ts';
 import { ChildTransport, type ChildServer } from './mcp/child.ts';
 import { HttpTransport, type HttpServer } from './mcp/http.ts';
 import { Link } from './mcp/link.ts';
-import type { ListedTool } from './mcp/listing.ts';
+import { prefixOf, type ListedTool } from './mcp/listing.ts';
 
 /** One server, as the operator has configured it. */
 export type McpServer = (ChildServer | HttpServer) & {
@@ -143,7 +143,7 @@ class McpSource implements ToolSource {
     const link = await Link.open(
       {
         transport: this.#transport(),
-        choice: { allow: this.#server.allow, prefix: this.#server.prefix ?? `${this.#server.name}_` },
+        choice: { allow: this.#server.allow, prefix: this.#server.prefix ?? prefixOf(this.#server.name) },
         connectMs,
         pingMs,
         log: this.#log,

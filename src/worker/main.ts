@@ -36,6 +36,7 @@ async function main(): Promise<void> {
   const id = workerId(hostname());
   const log = createLog(config, 'worker').child({ worker: id });
   log.info({ config: redacted(config) }, 'starting');
+  for (const note of config.notes) log.warn(note);
 
   const commits = new Tally();
   const failures = new Map<string, Tally>();

@@ -146,6 +146,11 @@ function isTooDeep(value: unknown): boolean {
   }
 }
 
+/** What begins the names of a server's tools by default: `scope_name_` for `@scope/name`. Models accept letters, digits, `_` and `-`. */
+export function prefixOf(name: string): string {
+  return `${name.replace(/^@/, '').replaceAll(/[^A-Za-z0-9_-]/g, '_')}_`;
+}
+
 /** As models accept names: letters, digits, `_` and `-`, at most 64. */
 function safeName(wanted: string): string {
   if (wanted.length > MAX_NAME_CHARS) return hashedName(wanted);
