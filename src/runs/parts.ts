@@ -1,5 +1,5 @@
 /** New runs, steps and messages, and how the text of a message grows. Pure. */
-import { isOpenCall, type StepCall } from './calls/kinds.ts';
+import { answerCall, beginCall, growCall, isOpenCall, type StepCall } from './calls/kinds.ts';
 import type { RunEvent } from './event.ts';
 import type { Message, Metadata, Run, RunError, RunStep, TextPart } from './thread.ts';
 
@@ -12,6 +12,41 @@ export function saidMore(
   const { value, annotations } = part?.type === 'text' ? part.text : NOTHING_SAID;
   const marks = more.length === 0 ? annotations : [...annotations, ...more];
   return { ...message, content: [{ type: 'text', text: { value: value + text, annotations: marks } }] };
+}
+
+/** A part as it was opened, with what the events since then have added to it, until one closes it. */
+export function inProgress<T extends Message | RunStep>(opened: T, events: readonly RunEvent[]): T;
+export function inProgress(opened: Message | RunStep, events: readonly RunEvent[]): Message | RunStep {
+  const closing = events.findIndex(({ type }) => CLOSING.has(type));
+  const own = closing === -1 ? events : events.slice(0, closing);
+  if (opened.object === 'thread.message') {
+    return own.reduce(
+      (said, event) => (event.type === 'message.delta' ? saidMore(said, event) : said),
+      opened,
+    );
+  }
+  const tool_calls = own.reduce(calledMore, []);
+  return { ...opened, step_details: { type: 'tool_calls', tool_calls } };
+}
+
+const CLOSING: ReadonlySet<RunEvent['type']> = new Set([
+  'message.completed',
+  'message.incomplete',
+  'step.completed',
+  'step.failed',
+  'step.cancelled',
+  'step.expired',
+]);
+
+function calledMore(calls: readonly StepCall[], event: RunEvent): readonly StepCall[] {
+  if (event.type === 'tool.called')
+    return [...calls, beginCall(event.kind ?? 'function', event.call_id, event.name)];
+  if (event.type !== 'tool.delta' && event.type !== 'tool.answered') return calls;
+  const call = calls[event.index];
+  if (call === undefined) return calls;
+  const changed =
+    event.type === 'tool.delta' ? growCall(call, event.arguments) : answerCall(call, event.output);
+  return calls.with(event.index, changed);
 }
 
 const NOTHING_SAID: TextPart['text'] = { value: '', annotations: [] };

@@ -25,6 +25,32 @@ export async function readLog(
   }));
 }
 
+/** Most answers of a model have fewer entries so far. */
+const READ_BACK = 200;
+
+/**
+ * The events after the last one that is a beginning, read from the log's end back to it.
+ * @returns nothing when the log has none. @throws {Unreadable}
+ */
+export async function readBack(
+  redis: ScriptedRedis,
+  keys: RedisKeys,
+  ref: RunRef,
+  isBegin: (event: RunEvent) => boolean,
+): Promise<readonly RunEvent[]> {
+  const events: RunEvent[] = [];
+  for (let last = '+'; ;) {
+    const rows = await redis.xrevrange(keys.log(ref), last, '-', 'COUNT', READ_BACK);
+    for (const [id, fields] of rows) {
+      const event = decodeEvent(fields[1] ?? '', ref);
+      if (isBegin(event)) return events.toReversed();
+      events.push(event);
+      last = `(${id}`;
+    }
+    if (rows.length < READ_BACK) return [];
+  }
+}
+
 function decodeEvent(text: string, { runId }: RunRef): RunEvent {
   const what = `log of ${runId}`;
   const event = decode<RunEvent | null>(text, what);

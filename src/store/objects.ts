@@ -6,6 +6,7 @@ import { Histories } from './history.ts';
 import type { RedisKeys } from './keys.ts';
 import { Labels } from './labels.ts';
 import { Messages } from './messages.ts';
+import { OpenParts } from './open-parts.ts';
 import type { RecentRuns } from './recent-runs.ts';
 import { RunLists } from './run-lists.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -20,6 +21,8 @@ export interface Objects {
   readonly runs: RunLists;
   readonly recentRuns: RecentRuns;
   readonly steps: Steps;
+  /** What runs are writing. */
+  readonly openParts: OpenParts;
   /** Metadata that messages and runs were given after they were written. */
   readonly labels: Labels;
   /** What prompts are made from. */
@@ -47,6 +50,7 @@ export function openObjects(options: ObjectsOptions): Objects {
     runs: new RunLists(collections, redis, keys, nowMs),
     recentRuns,
     steps: new Steps(collections, keys),
+    openParts: new OpenParts(redis, keys),
     labels: new Labels(redis, keys),
     histories: new Histories(redis, keys, damage),
   };

@@ -1,7 +1,10 @@
 /**
- * Requests as real clients send them, a little beside the letter: empty objects of PHP, and listed messages posted back.
+ * Requests as real clients send them, a little beside the letter: empty objects of PHP, listed messages posted back,
+ * and messages read while they are written.
  */
 import { describe, expect, test } from 'vitest';
+import { finish, gate, text as word } from '../support/upstream.ts';
+import { saidIn, textOf } from '../support/wire.ts';
 import { withService } from '../support/with-service.ts';
 
 const { upstream, wire } = withService();
@@ -210,5 +213,36 @@ describe('messages as they were listed are taken into a new thread', () => {
     expect(copied.map(({ role, content }) => ({ role, content }))).toEqual(
       messages.map(({ role, content }) => ({ role, content })),
     );
+  });
+});
+
+describe('what is being written is read as far as it has come', () => {
+  test('a message and the list it is in, and after the end all of it', async () => {
+    const door = gate();
+    upstream.reply(() => [word('Once '), word('upon'), door, word(' a time'), finish('stop')]);
+    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+    const thread = await wire.thread('tell');
+    const events = await wire.stream('POST', `/threads/${thread}/runs`, {
+      body: { assistant_id, stream: true },
+    });
+    await door.reached;
+    let heard = '';
+    while (heard !== 'Once upon') {
+      const frame = await events.next();
+      heard += saidIn(frame === null ? [] : [frame]);
+    }
+    const [open] = await wire.list(`/threads/${thread}/messages`);
+    const content = [{ type: 'text', text: { value: 'Once upon', annotations: [] } }];
+    expect(open).toMatchObject({ status: 'in_progress', role: 'assistant', content });
+    expect(await wire.ok('GET', `/threads/${thread}/messages/${open?.id}`)).toEqual(open);
+    const labelled = await wire.ok('POST', `/threads/${thread}/messages/${open?.id}`, {
+      metadata: { a: 'b' },
+    });
+    expect(labelled).toEqual({ ...open, metadata: { a: 'b' } });
+    door.open();
+    await events.rest();
+    const [done] = await wire.list(`/threads/${thread}/messages`);
+    expect(done).toMatchObject({ status: 'completed', metadata: { a: 'b' } });
+    expect(textOf(done)).toBe('Once upon a time');
   });
 });

@@ -5,7 +5,7 @@ import { toMessage } from '../../runs/parts.ts';
 import { checkMessages, jsonBytes } from '../../turns/budgets.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
-import { page } from '../http/list.ts';
+import { mapPage, page } from '../http/list.ts';
 import type { Services } from '../http/services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import * as shapes from './shapes.ts';
@@ -61,13 +61,19 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         const ref = refOf(call);
         const { run_id: runId = null } = call.query(listFilter);
         if (!(await objects.threads.exists(ref))) throw notFound('thread', ref.threadId);
-        return page(call, (query) => objects.messages.list(ref, runId, query));
+        return page(call, async (query) => {
+          const found = await objects.messages.list(ref, runId, query);
+          return mapPage(found, (message) => objects.openParts.message(ref, message));
+        });
       },
     },
     {
       method: 'GET',
       path: `${PATH}/:message_id`,
-      handle: async (call) => json((await find(call)).message),
+      handle: async (call) => {
+        const { ref, message } = await find(call);
+        return json(await objects.openParts.message(ref, message));
+      },
     },
     {
       method: 'POST',
@@ -75,11 +81,12 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const { ref, message } = await find(call);
         const { metadata } = call.body(modifyBody);
-        if (metadata === undefined) return json(message);
-        call.admit(jsonBytes(message));
+        const shown = await objects.openParts.message(ref, message);
+        if (metadata === undefined) return json(shown);
+        call.admit(jsonBytes(shown));
         await admitWrite(services, call, {});
         if (!(await objects.labels.set(ref, message.id, metadata))) throw notFound('thread', ref.threadId);
-        return json({ ...message, metadata });
+        return json({ ...shown, metadata });
       },
     },
     {

@@ -185,7 +185,9 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { stored } = await findRun(services, call);
         const { run } = stored.state;
         return page(call, async (query) =>
-          mapPage(await objects.steps.list(stored.ref, query), (step) => stepView(step, run)),
+          mapPage(await objects.steps.list(stored.ref, query), async (step) =>
+            stepView(await objects.openParts.step(stored.ref, step), run),
+          ),
         );
       },
     },
@@ -197,7 +199,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const id = call.id('step_id');
         const step = await objects.steps.get(stored.ref, id);
         if (step === null || step.run_id !== stored.ref.runId) throw notFound('step', id);
-        return json(stepView(step, stored.state.run));
+        return json(stepView(await objects.openParts.step(stored.ref, step), stored.state.run));
       },
     },
   ];

@@ -6,8 +6,11 @@ import { json, type Answer } from './endpoint.ts';
 import { listQuery } from './shapes.ts';
 
 /** The page with each of its items changed. */
-export function mapPage<T, U>(found: ListPage<T>, change: (item: T) => U): ListPage<U> {
-  return found.type === 'page' ? { ...found, items: found.items.map(change) } : found;
+export async function mapPage<T, U>(
+  found: ListPage<T>,
+  change: (item: T) => Promise<U> | U,
+): Promise<ListPage<U>> {
+  return found.type === 'page' ? { ...found, items: await Promise.all(found.items.map(change)) } : found;
 }
 
 /** Reads `limit`, `order`, `after` and `before`, asks for that page, and answers with the list envelope. */
