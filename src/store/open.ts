@@ -1,5 +1,6 @@
 /** Opens what a process keeps in Redis: the connections, the queue, and the stores over them. Owns them until `close`. */
 import type { Logger } from '../log.ts';
+import { requirePermissions } from './permissions.ts';
 import { preflight } from './preflight.ts';
 import { RedisClock } from './clock.ts';
 import { Collections } from './collection.ts';
@@ -53,13 +54,20 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** Waits until Redis answers, however long that takes. */
+/**
+ * Waits until Redis answers, however long that takes.
+ * @throws {CannotStart} when it answers, but does not let us in or do what is needed.
+ */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { redisUrl, redisPrefix, durability, logKeptS, whenAway, log, count, countFailure } = options;
   const redis = await openState(redisUrl, whenAway, log);
+  const keys = new RedisKeys(redisPrefix);
+  await insist(() => requirePermissions(redis, keys, options)).catch((error: unknown) => {
+    redis.disconnect();
+    throw error;
+  });
   const { problems, warnings } = await insist(() => preflight(redis));
   for (const warning of warnings) log.warn(warning);
-  const keys = new RedisKeys(redisPrefix);
   const clock = new RedisClock(redis, log);
   await clock.begin();
   const { now, nowMs } = clock;

@@ -123,7 +123,9 @@ async function firstReady(redis: Client, where: string, log: Logger): Promise<vo
   const onError = (error: Error): void => {
     const why = reasonOf(error);
     const refusal = REFUSALS.find(([pattern]) => pattern.test(why))?.[1];
-    if (refusal === undefined) tell(why);
+    // A server that waits for TLS hangs up on anything else.
+    const isHungUp = /ECONNRESET|EPIPE/.test(why) && !where.startsWith('rediss');
+    if (refusal === undefined) tell(isHungUp ? `${why}; where it speaks TLS, write rediss://` : why);
     else ready.reject(new CannotStart(`Redis at ${where} ${refusal}`));
   };
   redis.on('error', onError);
@@ -140,12 +142,29 @@ async function firstReady(redis: Client, where: string, log: Logger): Promise<vo
   }
 }
 
-/** How Redis says that it does not let us in, and what that means. */
+/** How Redis, or TLS before it, says that it does not let us in, and what that means. */
 const REFUSALS = [
   [/\bWRONGPASS\b|invalid password/i, 'refuses the user name or the password in REDIS_URL. Correct them.'],
   [
     /\bNOAUTH\b/,
     'asks for a password, and REDIS_URL has none. Put it before the host: redis://:PASSWORD@HOST:6379',
+  ],
+  [
+    /self-signed certificate|unable to (?:verify|get) .*(?:certificate|issuer)/i,
+    'shows a certificate that nobody signed whom this machine trusts. Set NODE_EXTRA_CA_CERTS to the path of the certificate (PEM) of whoever signed it: its own where it is self-signed.',
+  ],
+  [
+    /certificate's altnames/,
+    'shows a certificate for another name. Write a name into REDIS_URL for which it was made.',
+  ],
+  [/certificate has expired/, 'shows a certificate that has expired. Renew it there.'],
+  [
+    /certificate required/i,
+    'wants a certificate from Longrun, which has none. Set tls-auth-clients no there, and use a password.',
+  ],
+  [
+    /wrong version number|packet length too long/,
+    'does not speak TLS. Write redis:// in place of rediss://, or the port for TLS.',
   ],
 ] as const;
 

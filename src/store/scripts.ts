@@ -34,6 +34,7 @@ const SCRIPTS = [
   'trial',
   'untrial',
   'usage',
+  'allowed',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];
