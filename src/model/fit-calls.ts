@@ -17,7 +17,7 @@ const NINE = /^[A-Za-z0-9]{9}$/;
 const STAND_IN = 'skip_thought_signature_validator';
 
 /** Gives each call of a request its id on the wire. The same history gets the same ids, however it goes on. */
-export class CallIds {
+export class WireIds {
   readonly #form: 'nine' | 'own';
   readonly #taken = new Set<string>();
   /** How often each id has been made into another. */
@@ -48,7 +48,7 @@ function nineOf(text: string): string {
 }
 
 /** The call as it goes to the server; the same object where nothing has to change. */
-export function fittedCall(call: ChatCall, ids: CallIds): ChatCall {
+export function fittedCall(call: ChatCall, ids: WireIds): ChatCall {
   const { function: called } = call;
   const id = ids.next(call.id);
   // Other servers' histories have names with dots and blanks.

@@ -14,7 +14,7 @@
  * Messages that are added later change nothing before the turn they join, because servers keep what they have read.
  */
 import type { ChatCall } from '../runs/model.ts';
-import { CallIds, fittedCall, NO_ANSWER, NO_OUTPUT, withSignature, withThoughts } from './fit-calls.ts';
+import { WireIds, fittedCall, NO_ANSWER, NO_OUTPUT, withSignature, withThoughts } from './fit-calls.ts';
 import { isBlank, joinedSpeech, joinedText, otherFields, withoutPictures } from './fit-texts.ts';
 import { turnsOf, type AssistantTurn, type SpeechTurn, type FitTurn } from './fit-turns.ts';
 import type { AssistantMessage, SystemMessage, ToolMessage, UserMessage, WireMessage } from './fit-types.ts';
@@ -96,14 +96,14 @@ function isSystem(message: WireMessage): message is SystemMessage {
 /** The fitted messages, as they grow turn by turn. */
 class Fitted {
   readonly #options: FitOptions;
-  readonly #ids: CallIds;
+  readonly #ids: WireIds;
   readonly messages: WireMessage[] = [];
   /** Who was last to speak, the system aside. */
   #last: 'user' | 'assistant' | 'tool' | null = null;
 
   constructor(options: FitOptions) {
     this.#options = options;
-    this.#ids = new CallIds(options.callIds);
+    this.#ids = new WireIds(options.callIds);
   }
 
   /** @param isEarlier whether the user speaks again after this turn */

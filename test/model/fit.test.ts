@@ -366,7 +366,7 @@ describe('options', () => {
     const fitted = fit([user('1'), calls(call(A), call(C)), answer(A), answer(C), calls(signed), answer(B)], {
       signatures: 'fill',
     });
-    expect(fitted[1]).toEqual(calls({ ...call(A), extra_content: stand } as ChatCall, call(C)));
+    expect(fitted[1]).toEqual(calls({ ...call(A), extra_content: stand }, call(C)));
     expect(fitted[4]).toEqual(calls(signed));
   });
 
@@ -387,7 +387,7 @@ test('the work grows with the history, not with its square', () => {
   // Each is the worst for somebody who searches, joins or counts.
   const many = (count: number): readonly ChatMessage[] => [
     ...Array.from({ length: count }, () => user([picture])),
-    ...Array.from({ length: count }, () => ({ ...calls(call('0')), reasoning_details: [1] }) as ChatMessage),
+    ...Array.from({ length: count }, () => ({ ...calls(call('0')), reasoning_details: [1] })),
     ...Array.from({ length: count }, () => answer('0')),
     ...Array.from({ length: count }, () => answer('')),
   ];

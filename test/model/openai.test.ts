@@ -68,11 +68,16 @@ describe('the request', () => {
       tools: [
         {
           type: 'function',
-          function: { name: 'look', description: 'Looks.', parameters: { type: 'object' } },
+          function: { name: 'look', description: 'Looks.', parameters: { type: 'object', properties: {} } },
         },
         {
           type: 'function',
-          function: { name: 'act', description: 'Looks.', parameters: { type: 'object' }, strict: true },
+          function: {
+            name: 'act',
+            description: 'Looks.',
+            parameters: { type: 'object', properties: {} },
+            strict: true,
+          },
         },
       ],
       tool_choice: choice,

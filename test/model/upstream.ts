@@ -114,7 +114,12 @@ export function modelAt(
 
 export const TOOL = {
   type: 'function' as const,
-  function: { name: 'look', description: 'Looks.', parameters: { type: 'object' }, strict: false },
+  function: {
+    name: 'look',
+    description: 'Looks.',
+    parameters: { type: 'object', properties: {} },
+    strict: false,
+  },
 };
 
 export function ask(more: Partial<ModelRequest> = {}): ModelRequest {
