@@ -21,7 +21,7 @@ describe.each([true, false, undefined])('with stream: %s', (stream) => {
     ['no JSON', '{"model": "m", "messages": [', null],
     ['a comment in its JSON', '{"model": "m" // the model\n}', null],
     ['no body', '', 'model'],
-    ['an array', [], null],
+    ['an array', ['hi'], null],
     ['no model', { messages: [{ role: 'user', content: 'hi' }] }, 'model'],
     ['an empty model', withField({ model: '' }), 'model'],
     ['no messages', { model: 'm' }, 'messages'],
@@ -80,7 +80,7 @@ describe.each([true, false, undefined])('with stream: %s', (stream) => {
       withFunction({ name: 'f', parameters: '{}' }),
       'tools[0].function.parameters',
     ],
-    ['a schema that is a list', withFunction({ name: 'f', parameters: [] }), 'tools[0].function.parameters'],
+    ['a schema that is a list', withFunction({ name: 'f', parameters: ['type'] }), 'tools[0].function.parameters'],
     [
       'too many tools',
       withField({
