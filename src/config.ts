@@ -105,6 +105,8 @@ const schema = z.strictObject({
   fillerText: z.string().min(1).max(200).default(' '),
   /** What glasses say instead of an error. */
   apology: z.string().min(1).max(200).default('抱歉，请稍后再试。 Sorry, please try again later.'),
+  /** What voice engines say then; by default the same. */
+  voiceApology: z.string().min(1).max(200).optional(),
   /** Folders of tools besides the built-in one; in the environment separated by commas. */
   toolFolders: list(z.string().min(1)).default([]),
   /** How many processes one API or worker process uses for tools that could do harm. */
@@ -163,9 +165,12 @@ export const ENV: Readonly<Record<string, keyof CheckedSettings>> = {
   UPSTREAM_THINK_MS: 'upstreamThinkMs',
   UPSTREAM_TOTAL_MS: 'upstreamTotalMs',
   UPSTREAM_RETRIES: 'upstreamRetries',
+  UPSTREAM_WAIT_MS: 'upstreamWaitMs',
+  SPOKEN_WAIT_MS: 'spokenWaitMs',
   FILLER_AFTER_MS: 'fillerAfterMs',
   FILLER_TEXT: 'fillerText',
   APOLOGY: 'apology',
+  VOICE_APOLOGY: 'voiceApology',
   TOOL_FOLDERS: 'toolFolders',
   TOOL_PROCESSES: 'toolProcesses',
   ALLOW_HOSTS: 'allowHosts',

@@ -21,8 +21,12 @@ export const upstreamFields = {
   upstreamThinkMs: ms.default(480_000),
   /** How long one completion may take in all. A run's own lifetime is shorter, unless it was raised. */
   upstreamTotalMs: ms.default(1_800_000),
-  /** Further tries after a refused connection, 429 or 5xx, before the first part. */
+  /** Further tries after 429, 5xx or an answer that is none, before the first part. */
   upstreamRetries: z.coerce.number().int().min(0).max(10).default(2),
+  /** How long an upstream that cannot be reached or loads its model is waited for: as long as a run lives by default. */
+  upstreamWaitMs: z.coerce.number().int().min(0).max(MAX_MS).default(600_000),
+  /** The same where the answer is spoken, and somebody stands and waits for it. */
+  spokenWaitMs: z.coerce.number().int().min(0).max(MAX_MS).default(15_000),
 };
 
 /** An OpenAI-compatible server that answers `/chat/completions`. */
@@ -48,6 +52,7 @@ export const upstreamSchema = z.strictObject({
   stallMs: ownMs,
   thinkMs: ownMs,
   totalMs: ownMs,
+  waitMs: z.int().min(0).max(MAX_MS).optional(),
   /** The most runs that it may hold at once in one worker process. */
   slots: z.int().min(1).optional(),
 });

@@ -15,6 +15,7 @@ import { brokeOff, gaveUp, nonsense, overdue, refusedInStream, tooLarge, unsaid 
 import { isRecord, parseJson } from './json.ts';
 import { isThinking, Normalizer } from './normalize.ts';
 import { Patience, type Limits } from './patience.ts';
+import { errorIn } from './said-errors.ts';
 import type { Route } from './upstreams.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -29,6 +30,8 @@ const TAIL_MS = 5_000;
 /** After [DONE] the body's end is awaited this long, because only a body read to its end frees the connection for reuse. */
 const DRAIN_MS = 1_000;
 const DONE = '[DONE]';
+/** The names of events that are no part of an answer. */
+const ERROR_EVENT = /error|exception|fail/i;
 
 type Body = ReadableStreamDefaultReader<Uint8Array>;
 
@@ -47,12 +50,15 @@ export interface ExchangeOptions {
   /** How long it is waited for. */
   readonly limits: Limits;
   readonly newId: NewId;
+  /** Whether an answer that merely stops may be empty. */
+  readonly mayBeEmpty?: boolean;
 }
 
 export class Exchange {
   readonly #route: Route;
   readonly #signal: AbortSignal;
   readonly #limits: Limits;
+  readonly #mayBeEmpty: boolean;
   readonly #patience: Patience;
   readonly #normalizer: Normalizer;
   readonly #connection = new AbortController();
@@ -73,13 +79,16 @@ export class Exchange {
   #saidDone = false;
   /** Whether the answer had a word or a call so far. */
   #isSaid = false;
+  /** White space before the first word: an answer that has nothing else is none. */
+  #blank: ModelPart[] = [];
   /** Parts that have come but were not returned yet. */
   #parts: ModelPart[] = [];
 
-  constructor({ route, signal, limits, newId }: ExchangeOptions) {
+  constructor({ route, signal, limits, newId, mayBeEmpty = false }: ExchangeOptions) {
     this.#route = route;
     this.#signal = signal;
     this.#limits = limits;
+    this.#mayBeEmpty = mayBeEmpty;
     this.#patience = new Patience(limits, () => this.#connection.abort());
     this.#normalizer = new Normalizer(newId, route.upstream.thinkTags);
     this.#parser = createParser({
@@ -200,7 +209,7 @@ export class Exchange {
       return;
     }
     const chunk = parseJson(text);
-    if (event === 'error') throw refusedInStream(this.#route, errorIn(chunk) ?? chunk ?? text);
+    if (ERROR_EVENT.test(event ?? '')) throw refusedInStream(this.#route, errorIn(chunk) ?? chunk ?? text);
     if (chunk === undefined && this.#phase.type === 'ended') throw brokeOff(this.#route);
     this.#chunk(chunk, text);
   }
@@ -217,9 +226,17 @@ export class Exchange {
 
   /** @returns whether the parts include a word or a call */
   #take(parts: readonly ModelPart[]): boolean {
-    this.#parts.push(...parts);
-    const isSaid = parts.some((part) => part.type !== 'thought');
-    this.#isSaid ||= isSaid;
+    let isSaid = false;
+    for (const part of parts) {
+      if (!this.#isSaid && part.type === 'text' && !isWord(part)) {
+        this.#blank.push(part);
+        continue;
+      }
+      isSaid ||= part.type !== 'thought' && part.type !== 'finish';
+      if (isSaid && !this.#isSaid) this.#parts.push(...this.#blank.splice(0));
+      this.#isSaid ||= isSaid;
+      this.#parts.push(part);
+    }
     return isSaid;
   }
 
@@ -241,7 +258,7 @@ export class Exchange {
   /** A server that does not stream answers with the whole completion. */
   #completion(): void {
     const completion = parseJson(this.#text);
-    const error = errorIn(completion);
+    const error = errorIn(completion, true);
     if (error !== null) throw refusedInStream(this.#route, error);
     const choices = isRecord(completion) ? completion['choices'] : undefined;
     if (!isRecord(completion) || !Array.isArray(choices) || choices.length === 0) {
@@ -255,11 +272,11 @@ export class Exchange {
     if (reason === 'error') throw gaveUp(this.#route, saidReason ?? reason);
     const last = this.#normalizer.end();
     // Calls and text that were held back come with the end.
-    this.#isSaid ||= last.some(({ type }) => type !== 'thought' && type !== 'finish');
-    if (!this.#isSaid && !this.#normalizer.isExplained) {
-      throw unsaid(this.#route, saidReason, this.#text);
-    }
-    this.#parts.push(...last);
+    const isSaid = this.#isSaid || last.some((part) => part.type === 'call' || isWord(part));
+    const isExplained = this.#normalizer.isExplained || (this.#mayBeEmpty && reason === 'stop');
+    if (!isSaid && !isExplained) throw unsaid(this.#route, saidReason, this.#text);
+    this.#take(last.slice(0, -1));
+    this.#parts.push(...this.#blank.splice(0), ...last.slice(-1));
     this.#outcome = 'finished';
   }
 
@@ -278,18 +295,8 @@ export class Exchange {
   }
 }
 
-/** The error that an upstream sent in place of a chunk, or null. */
-function errorIn(chunk: unknown): unknown {
-  // Gemini sends a list with one error.
-  const said: unknown = Array.isArray(chunk) ? chunk[0] : chunk;
-  if (!isRecord(said)) return null;
-  return said['error'] ?? (said['object'] === 'error' ? said : errorInChoice(said['choices']));
-}
-
-/** OpenRouter names the error of a provider in the choice. */
-function errorInChoice(choices: unknown): unknown {
-  const choice: unknown = Array.isArray(choices) ? choices[0] : null;
-  return isRecord(choice) && isRecord(choice['error']) ? choice['error'] : null;
+function isWord(part: ModelPart): boolean {
+  return part.type === 'text' && part.text.trim() !== '';
 }
 
 async function drain(body: Body, connection: AbortController): Promise<void> {

@@ -2,9 +2,13 @@
  * Why a try failed, in words fit for a run's `last_error`, and whether another try may help. The upstream's own words
  * are passed on, but cut, on one line, and with anything masked that looks like a key.
  */
-import { ModelError } from '../runs/model.ts';
-import { isRecord, jsonOf, stringOr } from './json.ts';
+import { ModelError, type Overflow } from '../runs/model.ts';
+import type { FailureFacts } from '../runs/thread.ts';
+import { isFaultOfModel, isPassing, retryAfterLoss, retryFor, type Absence, type Retry } from './faults.ts';
+import { stringOr } from './json.ts';
+import { overflowIn } from './overflow.ts';
 import type { Overrun } from './patience.ts';
+import { codeOf, errorObject, statusOf, wordsOf } from './said-errors.ts';
 import { DEFAULT, type Route, type Upstream } from './upstreams.ts';
 
 /** How much of an upstream's own words is passed on, in characters. */
@@ -16,13 +20,6 @@ const MIN_KEY_LENGTH = 6;
 /** The shapes of well-known keys, and whatever follows the word Bearer. */
 const KEYS =
   /\b(?:sk-[\w*-]+|(?:gsk|xai|hf|pplx|nvapi|r8)[-_][\w*-]{16,}|AIza[\w-]{20,}|Bearer\s+[\w.~+/=*-]+)/gi;
-
-interface Retry {
-  /** Whether the same request may be sent again, provided that nothing was passed on yet. */
-  readonly retryable: boolean;
-  /** How long the upstream asked not to be called, in milliseconds; null when it did not say. */
-  readonly waitMs: number | null;
-}
 
 const NEVER: Retry = { retryable: false, waitMs: null };
 const AGAIN: Retry = { retryable: true, waitMs: null };
@@ -42,6 +39,8 @@ export interface UpstreamRefusal {
 /** A ModelError with the decision whether to try again. */
 export class UpstreamFailure extends ModelError {
   readonly retryable: boolean;
+  /** Why the upstream cannot answer yet; null where another try depends on something else. */
+  readonly absence: Absence | null;
   /** What the upstream said; null where it did not refuse, but failed in another way. */
   readonly refusal: UpstreamRefusal | null;
 
@@ -57,18 +56,22 @@ export class UpstreamFailure extends ModelError {
       reason = message,
       status,
       refusal = null,
+      overflow = null,
     } = typeof told === 'string' ? { message: told } : told;
     super(code, message, {
       ...options,
       retryAfterMs: retry.waitMs,
+      overflow,
       facts: {
         reason,
         upstream: there.upstream.name,
         ...(there.model !== undefined && { model: there.model }),
         ...(status !== undefined && { status }),
+        ...saidIn(refusal),
       },
     });
     this.retryable = retry.retryable;
+    this.absence = retry.absence ?? null;
     this.refusal = refusal;
   }
 }
@@ -82,6 +85,7 @@ interface Told {
   readonly reason?: string;
   readonly status?: number;
   readonly refusal?: UpstreamRefusal;
+  readonly overflow?: Overflow | null;
 }
 
 /** An upstream's answer in place of a turn. */
@@ -95,12 +99,19 @@ interface ErrorAnswer {
 /** The upstream answered with an error status, or with an error in its stream. */
 export function refused(there: Route, answer: ErrorAnswer): UpstreamFailure {
   const { upstream, model, isCallersKey } = there;
-  const { status, retry } = answer;
+  const { status } = answer;
   const refusal = refusalIn(answer);
+  const overflow = overflowIn(status, answer.said);
+  const isFault = isFaultOfModel(refusal, errorObject(answer.said));
+  const retry = overflow === null ? retryFor(refusal, isFault, answer.retry) : NEVER;
   const said = clean(refusal.words, upstream.apiKey) || `status ${status}, without a message`;
   const who = `The upstream '${upstream.name}'`;
   const failed = (code: ModelError['code'], reason: string, message = `${reason} It said: ${said}`) =>
-    new UpstreamFailure(there, code, { message, reason, status, refusal }, retry);
+    new UpstreamFailure(there, code, { message, reason, status, refusal, overflow }, retry);
+  if (overflow !== null)
+    return failed('invalid_prompt', `${who} refused the prompt as too long (${status}).`, said);
+  // What a model does wrong is not the fault of the prompt.
+  if (isFault) return failed('server_error', `${who} failed (${status}).`);
   switch (status) {
     case 429:
       return failed(
@@ -141,11 +152,6 @@ function withWait(said: string, waitMs: number | null): string {
   return `${said}${/[.!?…]$/.test(said) ? '' : '.'} Try again in ${Math.ceil(waitMs / 1_000)} s.`;
 }
 
-/** Whether a status is worth another try: the upstream was busy or broken, and the request was not at fault. */
-export function isPassing(status: number): boolean {
-  return status === 408 || status === 429 || status >= 500;
-}
-
 /** An error object inside a stream that began well; `value` is that object. */
 export function refusedInStream(route: Route, value: unknown): UpstreamFailure {
   const status = statusOf(value);
@@ -155,10 +161,35 @@ export function refusedInStream(route: Route, value: unknown): UpstreamFailure {
 /** No connection, or a lost one, before the answer began. */
 export function unreachable(there: Route, cause: unknown): UpstreamFailure {
   const { upstream } = there;
-  const code = codeOf(cause);
+  const code = systemCodeOf(cause);
   const why = code === null ? '' : ` (${code})`;
   const text = `The upstream '${upstream.name}' cannot be reached${why}. Check that it runs, and its baseUrl (OPENAI_BASE_URL).`;
-  return new UpstreamFailure(there, 'server_error', text, AGAIN, { cause });
+  return new UpstreamFailure(there, 'server_error', text, retryAfterLoss(code), { cause });
+}
+
+/** An upstream that could not answer was waited for in vain. `isKnown`: it has answered this process before. */
+export function outwaited(
+  there: Route,
+  failure: UpstreamFailure,
+  waitedMs: number,
+  isKnown: boolean,
+): UpstreamFailure {
+  const { facts, refusal, code, absence, retryAfterMs } = failure;
+  const waited = `It was waited for ${Math.round(waitedMs / 1_000)} s`;
+  const why = isKnown ? `${waited}.` : `${waited}, no longer because it has never answered this worker.`;
+  const told = {
+    message: `${failure.message} ${why}`,
+    reason: `${facts.reason} ${why}`,
+    ...(facts.status !== undefined && { status: facts.status }),
+    ...(refusal !== null && { refusal }),
+  };
+  return new UpstreamFailure(
+    there,
+    code,
+    told,
+    { retryable: false, waitMs: retryAfterMs, absence },
+    { cause: failure },
+  );
 }
 
 /**
@@ -251,59 +282,32 @@ export function clean(text: string, apiKey: string | undefined): string {
   return masked.length > MAX_SAID ? `${masked.slice(0, MAX_SAID)}…` : masked;
 }
 
-/** Errors may be nested in errors, but no real server nests them deeper than this. */
-const MAX_NESTED_ERRORS = 4;
+/** A parameter or a code as servers name them, and nothing longer. */
+const NAME = /^[\w.[\]-]{1,128}$/;
+const MAX_CODE = 64;
 
-function refusalIn({ status, said }: ErrorAnswer): UpstreamRefusal {
-  const found = errorObject(said);
-  const code = found['code'];
+/**
+ * What the upstream calls the parameter at fault and the error, for clients that read it. Not where it refused a key:
+ * that is the operator's, and the client's own may be right.
+ */
+function saidIn(refusal: UpstreamRefusal | null): Pick<FailureFacts, 'param' | 'code'> {
+  if (refusal === null || refusal.status === 401 || refusal.status === 403) return {};
+  const { param, code } = refusal;
+  const isName = (name: string | null): name is string =>
+    name !== null && NAME.test(name) && clean(name, undefined) === name;
   return {
-    status,
-    words: wordsOf(said),
-    param: stringOr(found['param']) || null,
-    code: typeof code === 'string' && code !== '' ? code : null,
+    ...(isName(param) && { param }),
+    ...(isName(code) && code.length <= MAX_CODE && { code }),
   };
 }
 
-/** The object that holds the message, the innermost where errors are nested; empty where there is none. */
-function errorObject(said: unknown, depth = 0): Readonly<Record<string, unknown>> {
-  // Gemini sends a list with one error.
-  const value: unknown = Array.isArray(said) ? said[0] : said;
-  if (!isRecord(value)) return {};
-  const { error } = value;
-  return isRecord(error) && depth < MAX_NESTED_ERRORS ? errorObject(error, depth + 1) : value;
-}
-
-/** The readable message in an error body, wherever the server put it. */
-export function wordsOf(said: unknown, depth = 0): string {
-  if (typeof said === 'string') return /^\s*</.test(said) ? 'an HTML page' : said;
-  if (Array.isArray(said) && said.length > 0 && depth < MAX_NESTED_ERRORS) return wordsOf(said[0], depth + 1);
-  if (!isRecord(said)) return said === null || said === undefined ? '' : anyWords(said);
-  if (typeof said['message'] === 'string') return said['message'];
-  const { error } = said;
-  if (error !== undefined && error !== null && depth < MAX_NESTED_ERRORS) return wordsOf(error, depth + 1);
-  return stringOr(said['detail']) || anyWords(said);
-}
-
-const anyWords = (said: unknown): string => jsonOf(said) ?? 'something nested too deep to be shown';
-
-/** The HTTP status an error object in a stream amounts to. */
-function statusOf(value: unknown): number {
-  if (!isRecord(value)) return 500;
-  for (const field of [value['status'], value['code'], value['status_code']]) {
-    const status = Number(field);
-    if (Number.isInteger(status) && status >= 400 && status <= 599) return status;
-  }
-  const names = `${stringOr(value['type'])} ${stringOr(value['code'])}`.toLowerCase();
-  if (/rate_?limit|quota|too_?many/.test(names)) return 429;
-  if (/auth|permission|api_?key/.test(names)) return 401;
-  if (/not_?found/.test(names)) return 404;
-  if (/invalid|bad_?request|context_?length|content_?policy/.test(names)) return 400;
-  return 500;
+function refusalIn({ status, said }: ErrorAnswer): UpstreamRefusal {
+  const param = errorObject(said)['param'];
+  return { status, words: wordsOf(said), param: stringOr(param) || null, code: codeOf(said) };
 }
 
 /** The system's error code at the bottom of a fetch error, for example ECONNREFUSED. */
-function codeOf(error: unknown): string | null {
+function systemCodeOf(error: unknown): string | null {
   let at = error;
   for (let depth = 0; depth < 5 && at instanceof Error; depth += 1) {
     if ('code' in at && typeof at.code === 'string') return at.code;

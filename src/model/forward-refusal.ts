@@ -4,8 +4,9 @@
  */
 import { ApiError } from '../errors.ts';
 import type { ModelError } from '../runs/model.ts';
-import { clean, refused, wordsOf } from './failure.ts';
+import { clean, refused } from './failure.ts';
 import { isRecord, parseJson, stringOr } from './json.ts';
+import { wordsOf } from './said-errors.ts';
 import type { Route } from './upstreams.ts';
 
 /** SDKs obey these when they decide whether and when to try again. */

@@ -45,10 +45,14 @@ export class Normalizer {
     return this.#saidReason;
   }
 
-  /** Whether the finish reason explains an empty answer: the model had nothing to say, or its words were withheld. */
+  /**
+   * Whether the finish reason explains an empty answer: its words were withheld, or there was no room for one. A model
+   * that merely stops has not answered.
+   */
   get isExplained(): boolean {
-    const end = this.#saidReason === null ? null : answerEndOf(this.#saidReason);
-    return end !== null && end !== 'calls';
+    return (
+      this.#reason === 'length' || this.#reason === 'content_filter' || this.#saidReason === 'stop_sequence'
+    );
   }
 
   /**

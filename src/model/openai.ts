@@ -7,20 +7,20 @@ import { APIConnectionError, APIError, type OpenAI } from 'openai';
 import type { Logger } from '../log.ts';
 import { newId, type NewId } from '../runs/ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from '../runs/model.ts';
+import { estimateRequest } from '../runs/prompt-size.ts';
 import { createClient, ownFailure } from './client.ts';
+import { ContextSizes } from './context-sizes.ts';
 import { Exchange } from './exchange.ts';
-import { isPassing, refused, unreachable, UpstreamFailure } from './failure.ts';
+import { outwaited, refused, unreachable, UpstreamFailure } from './failure.ts';
+import { isPassing } from './faults.ts';
 import { parseJson } from './json.ts';
 import { chatBody, hasPicture } from './request.ts';
 import type { Limits } from './patience.ts';
 import { limitsOf, route, type Route, type Upstream } from './upstreams.ts';
+import { Waits } from './waits.ts';
 
-/** An upstream that asks for a longer pause is not asked again, because a worker's slot would be held that long. */
-const MAX_ASKED_WAIT_MS = 30_000;
 /** The longest wait that a client is told. */
 const MAX_TOLD_WAIT_MS = 86_400_000;
-/** The longest wait between two tries when the upstream names none. */
-const MAX_BACKOFF_MS = 8_000;
 
 export interface OpenAiModelOptions {
   readonly upstreams: readonly Upstream[];
@@ -28,20 +28,42 @@ export interface OpenAiModelOptions {
   readonly limits: Limits;
   /** Further tries before the first part of a turn. */
   readonly retries: number;
+  /** How long to wait for an upstream that cannot answer yet and has no `waitMs` of its own. */
+  readonly waitMs: number;
   readonly log: Logger;
   /** The caller's own upstream key among the sealed secrets of a run, or null. */
   readonly upstreamKey?: (sealed: string) => string | null;
   /** The wait before the second try; it doubles with each further one. */
   readonly backoffMs?: number;
   readonly newId?: NewId;
+  /** Milliseconds since any fixed time. */
+  readonly nowMs?: () => number;
 }
 
 export class OpenAiModel implements Model {
   readonly #options: Required<OpenAiModelOptions>;
   readonly #clients = new Map<string, OpenAI>();
+  readonly #contexts = new ContextSizes();
+  /** The upstreams that have answered this process, whatever they said. */
+  readonly #known = new Set<string>();
 
   constructor(options: OpenAiModelOptions) {
-    this.#options = { backoffMs: 500, newId, upstreamKey: () => null, ...options };
+    const nowMs = (): number => performance.now();
+    this.#options = { backoffMs: 500, newId, upstreamKey: () => null, nowMs, ...options };
+  }
+
+  /** Notes that an upstream has answered, so that it is waited for when it is away. */
+  noteAnswer(upstream: string): void {
+    this.#known.add(upstream);
+  }
+
+  contextTokens(model: string, backendId: string | null): number | null {
+    try {
+      return this.#contexts.of(route(this.#options.upstreams, model, backendId));
+    } catch (error) {
+      if (error instanceof ModelError) return null;
+      throw error;
+    }
   }
 
   async *stream(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart, void> {
@@ -51,30 +73,44 @@ export class OpenAiModel implements Model {
     const there = withKey(asked, request.sealed === null ? null : upstreamKey(request.sealed));
     const client = this.#client(there);
     const body = chatBody(request, there);
-    const log = this.#options.log.child({ run_id: request.run_id });
-    for (let tries = 1; ; tries += 1) {
-      const exchange = this.#exchange(there, signal);
-      // A model that says nothing often answers at the next try; if it says nothing again, that is its answer.
-      const isBelieved = tries > 1 || this.#options.retries === 0;
-      const progress: Progress = { isBelieved, isThought: false, isSaid: false };
-      const send = async (connection: AbortSignal): Promise<Response> =>
-        client.post('/chat/completions', { body, signal: connection }).asResponse();
+    const waits = this.#waits(there, request);
+    for (;;) {
+      // A model that has used its tools may have nothing to add; one that was asked something has to answer.
+      const mayBeEmpty = hasStop(request) || (waits.isLast && isAfterTools(request));
+      const exchange = this.#exchange(there, mayBeEmpty, signal);
+      const progress: Progress = { isThought: false, isSaid: false };
+      const send = async (connection: AbortSignal): Promise<Response> => {
+        const response = await client.post('/chat/completions', { body, signal: connection }).asResponse();
+        this.noteAnswer(there.upstream.name);
+        return response;
+      };
       try {
-        if (yield* passOn(exchange, send, signal, progress)) return;
-        const { name: upstream } = there.upstream;
-        log.warn({ upstream, model: there.model, try: tries }, 'upstream said nothing');
+        yield* passOn(exchange, send, signal, progress);
+        return;
       } catch (error) {
         signal.throwIfAborted();
         if (progress.isSaid) throw error;
-        await this.#rest(there, asFailure(there, error), { tries, log }, signal);
+        await this.#rest(there, this.#noted(there, asFailure(there, error), request), waits, request, signal);
       }
       if (progress.isThought) yield { type: 'again' };
     }
   }
 
-  #exchange(there: Route, signal: AbortSignal): Exchange {
+  #exchange(there: Route, mayBeEmpty: boolean, signal: AbortSignal): Exchange {
     const limits = limitsOf(there.upstream, this.#options.limits);
-    return new Exchange({ route: there, signal, limits, newId: this.#options.newId });
+    return new Exchange({ route: there, signal, limits, newId: this.#options.newId, mayBeEmpty });
+  }
+
+  #waits({ upstream }: Route, { wait_ms: mostMs = Infinity }: ModelRequest): Waits {
+    const { retries, backoffMs, waitMs, nowMs } = this.#options;
+    return new Waits({ retries, backoffMs, nowMs, waitMs: Math.min(upstream.waitMs ?? waitMs, mostMs) });
+  }
+
+  /** Remembers what a failure tells about its upstream. */
+  #noted(there: Route, failure: ModelError, request: ModelRequest): ModelError {
+    if (failure.facts.status !== undefined) this.noteAnswer(there.upstream.name);
+    if (failure.overflow !== null) this.#contexts.learn(there, failure.overflow, estimateRequest(request));
+    return failure;
   }
 
   /**
@@ -84,30 +120,26 @@ export class OpenAiModel implements Model {
   async #rest(
     there: Route,
     failure: ModelError,
-    { tries, log }: { readonly tries: number; readonly log: Logger },
+    waits: Waits,
+    { run_id }: ModelRequest,
     signal: AbortSignal,
   ): Promise<void> {
-    const { retries } = this.#options;
-    const waitMs = this.#waitMs(failure, tries);
-    if (tries > retries || waitMs === null) throw failure;
+    if (!(failure instanceof UpstreamFailure)) throw failure;
     const { name: upstream } = there.upstream;
-    const { code, facts } = failure;
-    log.warn(
-      { upstream, model: there.model, code, reason: facts.reason, try: tries, wait_ms: waitMs },
-      'upstream retry',
-    );
-    await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+    const isKnown = this.#known.has(upstream);
+    const wait = waits.after(failure, isKnown);
+    if (wait === null) throw waits.isOver ? outwaited(there, failure, waits.waitedMs, isKnown) : failure;
+    const { code, facts, absence } = failure;
+    if (wait.isTold) {
+      const fields = { run_id, upstream, model: there.model, code, reason: facts.reason };
+      const waited = absence === null ? {} : { waited_ms: Math.round(waits.waitedMs) };
+      this.#options.log.warn(
+        { ...fields, ...waited, try: waits.tries, wait_ms: wait.waitMs },
+        absence === null ? 'upstream retry' : 'an upstream that cannot answer yet is waited for',
+      );
+    }
+    await sleep(wait.waitMs, undefined, { signal }).catch(() => undefined);
     signal.throwIfAborted();
-  }
-
-  /** How long to wait before the next try; null when there should be no further try. */
-  #waitMs(failure: ModelError, tries: number): number | null {
-    if (!(failure instanceof UpstreamFailure) || !failure.retryable) return null;
-    const askedMs = failure.retryAfterMs;
-    if (askedMs !== null) return askedMs <= MAX_ASKED_WAIT_MS ? askedMs : null;
-    const fullMs = Math.min(this.#options.backoffMs * 2 ** (tries - 1), MAX_BACKOFF_MS);
-    // Jitter, so that runs refused together do not come back together.
-    return Math.round(fullMs * (0.5 + Math.random() / 2));
   }
 
   #client({ upstream, isCallersKey }: Route): OpenAI {
@@ -127,37 +159,38 @@ function withKey(there: Route, callersKey: string | null): Route {
   return { ...there, upstream: { ...there.upstream, apiKey: callersKey }, isCallersKey: true };
 }
 
+/** Whether the request names words at which the answer stops: it may then stop before the first one. */
+function hasStop({ passed_on: { stop } }: ModelRequest): boolean {
+  return stop != null && !(Array.isArray(stop) && stop.length === 0);
+}
+
+function isAfterTools({ messages }: ModelRequest): boolean {
+  return messages.at(-1)?.role === 'tool';
+}
+
 /** What one try has passed on. */
 interface Progress {
-  /** Whether an answer that says nothing is accepted. */
-  readonly isBelieved: boolean;
   isThought: boolean;
   isSaid: boolean;
 }
 
-/**
- * Asks once and passes on the parts of the answer.
- * @returns false for an answer that says nothing where that is not accepted
- */
+/** Asks once and passes on the parts of the answer. */
 async function* passOn(
   exchange: Exchange,
   send: (connection: AbortSignal) => Promise<Response>,
   signal: AbortSignal,
   progress: Progress,
-): AsyncGenerator<ModelPart, boolean> {
+): AsyncGenerator<ModelPart, void> {
   try {
     await exchange.send(send);
     for (let parts = await exchange.next(); parts !== null; parts = await exchange.next()) {
       for (const part of parts) {
         signal.throwIfAborted();
-        const isSilence = part.type === 'finish' && part.reason === 'stop' && !progress.isSaid;
-        if (isSilence && !progress.isBelieved) return false;
         if (part.type === 'thought') progress.isThought = true;
         else progress.isSaid = true;
         yield part;
       }
     }
-    return true;
   } finally {
     exchange.close();
   }
@@ -183,8 +216,9 @@ function statusFailure(there: Route, { status = 500, headers, error, message }: 
   // A body that is not an object with an error in it is put into the message as text, after the status.
   const text = message.replace(/^\d{3} (?:status code \(no body\))?/, '');
   const said: unknown = error ?? parseJson(text) ?? text;
-  const retryable = isPassing(status) && headers?.get('x-should-retry') !== 'false';
-  return refused(there, { status, said, retry: { retryable, waitMs: askedWaitMs(headers) } });
+  const isForbidden = headers?.get('x-should-retry') === 'false';
+  const retry = { retryable: isPassing(status) && !isForbidden, waitMs: askedWaitMs(headers), isForbidden };
+  return refused(there, { status, said, retry });
 }
 
 /** What `retry-after-ms` or `retry-after` (seconds or a date) asks for, in whole milliseconds. */

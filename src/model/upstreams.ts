@@ -24,6 +24,7 @@ export interface Upstream {
   readonly stallMs?: number | undefined;
   readonly thinkMs?: number | undefined;
   readonly totalMs?: number | undefined;
+  readonly waitMs?: number | undefined;
 }
 
 /** How long to wait for an upstream: its own limits where it has any, else the general ones. */

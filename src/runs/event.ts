@@ -30,6 +30,11 @@ export interface RunOrigin {
    */
   readonly ephemeral: boolean;
   /**
+   * How long its caller can wait for a model server that cannot answer yet, in milliseconds; missing: as long as the run
+   * lives.
+   */
+  readonly wait_ms?: number;
+  /**
    * Functions that fetch a picture. They are no longer offered once the newest user message of the prompt has one.
    * Missing on runs of older versions.
    */

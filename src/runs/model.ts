@@ -47,6 +47,8 @@ export interface ModelRequest {
   readonly passed_on: Readonly<Record<string, unknown>>;
   /** Secrets that came with the request, sealed; the adapter opens them when it asks. */
   readonly sealed: string | null;
+  /** How long a server that cannot answer yet is waited for at most, in milliseconds; missing: as long as the adapter waits. */
+  readonly wait_ms?: number;
 }
 
 /**
@@ -80,10 +82,25 @@ export interface Model {
    * @throws {ModelError} when the upstream cannot be reached, refuses, breaks off or talks nonsense.
    */
   stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelPart>;
+
+  /**
+   * What the context of a model holds, answer included, as far as the adapter knows; null where it does not. Missing
+   * where it never knows.
+   */
+  contextTokens?(model: string, backendId: string | null): number | null;
+}
+
+/** A prompt that is longer than the model's context, in the server's tokens; null where it did not say. */
+export interface Overflow {
+  /** What the context holds, answer included. */
+  readonly limitTokens: number | null;
+  /** What the prompt has. */
+  readonly askedTokens: number | null;
 }
 
 export interface ModelErrorOptions extends ErrorOptions {
   readonly retryAfterMs?: number | null;
+  readonly overflow?: Overflow | null;
   readonly facts?: Partial<FailureFacts>;
 }
 
@@ -94,12 +111,15 @@ export class ModelError extends Error {
   readonly retryAfterMs: number | null;
   /** The same for the operator. Where `message` quotes an upstream or a user, give a reason that does not. */
   readonly facts: FailureFacts;
+  /** The server refused the prompt as too long; null where it failed otherwise. */
+  readonly overflow: Overflow | null;
 
   constructor(code: RunError['code'], message: string, options: ModelErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : {});
     this.name = 'ModelError';
     this.code = code;
     this.retryAfterMs = options.retryAfterMs ?? null;
+    this.overflow = options.overflow ?? null;
     this.facts = { reason: message, ...options.facts };
   }
 }

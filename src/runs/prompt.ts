@@ -7,7 +7,8 @@ import { answerMessage, askedCall, demandedFunction, offeredFunctions } from './
 import { callsOf } from './parts.ts';
 import { picturesIn } from './pictures.ts';
 import { type RunState } from './run.ts';
-import { thinker, thoughtFields, thoughtText, type KeptThought } from './thoughts.ts';
+import { schemaTokens, tokensOf } from './prompt-size.ts';
+import { thinker, thoughtFields, type KeptThought } from './thoughts.ts';
 import {
   textOf,
   type FunctionTool,
@@ -16,7 +17,6 @@ import {
   type ThreadItem,
   type ToolChoice,
 } from './thread.ts';
-import { estimateTokens } from './tokens.ts';
 import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
 
 /** Either a request, with an estimate of its size in tokens, or the budget that is used up. */
@@ -37,7 +37,7 @@ export interface History {
 }
 
 export interface PromptOptions {
-  /** The upper limit of the prompt, whatever the run's own budget. */
+  /** The upper limit of the prompt, whatever the run's own budget: the context without the room for the answer. */
   readonly contextTokens: number;
   /**
    * Whether this is the run's first request, and whether it is the last one allowed: then the model has to answer
@@ -70,12 +70,14 @@ export function buildPrompt(
   const system: readonly ChatMessage[] =
     run.instructions === '' ? [] : [{ role: 'system', content: run.instructions }];
   const systemTokens = tokensOf(system);
-  const room = Math.min(promptLeft ?? Infinity, contextTokens) - systemTokens;
+  const declared = offeredFunctions(run.tools);
+  const fixedTokens = systemTokens + schemaTokens(declared, run.response_format);
+  const room = Math.min(promptLeft ?? Infinity, contextTokens) - fixedTokens;
   const all = [...inputBlocks(history.input), ...toBlocks(state, history)];
   const blocks = cut(lastMessages(all, run.truncation_strategy.last_messages), room);
-  const tokens = systemTokens + total(blocks);
+  const tokens = fixedTokens + total(blocks);
   const said = blocks.flatMap((block) => block.messages);
-  const tools = offeredFunctions(run.tools).filter((tool) => !isSpent(tool, state, said));
+  const tools = declared.filter((tool) => !isSpent(tool, state, said));
   if (promptLeft !== null && tokens > promptLeft) return { type: 'exhausted', reason: 'max_prompt_tokens' };
   return {
     type: 'ask',
@@ -96,6 +98,7 @@ export function buildPrompt(
       max_completion_tokens: completionLeft,
       passed_on: state.origin.passed_on,
       sealed: state.origin.sealed,
+      ...(state.origin.wait_ms !== undefined && { wait_ms: state.origin.wait_ms }),
     },
   };
 }
@@ -282,26 +285,3 @@ function cut(blocks: readonly Block[], room: number): readonly Block[] {
 }
 
 const total = (blocks: readonly Block[]): number => blocks.reduce((sum, block) => sum + block.tokens, 0);
-
-const MESSAGE_TOKENS = 4;
-/** What a 1024 × 1024 picture costs at high detail. */
-const IMAGE_TOKENS = 765;
-
-function tokensOf(messages: readonly ChatMessage[]): number {
-  let tokens = 0;
-  for (const message of messages) {
-    tokens += MESSAGE_TOKENS;
-    if (typeof message.content === 'string') tokens += estimateTokens(message.content);
-    else for (const part of message.content ?? []) tokens += partTokens(part);
-    if (message.role === 'assistant') {
-      tokens += estimateTokens(thoughtText(message));
-      for (const call of message.tool_calls ?? []) {
-        tokens += estimateTokens(call.function.name + call.function.arguments);
-      }
-    }
-  }
-  return tokens;
-}
-
-const partTokens = (part: ChatPart): number =>
-  part.type === 'text' ? estimateTokens(part.text) : IMAGE_TOKENS;

@@ -155,6 +155,9 @@ export interface FailureFacts {
   readonly model?: string;
   /** The HTTP status that the upstream answered, in its head or in its stream. */
   readonly status?: number;
+  /** The parameter at fault, and the error, as the upstream calls them: names, never words. */
+  readonly param?: string;
+  readonly code?: string;
 }
 
 /** Tokens. The singular `prompt_token_details` is the hosted API's own spelling. */

@@ -84,6 +84,7 @@ async function main(): Promise<void> {
         totalMs: config.upstreamTotalMs,
       },
       retries: config.upstreamRetries,
+      waitMs: config.upstreamWaitMs,
       upstreamKey: (sealed) => unseal(sealed).upstreamKey,
       log,
     }),

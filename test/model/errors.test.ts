@@ -40,7 +40,25 @@ describe('error statuses', () => {
     [400, { error: { message: 'This model has no vision.' } }, 'invalid_prompt', 'This model has no vision.'],
     [400, { object: 'error', message: 'Too long.', code: 400 }, 'invalid_prompt', 'Too long.'],
     [413, { error: 'request too large' }, 'invalid_prompt', 'request too large'],
-    [422, { detail: [{ msg: 'field required' }] }, 'invalid_prompt', '{"detail":[{"msg":"field required"}]}'],
+    [422, { detail: [{ msg: 'field required' }] }, 'invalid_prompt', 'field required'],
+    [
+      422,
+      {
+        detail: [
+          {
+            type: 'extra_forbidden',
+            loc: ['body', 'top_k'],
+            msg: 'Extra inputs are not permitted',
+            input: 1,
+          },
+          { loc: ['body', 'messages', 0, 'role'], msg: 'Field required' },
+        ],
+      },
+      'invalid_prompt',
+      'body → top_k: Extra inputs are not permitted; body → messages → 0 → role: Field required',
+    ],
+    [400, { errors: [{ title: 'No.' }] }, 'invalid_prompt', 'No.'],
+    [400, { error_code: 336_003, error_msg: 'No.' }, 'invalid_prompt', 'No.'],
     [422, { detail: 'no such role' }, 'invalid_prompt', 'no such role'],
     [400, [{ error: { code: 400, message: 'Not here.' } }], 'invalid_prompt', 'Not here.'],
     [500, { error: { message: 'CUDA' } }, 'server_error', "The upstream 'test' failed (500). It said: CUDA"],
@@ -171,8 +189,101 @@ describe('errors inside a stream', () => {
     expect(await streamFailure(body)).toEqual({ ...failed, parts: [{ type: 'text', text: 'a' }] });
   });
 
+  /** Shapes of servers and gateways, and what a run then says. */
+  const shapes: readonly [string, string][] = [
+    ['{"error":"GPU on fire"}', 'GPU on fire'],
+    ['{"error":true,"message":"GPU on fire"}', 'GPU on fire'],
+    ['{"errors":[{"message":"GPU on fire"}],"success":false}', 'GPU on fire'],
+    ['{"object":"error","message":"GPU on fire","type":"InternalServerError"}', 'GPU on fire'],
+    ['{"type":"error","message":"GPU on fire"}', 'GPU on fire'],
+    ['{"type":"error","error":{"type":"api_error","message":"GPU on fire"}}', 'GPU on fire'],
+    ['{"detail":"GPU on fire"}', 'GPU on fire'],
+    ['{"error_code":336501,"error_msg":"GPU on fire"}', 'GPU on fire'],
+    ['{"code":1305,"msg":"GPU on fire","success":false}', 'GPU on fire'],
+    ['{"code":"InternalError.Algo","message":"GPU on fire","request_id":"r"}', 'GPU on fire'],
+    ['{"status":500,"title":"GPU on fire"}', 'GPU on fire'],
+    ['{"statusCode":502,"message":"GPU on fire"}', 'GPU on fire'],
+    ['{"status":"error","description":"GPU on fire"}', 'GPU on fire'],
+    ['{"choices":null,"base_resp":{"status_code":1000,"status_msg":"GPU on fire"}}', 'GPU on fire'],
+    [
+      chunk({ error: { message: 'GPU on fire' } })
+        .slice(6)
+        .trim(),
+      'GPU on fire',
+    ],
+  ];
+
+  test.each(shapes)('%s, streamed or whole, is an error before [DONE]', async (data, words) => {
+    let body = '';
+    upstream = await startUpstream((response) => void response.end(body));
+    const message: unknown = expect.stringMatching(new RegExp(`It said: ${words}$`));
+    for (body of [`data: ${data}\n\n${DONE}`, `event: exception\ndata: ${data}\n\n`, data])
+      expect(await failureOf(modelAt(upstream.url))).toMatchObject({ parts: [], message });
+    body = `${chunk({ content: 'a' })}data: ${data}\n\n${DONE}`;
+    expect(await failureOf(modelAt(upstream.url))).toMatchObject({
+      parts: [{ type: 'text', text: 'a' }],
+      message,
+    });
+  });
+
+  test('a message alone is an error where it is all that comes', async () => {
+    expect((await streamFailure('{"message":"Endpoint is gone"}')).message).toMatch(
+      /It said: Endpoint is gone$/,
+    );
+  });
+
   test('an error event of bare text', async () => {
     expect((await streamFailure('event: error\ndata: out of memory\n\n')).message).toMatch(/out of memory$/);
+  });
+});
+
+describe('what passes by itself is asked again', () => {
+  const says = (message: string, more: object = {}) => ({ error: { message, ...more } });
+  const passing: readonly [number, object][] = [
+    [400, says('Failed to call a function. Please adjust your prompt.', { code: 'tool_use_failed' })],
+    [400, says('Model did not answer in time', { failed_generation: '<function=x>' })],
+    [400, says('tool call validation failed: parameters for tool f did not match schema')],
+    [422, says('Failed to parse tool call arguments as JSON')],
+    [500, says('error parsing tool call: raw=\'{"a"\', err=unexpected end')],
+    [409, says('conflict')],
+    [425, says('too early')],
+    [499, says('client closed request')],
+    [522, says('connection timed out')],
+    [529, says('Overloaded', { type: 'overloaded_error' })],
+    [400, says('The model is currently loading, please retry')],
+    [404, says("Model 'm' is loading")],
+    [503, says('Loading model', { type: 'unavailable_error' })],
+    [500, says('llm server loading model')],
+    [502, says('模型正在加载，请稍后再试')],
+  ];
+
+  test.each(passing)('%i %j', async (status, body) => {
+    upstream = await startUpstream((response, count) =>
+      count === 1
+        ? void response.writeHead(status).end(JSON.stringify(body))
+        : void response.end(count === 2 ? `data: ${JSON.stringify(body)}\n\n${DONE}` : HELLO),
+    );
+    expect(await partsOf(modelAt(upstream.url, { retries: 2 }))).toEqual(HELLO_PARTS);
+    expect(upstream.asked).toHaveLength(3);
+  });
+
+  test.each<[number, object]>([
+    [400, says('Invalid tool schema: parameters must be an object')],
+    [400, says('Failed to load image')],
+    [501, says('This server does not support tools')],
+    [404, says('No models loaded. Please load a model.')],
+  ])('but not %i %j', async (status, body) => {
+    upstream = await startUpstream((response) => void response.writeHead(status).end(JSON.stringify(body)));
+    await failureOf(modelAt(upstream.url, { retries: 2 }));
+    expect(upstream.asked).toHaveLength(1);
+  });
+
+  test('a call that stays unreadable is the fault of the model, not of the prompt', async () => {
+    const body = JSON.stringify(says('Failed to call a function.', { code: 'tool_use_failed' }));
+    expect(await failure(400, body)).toMatchObject({
+      code: 'server_error',
+      message: "The upstream 'test' failed (400). It said: Failed to call a function.",
+    });
   });
 });
 

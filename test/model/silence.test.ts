@@ -1,6 +1,7 @@
 /** Answers in which nothing is said: asked again where the server gave no reason for it, and then told with its words. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
+  ask,
   begin,
   chunk,
   DONE,
@@ -34,6 +35,10 @@ const silences: [string, string, string?][] = [
   ['an empty delta', EMPTY + DONE],
   ['usage alone', `data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":0}}\n\n${DONE}`],
   ['calls that never came', ended('tool_calls')],
+  ['an answer that merely stops', ended('stop')],
+  ['one that ends in the word of another protocol', ended('END_TURN')],
+  ['blanks alone', chunk({ content: '\n' }) + chunk({ content: ' \n' }) + STOP + DONE],
+  ['an empty refusal and no calls', chunk({ refusal: '', tool_calls: [] }) + STOP + DONE],
   ['a reason that is none', ended('')],
   [
     'a whole completion without a word',
@@ -81,11 +86,11 @@ describe('thoughts alone', () => {
     expect(message).toContain(`It sent: ${body.replaceAll(/\s+/g, ' ').slice(0, 60).trim()}`);
   });
 
-  test('before a stop are asked for once more, and then believed', async () => {
+  test('before a stop are no answer either', async () => {
     await answering(chunk({ reasoning_content: 'hm' }) + STOP + DONE);
-    const parts = await partsOf(modelAt(upstream.url, { retries: 2 }));
-    expect(parts).toEqual([thought, again, thought, { type: 'finish', reason: 'stop', usage: null }]);
-    expect(upstream.asked).toHaveLength(2);
+    const { parts, message } = await failureOf(modelAt(upstream.url, { retries: 1 }));
+    expect(parts).toEqual([thought, again, thought]);
+    expect(message).toContain("without a word or a call, with the reason 'stop'. It sent:");
   });
 });
 
@@ -114,28 +119,46 @@ test('however the bytes are cut, the same is told', async () => {
   expect(said[0]).toContain('GPU on fire');
 });
 
-describe('a server that says it has nothing to say', () => {
-  test.each(['stop', 'end_turn', 'COMPLETE'])(
-    '(%s) is asked once more, and then believed',
-    async (reason) => {
-      await answering(ended(reason));
-      const parts = await partsOf(modelAt(upstream.url, { retries: 2 }));
-      expect(parts).toEqual([{ type: 'finish', reason: 'stop', usage: null }]);
-      expect(upstream.asked).toHaveLength(2);
-    },
-  );
-
-  test('is believed at once where nothing is tried again', async () => {
-    await answering(EMPTY + STOP + DONE);
-    expect(await partsOf(modelAt(upstream.url))).toHaveLength(1);
-    expect(upstream.asked).toHaveLength(1);
-  });
-
-  test.each(['length', 'content_filter'] as const)('(%s) is believed: that is why', async (reason) => {
+describe('a server that says why it has nothing to say', () => {
+  test.each(['length', 'content_filter'] as const)('(%s) is believed', async (reason) => {
     await answering(ended(reason));
     const parts = await partsOf(modelAt(upstream.url, { retries: 2 }));
     expect(parts).toEqual([{ type: 'finish', reason, usage: null }]);
     expect(upstream.asked).toHaveLength(1);
+  });
+
+  test('after its tools, is believed when it says so at every try', async () => {
+    const call = { id: 'a', type: 'function' as const, function: { name: 'f', arguments: '{}' } };
+    const request = ask({
+      messages: [
+        { role: 'user', content: 'Light on.' },
+        { role: 'assistant', content: null, tool_calls: [call] },
+        { role: 'tool', tool_call_id: 'a', content: 'done' },
+      ],
+    });
+    await answering(ended('stop'));
+    const parts = await partsOf(modelAt(upstream.url, { retries: 2 }), request);
+    expect(parts).toEqual([{ type: 'finish', reason: 'stop', usage: null }]);
+    expect(upstream.asked).toHaveLength(3);
+  });
+
+  test('is believed with the blanks that it sent', async () => {
+    await answering(chunk({ content: ' \n' }) + chunk({}, { finish_reason: 'length' }) + DONE);
+    expect(await partsOf(modelAt(upstream.url, { retries: 2 }))).toMatchObject([
+      { type: 'text', text: ' \n' },
+      { type: 'finish', reason: 'length' },
+    ]);
+  });
+
+  test.each([
+    ['stop', { stop: ['END'] }, 1] as const,
+    ['stop', { stop: [] }, 2] as const,
+    ['stop_sequence', {}, 1] as const,
+  ])('(%s, where the request says %j) is asked %i times', async (reason, passed_on, tries) => {
+    await answering(ended(reason), 2);
+    const parts = await partsOf(modelAt(upstream.url, { retries: 1 }), ask({ passed_on }));
+    expect(parts).toEqual(tries === 1 ? [{ type: 'finish', reason: 'stop', usage: null }] : HELLO_PARTS);
+    expect(upstream.asked).toHaveLength(tries);
   });
 });
 

@@ -82,7 +82,25 @@ describe('event streams', () => {
     ],
     ['lines that begin like one of an error', `err\nerror\nerrors: 1\n\n${HELLO}`, HELLO_PARTS],
     ['data behind [DONE]', `${HELLO}data: {"error":"no"}\n\ndata: rubbish\n\n`, HELLO_PARTS],
-    ['an empty answer', STOP + DONE, [{ type: 'finish', reason: 'stop', usage: null }]],
+    [
+      'blanks before the first word, and usage that says how it went',
+      chunk({ content: '\n' }) +
+        chunk({ content: ' ' }) +
+        chunk({ content: 'Hello' }) +
+        chunk({}, { finish_reason: 'stop' }, { base_resp: { status_code: 0, status_msg: '' } }) +
+        DONE,
+      [{ type: 'text', text: '\n Hello' }, ...HELLO_PARTS.slice(1)],
+    ],
+    [
+      'an empty error in every chunk',
+      `data: {"error":"","choices":[]}\n\n${chunk({ content: 'Hello' }, {}, { error: {} })}${STOP}`,
+      HELLO_PARTS,
+    ],
+    [
+      'signs of life that are no errors',
+      `event: status\ndata: {"type":"status","status":"running","message":"busy"}\n\ndata: {"code":0,"msg":"ok"}\n\n${HELLO}`,
+      HELLO_PARTS,
+    ],
   ])('%s', async (_, body, expected) => {
     expect(await answers(body)).toEqual(expected);
   });

@@ -22,9 +22,10 @@ export interface TestUpstream {
   stop(): Promise<void>;
 }
 
-/** `answer` gets the response and the number of the request, counted from 1. */
+/** `answer` gets the response and the number of the request, counted from 1. Without a port, any free one. */
 export async function startUpstream(
   answer: (response: ServerResponse, count: number, request: IncomingMessage) => void | Promise<void>,
+  port = 0,
 ): Promise<TestUpstream> {
   const asked: Asked[] = [];
   const server = createServer((request, response) => {
@@ -37,7 +38,7 @@ export async function startUpstream(
       await answer(response, asked.length, request);
     })();
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
@@ -105,6 +106,7 @@ export function modelAt(
     upstreams: [upstreamAt(url, upstream)],
     limits: { ...PATIENT, idleMs },
     retries: 0,
+    waitMs: 0,
     backoffMs: 1,
     log: pino({ level: 'silent' }),
     newId: (prefix) => `${prefix}_${(count += 1)}`,

@@ -1,0 +1,58 @@
+/** What a request to the model takes of its context, as we estimate it. Pure. */
+import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
+import { thoughtText } from './thoughts.ts';
+import type { FunctionTool, ResponseFormat } from './thread.ts';
+import { estimateTokens } from './tokens.ts';
+
+const MESSAGE_TOKENS = 4;
+/** What a 1024 × 1024 picture costs at high detail. */
+const IMAGE_TOKENS = 765;
+/** Room kept for an answer whose length nobody limits: this much, but no larger share of the context. */
+const ANSWER_TOKENS = 4_096;
+const ANSWER_SHARE = 1 / 4;
+/** However long an answer may become, the prompt has this share. */
+const PROMPT_SHARE = 1 / 2;
+
+/** The whole request: messages, tools and the schema of the answer. */
+export function estimateRequest({
+  messages,
+  tools,
+  response_format,
+}: Pick<ModelRequest, 'messages' | 'tools' | 'response_format'>): number {
+  return tokensOf(messages) + schemaTokens(tools, response_format);
+}
+
+export function tokensOf(messages: readonly ChatMessage[]): number {
+  let tokens = 0;
+  for (const message of messages) {
+    tokens += MESSAGE_TOKENS;
+    if (typeof message.content === 'string') tokens += estimateTokens(message.content);
+    else for (const part of message.content ?? []) tokens += partTokens(part);
+    if (message.role === 'assistant') {
+      tokens += estimateTokens(thoughtText(message));
+      for (const call of message.tool_calls ?? []) {
+        tokens += estimateTokens(call.function.name + call.function.arguments);
+      }
+    }
+  }
+  return tokens;
+}
+
+const partTokens = (part: ChatPart): number =>
+  part.type === 'text' ? estimateTokens(part.text) : IMAGE_TOKENS;
+
+/** The declarations of tools and the schema of the answer: servers write both into the prompt. */
+export function schemaTokens(tools: readonly FunctionTool[], format: ResponseFormat): number {
+  const declared = tools.reduce(
+    (sum, { function: { name, description = '', parameters } }) =>
+      sum + MESSAGE_TOKENS + estimateTokens(name + description) + estimateTokens(JSON.stringify(parameters)),
+    0,
+  );
+  return declared + (format === 'auto' ? 0 : estimateTokens(JSON.stringify(format)));
+}
+
+/** The room of a context that is kept for the answer. `limit`: the most tokens that it may have; null where nobody set it. */
+export function answerRoom(contextTokens: number, limit: number | null): number {
+  if (limit === null) return Math.min(ANSWER_TOKENS, Math.floor(contextTokens * ANSWER_SHARE));
+  return Math.min(limit, Math.floor(contextTokens * PROMPT_SHARE));
+}
