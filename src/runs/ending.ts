@@ -3,7 +3,7 @@
  */
 import type { RunEvent } from './event.ts';
 import type { RunState } from './run.ts';
-import type { FailureFacts, RunError } from './thread.ts';
+import type { FailureFacts, RunError, Usage } from './thread.ts';
 
 /** How a run ends without completing; the type and the error also go into its open parts. */
 export type Ending =
@@ -24,10 +24,15 @@ export function failedBy(error: RunError): Extract<Ending, { type: 'failed' }> {
 /**
  * The events that end a run in whatever state it is: its message closes, then its step, then the run itself (R3). To
  * cancel a run that no worker executes, commit `run.cancelling` followed by these.
+ * @param usage of the completion that ends in the open step
  */
-export function ending(state: RunState, how: Ending, at: number): readonly RunEvent[] {
+export function ending(
+  state: RunState,
+  how: Ending,
+  at: number,
+  usage: Usage | null = state.owed,
+): readonly RunEvent[] {
   const events: RunEvent[] = [];
-  const usage = state.owed;
   if (state.message !== null) {
     events.push({ type: 'message.incomplete', at, reason: `run_${how.type}`, dropped: false });
   }

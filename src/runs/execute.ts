@@ -6,7 +6,9 @@ import type { Asides, KeptAsides } from './asides.ts';
 import { CallIds } from './call-ids.ts';
 import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
-import { ModelError, type Model, type ModelPart, type ModelRequest } from './model.ts';
+import { ask, type Ask } from './ask.ts';
+import { Fit } from './fit.ts';
+import type { Model, ModelError, ModelPart } from './model.ts';
 import { buildPrompt, type History, type Prompt } from './prompt.ts';
 import { estimateTokens } from './tokens.ts';
 import { ending, failedBy, type Ending } from './ending.ts';
@@ -29,7 +31,8 @@ export interface Execution {
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
   /** Aborts the model call; the generator then throws the signal's reason and yields nothing more. */
   readonly signal: AbortSignal;
-  readonly contextTokens: number;
+  /** What the context of a model holds, answer included. */
+  readonly contextTokens: (model: string, backendId: string | null) => number;
 }
 
 /** How often in one attempt the worker's own tools may answer; after that the model must answer without tools. */
@@ -54,16 +57,19 @@ export async function* execute(
 ): AsyncGenerator<readonly RunEvent[], void> {
   let state = initial;
   let { items } = history;
+  const { run, origin } = initial;
+  const fit = new Fit(execution.contextTokens(run.model, origin.backend_id), run.max_completion_tokens);
   const thoughts = new Map(history.thoughts);
   const asides = new Map(history.asides);
   const callIds = new CallIds(history, execution.newId);
   for (let pass = 0; isExecuting(state.run); pass++) {
-    const options = {
-      contextTokens: execution.contextTokens,
-      first: pass === 0 && !hasDone(initial.run, items),
-      last: pass === MAX_TOOL_PASSES,
-    };
-    const prompt = buildPrompt(state, { ...history, items, thoughts, asides }, options);
+    const first = pass === 0 && !hasDone(run, items);
+    const isLast = pass === MAX_TOOL_PASSES;
+    const material = { ...history, items, thoughts, asides };
+    const before = state;
+    const promptFor = (contextTokens: number): Prompt =>
+      buildPrompt(before, material, { contextTokens, first, last: isLast });
+    const prompt = promptFor(fit.room(state.spent.completion_tokens));
     if (prompt.type === 'exhausted') {
       yield [{ type: 'run.incomplete', at: execution.now(), reason: prompt.reason }];
       return;
@@ -72,8 +78,12 @@ export async function* execute(
       yield ending(state, failedBy(NOTHING_TO_ASK), execution.now());
       return;
     }
-    const turn = new Turn(state, prompt, { ...execution, callIds, isLast: options.last });
-    yield* ask(turn, prompt.request, execution);
+    const turn = new Turn(state, prompt, { ...execution, callIds, isLast });
+    yield* ask(turn, prompt, execution, (refused, overflow) => {
+      const shorter = promptFor(fit.after(refused.estimatedTokens, overflow));
+      if (shorter.type === 'exhausted') return null;
+      return shorter.request.messages.length < refused.request.messages.length ? shorter : null;
+    });
     if (turn.ownCalls().length > 0) yield* answer(turn, execution);
     state = turn.state;
     items = [...items, ...turn.closed];
@@ -87,25 +97,6 @@ function hasDone({ id }: Run, items: readonly ThreadItem[]): boolean {
   return items.some(
     (item) => item.object === 'thread.run.step' && item.run_id === id && item.status === 'completed',
   );
-}
-
-/** Asks the model and yields what it says as events. */
-async function* ask(
-  turn: Turn,
-  request: ModelRequest,
-  { model, signal }: Execution,
-): AsyncGenerator<readonly RunEvent[], void> {
-  try {
-    for await (const part of model.stream(request, signal)) {
-      const events = turn.hear(part);
-      if (events.length > 0) yield events;
-    }
-    if (!turn.isOver)
-      throw new ModelError('server_error', 'The model stopped without saying that it was done.');
-  } catch (error) {
-    if (!(error instanceof ModelError)) throw error;
-    yield turn.fail(error);
-  }
 }
 
 /** Runs the worker's own calls, all at once, and yields each answer as it comes. */
@@ -142,7 +133,6 @@ async function* answer(
 }
 
 type Finish = Extract<ModelPart, { type: 'finish' }>;
-type Ask = Extract<Prompt, { type: 'ask' }>;
 
 interface TurnOptions extends Pick<Execution, 'now' | 'newId'> {
   readonly callIds: CallIds;
@@ -161,15 +151,15 @@ class Turn {
   readonly asides = new Map<string, KeptAsides>();
   /** The model has sent its finish part. */
   isOver = false;
-  readonly #estimatedTokens: number;
+  #estimatedTokens: number;
   readonly #now: Clock;
   readonly #newId: NewId;
   readonly #callIds: CallIds;
-  readonly #toolsAllowed: boolean;
+  #toolsAllowed: boolean;
   readonly #isLast: boolean;
   /** The tools of the run, and those of them that the model was offered. */
   readonly #declared: ReadonlySet<string>;
-  readonly #offered: readonly string[];
+  #offered: readonly string[];
   /** A tool that the model called although none was allowed. */
   #refused: string | null = null;
   #heard = '';
@@ -183,12 +173,12 @@ class Turn {
     this.state = state;
     this.#isLast = isLast;
     this.#declared = new Set(offeredFunctions(state.run.tools).map((tool) => tool.function.name));
-    this.#offered = request.tools.map((tool) => tool.function.name);
-    this.#estimatedTokens = estimatedTokens;
     this.#now = now;
     this.#newId = newId;
     this.#callIds = callIds;
+    this.#offered = request.tools.map((tool) => tool.function.name);
     this.#toolsAllowed = request.tools.length > 0 && request.tool_choice !== 'none';
+    this.#estimatedTokens = estimatedTokens;
   }
 
   /** Whether the turn has called tools. */
@@ -270,9 +260,24 @@ class Turn {
     }
   }
 
+  /** Whether anything of the answer was passed on; thoughts can be taken back. */
+  get hasBegun(): boolean {
+    return this.state.step !== null || this.closed.length > 0;
+  }
+
+  /** The turn begins again with another prompt. */
+  begins({ request, estimatedTokens }: Ask): readonly RunEvent[] {
+    this.#offered = request.tools.map((tool) => tool.function.name);
+    this.#toolsAllowed = request.tools.length > 0 && request.tool_choice !== 'none';
+    this.#estimatedTokens = estimatedTokens;
+    return this.state.thoughts?.length ? this.hear({ type: 'again' }) : [];
+  }
+
   fail({ code, message, retryAfterMs, facts }: ModelError): readonly RunEvent[] {
     const how = { type: 'failed', error: { code, message }, retryAfterMs, facts } as const;
-    return this.say(ending(this.state, how, this.#now()));
+    // What was said until then has been paid for.
+    const usage = this.#usage ?? (this.hasBegun ? this.#estimate() : this.state.owed);
+    return this.say(ending(this.state, how, this.#now(), usage));
   }
 
   /** Every event is folded here before it is yielded, so an illegal one never leaves this file. */

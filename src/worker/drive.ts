@@ -35,6 +35,7 @@ export interface DriveOptions {
   readonly now: Clock;
   readonly nowMs: () => number;
   readonly newId: NewId;
+  /** What the context of any model holds at most. */
   readonly contextTokens: number;
   /** How much of a thread is read for one prompt. */
   readonly promptLimitBytes: number;
@@ -73,13 +74,20 @@ export class Driver {
     this.#options = options;
   }
 
-  get #budget(): HistoryBudget {
-    return { maxBytes: this.#options.promptLimitBytes, maxTokens: this.#options.contextTokens };
+  /** What a model's context holds: what is set for all, or less where the model is known to take less. */
+  #contextOf(name: string, backendId: string | null): number {
+    const { contextTokens, model } = this.#options;
+    return Math.min(contextTokens, model.contextTokens?.(name, backendId) ?? Infinity);
+  }
+
+  /** @param maxTokens what the prompt is cut to */
+  #budget(maxTokens = this.#options.contextTokens): HistoryBudget {
+    return { maxBytes: this.#options.promptLimitBytes, maxTokens };
   }
 
   /** The history for a prompt of the run where it is small; null where it is large. */
   async smallHistory(ref: RunRef): Promise<History | null> {
-    return this.#options.objects.histories.readSmall(ref, this.#budget, LARGE_PROMPT_BYTES);
+    return this.#options.objects.histories.readSmall(ref, this.#budget(), LARGE_PROMPT_BYTES);
   }
 
   /**
@@ -99,11 +107,15 @@ export class Driver {
     try {
       const commit = runs.commit.bind(runs);
       const commits = new Commits(started, commit, (error) => controller.abort(error));
-      const context = { ...this.#options, signal: controller.signal };
+      const contextTokens = this.#contextOf.bind(this);
+      const context = { ...this.#options, contextTokens, signal: controller.signal };
       let material = await history;
       if (material === null) {
         share = await this.#options.room.take(this.#options.promptLimitBytes, controller.signal);
-        const large = await this.#options.objects.histories.read(ref, this.#budget);
+        const large = await this.#options.objects.histories.read(
+          ref,
+          this.#budget(contextTokens(state.run.model, state.origin.backend_id)),
+        );
         share.shrink(large.bytes);
         sent = share.shrinkAfter(SENT_AFTER_MS, large.bytes / PROMPT_COPIES);
         material = large;

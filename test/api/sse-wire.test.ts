@@ -144,10 +144,10 @@ describe('a stream of a run', () => {
       { status: 'incomplete', incomplete_details: { reason: 'max_completion_tokens' }, completed_at: null },
     ],
     [
-      'completes with an empty message when the model says nothing',
-      [finish('stop')],
-      [...speaks, 'thread.message.completed', 'thread.run.step.completed', 'thread.run.completed'],
-      { status: 'completed' },
+      'is incomplete with an empty message when there was no room for a word',
+      [finish('length')],
+      [...speaks, 'thread.message.incomplete', 'thread.run.step.completed', 'thread.run.incomplete'],
+      { status: 'incomplete' },
     ],
   ];
 

@@ -33,7 +33,12 @@ beforeAll(async () => {
   const { baseUrl } = stopped;
   await stopped.stop();
   await writeFile(file, JSON.stringify({ upstreams: [{ name: 'dead', baseUrl }] }));
-  const env = { LONGRUN_CONFIG: file, UPSTREAM_IDLE_MS: '300', UPSTREAM_RETRIES: String(RETRIES) };
+  const env = {
+    LONGRUN_CONFIG: file,
+    UPSTREAM_IDLE_MS: '300',
+    UPSTREAM_RETRIES: String(RETRIES),
+    UPSTREAM_WAIT_MS: '1500',
+  };
   service = await startService({ redisUrl: inject('redisUrl'), upstream, env });
   wire = new Wire(service.baseUrl);
 });
@@ -98,8 +103,17 @@ interface Reason {
   readonly message: RegExp;
 }
 
-function expectFailed({ run }: Ended, { code, message }: Reason): void {
-  const usage: unknown = expect.objectContaining({ total_tokens: 0 });
+/** What was said before a failure has been paid for, and is estimated where the model server does not tell. */
+function expectFailed({ run }: Ended, { code, message }: Reason, hasSpoken = false): void {
+  const tokens: unknown = expect.toSatisfy(
+    (value) => Number(value) > 0 === hasSpoken,
+    'tokens of what was said',
+  );
+  const usage: unknown = expect.objectContaining({
+    prompt_tokens: tokens,
+    completion_tokens: tokens,
+    total_tokens: tokens,
+  });
   expect(run).toMatchObject({
     status: 'failed',
     last_error: { code, message: like(message) },
@@ -173,6 +187,12 @@ describe('before it said anything, a model server that', () => {
       { code: 'server_error', message: /^The upstream 'default' sent something that is not .*: \{nonsense/ },
     ],
     [
+      'merely stops is asked again, and has not answered',
+      [text(' \n'), finish('stop')],
+      1 + RETRIES,
+      { code: 'server_error', message: /^The upstream 'default' ended its answer without a word or a call/ },
+    ],
+    [
       'sends an error in its stream is believed',
       line('data: {"error":{"message":"The prompt was flagged.","code":"content_policy_violation"}}'),
       1,
@@ -203,16 +223,16 @@ describe('before it said anything, a model server that', () => {
     expect(ended.steps).toHaveLength(1);
   });
 
-  test('is not there is asked again, and is to be started', async () => {
+  test('is not there is waited for, and is to be started', async () => {
     const ended = await play(() => [], { metadata: { backend_id: 'dead' } });
     expectFailed(ended, {
       code: 'server_error',
       message:
-        /^The upstream 'dead' cannot be reached \(ECONNREFUSED\)\. Check that it runs, and its baseUrl/,
+        /^The upstream 'dead' cannot be reached \(ECONNREFUSED\)\. Check that it runs, and its baseUrl .*never answered this worker\.$/,
     });
-    const retries = service.logs.filter((logged) => logged.msg === 'upstream retry');
-    const ours = retries.filter((logged) => logged['upstream'] === 'dead');
-    expect(ours).toHaveLength(RETRIES);
+    const told = service.logs.filter(({ msg }) => msg.includes('that cannot answer yet is waited for'));
+    const ours = told.filter((logged) => logged['upstream'] === 'dead');
+    expect(ours).toHaveLength(1);
     expect(ours[0]?.['run_id']).toBe(ended.run.id);
     expect(ours[0]?.['reason']).toMatch(/cannot be reached \(ECONNREFUSED\)/);
   });
@@ -249,7 +269,7 @@ describe('in the middle of its answer, a model server that', () => {
   test.each(broken)('%s leaves what it said, and is not asked again', async (_, script, message) => {
     const ended = await play(() => script);
     const reason: Reason = { code: 'server_error', message };
-    expectFailed(ended, reason);
+    expectFailed(ended, reason, true);
     expect(ended.tries).toBe(1);
     expect(namesOf(ended.frames).slice(-4)).toEqual([
       'thread.message.incomplete',
@@ -282,7 +302,7 @@ describe('in the middle of its answer, a model server that', () => {
     const [call, fragment] = calls([{ name: 'f', arguments: { city: 'Taipei' } }]);
     const half = [call, fragment].flatMap((step) => step ?? []);
     const ended = await play(() => [text('Let me see.'), ...half, { type: 'break' }]);
-    expectFailed(ended, { code: 'server_error', message: /broke off/ });
+    expectFailed(ended, { code: 'server_error', message: /broke off/ }, true);
     expect(namesOf(ended.frames).slice(-3)).toEqual(['thread.run.step.failed', 'thread.run.failed', 'done']);
     expect(ended.messages.map(textOf)).toEqual(['Let me see.']);
     expect(ended.steps.map(({ type, status }) => ({ type, status }))).toEqual([
@@ -320,10 +340,10 @@ describe('an answer that is not what one hoped for', () => {
   });
 
   /** Shows A-INV-07, A-ORDER-16. */
-  test('is a message without a word when the model had none', async () => {
-    const ended = await play(() => [finish('stop')]);
-    expect(ended.run.status).toBe('completed');
-    expect(ended.messages).toMatchObject([{ status: 'completed', content: [{ text: { value: '' } }] }]);
+  test('is a message without a word when there was no room for one', async () => {
+    const ended = await play(() => [finish('length')]);
+    expect(ended.run.status).toBe('incomplete');
+    expect(ended.messages).toMatchObject([{ status: 'incomplete', content: [{ text: { value: '' } }] }]);
     expect(namesOf(ended.frames).filter((name) => name === 'thread.message.delta')).toHaveLength(1);
   });
 });

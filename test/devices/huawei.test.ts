@@ -347,7 +347,7 @@ describe('variables', () => {
         newId: (prefix) => `${prefix}_${(asked += 1)}`,
         secretsIn: (sealed) => seal.open(sealed).variables,
         signal: new AbortController().signal,
-        contextTokens: 10_000,
+        contextTokens: () => 10_000,
       },
     );
     await events.next();

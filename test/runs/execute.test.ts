@@ -95,7 +95,7 @@ function context(model: Model, more: Partial<Execution> = {}): Execution {
     now: () => NOW,
     newId: (prefix) => `${prefix}_${(ids += 1)}`,
     signal: new AbortController().signal,
-    contextTokens: 10_000,
+    contextTokens: () => 10_000,
     ...more,
   };
 }
@@ -384,12 +384,12 @@ describe('usage', () => {
   /** Shows A-MAP-18. */
   test('that the upstream does not report is estimated from what was asked and heard', async () => {
     const { after } = await play([say('12345678'), finish('stop', false)]);
-    // The question: four tokens for a message, four for three words and a sign. The answer: eight digits.
+    // The question: four tokens for a message, four for three words and a sign; eleven for the tool. The answer: eight digits.
     expect(after.run.usage).toStrictEqual({
       ...usage(0),
-      prompt_tokens: 8,
+      prompt_tokens: 19,
       completion_tokens: 4,
-      total_tokens: 12,
+      total_tokens: 23,
     });
   });
 
@@ -398,9 +398,9 @@ describe('usage', () => {
     const { after } = await play([call(0), args(0, '{}'), finish('stop', false)]);
     expect(after.owed).toStrictEqual({
       ...usage(0),
-      prompt_tokens: 8,
+      prompt_tokens: 19,
       completion_tokens: 3,
-      total_tokens: 11,
+      total_tokens: 22,
     });
     expect((await play([finish('length', false)])).after.run.usage).toMatchObject({ completion_tokens: 0 });
   });
@@ -411,7 +411,13 @@ describe('a model that fails', () => {
   const lastError = { code: 'rate_limit_exceeded', message: 'Rate limit reached.' } as const;
   const facts = { reason: 'Rate limit reached.' };
   const failed: RunEvent = { type: 'run.failed', ...AT, error: lastError, facts };
-  const stepFailed: RunEvent = { type: 'step.failed', ...AT, usage: null, error: lastError };
+  /** What was said is estimated, as the model server reports nothing of it. */
+  const stepFailed = (completion_tokens: number): RunEvent => ({
+    type: 'step.failed',
+    ...AT,
+    usage: { ...usage(0), prompt_tokens: 19, completion_tokens, total_tokens: 19 + completion_tokens },
+    error: lastError,
+  });
 
   test('before the first part: the run fails, and nothing was opened', async () => {
     expect((await play([error])).events).toStrictEqual([failed]);
@@ -423,15 +429,19 @@ describe('a model that fails', () => {
       ...OPEN_MESSAGE,
       delta('Once'),
       { type: 'message.incomplete', ...AT, reason: 'run_failed', dropped: false },
-      stepFailed,
+      stepFailed(1),
       failed,
     ]);
-    expect(after.run).toMatchObject({ status: 'failed', last_error: lastError });
+    expect(after.run).toMatchObject({
+      status: 'failed',
+      last_error: lastError,
+      usage: { total_tokens: 20 },
+    });
   });
 
   test('in its calls: the step fails with the run', async () => {
     const { events } = await play([say('a'), call(0), args(0, '{'), error]);
-    expect(events.slice(-3)).toStrictEqual([toolDelta(0, '{'), stepFailed, failed]);
+    expect(events.slice(-3)).toStrictEqual([toolDelta(0, '{'), stepFailed(4), failed]);
   });
 
   test('with anything but a ModelError: that is a bug, and goes through', async () => {

@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import llama3 from 'llama3-tokenizer-js';
 import { describe, expect, test } from 'vitest';
+import { Fit } from '../../src/runs/fit.ts';
 import { estimateTokens } from '../../src/runs/tokens.ts';
 import { ask, assistant, told, turn, user } from './prompts.ts';
 import { CHINESE_NOTICE, CHINESE_STORY } from './texts/chinese.ts';
@@ -100,15 +101,16 @@ describe('a prompt cut to a small context', () => {
     // Long enough to be cut whatever the text.
     while (pieces.length < 120) pieces.push(...pieces);
     const thread = pieces.map((piece, index) => (index % 2 ? assistant(piece) : user(piece)));
-    const messages = told(ask(turn(), [...thread, user('And?')], CONTEXT).messages);
+    const room = new Fit(CONTEXT, null).room(0);
+    const messages = told(ask(turn(), [...thread, user('And?')], room).messages);
     expect(messages.length).toBeLessThan(thread.length);
     for (const count of TOKENIZERS) {
       const tokens = messages.reduce(
         (sum, line) => sum + PER_MESSAGE + count(line.slice(line.indexOf(' ') + 1)),
         0,
       );
-      expect(tokens).toBeLessThanOrEqual(CONTEXT);
-      expect(tokens).toBeGreaterThan(CONTEXT * 0.7);
+      expect(tokens).toBeLessThanOrEqual(room * 1.05);
+      expect(tokens).toBeGreaterThan(room * 0.7);
     }
   });
 });

@@ -46,7 +46,7 @@ async function inTurn(scripts: readonly Script[], own: readonly string[] = []) {
         now: () => 2_000,
         newId: (prefix) => `${prefix}_${(ids += 1)}`,
         signal: new AbortController().signal,
-        contextTokens: 10_000,
+        contextTokens: () => 10_000,
       },
     ),
   );

@@ -1,0 +1,61 @@
+/**
+ * One completion of a run: asks the model and turns what it says into events. A prompt that its server refuses as too
+ * long is asked again with fewer messages.
+ */
+import type { RunEvent } from './event.ts';
+import { ModelError, type Model, type ModelPart, type Overflow } from './model.ts';
+import type { Prompt } from './prompt.ts';
+
+/** A prompt to ask the model with. */
+export type Ask = Extract<Prompt, { type: 'ask' }>;
+
+/** Who makes events of what the model says. */
+interface PartListener {
+  /** The model has sent its finish part. */
+  readonly isOver: boolean;
+  /** Whether anything of the answer was passed on. */
+  readonly hasBegun: boolean;
+  hear(part: ModelPart): readonly RunEvent[];
+  /** The model is asked again with another prompt. */
+  begins(prompt: Ask): readonly RunEvent[];
+  fail(error: ModelError): readonly RunEvent[];
+}
+
+/** How often a prompt is cut that its server refuses as too long. */
+const MAX_CUTS = 2;
+
+/**
+ * Asks and yields, until the answer is complete or has failed.
+ * @param shorten makes a shorter prompt of a refused one; null where nothing can be left out
+ * @throws the signal's reason when aborted
+ */
+export async function* ask(
+  listener: PartListener,
+  prompt: Ask,
+  { model, signal }: { readonly model: Model; readonly signal: AbortSignal },
+  shorten: (refused: Ask, overflow: Overflow) => Ask | null,
+): AsyncGenerator<readonly RunEvent[], void> {
+  for (let cuts = 0, asked = prompt; ; cuts += 1) {
+    try {
+      for await (const part of model.stream(asked.request, signal)) {
+        const events = listener.hear(part);
+        if (events.length > 0) yield events;
+      }
+      if (!listener.isOver)
+        throw new ModelError('server_error', 'The model stopped without saying that it was done.');
+      return;
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      const { overflow } = error;
+      const mayCut = overflow !== null && !listener.hasBegun && cuts < MAX_CUTS;
+      const shorter = mayCut ? shorten(asked, overflow) : null;
+      if (shorter === null) {
+        yield listener.fail(error);
+        return;
+      }
+      const dropped = listener.begins(shorter);
+      if (dropped.length > 0) yield dropped;
+      asked = shorter;
+    }
+  }
+}
