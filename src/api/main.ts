@@ -134,7 +134,7 @@ async function main(): Promise<void> {
       uploadLimitBytes: config.uploadLimitBytes,
       bodiesLimitBytes: config.bodiesLimitBytes ?? givenBytes() * BODIES_SHARE,
       devicePaths: config.devicePaths,
-      chat: config,
+      chat: { ...config, voiceApology: config.voiceApology ?? config.apology },
       strictParameters: config.strictParameters,
       heartbeatMs: config.heartbeatMs,
       answers: new HeldBytes(config.answersLimitBytes ?? givenBytes() * ANSWERS_SHARE),

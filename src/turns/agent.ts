@@ -85,6 +85,7 @@ export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Ass
       ephemeral: turn.thread === null,
       offered_until_picture: [PHOTO_TOOL],
       turn_key: turn.turnKey,
+      ...(turn.waitMs !== undefined && { wait_ms: turn.waitMs }),
     },
   };
 }

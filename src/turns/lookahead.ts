@@ -44,7 +44,7 @@ export class Lookahead<T extends TurnEvent = TurnEvent> {
   async *read(filler: Filler | null = null): AsyncGenerator<T | FillerEvent, void> {
     try {
       if (filler !== null && (await this.peek(filler.afterMs)) === null)
-        yield { type: 'text', text: filler.text };
+        yield { type: 'text', text: filler.text, isFiller: true };
       for (;;) {
         const next = await (this.#coming ?? this.#next());
         this.#coming = null;

@@ -12,6 +12,7 @@ import {
   addUsage,
   NO_USAGE,
   type Annotation,
+  type FailureFacts,
   type RequiredCall,
   type RunError,
   type Usage,
@@ -26,7 +27,13 @@ export interface TurnAsides {
 
 export type TurnEvent =
   /** `annotations`: their indices count from the beginning of everything said in this answer. */
-  | { readonly type: 'text'; readonly text: string; readonly annotations?: readonly Annotation[] }
+  | {
+      readonly type: 'text';
+      readonly text: string;
+      readonly annotations?: readonly Annotation[];
+      /** It only fills a silence, and is not the model's. */
+      readonly isFiller?: true;
+    }
   /** What the model thinks before it answers or calls, and the field its server calls it. */
   | { readonly type: 'thought'; readonly field: ThoughtField; readonly text: string }
   /** These thoughts led to nothing; others may follow. */
@@ -58,8 +65,16 @@ export type TurnEvent =
       readonly usage: Usage;
       readonly asides?: TurnAsides;
     }
-  /** `retryAfterMs`: how long the model server asked not to be called. */
-  | { readonly type: 'failed'; readonly error: TurnError; readonly retryAfterMs?: number | undefined };
+  /**
+   * `retryAfterMs`: how long the model server asked not to be called. `said`: the parameter at fault and the error, as the
+   * server calls them.
+   */
+  | {
+      readonly type: 'failed';
+      readonly error: TurnError;
+      readonly retryAfterMs?: number | undefined;
+      readonly said?: Pick<FailureFacts, 'param' | 'code'> | undefined;
+    };
 
 /** Why a turn has no answer: its run failed, or it was cancelled. */
 export type TurnError = RunError | { readonly code: 'cancelled'; readonly message: string };
@@ -219,7 +234,7 @@ function eventsOf(
       return [{ type: 'end', reason, usage, ...asidesOf(before) }];
     }
     case 'run.failed':
-      return [{ type: 'failed', error: event.error, retryAfterMs: event.retry_after_ms }];
+      return [{ type: 'failed', error: event.error, retryAfterMs: event.retry_after_ms, said: event.facts }];
     case 'run.cancelled':
       return [{ type: 'failed', error: CANCELLED }];
     case 'run.expired':

@@ -35,6 +35,8 @@ export interface ChatTurn {
   readonly madeUp: string;
   /** Tells a repetition of this turn from another turn. */
   readonly turnKey: string;
+  /** How long its caller can wait for a model server that cannot answer yet; missing: as long as the run lives. */
+  readonly waitMs?: number;
   /** What to do when the thread already has a run for another turn. */
   readonly multitask: Multitask;
   /** What happens to the run when the caller hangs up. */

@@ -60,11 +60,12 @@ describe('on a voice path', () => {
     expect(heard.text).toBe(`${FILLER}Late.`);
   });
 
-  test('a slow refusal comes behind the filler, in the stream', async () => {
+  test('a slow refusal is spoken behind the filler, and told in the stream', async () => {
     const door = gate();
     upstream.reply(() => [door, ...refuses(500, 'no')]);
     const heard = await hear(await voice(asking('hello?')), () => door.open());
-    expect(heard).toMatchObject({ text: FILLER, error: { code: 'upstream_error' } });
+    const sorry = '抱歉，请稍后再试。 Sorry, please try again later.';
+    expect(heard).toMatchObject({ text: FILLER + sorry, error: { code: 'upstream_error' } });
   });
 
   test('the filler is not kept in a thread', async () => {

@@ -12,8 +12,11 @@ const REPLY: ChatReply = {
   includeUsage: false,
   apology: null,
   showsAsides: true,
+  hidesErrors: false,
 };
-const SPEAKING: ChatReply = { ...REPLY, apology: '抱歉。', showsAsides: false };
+const SPEAKING: ChatReply = { ...REPLY, apology: '抱歉。', showsAsides: false, hidesErrors: true };
+/** A voice engine speaks the apology, and may read the error behind it. */
+const VOICE: ChatReply = { ...SPEAKING, hidesErrors: false };
 const FAILED: Audible = { type: 'failed', error: { code: 'rate_limit_exceeded', message: 'Too much.' } };
 const END: Audible = { type: 'end', reason: 'stop', usage: NO_USAGE };
 const CALL: RequiredCall = {
@@ -196,6 +199,49 @@ describe('asides', () => {
   });
 });
 
+describe('for voice engines', () => {
+  const sorry = chunk({ role: 'assistant', content: '抱歉。' });
+  const error = { message: 'Too much.', type: 'rate_limit_error', param: null, code: 'rate_limit_exceeded' };
+  const filler: Audible = { type: 'text', text: 'One moment …', isFiller: true };
+
+  test('a failure is spoken, and the error follows for whoever reads it', async () => {
+    expect(await framesOf(VOICE, FAILED)).toEqual([sorry, chunk({}, 'stop'), { error }]);
+    expect(await framesOf(VOICE, filler, FAILED)).toEqual([
+      chunk({ role: 'assistant', content: 'One moment …' }),
+      chunk({ content: '抱歉。' }),
+      chunk({}, 'stop'),
+      { error },
+    ]);
+  });
+
+  test('an answer that has no word, behind a filler or not, is spoken for as well', async () => {
+    expect(await framesOf(VOICE, END)).toEqual([sorry, chunk({}, 'stop')]);
+    for (const silence of [filler, word(' \n')])
+      expect(await framesOf(VOICE, silence, END)).toContainEqual(chunk({ content: '抱歉。' }));
+    expect(await framesOf(VOICE, filler, word('Hi.'), END)).not.toContainEqual(chunk({ content: '抱歉。' }));
+    expect(await chatObject(of(word(' '), END), VOICE)).toMatchObject({
+      choices: [{ message: { content: '抱歉。' } }],
+    });
+  });
+});
+
+describe('what the model server calls its error', () => {
+  const said = { param: 'messages[2].content', code: 'context_length_exceeded' };
+
+  test.each([
+    ['invalid_prompt', 400, 'invalid_request_error', 'invalid_prompt'],
+    ['rate_limit_exceeded', 429, 'rate_limit_error', 'rate_limit_exceeded'],
+    ['server_error', 502, 'server_error', 'upstream_error'],
+  ] as const)('is told for %s, early and in the stream', async (code, status, type, ours) => {
+    const failed: Audible = { type: 'failed', error: { code, message: 'm' }, said };
+    expect(errorOf(failed)).toMatchObject({ status, type, ...said });
+    expect(await framesOf(REPLY, word('a'), failed)).toContainEqual({
+      error: { message: 'm', type, ...said },
+    });
+    expect(errorOf({ ...failed, said: {} })).toMatchObject({ param: null, code: ours });
+  });
+});
+
 describe('an object', () => {
   test('of calls keeps what was said before them', async () => {
     const message = {
@@ -216,9 +262,10 @@ describe('an object', () => {
 
   test('of a failure is none, or the apology', async () => {
     await expect(chatObject(of(word('a'), FAILED), REPLY)).rejects.toMatchObject({ status: 429 });
-    expect(await chatObject(of(FAILED), SPEAKING)).toMatchObject({
-      choices: [{ message: { content: '抱歉。' }, finish_reason: 'stop' }],
-    });
+    for (const reply of [SPEAKING, VOICE])
+      expect(await chatObject(of(FAILED), reply)).toMatchObject({
+        choices: [{ message: { content: '抱歉。' }, finish_reason: 'stop' }],
+      });
   });
 });
 

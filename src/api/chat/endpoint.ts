@@ -21,10 +21,12 @@ interface ChatProfile {
   /** Whether an answer streams when the caller does not say. */
   readonly streamByDefault: boolean;
   readonly filler: Filler | null;
-  /** What a device that speaks every answer says instead of an error; null elsewhere. */
+  /** What is said where an answer that is spoken fails or has no word; null elsewhere. */
   readonly apology: string | null;
   /** Whether the answer is spoken to a user who sees no errors. */
   readonly speaks: boolean;
+  /** Whether nothing reads errors: refusals are spoken as well, and no error follows what is said instead of it. */
+  readonly hidesErrors: boolean;
   /** A picture in a new request may answer an earlier `take_a_photo` call. */
   readonly relaysPhotos: boolean;
 }
@@ -39,26 +41,38 @@ const HOLD_MS = 10_000;
 export interface DeviceSettings {
   readonly fillerAfterMs: number;
   readonly fillerText: string;
+  /** What glasses say where an answer fails, and what voice engines say. */
   readonly apology: string;
+  readonly voiceApology: string;
+  /** How long a spoken answer waits for a model server that cannot answer yet. */
+  readonly spokenWaitMs: number;
 }
 
 export type ProfileName = 'chat' | 'voice' | 'glasses';
 
 /** The kinds of callers: SDKs and programs, voice engines, and glasses. */
-function profileOf(name: ProfileName, { fillerAfterMs, fillerText, apology }: DeviceSettings): ChatProfile {
-  const plain = { streamByDefault: false, filler: null, apology: null, speaks: false, relaysPhotos: false };
+function profileOf(name: ProfileName, settings: DeviceSettings): ChatProfile {
+  const { fillerAfterMs, fillerText, apology, voiceApology } = settings;
+  const plain = {
+    streamByDefault: false,
+    filler: null,
+    apology: null,
+    speaks: false,
+    hidesErrors: false,
+    relaysPhotos: false,
+  };
+  const spoken = { ...plain, streamByDefault: true, speaks: true };
   switch (name) {
     case 'chat':
       return plain;
     case 'voice':
       return {
-        ...plain,
-        streamByDefault: true,
-        speaks: true,
+        ...spoken,
+        apology: voiceApology,
         filler: { afterMs: fillerAfterMs, text: fillerText },
       };
     case 'glasses':
-      return { ...plain, streamByDefault: true, apology, speaks: true, relaysPhotos: true };
+      return { ...spoken, apology, hidesErrors: true, relaysPhotos: true };
   }
 }
 
@@ -81,7 +95,7 @@ export function chatEndpoint(
     repeatsItself: true,
     handle: async (call) => {
       const startedMs = performance.now();
-      const { ahead, reply, isStream, headers } = await begin(services, call, profile);
+      const { ahead, reply, isStream, headers } = await begin(services, call, profile, settings);
       if (!isStream) {
         const value = await chatObject(ahead.read(), reply);
         return { type: 'json', value, headers: headers() };
@@ -114,7 +128,12 @@ interface Begun {
   readonly headers: () => Record<string, string>;
 }
 
-async function begin(services: Services, call: Call, profile: ChatProfile): Promise<Begun> {
+async function begin(
+  services: Services,
+  call: Call,
+  profile: ChatProfile,
+  { spokenWaitMs }: DeviceSettings,
+): Promise<Begun> {
   const timing = new ServerTiming();
   const { relaysPhotos, speaks } = profile;
   const sealed = sealedKey(services, call);
@@ -128,9 +147,11 @@ async function begin(services: Services, call: Call, profile: ChatProfile): Prom
     includeUsage: request.includeUsage,
     apology: profile.apology,
     showsAsides: !profile.speaks,
+    hidesErrors: profile.hidesErrors,
   };
   const thread = threadHeader(request.turn);
-  const answer = converse(services, call, request.turn, timing).catch((error: unknown) => {
+  const turn = profile.speaks ? { ...request.turn, waitMs: spokenWaitMs } : request.turn;
+  const answer = converse(services, call, turn, timing).catch((error: unknown) => {
     if (!isNobody(error)) throw error;
     tellNobody(call, request.turn.agent);
     if (!profile.speaks) throw error;
@@ -138,7 +159,7 @@ async function begin(services: Services, call: Call, profile: ChatProfile): Prom
   });
   return {
     ahead: new Lookahead(
-      profile.apology === null ? await answer : spoken(call, answer),
+      profile.hidesErrors ? spoken(call, answer) : await answer,
       profile.speaks ? isSpeakable : isAudible,
     ),
     reply,

@@ -9,7 +9,7 @@ import { calledFunction } from '../../runs/calls/kinds.ts';
 import type { ChatCall } from '../../runs/model.ts';
 import type { ThoughtField, ThoughtFields } from '../../runs/thoughts.ts';
 import type { Annotation, RequiredCall, Usage } from '../../runs/thread.ts';
-import type { Audible, TurnAsides, TurnError } from '../../turns/turn-events.ts';
+import type { Audible, TurnAsides, TurnEvent } from '../../turns/turn-events.ts';
 
 export interface ChatReply {
   readonly id: string;
@@ -17,10 +17,12 @@ export interface ChatReply {
   /** The name that the caller used. */
   readonly model: string;
   readonly includeUsage: boolean;
-  /** For devices that speak every answer: replaces a failure or an empty answer. Null: failures are errors. */
+  /** For answers that are spoken: said where an answer fails or is empty. Null: failures are errors. */
   readonly apology: string | null;
   /** Whether the caller is shown what the model server said beside words and calls: a program that sends it back. */
   readonly showsAsides: boolean;
+  /** Whether nothing but the apology tells of a failure; else the error follows, for whoever reads it. */
+  readonly hidesErrors: boolean;
 }
 
 const DONE = 'data: [DONE]\n\n';
@@ -35,6 +37,7 @@ export async function* chatFrames(
   reply: ChatReply,
 ): AsyncGenerator<string, void> {
   let begun = false;
+  let isSaid = false;
   const chunk = (delta: Record<string, unknown>, finish_reason: string | null): string => {
     const role = begun ? {} : { role: 'assistant' };
     begun = true;
@@ -51,6 +54,7 @@ export async function* chatFrames(
   for await (const event of events) {
     switch (event.type) {
       case 'text':
+        isSaid ||= event.isFiller !== true && event.text.trim() !== '';
         yield chunk({ content: event.text, ...annotated(event.annotations) }, null);
         break;
       case 'thought':
@@ -68,7 +72,7 @@ export async function* chatFrames(
       }
       case 'end': {
         // A user who asked by voice would think that the device has not heard. Such devices get no thoughts.
-        if (!begun && reply.apology !== null) yield chunk({ content: reply.apology }, null);
+        if (!isSaid && reply.apology !== null) yield chunk({ content: reply.apology }, null);
         const { message } = asidesFor(reply, event);
         if (message !== null) yield chunk(message, null);
         yield chunk({}, event.reason) + end(event.usage);
@@ -77,8 +81,8 @@ export async function* chatFrames(
       // A stream cannot take words back.
       case 'dropped':
       case 'failed':
-        if (reply.apology === null) yield frame(errorOf(event).body) + DONE;
-        else yield chunk({ content: reply.apology }, null) + chunk({}, 'stop') + DONE;
+        if (reply.apology !== null) yield chunk({ content: reply.apology }, null) + chunk({}, 'stop');
+        yield (reply.hidesErrors ? '' : frame(errorOf(event).body)) + DONE;
         return;
     }
   }
@@ -134,7 +138,8 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
       }
       case 'end': {
         const { message } = asidesFor(reply, event);
-        return whole({ ...message, content: text || (reply.apology ?? '') }, event.reason, event.usage);
+        const content = text.trim() === '' ? (reply.apology ?? text) : text;
+        return whole({ ...message, content }, event.reason, event.usage);
       }
       case 'failed':
         if (reply.apology === null) throw errorOf(event);
@@ -145,29 +150,32 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
   return whole({ content: text }, 'stop', null);
 }
 
-interface FailedTurn {
-  readonly error: TurnError;
-  readonly retryAfterMs?: number | undefined;
-}
+type FailedTurn = Pick<Extract<TurnEvent, { type: 'failed' }>, 'error' | 'retryAfterMs' | 'said'>;
 
 /**
  * A failed run as an error that chat clients know. The caller decides whether to try again, because the upstream was
  * retried already.
  */
-export function errorOf({ error: { code, message }, retryAfterMs }: FailedTurn): ApiError {
+export function errorOf({ error: { code, message }, retryAfterMs, said = {} }: FailedTurn): ApiError {
+  const told = { param: said.param ?? null, code: said.code ?? code };
   const headers = {
     'x-should-retry': 'false',
     ...(retryAfterMs !== undefined && retryAfter(retryAfterMs)),
   };
   switch (code) {
     case 'rate_limit_exceeded':
-      return new ApiError(429, message, { type: 'rate_limit_error', code, headers });
+      return new ApiError(429, message, { type: 'rate_limit_error', ...told, headers });
     case 'invalid_prompt':
     case 'cancelled':
       // Clients try a 5xx again, and would interrupt the very turn that theirs was interrupted for.
-      return new ApiError(400, message, { code, headers });
+      return new ApiError(400, message, { ...told, headers });
     case 'server_error':
-      return new ApiError(502, message, { type: 'server_error', code: 'upstream_error', headers });
+      return new ApiError(502, message, {
+        type: 'server_error',
+        ...told,
+        code: said.code ?? 'upstream_error',
+        headers,
+      });
   }
 }
 
