@@ -1,7 +1,7 @@
 /**
  * MCP servers as a source of tools: one source per server. It connects in the background, and again whenever the
- * connection ends. Meanwhile the known tools stay listed, and their calls wait a moment. A server can fail its own
- * tools, and nothing else.
+ * connection ends. Meanwhile the known tools stay listed, and their calls wait a moment. A call whose connection is lost
+ * is made once more over the next one, where that does no harm. A server can fail its own tools, and nothing else.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transport } from '@modelcontextprotocol/client';
@@ -15,7 +15,7 @@ import {
   type ToolFetch,
   type ToolSource,
 } from '../runs/tool.ts';
-import { reasonOf, reportable } from './mcp/broken.ts';
+import { reasonOf, reportable, Unanswered } from './mcp/broken.ts';
 import { ChildTransport, type ChildServer } from './mcp/child.ts';
 import { HttpTransport, type HttpServer } from './mcp/http.ts';
 import { Link } from './mcp/link.ts';
@@ -198,8 +198,21 @@ class McpSource implements ToolSource {
   async #run(tool: ListedTool, args: unknown, { signal, callId }: ToolContext): Promise<unknown> {
     if (!isObject(args)) throw new ToolArgumentError('The arguments must be a JSON object.');
     const { timeoutMs } = this.#server;
-    const link = await this.#connected(Math.min(this.#pace.waitMs, timeoutMs), signal);
-    return link.call(tool, args, { callId, timeoutMs, signal });
+    const waitMs = Math.min(this.#pace.waitMs, timeoutMs);
+    const limits = { callId, timeoutMs, signal };
+    const link = await this.#connected(waitMs, signal);
+    try {
+      return await link.call(tool, args, limits);
+    } catch (error) {
+      if (!(error instanceof Unanswered) || !error.mayRepeat) throw error;
+      this.#log.info('a call is made again over a new connection');
+      // From then on the next link is waited for.
+      await link.over;
+      const next = await this.#connected(waitMs, signal);
+      return await next.call(tool, args, limits).catch((again: unknown) => {
+        throw again instanceof Unanswered ? error : again;
+      });
+    }
   }
 
   async #connected(waitMs: number, signal: AbortSignal): Promise<Link> {

@@ -181,6 +181,18 @@ describe('the reference server over streamable HTTP', () => {
     expect(await all.call('echo', { message: 'again' })).toBe('Echo: again');
   });
 
+  test('started anew between two calls it is greeted again, and the second call is answered', async () => {
+    const port = await freePort();
+    const first = await start(port);
+    const all = open(port);
+    await connected(all);
+    expect(await all.call('echo', { message: 'one' })).toBe('Echo: one');
+    first.kill('SIGKILL');
+    await once(first, 'exit');
+    await start(port);
+    expect(await all.call('echo', { message: 'two' })).toBe('Echo: two');
+  });
+
   test('a server that is not there is unavailable, and says so to callers', async () => {
     const all = open(await freePort());
     expect(await failure(all)).toBe('It cannot be reached: ECONNREFUSED.');

@@ -6,7 +6,7 @@ import { Client, ProtocolError, SdkError, SdkErrorCode, type Transport } from '@
 import packageJson from '../../../package.json' with { type: 'json' };
 import type { Logger } from '../../log.ts';
 import { ToolError } from '../../runs/tool.ts';
-import { Broken, reasonOf, reportable } from './broken.ts';
+import { Broken, isCutOff, isSessionLost, isUnsent, reasonOf, reportable, Unanswered } from './broken.ts';
 import { listTools, type Choice, type ListedTool } from './listing.ts';
 import { errorText, outputOf } from './result.ts';
 
@@ -97,7 +97,8 @@ export class Link {
 
   /**
    * Calls a tool and returns its result as the model gets it.
-   * @throws {ToolError} when the server fails or says that the tool has failed.
+   * @throws {Unanswered} when the server fails.
+   * @throws {ToolError} when it says that the tool has failed.
    * @throws the signal's reason when aborted.
    */
   async call({ remote }: ListedTool, args: Record<string, unknown>, limits: CallLimits): Promise<unknown> {
@@ -114,7 +115,11 @@ export class Link {
       if (error instanceof ToolError) throw error;
       if (isTimeout(error)) this.#doubt(error);
       signal.throwIfAborted();
-      throw new ToolError(`The tool's server did not answer the call. ${reasonOf(error)}`);
+      const reason = reasonOf(error);
+      const isRefused = isSessionLost(error) || isUnsent(error);
+      const mayRepeat = isRefused || (isCutOff(error) && isRepeatable(remote));
+      if (mayRepeat) this.#giveUp(reason);
+      throw new Unanswered(reason, mayRepeat);
     }
   }
 
@@ -173,6 +178,11 @@ export class Link {
     this.#end(reason);
     void this.close();
   }
+}
+
+/** Whether the server says that calling the tool twice is as good as once. */
+function isRepeatable({ annotations }: ListedTool['remote']): boolean {
+  return annotations?.readOnlyHint === true || annotations?.idempotentHint === true;
 }
 
 function isClosed(error: unknown): boolean {
