@@ -26,14 +26,14 @@ const MAX_CUTS = 2;
 
 /**
  * Asks and yields, until the answer is complete or has failed.
- * @param shorten makes a shorter prompt of a refused one; null where nothing can be left out
+ * @param shorten makes a shorter prompt of a refused one, where something can be left out
  * @throws the signal's reason when aborted
  */
 export async function* ask(
   listener: PartListener,
   prompt: Ask,
   { model, signal }: { readonly model: Model; readonly signal: AbortSignal },
-  shorten: (refused: Ask, overflow: Overflow) => Ask | null,
+  shorten: (refused: Ask, overflow: Overflow) => Prompt,
 ): AsyncGenerator<readonly RunEvent[], void> {
   for (let cuts = 0, asked = prompt; ; cuts += 1) {
     try {
@@ -49,7 +49,7 @@ export async function* ask(
       const { overflow } = error;
       const mayCut = overflow !== null && !listener.hasBegun && cuts < MAX_CUTS;
       const shorter = mayCut ? shorten(asked, overflow) : null;
-      if (shorter === null) {
+      if (shorter?.type !== 'ask' || sizeOf(shorter) >= sizeOf(asked)) {
         yield listener.fail(error);
         return;
       }
@@ -59,3 +59,5 @@ export async function* ask(
     }
   }
 }
+
+const sizeOf = ({ request }: Ask): number => request.messages.length;

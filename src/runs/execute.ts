@@ -7,7 +7,7 @@ import { CallIds } from './call-ids.ts';
 import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
 import { ask, type Ask } from './ask.ts';
-import { Fit } from './fit.ts';
+import { ContextRoom } from './context-room.ts';
 import type { Model, ModelError, ModelPart } from './model.ts';
 import { buildPrompt, type History, type Prompt } from './prompt.ts';
 import { estimateTokens } from './tokens.ts';
@@ -58,18 +58,20 @@ export async function* execute(
   let state = initial;
   let { items } = history;
   const { run, origin } = initial;
-  const fit = new Fit(execution.contextTokens(run.model, origin.backend_id), run.max_completion_tokens);
+  const room = new ContextRoom(
+    execution.contextTokens(run.model, origin.backend_id),
+    run.max_completion_tokens,
+  );
   const thoughts = new Map(history.thoughts);
   const asides = new Map(history.asides);
   const callIds = new CallIds(history, execution.newId);
   for (let pass = 0; isExecuting(state.run); pass++) {
     const first = pass === 0 && !hasDone(run, items);
     const isLast = pass === MAX_TOOL_PASSES;
-    const material = { ...history, items, thoughts, asides };
-    const before = state;
+    const [before, material] = [state, { ...history, items, thoughts, asides }];
     const promptFor = (contextTokens: number): Prompt =>
       buildPrompt(before, material, { contextTokens, first, last: isLast });
-    const prompt = promptFor(fit.room(state.spent.completion_tokens));
+    const prompt = promptFor(room.of(state.spent.completion_tokens));
     if (prompt.type === 'exhausted') {
       yield [{ type: 'run.incomplete', at: execution.now(), reason: prompt.reason }];
       return;
@@ -79,11 +81,9 @@ export async function* execute(
       return;
     }
     const turn = new Turn(state, prompt, { ...execution, callIds, isLast });
-    yield* ask(turn, prompt, execution, (refused, overflow) => {
-      const shorter = promptFor(fit.after(refused.estimatedTokens, overflow));
-      if (shorter.type === 'exhausted') return null;
-      return shorter.request.messages.length < refused.request.messages.length ? shorter : null;
-    });
+    yield* ask(turn, prompt, execution, ({ estimatedTokens }, overflow) =>
+      promptFor(room.after(estimatedTokens, overflow)),
+    );
     if (turn.ownCalls().length > 0) yield* answer(turn, execution);
     state = turn.state;
     items = [...items, ...turn.closed];

@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import llama3 from 'llama3-tokenizer-js';
 import { describe, expect, test } from 'vitest';
-import { Fit } from '../../src/runs/fit.ts';
+import { ContextRoom } from '../../src/runs/context-room.ts';
 import { estimateTokens } from '../../src/runs/tokens.ts';
 import { ask, assistant, told, turn, user } from './prompts.ts';
 import { CHINESE_NOTICE, CHINESE_STORY } from './texts/chinese.ts';
@@ -101,7 +101,7 @@ describe('a prompt cut to a small context', () => {
     // Long enough to be cut whatever the text.
     while (pieces.length < 120) pieces.push(...pieces);
     const thread = pieces.map((piece, index) => (index % 2 ? assistant(piece) : user(piece)));
-    const room = new Fit(CONTEXT, null).room(0);
+    const room = new ContextRoom(CONTEXT, null).of(0);
     const messages = told(ask(turn(), [...thread, user('And?')], room).messages);
     expect(messages.length).toBeLessThan(thread.length);
     for (const count of TOKENIZERS) {

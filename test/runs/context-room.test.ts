@@ -1,7 +1,7 @@
 /** The room that a prompt has in a model's context, and what becomes of a prompt that its server finds too long. */
 import { describe, expect, test } from 'vitest';
 import { execute, type Execution } from '../../src/runs/execute.ts';
-import { Fit } from '../../src/runs/fit.ts';
+import { ContextRoom } from '../../src/runs/context-room.ts';
 import {
   ModelError,
   type Model,
@@ -155,7 +155,7 @@ describe('room', () => {
   ])(
     'in a context of %i for an answer of at most %s, of which %i are used, is %i',
     (context, answer, spent, room) => {
-      expect(new Fit(context, answer).room(spent)).toBe(room);
+      expect(new ContextRoom(context, answer).of(spent)).toBe(room);
     },
   );
 

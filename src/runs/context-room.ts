@@ -10,7 +10,7 @@ const MARGIN = 0.9;
 /** Where a server tells no figures. */
 const BLIND = 0.5;
 
-export class Fit {
+export class ContextRoom {
   readonly #contextTokens: number;
   readonly #answerTokens: number | null;
   /** What a refused prompt has taught. */
@@ -26,7 +26,7 @@ export class Fit {
   }
 
   /** The most tokens, as we estimate them, that the next prompt may have, after answers of `spentTokens`. */
-  room(spentTokens: number): number {
+  of(spentTokens: number): number {
     const answerTokens = this.#answerTokens === null ? null : this.#answerTokens - spentTokens;
     return Math.min(this.#mostTokens, this.#contextTokens - answerRoom(this.#contextTokens, answerTokens));
   }
