@@ -80,7 +80,11 @@ describe.each([true, false, undefined])('with stream: %s', (stream) => {
       withFunction({ name: 'f', parameters: '{}' }),
       'tools[0].function.parameters',
     ],
-    ['a schema that is a list', withFunction({ name: 'f', parameters: ['type'] }), 'tools[0].function.parameters'],
+    [
+      'a schema that is a list',
+      withFunction({ name: 'f', parameters: ['type'] }),
+      'tools[0].function.parameters',
+    ],
     [
       'too many tools',
       withField({
