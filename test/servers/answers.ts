@@ -1,0 +1,198 @@
+/** Checks of what a server answers: polled, streamed, limited, with tools, held to a schema, and beyond its context. */
+import { z } from 'zod';
+import { expectEnded, NotPossible, type Run, type Said, type Scene } from './scene.ts';
+
+const STORY = 'Tell me a very long story about a fox and a river.';
+const FEW_TOKENS = 8;
+/** Some servers count the end as well, and a fragment may hold a part of a character. */
+const SPARE_TOKENS = 2;
+const TOOL_TRIES = 3;
+const TOOL_TOKENS = 200;
+const MAX_ROUNDS = 4;
+
+const PARCEL = {
+  type: 'function',
+  function: {
+    name: 'parcel',
+    description: 'Tells where a parcel is.',
+    parameters: {
+      type: 'object',
+      properties: { number: { type: 'string', enum: ['AB12'] } },
+      required: ['number'],
+    },
+  },
+} as const;
+
+const CITY = {
+  type: 'json_schema',
+  json_schema: {
+    name: 'city',
+    schema: {
+      type: 'object',
+      properties: {
+        name: { type: 'string', enum: ['Paris', 'Rome'] },
+        capital: { type: 'boolean' },
+      },
+      required: ['name', 'capital'],
+      additionalProperties: false,
+    },
+  },
+} as const;
+const citySchema = z.strictObject({ name: z.enum(['Paris', 'Rome']), capital: z.boolean() });
+
+const answerSchema = z.object({
+  choices: z.tuple([z.object({ message: z.object({ content: z.string() }), finish_reason: z.string() })]),
+  usage: z.object({ completion_tokens: z.number() }),
+});
+
+/** Sentences of a text in another language are of the same length in tokens, roughly, for this model. */
+const FILLING = {
+  English: 'The quick brown fox jumps over the lazy dog and runs along the river to the old stone bridge. ',
+  Chinese: '一只敏捷的棕色狐狸跳过懒狗，沿着河流跑到古老的石桥。',
+} as const;
+/** Tokens of one such sentence, as the model of the checks counts them. */
+const FILLING_TOKENS = { English: 21, Chinese: 62 } as const;
+const PART_SENTENCES = 4;
+/** How much more than the context is said. */
+const OVERFLOW = 1.6;
+
+export async function polling(scene: Scene): Promise<string> {
+  const run = await scene.answers(await scene.thread(['user', 'Say hello.']));
+  const used = run.usage?.completion_tokens ?? 0;
+  if (used === 0) throw new Error('the answer has no usage');
+  return '';
+}
+
+export async function streaming(scene: Scene): Promise<string> {
+  const threadId = await scene.thread(['user', 'Say hello.']);
+  const assistant_id = await scene.assistant();
+  const stream = scene.runs.stream(threadId, { assistant_id, max_completion_tokens: 24 });
+  let text = '';
+  let deltas = 0;
+  stream.on('textDelta', ({ value }) => {
+    text += value ?? '';
+    deltas += 1;
+  });
+  const run = await stream.finalRun();
+  expectEnded(run);
+  const whole = await scene.textOf(run);
+  if (deltas < 2) throw new Error(`only ${deltas} deltas came`);
+  if (text !== whole) throw new Error('the deltas do not add up to the message');
+  if ((run.usage?.completion_tokens ?? 0) === 0) throw new Error('the stream has no usage');
+  return '';
+}
+
+/** Over both APIs, because clients of both name this figure differently. */
+export async function maxTokens(scene: Scene): Promise<string> {
+  const messages = [{ role: 'user', content: STORY }];
+  const response = await scene.chat({ messages, max_tokens: FEW_TOKENS });
+  const { usage, choices } = answerSchema.parse(await response.json());
+  const most = FEW_TOKENS + SPARE_TOKENS;
+  if (usage.completion_tokens > most) {
+    throw new Error(`a chat with max_tokens ${FEW_TOKENS} got ${usage.completion_tokens}`);
+  }
+  if (choices[0].finish_reason !== 'length') throw new Error(`the chat ended by ${choices[0].finish_reason}`);
+  const run = await scene.poll(await scene.thread(['user', STORY]), { max_completion_tokens: FEW_TOKENS });
+  const used = run.usage?.completion_tokens ?? 0;
+  if (used > most) throw new Error(`a run with max_completion_tokens ${FEW_TOKENS} got ${used}`);
+  if (run.status !== 'incomplete') throw new Error(`the run is ${run.status} after ${used} tokens`);
+  return '';
+}
+
+/** What a model of this size needs to make a call where nothing forces it: some to copy. */
+function examplesOf(name: string, args: string, question: string): Said {
+  const call = `<tool_call>\n{"name": "${name}", "arguments": ${args}}\n</tool_call>`;
+  const one: Said = [
+    ['user', question],
+    ['assistant', call],
+  ];
+  return [...one, ...one, ...one, ['user', question]];
+}
+
+export async function clientTools(scene: Scene): Promise<string> {
+  let run = await called(scene, 'parcel', '{"number": "AB12"}', 'Where is parcel AB12?', {
+    tools: [PARCEL],
+  });
+  let rounds = 0;
+  for (; run.status === 'requires_action' && rounds < MAX_ROUNDS; rounds += 1) {
+    const calls = run.required_action?.submit_tool_outputs.tool_calls ?? [];
+    for (const call of calls) {
+      z.object({ number: z.literal('AB12') }).parse(JSON.parse(call.function.arguments));
+    }
+    const tool_outputs = calls.map(({ id }) => ({ tool_call_id: id, output: 'It is in Paris.' }));
+    run = await scene.runs.submitToolOutputsAndPoll(run.id, { thread_id: run.thread_id, tool_outputs });
+  }
+  if (run.status !== 'requires_action') expectEnded(run);
+  return madeBy(scene);
+}
+
+export async function serverTools(scene: Scene): Promise<string> {
+  const run = await called(scene, 'clock', '{"timezone": "Asia/Shanghai"}', 'What time is it in Shanghai?', {
+    tools: [{ type: 'function', function: { name: 'clock' } }],
+    metadata: { auto_tools: 'clock' },
+  });
+  expectEnded(run);
+  return madeBy(scene);
+}
+
+/** A run that has called `name`, after some tries. @throws NotPossible when the model just will not. */
+async function called(
+  scene: Scene,
+  name: string,
+  args: string,
+  question: string,
+  params: NonNullable<Parameters<Scene['poll']>[1]>,
+): Promise<Run> {
+  const { callsBy, noTools } = scene.target;
+  const said: Said = callsBy === 'nothing' ? examplesOf(name, args, question) : [['user', question]];
+  for (let tries = 0; tries < TOOL_TRIES; tries += 1) {
+    const run = await scene.poll(await scene.thread(...said), {
+      ...params,
+      tool_choice: noTools === null ? 'required' : 'auto',
+      max_completion_tokens: TOOL_TOKENS,
+    });
+    if (run.status === 'failed') expectEnded(run);
+    const { data } = await scene.runs.steps.list(run.id, { thread_id: run.thread_id });
+    if (data.some(({ type }) => type === 'tool_calls')) return run;
+    if (noTools !== null) break;
+  }
+  throw new NotPossible(
+    noTools ?? `the small model made no call in ${TOOL_TRIES} tries, and the server does not force one`,
+  );
+}
+
+const madeBy = ({ target: { callsBy } }: Scene): string =>
+  callsBy === 'nothing' ? 'the model copied its call from examples in the thread' : `call by ${callsBy}`;
+
+export async function jsonSchema(scene: Scene): Promise<string> {
+  if (scene.target.noSchema !== null) throw new NotPossible(scene.target.noSchema);
+  const question = 'Name a city, as JSON.';
+  const run = await scene.answers(await scene.thread(['user', question]), {
+    response_format: CITY,
+    max_completion_tokens: 60,
+  });
+  citySchema.parse(JSON.parse(await scene.textOf(run)));
+  const messages = [{ role: 'user', content: question }];
+  const response = await scene.chat({ messages, response_format: CITY, max_tokens: 60 });
+  const { choices } = answerSchema.parse(await response.json());
+  citySchema.parse(JSON.parse(choices[0].message.content));
+  return '';
+}
+
+/** A thread longer than the server's context is cut by Longrun, not refused by the server, nor cut by it unseen. */
+export const overflow =
+  (language: keyof typeof FILLING) =>
+  async (scene: Scene): Promise<string> => {
+    const wanted = scene.target.contextTokens * OVERFLOW;
+    const parts = Math.ceil(wanted / (FILLING_TOKENS[language] * PART_SENTENCES));
+    const said = Array.from(
+      { length: parts },
+      (_, index) =>
+        [index % 2 === 0 ? 'user' : 'assistant', FILLING[language].repeat(PART_SENTENCES)] as const,
+    );
+    scene.running.quietFault();
+    await scene.answers(await scene.thread(...said, ['user', 'Say hello.']));
+    const fault = scene.running.quietFault();
+    if (fault !== null) throw new Error(`the server cut the prompt itself: ${fault}`);
+    return '';
+  };
