@@ -75,23 +75,24 @@ export async function checkServer(target: Target, options: CheckOptions): Promis
 
 /** A Longrun of its own, over a Redis of its own. Settings that it does not know yet are left out, and noted. */
 async function withLongrun<T>(
-  { front, settings }: Running,
+  { front, apiKey = 'none', settings }: Running,
   use: (service: Service, note: string) => Promise<T>,
 ): Promise<T> {
   const redis = await startPrivateRedis();
   const folder = await mkdtemp(join(tmpdir(), 'longrun-servers-'));
   const file = join(folder, 'longrun.config.json');
   const start = async (more: Readonly<Record<string, unknown>>): Promise<Service> => {
-    const upstream = { name: 'default', baseUrl: `${front.url}/v1`, apiKey: 'none', ...more };
+    const upstream = { name: 'default', baseUrl: `${front.url}/v1`, apiKey, ...more };
     await writeFile(file, JSON.stringify({ upstreams: [upstream] }));
     return startService({ redisUrl: redis.url, env: { LONGRUN_CONFIG: file } });
   };
   try {
     let note = '';
     const service = await start(settings).catch(async (error: unknown) => {
-      if (Object.keys(settings).length === 0) throw error;
-      note = `without ${Object.keys(settings).join(', ')}, because Longrun does not start with it`;
-      return start({});
+      const untaken = Object.keys(settings).filter((name) => messageOf(error).includes(name));
+      if (untaken.length === 0) throw error;
+      note = `without ${untaken.join(', ')}, which this version does not take`;
+      return start(Object.fromEntries(Object.entries(settings).filter(([name]) => !untaken.includes(name))));
     });
     try {
       return await use(service, note);

@@ -87,7 +87,7 @@ export async function killedBeforeTheFirstWord(scene: Scene): Promise<string> {
   front.freeze();
   const run = await scene.runs.create(await scene.thread(['user', STORY]), {
     assistant_id,
-    max_completion_tokens: 24,
+    max_completion_tokens: 12,
   });
   await scene.until(
     'the run begins',
@@ -121,7 +121,7 @@ export async function silence(scene: Scene): Promise<string> {
     const assistant_id = await scene.assistant();
     const run = await scene.runs.create(await scene.thread(['user', 'Say hello.']), {
       assistant_id,
-      max_completion_tokens: 24,
+      max_completion_tokens: 12,
     });
     await delay(scene.silentS * 1_000, undefined, { signal: scene.signal });
     behind.proceed();

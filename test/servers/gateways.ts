@@ -1,4 +1,5 @@
 /** Gateways between Longrun and llama.cpp: LiteLLM's proxy and Portkey's. */
+import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasBusySlot, llamacpp, startLlamacpp } from './llamacpp.ts';
@@ -21,11 +22,17 @@ export const litellm: Target = {
       const litellm_params = { model: `openai/${MODEL}`, api_base: `${behind.url}/v1`, api_key: 'none' };
       // JSON is YAML as well.
       await writeFile(file, JSON.stringify({ model_list: [{ model_name: MODEL, litellm_params }] }));
+      // It refuses to start without one.
+      const apiKey = `sk-${randomBytes(16).toString('hex')}`;
       const front = await ModelServer.start(
         (port) => ({
           command: `${bin}/litellm`,
           args: ['--config', file, '--host', '127.0.0.1', '--port', String(port)],
-          env: { LITELLM_LOCAL_MODEL_COST_MAP: 'True', LITELLM_TELEMETRY: 'False' },
+          env: {
+            LITELLM_MASTER_KEY: apiKey,
+            LITELLM_LOCAL_MODEL_COST_MAP: 'True',
+            LITELLM_TELEMETRY: 'False',
+          },
         }),
         '/health/liveliness',
       );
@@ -34,6 +41,7 @@ export const litellm: Target = {
         front,
         behind,
         model: MODEL,
+        apiKey,
         settings: {},
         isBusy: () => hasBusySlot(behind),
         quietFault: () => null,

