@@ -4,7 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPrivateRedis } from '../support/redis.ts';
 import { startService, type Service } from '../support/service.ts';
-import { clientTools, jsonSchema, maxTokens, overflow, polling, serverTools, streaming } from './answers.ts';
+import {
+  clientTools,
+  glasses,
+  jsonSchema,
+  maxTokens,
+  overflow,
+  polling,
+  serverTools,
+  streaming,
+} from './answers.ts';
 import { cancel, killedBeforeTheFirstWord, killedWhileSpeaking, silence } from './faults.ts';
 import { Missing, type Packages } from './packages.ts';
 import { NotPossible, Scene } from './scene.ts';
@@ -24,6 +33,7 @@ export const checksOf = (silentS: number): readonly Check[] => [
   { title: '`max_tokens: 8` holds', check: maxTokens },
   { title: 'tools of the client', check: clientTools },
   { title: 'tools of Longrun', check: serverTools },
+  { title: 'glasses, with their camera', check: glasses },
   { title: 'JSON schema', check: jsonSchema },
   { title: 'cancel stops the server', check: cancel },
   { title: 'thread beyond the context, English', check: overflow('English') },

@@ -61,7 +61,7 @@ export async function cancel(scene: Scene): Promise<string> {
   const hangUp = new AbortController();
   const messages = [{ role: 'user', content: STORY }];
   const signal = AbortSignal.any([hangUp.signal, scene.signal]);
-  const response = await scene.chat({ messages, stream: true, max_tokens: LONG_TOKENS }, signal);
+  const response = await scene.chat({ messages, stream: true, max_tokens: LONG_TOKENS }, { signal });
   await response.body?.getReader().read();
   await scene.until('the server works', BUSY_S, isBusy);
   hangUp.abort();
@@ -110,7 +110,7 @@ async function afterKill(scene: Scene, run: Run): Promise<string> {
   await scene.answers(run.thread_id).catch((error: unknown) => {
     throw new Error(`the next run of the thread: ${error instanceof Error ? error.message : String(error)}`);
   });
-  return last.status === 'failed' ? `the run fails: ${words}` : 'the run goes on when the server is back';
+  return last.status === 'failed' ? `the run fails: ${words}` : `the run is ${last.status} all the same`;
 }
 
 /** A server that is asked and says nothing for long, as one that loads a model or thinks about a long prompt. */

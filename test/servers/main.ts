@@ -62,8 +62,8 @@ for (const target of targets) {
   const result = await checkServer(target, {
     packages: new Packages(cache, say),
     silentS,
-    checkS: seconds.default(300).parse(values['check-s']),
-    serverS: seconds.default(1_800).parse(values['server-s']),
+    checkS: seconds.default(600).parse(values['check-s']),
+    serverS: seconds.default(2_400).parse(values['server-s']),
     say,
   });
   if (result.skipped !== null) say(`skipped: ${result.skipped}`);

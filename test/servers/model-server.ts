@@ -123,7 +123,8 @@ export class ModelServer {
       if (await this.#answers()) return;
       await delay(LOOK_EVERY_MS);
     }
-    await this.kill();
+    // Not whatever runs by now: another may have been started meanwhile.
+    signalGroup(child, 'SIGKILL');
     const lines = this.printed.trim().split('\n').slice(-LAST_LINES).join(' ');
     throw new Error(`it did not come up; it printed last: ${lines}`);
   }

@@ -114,11 +114,15 @@ export class Packages {
 
   /** A package of npm, with what it needs; its install scripts are not run. @returns its folder */
   async npm(name: string, version: string): Promise<string> {
-    const folder = await this.once(name.replaceAll(/\W+/g, '-'), `${name}@${version}`, async (target) => {
-      await writeFile(join(target, 'package.json'), '{"private": true}');
-      const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', `${name}@${version}`];
-      await run('npm', args, { cwd: target });
-    });
+    const folder = await this.once(
+      name.replaceAll(/\W+/g, '-').replace(/^-/, ''),
+      `${name}@${version}`,
+      async (target) => {
+        await writeFile(join(target, 'package.json'), '{"private": true}');
+        const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', `${name}@${version}`];
+        await run('npm', args, { cwd: target });
+      },
+    );
     return join(folder, 'node_modules', name);
   }
 

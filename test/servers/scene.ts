@@ -98,9 +98,9 @@ export class Scene {
     }
   }
 
-  /** POSTs a chat request. */
-  chat(body: object, signal: AbortSignal = this.signal): Promise<Response> {
-    return fetch(`${this.url}/v1/chat/completions`, {
+  /** POSTs a chat request, to the endpoint of chats unless `path` says another. */
+  chat(body: object, { signal = this.signal, path = '/v1/chat/completions' } = {}): Promise<Response> {
+    return fetch(`${this.url}${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ model: this.running.model, ...body }),
