@@ -128,7 +128,7 @@ export async function silence(scene: Scene): Promise<string> {
     const last = await ended(scene, run);
     expectEnded(last);
     if ((await scene.textOf(last)).trim() === '') throw new Error('the answer has no word');
-    return '';
+    return `${scene.silentS} s`;
   } finally {
     behind.proceed();
   }

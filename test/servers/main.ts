@@ -19,7 +19,7 @@ import { setPriority } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { checkServer, checksOf } from './check.ts';
+import { CHECK_TITLES, checkServer } from './check.ts';
 import { litellm, portkey } from './gateways.ts';
 import { llamacpp } from './llamacpp.ts';
 import { ollama } from './ollama.ts';
@@ -78,11 +78,10 @@ async function readKnown(): Promise<Record<string, ServerResult>> {
 
 const of = (chosen: readonly { readonly name: string }[]): readonly ServerResult[] =>
   chosen.flatMap(({ name }) => known[name] ?? []);
-const titles = checksOf(silentS).map(({ title }) => title);
-console.log(`\n${tableOf(of(targets), titles)}`);
+console.log(`\n${tableOf(of(targets), CHECK_TITLES)}`);
 if (values.markdown !== undefined) {
   const document = existsSync(values.markdown) ? await readFile(values.markdown, 'utf8') : '';
-  await writeFile(values.markdown, withTable(document, tableOf(of(TARGETS), titles)));
+  await writeFile(values.markdown, withTable(document, tableOf(of(TARGETS), CHECK_TITLES)));
 }
 const hasNo = of(targets).some(({ findings }) =>
   Object.values(findings).some(({ verdict }) => verdict === 'no'),

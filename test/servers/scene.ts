@@ -98,14 +98,16 @@ export class Scene {
     }
   }
 
-  /** POSTs a chat request, to the endpoint of chats unless `path` says another. */
-  chat(body: object, { signal = this.signal, path = '/v1/chat/completions' } = {}): Promise<Response> {
-    return fetch(`${this.url}${path}`, {
+  /** POSTs a chat request, to the endpoint of chats unless `path` says another. @throws what a refusal says. */
+  async chat(body: object, { signal = this.signal, path = '/v1/chat/completions' } = {}): Promise<Response> {
+    const response = await fetch(`${this.url}${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ model: this.running.model, ...body }),
       signal,
     });
+    if (!response.ok) throw new Error(`a chat is answered ${response.status}: ${await response.text()}`);
+    return response;
   }
 }
 

@@ -114,8 +114,8 @@ export const vllmWithTools: Target = {
 export const transformers: Target = {
   name: 'transformers',
   title: 'transformers serve',
-  // What the model takes: the server has no limit of its own.
-  contextTokens: 8_192,
+  // It has no limit of its own; this is what the others are tried with.
+  contextTokens: CONTEXT,
   callsBy: 'nothing',
   noTools: null,
   noSchema: 'the server ignores `response_format`',
@@ -135,7 +135,8 @@ export const transformers: Target = {
       front: server,
       behind: server,
       model,
-      settings: {},
+      // Neither its address nor its list of models says what it is.
+      settings: { preset: 'transformers' },
       isBusy: () => usesProcessor(server),
       quietFault: () => null,
     };
