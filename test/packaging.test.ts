@@ -201,6 +201,8 @@ const NOT_IN_COMPOSE = {
   DURABILITY: 'can only be `local` with the one Redis that is here',
 } as const;
 const API_ONLY = {
+  MAX_FORWARDED: 'only the API passes requests on',
+  UPLOAD_LIMIT_BYTES: 'only the API takes uploads',
   CORS_ORIGINS: 'workers take no requests',
   ALLOWED_HOSTS: 'the same',
   TRUST_PROXY: 'the same',

@@ -178,7 +178,7 @@ test('with a key of the operator’s nothing is on trial', async () => {
     );
     expect(taken(replies)).toBe(120);
     expect(await keysLike(redis, `${own.redisPrefix}*trial*`)).toEqual([]);
-    expect(await refusalOf(await post(`${own.baseUrl}/threads/x`, {}))).toMatchObject({ status: 400 });
+    expect(await refusalOf(await post(`${own.baseUrl}/threads/x`, {}))).toMatchObject({ status: 404 });
   } finally {
     await own.stop();
   }
