@@ -110,7 +110,7 @@ async function afterKill(scene: Scene, run: Run): Promise<string> {
   await scene.answers(run.thread_id).catch((error: unknown) => {
     throw new Error(`the next run of the thread: ${error instanceof Error ? error.message : String(error)}`);
   });
-  return last.status === 'failed' ? `the run fails: ${words}` : `the run is ${last.status} all the same`;
+  return last.status === 'failed' ? `the run fails: ${words}` : `the run is answered all the same`;
 }
 
 /** A server that is asked and says nothing for long, as one that loads a model or thinks about a long prompt. */
