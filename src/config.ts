@@ -15,7 +15,14 @@ import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-serv
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
 import { searchFields, searchProvidersOf } from './config/search.ts';
 import { onlyToolsOf, passthroughFields, toolSchema, withSettings, withoutSettings } from './config/tools.ts';
-import { singleUpstream, upstreamFields, upstreamSchema, withKey, withoutKey } from './config/upstreams.ts';
+import {
+  completeUpstream,
+  singleUpstream,
+  upstreamFields,
+  upstreamSchema,
+  withoutKey,
+  type UpstreamConfig,
+} from './config/upstreams.ts';
 import { checkWeb, webFields } from './config/web.ts';
 import { placeIn } from './json-place.ts';
 import { parseRedisUrl, withoutRedisPassword } from './redis-url.ts';
@@ -124,10 +131,11 @@ const schema = z.strictObject({
 
 type CheckedSettings = Readonly<z.infer<typeof schema>>;
 
-export type Config = CheckedSettings & {
+export interface Config extends Omit<CheckedSettings, 'upstreams'> {
+  readonly upstreams: readonly UpstreamConfig[];
   /** What the operator is told, in sentences, about what was read but has no effect. */
   readonly notes: readonly string[];
-};
+}
 
 /** Environment variable → setting. */
 export const ENV: Readonly<Record<string, keyof CheckedSettings>> = {
@@ -228,7 +236,7 @@ export function readConfig(given: Env = process.env, file = given['LONGRUN_CONFI
   raw['mcpServers'] = servers.problems.length > 0 ? {} : servers.entries;
   const config = parseEach(raw, (issue, key) => problems.push(describe(issue, key, env, file)));
   const report = (problem: string): void => void problems.push(problem);
-  const upstreams = config.upstreams.map((upstream) => withKey(upstream, env, report));
+  const upstreams = config.upstreams.map((upstream) => completeUpstream(upstream, env, report));
   const openapi = config.openapi.map((one) => withHeaders(one, env, report));
   const mcpServers = withSecrets(config.mcpServers, env, report);
   const tools = mapValues(config.tools, (tool, name) => withSettings(name, tool, env, report));

@@ -248,15 +248,16 @@ describe('upstreams', () => {
 
   test('OPENAI_BASE_URL and OPENAI_API_KEY alone make one', () => {
     const { upstreams } = readConfig({ OPENAI_BASE_URL: baseUrl, OPENAI_API_KEY: 'k' }, NO_FILE);
+    const none = { aliases: {}, visionModels: {}, modelSettings: {}, headers: {}, query: {} };
     expect(upstreams).toStrictEqual([
       {
         name: 'default',
         baseUrl,
         apiKey: 'k',
         models: [],
-        aliases: {},
-        visionModels: {},
-        maxTokensField: 'max_completion_tokens',
+        ...none,
+        secrets: [],
+        preset: 'ollama',
         thinkTags: 'auto',
       },
     ]);

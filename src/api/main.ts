@@ -6,9 +6,11 @@ import { isLoopback } from '../config/web.ts';
 import { createLog } from '../log.ts';
 import { givenBytes } from '../memory.ts';
 import { Tally } from '../metrics.ts';
+import { PRESETS } from '../config/presets.ts';
 import { CallersModels } from '../model/callers-models.ts';
 import { ModelCatalog } from '../model/catalog.ts';
 import { Forwarder } from '../model/forward.ts';
+import { Facts } from '../model/facts.ts';
 import { cannotListen } from '../port.ts';
 import { newId } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
@@ -71,8 +73,9 @@ async function main(): Promise<void> {
     memory: () => readMemory(redis),
     threads: () => threadIndex.count(),
   });
-  const catalog = new ModelCatalog({ upstreams: config.upstreams, log });
-  const callersModels = new CallersModels({ upstreams: config.upstreams, log });
+  const facts = new Facts({ families: PRESETS, lessons: async () => Promise.resolve(new Map()) });
+  const catalog = new ModelCatalog({ upstreams: config.upstreams, facts, log });
+  const callersModels = new CallersModels({ upstreams: config.upstreams, facts, log });
   const probe = new WriteProbe(redis, keys);
   const readiness = async (): Promise<Readiness> => {
     const { skewMs } = store.clock;

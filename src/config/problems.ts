@@ -9,6 +9,8 @@ export function inWords(issue: z.core.$ZodIssue): string {
   if (code === 'too_big' && isNumber(issue.origin)) return `must be ${issue.maximum} or less`;
   if (code === 'invalid_value')
     return `must be ${issue.values.map((value) => `'${String(value)}'`).join(' or ')}`;
+  // The name of an entry, not its value.
+  if (code === 'invalid_key') return issue.issues[0]?.message ?? message;
   // A boolean, or one of its names in the environment.
   if (code === 'invalid_union' && issue.errors.flat().some(isAboutBoolean)) return IS_BOOLEAN;
   return message;

@@ -1,6 +1,8 @@
-/** `upstreams` in the configuration: the model servers, and the keys to them. */
+/** `upstreams` in the configuration: the model servers, what is said to them, and the keys to them. */
 import { z } from 'zod';
 import type { Env } from './env.ts';
+import { presetOfHost, PRESET_NAMES, PRESETS } from './presets.ts';
+import { sayingFields, type Saying } from './saying.ts';
 
 /** The longest a timer can run. */
 const MAX_MS = 2 ** 31 - 1;
@@ -29,6 +31,28 @@ export const upstreamFields = {
   spokenWaitMs: z.coerce.number().int().min(0).max(MAX_MS).default(15_000),
 };
 
+/** What may be set for an upstream and for a model of it. */
+const settings = {
+  /** The family of servers whose settings apply where no others are given. */
+  preset: z.enum(PRESET_NAMES).optional(),
+  ...sayingFields,
+};
+
+/** A name, or an object with a name and settings. */
+const modelSchema = z.preprocess(
+  (given) => (typeof given === 'string' ? { name: given } : given),
+  z.strictObject({ name: z.string().min(1), ...settings }),
+);
+
+/** Headers that make a request what it is. */
+const FIXED_HEADERS = /^(?:host|connection|content-length|content-type|transfer-encoding|accept-encoding)$/i;
+const headerName = z
+  .string()
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be the name of a header')
+  .refine((name) => !FIXED_HEADERS.test(name), 'must not be a header that the connection itself needs');
+/** Any other value would break every request, and appear in the error. */
+const headerValue = z.string().regex(/^[\t\x20-\x7e]*$/, 'must be one line of ASCII characters');
+
 /** An OpenAI-compatible server that answers `/chat/completions`. */
 export const upstreamSchema = z.strictObject({
   /** What assistants name in `metadata.backend_id`. */
@@ -37,14 +61,17 @@ export const upstreamSchema = z.strictObject({
   apiKey: z.string().optional(),
   /** The environment variable that holds the key, so that the file need not. */
   apiKeyEnv: z.string().optional(),
+  /** Sent with every request. `${NAME}` in a value stands for an environment variable. */
+  headers: z.record(headerName, headerValue).default({}),
+  /** Added to the address of every request, likewise. */
+  query: z.record(z.string().min(1), headerValue).default({}),
   /** Models that this upstream serves; they are routed here without a backend_id. */
-  models: z.array(z.string().min(1)).default([]),
+  models: z.array(modelSchema).default([]),
   /** Names clients use → names the upstream knows. */
   aliases: z.record(z.string().min(1), z.string().min(1)).default({}),
   /** Names clients use → the model to ask instead when a picture is in the prompt. */
   visionModels: z.record(z.string().min(1), z.string().min(1)).default({}),
-  /** Older servers know `max_tokens` only. */
-  maxTokensField: z.enum(['max_completion_tokens', 'max_tokens']).default('max_completion_tokens'),
+  ...settings,
   /** Where the thoughts are that it leaves in the text of its answers. */
   thinkTags: z.enum(['auto', 'closing', 'off']).default('auto'),
   /** Its own limits, in place of the general ones. */
@@ -57,7 +84,24 @@ export const upstreamSchema = z.strictObject({
   slots: z.int().min(1).optional(),
 });
 
-export type UpstreamConfig = Readonly<z.infer<typeof upstreamSchema>>;
+type WrittenUpstream = Readonly<z.infer<typeof upstreamSchema>>;
+
+/** Settings, and the family of servers that they complete. */
+interface PresetSaying extends Saying {
+  readonly preset?: string | undefined;
+}
+
+/** An upstream as the service uses it. */
+export interface UpstreamConfig extends Omit<WrittenUpstream, 'models'> {
+  /** The names alone. */
+  readonly models: readonly string[];
+  /** Name of a model → what is set for it. */
+  readonly modelSettings: Readonly<Record<string, PresetSaying>>;
+  /** The header that carries the key, in place of `authorization`. */
+  readonly keyHeader?: string | undefined;
+  /** Values of headers and query that may be keys. */
+  readonly secrets: readonly string[];
+}
 
 /** OPENAI_BASE_URL and OPENAI_API_KEY alone make one upstream named `default`. */
 export function singleUpstream(env: Env, report: (problem: string) => void): UpstreamConfig | null {
@@ -69,24 +113,90 @@ export function singleUpstream(env: Env, report: (problem: string) => void): Ups
     baseUrl: baseUrl || 'https://api.openai.com/v1',
     ...(apiKey && { apiKey }),
   });
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return completeUpstream(parsed.data, env, report);
   report('OPENAI_BASE_URL: must be an http or https URL, for example http://127.0.0.1:11434/v1.');
   return null;
 }
 
-/** The upstream with the key that `apiKeyEnv` names; a missing variable goes to `report`. */
-export function withKey(
-  upstream: UpstreamConfig,
+/**
+ * The upstream with the values that it takes from the environment, and with what its preset says about the connection;
+ * missing variables go to `report`.
+ */
+export function completeUpstream(
+  written: WrittenUpstream,
   env: Env,
   report: (problem: string) => void,
 ): UpstreamConfig {
-  if (upstream.apiKeyEnv === undefined) return upstream;
-  const apiKey = env[upstream.apiKeyEnv];
-  if (!apiKey) {
-    report(`upstream '${upstream.name}': its key should be in ${upstream.apiKeyEnv}, which is not set.`);
-    return upstream;
-  }
-  return { ...upstream, apiKey };
+  const { models, ...upstream } = written;
+  const place = `upstream '${upstream.name}'`;
+  const presetName = upstream.preset ?? presetOfHost(upstream.baseUrl);
+  const preset = presetName === undefined ? undefined : PRESETS[presetName];
+  const headers = filledIn(upstream.headers, `${place}: headers`, env, report);
+  const query = {
+    ...(preset?.query !== undefined && isAt(upstream.baseUrl, preset.query.path) && preset.query.values),
+    ...filledIn(upstream.query, `${place}: query`, env, report),
+  };
+  const apiKey = keyOf(upstream, env, report);
+  return {
+    ...upstream,
+    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
+    query,
+    models: models.map(({ name }) => name),
+    modelSettings: Object.fromEntries(models.map(({ name, ...own }) => [name, own])),
+    secrets: secretsIn(headers, query),
+    ...(apiKey !== undefined && { apiKey }),
+    ...(presetName !== undefined && { preset: presetName }),
+    ...(preset?.keyHeader !== undefined && { keyHeader: preset.keyHeader }),
+  };
+}
+
+function isAt(baseUrl: string, path: string): boolean {
+  const url = new URL(baseUrl);
+  return url.search === '' && `${url.pathname}/`.includes(path);
+}
+
+function keyOf(
+  { name, apiKey, apiKeyEnv }: Omit<WrittenUpstream, 'models'>,
+  env: Env,
+  report: (problem: string) => void,
+): string | undefined {
+  if (apiKeyEnv === undefined) return apiKey;
+  const found = env[apiKeyEnv];
+  if (found) return found;
+  report(`upstream '${name}': its key should be in ${apiKeyEnv}, which is not set.`);
+  return apiKey;
+}
+
+/** The values with `${NAME}` replaced. */
+function filledIn(
+  values: Readonly<Record<string, string>>,
+  place: string,
+  env: Env,
+  report: (problem: string) => void,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, template]) => {
+      const value = template.replaceAll(/\$\{(\w+)\}/g, (_whole, variable: string) => {
+        const found = env[variable];
+        if (!found) report(`${place}.${name} should have ${variable}, which is not set.`);
+        return found || '';
+      });
+      if (!headerValue.safeParse(value).success)
+        report(`${place}.${name} must be one line of ASCII characters, with its variables filled in.`);
+      return [name, value];
+    }),
+  );
+}
+
+/** Versions of an API are no secrets, and errors speak about them. */
+const PUBLIC = /^(?:api-version|user-agent|http-referer|x-title)$/i;
+
+function secretsIn(...groups: readonly Readonly<Record<string, string>>[]): readonly string[] {
+  const values = groups.flatMap((group) =>
+    Object.entries(group).flatMap(([name, value]) => (PUBLIC.test(name) ? [] : [value])),
+  );
+  // `Bearer KEY`: an error may repeat the key alone.
+  return [...new Set(values.flatMap((value) => [value, value.replace(/^\w+\s+/, '')]))];
 }
 
 /** The upstream as it may be logged. */
@@ -94,8 +204,17 @@ export function withoutKey(upstream: UpstreamConfig): Readonly<Record<string, un
   return {
     ...upstream,
     baseUrl: withoutPassword(upstream.baseUrl),
+    headers: hidden(upstream.headers),
+    query: hidden(upstream.query),
+    secrets: upstream.secrets.length,
     ...(upstream.apiKey !== undefined && { apiKey: '[redacted]' }),
   };
+}
+
+function hidden(values: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, PUBLIC.test(name) ? value : '[redacted]']),
+  );
 }
 
 /** An address without its password and its query, which may hold a key as well. */

@@ -3,7 +3,10 @@
  * those lists. Keys may be made up, so the number of requests at a time and per minute is limited.
  */
 import type { Logger } from '../log.ts';
-import { askForModels, withConfigured, type ModelObject } from './catalog.ts';
+import { withConfigured, type ModelObject } from './catalog.ts';
+import { withCallersKey } from './client.ts';
+import type { Facts } from './facts.ts';
+import { askForModels, type ListedByUpstream } from './listing.ts';
 import { DEFAULT, type Upstream } from './upstreams.ts';
 
 const CACHED_MS = 60_000;
@@ -16,14 +19,18 @@ const MAX_ASKING = 8;
 const MINUTE_MS = 60_000;
 const MAX_ASKED_PER_MINUTE = 120;
 
+/** What upstreams list, by their names. */
+type Listed = ReadonlyMap<string, readonly ListedByUpstream[]>;
+
 interface Remembered {
-  readonly models: Promise<readonly ModelObject[]>;
+  readonly models: Promise<Listed>;
   /** Infinity while the upstream is being asked. */
   freshUntil: number;
 }
 
 export interface CallersModelsOptions {
   readonly upstreams: readonly Upstream[];
+  readonly facts: Facts;
   readonly log: Logger;
   /** Milliseconds since any fixed time. */
   readonly now?: () => number;
@@ -33,13 +40,15 @@ export class CallersModels {
   readonly #log: Logger;
   readonly #now: () => number;
   readonly #upstreams: readonly Upstream[];
+  readonly #facts: Facts;
   /** By the key's digest; the least recently used comes first. */
   readonly #remembered = new Map<string, Remembered>();
   #asking = 0;
   #minuteEnds = Number.NEGATIVE_INFINITY;
   #asked = 0;
 
-  constructor({ upstreams, log, now = () => performance.now() }: CallersModelsOptions) {
+  constructor({ upstreams, facts, log, now = () => performance.now() }: CallersModelsOptions) {
+    this.#facts = facts;
     this.#log = log;
     this.#now = now;
     this.#upstreams = upstreams;
@@ -51,13 +60,18 @@ export class CallersModels {
    * @param digest tells keys apart without revealing them
    */
   async list(digest: string, key: string): Promise<readonly ModelObject[]> {
+    const [listed, know] = await Promise.all([this.#listed(digest, key), this.#facts.read()]);
+    return withConfigured(this.#upstreams, listed, know);
+  }
+
+  async #listed(digest: string, key: string): Promise<Listed> {
     const known = this.#remembered.get(digest);
     if (known !== undefined && this.#now() < known.freshUntil) {
       this.#remember(digest, known);
       return known.models;
     }
     const upstream = this.#theirs;
-    if (upstream === undefined || !this.#mayAsk()) return withConfigured(this.#upstreams, new Map());
+    if (upstream === undefined || !this.#mayAsk()) return new Map();
     const fresh: Remembered = { models: this.#ask(upstream, key, () => fresh), freshUntil: Infinity };
     this.#remember(digest, fresh);
     return fresh.models;
@@ -85,15 +99,15 @@ export class CallersModels {
     return this.#asking < MAX_ASKING && this.#asked < MAX_ASKED_PER_MINUTE;
   }
 
-  async #ask(upstream: Upstream, key: string, entry: () => Remembered): Promise<readonly ModelObject[]> {
+  async #ask(upstream: Upstream, key: string, entry: () => Remembered): Promise<Listed> {
     this.#asking += 1;
     this.#asked += 1;
     // Lets `list` store the entry before the code below uses it.
     await Promise.resolve();
     let freshMs = REFUSED_CACHED_MS;
-    let listed: readonly ModelObject[] = [];
+    let listed: readonly ListedByUpstream[] = [];
     try {
-      listed = (await askForModels({ ...upstream, apiKey: key })).slice(0, MAX_MODELS);
+      listed = (await askForModels(withCallersKey(upstream, key))).slice(0, MAX_MODELS);
       freshMs = CACHED_MS;
     } catch {
       // Not the error: an upstream may repeat the key in it.
@@ -102,7 +116,7 @@ export class CallersModels {
       this.#asking -= 1;
     }
     entry().freshUntil = this.#now() + freshMs;
-    return withConfigured(this.#upstreams, new Map([[upstream.name, listed]]));
+    return new Map([[upstream.name, listed]]);
   }
 
   #remember(digest: string, entry: Remembered): void {

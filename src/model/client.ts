@@ -20,6 +20,7 @@ type Fetch = typeof globalThis.fetch;
 export function createClient(upstream: Upstream): OpenAI {
   return new OpenAI({
     baseURL: upstream.baseUrl,
+    ...(upstream.query !== undefined && { defaultQuery: { ...upstream.query } }),
     apiKey: upstream.apiKey ?? NO_KEY,
     adminAPIKey: null,
     organization: null,
@@ -66,22 +67,35 @@ function fetchFor(upstream: Upstream): Fetch {
   };
 }
 
-/** The headers that every request to this upstream has, its key among them. */
-export function headersFor({ apiKey }: Upstream): Record<string, string> {
-  return {
-    'user-agent': 'longrun',
-    ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
-  };
-}
-
 /** The address of an endpoint, such as `/embeddings`, of this upstream. */
-export function addressOf({ baseUrl }: Upstream, path: string): string {
-  return baseUrl.replace(/\/+$/, '') + path;
+export function addressOf({ baseUrl, query = {} }: Upstream, path: string): string {
+  const [base = '', own = ''] = baseUrl.split('?');
+  const search = new URLSearchParams([...new URLSearchParams(own), ...Object.entries(query)]).toString();
+  return base.replace(/\/+$/, '') + path + (search === '' ? '' : `?${search}`);
 }
 
 /** Whether an answer with this status sends its caller elsewhere. */
 export function isRedirect(status: number): boolean {
   return REDIRECTS.has(status);
+}
+
+/** The headers that every request to this upstream has: its key, and the operator's, which may replace the key. */
+export function headersFor({ apiKey, headers, keyHeader }: Upstream): Record<string, string> {
+  return {
+    'user-agent': 'longrun',
+    ...(apiKey !== undefined &&
+      (keyHeader === undefined ? { authorization: `Bearer ${apiKey}` } : { [keyHeader]: apiKey })),
+    ...headers,
+  };
+}
+
+/** Headers that carry a key of the operator. */
+const KEY_HEADERS: readonly string[] = ['authorization', 'api-key', 'x-api-key'];
+
+/** The upstream as a caller with a key of its own asks it: the operator's keys vouch for nobody else. */
+export function withCallersKey(upstream: Upstream, apiKey: string): Upstream {
+  const headers = Object.entries(upstream.headers ?? {}).filter(([name]) => !KEY_HEADERS.includes(name));
+  return { ...upstream, apiKey, headers: Object.fromEntries(headers) };
 }
 
 /** The first `limitBytes` of a body as text; the rest is not read. */

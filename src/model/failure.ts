@@ -34,6 +34,8 @@ export interface UpstreamRefusal {
   readonly param: string | null;
   /** Its own code, such as `context_length_exceeded`; null for none. */
   readonly code: string | null;
+  /** All it said: JSON, or other text. */
+  readonly said: unknown;
 }
 
 /** A ModelError with the decision whether to try again. */
@@ -104,7 +106,7 @@ export function refused(there: Route, answer: ErrorAnswer): UpstreamFailure {
   const overflow = overflowIn(status, answer.said);
   const isFault = isFaultOfModel(refusal, errorObject(answer.said));
   const retry = overflow === null ? retryFor(refusal, isFault, answer.retry) : NEVER;
-  const said = clean(refusal.words, upstream.apiKey) || `status ${status}, without a message`;
+  const said = clean(refusal.words, upstream) || `status ${status}, without a message`;
   const who = `The upstream '${upstream.name}'`;
   const failed = (code: ModelError['code'], reason: string, message = `${reason} It said: ${said}`) =>
     new UpstreamFailure(there, code, { message, reason, status, refusal, overflow }, retry);
@@ -269,15 +271,19 @@ export function tooLarge(there: Route, what: string): UpstreamFailure {
 }
 
 /** The beginning of what an upstream sent. */
-function quoteOf(sent: string, { apiKey }: Upstream): string {
-  return clean(sent.slice(0, MAX_SAID), apiKey).slice(0, MAX_QUOTED);
+function quoteOf(sent: string, upstream: Upstream): string {
+  return clean(sent.slice(0, MAX_SAID), upstream).slice(0, MAX_QUOTED);
 }
 
+/** What an upstream may repeat and a client must not see. */
+type Secrets = Pick<Upstream, 'apiKey' | 'secrets'>;
+
 /** On one line, without keys, at most MAX_SAID characters. */
-export function clean(text: string, apiKey: string | undefined): string {
+export function clean(text: string, { apiKey = '', secrets = [] }: Secrets): string {
   const line = text.replaceAll(/\p{Cc}+/gu, ' ').trim();
-  const own =
-    apiKey !== undefined && apiKey.length >= MIN_KEY_LENGTH ? line.replaceAll(apiKey, '[key]') : line;
+  const own = [apiKey, ...secrets]
+    .filter((key) => key.length >= MIN_KEY_LENGTH)
+    .reduce((said, key) => said.replaceAll(key, '[key]'), line);
   const masked = own.replaceAll(KEYS, '[key]');
   return masked.length > MAX_SAID ? `${masked.slice(0, MAX_SAID)}…` : masked;
 }
@@ -294,7 +300,7 @@ function saidIn(refusal: UpstreamRefusal | null): Pick<FailureFacts, 'param' | '
   if (refusal === null || refusal.status === 401 || refusal.status === 403) return {};
   const { param, code } = refusal;
   const isName = (name: string | null): name is string =>
-    name !== null && NAME.test(name) && clean(name, undefined) === name;
+    name !== null && NAME.test(name) && clean(name, {}) === name;
   return {
     ...(isName(param) && { param }),
     ...(isName(code) && code.length <= MAX_CODE && { code }),
@@ -303,7 +309,7 @@ function saidIn(refusal: UpstreamRefusal | null): Pick<FailureFacts, 'param' | '
 
 function refusalIn({ status, said }: ErrorAnswer): UpstreamRefusal {
   const param = errorObject(said)['param'];
-  return { status, words: wordsOf(said), param: stringOr(param) || null, code: codeOf(said) };
+  return { status, words: wordsOf(said), param: stringOr(param) || null, code: codeOf(said), said };
 }
 
 /** The system's error code at the bottom of a fetch error, for example ECONNREFUSED. */

@@ -56,10 +56,11 @@ export function refusalOf(there: Route, { path, status, header, text }: RefusedF
       false,
     );
   }
-  const { apiKey, name } = there.upstream;
-  const words = clean(wordsOf(given), apiKey) || `status ${status}, without a message`;
+  const { upstream } = there;
+  const { name } = upstream;
+  const words = clean(wordsOf(given), upstream) || `status ${status}, without a message`;
   const inner = isRecord(given) && isRecord(given['error']) ? given['error'] : given;
-  const field = (key: string): string => clean(isRecord(inner) ? stringOr(inner[key]) : '', apiKey);
+  const field = (key: string): string => clean(isRecord(inner) ? stringOr(inner[key]) : '', upstream);
   const refusal = (
     message: string,
     { told = status, type = '', code = '', more = {} }: Partial<Words> = {},

@@ -8,14 +8,16 @@ import type { Logger } from '../log.ts';
 import { newId, type NewId } from '../runs/ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from '../runs/model.ts';
 import { estimateRequest } from '../runs/prompt-size.ts';
-import { createClient, ownFailure } from './client.ts';
+import { createClient, ownFailure, withCallersKey } from './client.ts';
 import { ContextSizes } from './context-sizes.ts';
+import { Descriptions } from './descriptions.ts';
 import { Exchange } from './exchange.ts';
 import { outwaited, refused, unreachable, UpstreamFailure } from './failure.ts';
 import { isPassing } from './faults.ts';
 import { parseJson } from './json.ts';
 import { chatBody, hasPicture } from './request.ts';
 import type { Limits } from './patience.ts';
+import { settingsOf, type ModelSettings, type ServerFamilies } from './settings.ts';
 import { limitsOf, route, type Route, type Upstream } from './upstreams.ts';
 import { Waits } from './waits.ts';
 
@@ -33,6 +35,8 @@ export interface OpenAiModelOptions {
   readonly log: Logger;
   /** The caller's own upstream key among the sealed secrets of a run, or null. */
   readonly upstreamKey?: (sealed: string) => string | null;
+  /** Families of model servers by name, and what is known about them. */
+  readonly families?: ServerFamilies;
   /** The wait before the second try; it doubles with each further one. */
   readonly backoffMs?: number;
   readonly newId?: NewId;
@@ -44,12 +48,19 @@ export class OpenAiModel implements Model {
   readonly #options: Required<OpenAiModelOptions>;
   readonly #clients = new Map<string, OpenAI>();
   readonly #contexts = new ContextSizes();
+  readonly #descriptions: Descriptions;
   /** The upstreams that have answered this process, whatever they said. */
   readonly #known = new Set<string>();
 
   constructor(options: OpenAiModelOptions) {
     const nowMs = (): number => performance.now();
-    this.#options = { backoffMs: 500, newId, upstreamKey: () => null, nowMs, ...options };
+    this.#options = { backoffMs: 500, newId, upstreamKey: () => null, nowMs, families: {}, ...options };
+    this.#descriptions = new Descriptions(this.#options);
+  }
+
+  /** Begins to ask the upstreams what they say of themselves: which servers they are, and what they take. */
+  describe(): void {
+    this.#descriptions.begin();
   }
 
   /** Notes that an upstream has answered, so that it is waited for when it is away. */
@@ -57,9 +68,16 @@ export class OpenAiModel implements Model {
     this.#known.add(upstream);
   }
 
+  /**
+   * Tokens that prompt and answer may have together at the model's server: as configured, or else as it reports, but no more
+   * than its refusals have told; null when nobody has said.
+   */
   contextTokens(model: string, backendId: string | null): number | null {
     try {
-      return this.#contexts.of(route(this.#options.upstreams, model, backendId));
+      const there = route(this.#options.upstreams, model, backendId);
+      const { contextTokens = this.#descriptions.contextOf(there.upstream, there.model) } =
+        this.#settingsOf(there);
+      return leastOf(contextTokens, this.#contexts.of(there));
     } catch (error) {
       if (error instanceof ModelError) return null;
       throw error;
@@ -72,7 +90,9 @@ export class OpenAiModel implements Model {
     const asked = route(upstreams, request.model, request.backend_id, hasPicture(request));
     const there = withKey(asked, request.sealed === null ? null : upstreamKey(request.sealed));
     const client = this.#client(there);
-    const body = chatBody(request, there);
+    await this.#descriptions.ready(there.upstream);
+    signal.throwIfAborted();
+    const body = chatBody(request, there.model, this.#settingsOf(there));
     const waits = this.#waits(there, request);
     for (;;) {
       // A model that has used its tools may have nothing to add; one that was asked something has to answer.
@@ -96,6 +116,11 @@ export class OpenAiModel implements Model {
     }
   }
 
+  #settingsOf({ upstream, model }: Route): ModelSettings {
+    const described = this.#descriptions.familyOf(upstream, model);
+    return settingsOf(upstream, model, this.#options.families, described);
+  }
+
   #exchange(there: Route, mayBeEmpty: boolean, signal: AbortSignal): Exchange {
     const limits = limitsOf(there.upstream, this.#options.limits);
     return new Exchange({ route: there, signal, limits, newId: this.#options.newId, mayBeEmpty });
@@ -109,6 +134,7 @@ export class OpenAiModel implements Model {
   /** Remembers what a failure tells about its upstream. */
   #noted(there: Route, failure: ModelError, request: ModelRequest): ModelError {
     if (failure.facts.status !== undefined) this.noteAnswer(there.upstream.name);
+    else this.#descriptions.lost(there.upstream);
     if (failure.overflow !== null) this.#contexts.learn(there, failure.overflow, estimateRequest(request));
     return failure;
   }
@@ -153,10 +179,15 @@ export class OpenAiModel implements Model {
   }
 }
 
+/** The smaller of two figures; null where neither is known. */
+function leastOf(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.min(one, other);
+}
+
 /** The route for a caller with a key of its own; failures then know which key to mask. */
 function withKey(there: Route, callersKey: string | null): Route {
   if (callersKey === null) return there;
-  return { ...there, upstream: { ...there.upstream, apiKey: callersKey }, isCallersKey: true };
+  return { ...there, upstream: withCallersKey(there.upstream, callersKey), isCallersKey: true };
 }
 
 /** Whether the request names words at which the answer stops: it may then stop before the first one. */

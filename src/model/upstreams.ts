@@ -1,10 +1,11 @@
 /** The model servers, and which of them a turn goes to. Pure: settings are passed in. */
 import { ModelError } from '../runs/model.ts';
 import type { Limits } from './patience.ts';
+import type { OwnSettings } from './settings.ts';
 import type { ThinkTagMode } from './think-tags.ts';
 
 /** An OpenAI-compatible server, as the configuration describes it. */
-export interface Upstream {
+export interface Upstream extends OwnSettings {
   /** The name that an assistant's `metadata.backend_id` refers to. */
   readonly name: string;
   /** Everything before `/chat/completions`, usually ending in `/v1`. */
@@ -16,7 +17,16 @@ export interface Upstream {
   readonly aliases: Readonly<Record<string, string>>;
   /** Names clients use → the model to ask when a picture is in the prompt. */
   readonly visionModels: Readonly<Record<string, string>>;
-  readonly maxTokensField: 'max_completion_tokens' | 'max_tokens';
+  /** Settings of single models, by the upstream's names for them. */
+  readonly modelSettings?: Readonly<Record<string, OwnSettings>> | undefined;
+  /** Sent with every request; names in lower case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Added to the address of every request. */
+  readonly query?: Readonly<Record<string, string>> | undefined;
+  /** The header that carries the key, in place of `authorization`. */
+  readonly keyHeader?: string | undefined;
+  /** Values of headers and query that errors must not repeat. */
+  readonly secrets?: readonly string[] | undefined;
   /** Where the thoughts in its text are. */
   readonly thinkTags: ThinkTagMode;
   /** Its own limits, in place of the general ones. */

@@ -5,6 +5,7 @@ import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
 import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
 import { givenBytes } from '../memory.ts';
+import { PRESETS } from '../config/presets.ts';
 import { OpenAiModel } from '../model/openai.ts';
 import { upstreamNameOf } from '../model/upstreams.ts';
 import { newId } from '../runs/ids.ts';
@@ -68,6 +69,21 @@ async function main(): Promise<void> {
     upstreams: config.upstreams,
     wake: (job) => queue.wake(job),
   });
+  const model = new OpenAiModel({
+    upstreams: config.upstreams,
+    families: PRESETS,
+    limits: {
+      idleMs: config.upstreamIdleMs,
+      stallMs: config.upstreamStallMs,
+      thinkMs: config.upstreamThinkMs,
+      totalMs: config.upstreamTotalMs,
+    },
+    retries: config.upstreamRetries,
+    waitMs: config.upstreamWaitMs,
+    upstreamKey: (sealed) => unseal(sealed).upstreamKey,
+    log,
+  });
+  model.describe();
   const worker = new RunWorker({
     slots,
     upstreamOf: ({ run, origin }) => upstreamNameOf(config.upstreams, run.model, origin.backend_id),
@@ -75,19 +91,7 @@ async function main(): Promise<void> {
     objects,
     hub,
     lease,
-    model: new OpenAiModel({
-      upstreams: config.upstreams,
-      limits: {
-        idleMs: config.upstreamIdleMs,
-        stallMs: config.upstreamStallMs,
-        thinkMs: config.upstreamThinkMs,
-        totalMs: config.upstreamTotalMs,
-      },
-      retries: config.upstreamRetries,
-      waitMs: config.upstreamWaitMs,
-      upstreamKey: (sealed) => unseal(sealed).upstreamKey,
-      log,
-    }),
+    model,
     secretsIn: (sealed) => unseal(sealed).variables,
     runTool: toolbox.runTool,
     log,

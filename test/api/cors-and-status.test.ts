@@ -180,7 +180,20 @@ describe('without a key one may ask', () => {
 });
 
 describe('models', () => {
-  const model = { id: 'fake-model', object: 'model', created: 0, owned_by: 'tests' };
+  const model = {
+    id: 'fake-model',
+    object: 'model',
+    created: 0,
+    owned_by: 'vllm',
+    longrun: {
+      upstream: 'default',
+      server: 'vllm',
+      context_tokens: null,
+      tools: null,
+      images: null,
+      omitted: [],
+    },
+  };
 
   /** Shows A-MODEL-01, A-MODEL-02. */
   test('are listed, without the rest of the envelope of other lists', async () => {

@@ -399,10 +399,10 @@ describe('tokens', () => {
   test('that may be said are what the turns before have left', async () => {
     upstream.reply(() => oneCall());
     const run = await wire.play(await thread(), { assistant_id, max_completion_tokens: 7 });
-    expect(lastAsked().body['max_completion_tokens']).toBe(7);
+    expect(lastAsked().body['max_tokens']).toBe(7);
     const second = await wire.rested(await wire.submit(run, MARK));
     expect(second.status).toBe('requires_action');
-    expect(lastAsked().body['max_completion_tokens']).toBe(2);
+    expect(lastAsked().body['max_tokens']).toBe(2);
     const asked = upstream.requests.length;
     const ended = await wire.rested(await wire.submit(second, MARK));
     const why = { incomplete_details: { reason: 'max_completion_tokens' }, completed_at: null };

@@ -93,7 +93,7 @@ describe('a run', () => {
       temperature: 0.1,
       top_p: 0.2,
       reasoning_effort: 'high',
-      max_completion_tokens: 50,
+      max_tokens: 50,
       messages: [{ role: 'user', content: 'two' }],
     });
     expect(asked()).not.toHaveProperty('tools');

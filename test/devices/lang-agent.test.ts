@@ -114,7 +114,7 @@ describe('memory', () => {
   test('a system message speaks, in this turn', async () => {
     const messages = [{ role: 'system', content: '你是一个有用的助手。' }, ...TURN.messages];
     await device.ask({ ...TURN, messages, thread_id: 'with-system', max_tokens: 1000, temperature: 0.7 });
-    expect(last().body).toMatchObject({ temperature: 0.7, max_completion_tokens: 1000 });
+    expect(last().body).toMatchObject({ temperature: 0.7, max_tokens: 1000 });
     expect(last().body.messages).toEqual(messages);
   });
 

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { pino } from 'pino';
 import { CallersModels } from '../../src/model/callers-models.ts';
-import { startUpstream, upstreamAt, type TestUpstream } from './upstream.ts';
+import { NO_FACTS, startUpstream, upstreamAt, type TestUpstream } from './upstream.ts';
 
 const upstreams: TestUpstream[] = [];
 afterEach(async () => {
@@ -28,7 +28,11 @@ const idsOf = (models: readonly { readonly id: string }[]): readonly string[] =>
 
 test('a caller sees what the upstream lists for the key, and the configured models', async () => {
   const upstream = await server();
-  const models = new CallersModels({ upstreams: [upstreamAt(upstream.url, { models: ['ours'] })], log });
+  const models = new CallersModels({
+    facts: NO_FACTS,
+    upstreams: [upstreamAt(upstream.url, { models: ['ours'] })],
+    log,
+  });
   expect(idsOf(await models.list('right', RIGHT))).toEqual(['ours', 'theirs']);
   expect(upstream.asked.map(({ headers }) => headers.authorization)).toEqual([`Bearer ${RIGHT}`]);
 });
@@ -36,6 +40,7 @@ test('a caller sees what the upstream lists for the key, and the configured mode
 test('a key is shown to the server alone that its runs go to', async () => {
   const [one, two] = [await server(), await server()];
   const models = new CallersModels({
+    facts: NO_FACTS,
     upstreams: [
       upstreamAt(one.url, { name: 'one', models: ['of-one'] }),
       upstreamAt(two.url, { name: 'default' }),
@@ -50,6 +55,7 @@ test('a refused key sees the configured models, is asked about again soon, and i
   const upstream = await server();
   let now = 0;
   const models = new CallersModels({
+    facts: NO_FACTS,
     upstreams: [upstreamAt(upstream.url, { models: ['ours'] })],
     log,
     now: () => now,
@@ -67,7 +73,12 @@ test('a refused key sees the configured models, is asked about again soon, and i
 test('one key is asked about once a minute, however many ask', async () => {
   const upstream = await server();
   let now = 0;
-  const models = new CallersModels({ upstreams: [upstreamAt(upstream.url)], log, now: () => now });
+  const models = new CallersModels({
+    facts: NO_FACTS,
+    upstreams: [upstreamAt(upstream.url)],
+    log,
+    now: () => now,
+  });
   await Promise.all(Array.from({ length: 20 }, () => models.list('right', RIGHT)));
   now = 59_999;
   expect(idsOf(await models.list('right', RIGHT))).toEqual(['theirs']);
@@ -81,7 +92,12 @@ test('random keys cost eight requests at a time, 120 a minute, and the memory of
   const held = Promise.withResolvers<void>();
   const upstream = await server(held.promise);
   let now = 0;
-  const models = new CallersModels({ upstreams: [upstreamAt(upstream.url)], log, now: () => now });
+  const models = new CallersModels({
+    facts: NO_FACTS,
+    upstreams: [upstreamAt(upstream.url)],
+    log,
+    now: () => now,
+  });
   const asking = Array.from({ length: 50 }, (_, index) => models.list(`a${index}`, `sk-${index}`));
   // Those beyond the eight are answered at once.
   await Promise.all(asking.slice(8));

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { pino } from 'pino';
 import { ModelCatalog } from '../../src/model/catalog.ts';
-import { startUpstream, upstreamAt, type TestUpstream } from './upstream.ts';
+import { NO_FACTS, startUpstream, upstreamAt, type TestUpstream } from './upstream.ts';
 
 const upstreams: TestUpstream[] = [];
 afterEach(async () => {
@@ -32,18 +32,21 @@ test('the list holds aliases, configured models and what each upstream says, onc
   );
   const two = await listing({ id: 'b', created: 9, owned_by: 'other' }, { id: 'c', created: -1 });
   const catalog = new ModelCatalog({
+    facts: NO_FACTS,
     upstreams: [
       upstreamAt(one.url, { name: 'one', aliases: { '<alias>': 'a' }, models: ['a', 'hidden'] }),
       upstreamAt(two.url, { name: 'two' }),
     ],
     log: listeningLog().log,
   });
+  const unknown = { server: null, context_tokens: null, tools: null, images: null, omitted: [] };
+  const ofOne = { object: 'model', longrun: { upstream: 'one', ...unknown } };
   expect(await catalog.list()).toEqual([
-    { id: '<alias>', object: 'model', created: 0, owned_by: 'one' },
-    { id: 'a', object: 'model', created: 7, owned_by: 'meta' },
-    { id: 'hidden', object: 'model', created: 0, owned_by: 'one' },
-    { id: 'b', object: 'model', created: 0, owned_by: 'one' },
-    { id: 'c', object: 'model', created: 0, owned_by: 'two' },
+    { ...ofOne, id: '<alias>', created: 0, owned_by: 'one' },
+    { ...ofOne, id: 'a', created: 7, owned_by: 'meta' },
+    { ...ofOne, id: 'hidden', created: 0, owned_by: 'one' },
+    { ...ofOne, id: 'b', created: 0, owned_by: 'one' },
+    { id: 'c', object: 'model', created: 0, owned_by: 'two', longrun: { upstream: 'two', ...unknown } },
   ]);
   expect(one.asked[0]?.path).toBe('/v1/models');
   expect(one.asked[0]?.headers.authorization).toBe('Bearer sk-own-key-123456');
@@ -53,7 +56,12 @@ test('upstreams are asked once a minute, however many ask for the list', async (
   const upstream = await listing({ id: 'a' });
   let now = 0;
   const { log } = listeningLog();
-  const catalog = new ModelCatalog({ upstreams: [upstreamAt(upstream.url)], log, now: () => now });
+  const catalog = new ModelCatalog({
+    facts: NO_FACTS,
+    upstreams: [upstreamAt(upstream.url)],
+    log,
+    now: () => now,
+  });
   await Promise.all([catalog.list(), catalog.list()]);
   now = 59_999;
   await catalog.list();
@@ -77,6 +85,7 @@ test('an upstream that cannot say costs its own models only, and one line of log
   const { lines, log } = listeningLog();
   const bad = { gone, html, refusing, silent };
   const catalog = new ModelCatalog({
+    facts: NO_FACTS,
     upstreams: [
       ...Object.entries(bad).map(([name, { url }]) => upstreamAt(url, { name, models: [`of-${name}`] })),
       upstreamAt(good.url, { name: 'good' }),

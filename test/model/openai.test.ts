@@ -38,7 +38,6 @@ describe('the request', () => {
       model: 'gpt-test',
       messages: [{ role: 'user', content: 'hi' }],
       stream: true,
-      stream_options: { include_usage: true },
     });
   });
 
@@ -64,7 +63,6 @@ describe('the request', () => {
       model: 'real',
       messages: [{ role: 'user', content: 'hi' }],
       stream: true,
-      stream_options: { include_usage: true },
       tools: [
         {
           type: 'function',

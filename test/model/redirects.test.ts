@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ModelCatalog } from '../../src/model/catalog.ts';
 import {
+  NO_FACTS,
   ask,
   begin,
   failureOf,
@@ -72,7 +73,11 @@ describe('a redirect', () => {
   test('of the list of models is not followed, and its operator is told', async () => {
     const lines: string[] = [];
     const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
-    const catalog = new ModelCatalog({ upstreams: [upstreamAt(upstream.url, { models: ['own'] })], log });
+    const catalog = new ModelCatalog({
+      facts: NO_FACTS,
+      upstreams: [upstreamAt(upstream.url, { models: ['own'] })],
+      log,
+    });
     expect((await catalog.list()).map(({ id }) => id)).toEqual(['own']);
     expect(elsewhere.asked).toEqual([]);
     expect(lines.join('')).toContain(`sends its callers on to ${new URL(elsewhere.url).origin} (302)`);

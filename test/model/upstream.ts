@@ -2,6 +2,7 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { pino } from 'pino';
+import { Facts } from '../../src/model/facts.ts';
 import { isRecord } from '../../src/model/json.ts';
 import { OpenAiModel, type OpenAiModelOptions } from '../../src/model/openai.ts';
 import type { Limits } from '../../src/model/patience.ts';
@@ -82,11 +83,13 @@ export function upstreamAt(url: string, more: Partial<Upstream> = {}): Upstream 
     models: [],
     aliases: {},
     visionModels: {},
-    maxTokensField: 'max_completion_tokens',
     thinkTags: 'auto',
     ...more,
   };
 }
+
+/** Nothing is known about any model. */
+export const NO_FACTS = new Facts({ families: {}, lessons: async () => Promise.resolve(new Map()) });
 
 /** Longer than any test takes. */
 export const PATIENT: Limits = { idleMs: 20_000, stallMs: 60_000, thinkMs: 60_000, totalMs: 60_000 };

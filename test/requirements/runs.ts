@@ -104,7 +104,10 @@ export const RUNS: readonly Group[] = [
         says: 'Values that are the defaults are left to the model server.',
         evidence: 'decision',
       },
-      'A-MAP-12': { says: 'The model is always asked for a stream, with its usage.', evidence: 'decision' },
+      'A-MAP-12': {
+        says: 'The model is always asked for a stream, and for its usage where its server is known to take that.',
+        evidence: 'decision',
+      },
       'A-MAP-13': {
         says: 'The field for the tokens that may be said is the one that the model server knows.',
         evidence: 'decision',
@@ -139,7 +142,7 @@ export const RUNS: readonly Group[] = [
         evidence: 'decision',
       },
       'A-MAP-22': {
-        says: 'What a run says of tools, their choice, format, temperature, `top_p` and effort reaches the model as it is.',
+        says: 'What a run says of tools, their choice, format, temperature, `top_p` and effort reaches the model as it is, unless its server refuses it.',
         evidence: 'decision',
       },
     },

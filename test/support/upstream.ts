@@ -235,7 +235,8 @@ export class FakeUpstream {
   async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       if (incoming.url === '/v1/models') {
-        const model = { id: 'fake-model', object: 'model', created: 0, owned_by: 'tests' };
+        // It says usage when it is asked to, as vLLM does; other servers are not asked.
+        const model = { id: 'fake-model', object: 'model', created: 0, owned_by: 'vllm' };
         // What the glasses of the tests ask for, as `<yuntianshiren>`.
         const agent = { ...model, id: 'yuntianshiren' };
         return sendJson(response, 200, { object: 'list', data: [model, agent] });

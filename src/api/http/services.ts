@@ -13,6 +13,8 @@ export interface ListedModel {
   readonly object: 'model';
   readonly created: number;
   readonly owned_by: string;
+  /** What is known about a model of an upstream; clients ignore fields that they do not know. */
+  readonly longrun?: object;
 }
 
 /** The state of everything that this process depends on. */
