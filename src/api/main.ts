@@ -16,6 +16,7 @@ import { newId } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { IdempotencyRecords } from '../store/idempotency-records.ts';
+import { Lessons } from '../store/lessons.ts';
 import { Listeners } from '../store/listeners.ts';
 import { Imports } from '../store/imports.ts';
 import { openStore } from '../store/open.ts';
@@ -73,7 +74,8 @@ async function main(): Promise<void> {
     memory: () => readMemory(redis),
     threads: () => threadIndex.count(),
   });
-  const facts = new Facts({ families: PRESETS, lessons: async () => Promise.resolve(new Map()) });
+  const lessons = new Lessons(redis, keys);
+  const facts = new Facts({ families: PRESETS, lessons: () => lessons.all() });
   const catalog = new ModelCatalog({ upstreams: config.upstreams, facts, log });
   const callersModels = new CallersModels({ upstreams: config.upstreams, facts, log });
   const probe = new WriteProbe(redis, keys);

@@ -31,7 +31,7 @@ export interface FactsOptions {
 }
 
 /** The key of a model among the lessons. */
-function lessonKey(upstream: string, model: string): string {
+export function lessonKey(upstream: string, model: string): string {
   return JSON.stringify([upstream, model]);
 }
 

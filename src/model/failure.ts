@@ -275,11 +275,11 @@ function quoteOf(sent: string, upstream: Upstream): string {
   return clean(sent.slice(0, MAX_SAID), upstream).slice(0, MAX_QUOTED);
 }
 
-/** What an upstream may repeat and a client must not see. */
-type Secrets = Pick<Upstream, 'apiKey' | 'secrets'>;
-
 /** On one line, without keys, at most MAX_SAID characters. */
-export function clean(text: string, { apiKey = '', secrets = [] }: Secrets): string {
+export function clean(
+  text: string,
+  { apiKey = '', secrets = [] }: Pick<Upstream, 'apiKey' | 'secrets'>,
+): string {
   const line = text.replaceAll(/\p{Cc}+/gu, ' ').trim();
   const own = [apiKey, ...secrets]
     .filter((key) => key.length >= MIN_KEY_LENGTH)

@@ -14,10 +14,11 @@ import { Descriptions } from './descriptions.ts';
 import { Exchange } from './exchange.ts';
 import { outwaited, refused, unreachable, UpstreamFailure } from './failure.ts';
 import { isPassing } from './faults.ts';
+import { Habits, type TellLesson } from './habits.ts';
 import { parseJson } from './json.ts';
-import { chatBody, hasPicture } from './request.ts';
+import { hasPicture } from './request.ts';
 import type { Limits } from './patience.ts';
-import { settingsOf, type ModelSettings, type ServerFamilies } from './settings.ts';
+import type { ServerFamilies } from './settings.ts';
 import { limitsOf, route, type Route, type Upstream } from './upstreams.ts';
 import { Waits } from './waits.ts';
 
@@ -37,6 +38,8 @@ export interface OpenAiModelOptions {
   readonly upstreamKey?: (sealed: string) => string | null;
   /** Families of model servers by name, and what is known about them. */
   readonly families?: ServerFamilies;
+  /** Keeps what a refusal taught about a model, beside this process. */
+  readonly tellLesson?: TellLesson;
   /** The wait before the second try; it doubles with each further one. */
   readonly backoffMs?: number;
   readonly newId?: NewId;
@@ -49,13 +52,17 @@ export class OpenAiModel implements Model {
   readonly #clients = new Map<string, OpenAI>();
   readonly #contexts = new ContextSizes();
   readonly #descriptions: Descriptions;
+  readonly #habits: Habits;
   /** The upstreams that have answered this process, whatever they said. */
   readonly #known = new Set<string>();
 
   constructor(options: OpenAiModelOptions) {
     const nowMs = (): number => performance.now();
-    this.#options = { backoffMs: 500, newId, upstreamKey: () => null, nowMs, families: {}, ...options };
+    const defaults = { backoffMs: 500, newId, upstreamKey: () => null, nowMs, families: {} };
+    this.#options = { ...defaults, tellLesson: () => {}, ...options };
     this.#descriptions = new Descriptions(this.#options);
+    const { tellLesson: tell } = this.#options;
+    this.#habits = new Habits({ ...this.#options, descriptions: this.#descriptions, tell });
   }
 
   /** Begins to ask the upstreams what they say of themselves: which servers they are, and what they take. */
@@ -75,9 +82,7 @@ export class OpenAiModel implements Model {
   contextTokens(model: string, backendId: string | null): number | null {
     try {
       const there = route(this.#options.upstreams, model, backendId);
-      const { contextTokens = this.#descriptions.contextOf(there.upstream, there.model) } =
-        this.#settingsOf(there);
-      return leastOf(contextTokens, this.#contexts.of(there));
+      return leastOf(this.#habits.contextTokens(there), this.#contexts.of(there));
     } catch (error) {
       if (error instanceof ModelError) return null;
       throw error;
@@ -92,7 +97,7 @@ export class OpenAiModel implements Model {
     const client = this.#client(there);
     await this.#descriptions.ready(there.upstream);
     signal.throwIfAborted();
-    const body = chatBody(request, there.model, this.#settingsOf(there));
+    const question = this.#habits.ask(request, there);
     const waits = this.#waits(there, request);
     for (;;) {
       // A model that has used its tools may have nothing to add; one that was asked something has to answer.
@@ -100,25 +105,22 @@ export class OpenAiModel implements Model {
       const exchange = this.#exchange(there, mayBeEmpty, signal);
       const progress: Progress = { isThought: false, isSaid: false };
       const send = async (connection: AbortSignal): Promise<Response> => {
+        const { body } = question;
         const response = await client.post('/chat/completions', { body, signal: connection }).asResponse();
         this.noteAnswer(there.upstream.name);
         return response;
       };
       try {
-        yield* passOn(exchange, send, signal, progress);
+        yield* passOn(exchange, send, signal, progress, () => question.answered());
         return;
       } catch (error) {
         signal.throwIfAborted();
         if (progress.isSaid) throw error;
-        await this.#rest(there, this.#noted(there, asFailure(there, error), request), waits, request, signal);
+        const failure = this.#noted(there, asFailure(there, error), request);
+        if (!question.learn(failure)) await this.#rest(there, failure, waits, request, signal);
       }
       if (progress.isThought) yield { type: 'again' };
     }
-  }
-
-  #settingsOf({ upstream, model }: Route): ModelSettings {
-    const described = this.#descriptions.familyOf(upstream, model);
-    return settingsOf(upstream, model, this.#options.families, described);
   }
 
   #exchange(there: Route, mayBeEmpty: boolean, signal: AbortSignal): Exchange {
@@ -205,18 +207,20 @@ interface Progress {
   isSaid: boolean;
 }
 
-/** Asks once and passes on the parts of the answer. */
+/** Asks once and passes on the parts of the answer. Calls `answered` before the first. */
 async function* passOn(
   exchange: Exchange,
   send: (connection: AbortSignal) => Promise<Response>,
   signal: AbortSignal,
   progress: Progress,
+  answered: () => void,
 ): AsyncGenerator<ModelPart, void> {
   try {
     await exchange.send(send);
     for (let parts = await exchange.next(); parts !== null; parts = await exchange.next()) {
       for (const part of parts) {
         signal.throwIfAborted();
+        if (!progress.isThought && !progress.isSaid) answered();
         if (part.type === 'thought') progress.isThought = true;
         else progress.isSaid = true;
         yield part;

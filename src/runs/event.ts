@@ -39,6 +39,8 @@ export interface RunOrigin {
    * Missing on runs of older versions.
    */
   readonly offered_until_picture?: readonly string[];
+  /** Whether the caller is served without tools as well, as devices are. Missing on runs of older versions. */
+  readonly tools_optional?: boolean;
   /** Tells whether a repeated chat request means this same turn; null for runs that no chat created. */
   readonly turn_key: string | null;
 }

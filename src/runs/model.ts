@@ -35,6 +35,8 @@ export interface ModelRequest {
   readonly backend_id: string | null;
   readonly messages: readonly ChatMessage[];
   readonly tools: readonly FunctionTool[];
+  /** Whether the caller is served by an answer without them as well, where the model takes none. */
+  readonly tools_optional: boolean;
   readonly tool_choice: ToolChoice;
   readonly parallel_tool_calls: boolean;
   readonly response_format: ResponseFormat;

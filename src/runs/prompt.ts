@@ -88,6 +88,7 @@ export function buildPrompt(
       backend_id: state.origin.backend_id,
       messages: [...system, ...said],
       tools,
+      tools_optional: state.origin.tools_optional === true && isLeftToModel(run.tool_choice),
       tool_choice: last ? 'none' : toolChoice(run.tool_choice, tools, first && state.turn === 1),
       parallel_tool_calls: run.parallel_tool_calls,
       response_format: run.response_format,
@@ -102,6 +103,8 @@ export function buildPrompt(
     },
   };
 }
+
+const isLeftToModel = (choice: ToolChoice): boolean => choice === 'auto' || choice === 'none';
 
 const left = (budget: number | null, spent: number): number | null =>
   budget === null ? null : budget - spent;

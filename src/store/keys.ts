@@ -67,6 +67,11 @@ export class RedisKeys {
     return `${this.#prefix}:threads`;
   }
 
+  /** Hash with expiry: what refusals of upstreams taught workers about models, as JSON. Written by {@link Lessons}. */
+  get lessons(): string {
+    return `${this.#prefix}:lessons`;
+  }
+
   /** Sorted set: worker ids by when they were last seen (unix ms). Trimmed by the workers. */
   get workers(): string {
     return `${this.#prefix}:workers`;

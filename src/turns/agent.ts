@@ -84,6 +84,7 @@ export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Ass
       sealed: turn.sealed,
       ephemeral: turn.thread === null,
       offered_until_picture: [PHOTO_TOOL],
+      ...(turn.toolsOptional && { tools_optional: true }),
       turn_key: turn.turnKey,
       ...(turn.waitMs !== undefined && { wait_ms: turn.waitMs }),
     },

@@ -18,6 +18,8 @@ export interface ChatTurn {
   readonly messages: readonly ChatMessage[];
   /** Tools that the caller runs; their calls go out to the caller. */
   readonly tools: readonly FunctionTool[];
+  /** Whether an answer without tools serves the caller as well, where the model takes none. */
+  readonly toolsOptional: boolean;
   readonly settings: ChatSettings;
   /** Parameters that only the upstream understands. */
   readonly passedOn: Readonly<Record<string, unknown>>;

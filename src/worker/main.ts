@@ -6,6 +6,7 @@ import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
 import { givenBytes } from '../memory.ts';
 import { PRESETS } from '../config/presets.ts';
+import { lessonKey } from '../model/facts.ts';
 import { OpenAiModel } from '../model/openai.ts';
 import { upstreamNameOf } from '../model/upstreams.ts';
 import { newId } from '../runs/ids.ts';
@@ -13,6 +14,7 @@ import { ModelError } from '../runs/model.ts';
 import { Seal, type Secrets } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { Lease } from '../store/lease.ts';
+import { Lessons } from '../store/lessons.ts';
 import { openStore } from '../store/open.ts';
 import { announceWorker, workerId, type WorkerFigures } from '../store/presence.ts';
 import { JobConsumer } from '../store/queue.ts';
@@ -69,6 +71,7 @@ async function main(): Promise<void> {
     upstreams: config.upstreams,
     wake: (job) => queue.wake(job),
   });
+  const lessons = new Lessons(redis, keys);
   const model = new OpenAiModel({
     upstreams: config.upstreams,
     families: PRESETS,
@@ -81,6 +84,10 @@ async function main(): Promise<void> {
     retries: config.upstreamRetries,
     waitMs: config.upstreamWaitMs,
     upstreamKey: (sealed) => unseal(sealed).upstreamKey,
+    tellLesson: (upstream, name, lesson) =>
+      void lessons
+        .keep(lessonKey(upstream, name), JSON.stringify(lesson))
+        .catch((err: unknown) => log.warn({ err }, 'could not tell what a refusal taught')),
     log,
   });
   model.describe();

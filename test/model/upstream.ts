@@ -134,6 +134,7 @@ export function ask(more: Partial<ModelRequest> = {}): ModelRequest {
     backend_id: null,
     messages: [{ role: 'user', content: 'hi' }],
     tools: [],
+    tools_optional: false,
     tool_choice: 'auto',
     parallel_tool_calls: true,
     response_format: 'auto',

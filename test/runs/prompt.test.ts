@@ -353,6 +353,7 @@ describe('the settings of a run', () => {
       backend_id: null,
       messages: [],
       tools: [],
+      tools_optional: false,
       tool_choice: 'auto',
       parallel_tool_calls: true,
       response_format: 'auto',
@@ -371,6 +372,7 @@ describe('the settings of a run', () => {
     const given = {
       model: 'other',
       tools: [SEARCH],
+      tools_optional: false,
       tool_choice: 'required',
       parallel_tool_calls: false,
       response_format: { type: 'json_object' },

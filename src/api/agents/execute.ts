@@ -123,6 +123,7 @@ function turnOf(
     isSpoken: false,
     messages,
     tools: [],
+    toolsOptional: false,
     settings: {
       toolChoice: 'auto',
       parallelToolCalls: null,

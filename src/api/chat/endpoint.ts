@@ -137,7 +137,7 @@ async function begin(
   const timing = new ServerTiming();
   const { relaysPhotos, speaks } = profile;
   const sealed = sealedKey(services, call);
-  const request = readChat(call, { relaysPhotos, takesAsides: !speaks, sealed });
+  const request = readChat(call, { relaysPhotos, speaks, sealed });
   const isStream = request.stream ?? profile.streamByDefault;
   if (isStream) services.admission.admitStream(call.gone);
   const reply: ChatReply = {

@@ -137,18 +137,18 @@ export interface ChatRequest {
 export interface ChatReading {
   /** Whether the route's callers send photos as new requests. */
   readonly relaysPhotos: boolean;
-  /** Whether the route's callers are shown what model servers say beside words and calls, and may send it back. */
-  readonly takesAsides: boolean;
+  /** Whether they speak to a user: an answer without tools serves them too, and nothing beside words and calls does. */
+  readonly speaks: boolean;
   readonly sealed: string | null;
 }
 
 /** Reads a chat request. @throws {ApiError} 400 for an invalid one. */
-export function readChat(call: Call, { relaysPhotos, takesAsides, sealed }: ChatReading): ChatRequest {
+export function readChat(call: Call, { relaysPhotos, speaks, sealed }: ChatReading): ChatRequest {
   const given = call.body(body);
   refuseUnsupported(given);
   const messages = [
     ...surroundings(given),
-    ...withoutHoles(given.messages).map((one, index) => toMessage(one, index, takesAsides)),
+    ...withoutHoles(given.messages).map((one, index) => toMessage(one, index, !speaks)),
   ];
   const metadata = given.metadata ?? {};
   const raw: Readonly<Record<string, unknown>> = given;
@@ -162,6 +162,7 @@ export function readChat(call: Call, { relaysPhotos, takesAsides, sealed }: Chat
     isSpoken: agentName(given.model) !== given.model,
     messages,
     tools: given.tools ?? [],
+    toolsOptional: speaks,
     settings: settingsIn(given),
     passedOn: pick(PASSED_ON),
     context: pick(Object.keys(given).filter((name) => !ACTING.includes(name) || name === 'metadata')),

@@ -1,0 +1,210 @@
+/**
+ * What a refusal teaches about a model server: which fields it does not know, and which messages, pictures or tools it
+ * does not take. Bad values teach nothing: those are the caller's mistakes. Pure.
+ */
+import { clausesOf, type Clause } from './clauses.ts';
+import type { UpstreamRefusal } from './failure.ts';
+import { isRecord } from './json.ts';
+import type { KnownSettings } from './request.ts';
+import { fieldsOf, isAbout, type SentBody } from './sent-fields.ts';
+
+/** What is different from now on. */
+export type Lesson = Pick<
+  KnownSettings,
+  | 'maxTokensField'
+  | 'systemRole'
+  | 'thoughts'
+  | 'signatures'
+  | 'images'
+  | 'tools'
+  | 'contextTokens'
+  | 'refused'
+>;
+
+/** Statuses of refusals. Some servers and gateways answer 500 or 404 to what they do not support. */
+const REFUSING: ReadonlySet<number> = new Set([400, 404, 415, 422, 500, 501]);
+
+/** Words about something that a server does not know or take. */
+const STRONG =
+  /unsupported|not (?:currently |yet |being )?(?:be )?(?:supported|permitted|enabled|implemented)|(?:does|do|is|are|did|can)(?: not|n['’]?t)(?: currently| yet)? support|extra (?:inputs?|fields?|keys?|parameters?)|unrecogni[sz]ed|unknown (?:parameter|field|argument|name|key|property|option|request)|unexpected (?:keyword|parameter|field|argument|propert|key)|cannot find field|no endpoints found|extraneous|不支持/i;
+const WEAK =
+  /unknown|unexpected|(?:\bnot|n['’]t) (?:be |an? |been )?(?:\w+ )?(?:allowed|accepted|available|known|valid|defined|recogni[sz]ed|understood|used|implemented|enabled|permitted)|unrecogni[sz]ed|rejected|no longer|deprecated|removed|additional propert|forbidden|disallowed|prohibited|invalid (?:parameter|argument|field|key|property|option|name)|(?:does|do)(?: not|n['’]?t) (?:accept|exist|understand|recogni[sz]e|allow|know|take|have)|cannot be (?:used|specified|set|changed|combined)|incompatible|cannot both|mutually exclusive|only one of|不允许|未知|无效的?参数|无法识别/i;
+/** Words about the value of a field that the server knows. */
+const VALUE =
+  /(?:unsupported|invalid|unexpected|unknown|illegal) (?:value|variant|enum|literal)|supported values|must be (?!satisfied)|should be|(?:greater|less|more|fewer|larger|smaller|higher|lower) than|at (?:most|least)|maximum|minimum|out of range|between \S+ and|expected (?:a|an|one)\b|too (?:large|small|long|short|many|high|low)|exceeds?\b/i;
+/** A value other than the default is refused, so nothing can be said in that field. */
+const ONLY_DEFAULT =
+  /only (?:the )?default|only (?:\w+ ?= ?)?[\d.]+ (?:is|are) (?:supported|allowed|accepted|valid)|only be (?:set to )?1\b|must (?:be|equal) (?:set to )?1(?:\.0)?(?![\d.]| or)|must be (?:omitted|removed|unset|left out|absent|null)/i;
+const EXCLUSIVE = /\bboth\b|mutually exclusive|only one of|combined|together|at the same time|simultaneous/i;
+
+/** The request would mean something else without these; the caller is told instead. */
+const MEANT =
+  /^(?:model|messages|stream|tools|response_format|n|logprobs|top_logprobs|functions|function_call|modalities|audio|grammar|json_schema|structured_outputs|guided_\w+)$/;
+const CAPS = ['max_tokens', 'max_completion_tokens'] as const;
+const THOUGHTS = /^messages\.(?:reasoning\w*|thinking\w*)$/;
+/** Names of fields as the log and `/v1/models` may show them. */
+const SHOWABLE = /^[\w.-]{1,64}$/;
+
+/** Null where the refusal teaches nothing that could be done about this request. */
+export function lessonIn(refusal: UpstreamRefusal, body: SentBody, settings: KnownSettings): Lesson | null {
+  if (!REFUSING.has(refusal.status)) return null;
+  const clauses = clausesOf(refusal);
+  const text = clauses.map((clause) => clause.text).join('\n');
+  return (
+    aboutThoughts(text, settings) ??
+    aboutFields(refusal, clauses, body, settings) ??
+    aboutPictures(clauses, body) ??
+    aboutSystem(text, body, settings) ??
+    aboutTools(clauses, body, settings)
+  );
+}
+
+/** Thinking models want back what they thought before a call, or a sign that they thought. */
+function aboutThoughts(text: string, { thoughts, signatures }: KnownSettings): Lesson | null {
+  const isMissed = /\bmiss|must|requir|expect|need/i.test(text);
+  if (!isMissed) return null;
+  if (/thought_?\s?signature/i.test(text)) return signatures === 'fill' ? null : { signatures: 'fill' };
+  const isThought = /reasoning_content|reasoning content|\bthinking (?:block|content)/i.test(text);
+  return isThought && !STRONG.test(text) && thoughts !== 'fill' ? { thoughts: 'fill' } : null;
+}
+
+function aboutFields(
+  { status, code }: UpstreamRefusal,
+  clauses: readonly Clause[],
+  body: SentBody,
+  settings: KnownSettings,
+): Lesson | null {
+  const isOnlyDefault = clauses.some(({ text }) => ONLY_DEFAULT.test(text));
+  const refuses = ({ text }: Clause): boolean => {
+    if (VALUE.test(text) && !isOnlyDefault) return false;
+    const isNamedByCode = /^(?:unsupported|unknown|unrecognized)_(?:parameter|field|argument)$/.test(
+      code ?? '',
+    );
+    return (
+      isNamedByCode ||
+      isOnlyDefault ||
+      STRONG.test(text) ||
+      (status < 500 && status !== 404 && WEAK.test(text))
+    );
+  };
+  const all = fieldsOf(body);
+  const fields = all.filter((field) => mayGo(field, body));
+  const found = new Set<string>();
+  for (const clause of clauses.filter(refuses)) {
+    const named = fields.filter((field) => isAbout(clause, field, all));
+    // Of fields that exclude each other, one may stay.
+    const gone = EXCLUSIVE.test(clause.text) && named.length > 1 ? named.filter(isSecond) : named;
+    for (const field of gone) found.add(field);
+  }
+  if (found.size === 0 && clauses.some(refuses)) {
+    // The complaint and the name may stand in two sentences.
+    const whole: Clause = { text: clauses.map(({ text }) => text).join(' '), place: null };
+    const named = fields.filter((field) => isAbout(whole, field, all));
+    if (named.length === 1 && !VALUE.test(whole.text)) found.add(named[0] ?? '');
+  }
+  return found.size === 0 ? null : learned([...found], settings);
+}
+
+const isSecond = (field: string, index: number, named: readonly string[]): boolean =>
+  named.includes('temperature') ? field !== 'temperature' : index > 0;
+
+/** Whether the request means the same without the field, or nearly so. */
+function mayGo(field: string, { tool_choice: choice }: SentBody): boolean {
+  if (!SHOWABLE.test(field) || MEANT.test(field)) return false;
+  return field !== 'tool_choice' || choice === 'none' || choice === 'auto';
+}
+
+function learned(fields: readonly string[], { refused = [], thoughts }: KnownSettings): Lesson | null {
+  const cap = CAPS.find((name) => fields.includes(name));
+  const other = CAPS.find((name) => name !== cap);
+  // A cap is never dropped: a model could talk for ever.
+  const isCapLost = cap !== undefined && other !== undefined && refused.includes(other);
+  const isThought = fields.some((field) => THOUGHTS.test(field)) && thoughts !== 'drop';
+  const gone = fields.filter(
+    (field) => !(isCapLost && field === cap) && !(isThought && THOUGHTS.test(field)),
+  );
+  if (gone.length === 0 && !isThought) return null;
+  return {
+    ...(gone.length > 0 && { refused: [...new Set([...refused, ...gone])] }),
+    ...(cap !== undefined && !isCapLost && { maxTokensField: other }),
+    ...(isThought && { thoughts: 'drop' }),
+  };
+}
+
+const PICTURE = /\bimages?\b|image_url|\bpictures?\b|\bvision\b|\bvisual\b|multi-?modal|图[片像]|多模态/i;
+/** A picture that cannot be read is its sender's mistake. */
+const BAD_PICTURE =
+  /format|media.?type|mime|\bsize|too (?:large|big|small)|download|fetch|decode|corrupt|resolution|dimension|base64|scheme|invalid (?:image|picture)|could not (?:process|load|read|open)/i;
+const NO_PICTURES =
+  /not a (?:multi-?modal|vision)|text[- ]only|only (?:accepts?|supports?|takes?|text)|unknown variant|expected [`'"]?(?:text|string)|at most 0|0 images?|not (?:able|capable)|cannot (?:process|see|handle|read|take|accept)|no (?:image|vision)|only supported by|required for image|invalid (?:value|type|content)[^.]{0,20}['"`]image_url['"`](?! ?:)/i;
+
+function aboutPictures(clauses: readonly Clause[], body: SentBody): Lesson | null {
+  if (!showsPicture(body['messages'])) return null;
+  const isAboutThem = (text: string): boolean =>
+    (PICTURE.test(text) && !BAD_PICTURE.test(text) && (STRONG.test(text) || NO_PICTURES.test(text))) ||
+    /\bcontent\b.{0,20}(?:must be a|expected(?: a)?) string/i.test(text);
+  return shortTexts(clauses).some(isAboutThem) ? { images: false } : null;
+}
+
+/** What the clauses say, one by one, and all together where that is not much. */
+function shortTexts(clauses: readonly Clause[]): readonly string[] {
+  const texts = clauses.map(({ text }) => text);
+  const whole = texts.join(' ');
+  return whole.length <= MAX_SHORT ? [...texts, whole] : texts;
+}
+
+const MAX_SHORT = 200;
+
+/** Whether the messages of a body have a picture. */
+export function showsPicture(messages: unknown): boolean {
+  return (
+    Array.isArray(messages) &&
+    messages.some((message: unknown) => {
+      const content: unknown = isRecord(message) ? message['content'] : null;
+      return Array.isArray(content) && content.some((part) => isRecord(part) && part['type'] === 'image_url');
+    })
+  );
+}
+
+const SYSTEM =
+  /\bsystem(?:'|"|`)?[ _](?:role|message|prompt|instruction)s?\b|role.{0,40}\bsystem\b|\bsystem\b.{0,40}\brole/i;
+const DEVELOPER = /\bdeveloper\b/i;
+
+function aboutSystem(text: string, { messages }: SentBody, settings: KnownSettings): Lesson | null {
+  const { systemRole = 'system' } = settings;
+  const roles = Array.isArray(messages)
+    ? messages.map((message: unknown) => (isRecord(message) ? message['role'] : null))
+    : [];
+  if (systemRole === 'none' || !roles.some((role) => role === 'system' || role === 'developer')) return null;
+  const isUnknown = STRONG.test(text) || WEAK.test(text) || /invalid|one of|should be|不/i.test(text);
+  if (DEVELOPER.test(text) && isUnknown && systemRole === 'developer') return { systemRole: 'system' };
+  // Google calls them so, and has models without.
+  if (DEVELOPER.test(text) && /instruction/i.test(text) && isUnknown) return { systemRole: 'none' };
+  if (!SYSTEM.test(text)) return null;
+  const isMisplaced = /beginning|\bfirst\b|\bstart|only one|multiple|more than one|position|leading/i.test(
+    text,
+  );
+  if (isMisplaced) return { systemRole: systemRole === 'first' ? 'none' : 'first' };
+  return isUnknown ? { systemRole: 'none' } : null;
+}
+
+const TOOLS =
+  /(?<!parallel[ _-])\b(?:tools?|functions?)\b(?:[ _-]?(?:use|usage|calls?|calling))?|tool_calls?\b|工具|函数调用/i;
+const NO_TOOLS =
+  /--(?:enable-auto-tool-choice|tool-call-parser|jinja)|tools?\b.{0,60}\bparser\b|no endpoints found that support tool|(?:cannot|can['’]?t|unable to) (?:use|call|handle|take|accept) (?:any )?(?:tools|functions)|\bno (?:tool|function)s?[ -]?(?:call|use|support)|(?:tools?|functions?)(?: call(?:s|ing))? (?:is|are|has been|have been) (?:disabled|unavailable)/i;
+/** Not the tools, but something about them. */
+const ABOUT_TOOLS =
+  /parallel|strict|tool_choice|tool choice|tool_call_id|schema|description|\bname\b|keyword|tools?[.[]\S*(?:function|parameters)|too many|(?:unknown|undefined|no such) (?:tool|function)|not found|(?:tool|function) type|type of (?:tool|function)/i;
+
+function aboutTools(clauses: readonly Clause[], body: SentBody, { tools }: KnownSettings): Lesson | null {
+  const hasCalls =
+    Array.isArray(body['messages']) &&
+    body['messages'].some((message: unknown) => isRecord(message) && message['role'] === 'tool');
+  if (body['tools'] === undefined && (tools === false || !hasCalls)) return null;
+  const isAboutThem = ({ text }: Clause): boolean =>
+    NO_TOOLS.test(text) ||
+    (TOOLS.test(text) &&
+      !ABOUT_TOOLS.test(text) &&
+      (STRONG.test(text) || /not (?:allowed|available)|unknown|不/i.test(text)));
+  return clauses.some(isAboutThem) ? { tools: false } : null;
+}
