@@ -99,6 +99,25 @@ export const configures: Check = async (block, stage) => {
   expect(readConfig(env, path)).toMatchObject(given);
 };
 
+/** A configuration whose headers take values from the environment, and whose models have settings. */
+export const configuresModels: Check = async (block, stage) => {
+  const path = await stage.write('longrun.config.json', block.text);
+  const env = Object.fromEntries(
+    [...block.text.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => [name, 'a value']),
+  );
+  const { upstreams } = readConfig(env, path);
+  const model = z.string().or(z.looseObject({ name: z.string() }));
+  const given = z.object({ upstreams: z.array(z.looseObject({ models: z.array(model) })) });
+  for (const [index, { models }] of given.parse(JSON.parse(block.text)).upstreams.entries()) {
+    expect(Object.values(upstreams[index]?.headers ?? {})).toContain('a value');
+    const settings = models.map((each) => {
+      const { name, ...own } = typeof each === 'string' ? { name: each } : each;
+      return [name, own];
+    });
+    expect(upstreams[index]?.modelSettings).toEqual(Object.fromEntries(settings));
+  }
+};
+
 /** The file of a tool, which the service has loaded. */
 export const isTool: Check = async (block, stage) => {
   const { baseUrl } = await stage.service();

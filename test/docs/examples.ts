@@ -51,6 +51,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   'docs/configuration.md': [
     ['"apiKeyEnv": "PROVIDER_KEY"', checks.configures],
+    ['"chat_template_kwargs"', checks.configuresModels],
     ['"openapi": [', checks.configures],
     ['"mcpServers": {', checks.configures],
     ['docker compose up', checks.composes],
