@@ -412,7 +412,7 @@ describe('tokens', () => {
 
   /** Shows A-PARAM-15. */
   test('that may be read run out, too', async () => {
-    const run = await waitingRun({ max_prompt_tokens: 40, instructions: '' });
+    const run = await waitingRun({ max_prompt_tokens: 80, instructions: '' });
     const body = { tool_outputs: outputsOf(run, 'long '.repeat(100)), stream: true };
     const stream = await wire.stream('POST', `${pathOf(run)}/submit_tool_outputs`, { body });
     const frames = await stream.rest();
