@@ -1,7 +1,7 @@
 /**
- * What is known about families of model servers, so that an address is enough to use them. Gathered on 2026-11-26 from
- * the servers' documents [d], from public issues in which they refuse something [i], and from answers of servers of our
- * own [m]; no provider was asked. An operator's own settings win over them, and refusals over both. Pure.
+ * What is known about families of model servers, so that an address is enough to use them. As of 2026-11-26: what their
+ * documents are known to say [d], public issues in which they refuse something [i], and answers of servers of our own [m];
+ * no provider was asked. An operator's own settings win over them, and refusals over both. Pure.
  */
 
 import type { Saying } from './saying.ts';
