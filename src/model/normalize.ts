@@ -6,6 +6,7 @@
 import type { ModelPart } from '../runs/model.ts';
 import { isAside, saysSomething, type AsideFields, type Asides } from '../runs/asides.ts';
 import type { NewId } from '../runs/ids.ts';
+import { logprobsIn, moreLogprobs, type Logprobs } from '../runs/logprobs.ts';
 import { THOUGHT_FIELDS } from '../runs/thoughts.ts';
 import type { Usage } from '../runs/thread.ts';
 import { AsideRoom, joinFields } from './aside-fields.ts';
@@ -29,6 +30,9 @@ export class Normalizer {
   #reason: FinishPart['reason'] | 'error' | null = null;
   #saidReason: string | null = null;
   #usage: Usage | null = null;
+  /** The logprobs of words that are still held back. */
+  #logprobs: Logprobs | undefined;
+  #hasText = false;
 
   constructor(newId: NewId, thinkTags: ThinkTagMode) {
     this.#calls = new Calls(newId, this.#asideRoom);
@@ -65,7 +69,7 @@ export class Normalizer {
     const parts: ModelPart[] = [];
     for (const choice of choicesOf(chunk)) {
       const delta = deltaOf(choice);
-      if (delta !== null) parts.push(...this.#delta(delta));
+      if (delta !== null) parts.push(...this.#withLogprobs(this.#delta(delta), choice['logprobs']));
       if (isRecord(choice['usage'])) this.#account(choice['usage']);
       if (typeof choice['finish_reason'] === 'string') this.#finish(choice['finish_reason']);
     }
@@ -78,7 +82,10 @@ export class Normalizer {
    */
   end(): readonly ModelPart[] {
     const reason = this.#reason === 'error' || this.#reason === null ? 'stop' : this.#reason;
-    const released = this.#tags.release().map(partOf);
+    const released = [...this.#withLogprobs(this.#tags.release().map(partOf), null)];
+    // Some servers send them after the words.
+    if (this.#logprobs !== undefined && this.#hasText)
+      released.push({ type: 'text', text: '', logprobs: this.#logprobs });
     const calls = this.#calls.end();
     const asides = this.#allAsides();
     const finish: ModelPart = { type: 'finish', reason, usage: this.#usage, ...(asides && { asides }) };
@@ -112,6 +119,20 @@ export class Normalizer {
   #aside(name: string, value: unknown): void {
     if (!saysSomething(value) || !this.#asideRoom.take(value)) return;
     this.#asides = joinFields(this.#asides, { [name]: value });
+  }
+
+  /** Puts logprobs beside the text that they are about: the last of these parts, or of the next. */
+  #withLogprobs(parts: readonly ModelPart[], said: unknown): readonly ModelPart[] {
+    // Thoughts have tokens as well, but their words are not the answer's.
+    if (parts.length > 0 && parts.every(({ type }) => type === 'thought')) return parts;
+    this.#logprobs = moreLogprobs(this.#logprobs, logprobsIn(said) ?? undefined);
+    const place = parts.findLastIndex(({ type }) => type === 'text');
+    const part = parts[place];
+    if (part !== undefined) this.#hasText = true;
+    if (this.#logprobs === undefined || part?.type !== 'text') return parts;
+    const told = { ...part, logprobs: this.#logprobs };
+    this.#logprobs = undefined;
+    return parts.with(place, told);
   }
 
   /** Takes one field only: servers that rename the field send both for a while. */

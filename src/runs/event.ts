@@ -6,6 +6,7 @@
  */
 import type { Asides } from './asides.ts';
 import type { CallType } from './calls/kinds.ts';
+import { countLogprobs, moreLogprobs, type Logprobs } from './logprobs.ts';
 import type { Thought } from './thoughts.ts';
 import type { Annotation, IncompleteReason, Run, FailureFacts, RunError, Usage } from './thread.ts';
 
@@ -107,8 +108,16 @@ export type RunEvent =
    */
   | (At & { readonly type: 'step.dropped'; readonly error: RunError })
   | (At & { readonly type: 'message.created'; readonly message_id: string })
-  /** `annotations` of the message's text, in addition to earlier ones; missing where there are none. */
-  | { readonly type: 'message.delta'; readonly text: string; readonly annotations?: readonly Annotation[] }
+  /**
+   * `annotations` of the message's text, in addition to earlier ones, and the `logprobs` of its tokens; missing where
+   * there are none. Neither changes what is said, and older processes ignore logprobs.
+   */
+  | {
+      readonly type: 'message.delta';
+      readonly text: string;
+      readonly annotations?: readonly Annotation[];
+      readonly logprobs?: Logprobs;
+    }
   /** What the model thinks, and the field in which its server sent it. It belongs to the completion under way. */
   | (Thought & { readonly type: 'thought.delta' })
   /** The thoughts of this completion led to nothing: the server is asked again. */
@@ -145,6 +154,8 @@ export function isDelta(
 
 /** A fragment of this length is not extended, so that a reader that takes a few events never holds much. */
 const MAX_MERGED_LENGTH = 8_192;
+/** Nor is one with the logprobs of this many tokens, each of which may name twenty others. */
+const MAX_MERGED_LOGPROBS = 64;
 
 /** Appends `event` to `events`, merged into the last one where both are fragments of the same text. */
 export function pushMerged(events: RunEvent[], event: RunEvent): void {
@@ -152,7 +163,8 @@ export function pushMerged(events: RunEvent[], event: RunEvent): void {
   if (
     last?.type === 'message.delta' &&
     event.type === 'message.delta' &&
-    last.text.length < MAX_MERGED_LENGTH
+    last.text.length < MAX_MERGED_LENGTH &&
+    countLogprobs(last.logprobs) < MAX_MERGED_LOGPROBS
   ) {
     events[events.length - 1] = joined(last, event);
   } else if (
@@ -179,5 +191,11 @@ type TextEvent = Extract<RunEvent, { type: 'message.delta' }>;
 function joined(first: TextEvent, second: TextEvent): TextEvent {
   const text = first.text + second.text;
   const annotations = [...(first.annotations ?? []), ...(second.annotations ?? [])];
-  return { type: 'message.delta', text, ...(annotations.length > 0 && { annotations }) };
+  const logprobs = moreLogprobs(first.logprobs, second.logprobs);
+  return {
+    type: 'message.delta',
+    text,
+    ...(annotations.length > 0 && { annotations }),
+    ...(logprobs !== undefined && { logprobs }),
+  };
 }

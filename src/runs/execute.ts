@@ -8,6 +8,7 @@ import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
 import { ask, type Ask } from './ask.ts';
 import { ContextRoom } from './context-room.ts';
+import { askedLogprobs } from './logprobs.ts';
 import type { Model, ModelError, ModelPart } from './model.ts';
 import { buildPrompt, type History, type Prompt } from './prompt.ts';
 import { estimateTokens } from './tokens.ts';
@@ -218,12 +219,13 @@ class Turn {
 
   hear(part: ModelPart): readonly RunEvent[] {
     switch (part.type) {
-      case 'text':
+      case 'text': {
         this.#heard += part.text;
         // Text after tool calls is dropped: the wire has no place for it.
-        return this.#hasCalled()
-          ? []
-          : this.say([...this.#openMessage(), { type: 'message.delta', text: part.text }]);
+        if (this.#hasCalled()) return [];
+        const said = askedLogprobs(part.logprobs, this.state.origin.passed_on);
+        return this.say([...this.#openMessage(), { type: 'message.delta', text: part.text, ...said }]);
+      }
       case 'thought': {
         this.#heard += part.text;
         const { field, text } = part;

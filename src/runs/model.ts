@@ -1,5 +1,6 @@
 /** The model as a run sees it: a stream of tagged parts. Adapters in src/model implement it over real servers. */
 import type { Asides, CallAsides, MessageAsides } from './asides.ts';
+import type { Logprobs } from './logprobs.ts';
 import type { Thought, ThoughtFields } from './thoughts.ts';
 import type { FailureFacts, FunctionTool, ResponseFormat, RunError, ToolChoice, Usage } from './thread.ts';
 
@@ -55,7 +56,8 @@ export interface ModelRequest {
 
 /**
  * The parts of a turn, without the upstream's quirks:
- * - `text`: a non-empty fragment of the answer
+ * - `text`: a fragment of the answer, not empty except for logprobs that came after their words; with its logprobs
+ *   where the server sent some
  * - `thought`: a non-empty fragment of what the model thinks, and the field in which its server sent it
  * - `again`: the server failed before the first word or call and is asked again; the thoughts so far are void
  * - `call`: the model calls a tool; indices count 0, 1, 2 … in order of appearance; id and name are never empty and
@@ -65,7 +67,7 @@ export interface ModelRequest {
  *   whole turn, missing where there are none
  */
 export type ModelPart =
-  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'text'; readonly text: string; readonly logprobs?: Logprobs }
   | (Thought & { readonly type: 'thought' })
   | { readonly type: 'again' }
   | { readonly type: 'call'; readonly index: number; readonly id: string; readonly name: string }

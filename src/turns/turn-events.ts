@@ -5,6 +5,7 @@
 import type { AsideFields } from '../runs/asides.ts';
 import { calledFunction } from '../runs/calls/kinds.ts';
 import type { RunEvent } from '../runs/event.ts';
+import type { Logprobs } from '../runs/logprobs.ts';
 import { callsOf, openCalls } from '../runs/parts.ts';
 import type { ThoughtField } from '../runs/thoughts.ts';
 import { apply, isBlocked, isTerminal, pendingCalls, type RunState } from '../runs/run.ts';
@@ -33,6 +34,7 @@ export type TurnEvent =
       readonly annotations?: readonly Annotation[];
       /** It only fills a silence, and is not the model's. */
       readonly isFiller?: true;
+      readonly logprobs?: Logprobs;
     }
   /** What the model thinks before it answers or calls, and the field its server calls it. */
   | { readonly type: 'thought'; readonly field: ThoughtField; readonly text: string }
@@ -209,10 +211,18 @@ function eventsOf(
 ): readonly TurnEvent[] {
   switch (event.type) {
     case 'message.delta': {
-      const { text, annotations = [] } = event;
-      if (annotations.length > 0)
-        return [{ type: 'text', text, annotations: annotations.map((mark) => shifted(mark, start)) }];
-      return text === '' ? [] : [{ type: 'text', text }];
+      const { text, annotations = [], logprobs } = event;
+      if (annotations.length === 0 && logprobs === undefined)
+        return text === '' ? [] : [{ type: 'text', text }];
+      const marks = annotations.map((mark) => shifted(mark, start));
+      return [
+        {
+          type: 'text',
+          text,
+          ...(marks.length > 0 && { annotations: marks }),
+          ...(logprobs !== undefined && { logprobs }),
+        },
+      ];
     }
     case 'thought.delta':
       return [{ type: 'thought', field: event.field, text: event.text }];

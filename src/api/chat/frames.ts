@@ -6,6 +6,7 @@
 import { ApiError, retryAfter } from '../../errors.ts';
 import { withAsides, type AsideFields } from '../../runs/asides.ts';
 import { calledFunction } from '../../runs/calls/kinds.ts';
+import type { Logprobs } from '../../runs/logprobs.ts';
 import type { ChatCall } from '../../runs/model.ts';
 import type { ThoughtField, ThoughtFields } from '../../runs/thoughts.ts';
 import type { Annotation, RequiredCall, Usage } from '../../runs/thread.ts';
@@ -38,12 +39,16 @@ export async function* chatFrames(
 ): AsyncGenerator<string, void> {
   let begun = false;
   let isSaid = false;
-  const chunk = (delta: Record<string, unknown>, finish_reason: string | null): string => {
+  const chunk = (
+    delta: Record<string, unknown>,
+    finish_reason: string | null,
+    logprobs: unknown = null,
+  ): string => {
     const role = begun ? {} : { role: 'assistant' };
     begun = true;
     return frame({
       ...head(reply, 'chat.completion.chunk'),
-      choices: [{ index: 0, delta: { ...role, ...delta }, logprobs: null, finish_reason }],
+      choices: [{ index: 0, delta: { ...role, ...delta }, logprobs, finish_reason }],
       ...(reply.includeUsage && { usage: null }),
     });
   };
@@ -55,7 +60,11 @@ export async function* chatFrames(
     switch (event.type) {
       case 'text':
         isSaid ||= event.isFiller !== true && event.text.trim() !== '';
-        yield chunk({ content: event.text, ...annotated(event.annotations) }, null);
+        yield chunk(
+          { content: event.text, ...annotated(event.annotations) },
+          null,
+          wireLogprobs(event.logprobs),
+        );
         break;
       case 'thought':
         yield chunk(thoughtKeys(event.field, event.text), null);
@@ -94,6 +103,7 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
   let marks: readonly Annotation[] = [];
   let thoughts = '';
   let field: ThoughtField = 'reasoning_content';
+  let likelihoods: Likelihood[] = [];
   const whole = (message: Record<string, unknown>, finish_reason: string, usage: Usage | null): unknown => ({
     ...head(reply, 'chat.completion'),
     choices: [
@@ -106,7 +116,7 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
           ...(thoughts !== '' && thoughtKeys(field, thoughts)),
           ...annotated(marks),
         },
-        logprobs: null,
+        logprobs: wireLogprobs(wholeLogprobs(likelihoods)),
         finish_reason,
       },
     ],
@@ -115,6 +125,7 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
   for await (const event of events) {
     switch (event.type) {
       case 'text':
+        if (event.logprobs !== undefined) likelihoods.push({ start: text.length, logprobs: event.logprobs });
         text += event.text;
         marks = [...marks, ...(event.annotations ?? [])];
         break;
@@ -129,6 +140,7 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
         // None of it has left this process yet.
         text = text.slice(0, text.length - event.text.length);
         marks = marksBefore(marks, text.length);
+        likelihoods = likelihoodsBefore(likelihoods, text.length);
         break;
       case 'calls': {
         const { message, calls } = asidesFor(reply, event);
@@ -183,6 +195,20 @@ function head({ id, created, model }: ChatReply, object: string): Record<string,
   return { id, object, created, model, system_fingerprint: 'fp_longrun' };
 }
 
+function wholeLogprobs(parts: readonly Likelihood[]): Logprobs | undefined {
+  const content = parts.flatMap(({ logprobs }) => logprobs.content ?? []);
+  const refusal = parts.flatMap(({ logprobs }) => logprobs.refusal ?? []);
+  return parts.length === 0 ? undefined : { content, refusal };
+}
+
+/** OpenAI's form: a list that has nothing is null. */
+function wireLogprobs(logprobs: Logprobs | undefined): unknown {
+  if (logprobs === undefined) return null;
+  const listed = (entries: readonly object[] = []): readonly object[] | null =>
+    entries.length === 0 ? null : entries;
+  return { content: listed(logprobs.content), refusal: listed(logprobs.refusal) };
+}
+
 function toolCall(call: RequiredCall): ChatCall {
   return { id: call.id, type: 'function', function: calledFunction(call) };
 }
@@ -190,6 +216,16 @@ function toolCall(call: RequiredCall): ChatCall {
 /** The `annotations` key of a message or delta, where there are any; OpenAI itself has only annotations of web pages. */
 function annotated(marks: readonly Annotation[] = []): { readonly annotations?: readonly object[] } {
   return marks.length === 0 ? {} : { annotations: marks.map(chatAnnotation) };
+}
+
+/** Logprobs, with the length of the text before the words that they are about. */
+interface Likelihood {
+  readonly start: number;
+  readonly logprobs: Logprobs;
+}
+
+function likelihoodsBefore(likelihoods: readonly Likelihood[], length: number): Likelihood[] {
+  return likelihoods.filter(({ start }) => start < length);
 }
 
 function marksBefore(marks: readonly Annotation[], length: number): readonly Annotation[] {
