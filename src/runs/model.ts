@@ -6,9 +6,10 @@ import type { FailureFacts, FunctionTool, ResponseFormat, RunError, ToolChoice, 
 
 /** A message in the words of `/chat/completions`, the one protocol every upstream speaks. */
 export type ChatMessage =
-  | { readonly role: 'system'; readonly content: string }
-  | { readonly role: 'user'; readonly content: string | readonly ChatPart[] }
-  | (ThoughtFields &
+  | (Named & { readonly role: 'system'; readonly content: string })
+  | (Named & { readonly role: 'user'; readonly content: string | readonly ChatPart[] })
+  | (Named &
+      ThoughtFields &
       MessageAsides & {
         readonly role: 'assistant';
         readonly content: string | null;
@@ -16,9 +17,28 @@ export type ChatMessage =
       })
   | { readonly role: 'tool'; readonly tool_call_id: string; readonly content: string };
 
+/** Who says a message, where several speakers share a role; never blank. */
+interface Named {
+  readonly name?: string;
+}
+
 export type ChatPart =
   | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'image_url'; readonly image_url: { readonly url: string; readonly detail: string } };
+  | { readonly type: 'image_url'; readonly image_url: { readonly url: string; readonly detail: string } }
+  | MediaPart;
+
+/** The types of parts that only some servers take; they go to the server as they came. */
+export const MEDIA_TYPES = ['input_audio', 'audio', 'audio_url', 'file', 'video_url', 'video'] as const;
+
+/** Sound, a video or a file. */
+export interface MediaPart {
+  readonly type: (typeof MEDIA_TYPES)[number];
+  readonly [field: string]: unknown;
+}
+
+export function isMedia(part: ChatPart): part is MediaPart {
+  return part.type !== 'text' && part.type !== 'image_url';
+}
 
 export interface ChatCall extends CallAsides {
   readonly id: string;

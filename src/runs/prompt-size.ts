@@ -26,6 +26,7 @@ export function tokensOf(messages: readonly ChatMessage[]): number {
   let tokens = 0;
   for (const message of messages) {
     tokens += MESSAGE_TOKENS;
+    if (message.role !== 'tool' && message.name !== undefined) tokens += estimateTokens(message.name);
     if (typeof message.content === 'string') tokens += estimateTokens(message.content);
     else for (const part of message.content ?? []) tokens += partTokens(part);
     if (message.role === 'assistant') {
@@ -38,6 +39,7 @@ export function tokensOf(messages: readonly ChatMessage[]): number {
   return tokens;
 }
 
+/** What sounds, videos and files cost depends on the server; a guess is better than their length as base64. */
 const partTokens = (part: ChatPart): number =>
   part.type === 'text' ? estimateTokens(part.text) : IMAGE_TOKENS;
 

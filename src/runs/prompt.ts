@@ -137,7 +137,10 @@ function inputBlocks(input: readonly ChatMessage[]): readonly Block[] {
     else before.push(message);
   }
   // Measured once the group is complete: measuring it again at each message would take quadratic time.
-  return groups.map((group) => newBlock(withPictures(group), false, group.at(-1)?.role === 'user'));
+  return groups.map((group) =>
+    // Instructions among the messages are never cut, as those before them are not.
+    newBlock(withPictures(group), group[0]?.role === 'system', group.at(-1)?.role === 'user'),
+  );
 }
 
 /** Tool messages cannot carry pictures, so pictures among the answers to calls follow as if the user had sent them. */

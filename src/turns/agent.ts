@@ -1,12 +1,14 @@
 /** Which agent answers a chat turn: an assistant, by id or by its spoken name, or just a model. */
 import { ApiError, notFound, unknownAgent } from '../errors.ts';
+import type { ChatMessage } from '../runs/model.ts';
 import type { Assistant } from '../runs/thread.ts';
 import type { RunRequest } from './begin.ts';
 import { jsonBytes, textBytes } from './budgets.ts';
 import type { Means } from './means.ts';
+import { canChoose } from './begin.ts';
 import { asServed, withPlugins } from './run-tools.ts';
 import { PHOTO_TOOL } from './photo.ts';
-import type { ChatSettings, ChatTurn } from './turn.ts';
+import { isNamed, type ChatSettings, type ChatTurn } from './turn.ts';
 
 /**
  * Instructions are written again with each step of a run, and are part of every prompt. This is four times what the
@@ -63,18 +65,25 @@ export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Ass
   const agents = known.filter((tool) => !declared.includes(tool.function.name));
   const serverTools = agents.map((tool) => tool.function.name).filter((name) => plugins.answers(name));
   const own = asServed(agents, serverTools, plugins);
-  const system = turn.messages.flatMap((message) => (message.role === 'system' ? [message.content] : []));
+  // In a thread there is no place for a speaker's name.
+  const isInstruction = (message: ChatMessage): boolean => turn.thread !== null || !isNamed(message);
+  const system = turn.messages.flatMap((message) =>
+    message.role === 'system' && isInstruction(message) ? [message.content] : [],
+  );
   const instructions = [agent?.instructions ?? '', ...system].filter((text) => text !== '').join('\n');
   checkRepeated(instructions, turn);
+  const tools = [...turn.tools, ...own];
   return {
     assistant_id: agent?.id ?? NO_ASSISTANT,
     model: agent?.model ?? turn.agent,
     instructions,
-    tools: [...turn.tools, ...own],
+    tools,
     metadata: {},
     max_prompt_tokens: null,
     truncation_strategy: { type: 'auto', last_messages: null },
     ...settingsOf(turn.settings, agent),
+    ...(turn.forgivesChoice === true &&
+      !canChoose(turn.settings.toolChoice, tools) && { tool_choice: 'auto' }),
     lifetimeS: settings.runExpiresAfterS,
     origin: {
       backend_id: agent?.metadata['backend_id'] ?? null,
@@ -98,7 +107,8 @@ function checkRepeated(instructions: string, { passedOn, context, sealed }: Chat
     const text = `Invalid 'messages': instructions too large. System messages and the assistant's instructions may have ${MAX_INSTRUCTIONS_BYTES} bytes together, but these have ${bytes}. Documents belong into user messages.`;
     throw new ApiError(400, text, { param: 'messages', code: 'instructions_too_large' });
   }
-  const extra = jsonBytes(passedOn) + jsonBytes(context) + textBytes(sealed ?? '');
+  // Fields that are no parameters of OpenAI's go to the model server and to tools, and count once.
+  const extra = jsonBytes({ ...passedOn, ...context }) + textBytes(sealed ?? '');
   if (extra <= MAX_EXTRAS_BYTES) return;
   const text = `The request is too large: beside its messages and tools it may have ${MAX_EXTRAS_BYTES} bytes, but it has ${extra}. Leave out what this server does not know.`;
   throw new ApiError(400, text, { code: 'request_too_large' });

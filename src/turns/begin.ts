@@ -126,15 +126,18 @@ function tooBusy(threadId: string): ApiError {
 }
 
 function checkToolChoice(choice: Run['tool_choice'], tools: Run['tools']): void {
-  const refuse = (text: string): never => {
-    throw new ApiError(400, text, { param: 'tool_choice', code: 'invalid_value' });
-  };
-  if (choice === 'required' && tools.length === 0) {
-    refuse("Invalid value for 'tool_choice': 'required' needs at least one tool in 'tools'.");
-  }
-  if (typeof choice !== 'object') return;
+  if (canChoose(choice, tools)) return;
+  const text =
+    typeof choice === 'object'
+      ? `Tool choice '${echo(demandedFunction(choice))}' not found in 'tools' parameter.`
+      : "Invalid value for 'tool_choice': 'required' needs at least one tool in 'tools'.";
+  throw new ApiError(400, text, { param: 'tool_choice', code: 'invalid_value' });
+}
+
+/** Whether the tools can satisfy the choice. */
+export function canChoose(choice: Run['tool_choice'], tools: Run['tools']): boolean {
+  if (choice === 'required') return tools.length > 0;
+  if (typeof choice !== 'object') return true;
   const name = demandedFunction(choice);
-  if (!offeredFunctions(tools).some((tool) => tool.function.name === name)) {
-    refuse(`Tool choice '${echo(name)}' not found in 'tools' parameter.`);
-  }
+  return offeredFunctions(tools).some((tool) => tool.function.name === name);
 }

@@ -1,7 +1,7 @@
 /** How many bytes of a request may be stored. Larger requests are refused, and the refusal says what to do about it. */
 import { ApiError } from '../errors.ts';
 import { callAsides, messageAsides } from '../runs/asides.ts';
-import type { ChatMessage, ChatPart } from '../runs/model.ts';
+import { isMedia, type ChatMessage, type ChatPart } from '../runs/model.ts';
 import { thoughtText } from '../runs/thoughts.ts';
 import type { ContentPart, Run } from '../runs/thread.ts';
 
@@ -56,7 +56,8 @@ export function checkConversation(messages: readonly ChatMessage[], limitBytes: 
 }
 
 function chatBytes(message: ChatMessage): number {
-  const called = message.role === 'assistant' ? calledBytes(message) : 0;
+  const named = message.role === 'tool' ? 0 : textBytes(message.name ?? '');
+  const called = named + (message.role === 'assistant' ? calledBytes(message) : 0);
   const { content } = message;
   if (content === null) return called;
   return called + (typeof content === 'string' ? textBytes(content) : sum(content, partBytes));
@@ -77,8 +78,10 @@ function asideBytes(asides: object): number {
   return Object.keys(asides).length === 0 ? 0 : jsonBytes(asides);
 }
 
-const partBytes = (part: ChatPart): number =>
-  textBytes(part.type === 'text' ? part.text : part.image_url.url);
+function partBytes(part: ChatPart): number {
+  if (isMedia(part)) return jsonBytes(part);
+  return textBytes(part.type === 'text' ? part.text : part.image_url.url);
+}
 
 /** The parts of a new run that may be large: its instructions and its tools. */
 export function runBytes({ instructions, tools }: Pick<Run, 'instructions' | 'tools'>): number {

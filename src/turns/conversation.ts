@@ -6,6 +6,7 @@
  *   C2  only what is new of a conversation joins its thread
  */
 import { ApiError, isOnTrial } from '../errors.ts';
+import { calledFunction } from '../runs/calls/kinds.ts';
 import type { RunEvent } from '../runs/event.ts';
 import { pictureOutput } from '../runs/pictures.ts';
 import { isBlocked, isCancelling, isTerminal, pendingCalls } from '../runs/run.ts';
@@ -26,7 +27,7 @@ import type { ServerTiming } from './server-timing.ts';
 import { ended, makeRoom } from './settle.ts';
 import { askForPhoto, withPictures, withShownPictures } from './photo.ts';
 import { newMessages, threadOf } from './thread.ts';
-import { pictureIn, textIn, type ChatTurn } from './turn.ts';
+import { isNamed, pictureIn, textIn, type ChatTurn } from './turn.ts';
 import type { TurnEvent } from './turn-events.ts';
 
 /** How often this tries to create a run in a thread where other runs come and go. */
@@ -173,7 +174,7 @@ class Conversation {
     const means = this.#means;
     const caller = this.#caller;
     const turn = this.#turn;
-    const said = turn.messages.filter((message) => message.role !== 'system');
+    const said = turn.messages.filter((message) => message.role !== 'system' || isNamed(message));
     const input = turn.thread === null ? withShownPictures(said, means.plugins) : [];
     checkConversation(input, means.settings.promptLimitBytes);
     checkMessages(messages, () => 'messages', means.settings.messageLimitBytes);
@@ -268,8 +269,23 @@ function outputsIn(
   if (picture !== null) return photoOutputs(pending, picture, textIn(last));
   const answers = turn.messages.filter((message) => message.role === 'tool');
   // Built from entries, because a call may be named `__proto__`, which cannot be assigned.
-  const outputs = Object.fromEntries(answers.map((answer) => [answer.tool_call_id, answer.content]));
+  const outputs = Object.fromEntries([
+    ...namedAnswers(turn, pending),
+    ...answers.map((answer) => [answer.tool_call_id, answer.content] as const),
+  ]);
   return pending.every(({ id }) => Object.hasOwn(outputs, id)) ? outputs : null;
+}
+
+/** The answers that name only the function of a call, by the ids of the calls. */
+function namedAnswers(
+  { namedAnswers: answers = {} }: ChatTurn,
+  pending: readonly RequiredCall[],
+): readonly (readonly [string, string])[] {
+  return pending.flatMap((call) => {
+    const { name } = calledFunction(call);
+    const answer = Object.hasOwn(answers, name) ? answers[name] : undefined;
+    return answer === undefined ? [] : [[call.id, answer] as const];
+  });
 }
 
 /** The photo answers every photo call; null if the run waits for anything else. */

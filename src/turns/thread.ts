@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { notFound } from '../errors.ts';
-import type { ChatMessage } from '../runs/model.ts';
+import { isMedia, type ChatMessage } from '../runs/model.ts';
 import { toMessage } from '../runs/parts.ts';
 import type { Message } from '../runs/thread.ts';
 import { isSafeId, type ThreadRef } from '../store/keys.ts';
@@ -138,6 +138,8 @@ function toStored(message: ChatMessage, threadId: string, id: string, at: number
       : (message.content ?? []);
   const content = parts.flatMap((part): Message['content'] => {
     if (part.type === 'image_url') return [part];
+    // Such parts are refused where a request names a thread.
+    if (isMedia(part)) return [];
     return part.text === '' ? [] : [{ type: 'text', text: { value: part.text, annotations: [] } }];
   });
   return content.length === 0 ? [] : [toMessage({ role: message.role, content }, threadId, id, at)];

@@ -21,6 +21,8 @@ export interface ChatTurn {
   /** Whether an answer without tools serves the caller as well, where the model takes none. */
   readonly toolsOptional: boolean;
   readonly settings: ChatSettings;
+  /** Whether a tool choice that no tool satisfies counts as none: devices send what they sent before. */
+  readonly forgivesChoice?: boolean;
   /** Parameters that only the upstream understands. */
   readonly passedOn: Readonly<Record<string, unknown>>;
   /** Fields of the request that are no parameters of ours; tools may read them. */
@@ -45,6 +47,8 @@ export interface ChatTurn {
   readonly onDisconnect: 'cancel' | 'continue';
   /** Whether the caller can answer calls of tools; if it cannot, the run ends with the calls. */
   readonly answersCalls: boolean;
+  /** The outputs that the end of the conversation brings for calls that it tells by the names of their functions. */
+  readonly namedAnswers?: Readonly<Record<string, string>>;
   /**
    * Names the caller that waits for a photo after a `take_a_photo` call, where callers send the photo as a new request.
    * Null for other callers, and for those that nothing tells apart: one could get another's photo.
@@ -61,6 +65,11 @@ export interface ChatSettings {
   readonly topP: number | null;
   readonly reasoningEffort: string | null;
   readonly maxCompletionTokens: number | null;
+}
+
+/** Whether a message names its speaker. Such a system message is an example of what is said, and stays in its place. */
+export function isNamed(message: ChatMessage): boolean {
+  return message.role !== 'tool' && message.name !== undefined;
 }
 
 /** The last thing the user said. */

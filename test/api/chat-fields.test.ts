@@ -1,6 +1,6 @@
 /**
- * What of a chat request reaches the upstream, and what does not: every field of OpenAI's acts or passes, what nobody knows
- * stays here. And whom a request asks: a model, an assistant by id or name, with tools of either side.
+ * What of a chat request reaches the upstream, and what does not: every field of OpenAI's acts or passes, and what belongs
+ * to an engine stays here. And whom a request asks: a model, an assistant by id or name, with tools of either side.
  */
 import OpenAI from 'openai';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
@@ -115,7 +115,7 @@ describe('fields', () => {
     ]);
   });
 
-  test('unknown keys stay here, where tools may read them', async () => {
+  test('what belongs to an engine stays here, and tools may read every key that means nothing here', async () => {
     const redis = openLook(inject('redisUrl'));
     try {
       const extras = {
@@ -128,7 +128,13 @@ describe('fields', () => {
       upstream.reply(() => [door, text('done'), finish('stop')]);
       const answer = chat(asking('look it up', extras));
       const { body } = await upstream.asked(({ text: said }) => said === 'look it up');
-      expect(Object.keys(body).toSorted()).toEqual(['messages', 'model', 'stream', 'stream_options']);
+      expect(Object.keys(body).toSorted()).toEqual([
+        'messages',
+        'model',
+        'stream',
+        'stream_options',
+        'top_k',
+      ]);
       const keys = await keysLike(redis, `${service.redisPrefix}:*:run:*`);
       const runs = await Promise.all(keys.map((key) => redis.hget(key, 'doc')));
       const runSchema = z.object({ origin: z.object({ context: z.unknown() }) });

@@ -135,9 +135,8 @@ async function begin(
   { spokenWaitMs }: DeviceSettings,
 ): Promise<Begun> {
   const timing = new ServerTiming();
-  const { relaysPhotos, speaks } = profile;
-  const sealed = sealedKey(services, call);
-  const request = readChat(call, { relaysPhotos, speaks, sealed });
+  const { relaysPhotos, speaks: isDevice } = profile;
+  const request = readChat(call, { isDevice, relaysPhotos, sealed: sealedKey(services, call) });
   const isStream = request.stream ?? profile.streamByDefault;
   if (isStream) services.admission.admitStream(call.gone);
   const reply: ChatReply = {
@@ -145,6 +144,7 @@ async function begin(
     created: services.now(),
     model: request.model,
     includeUsage: request.includeUsage,
+    callsFunctions: request.callsFunctions,
     apology: profile.apology,
     showsAsides: !profile.speaks,
     hidesErrors: profile.hidesErrors,

@@ -18,6 +18,8 @@ export interface ChatReply {
   /** The name that the caller used. */
   readonly model: string;
   readonly includeUsage: boolean;
+  /** Whether calls are answered in the old form, as the one `function_call`. */
+  readonly callsFunctions?: boolean;
   /** For answers that are spoken: said where an answer fails or is empty. Null: failures are errors. */
   readonly apology: string | null;
   /** Whether the caller is shown what the model server said beside words and calls: a program that sends it back. */
@@ -75,8 +77,8 @@ export async function* chatFrames(
       case 'calls': {
         const { message, calls } = asidesFor(reply, event);
         if (message !== null) yield chunk(message, null);
-        const tool_calls = event.calls.map((call, index) => deviceCall(call, index, calls?.get(call.id)));
-        yield chunk({ content: null, tool_calls }, 'tool_calls') + end(event.usage);
+        const delta = { content: null, ...deltaOfCalls(event.calls, reply, calls) };
+        yield chunk(delta, endOfCalls(reply)) + end(event.usage);
         return;
       }
       case 'end': {
@@ -145,8 +147,11 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
       case 'calls': {
         const { message, calls } = asidesFor(reply, event);
         const content = text === '' ? null : text;
-        const tool_calls = event.calls.map((call) => withAsides(toolCall(call), calls?.get(call.id)));
-        return whole({ ...message, content, tool_calls }, 'tool_calls', event.usage);
+        return whole(
+          { ...message, content, ...calledIn(event.calls, reply, calls) },
+          endOfCalls(reply),
+          event.usage,
+        );
       }
       case 'end': {
         const { message } = asidesFor(reply, event);
@@ -194,6 +199,36 @@ export function errorOf({ error: { code, message }, retryAfterMs, said = {} }: F
 function head({ id, created, model }: ChatReply, object: string): Record<string, unknown> {
   return { id, object, created, model, system_fingerprint: 'fp_longrun' };
 }
+
+/** What was said beside calls, by their ids. */
+type CallsAsides = TurnAsides['calls'] | null;
+
+/** The one call that the old form has; null where the new form is wanted. */
+function oldCall(calls: readonly RequiredCall[], { callsFunctions }: ChatReply): object | null {
+  const [first] = calls;
+  return callsFunctions === true && first !== undefined ? { function_call: calledFunction(first) } : null;
+}
+
+/** Calls in a message. */
+function calledIn(calls: readonly RequiredCall[], reply: ChatReply, asides: CallsAsides): object {
+  return (
+    oldCall(calls, reply) ?? {
+      tool_calls: calls.map((call) => withAsides(toolCall(call), asides?.get(call.id))),
+    }
+  );
+}
+
+/** Calls in a delta. */
+function deltaOfCalls(calls: readonly RequiredCall[], reply: ChatReply, asides: CallsAsides): object {
+  return (
+    oldCall(calls, reply) ?? {
+      tool_calls: calls.map((call, index) => deviceCall(call, index, asides?.get(call.id))),
+    }
+  );
+}
+
+const endOfCalls = ({ callsFunctions }: ChatReply): string =>
+  callsFunctions === true ? 'function_call' : 'tool_calls';
 
 function wholeLogprobs(parts: readonly Likelihood[]): Logprobs | undefined {
   const content = parts.flatMap(({ logprobs }) => logprobs.content ?? []);

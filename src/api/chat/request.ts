@@ -5,55 +5,20 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { ApiError, echo, unsupported } from '../../errors.ts';
-import { callAsides, messageAsides, withAsides } from '../../runs/asides.ts';
-import type { ChatCall, ChatMessage, ChatPart } from '../../runs/model.ts';
-import { sentThoughts } from '../../runs/thoughts.ts';
+import { isMedia, type ChatMessage, type ChatPart } from '../../runs/model.ts';
 import type { Call } from '../http/call.ts';
 import * as shapes from '../http/shapes.ts';
-import { withoutHoles } from './history.ts';
+import { validate } from '../http/validate.ts';
+import { oldChoice, oldFunctions, toolsIn, type AskedTools } from './functions.ts';
+import { key, message, toMessages } from './messages.ts';
+import { passedOn, PASSED_ON, withExtraBody, withoutSlips, withoutUnlimited } from './parameters.ts';
+import { withSentPictures } from './sent-pictures.ts';
 import { lastUserMessage, pictureIn, textIn, type ChatSettings, type ChatTurn } from '../../turns/turn.ts';
 
 const MAX_MESSAGES = 10_000;
 const MAX_KEY_LENGTH = 256;
-const key = z.union([z.string().min(1).max(MAX_KEY_LENGTH), z.int()]).nullish();
 
-const textPart = z.looseObject({ type: z.literal('text'), text: z.string() });
-/** OpenAI's shape; the URL as a plain string; and an engine's `image` part. */
-const imagePart = z.looseObject({
-  type: z.enum(['image_url', 'image']),
-  image_url: z.union([z.looseObject({ url: shapes.imageUrl, detail: shapes.imageDetail }), shapes.imageUrl]),
-});
-/** A part of an assistant's message that a client sends back. */
-const refusalPart = z.looseObject({ type: z.literal('refusal'), refusal: z.string() });
-const audioPart = z.looseObject({ type: z.enum(['input_audio', 'audio', 'file', 'video_url']) });
-const part = z.union([textPart, imagePart, refusalPart, audioPart]);
-const content = z.union([z.string(), z.array(part).max(1_000)]);
-
-const callArguments = z.union([z.string(), z.record(z.string(), z.unknown())]).nullish();
-/** Glasses name the arguments `parameters`. */
-const toolCall = z.looseObject({
-  // Some servers send calls without ids, and clients send them back so.
-  id: z.string().nullish(),
-  function: z.looseObject({
-    name: z.string().min(1),
-    arguments: callArguments,
-    parameters: callArguments,
-  }),
-});
-
-const message = z.looseObject({
-  role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
-  content: content.nullish(),
-  refusal: z.string().nullish(),
-  tool_calls: z.array(toolCall).max(128).nullish(),
-  tool_call_id: z.string().nullish(),
-  // Any value is accepted, but only a text goes to the model.
-  reasoning_content: z.unknown().optional(),
-  reasoning: z.unknown().optional(),
-  turn_id: key,
-});
-
-/** Fields that have an effect here. All others go to the upstream ({@link PASSED_ON}) or to the tools. */
+/** Fields that have an effect here. All others go to the upstream (parameters.ts), to the tools, or to both. */
 const body = z.looseObject({
   model: z.string().min(1).max(256),
   messages: z.array(message).min(1).max(MAX_MESSAGES),
@@ -70,7 +35,8 @@ const body = z.looseObject({
   max_tokens: z.int().min(1).nullish(),
   max_completion_tokens: z.int().min(1).nullish(),
   n: z.int().nullish(),
-  functions: z.unknown().optional(),
+  functions: oldFunctions,
+  function_call: oldChoice,
   modalities: z.array(z.string()).nullish(),
   thread_id: key,
   turn_id: key,
@@ -96,34 +62,9 @@ function field(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }
 
-/**
- * OpenAI's parameters that only the model server understands, and those that a run's request leaves out when they are 1.
- */
-const PASSED_ON = [
-  'temperature',
-  'top_p',
-  'stop',
-  'seed',
-  'logprobs',
-  'top_logprobs',
-  'logit_bias',
-  'frequency_penalty',
-  'presence_penalty',
-  'prediction',
-  'service_tier',
-  'verbosity',
-  'web_search_options',
-  'user',
-  'store',
-  'prompt_cache_key',
-  'prompt_cache_options',
-  'prompt_cache_retention',
-  'safety_identifier',
-  'moderation',
-  'modalities',
-] as const;
-
-const ACTING: readonly string[] = [...Object.keys(body.shape), ...PASSED_ON];
+/** The fields that have a meaning here. Their values never go on as they came, except those of {@link PASSED_ON}. */
+const OWN: ReadonlySet<string> = new Set(Object.keys(body.shape));
+const ACTING: readonly string[] = [...OWN, ...PASSED_ON];
 
 /** A request, and the form of its answer. */
 export interface ChatRequest {
@@ -132,39 +73,44 @@ export interface ChatRequest {
   /** Null: not given, so the route decides. */
   readonly stream: boolean | null;
   readonly includeUsage: boolean;
+  /** Whether calls are answered in the old form, as `function_call`. */
+  readonly callsFunctions: boolean;
 }
 
 export interface ChatReading {
+  /**
+   * Whether the route is for devices and voice engines, which speak to a user: their slips are forgiven, an answer without
+   * tools serves them too, and nothing that model servers say beside words and calls does.
+   */
+  readonly isDevice: boolean;
   /** Whether the route's callers send photos as new requests. */
   readonly relaysPhotos: boolean;
-  /** Whether they speak to a user: an answer without tools serves them too, and nothing beside words and calls does. */
-  readonly speaks: boolean;
   readonly sealed: string | null;
 }
 
 /** Reads a chat request. @throws {ApiError} 400 for an invalid one. */
-export function readChat(call: Call, { relaysPhotos, speaks, sealed }: ChatReading): ChatRequest {
-  const given = call.body(body);
+export function readChat(call: Call, { isDevice, relaysPhotos, sealed }: ChatReading): ChatRequest {
+  const given = validate(body, prepared(call.body(z.unknown()), isDevice), false);
   refuseUnsupported(given);
-  const messages = [
-    ...surroundings(given),
-    ...withoutHoles(given.messages).map((one, index) => toMessage(one, index, !speaks)),
-  ];
+  const said = toMessages(given.messages, isDevice);
+  const messages = [...surroundings(given), ...said.messages];
+  const asked = toolsIn(given);
   const metadata = given.metadata ?? {};
   const raw: Readonly<Record<string, unknown>> = given;
   const pick = (names: readonly string[]): Record<string, unknown> =>
     Object.fromEntries(names.filter((name) => raw[name] != null).map((name) => [name, raw[name]]));
   const thread = given.thread_id ?? metadata['thread_id'] ?? threadIn(call) ?? channelOf(raw, messages);
   const caller = callerIn(call, raw);
+  requireFit(messages, said.uncalled, thread !== null);
   const turnId = given.turn_id ?? given.messages.at(-1)?.turn_id ?? call.header('idempotency-key') ?? null;
   const turn: ChatTurn = {
     agent: agentName(given.model),
     isSpoken: agentName(given.model) !== given.model,
     messages,
-    tools: given.tools ?? [],
-    toolsOptional: speaks,
-    settings: settingsIn(given),
-    passedOn: pick(PASSED_ON),
+    tools: asked.tools,
+    toolsOptional: isDevice,
+    settings: settingsIn(given, asked),
+    passedOn: passedOn(given, { isDevice, own: OWN }),
     context: pick(Object.keys(given).filter((name) => !ACTING.includes(name) || name === 'metadata')),
     sealed,
     caller,
@@ -174,6 +120,8 @@ export function readChat(call: Call, { relaysPhotos, speaks, sealed }: ChatReadi
     multitask: choice(metadata, 'multitask', ['interrupt', 'reject', 'enqueue', 'rollback']),
     onDisconnect: choice(metadata, 'on_disconnect', ['cancel', 'continue']),
     answersCalls: true,
+    namedAnswers: said.namedAnswers,
+    forgivesChoice: isDevice,
     photoCaller: relaysPhotos ? photoCallerOf(call, given.model, caller) : null,
   };
   return {
@@ -181,19 +129,42 @@ export function readChat(call: Call, { relaysPhotos, speaks, sealed }: ChatReadi
     model: given.model,
     stream: given.stream ?? null,
     includeUsage: given.stream_options?.include_usage === true,
+    callsFunctions: asked.isOld,
   };
 }
 
-function refuseUnsupported({ n, functions, modalities }: z.infer<typeof body>): void {
+/** A request in the one form that is checked, whatever forms its client uses. */
+function prepared(given: unknown, isDevice: boolean): unknown {
+  const spread = withExtraBody(given);
+  return withSentPictures(withoutUnlimited(isDevice ? withoutSlips(spread) : spread), isDevice);
+}
+
+function refuseUnsupported({ n, modalities }: z.infer<typeof body>): void {
   if ((n ?? 1) !== 1) throw unsupported("More than one choice ('n' above 1) is", 'n');
-  if (functions != null) throw unsupported("'functions' (use 'tools' instead) is", 'functions');
   if (modalities?.includes('audio') === true) throw unsupported('Audio is', 'modalities');
 }
 
-function settingsIn(given: z.infer<typeof body>): ChatSettings {
+/** @throws {ApiError} 400 for what a thread cannot hold, and for the answer to a function that nobody called. */
+function requireFit(messages: readonly ChatMessage[], uncalled: string | null, hasThread: boolean): void {
+  if (!hasThread && uncalled !== null) {
+    const text = `Invalid '${uncalled}': no message before it calls that function. Send the message with its 'function_call' as well.`;
+    throw new ApiError(400, text, { param: uncalled, code: 'invalid_value' });
+  }
+  if (!hasThread) return;
+  const media = messages.flatMap(partsOf).find(isMedia);
+  if (media === undefined) return;
+  const what = `Content of type '${media.type}' in a conversation that is kept here (thread_id) is`;
+  throw unsupported(what, 'messages');
+}
+
+function partsOf(message: ChatMessage): readonly ChatPart[] {
+  return message.role === 'user' && typeof message.content !== 'string' ? message.content : [];
+}
+
+function settingsIn(given: z.infer<typeof body>, asked: AskedTools): ChatSettings {
   return {
-    toolChoice: given.tool_choice,
-    parallelToolCalls: given.parallel_tool_calls ?? null,
+    toolChoice: asked.toolChoice,
+    parallelToolCalls: asked.parallelToolCalls,
     responseFormat: given.response_format ?? null,
     temperature: given.temperature ?? null,
     topP: given.top_p ?? null,
@@ -270,100 +241,6 @@ function surroundings({ location, localtime }: z.infer<typeof body>): readonly C
   return facts.length === 0 ? [] : [{ role: 'system', content: facts.join(' ') }];
 }
 
-function toMessage(given: z.infer<typeof message>, index: number, takesAsides: boolean): ChatMessage {
-  const param = `messages[${index}]`;
-  switch (given.role) {
-    case 'system':
-    case 'developer':
-      return { role: 'system', content: plainText(given.content, `${param}.content`) };
-    case 'user':
-      return { role: 'user', content: userContent(given.content, `${param}.content`) };
-    case 'assistant': {
-      const calls = (given.tool_calls ?? []).map((call) =>
-        takesAsides ? withAsides(toCall(call), callAsides(call)) : toCall(call),
-      );
-      const asides = takesAsides ? messageAsides(given) : {};
-      // Clients send answers back as they got them. A refusal is an answer as well, and has no content.
-      const answer = given.content ?? given.refusal;
-      if (calls.length === 0)
-        return { ...asides, role: 'assistant', content: plainText(answer, `${param}.content`) };
-      const said = answer == null ? '' : plainText(answer, `${param}.content`);
-      const content = said === '' ? null : said;
-      // Model servers want thoughts back while tools are at work. Beside words they ignore or refuse them.
-      return { ...asides, role: 'assistant', content, tool_calls: calls, ...sentThoughts(given) };
-    }
-    case 'tool': {
-      if (given.tool_call_id == null) throw missing(`${param}.tool_call_id`);
-      const output = given.content == null ? '' : toolText(given.content);
-      return { role: 'tool', tool_call_id: given.tool_call_id, content: output };
-    }
-  }
-}
-
-type Content = z.infer<typeof content> | null | undefined;
-
-function userContent(given: Content, param: string): string | readonly ChatPart[] {
-  if (given == null) throw missing(param);
-  if (typeof given === 'string') return given;
-  const parts = given.flatMap((part) => toPart(part, param));
-  if (parts.length === 0 && given.length === 0) throw missing(param);
-  return parts.some((part) => part.type === 'image_url') ? parts : parts.map(partText).join('\n');
-}
-
-function toPart(
-  part: Exclude<Content, string | null | undefined>[number],
-  param: string,
-): readonly ChatPart[] {
-  switch (part.type) {
-    case 'text':
-      // Devices put an empty text beside a photo, and several upstreams refuse it.
-      return part.text === '' ? [] : [{ type: 'text', text: part.text }];
-    case 'refusal':
-      return [{ type: 'text', text: part.refusal }];
-    case 'image_url':
-    case 'image': {
-      const { image_url: image } = part;
-      const url = typeof image === 'string' ? image : image.url;
-      const detail = typeof image === 'string' ? 'auto' : (image.detail ?? 'auto');
-      return [{ type: 'image_url', image_url: { url, detail } }];
-    }
-    case 'input_audio':
-    case 'audio':
-    case 'file':
-    case 'video_url':
-      throw unsupported(`Content of type '${part.type}' is`, param);
-  }
-}
-
-const partText = (part: ChatPart): string => (part.type === 'text' ? part.text : '');
-
-function plainText(given: Content, param: string): string {
-  if (given == null) throw missing(param);
-  return typeof given === 'string'
-    ? given
-    : given
-        .flatMap((part) => toPart(part, param))
-        .map(partText)
-        .join('\n');
-}
-
-/** A tool's answer may hold pictures as image parts. It is then stored as its parts, which prompts can show. */
-function toolText(given: Exclude<Content, null | undefined>): string {
-  if (typeof given === 'string') return given;
-  const parts = given.flatMap((part) => toPart(part, 'messages'));
-  const hasPicture = parts.some((part) => part.type === 'image_url');
-  if (!hasPicture) return parts.map(partText).join('\n');
-  // Workers of earlier versions can read a single picture, but not a list.
-  return JSON.stringify(parts.length === 1 ? parts[0] : parts);
-}
-
-function toCall({ id, function: called }: z.infer<typeof toolCall>): ChatCall {
-  const { name, arguments: given, parameters } = called;
-  const args = given || parameters;
-  const text = typeof args === 'string' ? args : JSON.stringify(args ?? {});
-  return { id: id ?? '', type: 'function', function: { name, arguments: text === '' ? '{}' : text } };
-}
-
 /** `<name>`: how a device selects an agent by the name that its user speaks. */
 function agentName(model: string): string {
   return /^<(.+)>$/.exec(model)?.[1] ?? model;
@@ -389,11 +266,4 @@ function choice<T extends string>(
   const list = choices.map((candidate) => `'${candidate}'`).join(', ');
   const text = `Invalid value: ${echo(JSON.stringify(given))}. Supported values of 'metadata.${name}' are: ${list}.`;
   throw new ApiError(400, text, { param: `metadata.${name}`, code: 'invalid_value' });
-}
-
-function missing(param: string): ApiError {
-  return new ApiError(400, `Missing required parameter: '${param}'.`, {
-    param,
-    code: 'missing_required_parameter',
-  });
 }

@@ -1,0 +1,124 @@
+/**
+ * Tools beside the usual ones: functions in their old form, which are asked as tools and answered in their own form.
+ */
+import OpenAI from 'openai';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { answerOf, asking, hear, post } from '../support/chat.ts';
+import { calls, says } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
+
+const { upstream, service } = withService({ env: { UPSTREAM_RETRIES: '0' } });
+
+let openai: OpenAI;
+beforeAll(() => {
+  openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any', maxRetries: 0 });
+});
+
+const chat = (body: unknown): Promise<Response> => post(`${service.baseUrl}/chat/completions`, body);
+const sent = (): Readonly<Record<string, unknown>> => upstream.requests.at(-1)?.body ?? {};
+const sentMessages = () => upstream.requests.at(-1)?.body.messages;
+
+/** What the upstream is asked when the service is asked this. */
+async function sentFor(more: object): Promise<Readonly<Record<string, unknown>>> {
+  await answerOf(await chat(asking('hello', more)));
+  return sent();
+}
+
+describe('functions, the old form of tools', () => {
+  const schema = { type: 'object', properties: { city: { type: 'string' } } };
+  const WEATHER = { name: 'weather', description: 'The weather.', parameters: schema };
+  const AS_TOOL = { type: 'function', function: WEATHER };
+  const question = { role: 'user' as const, content: 'weather?' };
+  const tool = (city: string) => calls([{ name: 'weather', arguments: { city } }]);
+
+  test.each([
+    [undefined, 'auto'],
+    ['none', 'none'],
+    ['auto', 'auto'],
+    [{ name: 'weather' }, { type: 'function', function: { name: 'weather' } }],
+  ])('are asked as tools, with the choice %j', async (function_call, tool_choice) => {
+    const asked = await sentFor({ functions: [WEATHER], function_call });
+    expect(asked).toMatchObject({ tools: [AS_TOOL], tool_choice, parallel_tool_calls: false });
+    expect(asked).not.toHaveProperty('functions');
+    expect(asked).not.toHaveProperty('function_call');
+  });
+
+  test('are called in their own form, and answered, through the package', async () => {
+    upstream.reply(({ outputs }) => (outputs.length === 0 ? tool('Taipei') : says(`It is ${outputs[0]}.`)));
+    const body = { model: 'm', functions: [WEATHER] };
+    const asked = await openai.chat.completions.create({ ...body, messages: [question] });
+    const [first] = asked.choices;
+    expect(first?.finish_reason).toBe('function_call');
+    expect(first?.message).toMatchObject({
+      content: null,
+      function_call: { name: 'weather', arguments: '{"city":"Taipei"}' },
+    });
+    expect(first?.message).not.toHaveProperty('tool_calls');
+
+    const stream = await openai.chat.completions.create({ ...body, messages: [question], stream: true });
+    const chunks = await Array.fromAsync(stream);
+    const deltas = chunks.flatMap(({ choices }) => choices[0]?.delta.function_call ?? []);
+    expect(deltas.map(({ name }) => name ?? '').join('')).toBe('weather');
+    expect(deltas.map((delta) => delta.arguments ?? '').join('')).toBe('{"city":"Taipei"}');
+    expect(chunks.at(-1)?.choices[0]?.finish_reason).toBe('function_call');
+
+    if (first === undefined) throw new Error('no choice');
+    const told = await openai.chat.completions.create({
+      ...body,
+      messages: [question, first.message, { role: 'function', name: 'weather', content: 'sunny' }],
+    });
+    expect(told.choices[0]?.message.content).toBe('It is sunny.');
+    const [, called, answered] = sentMessages() ?? [];
+    expect(called).toMatchObject({
+      role: 'assistant',
+      content: null,
+      tool_calls: [{ type: 'function', function: { name: 'weather', arguments: '{"city":"Taipei"}' } }],
+    });
+    expect(answered).toMatchObject({ role: 'tool', content: 'sunny' });
+    expect(called).toHaveProperty('tool_calls.0.id', answered?.['tool_call_id']);
+  });
+
+  test('called twice are answered each by its own message', async () => {
+    const call = (city: string) => ({
+      role: 'assistant',
+      content: null,
+      function_call: { name: 'weather', arguments: { city } },
+    });
+    const messages = [
+      question,
+      call('Taipei'),
+      { role: 'function', name: 'weather', content: 'sunny' },
+      call('Paris'),
+      { role: 'function', name: 'weather', content: 'wet' },
+    ];
+    await sentFor({ messages, functions: [WEATHER] });
+    const told = sentMessages() ?? [];
+    const ids = told.filter(({ role }) => role === 'tool').map((message) => message['tool_call_id']);
+    expect(new Set(ids).size).toBe(2);
+    expect(told[1]).toHaveProperty('tool_calls.0.id', ids[0]);
+    expect(told[3]).toHaveProperty('tool_calls.0.id', ids[1]);
+  });
+
+  test.each([true, false])('in a thread are answered by name alone (stream: %s)', async (stream) => {
+    upstream.reply(({ outputs }) => (outputs.length === 0 ? tool('Taipei') : says(`It is ${outputs[0]}.`)));
+    const body = { model: 'm', functions: [WEATHER], thread_id: `old form ${stream}` };
+    const asked = await answerOf(await chat({ ...body, messages: [question] }));
+    expect(asked.choices[0]).toMatchObject({ finish_reason: 'function_call' });
+    const answer = { ...body, messages: [{ role: 'function', name: 'weather', content: 'sunny' }], stream };
+    const told = await chat(answer);
+    const said = stream ? (await hear(told)).text : (await answerOf(told)).choices[0]?.message.content;
+    expect(said).toBe('It is sunny.');
+  });
+
+  test('are one call, however many the model makes', async () => {
+    upstream.reply(() =>
+      calls([
+        { name: 'weather', arguments: { city: 'A' } },
+        { name: 'weather', arguments: { city: 'B' } },
+      ]),
+    );
+    const body = { model: 'm', functions: [WEATHER], messages: [question] };
+    const { choices } = await openai.chat.completions.create(body);
+    expect(choices[0]?.message.function_call?.arguments).toBe('{"city":"A"}');
+  });
+});
