@@ -36,6 +36,8 @@ interface StreamedCall {
   asides: AsideFields | null;
   /** Its text closed all brackets and still was not JSON, so it never will be. */
   isBroken: boolean;
+  /** It is a call of a custom tool, whose input may be any text, or none. */
+  isCustom: boolean;
 }
 
 /** Whether a text has closed all the brackets it opened. It comes in fragments, and each is scanned once. */
@@ -100,7 +102,10 @@ export class Calls {
       const id = stringOr(fragment['id']);
       const index = fragment['index'];
       const slot = typeof index === 'number' ? index : this.#slotWithoutIndex(id, position, fragments.length);
-      return this.#add(slot, id, fragment['function'], callAsides(fragment));
+      const parts = this.#add(slot, id, bodyOf(fragment), callAsides(fragment));
+      const call = this.#slots.get(slot);
+      if (call !== undefined && isRecord(fragment['custom'])) call.isCustom = true;
+      return parts;
     });
   }
 
@@ -115,7 +120,7 @@ export class Calls {
       if (call.name === '' && call.text !== '') throw new CallError('a tool call with a name');
       if (call.name === '') return NONE;
       const announced = call.index === null ? this.#announce(call) : NONE;
-      return call.text === '' ? [...announced, ...said(call, '{}')] : announced;
+      return call.text === '' && !call.isCustom ? [...announced, ...said(call, '{}')] : announced;
     });
   }
 
@@ -207,6 +212,7 @@ function newCall(upstreamId: string): StreamedCall {
     extent,
     asides: null,
     isBroken: false,
+    isCustom: false,
   };
 }
 
@@ -221,6 +227,11 @@ function startsAnother(call: StreamedCall, id: string, name: string, text: strin
 
 function isRepeat(call: StreamedCall, text: string): boolean {
   return call.text === text && text.endsWith('}');
+}
+
+/** What a fragment says of its call. The input of a custom tool is free text in place of arguments. */
+function bodyOf({ function: called, custom }: Readonly<Record<string, unknown>>): unknown {
+  return isRecord(custom) ? { name: custom['name'], arguments: custom['input'] } : called;
 }
 
 function argumentsText(value: unknown): string {

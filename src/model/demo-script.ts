@@ -91,11 +91,13 @@ function lastTurn(messages: readonly DemoMessage[]): DemoTurn {
 }
 
 function toolFor(
-  { tools = [], tool_choice }: DemoRequest,
+  { tools: declared = [], tool_choice }: DemoRequest,
   question: string,
   image: boolean,
   answered: boolean,
 ) {
+  // The demo model writes JSON, so it leaves custom tools alone.
+  const tools = declared.filter((tool) => isRecord(tool.function));
   if (answered || tools.length === 0 || tool_choice === 'none') return null;
   const named = (name: string): DemoTool | undefined => tools.find((tool) => tool.function.name === name);
   const tool =

@@ -49,8 +49,13 @@ function nineOf(text: string): string {
 
 /** The call as it goes to the server; the same object where nothing has to change. */
 export function fittedCall(call: ChatCall, ids: WireIds): ChatCall {
-  const { function: called } = call;
   const id = ids.next(call.id);
+  if (call.type === 'custom') {
+    const input = call.custom.input.toWellFormed();
+    if (id === call.id && input === call.custom.input) return call;
+    return { ...call, id, custom: { ...call.custom, input } };
+  }
+  const { function: called } = call;
   // Other servers' histories have names with dots and blanks.
   const name = safeName(called.name);
   const text = fittedArguments(called.arguments.toWellFormed());

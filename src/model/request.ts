@@ -1,6 +1,6 @@
 /** A turn as the body of `/chat/completions`. Null and empty fields are left out, because some servers refuse them. */
 import type { ChatPart, ModelRequest } from '../runs/model.ts';
-import type { FunctionTool } from '../runs/thread.ts';
+import type { OfferedTool } from '../runs/thread.ts';
 import { FIT, fitMessages, type FitOptions } from './fit.ts';
 import { fitParameters } from './fit-schema.ts';
 import { isRecord } from './json.ts';
@@ -49,7 +49,7 @@ export function chatBody(
 function toolsFor(
   request: ModelRequest,
   { tools, omit = [], refused = [] }: KnownSettings,
-): readonly FunctionTool[] {
+): readonly OfferedTool[] {
   if (tools === false) return [];
   // Where the choice cannot be said, leaving the tools out forbids calls as well.
   const isUnsaid = [...omit, ...refused].includes('tool_choice');
@@ -99,10 +99,9 @@ export function hasPicture({ messages }: Pick<ModelRequest, 'messages'>): boolea
  * Servers that do not know `strict` refuse it; false is its default anyway, so it is left out. So is an empty description,
  * which is how none is stored.
  */
-function wireTool(
-  { function: { name, description, strict, ...rest } }: FunctionTool,
-  takesStrict: boolean,
-): unknown {
+function wireTool(tool: OfferedTool, takesStrict: boolean): unknown {
+  if (tool.type === 'custom') return tool;
+  const { name, description, strict, ...rest } = tool.function;
   const parameters = fitParameters(rest.parameters);
   const described = { name, ...(description && { description }), ...rest, parameters };
   return { type: 'function', function: { ...described, ...(strict && takesStrict && { strict }) } };

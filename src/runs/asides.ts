@@ -80,13 +80,16 @@ export function callAsides(call: AsideFields): AsideFields | null {
 }
 
 /** A call with its asides. */
-export function withAsides<
-  Call extends { readonly function: { readonly name: string; readonly arguments: string } },
->(call: Call, asides: AsideFields | null | undefined): Call & CallAsides {
+export function withAsides<Call extends { readonly id: string; readonly function?: object }>(
+  call: Call,
+  asides: AsideFields | null | undefined,
+): Call & CallAsides {
   if (asides === null || asides === undefined) return call;
-  const inside = asides['function'];
-  const called = isFields(inside) ? { ...inside, ...call.function } : call.function;
-  return { ...asides, ...call, function: called };
+  const { function: inside, ...beside } = asides;
+  const whole = { ...beside, ...call };
+  return isFields(inside) && call.function !== undefined
+    ? { ...whole, function: { ...inside, ...call.function } }
+    : whole;
 }
 
 /** For most fragments this must cost nothing, because it is asked for each. */
@@ -100,8 +103,10 @@ function unknownFields(fields: AsideFields, isOurs: (name: string) => boolean): 
   return unknown;
 }
 
+const OF_CALL = new Set(['index', 'function', 'custom', 'id', 'type']);
+
 function isOfCall(name: string): boolean {
-  return name === 'index' || name === 'function' || name === 'id' || name === 'type';
+  return OF_CALL.has(name);
 }
 
 /** `parameters` are the arguments once more, as glasses read them. */

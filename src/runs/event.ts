@@ -188,6 +188,14 @@ export function pushMerged(events: RunEvent[], event: RunEvent): void {
 
 type TextEvent = Extract<RunEvent, { type: 'message.delta' }>;
 
+/** A fragment of the answer, with its logprobs where the caller asked for them: some servers send them unasked. */
+export function textEvent(
+  { text, logprobs }: Omit<TextEvent, 'type' | 'annotations'>,
+  { passed_on: { logprobs: isAsked } }: Pick<RunOrigin, 'passed_on'>,
+): TextEvent {
+  return { type: 'message.delta', text, ...(isAsked === true && logprobs !== undefined && { logprobs }) };
+}
+
 function joined(first: TextEvent, second: TextEvent): TextEvent {
   const text = first.text + second.text;
   const annotations = [...(first.annotations ?? []), ...(second.annotations ?? [])];

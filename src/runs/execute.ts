@@ -4,16 +4,15 @@
  */
 import type { Asides, KeptAsides } from './asides.ts';
 import { CallIds } from './call-ids.ts';
-import type { RunEvent } from './event.ts';
+import { textEvent, type RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
 import { ask, type Ask } from './ask.ts';
 import { ContextRoom } from './context-room.ts';
-import { askedLogprobs } from './logprobs.ts';
 import type { Model, ModelError, ModelPart } from './model.ts';
 import { buildPrompt, type History, type Prompt } from './prompt.ts';
 import { estimateTokens } from './tokens.ts';
 import { ending, failedBy, type Ending } from './ending.ts';
-import { answererOf, offeredFunctions, calledFunction, typeOfCalls, type StepCall } from './calls/kinds.ts';
+import { answererOf, calledFunction, toolNames, typeOfCalls, type StepCall } from './calls/kinds.ts';
 import { callsOf, openCalls } from './parts.ts';
 import { outputText } from './output-text.ts';
 import { apply, isExecuting, type RunState } from './run.ts';
@@ -173,11 +172,11 @@ class Turn {
   ) {
     this.state = state;
     this.#isLast = isLast;
-    this.#declared = new Set(offeredFunctions(state.run.tools).map((tool) => tool.function.name));
+    this.#declared = new Set(toolNames(state.run.tools));
     this.#now = now;
     this.#newId = newId;
     this.#callIds = callIds;
-    this.#offered = request.tools.map((tool) => tool.function.name);
+    this.#offered = toolNames(request.tools);
     this.#toolsAllowed = request.tools.length > 0 && request.tool_choice !== 'none';
     this.#estimatedTokens = estimatedTokens;
   }
@@ -219,13 +218,11 @@ class Turn {
 
   hear(part: ModelPart): readonly RunEvent[] {
     switch (part.type) {
-      case 'text': {
+      case 'text':
         this.#heard += part.text;
         // Text after tool calls is dropped: the wire has no place for it.
         if (this.#hasCalled()) return [];
-        const said = askedLogprobs(part.logprobs, this.state.origin.passed_on);
-        return this.say([...this.#openMessage(), { type: 'message.delta', text: part.text, ...said }]);
-      }
+        return this.say([...this.#openMessage(), textEvent(part, this.state.origin)]);
       case 'thought': {
         this.#heard += part.text;
         const { field, text } = part;
@@ -269,7 +266,7 @@ class Turn {
 
   /** The turn begins again with another prompt. */
   begins({ request, estimatedTokens }: Ask): readonly RunEvent[] {
-    this.#offered = request.tools.map((tool) => tool.function.name);
+    this.#offered = toolNames(request.tools);
     this.#toolsAllowed = request.tools.length > 0 && request.tool_choice !== 'none';
     this.#estimatedTokens = estimatedTokens;
     return this.state.thoughts?.length ? this.hear({ type: 'again' }) : [];

@@ -7,12 +7,14 @@
  *       its own. Exceptions are fields that older processes may ignore and drop, and that this code can do without: who
  *       started a run, what a model thinks, what its server says aside
  *   F3  a run keeps the format it began in, and every process can execute runs of earlier formats
+ *
+ * Format 2 has custom tools, their calls, and choices among several tools.
  */
 import type { RunEvent } from './event.ts';
 import { TRANSITIONS, type RunState } from './run.ts';
 
 /** The newest format this code knows; runs without a mark have the first. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** The run is for a newer version of this service: leave it as it is. */
 export class NewerFormat extends Error {

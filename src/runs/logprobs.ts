@@ -43,11 +43,3 @@ export function moreLogprobs(
 export function countLogprobs(logprobs: Logprobs | undefined): number {
   return (logprobs?.content?.length ?? 0) + (logprobs?.refusal?.length ?? 0);
 }
-
-/** The logprobs as the field of an event, where the caller asked for them: some servers send them unasked. */
-export function askedLogprobs(
-  logprobs: Logprobs | undefined,
-  passedOn: Readonly<Record<string, unknown>>,
-): { readonly logprobs?: Logprobs } {
-  return logprobs !== undefined && passedOn['logprobs'] === true ? { logprobs } : {};
-}

@@ -2,7 +2,15 @@
 import type { Asides, CallAsides, MessageAsides } from './asides.ts';
 import type { Logprobs } from './logprobs.ts';
 import type { Thought, ThoughtFields } from './thoughts.ts';
-import type { FailureFacts, FunctionTool, ResponseFormat, RunError, ToolChoice, Usage } from './thread.ts';
+import type {
+  FailureFacts,
+  OfferedTool,
+  RequiredCall,
+  ResponseFormat,
+  RunError,
+  ToolChoice,
+  Usage,
+} from './thread.ts';
 
 /** A message in the words of `/chat/completions`, the one protocol every upstream speaks. */
 export type ChatMessage =
@@ -40,11 +48,8 @@ export function isMedia(part: ChatPart): part is MediaPart {
   return part.type !== 'text' && part.type !== 'image_url';
 }
 
-export interface ChatCall extends CallAsides {
-  readonly id: string;
-  readonly type: 'function';
-  readonly function: { readonly name: string; readonly arguments: string };
-}
+/** A call of the model; it is told to servers and to clients in the same words. */
+export type ChatCall = RequiredCall & CallAsides;
 
 /** The request of one model turn. Null means: not given, so the upstream's default applies. */
 export interface ModelRequest {
@@ -55,7 +60,7 @@ export interface ModelRequest {
   /** The upstream's name, or null for the default one. */
   readonly backend_id: string | null;
   readonly messages: readonly ChatMessage[];
-  readonly tools: readonly FunctionTool[];
+  readonly tools: readonly OfferedTool[];
   /** Whether the caller is served by an answer without them as well, where the model takes none. */
   readonly tools_optional: boolean;
   readonly tool_choice: ToolChoice;
@@ -82,7 +87,7 @@ export interface ModelRequest {
  * - `again`: the server failed before the first word or call and is asked again; the thoughts so far are void
  * - `call`: the model calls a tool; indices count 0, 1, 2 … in order of appearance; id and name are never empty and
  *   come once
- * - `arguments`: a non-empty fragment of that call's JSON arguments
+ * - `arguments`: a non-empty fragment of that call's JSON arguments, or of the free text that is a custom call's input
  * - `finish`: the last part, exactly once; `usage` is null when the upstream did not report it; `asides` are those of the
  *   whole turn, missing where there are none
  */

@@ -1,7 +1,8 @@
 /** What a request to the model takes of its context, as we estimate it. Pure. */
+import { calledFunction } from './calls/kinds.ts';
 import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
 import { thoughtText } from './thoughts.ts';
-import type { FunctionTool, ResponseFormat } from './thread.ts';
+import type { OfferedTool, ResponseFormat } from './thread.ts';
 import { estimateTokens } from './tokens.ts';
 
 const MESSAGE_TOKENS = 4;
@@ -32,7 +33,8 @@ export function tokensOf(messages: readonly ChatMessage[]): number {
     if (message.role === 'assistant') {
       tokens += estimateTokens(thoughtText(message));
       for (const call of message.tool_calls ?? []) {
-        tokens += estimateTokens(call.function.name + call.function.arguments);
+        const { name, arguments: text } = calledFunction(call);
+        tokens += estimateTokens(name + text);
       }
     }
   }
@@ -44,13 +46,15 @@ const partTokens = (part: ChatPart): number =>
   part.type === 'text' ? estimateTokens(part.text) : IMAGE_TOKENS;
 
 /** The declarations of tools and the schema of the answer: servers write both into the prompt. */
-export function schemaTokens(tools: readonly FunctionTool[], format: ResponseFormat): number {
-  const declared = tools.reduce(
-    (sum, { function: { name, description = '', parameters } }) =>
-      sum + MESSAGE_TOKENS + estimateTokens(name + description) + estimateTokens(JSON.stringify(parameters)),
-    0,
-  );
+export function schemaTokens(tools: readonly OfferedTool[], format: ResponseFormat): number {
+  const declared = tools.reduce((sum, tool) => sum + MESSAGE_TOKENS + declarationTokens(tool), 0);
   return declared + (format === 'auto' ? 0 : estimateTokens(JSON.stringify(format)));
+}
+
+function declarationTokens(tool: OfferedTool): number {
+  const { name, description = '' } = tool.type === 'custom' ? tool.custom : tool.function;
+  const form = tool.type === 'custom' ? tool.custom.format : tool.function.parameters;
+  return estimateTokens(name + description) + estimateTokens(JSON.stringify(form) ?? '');
 }
 
 /** The room of a context that is kept for the answer. `limit`: the most tokens that it may have; null where nobody set it. */

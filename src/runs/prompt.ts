@@ -3,7 +3,7 @@
  * settings. Pure. Truncation leaves out whole blocks only, so a tool answer never loses its call.
  */
 import { withAsides, type Asides, type KeptAsides } from './asides.ts';
-import { answerMessage, askedCall, demandedFunction, offeredFunctions } from './calls/kinds.ts';
+import { answerMessage, askedCall, demandedTool, offeredTools, toolName } from './calls/kinds.ts';
 import { callsOf } from './parts.ts';
 import { picturesIn } from './pictures.ts';
 import { type RunState } from './run.ts';
@@ -11,8 +11,8 @@ import { schemaTokens, tokensOf } from './prompt-size.ts';
 import { thinker, thoughtFields, type KeptThought } from './thoughts.ts';
 import {
   textOf,
-  type FunctionTool,
   type Message,
+  type OfferedTool,
   type RunStep,
   type ThreadItem,
   type ToolChoice,
@@ -70,7 +70,7 @@ export function buildPrompt(
   const system: readonly ChatMessage[] =
     run.instructions === '' ? [] : [{ role: 'system', content: run.instructions }];
   const systemTokens = tokensOf(system);
-  const declared = offeredFunctions(run.tools);
+  const declared = offeredTools(run.tools);
   const fixedTokens = systemTokens + schemaTokens(declared, run.response_format);
   const room = Math.min(promptLeft ?? Infinity, contextTokens) - fixedTokens;
   const all = [...inputBlocks(history.input), ...toBlocks(state, history)];
@@ -110,8 +110,8 @@ const left = (budget: number | null, spent: number): number | null =>
   budget === null ? null : budget - spent;
 
 /** A user who has just shown a picture need not be asked for one; models would ask for one photo after another. */
-function isSpent(tool: FunctionTool, { origin }: RunState, said: readonly ChatMessage[]): boolean {
-  if (!(origin.offered_until_picture ?? []).includes(tool.function.name)) return false;
+function isSpent(tool: OfferedTool, { origin }: RunState, said: readonly ChatMessage[]): boolean {
+  if (!(origin.offered_until_picture ?? []).includes(toolName(tool))) return false;
   const content = said.findLast(({ role }) => role === 'user')?.content;
   return Array.isArray(content) && content.some((part: ChatPart) => part.type === 'image_url');
 }
@@ -119,11 +119,11 @@ function isSpent(tool: FunctionTool, { origin }: RunState, said: readonly ChatMe
 /** "Must call a tool" holds until the first answer only; applied to every turn, it would keep the run from ending. */
 function toolChoice(
   choice: ToolChoice,
-  tools: readonly FunctionTool[],
+  tools: readonly OfferedTool[],
   first: boolean,
 ): ModelRequest['tool_choice'] {
-  const isGone =
-    typeof choice === 'object' && !tools.some((tool) => tool.function.name === demandedFunction(choice));
+  const demanded = typeof choice === 'object' ? demandedTool(choice) : null;
+  const isGone = demanded !== null && !tools.some((tool) => toolName(tool) === demanded);
   if (first && !isGone) return choice;
   return choice === 'none' ? 'none' : 'auto';
 }

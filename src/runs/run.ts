@@ -11,7 +11,15 @@
  */
 import { started, unattempted, unstarted } from './attempts.ts';
 import type { Asides } from './asides.ts';
-import { answerCall, beginCall, growCall, isOpenCall, requiredCall, type StepCall } from './calls/kinds.ts';
+import {
+  answerCall,
+  beginCall,
+  formatOf,
+  growCall,
+  isOpenCall,
+  requiredCall,
+  type StepCall,
+} from './calls/kinds.ts';
 import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
 import { failure, newMessage, newStep, openCalls, saidMore } from './parts.ts';
 import { thoughtMore, type Thought } from './thoughts.ts';
@@ -184,7 +192,9 @@ function isRunEvent(event: RunEvent): event is OwnEvent {
 }
 
 function begin(run: Run, origin: RunOrigin): Applied {
+  const format = formatOf(run);
   const state: RunState = {
+    ...(format > 1 && { v: format }),
     run,
     origin,
     step: null,

@@ -22,11 +22,23 @@ export interface FunctionTool {
   };
 }
 
+/** A tool whose calls hold free text in place of JSON. `format` may bind the text to a grammar; passed on untouched. */
+export interface CustomTool {
+  readonly type: 'custom';
+  readonly custom: { readonly name: string; readonly description?: string; readonly format?: unknown };
+}
+
+/** A tool as a model is offered it. */
+export type OfferedTool = FunctionTool | CustomTool;
+
 export type ToolChoice =
   | 'none'
   | 'auto'
   | 'required'
-  | { readonly type: 'function'; readonly function: { readonly name: string } };
+  | { readonly type: 'function'; readonly function: { readonly name: string } }
+  | { readonly type: 'custom'; readonly custom: { readonly name: string } }
+  /** One or any of some of the tools; passed on untouched. */
+  | { readonly type: 'allowed_tools'; readonly allowed_tools: Readonly<Record<string, unknown>> };
 
 /** How the model must shape its answer; echoed exactly as the client gave it. */
 export type ResponseFormat = 'auto' | Readonly<Record<string, unknown>>;
@@ -170,11 +182,20 @@ export interface Usage {
 }
 
 /** A call as a run shows it in `required_action`: the arguments are JSON text, as the model wrote it. */
-export interface RequiredCall {
+export interface RequiredFunctionCall {
   readonly id: string;
   readonly type: 'function';
   readonly function: { readonly name: string; readonly arguments: string };
 }
+
+/** A call of a custom tool; the input is any text. */
+export interface RequiredCustomCall {
+  readonly id: string;
+  readonly type: 'custom';
+  readonly custom: { readonly name: string; readonly input: string };
+}
+
+export type RequiredCall = RequiredFunctionCall | RequiredCustomCall;
 
 export interface Run {
   readonly id: string;

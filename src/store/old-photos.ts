@@ -27,7 +27,9 @@ export function withOldPhotos(item: ThreadItem): ThreadItem {
 /** The same of a request without a thread. */
 export function withOldInput(input: readonly ChatMessage[]): readonly ChatMessage[] {
   const calls = input.flatMap((message) => (message.role === 'assistant' ? (message.tool_calls ?? []) : []));
-  const photos = new Set(calls.flatMap((call) => (call.function.name === PHOTO_TOOL ? [call.id] : [])));
+  const photos = new Set(
+    calls.flatMap((call) => (calledFunction(call).name === PHOTO_TOOL ? [call.id] : [])),
+  );
   if (photos.size === 0) return input;
   return input.map((message) =>
     message.role === 'tool' && photos.has(message.tool_call_id)

@@ -5,6 +5,7 @@ import type { Assistant } from '../runs/thread.ts';
 import type { RunRequest } from './begin.ts';
 import { jsonBytes, textBytes } from './budgets.ts';
 import type { Means } from './means.ts';
+import { toolName } from '../runs/calls/kinds.ts';
 import { canChoose } from './begin.ts';
 import { asServed, withPlugins } from './run-tools.ts';
 import { PHOTO_TOOL } from './photo.ts';
@@ -59,7 +60,7 @@ export async function findAgentOf(
  * The run that a turn asks for. @throws {ApiError} 400 when something is too large to be written with each step of the run.
  */
 export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Assistant | null): RunRequest {
-  const declared = turn.tools.map((tool) => tool.function.name);
+  const declared = turn.tools.map(toolName);
   // A tool that the caller declares is the caller's, even when the server has a tool of that name.
   const { tools: known } = withPlugins(agent?.tools ?? [], agent?.metadata['auto_tools'] ?? null, plugins);
   const agents = known.filter((tool) => !declared.includes(tool.function.name));

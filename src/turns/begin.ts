@@ -1,6 +1,6 @@
 /** Every run begins here, whatever protocol asked for it: it is made, admitted, bounded, and created in its thread. */
 import { ApiError, echo, notFound } from '../errors.ts';
-import { demandedFunction, offeredFunctions } from '../runs/calls/kinds.ts';
+import { demandedTool, offeredTools, toolName } from '../runs/calls/kinds.ts';
 import { PLAIN_ORIGIN, type RunOrigin } from '../runs/event.ts';
 import { queuedRun } from '../runs/parts.ts';
 import type { Run } from '../runs/thread.ts';
@@ -129,7 +129,7 @@ function checkToolChoice(choice: Run['tool_choice'], tools: Run['tools']): void 
   if (canChoose(choice, tools)) return;
   const text =
     typeof choice === 'object'
-      ? `Tool choice '${echo(demandedFunction(choice))}' not found in 'tools' parameter.`
+      ? `Tool choice '${echo(demandedTool(choice) ?? '')}' not found in 'tools' parameter.`
       : "Invalid value for 'tool_choice': 'required' needs at least one tool in 'tools'.";
   throw new ApiError(400, text, { param: 'tool_choice', code: 'invalid_value' });
 }
@@ -138,6 +138,7 @@ function checkToolChoice(choice: Run['tool_choice'], tools: Run['tools']): void 
 export function canChoose(choice: Run['tool_choice'], tools: Run['tools']): boolean {
   if (choice === 'required') return tools.length > 0;
   if (typeof choice !== 'object') return true;
-  const name = demandedFunction(choice);
-  return offeredFunctions(tools).some((tool) => tool.function.name === name);
+  const name = demandedTool(choice);
+  // What a choice among several names is checked by the model server.
+  return name === null || offeredTools(tools).some((tool) => toolName(tool) === name);
 }

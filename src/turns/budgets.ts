@@ -1,6 +1,7 @@
 /** How many bytes of a request may be stored. Larger requests are refused, and the refusal says what to do about it. */
 import { ApiError } from '../errors.ts';
 import { callAsides, messageAsides } from '../runs/asides.ts';
+import { calledFunction } from '../runs/calls/kinds.ts';
 import { isMedia, type ChatMessage, type ChatPart } from '../runs/model.ts';
 import { thoughtText } from '../runs/thoughts.ts';
 import type { ContentPart, Run } from '../runs/thread.ts';
@@ -67,7 +68,7 @@ function chatBytes(message: ChatMessage): number {
 function calledBytes(message: Extract<ChatMessage, { role: 'assistant' }>): number {
   const calls = message.tool_calls ?? [];
   const called = sum(calls, (call) => {
-    const { name, arguments: text } = call.function;
+    const { name, arguments: text } = calledFunction(call);
     const asides = callAsides({ ...call });
     return textBytes(name) + textBytes(text) + (asides === null ? 0 : jsonBytes(asides));
   });

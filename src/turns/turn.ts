@@ -3,7 +3,7 @@
  * beyond it.
  */
 import type { ChatMessage } from '../runs/model.ts';
-import type { FunctionTool, ResponseFormat, ToolChoice } from '../runs/thread.ts';
+import type { OfferedTool, ResponseFormat, ToolChoice } from '../runs/thread.ts';
 import type { Multitask } from './settle.ts';
 
 export interface ChatTurn {
@@ -17,7 +17,7 @@ export interface ChatTurn {
   /** The conversation as the caller sent it, oldest first; never empty. */
   readonly messages: readonly ChatMessage[];
   /** Tools that the caller runs; their calls go out to the caller. */
-  readonly tools: readonly FunctionTool[];
+  readonly tools: readonly OfferedTool[];
   /** Whether an answer without tools serves the caller as well, where the model takes none. */
   readonly toolsOptional: boolean;
   readonly settings: ChatSettings;

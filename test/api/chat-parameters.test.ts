@@ -87,6 +87,8 @@ describe('parameters of model servers', () => {
     expect(Object.keys(asked).toSorted()).toEqual(
       [...BASE, 'extra_body', 'min_p', 'temperature', 'top_k'].toSorted(),
     );
+    for (const none of [[], null, 'x'])
+      expect(Object.keys(await sentFor({ extra_body: none })).toSorted()).toEqual(BASE);
     const wrong = await refusalOf(await chat(asking('hi', { extra_body: { temperature: 'hot' } })));
     expect(wrong).toMatchObject({ status: 400, param: 'temperature', code: 'invalid_type' });
   });
@@ -132,10 +134,12 @@ describe('names of speakers', () => {
       { role: 'user', name: 7, content: 'what?' },
     ];
     await sentFor({ messages });
+    // Neighbours of one role are one message, which begins with the names where these differ.
+    const told = 'You are a translator.\n\nexample_user: hello\n\nexample_assistant: bonjour';
     expect(sentMessages()).toEqual([
-      ...messages.slice(0, 5),
-      { role: 'user', content: 'and?' },
-      { role: 'user', content: 'what?' },
+      { role: 'system', content: told },
+      ...messages.slice(3, 5),
+      { role: 'user', content: 'and?\n\nwhat?' },
     ]);
   });
 

@@ -1,10 +1,11 @@
 /**
- * Tools beside the usual ones: functions in their old form, which are asked as tools and answered in their own form.
+ * Tools beside the usual ones: functions in their old form, which are asked as tools and answered in their own form, and
+ * custom tools, whose input is free text.
  */
 import OpenAI from 'openai';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { answerOf, asking, hear, post } from '../support/chat.ts';
-import { calls, says } from '../support/upstream.ts';
+import { answerOf, asking, hear, post, refusalOf } from '../support/chat.ts';
+import { calls, finish, says, type Script } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
 
 const { upstream, service } = withService({ env: { UPSTREAM_RETRIES: '0' } });
@@ -120,5 +121,114 @@ describe('functions, the old form of tools', () => {
     const body = { model: 'm', functions: [WEATHER], messages: [question] };
     const { choices } = await openai.chat.completions.create(body);
     expect(choices[0]?.message.function_call?.arguments).toBe('{"city":"A"}');
+  });
+});
+
+describe('custom tools', () => {
+  const PATCH = {
+    type: 'custom' as const,
+    custom: {
+      name: 'patch',
+      description: 'Changes a file.',
+      format: {
+        type: 'grammar' as const,
+        grammar: { syntax: 'regex' as const, definition: '.*' },
+      },
+    },
+  };
+  const CLOCK = {
+    type: 'function' as const,
+    function: { name: 'clock', parameters: { type: 'object', properties: {} } },
+  };
+  const question = { role: 'user' as const, content: 'mend it' };
+  const body = { model: 'm', tools: [PATCH, CLOCK], messages: [question] };
+  const called = (...deltas: readonly object[]): Script => [
+    ...deltas.map((delta): Script[number] => ({
+      type: 'chunk',
+      delta: { tool_calls: [delta] },
+      finish: null,
+    })),
+    finish('tool_calls'),
+  ];
+  const INPUT = '*** Begin {"no": json';
+  const CALLS = called(
+    { index: 0, id: 'call_a', type: 'custom', custom: { name: 'patch', input: '' } },
+    { index: 0, custom: { input: '*** Begin ' } },
+    { index: 0, custom: { input: '{"no": json' } },
+    { index: 1, id: 'call_b', type: 'function', function: { name: 'clock', arguments: '{}' } },
+    { index: 2, id: 'call_c', type: 'custom', custom: { name: 'patch', input: '' } },
+  );
+  const TOLD = [
+    { id: 'call_a', type: 'custom', custom: { name: 'patch', input: INPUT } },
+    { id: 'call_b', type: 'function', function: { name: 'clock', arguments: '{}' } },
+    { id: 'call_c', type: 'custom', custom: { name: 'patch', input: '' } },
+  ];
+
+  test('are asked as they came, called, and answered, through the package', async () => {
+    upstream.reply(({ outputs }) => (outputs.length === 0 ? CALLS : says(outputs.join(', '))));
+    const asked = await openai.chat.completions.create(body);
+    expect(sent()['tools']).toEqual([PATCH, CLOCK]);
+    const [first] = asked.choices;
+    expect(first?.finish_reason).toBe('tool_calls');
+    expect(first?.message.tool_calls).toEqual(TOLD);
+
+    const chunks = await Array.fromAsync(await openai.chat.completions.create({ ...body, stream: true }));
+    const told = chunks.flatMap(({ choices }) => choices[0]?.delta.tool_calls ?? []);
+    expect(told).toMatchObject(TOLD.map((call, index) => ({ index, ...call })));
+
+    if (first === undefined) throw new Error('no choice');
+    const answers = TOLD.map(({ id }) => ({
+      role: 'tool' as const,
+      tool_call_id: id,
+      content: `done ${id}`,
+    }));
+    const messages = [question, first.message, ...answers];
+    const answer = await openai.chat.completions.create({ ...body, messages });
+    expect(answer.choices[0]?.message.content).toBe('done call_a, done call_b, done call_c');
+    const [, said, ...told] = sentMessages() ?? [];
+    // Ids get a form that the strictest servers take.
+    const ids = told.map((message) => message['tool_call_id']);
+    expect(said).toMatchObject({ tool_calls: TOLD.map((call, index) => ({ ...call, id: ids[index] })) });
+  });
+
+  test.each([
+    { type: 'custom', custom: { name: 'patch' } },
+    {
+      type: 'allowed_tools',
+      allowed_tools: { mode: 'required', tools: [{ type: 'custom', custom: { name: 'patch' } }] },
+    },
+  ])('are chosen: %j', async (tool_choice) => {
+    expect(await sentFor({ ...body, tool_choice })).toMatchObject({ tool_choice });
+  });
+
+  test('have no place in a thread, functions chosen among several do', async () => {
+    const refused = await refusalOf(await chat({ ...body, thread_id: 'custom' }));
+    expect(refused).toMatchObject({ status: 400, param: 'tools', code: 'unsupported' });
+    const allowed_tools = { mode: 'auto', tools: [{ type: 'function', function: { name: 'clock' } }] };
+    const tool_choice = { type: 'allowed_tools', allowed_tools };
+    expect(await sentFor({ tools: [CLOCK], tool_choice, thread_id: 'allowed' })).toMatchObject({
+      tool_choice,
+    });
+  });
+
+  test.each([
+    [{ tools: [{ type: 'custom', custom: {} }] }, 'tools[0].custom.name'],
+    [{ tools: [{ type: 'custom' }] }, 'tools[0].custom'],
+    [{ ...body, tool_choice: { type: 'custom', custom: { name: 'other' } } }, 'tool_choice'],
+  ])('that cannot be meant are refused: %j', async (fields, param) => {
+    expect(await refusalOf(await chat({ ...asking('hi'), ...fields }))).toMatchObject({ status: 400, param });
+  });
+
+  test('are refused by a server that does not know them in its own words', async () => {
+    const error = {
+      message: "Unknown tool type 'custom'.",
+      type: 'invalid_request_error',
+      param: null,
+      code: null,
+    };
+    upstream.reply(() => [{ type: 'refusal', status: 400, headers: {}, body: { error } }]);
+    const refused = await refusalOf(await chat(body));
+    expect(refused.status).toBe(400);
+    expect(refused.message).toContain("Unknown tool type 'custom'.");
   });
 });

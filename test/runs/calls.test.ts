@@ -11,20 +11,21 @@ import {
   growCall,
   growthDelta,
   isOpenCall,
-  offeredFunctions,
+  offeredTools,
   requiredCall,
   shownCall,
   typeOfCalls,
 } from '../../src/runs/calls/kinds.ts';
 import { callsOf } from '../../src/runs/parts.ts';
 import { apply } from '../../src/runs/run.ts';
-import type { FunctionTool } from '../../src/runs/thread.ts';
+import type { CustomTool, FunctionTool, Run } from '../../src/runs/thread.ts';
 import { stateAfter } from './histories.ts';
 
 const SEARCH: FunctionTool = {
   type: 'function',
   function: { name: 'SEARCH', parameters: { type: 'object' }, strict: false },
 };
+const PATCH: CustomTool = { type: 'custom', custom: { name: 'patch' } };
 const called = { name: 'SEARCH', arguments: '{"q":1}' };
 const begun = beginCall('function', 'call_1', 'SEARCH');
 const whole = growCall(growCall(begun, '{"q"'), ':1}');
@@ -68,6 +69,46 @@ describe('a call of a function', () => {
   });
 });
 
+describe('a call of a custom tool', () => {
+  const custom = growCall(growCall(beginCall('custom', 'call_1', 'patch'), '*** Begin'), ' Patch');
+  const input = '*** Begin Patch';
+
+  test('grows by its input, and is told to the model and to the client in its own words', () => {
+    const asked = { id: 'call_1', type: 'custom', custom: { name: 'patch', input } };
+    expect(isOpenCall(custom)).toBe(true);
+    expect(requiredCall(custom)).toStrictEqual(asked);
+    const answered = answerCall(custom, 'done');
+    expect(isOpenCall(answered)).toBe(false);
+    expect(askedCall(answered)).toStrictEqual(asked);
+    expect(answerMessage(answered)).toStrictEqual({ role: 'tool', tool_call_id: 'call_1', content: 'done' });
+    expect(shownCall(answered)).toStrictEqual({ ...asked, custom: { name: 'patch', input, output: 'done' } });
+    expect(growthDelta(custom, 2, '{')).toStrictEqual({ index: 2, type: 'custom', custom: { input: '{' } });
+  });
+
+  test('is answered by the client, whatever tools the server has', () => {
+    const by = { run: { tools: [PATCH] }, origin: { server_tools: ['patch'] } };
+    expect(answererOf(custom, by)).toBe('client');
+    expect(typeOfCalls('patch', [SEARCH, PATCH])).toBe('custom');
+    expect(offeredTools([SEARCH, PATCH])).toStrictEqual([SEARCH, PATCH]);
+  });
+});
+
+describe('a run', () => {
+  test.each<[number, Pick<Run, 'tools' | 'tool_choice'>]>([
+    [1, { tools: [SEARCH], tool_choice: 'required' }],
+    [1, { tools: [SEARCH], tool_choice: { type: 'function', function: { name: 'SEARCH' } } }],
+    [2, { tools: [SEARCH, PATCH], tool_choice: 'auto' }],
+    [
+      2,
+      { tools: [SEARCH], tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools: [] } } },
+    ],
+  ])('has format %i with %j, and says so where that is not the first', (format, { tools, tool_choice }) => {
+    const { run, origin } = stateAfter([]);
+    const { state } = apply(null, { type: 'run.queued', at: 1, run: { ...run, tools, tool_choice }, origin });
+    expect(state.v).toBe(format === 1 ? undefined : format);
+  });
+});
+
 describe('a log', () => {
   const step = stateAfter(['run.started', 'step.tools']);
   const event = { type: 'tool.called', index: 0, call_id: 'call_1', name: 'SEARCH' } as const;
@@ -81,7 +122,7 @@ describe('a log', () => {
 
 describe('tools', () => {
   test('are offered as functions, and name the kind of their calls', () => {
-    expect(offeredFunctions([SEARCH])).toStrictEqual([SEARCH]);
+    expect(offeredTools([SEARCH])).toStrictEqual([SEARCH]);
     expect(typeOfCalls('SEARCH', [SEARCH])).toBe('function');
     expect(typeOfCalls('look_up', [SEARCH])).toBe('function');
   });

@@ -5,6 +5,7 @@ import type { RunEvent } from '../../src/runs/event.ts';
 import { execute, type Execution } from '../../src/runs/execute.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from '../../src/runs/model.ts';
 import type { History } from '../../src/runs/prompt.ts';
+import { calledFunction } from '../../src/runs/calls/kinds.ts';
 import { callsOf } from '../../src/runs/parts.ts';
 import { applyAll, isBlocked, isTerminal, pendingCalls, type RunState } from '../../src/runs/run.ts';
 import type { FunctionTool, Message, Run } from '../../src/runs/thread.ts';
@@ -173,7 +174,10 @@ describe('a completion', () => {
       blocked,
     ]);
     expect(after.run).toMatchObject({ status: 'requires_action', usage: null });
-    expect(pendingCalls(after.run).map((one) => one.function.arguments)).toStrictEqual(['{"q":1}', '{}']);
+    expect(pendingCalls(after.run).map((one) => calledFunction(one).arguments)).toStrictEqual([
+      '{"q":1}',
+      '{}',
+    ]);
     expect(after.step?.status).toBe('in_progress');
   });
 
@@ -585,8 +589,8 @@ describe('any completion', () => {
           heard.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join(''),
         );
         if (after.step === null) return;
-        for (const [index, { function: made }] of callsOf(after.step).entries()) {
-          expect(made.arguments).toBe(
+        for (const [index, made] of callsOf(after.step).entries()) {
+          expect(calledFunction(made).arguments).toBe(
             parts
               .flatMap((part) => (part.type === 'arguments' && part.index === index ? [part.text] : []))
               .join(''),

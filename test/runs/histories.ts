@@ -1,6 +1,7 @@
 /** Legal histories of a run, by name or at random, for the tests of its life. States are folded, never written down. */
 import * as fc from 'fast-check';
 import { PLAIN_ORIGIN, type RunEvent, type RunEventType } from '../../src/runs/event.ts';
+import { isOpenCall } from '../../src/runs/calls/kinds.ts';
 import { callsOf } from '../../src/runs/parts.ts';
 import { apply, IllegalTransition, isCancelling, isTerminal, type RunState } from '../../src/runs/run.ts';
 import { NO_USAGE, type Annotation, type Run, type RunStatus, type Usage } from '../../src/runs/thread.ts';
@@ -122,10 +123,7 @@ export function eventsFor(
     'tool.delta': { type: 'tool.delta', index: Math.max(0, calls.length - 1), arguments: text },
     'tool.answered': {
       type: 'tool.answered',
-      index: Math.max(
-        0,
-        calls.findIndex((call) => call.function.output === null),
-      ),
+      index: Math.max(0, calls.findIndex(isOpenCall)),
       output: text,
     },
   };

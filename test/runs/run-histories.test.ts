@@ -2,6 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isDelta, pushMerged, type RunEvent, type RunEventType } from '../../src/runs/event.ts';
+import { calledFunction, isOpenCall } from '../../src/runs/calls/kinds.ts';
 import { callsOf } from '../../src/runs/parts.ts';
 import {
   apply,
@@ -300,13 +301,9 @@ describe('what a run asks of its client', () => {
     inStates(
       ({ run, step }) => isBlocked(run) && step !== null,
       ({ run, step }) => {
-        const calls = step === null ? [] : callsOf(step).filter((call) => call.function.output === null);
+        const calls = step === null ? [] : callsOf(step).filter(isOpenCall);
         expect(pendingCalls(run)).toStrictEqual(
-          calls.map(({ id, type, function: { name, arguments: text } }) => ({
-            id,
-            type,
-            function: { name, arguments: text },
-          })),
+          calls.map((call) => ({ id: call.id, type: 'function', function: calledFunction(call) })),
         );
       },
     );

@@ -1,6 +1,7 @@
 /** The transition table: every status × every event, with every combination of open parts. */
 import { describe, expect, test } from 'vitest';
 import type { RunEvent, RunEventType } from '../../src/runs/event.ts';
+import { outputOf } from '../../src/runs/calls/kinds.ts';
 import { callsOf } from '../../src/runs/parts.ts';
 import {
   apply,
@@ -221,9 +222,7 @@ describe('the transition table', () => {
     });
     expect(() => apply(state, answers({ [`${first}`]: 'one' }))).toThrow(`call ${second} has no output`);
     const { subject } = apply(state, answers({ [`${first}`]: 'one', [`${second}`]: '' }));
-    expect(
-      subject.object === 'thread.run.step' && callsOf(subject).map((call) => call.function.output),
-    ).toStrictEqual(['one', '']);
+    expect(subject.object === 'thread.run.step' && callsOf(subject).map(outputOf)).toStrictEqual(['one', '']);
   });
 });
 

@@ -245,7 +245,7 @@ function wireLogprobs(logprobs: Logprobs | undefined): unknown {
 }
 
 function toolCall(call: RequiredCall): ChatCall {
-  return { id: call.id, type: 'function', function: calledFunction(call) };
+  return call.type === 'custom' ? call : { id: call.id, type: 'function', function: calledFunction(call) };
 }
 
 /** The `annotations` key of a message or delta, where there are any; OpenAI itself has only annotations of web pages. */
@@ -275,7 +275,9 @@ function chatAnnotation(mark: Annotation): object {
 
 /** Glasses read `parameters`, all other clients read `arguments`. */
 function deviceCall(call: RequiredCall, index: number, asides: AsideFields | undefined): unknown {
-  const { function: called, ...rest } = withAsides(toolCall(call), asides);
+  const told = withAsides(toolCall(call), asides);
+  if (told.type === 'custom') return { index, ...told };
+  const { function: called, ...rest } = told;
   return { index, ...rest, function: { ...called, parameters: called.arguments } };
 }
 

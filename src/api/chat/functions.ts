@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { ApiError } from '../../errors.ts';
 import type { ChatCall } from '../../runs/model.ts';
-import type { FunctionTool, ToolChoice } from '../../runs/thread.ts';
+import type { FunctionTool, OfferedTool, ToolChoice } from '../../runs/thread.ts';
 import * as shapes from '../http/shapes.ts';
 
 /** `functions` of a request. */
@@ -25,7 +25,7 @@ export const oldFunctions = z
       type: 'function',
       function: {
         name,
-        ...(description != null && { description }),
+        description: description ?? '',
         parameters: parameters ?? shapes.EMPTY_SCHEMA,
         strict: false,
       },
@@ -40,7 +40,7 @@ export const oldChoice = z
 
 /** The tools of a request and how they are to be used, whichever form it has. */
 export interface AskedTools {
-  readonly tools: readonly FunctionTool[];
+  readonly tools: readonly OfferedTool[];
   readonly toolChoice: ToolChoice;
   /** Null: the request does not say. */
   readonly parallelToolCalls: boolean | null;
@@ -49,7 +49,7 @@ export interface AskedTools {
 }
 
 export interface BothForms {
-  readonly tools?: readonly FunctionTool[] | null | undefined;
+  readonly tools?: readonly OfferedTool[] | null | undefined;
   readonly tool_choice: ToolChoice;
   readonly parallel_tool_calls?: boolean | null | undefined;
   readonly functions?: readonly FunctionTool[] | null | undefined;

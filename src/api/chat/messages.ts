@@ -28,7 +28,7 @@ const content = z.union([z.string(), z.array(part).max(1_000)]);
 
 const callArguments = z.union([z.string(), z.record(z.string(), z.unknown())]).nullish();
 /** Glasses name the arguments `parameters`. */
-const toolCall = z.looseObject({
+const functionCall = z.looseObject({
   // Some servers send calls without ids, and clients send them back so.
   id: z.string().nullish(),
   function: z.looseObject({
@@ -37,6 +37,13 @@ const toolCall = z.looseObject({
     parameters: callArguments,
   }),
 });
+
+const customCall = z.looseObject({
+  id: z.string().min(1),
+  type: z.literal('custom'),
+  custom: z.looseObject({ name: z.string().min(1), input: z.string().nullish() }),
+});
+const toolCall = z.union([customCall, functionCall]);
 
 /** A message as clients send it. */
 export const message = z.looseObject({
@@ -57,7 +64,7 @@ type SentMessage = z.infer<typeof message>;
 type Content = z.infer<typeof content> | null | undefined;
 
 /** What the messages of a request say. */
-export interface Said {
+export interface ReadMessages {
   readonly messages: readonly ChatMessage[];
   /** The answers to calls at the end of the request that name only their function: the old form, which has no ids. */
   readonly namedAnswers: Readonly<Record<string, string>>;
@@ -70,7 +77,7 @@ export interface Said {
  * @param isDevice whether the caller is a device, which sends back nothing that model servers say beside words and calls
  * @throws {ApiError} 400 for what makes no sense.
  */
-export function toMessages(given: readonly SentMessage[], isDevice: boolean): Said {
+export function toMessages(given: readonly SentMessage[], isDevice: boolean): ReadMessages {
   const open: OldCall[] = [];
   const answers: [string, string][] = [];
   let uncalled: string | null = null;
@@ -195,13 +202,16 @@ function textParts(given: Exclude<Content, string | null | undefined>, param: st
   return parts;
 }
 
-function toCall({ id, function: called }: z.infer<typeof toolCall>): ChatCall {
-  const { name, arguments: given, parameters } = called;
-  return {
-    id: id ?? '',
-    type: 'function',
-    function: { name, arguments: argumentsText(given || parameters) },
-  };
+function toCall(given: z.infer<typeof toolCall>): ChatCall {
+  const id = given.id ?? '';
+  if (isCustom(given))
+    return { id, type: 'custom', custom: { name: given.custom.name, input: given.custom.input ?? '' } };
+  const { name, arguments: args, parameters } = given.function;
+  return { id, type: 'function', function: { name, arguments: argumentsText(args || parameters) } };
+}
+
+function isCustom(given: z.infer<typeof toolCall>): given is z.infer<typeof customCall> {
+  return given['type'] === 'custom';
 }
 
 /** The call of an assistant's message of the old form, or null. A message of the new form may repeat its first call in it. */

@@ -103,8 +103,10 @@ const NEVER_EXTRA = new Set(['model', 'messages', 'stream', 'stream_options', 'e
  * one field, which stays.
  */
 export function withExtraBody(given: unknown): unknown {
-  if (!isRecord(given) || !isRecord(given['extra_body'])) return given;
+  if (!isRecord(given) || given['extra_body'] === undefined) return given;
   const { extra_body: extra, ...beside } = given;
+  // An object without fields, as PHP writes it, for example.
+  if (!isRecord(extra)) return beside;
   const inner = isRecord(extra['extra_body']) ? extra['extra_body'] : {};
   const { google, ...others } = { ...inner, ...extra };
   const spread = Object.entries(others).filter(([name]) => !NEVER_EXTRA.has(name));

@@ -13,6 +13,7 @@ import { oldChoice, oldFunctions, toolsIn, type AskedTools } from './functions.t
 import { key, message, toMessages } from './messages.ts';
 import { passedOn, PASSED_ON, withExtraBody, withoutSlips, withoutUnlimited } from './parameters.ts';
 import { withSentPictures } from './sent-pictures.ts';
+import { needsNoThread, toolChoice, tools } from './tools.ts';
 import { lastUserMessage, pictureIn, textIn, type ChatSettings, type ChatTurn } from '../../turns/turn.ts';
 
 const MAX_MESSAGES = 10_000;
@@ -24,8 +25,8 @@ const body = z.looseObject({
   messages: z.array(message).min(1).max(MAX_MESSAGES),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
-  tools: z.preprocess(withoutExtras, shapes.chatTools.nullish()).optional(),
-  tool_choice: shapes.toolChoice,
+  tools: tools.optional(),
+  tool_choice: toolChoice,
   parallel_tool_calls: z.boolean().nullish(),
   response_format: shapes.passedFormat,
   temperature: shapes.temperature,
@@ -44,23 +45,6 @@ const body = z.looseObject({
   localtime: z.string().nullish(),
   metadata: z.looseObject({ thread_id: key }).nullish(),
 });
-
-const functionKeys = ['name', 'description', 'parameters', 'strict'];
-
-/** Tools without the fields that callers add for their caches or user interfaces: upstreams would refuse those. */
-function withoutExtras(given: unknown): unknown {
-  if (!Array.isArray(given)) return given;
-  return given.map((tool: unknown) => {
-    const called: unknown = field(tool, 'function');
-    if (field(tool, 'type') !== 'function' || typeof called !== 'object' || called === null) return tool;
-    const kept = Object.entries(called).filter(([name]) => functionKeys.includes(name));
-    return { type: 'function', function: Object.fromEntries(kept) };
-  });
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
-}
 
 /** The fields that have a meaning here. Their values never go on as they came, except those of {@link PASSED_ON}. */
 const OWN: ReadonlySet<string> = new Set(Object.keys(body.shape));
@@ -101,7 +85,8 @@ export function readChat(call: Call, { isDevice, relaysPhotos, sealed }: ChatRea
     Object.fromEntries(names.filter((name) => raw[name] != null).map((name) => [name, raw[name]]));
   const thread = given.thread_id ?? metadata['thread_id'] ?? threadIn(call) ?? channelOf(raw, messages);
   const caller = callerIn(call, raw);
-  requireFit(messages, said.uncalled, thread !== null);
+  if (thread !== null) requireThreadable(messages, asked);
+  else if (said.uncalled !== null) throw uncalled(said.uncalled);
   const turnId = given.turn_id ?? given.messages.at(-1)?.turn_id ?? call.header('idempotency-key') ?? null;
   const turn: ChatTurn = {
     agent: agentName(given.model),
@@ -144,17 +129,24 @@ function refuseUnsupported({ n, modalities }: z.infer<typeof body>): void {
   if (modalities?.includes('audio') === true) throw unsupported('Audio is', 'modalities');
 }
 
-/** @throws {ApiError} 400 for what a thread cannot hold, and for the answer to a function that nobody called. */
-function requireFit(messages: readonly ChatMessage[], uncalled: string | null, hasThread: boolean): void {
-  if (!hasThread && uncalled !== null) {
-    const text = `Invalid '${uncalled}': no message before it calls that function. Send the message with its 'function_call' as well.`;
-    throw new ApiError(400, text, { param: uncalled, code: 'invalid_value' });
-  }
-  if (!hasThread) return;
+/** @throws {ApiError} 400 for what a thread cannot hold. */
+function requireThreadable(
+  messages: readonly ChatMessage[],
+  { tools: declared, toolChoice: choice }: AskedTools,
+): void {
   const media = messages.flatMap(partsOf).find(isMedia);
-  if (media === undefined) return;
-  const what = `Content of type '${media.type}' in a conversation that is kept here (thread_id) is`;
-  throw unsupported(what, 'messages');
+  if (media !== undefined) throw notInThread(`Content of type '${media.type}'`, 'messages');
+  if (needsNoThread(declared, choice)) throw notInThread('A custom tool', 'tools');
+}
+
+function notInThread(what: string, param: string): ApiError {
+  return unsupported(`${what} in a conversation that is kept here (thread_id) is`, param);
+}
+
+/** The answer to a function that no message of the request calls. */
+function uncalled(param: string): ApiError {
+  const text = `Invalid '${param}': no message before it calls that function. Send the message with its 'function_call' as well.`;
+  return new ApiError(400, text, { param, code: 'invalid_value' });
 }
 
 function partsOf(message: ChatMessage): readonly ChatPart[] {

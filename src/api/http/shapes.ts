@@ -4,7 +4,7 @@
  * refused here.
  */
 import { z } from 'zod';
-import { unsupported } from '../../errors.ts';
+import { unsupported, type ApiError } from '../../errors.ts';
 import { isEmptyList, schemaIn, withSchemaObjects } from '../../runs/schema-objects.ts';
 import type { FunctionTool, Metadata, ResponseFormat, ToolChoice } from '../../runs/thread.ts';
 import { jsonBytes } from '../../turns/budgets.ts';
@@ -18,7 +18,7 @@ export const MAX_CONTENT_PARTS = 1_000;
  * Size of one schema as JSON. Every answer about a run repeats its schemas; OpenAI takes 120,000 characters of names
  * and values.
  */
-const MAX_SCHEMA_BYTES = 128 * 1024;
+export const MAX_SCHEMA_BYTES = 128 * 1024;
 /**
  * Size of all tools together as JSON: enough for hundreds of ordinary tools, and small enough to write the whole run at
  * every poll.
@@ -57,7 +57,7 @@ export const functionParameters = z
   .transform(withSchemaObjects)
   .nullish();
 
-const functionTool = z.strictObject({
+export const functionTool = z.strictObject({
   type: z.literal('function'),
   function: z.strictObject({
     name: functionName,
@@ -71,7 +71,7 @@ const functionTool = z.strictObject({
 export const EMPTY_SCHEMA = { type: 'object', properties: {} };
 
 /** Hosted tools: their shape is known, so that the refusal can say what is missing instead of "unknown". */
-const hostedTool = z.looseObject({ type: z.enum(['code_interpreter', 'file_search']) });
+export const hostedTool = z.looseObject({ type: z.enum(['code_interpreter', 'file_search']) });
 
 /**
  * A list of tools as it is stored: with an empty description, an empty schema and `strict: false` where they were left
@@ -82,40 +82,44 @@ export const chatTools = z
   .array(z.union([functionTool, hostedTool]))
   .max(MAX_TOOLS)
   .superRefine(atMost(MAX_TOOLS_BYTES))
-  .transform((list): readonly FunctionTool[] =>
-    list.map((tool, index): FunctionTool => {
-      if (tool.type !== 'function')
-        throw unsupported(`The tool type '${tool.type}' is`, `tools[${index}].type`);
-      const { name, description, parameters, strict } = tool.function;
-      return {
-        type: 'function',
-        function: {
-          name,
-          description: description ?? '',
-          parameters: parameters ?? EMPTY_SCHEMA,
-          strict: strict ?? false,
-        },
-      };
-    }),
-  );
+  .transform((list): readonly FunctionTool[] => list.map((tool, index) => storedTool(tool, index)));
+
+/** @throws {ApiError} 400 for a tool of a kind that is hosted elsewhere. */
+export function storedTool(
+  tool: z.infer<typeof functionTool> | z.infer<typeof hostedTool>,
+  index: number,
+): FunctionTool {
+  if (tool.type !== 'function') throw unsupported(`The tool type '${tool.type}' is`, `tools[${index}].type`);
+  const { name, description, parameters, strict } = tool.function;
+  return {
+    type: 'function',
+    function: {
+      name,
+      description: description ?? '',
+      parameters: parameters ?? EMPTY_SCHEMA,
+      strict: strict ?? false,
+    },
+  };
+}
+
+export const chosenFunction = z.strictObject({
+  type: z.literal('function'),
+  function: z.strictObject({ name: z.string().min(1).max(MAX_NAME_LENGTH) }),
+});
+export const choiceWord = z.enum(['none', 'auto', 'required']);
 
 export const toolChoice = z
-  .union([
-    z.enum(['none', 'auto', 'required']),
-    z.strictObject({
-      type: z.literal('function'),
-      function: z.strictObject({ name: z.string().min(1).max(MAX_NAME_LENGTH) }),
-    }),
-    hostedTool,
-  ])
+  .union([choiceWord, chosenFunction, hostedTool])
   .nullish()
   .transform((value): ToolChoice => {
     if (value == null) return 'auto';
-    if (typeof value !== 'string' && value.type !== 'function') {
-      throw unsupported(`The tool type '${value.type}' is`, 'tool_choice.type');
-    }
+    if (typeof value !== 'string' && value.type !== 'function') throw hostedChoice(value.type);
     return value;
   });
+
+export function hostedChoice(type: string): ApiError {
+  return unsupported(`The tool type '${type}' is`, 'tool_choice.type');
+}
 
 /** Echoed as given: nothing is changed but `[]` where a schema means `{}`. */
 export const responseFormat = z

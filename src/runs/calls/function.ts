@@ -1,8 +1,8 @@
 /**
- * Calls of functions, the only kind that model servers know. The client answers calls of the functions it declared. The
+ * Calls of functions, the only kind that every model server knows. The client answers calls of the functions it declared. The
  * server answers calls of its own tools, and calls of functions that no tool declares, because no client could.
  */
-import type { FunctionTool } from '../thread.ts';
+import type { FunctionTool, RequiredFunctionCall } from '../thread.ts';
 import type { CallKind } from './kind.ts';
 
 /** A call as a step shows it: the arguments are JSON text, as the model wrote it; the output is null until there is one. */
@@ -12,9 +12,9 @@ export interface FunctionCall {
   readonly function: { readonly name: string; readonly arguments: string; readonly output: string | null };
 }
 
-export const functions: CallKind<FunctionCall, FunctionTool> = {
+export const functions: CallKind<FunctionCall, FunctionTool, RequiredFunctionCall> = {
   offers: (tool) => [tool],
-  demands: (choice) => choice.function.name,
+  demands: (choice) => (choice.type === 'function' ? choice.function.name : null),
 
   begun: (id, name) => ({ id, type: 'function', function: { name, arguments: '', output: null } }),
   grown: (call, text) => ({
@@ -37,6 +37,10 @@ export const functions: CallKind<FunctionCall, FunctionTool> = {
   answerDelta: () => null,
 };
 
-function withoutOutput({ id, type, function: { name, arguments: text } }: FunctionCall) {
+function withoutOutput({
+  id,
+  type,
+  function: { name, arguments: text },
+}: FunctionCall): RequiredFunctionCall {
   return { id, type, function: { name, arguments: text } };
 }

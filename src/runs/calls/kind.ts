@@ -1,6 +1,6 @@
 /** What a kind of call must define. Each kind is one file of this folder; kinds.ts lists them. */
 import type { ChatCall } from '../model.ts';
-import type { FunctionTool, RequiredCall, ToolChoice } from '../thread.ts';
+import type { OfferedTool, RequiredCall, ToolChoice } from '../thread.ts';
 
 /** Who answers a call: the worker that executes the run, or the client, which submits an output. */
 export type Answerer = 'worker' | 'client';
@@ -13,7 +13,10 @@ export interface Answerers {
   serves(name: string): boolean;
 }
 
-/** The function that a call names, with the arguments as the model wrote them: running it answers the call. */
+/**
+ * The function that a call names, with the arguments as the model wrote them: running it answers the call. For a custom tool,
+ * its name and input.
+ */
 export interface CalledFunction {
   readonly name: string;
   readonly arguments: string;
@@ -23,11 +26,11 @@ export interface CalledFunction {
  * One kind of call. A call is kept as its step holds it, and may hold more than a step shows. These are methods rather
  * than function properties, so that a kind that knows only its own calls fits where calls of any kind are handled.
  */
-export interface CallKind<Call, Tool> {
-  /** The functions that offer the tool to a model: functions are all that every model knows. */
-  offers(tool: Tool): readonly FunctionTool[];
-  /** The name of the function that a tool choice of this kind demands. */
-  demands(choice: Exclude<ToolChoice, string>): string;
+export interface CallKind<Call, Tool, Asked extends RequiredCall> {
+  /** The tools that offer this one to a model: as a rule functions, which are all that every model knows. */
+  offers(tool: Tool): readonly OfferedTool[];
+  /** The name of the tool that a choice demands; null for a choice of another kind. */
+  demands(choice: Exclude<ToolChoice, string>): string | null;
 
   /** A call as the model begins it; `name` is a function that the model was offered. */
   begun(id: string, name: string): Call;
@@ -38,9 +41,9 @@ export interface CallKind<Call, Tool> {
   isOpen(call: Call): boolean;
 
   answeredBy(call: Call, by: Answerers): Answerer;
-  calledFunction(call: Call | RequiredCall): CalledFunction;
+  calledFunction(call: Call | Asked): CalledFunction;
   /** The call as a run demands an answer from its client. */
-  required(call: Call): RequiredCall;
+  required(call: Call): Asked;
 
   /** The call as the model made it, for the next prompt, and the text that answers it. */
   asked(call: Call): ChatCall;

@@ -5,30 +5,50 @@
  */
 import type { RunOrigin } from '../event.ts';
 import type { ChatCall, ChatMessage } from '../model.ts';
-import type { FunctionTool, RequiredCall, Run, ToolChoice } from '../thread.ts';
+import type { CustomTool, FunctionTool, OfferedTool, RequiredCall, Run, ToolChoice } from '../thread.ts';
+import { customs, type CustomCall } from './custom.ts';
 import { functions, type FunctionCall } from './function.ts';
 import type { Answerer, CallKind, CalledFunction } from './kind.ts';
 
 /** A call of any kind, as it is kept. */
-export type StepCall = FunctionCall;
+export type StepCall = FunctionCall | CustomCall;
 /** A tool as a run declares it; its type is that of its calls. */
-export type DeclaredTool = FunctionTool;
+export type DeclaredTool = FunctionTool | CustomTool;
 export type CallType = StepCall['type'];
 
-type AnyKind = CallKind<StepCall, DeclaredTool>;
+type AnyKind = CallKind<StepCall, DeclaredTool, RequiredCall>;
 
-const KINDS: Readonly<Record<CallType, AnyKind>> = { function: functions };
+const KINDS: Readonly<Record<CallType, AnyKind>> = { function: functions, custom: customs };
+
+/** The format of runs that have such tools, where it is not the first (format.ts). */
+const FORMATS: Readonly<Record<CallType, number>> = { function: 1, custom: 2 };
+
+/** The format of a run: the newest that its tools or its choice among them need. */
+export function formatOf({ tools, tool_choice: choice }: Pick<Run, 'tools' | 'tool_choice'>): number {
+  const isNew = typeof choice === 'object' && choice.type !== 'function';
+  return Math.max(isNew ? FORMATS.custom : 1, ...tools.map(({ type }) => FORMATS[type]));
+}
 
 const kindOf = ({ type }: StepCall): AnyKind => KINDS[type];
 
-/** The functions that offer these tools to a model. */
-export function offeredFunctions(tools: readonly DeclaredTool[]): readonly FunctionTool[] {
+/** The tools that offer these to a model. */
+export function offeredTools(tools: readonly DeclaredTool[]): readonly OfferedTool[] {
   return tools.flatMap((tool) => KINDS[tool.type].offers(tool));
 }
 
-/** The name of the function that a tool choice demands. */
-export function demandedFunction(choice: Exclude<ToolChoice, string>): string {
-  return KINDS[choice.type].demands(choice);
+/** The name under which a model calls a tool. */
+export function toolName(tool: OfferedTool): string {
+  return tool.type === 'custom' ? tool.custom.name : tool.function.name;
+}
+
+/** The names under which a model calls these tools. */
+export function toolNames(tools: readonly DeclaredTool[]): readonly string[] {
+  return offeredTools(tools).map(toolName);
+}
+
+/** The name of the one tool that a choice demands; null for a choice among several. */
+export function demandedTool(choice: Exclude<ToolChoice, string>): string | null {
+  return choice.type === 'allowed_tools' ? null : KINDS[choice.type].demands(choice);
 }
 
 /** The kind of a call that names this function; a plain function where no tool offers it. */
@@ -38,7 +58,7 @@ export function typeOfCalls(name: string, tools: readonly DeclaredTool[]): CallT
 
 function declarationOf(name: string, tools: readonly DeclaredTool[]): DeclaredTool | null {
   const offers = (tool: DeclaredTool): boolean =>
-    KINDS[tool.type].offers(tool).some((offered) => offered.function.name === name);
+    KINDS[tool.type].offers(tool).some((offered) => toolName(offered) === name);
   return tools.find(offers) ?? null;
 }
 
