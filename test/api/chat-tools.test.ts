@@ -185,9 +185,9 @@ describe('custom tools', () => {
     const messages = [question, first.message, ...answers];
     const answer = await openai.chat.completions.create({ ...body, messages });
     expect(answer.choices[0]?.message.content).toBe('done call_a, done call_b, done call_c');
-    const [, said, ...told] = sentMessages() ?? [];
+    const [, said, ...outputs] = sentMessages() ?? [];
     // Ids get a form that the strictest servers take.
-    const ids = told.map((message) => message['tool_call_id']);
+    const ids = outputs.map((message) => message['tool_call_id']);
     expect(said).toMatchObject({ tool_calls: TOLD.map((call, index) => ({ ...call, id: ids[index] })) });
   });
 

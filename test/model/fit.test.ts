@@ -266,15 +266,14 @@ describe('ids', () => {
 });
 
 describe('names', () => {
-  const said = (name: string, content: string): ChatMessage =>
-    ({ role: 'user', content, name }) as ChatMessage;
+  const said = (name: string, content: string): ChatMessage => ({ role: 'user', content, name });
 
   test('stay where one speaks, and begin the texts where several do', () => {
     const one = [said('Ann', '1'), assistant('2'), said('Bob', '3')];
     expect(fit(one)).toBe(one);
     expect(fit([said('Ann', '1'), said('Ann', '2')])).toEqual([said('Ann', '1\n\n2')]);
     expect(fit([said('Ann', '1'), user('2'), said('Bob', '3')])).toEqual([user('Ann: 1\n\n2\n\nBob: 3')]);
-    const shown: ChatMessage = { role: 'user', content: [picture], name: 'Bob' } as ChatMessage;
+    const shown: ChatMessage = { role: 'user', content: [picture], name: 'Bob' };
     expect(fit([said('Ann', '1'), shown])).toEqual([user([words('Ann: 1'), words('Bob:'), picture])]);
   });
 });

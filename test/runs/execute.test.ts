@@ -5,12 +5,11 @@ import type { RunEvent } from '../../src/runs/event.ts';
 import { execute, type Execution } from '../../src/runs/execute.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from '../../src/runs/model.ts';
 import type { History } from '../../src/runs/prompt.ts';
-import { calledFunction } from '../../src/runs/calls/kinds.ts';
 import { callsOf } from '../../src/runs/parts.ts';
 import { applyAll, isBlocked, isTerminal, pendingCalls, type RunState } from '../../src/runs/run.ts';
 import type { FunctionTool, Message, Run } from '../../src/runs/thread.ts';
 import type { RunTool, ToolCall } from '../../src/runs/tool.ts';
-import { stateAfter, usage } from './histories.ts';
+import { argumentsOf, stateAfter, usage } from './histories.ts';
 
 const NOW = 2_000;
 const AT = { at: NOW };
@@ -174,10 +173,7 @@ describe('a completion', () => {
       blocked,
     ]);
     expect(after.run).toMatchObject({ status: 'requires_action', usage: null });
-    expect(pendingCalls(after.run).map((one) => calledFunction(one).arguments)).toStrictEqual([
-      '{"q":1}',
-      '{}',
-    ]);
+    expect(pendingCalls(after.run).map(argumentsOf)).toStrictEqual(['{"q":1}', '{}']);
     expect(after.step?.status).toBe('in_progress');
   });
 
@@ -590,7 +586,7 @@ describe('any completion', () => {
         );
         if (after.step === null) return;
         for (const [index, made] of callsOf(after.step).entries()) {
-          expect(calledFunction(made).arguments).toBe(
+          expect(argumentsOf(made)).toBe(
             parts
               .flatMap((part) => (part.type === 'arguments' && part.index === index ? [part.text] : []))
               .join(''),

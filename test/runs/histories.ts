@@ -1,10 +1,17 @@
 /** Legal histories of a run, by name or at random, for the tests of its life. States are folded, never written down. */
 import * as fc from 'fast-check';
 import { PLAIN_ORIGIN, type RunEvent, type RunEventType } from '../../src/runs/event.ts';
-import { isOpenCall } from '../../src/runs/calls/kinds.ts';
+import { calledFunction, isOpenCall, type StepCall } from '../../src/runs/calls/kinds.ts';
 import { callsOf } from '../../src/runs/parts.ts';
 import { apply, IllegalTransition, isCancelling, isTerminal, type RunState } from '../../src/runs/run.ts';
-import { NO_USAGE, type Annotation, type Run, type RunStatus, type Usage } from '../../src/runs/thread.ts';
+import {
+  NO_USAGE,
+  type Annotation,
+  type Run,
+  type RunStatus,
+  type Usage,
+  RequiredCall,
+} from '../../src/runs/thread.ts';
 
 export const EXPIRES_AT = 1_600;
 
@@ -223,3 +230,8 @@ function followersOf(
 
 /** Random legal histories of up to 60 events. */
 export const histories: fc.Arbitrary<History> = choices.map(play);
+
+/** What the model wrote for a call. */
+export function argumentsOf(call: StepCall | RequiredCall): string {
+  return calledFunction(call).arguments;
+}
