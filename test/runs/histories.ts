@@ -10,7 +10,7 @@ import {
   type Run,
   type RunStatus,
   type Usage,
-  RequiredCall,
+  type RequiredCall,
 } from '../../src/runs/thread.ts';
 
 export const EXPIRES_AT = 1_600;
