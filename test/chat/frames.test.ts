@@ -262,10 +262,12 @@ describe('an object', () => {
 
   test('of a failure is none, or the apology', async () => {
     await expect(chatObject(of(word('a'), FAILED), REPLY)).rejects.toMatchObject({ status: 429 });
-    for (const reply of [SPEAKING, VOICE])
-      expect(await chatObject(of(FAILED), reply)).toMatchObject({
-        choices: [{ message: { content: '抱歉。' }, finish_reason: 'stop' }],
-      });
+    const broken: Audible = { type: 'failed', error: { code: 'server_error', message: 'Broken.' } };
+    const sorry = { choices: [{ message: { content: '抱歉。' }, finish_reason: 'stop' }] };
+    for (const reply of [SPEAKING, VOICE]) expect(await chatObject(of(broken), reply)).toMatchObject(sorry);
+    // An engine learns from the error how long the model server is busy; glasses read no errors.
+    await expect(chatObject(of(FAILED), VOICE)).rejects.toMatchObject({ status: 429 });
+    expect(await chatObject(of(FAILED), SPEAKING)).toMatchObject(sorry);
   });
 });
 

@@ -9,7 +9,7 @@ import { threadIdOf } from '../../turns/thread.ts';
 import type { ChatTurn } from '../../turns/turn.ts';
 import { ApiError } from '../../errors.ts';
 import { memoryEndpoints } from './memory.ts';
-import { BROKEN_OFF, chatFrames, chatObject, errorOf, type ChatReply } from './frames.ts';
+import { BROKEN_OFF, chatFrames, chatObject, errorOf, isHttpError, type ChatReply } from './frames.ts';
 import type { Call } from '../http/call.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 import { isSafeId } from '../../store/keys.ts';
@@ -183,9 +183,9 @@ async function* spoken(
 }
 
 /** A run that failed before its first word becomes an HTTP error, unless an apology is spoken instead. */
-function refuseEarly(first: IteratorResult<Audible> | null, { apology }: ChatReply): void {
-  if (first === null || first.done === true || first.value.type !== 'failed' || apology !== null) return;
-  throw errorOf(first.value);
+function refuseEarly(first: IteratorResult<Audible> | null, reply: ChatReply): void {
+  if (first === null || first.done === true || first.value.type !== 'failed') return;
+  if (isHttpError(first.value, reply)) throw errorOf(first.value);
 }
 
 /** A header with the id under which the Assistants API shows the conversation; none for an id that it would refuse. */

@@ -99,7 +99,7 @@ export async function* chatFrames(
   }
 }
 
-/** The answer as one object. @throws {ApiError} when the run failed and no apology is wanted. */
+/** The answer as one object. @throws {ApiError} when the run failed and {@link isHttpError}. */
 export async function chatObject(events: AsyncIterable<Audible>, reply: ChatReply): Promise<unknown> {
   let text = '';
   let marks: readonly Annotation[] = [];
@@ -159,8 +159,8 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
         return whole({ ...message, content }, event.reason, event.usage);
       }
       case 'failed':
-        if (reply.apology === null) throw errorOf(event);
-        return whole({ content: reply.apology }, 'stop', null);
+        if (isHttpError(event, reply)) throw errorOf(event);
+        return whole({ content: reply.apology ?? '' }, 'stop', null);
     }
   }
   // The client has gone, so this is not read.
@@ -168,6 +168,14 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
 }
 
 type FailedTurn = Pick<Extract<TurnEvent, { type: 'failed' }>, 'error' | 'retryAfterMs' | 'said'>;
+
+/**
+ * Whether a failure that comes before the first frame is an HTTP error, and no apology. For engines a busy model server is
+ * one as well: only the error says how long to wait.
+ */
+export function isHttpError({ error }: FailedTurn, { apology, hidesErrors }: ChatReply): boolean {
+  return apology === null || (!hidesErrors && error.code === 'rate_limit_exceeded');
+}
 
 /**
  * A failed run as an error that chat clients know. The caller decides whether to try again, because the upstream was
