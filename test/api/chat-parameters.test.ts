@@ -23,7 +23,7 @@ async function sentFor(more: object, path = PROGRAM): Promise<Readonly<Record<st
   return sent();
 }
 
-/** What is always sent, or is sent because of it. */
+/** What is always sent to the upstream of these tests. */
 const BASE = ['messages', 'model', 'stream', 'stream_options'];
 
 describe('parameters of model servers', () => {
@@ -233,7 +233,7 @@ describe('values that mean nothing', () => {
         enable_thinking: false,
         user: '12',
       });
-      expect(asked).toMatchObject({ max_completion_tokens: 300 });
+      expect(asked).toMatchObject({ max_tokens: 300 });
       expect(asked).not.toHaveProperty('top_p');
       expect(asked).not.toHaveProperty('tool_choice');
       const streamed = await hear(await chat(asking('hi', { stream: 'true' }), path));
