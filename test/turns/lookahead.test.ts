@@ -88,7 +88,7 @@ describe('the filler', () => {
   test('comes first when the answer is late', async () => {
     const { source, feed } = byHand();
     const says = new Lookahead(source, isAudible).read({ afterMs: 0, text: 'Hm.' });
-    expect((await says.next()).value).toEqual(word('Hm.'));
+    expect((await says.next()).value).toEqual({ ...word('Hm.'), isFiller: true });
     feed('Yes.');
     feed(null);
     expect(await Array.fromAsync(says)).toEqual([word('Yes.')]);

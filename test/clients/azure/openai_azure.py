@@ -101,7 +101,7 @@ class Impatient(Handler):
 thread = thread_with("a story")
 told["cancelled"] = [played(lambda **how: runs.stream(thread_id=thread, **by, **how), Impatient()).names, texts(thread)]
 
-told["models"] = [model.id for model in client.models.list() if model.owned_by == "tests"]
+told["models"] = [model.id for model in client.models.list() if model.owned_by == "vllm"]
 question = [{"role": "user", "content": "hello"}]
 told["chat"] = client.chat.completions.create(model="gpt-4o", messages=question).choices[0].message.content
 deployed = openai.AzureOpenAI(
