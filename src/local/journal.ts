@@ -24,6 +24,9 @@ const lineSchema = z.looseObject({
   outcome: z.string().optional(),
   status: z.number().optional(),
   reason: z.string().optional(),
+  upstream: z.string().optional(),
+  model: z.string().optional(),
+  mcp_server: z.string().optional(),
 });
 
 /** One line that a process logged. */
@@ -65,9 +68,12 @@ export class LogJournal {
     closeSync(this.#file);
   }
 
-  /** Says where to find more about a run. */
-  #placeOf({ run_id: runId }: JournalEntry): string {
-    return runId === undefined ? '' : ` [${runId}; grep it in ${this.path}]`;
+  /** Says where to find more about a run, or about a server. */
+  #placeOf({ run_id: runId, upstream, model, mcp_server: mcpServer }: JournalEntry): string {
+    if (runId !== undefined) return ` [${runId}; grep it in ${this.path}]`;
+    const servers = Object.entries({ upstream, model, 'MCP server': mcpServer });
+    const named = servers.flatMap(([kind, name]) => (name === undefined ? [] : [`${kind} ${name}`]));
+    return named.length === 0 ? '' : ` [${named.join(', ')}; more in ${this.path}]`;
   }
 
   #turnOver(): void {

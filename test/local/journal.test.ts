@@ -25,7 +25,7 @@ test('only its owner reads a journal, whatever it was before and after it is tur
   expect(modes(folder)).toEqual({ '': '700', 'api.log': '600', 'api.log.1': '600' });
 });
 
-test('a warning about a run or a tool says on the terminal which one, and where more is to be found', () => {
+test('a warning about a run, a tool or a server says on the terminal which one, and where more is to be found', () => {
   const root = mkdtempSync(join(tmpdir(), 'longrun-journal-'));
   onTestFinished(() => rmSync(root, { recursive: true }));
   const path = join(root, 'worker-1.log');
@@ -37,6 +37,8 @@ test('a warning about a run or a tool says on the terminal which one, and where 
     { level: 40, msg: 'tool call', tool: 'dice', outcome: 'refused', status: 404, run_id: 'run_2' },
     { level: 40, msg: 'upstream retry', reason: 'The upstream cannot be reached.' },
     { level: 40, msg: 'a run failed: It is full.', reason: 'It is full.', run_id: 'run_3' },
+    { level: 40, msg: 'refused a request', upstream: 'house', model: 'm', lesson: {} },
+    { level: 40, msg: 'MCP server unavailable', mcp_server: 'files', reason: 'It has ended.' },
     { level: 30, msg: 'tool call', tool: 'dice', outcome: 'answered', run_id: 'run_2' },
   ];
   for (const line of lines) journal.write(JSON.stringify(line));
@@ -45,6 +47,8 @@ test('a warning about a run or a tool says on the terminal which one, and where 
     `warn: tool call: dice, refused (404) [run_2; grep it in ${path}]`,
     'warn: upstream retry: The upstream cannot be reached.',
     `warn: a run failed: It is full. [run_3; grep it in ${path}]`,
+    `warn: refused a request [upstream house, model m; more in ${path}]`,
+    `warn: MCP server unavailable: It has ended. [MCP server files; more in ${path}]`,
   ]);
 });
 
