@@ -132,13 +132,13 @@ export function refused(there: Route, answer: ErrorAnswer): UpstreamFailure {
       const fix =
         isCallersKey === true
           ? 'This server passes it on as it came.'
-          : `Check the apiKey of '${upstream.name}' in the config file, or OPENAI_API_KEY.`;
+          : `Check the apiKey of '${upstream.name}' in the config file${upstream.name === DEFAULT ? ', or OPENAI_API_KEY' : ''}.`;
       return failed('server_error', `${who} refused ${key} (${status}). ${fix}`);
     }
     case 404:
       return failed(
         'server_error',
-        `${who} does not know the model '${model}', or its baseUrl is wrong (404).`,
+        `${who} does not know the model '${model}', or its baseUrl is wrong (404). GET /v1/models lists what it has; an alias makes this name stand for one of them.`,
       );
     default:
       return failed('server_error', `${who} failed (${status}).`);
@@ -165,7 +165,8 @@ export function unreachable(there: Route, cause: unknown): UpstreamFailure {
   const { upstream } = there;
   const code = systemCodeOf(cause);
   const why = code === null ? '' : ` (${code})`;
-  const text = `The upstream '${upstream.name}' cannot be reached${why}. Check that it runs, and its baseUrl (OPENAI_BASE_URL).`;
+  const place = upstream.name === DEFAULT ? ' (OPENAI_BASE_URL)' : '';
+  const text = `The upstream '${upstream.name}' cannot be reached${why}. Check that it runs, and its baseUrl${place}.`;
   return new UpstreamFailure(there, 'server_error', text, retryAfterLoss(code), { cause });
 }
 

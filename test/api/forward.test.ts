@@ -405,8 +405,7 @@ describe('what is wrong is told', () => {
     const answer = await wire.ask('POST', '/v1/embeddings', { body: { model: 'of-gone' } });
     expectRefusal(answer, {
       status: 502,
-      message:
-        "The upstream 'gone' cannot be reached (ECONNREFUSED). Check that it runs, and its baseUrl (OPENAI_BASE_URL).",
+      message: "The upstream 'gone' cannot be reached (ECONNREFUSED). Check that it runs, and its baseUrl.",
       type: 'server_error',
       code: 'upstream_error',
     });

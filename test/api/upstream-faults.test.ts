@@ -157,7 +157,10 @@ describe('before it said anything, a model server that', () => {
       'does not know the model is not asked again',
       refuses(404, 'no such model'),
       1,
-      { code: 'server_error', message: /^The upstream 'default' does not know the model 'm'/ },
+      {
+        code: 'server_error',
+        message: /^The upstream 'default' does not know the model 'm'.*GET \/v1\/models lists/,
+      },
     ],
     [
       'is busy is asked again, and is busy still',
@@ -228,7 +231,7 @@ describe('before it said anything, a model server that', () => {
     expectFailed(ended, {
       code: 'server_error',
       message:
-        /^The upstream 'dead' cannot be reached \(ECONNREFUSED\)\. Check that it runs, and its baseUrl .*never answered this worker\.$/,
+        /^The upstream 'dead' cannot be reached \(ECONNREFUSED\)\. Check that it runs, and its baseUrl\. .*never answered this worker\.$/,
     });
     const told = service.logs.filter(({ msg }) => msg.includes('that cannot answer yet is waited for'));
     const ours = told.filter((logged) => logged['upstream'] === 'dead');

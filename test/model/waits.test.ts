@@ -138,7 +138,7 @@ describe('an upstream', () => {
     const model = modelAt(`http://127.0.0.1:${address.port}/v1`, { ...patient, nowMs: () => (now += 1_500) });
     const { message } = await failureOf(model);
     expect(message).toMatch(
-      /^The upstream 'test' cannot be reached \(\w+\)\. Check that it runs, and its baseUrl \(OPENAI_BASE_URL\)\. It was waited for 1\d s, no longer because it has never answered this worker\.$/,
+      /^The upstream 'test' cannot be reached \(\w+\)\. Check that it runs, and its baseUrl\. It was waited for 1\d s, no longer because it has never answered this worker\.$/,
     );
     silent.close();
     upstream = await startUpstream(() => {});
