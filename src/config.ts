@@ -17,6 +17,7 @@ import { searchFields, searchProvidersOf } from './config/search.ts';
 import { onlyToolsOf, passthroughFields, toolSchema, withSettings, withoutSettings } from './config/tools.ts';
 import {
   completeUpstream,
+  shadowed,
   singleUpstream,
   upstreamFields,
   upstreamSchema,
@@ -250,7 +251,7 @@ export function readConfig(given: Env = process.env, file = given['LONGRUN_CONFI
   checkWeb(config, report);
   const searchProviders = searchProvidersOf(config, report);
   if (problems.length > 0) throw new ConfigError(problems);
-  const { notes } = servers;
+  const notes = [...servers.notes, ...shadowed(single, upstreams)];
   return deepFreeze({ ...config, upstreams, tools, openapi, mcpServers, searchProviders, notes });
 }
 

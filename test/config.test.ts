@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { ConfigError, ENV, isSet, readConfig, redacted, type Config } from '../src/config.ts';
+import { ConfigError, ENV, isSet, readConfig, redacted } from '../src/config.ts';
 import { route } from '../src/model/upstreams.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'longrun-config-'));
@@ -286,13 +286,14 @@ describe('upstreams', () => {
     const env = { OPENAI_BASE_URL: baseUrl };
     const house = { name: 'house', baseUrl: 'http://house/v1' };
     const own = { name: 'default', baseUrl: 'http://own/v1' };
-    const urls = (upstreams: Config['upstreams']): readonly string[] =>
-      upstreams.map((upstream) => upstream.baseUrl);
-    expect(urls(readConfig(env, file({ upstreams: [house] })).upstreams)).toStrictEqual([
-      house.baseUrl,
-      baseUrl,
-    ]);
-    expect(urls(readConfig(env, file({ upstreams: [own] })).upstreams)).toStrictEqual([own.baseUrl]);
+    const said = (first: object): readonly string[] => {
+      const { upstreams, notes } = readConfig(env, file({ upstreams: [first] }));
+      return [...upstreams.map((upstream) => upstream.baseUrl), ...notes];
+    };
+    expect(said(house)).toStrictEqual([house.baseUrl, baseUrl]);
+    expect(said({ ...own, baseUrl })).toStrictEqual([baseUrl]);
+    const shadowed: unknown = expect.stringContaining('OPENAI_BASE_URL has no effect');
+    expect(said(own)).toStrictEqual([own.baseUrl, shadowed]);
   });
 
   test('a base URL that is none is refused', () => {

@@ -103,6 +103,9 @@ export interface UpstreamConfig extends Omit<WrittenUpstream, 'models'> {
   readonly secrets: readonly string[];
 }
 
+/** The server that a key alone means. */
+const OPENAI = 'https://api.openai.com/v1';
+
 /** OPENAI_BASE_URL and OPENAI_API_KEY alone make one upstream named `default`. */
 export function singleUpstream(env: Env, report: (problem: string) => void): UpstreamConfig | null {
   const baseUrl = env['OPENAI_BASE_URL'];
@@ -110,12 +113,26 @@ export function singleUpstream(env: Env, report: (problem: string) => void): Ups
   if (!baseUrl && !apiKey) return null;
   const parsed = upstreamSchema.safeParse({
     name: 'default',
-    baseUrl: baseUrl || 'https://api.openai.com/v1',
+    baseUrl: baseUrl || OPENAI,
     ...(apiKey && { apiKey }),
   });
   if (parsed.success) return completeUpstream(parsed.data, env, report);
   report('OPENAI_BASE_URL: must be an http or https URL, for example http://127.0.0.1:11434/v1.');
   return null;
+}
+
+/** What to tell an operator whose OPENAI_BASE_URL gives way to an upstream of the file. */
+export function shadowed(
+  single: UpstreamConfig | null,
+  upstreams: readonly UpstreamConfig[],
+): readonly string[] {
+  const own = upstreams.find(({ name }) => name === single?.name);
+  if (single === null || own === undefined || own.baseUrl === single.baseUrl) return [];
+  // A key alone is often in an environment for other programs, or named by `apiKeyEnv`.
+  if (single.baseUrl === OPENAI) return [];
+  return [
+    `OPENAI_BASE_URL has no effect, because the config file has an upstream named '${own.name}'. Change its baseUrl there.`,
+  ];
 }
 
 /**
