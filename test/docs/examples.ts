@@ -82,7 +82,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   'docs/questions.md': [],
   'docs/recipes.md': [],
-  'docs/servers.md': [],
+  'docs/servers.md': [['"upstreams": [', checks.configures]],
   'docs/tools.md': [
     ['curl http://127.0.0.1:8080/v1/plugins', checks.answers],
     ['SEARXNG_URL=http://localhost:8888 npm start', checks.starts],
