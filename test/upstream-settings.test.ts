@@ -59,12 +59,12 @@ describe('models', () => {
     [{ systemRole: 'user' }, "upstreams.0.systemRole: must be 'system' or 'developer' or 'first' or 'none'."],
     [
       { omit: ['messages'] },
-      'upstreams.0.omit.0: must not be model or messages or stream or tools, which no request can do without.',
+      'upstreams.0.omit.0: must not be model or messages or tools, which no request can do without.',
     ],
     [{ omit: ['a b'] }, 'upstreams.0.omit.0: must be the name of a field, such as top_p or messages.name.'],
     [
       { extraBody: { model: 'x' } },
-      'upstreams.0.extraBody: must not have model or messages or stream or tools or tool_choice or stream_options or parallel_tool_calls or n.',
+      'upstreams.0.extraBody: must not have model or messages or tools or stream or tool_choice or stream_options or parallel_tool_calls or n.',
     ],
     [
       { headers: { host: 'x' } },

@@ -2,10 +2,11 @@
 import { z } from 'zod';
 
 /** Without these a request would be another one. */
-const NEVER_LEFT_OUT: readonly string[] = ['model', 'messages', 'stream', 'tools'];
+const NEVER_LEFT_OUT: readonly string[] = ['model', 'messages', 'tools'];
 /** These are the caller's, or have a setting of their own. */
 const NEVER_EXTRA: readonly string[] = [
   ...NEVER_LEFT_OUT,
+  'stream',
   'tool_choice',
   'stream_options',
   'parallel_tool_calls',

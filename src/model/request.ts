@@ -29,7 +29,8 @@ export function chatBody(
     model,
     messages: fitMessages(messages, { ...fitOptions(settings), prefill: isContinued(request) }),
     stream: true,
-    ...usageOptions(asked, settings.streamOptions),
+    // Options of a stream are refused where the answer comes whole.
+    ...(!omit.includes('stream') && usageOptions(asked, settings.streamOptions)),
     ...(tools.length > 0 && {
       tools: tools.map((tool) => wireTool(tool, settings.strict !== false)),
       // What the other choice means is the default beside tools, and servers without a parser of calls refuse the word.
