@@ -1,6 +1,7 @@
 /**
- * What the contexts of models hold, as their servers' refusals have told: by upstream and model, for the life of this
- * process. In tokens as we estimate them, so that a prompt that is cut to it fits at once the next time.
+ * What the contexts of models hold, in tokens as we estimate them, so that a prompt that is cut to it fits at once: by
+ * upstream and model, for the life of this process. Servers' refusals tell it, and so do their counts of prompts that they
+ * took: some models make two or three tokens of what we take for one.
  */
 import type { Overflow } from '../runs/model.ts';
 import type { Route } from './upstreams.ts';
@@ -9,9 +10,17 @@ import type { Route } from './upstreams.ts';
 const MAX_KNOWN = 1_000;
 /** A smaller context is no context; a figure below it was misread. */
 const MIN_CONTEXT = 256;
+/** What a server adds to every prompt makes too much of a difference in shorter ones. */
+const MIN_COUNTED = 200;
+/** No tokenizer is so different; it is another count than that of the prompt. */
+const MAX_RATIO = 4;
+/** With each prompt that is counted, those before it mean less: another language may be spoken by now. */
+const FORGETTING = 0.98;
 
 export class ContextSizes {
   readonly #known = new Map<string, number>();
+  /** The tokens that models make of one of ours; never below 1. */
+  readonly #ratios = new Map<string, number>();
 
   /**
    * Remembers what a refusal tells.
@@ -28,9 +37,24 @@ export class ContextSizes {
     this.#known.set(key, Math.min(tokens, known ?? Infinity));
   }
 
-  /** What the context holds; null where nothing is known. */
-  of(there: Route): number | null {
-    return this.#known.get(keyOf(there)) ?? null;
+  /** A server has counted the prompt of a request that it answered. */
+  counted(there: Route, promptTokens: number, estimated: number): void {
+    const ratio = promptTokens / estimated;
+    if (estimated < MIN_COUNTED || ratio > MAX_RATIO) return;
+    const key = keyOf(there);
+    const known = this.#ratios.get(key);
+    if (known === undefined && (ratio <= 1 || this.#ratios.size >= MAX_KNOWN)) return;
+    this.#ratios.set(key, Math.max(1, ratio, (known ?? 1) * FORGETTING));
+  }
+
+  /**
+   * What the context holds.
+   * @param said what is set or reported, in the model's own tokens
+   */
+  of(there: Route, said: number): number {
+    const key = keyOf(there);
+    const tokens = Math.floor(said / (this.#ratios.get(key) ?? 1));
+    return Math.min(tokens, this.#known.get(key) ?? Infinity);
   }
 }
 

@@ -75,14 +75,26 @@ export class OpenAiModel implements Model {
     this.#known.add(upstream);
   }
 
-  /**
-   * Tokens that prompt and answer may have together at the model's server: as configured, or else as it reports, but no more
-   * than its refusals have told; null when nobody has said.
-   */
-  contextTokens(model: string, backendId: string | null): number | null {
+  /** As configured, or as the server reports, but no more than `most` and than its refusals and counts have told. */
+  contextTokens(model: string, backendId: string | null, most: number): number {
+    const there = this.#routeOf(model, backendId);
+    if (there === null) return most;
+    return this.#contexts.of(there, Math.min(most, this.#habits.contextTokens(there) ?? Infinity));
+  }
+
+  promptCounted(
+    { model, backend_id, messages }: ModelRequest,
+    promptTokens: number,
+    estimated: number,
+  ): void {
+    const there = hasPicture({ messages }) ? null : this.#routeOf(model, backend_id);
+    if (there !== null) this.#contexts.counted(there, promptTokens, estimated);
+  }
+
+  /** Where a model is asked; null where nothing serves it, which the run itself finds out. */
+  #routeOf(model: string, backendId: string | null): Route | null {
     try {
-      const there = route(this.#options.upstreams, model, backendId);
-      return leastOf(this.#habits.contextTokens(there), this.#contexts.of(there));
+      return route(this.#options.upstreams, model, backendId);
     } catch (error) {
       if (error instanceof ModelError) return null;
       throw error;
@@ -179,11 +191,6 @@ export class OpenAiModel implements Model {
     this.#clients.set(upstream.name, client);
     return client;
   }
-}
-
-/** The smaller of two figures; null where neither is known. */
-function leastOf(one: number | null, other: number | null): number | null {
-  return one === null || other === null ? (one ?? other) : Math.min(one, other);
 }
 
 /** The route for a caller with a key of its own; failures then know which key to mask. */

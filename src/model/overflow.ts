@@ -56,6 +56,9 @@ const SIZES: readonly RegExp[] = [
   `(?:requested|request(?:ed)? tokens|passed|contains|received|given|got|has|resulted in|first|of|实际|当前|请求)[^\\d.]{0,30}?${NUMBER}`,
 ].map((source) => new RegExp(source, 'i'));
 
+/** The size is what was read of the prompt, not all of it. */
+const UNCOUNTED = /\bat least \d[\d,_]* (?:input )?tokens|至少 ?\d/i;
+
 /** The overflow that an error tells of, with the figures that are in it; null where it is about something else. */
 export function overflowIn(status: number, said: unknown): Overflow | null {
   const found = errorObject(said);
@@ -91,8 +94,10 @@ function figuresIn(words: string, known: Overflow): Overflow {
   const limitTokens = known.limitTokens ?? first(LIMITS, words, () => true);
   const askedTokens =
     known.askedTokens ?? first(SIZES, words, (value) => limitTokens === null || value !== limitTokens);
-  // A size below the limit is what the prompt has without the answer, and only sensible where both are told.
-  return { limitTokens, askedTokens: limitTokens === null ? null : askedTokens };
+  // A size below the limit is what the prompt has without the answer, and only sensible where both are told. vLLM stops
+  // to count where the limit is passed.
+  const isCounted = limitTokens !== null && !UNCOUNTED.test(words);
+  return { limitTokens, askedTokens: isCounted ? askedTokens : null };
 }
 
 /** The number that the first of the patterns finds. */

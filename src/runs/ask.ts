@@ -38,6 +38,8 @@ export async function* ask(
   for (let cuts = 0, asked = prompt; ; cuts += 1) {
     try {
       for await (const part of model.stream(asked.request, signal)) {
+        if (part.type === 'finish' && part.usage !== null)
+          model.promptCounted?.(asked.request, part.usage.prompt_tokens, asked.estimatedTokens);
         const events = listener.hear(part);
         if (events.length > 0) yield events;
       }

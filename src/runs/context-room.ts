@@ -7,6 +7,8 @@ import { answerRoom } from './prompt-size.ts';
 
 /** Estimates of two texts are not wrong by the same ratio. */
 const MARGIN = 0.9;
+/** Estimates are a little wrong, and some servers cut what does not fit without a word. */
+const SAFE = 0.95;
 /** Where a server tells no figures. */
 const BLIND = 0.5;
 
@@ -28,7 +30,8 @@ export class ContextRoom {
   /** The most tokens, as we estimate them, that the next prompt may have, after answers of `spentTokens`. */
   of(spentTokens: number): number {
     const answerTokens = this.#answerTokens === null ? null : this.#answerTokens - spentTokens;
-    return Math.min(this.#mostTokens, this.#contextTokens - answerRoom(this.#contextTokens, answerTokens));
+    const room = Math.floor(this.#contextTokens * SAFE) - answerRoom(this.#contextTokens, answerTokens);
+    return Math.min(this.#mostTokens, room);
   }
 
   /** The same, after a prompt of `estimatedTokens` was refused. */

@@ -113,10 +113,13 @@ export interface Model {
   stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelPart>;
 
   /**
-   * What the context of a model holds, answer included, as far as the adapter knows; null where it does not. Missing
-   * where it never knows.
+   * What the context of a model holds, answer included, in tokens as we estimate them: at most `most`, and less where the
+   * adapter knows better. Missing where it never does.
    */
-  contextTokens?(model: string, backendId: string | null): number | null;
+  contextTokens?(model: string, backendId: string | null, most: number): number;
+
+  /** Hears what a server counted in a prompt that we estimated at `estimated` tokens. */
+  promptCounted?(request: ModelRequest, promptTokens: number, estimated: number): void;
 }
 
 /** A prompt that is longer than the model's context, in the server's tokens; null where it did not say. */

@@ -77,7 +77,7 @@ export class Driver {
   /** What a model's context holds: what is set for all, or less where the model is known to take less. */
   #contextOf(name: string, backendId: string | null): number {
     const { contextTokens, model } = this.#options;
-    return Math.min(contextTokens, model.contextTokens?.(name, backendId) ?? Infinity);
+    return model.contextTokens?.(name, backendId, contextTokens) ?? contextTokens;
   }
 
   /** @param maxTokens what the prompt is cut to */

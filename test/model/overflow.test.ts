@@ -6,6 +6,12 @@ import { ask, modelAt, partsOf, startUpstream, type TestUpstream } from './upstr
 
 /** [status, what is said, the context, the prompt]. */
 const SAID: readonly (readonly [number, unknown, number | null, number | null])[] = [
+  [
+    400,
+    "This model's maximum context length is 1024 tokens. However, your prompt contains at least 1025 input tokens, which exceeds this limit even without any output tokens.",
+    1024,
+    null,
+  ],
   // OpenAI and vLLM
   [
     400,
@@ -171,7 +177,7 @@ describe('a model', () => {
         waitMs: 1_000,
         upstream: { aliases: { mine: 'gpt-test' } },
       });
-      expect(model.contextTokens('gpt-test', null)).toBeNull();
+      expect(model.contextTokens('gpt-test', null, Infinity)).toBe(Infinity);
       const content = 'A story of many words. '.repeat(300);
       const failed = await partsOf(model, ask({ messages: [{ role: 'user', content }] })).catch(String);
       const error = await partsOf(model, ask()).catch((thrown: unknown) => thrown);
@@ -184,11 +190,11 @@ describe('a model', () => {
       });
       // In our tokens, of which the first prompt had half as many as in those of the server.
       for (const name of ['gpt-test', 'mine']) {
-        expect(model.contextTokens(name, null)).toBeLessThan(600);
-        expect(model.contextTokens(name, 'test')).toBeGreaterThanOrEqual(256);
+        expect(model.contextTokens(name, null, Infinity)).toBeLessThan(600);
+        expect(model.contextTokens(name, 'test', Infinity)).toBeGreaterThanOrEqual(256);
       }
-      expect(model.contextTokens('other', null)).toBeNull();
-      expect(model.contextTokens('gpt-test', 'nowhere')).toBeNull();
+      expect(model.contextTokens('other', null, Infinity)).toBe(Infinity);
+      expect(model.contextTokens('gpt-test', 'nowhere', Infinity)).toBe(Infinity);
     },
   );
 });

@@ -211,13 +211,14 @@ describe('what a server says of itself', () => {
   ])('the context, as in %j', async (said, tokens) => {
     await listing({ id: 'gpt-test', ...said }, { id: 'other' });
     const model = knowing({ aliases: { alias: 'gpt-test' }, modelSettings: { set: { contextTokens: 512 } } });
-    expect(model.contextTokens('gpt-test', null)).toBeNull();
+    expect(model.contextTokens('gpt-test', null, Infinity)).toBe(Infinity);
     model.describe();
     await vi.waitFor(() => expect(upstream.asked).toHaveLength(1));
     await partsOf(model);
-    const of = (name: string) => model.contextTokens(name, null);
-    expect([of('gpt-test'), of('alias'), of('other'), of('set')]).toEqual([tokens, tokens, null, 512]);
-    expect(model.contextTokens('gpt-test', 'nobody')).toBeNull();
+    const of = (name: string) => model.contextTokens(name, null, Infinity);
+    const told = tokens ?? Infinity;
+    expect([of('gpt-test'), of('alias'), of('other'), of('set')]).toEqual([told, told, Infinity, 512]);
+    expect(model.contextTokens('gpt-test', 'nobody', Infinity)).toBe(Infinity);
   });
 
   test('nobody waits for it long, and only once', async () => {
