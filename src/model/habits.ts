@@ -6,13 +6,16 @@
  *   H1  each refusal is answered by at most one further try, and a request learns from few
  *   H2  a lesson is kept once a request that heeds it got through, or when it is one that no further try can prove
  *   H3  lessons of one model say nothing about another
+ *   H4  what a server only repeats of a request helps that request, and is not kept for others
  */
 import type { Logger } from '../log.ts';
 import type { ModelError, ModelRequest } from '../runs/model.ts';
 import { imagesRefused, toolsOff, toolsRefused } from './advice.ts';
 import type { Descriptions } from './descriptions.ts';
+import { withoutEchoes } from './echoes.ts';
 import { UpstreamFailure } from './failure.ts';
-import { lessonIn, showsPicture, type Lesson } from './lessons.ts';
+import { commonOf, lessonIn, showsPicture, type Lesson } from './lessons.ts';
+import { overflowIn } from './overflow.ts';
 import { chatBody, type KnownSettings } from './request.ts';
 import { settingsOf, type ServerFamilies, type ModelSettings } from './settings.ts';
 import type { Route } from './upstreams.ts';
@@ -146,24 +149,27 @@ export class Question {
     if (refusal === null) this.#habits.lost(this.#there);
     if (refusal === null || this.#count >= MAX_LESSONS) return false;
     const lesson = lessonIn(refusal, this.#body, this.#settings);
+    const own = withoutEchoes(refusal, this.#body); // H4
     if (lesson === null) {
-      const contextTokens = failure.overflow?.limitTokens ?? null;
+      const contextTokens = overflowIn(own.status, own.said)?.limitTokens ?? null;
       if (contextTokens !== null) this.#habits.keep(this.#there, { contextTokens });
       return false;
     }
     this.#count += 1;
+    const kept = commonOf(lesson, lessonIn(own, this.#body, this.#settings) ?? {}, this.#settings);
     this.#settings = { ...this.#settings, ...lesson };
     const before = this.#body;
     this.#body = this.#write();
     if (lesson.tools === false && before['tools'] !== undefined && this.#body['tools'] !== undefined) {
-      this.#habits.keep(this.#there, lesson);
+      this.#habits.keep(this.#there, kept);
       throw toolsRefused(this.#there, refusal);
     }
     if (lesson.images === false && showsPicture(this.#body['messages'])) {
-      this.#habits.keep(this.#there, lesson);
+      this.#habits.keep(this.#there, kept);
       throw imagesRefused(this.#there, refusal);
     }
-    this.#learned = { ...this.#learned, ...lesson };
+    const fields = [...(this.#learned.refused ?? []), ...(kept.refused ?? [])];
+    this.#learned = { ...this.#learned, ...kept, ...(fields.length > 0 && { refused: fields }) };
     return true;
   }
 

@@ -59,6 +59,18 @@ export function lessonIn(refusal: UpstreamRefusal, body: SentBody, settings: Kno
   );
 }
 
+/** What two readings of a refusal both teach, beside what is known. */
+export function commonOf(one: Lesson, other: Lesson, { refused: known = [] }: KnownSettings): Lesson {
+  const fields = (one.refused ?? []).filter(
+    (field) => other.refused?.includes(field) && !known.includes(field),
+  );
+  const { refused: _fields, ...rest } = one;
+  const same = Object.entries(rest).filter(([name, value]) =>
+    Object.entries(other).some((entry) => entry[0] === name && entry[1] === value),
+  );
+  return { ...Object.fromEntries(same), ...(fields.length > 0 && { refused: fields }) };
+}
+
 /** Thinking models want back what they thought before a call, or a sign that they thought. */
 function aboutThoughts(text: string, { thoughts, signatures }: KnownSettings): Lesson | null {
   const isMissed = /\bmiss|must|requir|expect|need/i.test(text);

@@ -11,12 +11,14 @@ import { estimateRequest } from '../runs/prompt-size.ts';
 import { createClient, ownFailure, withCallersKey } from './client.ts';
 import { ContextSizes } from './context-sizes.ts';
 import { Descriptions } from './descriptions.ts';
+import { withoutEchoes } from './echoes.ts';
 import { Exchange } from './exchange.ts';
 import { outwaited, refused, unreachable, UpstreamFailure } from './failure.ts';
 import { isPassing } from './faults.ts';
 import { Habits, type TellLesson } from './habits.ts';
 import { parseJson } from './json.ts';
 import { hasPicture } from './request.ts';
+import { overflowIn } from './overflow.ts';
 import type { Limits } from './patience.ts';
 import type { ServerFamilies } from './settings.ts';
 import { limitsOf, route, type Route, type Upstream } from './upstreams.ts';
@@ -128,7 +130,7 @@ export class OpenAiModel implements Model {
       } catch (error) {
         signal.throwIfAborted();
         if (progress.isSaid) throw error;
-        const failure = this.#noted(there, asFailure(there, error), request);
+        const failure = this.#noted(there, asFailure(there, error), request, question.body);
         if (!question.learn(failure)) await this.#rest(there, failure, waits, request, signal);
       }
       if (progress.isThought) yield { type: 'again' };
@@ -146,10 +148,13 @@ export class OpenAiModel implements Model {
   }
 
   /** Remembers what a failure tells about its upstream. */
-  #noted(there: Route, failure: ModelError, request: ModelRequest): ModelError {
+  #noted(there: Route, failure: ModelError, request: ModelRequest, body: object): ModelError {
     if (failure.facts.status !== undefined) this.noteAnswer(there.upstream.name);
     else this.#descriptions.lost(there.upstream);
-    if (failure.overflow !== null) this.#contexts.learn(there, failure.overflow, estimateRequest(request));
+    const refusal = failure instanceof UpstreamFailure && failure.overflow !== null ? failure.refusal : null;
+    const own = refusal === null ? null : withoutEchoes(refusal, body);
+    const overflow = own === null ? null : overflowIn(own.status, own.said);
+    if (overflow !== null) this.#contexts.learn(there, overflow, estimateRequest(request));
     return failure;
   }
 

@@ -18,8 +18,10 @@ const CORE = {
 
 /** Messages that are looked at for fields: histories are long, and their messages alike. */
 const MAX_ITEMS = 200;
+/** Fields that are looked for; callers may send any number. */
+const MAX_FIELDS = 1_000;
 
-/** The paths of all fields that may be left out: `seed`, `messages.name`, `tools.function.strict`. */
+/** The paths of the fields that may be left out: `seed`, `messages.name`, `tools.function.strict`. */
 export function fieldsOf(body: SentBody): readonly string[] {
   const found = new Set(Object.keys(body));
   for (const [path, core] of Object.entries(CORE)) {
@@ -28,7 +30,7 @@ export function fieldsOf(body: SentBody): readonly string[] {
         if (!core.some((known) => known === name)) found.add(`${path}.${name}`);
     }
   }
-  return [...found];
+  return [...found].slice(0, MAX_FIELDS);
 }
 
 function itemsAt(value: unknown, [name, ...rest]: readonly string[]): readonly SentBody[] {
