@@ -1,10 +1,10 @@
 /**
  * What the contexts of models hold, in tokens as we estimate them, so that a prompt that is cut to it fits at once: by
- * upstream and model, for the life of this process. Servers' refusals tell it, and so do their counts of prompts that they
+ * upstream, model and caller's own key, for the life of this process. Servers' refusals tell it, and so do their counts of prompts that they
  * took: some models make two or three tokens of what we take for one.
  */
 import type { Overflow } from '../runs/model.ts';
-import type { Route } from './upstreams.ts';
+import { learnedAt, type Route } from './upstreams.ts';
 
 /** Models may be named by callers, so not all of them are remembered. */
 const MAX_KNOWN = 1_000;
@@ -28,7 +28,7 @@ export class ContextSizes {
    */
   learn(there: Route, { limitTokens, askedTokens }: Overflow, estimated: number): void {
     if (limitTokens === null) return;
-    const key = keyOf(there);
+    const key = learnedAt(there);
     // A tokenizer that makes more tokens of the same text makes the context smaller.
     const ratio = askedTokens === null ? 1 : Math.min(1, estimated / askedTokens);
     const tokens = Math.max(MIN_CONTEXT, Math.floor(limitTokens * ratio));
@@ -41,7 +41,7 @@ export class ContextSizes {
   counted(there: Route, promptTokens: number, estimated: number): void {
     const ratio = promptTokens / estimated;
     if (estimated < MIN_COUNTED || ratio > MAX_RATIO) return;
-    const key = keyOf(there);
+    const key = learnedAt(there);
     const known = this.#ratios.get(key);
     if (known === undefined && (ratio <= 1 || this.#ratios.size >= MAX_KNOWN)) return;
     this.#ratios.set(key, Math.max(1, ratio, (known ?? 1) * FORGETTING));
@@ -52,10 +52,8 @@ export class ContextSizes {
    * @param said what is set or reported, in the model's own tokens
    */
   of(there: Route, said: number): number {
-    const key = keyOf(there);
+    const key = learnedAt(there);
     const tokens = Math.floor(said / (this.#ratios.get(key) ?? 1));
     return Math.min(tokens, this.#known.get(key) ?? Infinity);
   }
 }
-
-const keyOf = ({ upstream, model }: Route): string => JSON.stringify([upstream.name, model]);

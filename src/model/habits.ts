@@ -5,7 +5,7 @@
  *
  *   H1  each refusal is answered by at most one further try, and a request learns from few
  *   H2  a lesson is kept once a request that heeds it got through, or when it is one that no further try can prove
- *   H3  lessons of one model say nothing about another
+ *   H3  lessons of one model say nothing about another, and those of a caller's own key nothing about other keys
  *   H4  what a server only repeats of a request helps that request, and is not kept for others
  */
 import type { Logger } from '../log.ts';
@@ -18,7 +18,7 @@ import { commonOf, lessonIn, showsPicture, type Lesson } from './lessons.ts';
 import { overflowIn } from './overflow.ts';
 import { chatBody, type KnownSettings } from './request.ts';
 import { settingsOf, type ServerFamilies, type ModelSettings } from './settings.ts';
-import type { Route } from './upstreams.ts';
+import { learnedAt, type Route } from './upstreams.ts';
 
 /** Names of models come from callers, so they could be endless. */
 const MAX_MODELS = 1_000;
@@ -37,8 +37,6 @@ export interface HabitsOptions {
   readonly tell: TellLesson;
 }
 
-type There = Pick<Route, 'upstream' | 'model'>;
-
 export class Habits {
   readonly #options: HabitsOptions;
   /** By upstream and model; those that were learned first come first. */
@@ -49,18 +47,18 @@ export class Habits {
   }
 
   /** What is set for a model, or known about it without asking it. */
-  knownOf({ upstream, model }: There): ModelSettings {
+  knownOf({ upstream, model }: Route): ModelSettings {
     const { families, descriptions } = this.#options;
     return settingsOf(upstream, model, families, descriptions.familyOf(upstream, model));
   }
 
   /** What the model's refusals taught. */
-  lessonOf(there: There): Lesson {
-    return this.#lessons.get(keyOf(there)) ?? {};
+  lessonOf(there: Route): Lesson {
+    return this.#lessons.get(learnedAt(there)) ?? {};
   }
 
   /** What prompt and answer may have together, in tokens, as configured or reported; null when nobody has said. */
-  contextTokens({ upstream, model }: There): number | null {
+  contextTokens({ upstream, model }: Route): number | null {
     const { contextTokens } = this.knownOf({ upstream, model });
     return contextTokens ?? this.#options.descriptions.contextOf(upstream, model);
   }
@@ -73,12 +71,12 @@ export class Habits {
   }
 
   /** The upstream could not be reached, or broke down. */
-  lost({ upstream }: There): void {
+  lost({ upstream }: Route): void {
     this.#options.descriptions.lost(upstream);
   }
 
   /** Remembers a lesson, and tells it if it is new. */
-  keep(there: There, lesson: Lesson): void {
+  keep(there: Route, lesson: Lesson): void {
     const before = this.lessonOf(there);
     const refused = [...new Set([...(before.refused ?? []), ...(lesson.refused ?? [])])].slice(0, MAX_FIELDS);
     const after: Lesson = { ...before, ...lesson, ...(refused.length > 0 && { refused }) };
@@ -92,22 +90,20 @@ export class Habits {
   }
 
   /** A request with tools got through, so the model takes them by now. */
-  takesTools(there: There): void {
+  takesTools(there: Route): void {
     const { tools, ...lesson } = this.lessonOf(there);
     if (tools === false) this.#set(there, lesson);
   }
 
-  #set(there: There, lesson: Lesson): void {
-    const key = keyOf(there);
+  #set(there: Route, lesson: Lesson): void {
+    const key = learnedAt(there);
     this.#lessons.delete(key);
     this.#lessons.set(key, lesson);
     const [oldest] = this.#lessons.keys();
     if (this.#lessons.size > MAX_MODELS && oldest !== undefined) this.#lessons.delete(oldest);
-    this.#options.tell(there.upstream.name, there.model, lesson);
+    if (there.isCallersKey !== true) this.#options.tell(there.upstream.name, there.model, lesson);
   }
 }
-
-const keyOf = ({ upstream, model }: There): string => JSON.stringify([upstream.name, model]);
 
 /** One request, and what its refusals teach while it is asked. */
 export class Question {

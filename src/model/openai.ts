@@ -78,25 +78,26 @@ export class OpenAiModel implements Model {
   }
 
   /** As configured, or as the server reports, but no more than `most` and than its refusals and counts have told. */
-  contextTokens(model: string, backendId: string | null, most: number): number {
-    const there = this.#routeOf(model, backendId);
+  contextTokens(model: string, backendId: string | null, most: number, sealed: string | null = null): number {
+    const there = this.#routeOf(model, backendId, sealed);
     if (there === null) return most;
     return this.#contexts.of(there, Math.min(most, this.#habits.contextTokens(there) ?? Infinity));
   }
 
   promptCounted(
-    { model, backend_id, messages }: ModelRequest,
+    { model, backend_id, messages, sealed }: ModelRequest,
     promptTokens: number,
     estimated: number,
   ): void {
-    const there = hasPicture({ messages }) ? null : this.#routeOf(model, backend_id);
+    const there = hasPicture({ messages }) ? null : this.#routeOf(model, backend_id, sealed);
     if (there !== null) this.#contexts.counted(there, promptTokens, estimated);
   }
 
   /** Where a model is asked; null where nothing serves it, which the run itself finds out. */
-  #routeOf(model: string, backendId: string | null): Route | null {
+  #routeOf(model: string, backendId: string | null, sealed: string | null): Route | null {
+    const { upstreams, upstreamKey } = this.#options;
     try {
-      return route(this.#options.upstreams, model, backendId);
+      return withKey(route(upstreams, model, backendId), sealed === null ? null : upstreamKey(sealed));
     } catch (error) {
       if (error instanceof ModelError) return null;
       throw error;

@@ -1,4 +1,5 @@
 /** The model servers, and which of them a turn goes to. Pure: settings are passed in. */
+import { createHash } from 'node:crypto';
 import { ModelError } from '../runs/model.ts';
 import type { Limits } from './patience.ts';
 import type { OwnSettings } from './settings.ts';
@@ -53,6 +54,16 @@ export interface Route {
   readonly model: string;
   /** The upstream's key is the caller's own and came with the request. */
   readonly isCallersKey?: boolean;
+}
+
+/**
+ * What is learned about a model is kept under this name: upstream, model, and the caller's own key, if any. Models and
+ * limits depend on whose key it is, so what one caller is refused says nothing about others.
+ */
+export function learnedAt({ upstream, model, isCallersKey }: Route): string {
+  const { name, apiKey = '' } = upstream;
+  const whose = isCallersKey === true ? [createHash('sha256').update(apiKey).digest('base64url')] : [];
+  return JSON.stringify([name, model, ...whose]);
 }
 
 /** As a backend id it means the same as none. It also names the upstream for models that no upstream lists. */

@@ -32,7 +32,7 @@ export interface Execution {
   /** Aborts the model call; the generator then throws the signal's reason and yields nothing more. */
   readonly signal: AbortSignal;
   /** What the context of a model holds, answer included. */
-  readonly contextTokens: (model: string, backendId: string | null) => number;
+  readonly contextTokens: (model: string, backendId: string | null, sealed: string | null) => number;
 }
 
 /** How often in one attempt the worker's own tools may answer; after that the model must answer without tools. */
@@ -59,7 +59,7 @@ export async function* execute(
   let { items } = history;
   const { run, origin } = initial;
   const room = new ContextRoom(
-    execution.contextTokens(run.model, origin.backend_id),
+    execution.contextTokens(run.model, origin.backend_id, origin.sealed),
     run.max_completion_tokens,
   );
   const thoughts = new Map(history.thoughts);

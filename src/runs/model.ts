@@ -115,8 +115,9 @@ export interface Model {
   /**
    * What the context of a model holds, answer included, in tokens as we estimate them: at most `most`, and less where the
    * adapter knows better. Missing where it never does.
+   * @param sealed secrets that came with the request; null for none
    */
-  contextTokens?(model: string, backendId: string | null, most: number): number;
+  contextTokens?(model: string, backendId: string | null, most: number, sealed: string | null): number;
 
   /** Hears what a server counted in a prompt that we estimated at `estimated` tokens. */
   promptCounted?(request: ModelRequest, promptTokens: number, estimated: number): void;

@@ -75,9 +75,9 @@ export class Driver {
   }
 
   /** What a model's context holds: what is set for all, or less where the model is known to take less. */
-  #contextOf(name: string, backendId: string | null): number {
+  #contextOf(name: string, backendId: string | null, sealed: string | null): number {
     const { contextTokens, model } = this.#options;
-    return model.contextTokens?.(name, backendId, contextTokens) ?? contextTokens;
+    return model.contextTokens?.(name, backendId, contextTokens, sealed) ?? contextTokens;
   }
 
   /** @param maxTokens what the prompt is cut to */
@@ -114,7 +114,7 @@ export class Driver {
         share = await this.#options.room.take(this.#options.promptLimitBytes, controller.signal);
         const large = await this.#options.objects.histories.read(
           ref,
-          this.#budget(contextTokens(state.run.model, state.origin.backend_id)),
+          this.#budget(contextTokens(state.run.model, state.origin.backend_id, state.origin.sealed)),
         );
         share.shrink(large.bytes);
         sent = share.shrinkAfter(SENT_AFTER_MS, large.bytes / PROMPT_COPIES);

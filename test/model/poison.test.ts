@@ -1,7 +1,7 @@
 /** Callers who put words into a model server's mouth: what it only repeats of a request is not kept for other callers. */
 import { afterEach, expect, test } from 'vitest';
 import { error, startStrict, type Body, type Refusal } from './strict.ts';
-import { ask, modelAt, partsOf, TOOL, type TestUpstream } from './upstream.ts';
+import { ask, begin, HELLO, modelAt, partsOf, startUpstream, TOOL, type TestUpstream } from './upstream.ts';
 
 let upstream: TestUpstream;
 afterEach(() => upstream.stop());
@@ -82,4 +82,38 @@ test('a server is still believed beside what it quotes', async () => {
   await partsOf(model, request);
   expect(upstream.asked).toHaveLength(3);
   expect(upstream.asked.at(-1)?.body).toHaveProperty('temperature');
+});
+
+/** As a server with accounts: each key has its own models and limits. */
+test("what one caller's key is refused says nothing about other keys", async () => {
+  upstream = await startUpstream((response, _count, { headers }) => {
+    const { body = {} } = upstream.asked.at(-1) ?? {};
+    const isPoor = headers.authorization === 'Bearer poor-key';
+    if (isPoor && 'seed' in body) {
+      const text = "Unsupported parameter: 'seed' is not supported on the free plan.";
+      return void response.writeHead(400).end(JSON.stringify({ error: { message: text } }));
+    }
+    if (isPoor && 'top_k' in body) {
+      const text = 'Request too large on tokens per minute (TPM): Limit 600, Requested 900 tokens.';
+      return void response.writeHead(413).end(JSON.stringify({ error: { message: text } }));
+    }
+    begin(response);
+    response.end(HELLO);
+  });
+  const told: string[] = [];
+  const tellLesson = (name: string): void => void told.push(name);
+  const model = modelAt(upstream.url, { upstreamKey: (sealed) => sealed, tellLesson });
+  const askAs = async (sealed: string, more: Readonly<Record<string, unknown>>): Promise<unknown> =>
+    partsOf(model, ask({ sealed, passed_on: more })).catch(() => null);
+  await askAs('poor-key', { seed: 1 });
+  await askAs('poor-key', { top_k: 1 });
+  expect(model.contextTokens('gpt-test', null, Infinity, 'poor-key')).toBeLessThanOrEqual(600);
+  for (const other of ['rich-key', null])
+    expect(model.contextTokens('gpt-test', null, Infinity, other)).toBe(Infinity);
+  await askAs('rich-key', { seed: 1 });
+  expect(upstream.asked.at(-1)?.body).toHaveProperty('seed');
+  await askAs('poor-key', { seed: 1 });
+  expect(upstream.asked.at(-1)?.body).not.toHaveProperty('seed');
+  expect(upstream.asked).toHaveLength(5);
+  expect(told).toEqual([]);
 });
