@@ -8,6 +8,8 @@ import { learnedAt, type Route } from './upstreams.ts';
 
 /** Models may be named by callers, so not all of them are remembered. */
 const MAX_KNOWN = 1_000;
+/** Estimates are not wrong by more, except of texts that somebody made for it, or where the answer's room was counted as well. */
+const MIN_RATIO = 0.5;
 /** A smaller context is no context; a figure below it was misread. */
 const MIN_CONTEXT = 256;
 /** What a server adds to every prompt makes too much of a difference in shorter ones. */
@@ -30,7 +32,7 @@ export class ContextSizes {
     if (limitTokens === null) return;
     const key = learnedAt(there);
     // A tokenizer that makes more tokens of the same text makes the context smaller.
-    const ratio = askedTokens === null ? 1 : Math.min(1, estimated / askedTokens);
+    const ratio = askedTokens === null ? 1 : Math.max(MIN_RATIO, Math.min(1, estimated / askedTokens));
     const tokens = Math.max(MIN_CONTEXT, Math.floor(limitTokens * ratio));
     const known = this.#known.get(key);
     if (known === undefined && this.#known.size >= MAX_KNOWN) return;

@@ -117,3 +117,11 @@ test("what one caller's key is refused says nothing about other keys", async () 
   expect(upstream.asked).toHaveLength(5);
   expect(told).toEqual([]);
 });
+
+test('one odd prompt does not shrink a context to nothing', async () => {
+  const text = 'This model has a maximum context length of 8000 tokens; you requested 9000 tokens.';
+  upstream = await startStrict(() => error(text));
+  const model = modelAt(upstream.url);
+  await partsOf(model, ask({ max_completion_tokens: 8_990 })).catch(() => []);
+  expect(model.contextTokens('gpt-test', null, Infinity)).toBeGreaterThanOrEqual(4_000);
+});
