@@ -12,6 +12,9 @@ import { isRecord } from './json.ts';
 /** Of one turn, as JSON; signatures have some thousands of characters. */
 const MAX_CHARS = 1024 * 1024;
 
+/** How many of the last entries of a list a fragment may continue. */
+const MAX_OPEN = 256;
+
 /** Fields whose fragments continue a text. */
 const GROWS = /(?:^|_)(?:text|summary|data|thinking|reasoning|thoughts?|content)$/;
 
@@ -30,32 +33,44 @@ export class AsideRoom {
   }
 }
 
-/** The fields with those of a further fragment. */
+/**
+ * The fields with those of a further fragment, in place: both belong to this turn alone, and a copy for each fragment would
+ * cost the square of their number.
+ */
 export function joinFields(before: AsideFields | null, more: AsideFields): AsideFields {
   if (before === null) return more;
-  const joined: Record<string, unknown> = { ...before };
-  for (const [name, value] of Object.entries(more)) joined[name] = joinValues(name, joined[name], value);
+  const joined: Record<string, unknown> = before;
+  for (const [name, value] of Object.entries(more)) {
+    if (name === '__proto__') continue;
+    joined[name] = joinValues(name, Object.hasOwn(joined, name) ? joined[name] : undefined, value);
+  }
   return joined;
 }
 
 function joinValues(name: string, before: unknown, more: unknown): unknown {
   if (before === undefined || before === null) return more;
   if (more === null) return before;
-  if (Array.isArray(before) && Array.isArray(more)) return more.reduce(joinEntry, before);
+  if (Array.isArray(before) && Array.isArray(more)) {
+    for (const entry of more) joinEntry(before, entry);
+    return before;
+  }
   if (isRecord(before) && isRecord(more)) return joinFields(before, more);
   if (typeof before === 'string' && typeof more === 'string' && GROWS.test(name)) return before + more;
   return more;
 }
 
 /** A1 */
-function joinEntry(entries: readonly unknown[], more: unknown): readonly unknown[] {
-  const place = isRecord(more) ? entries.findLastIndex((entry) => continues(entry, more)) : -1;
-  const before = entries[place];
-  return isRecord(before) && isRecord(more)
-    ? entries.with(place, joinFields(before, more))
-    : [...entries, more];
+function joinEntry(entries: unknown[], more: unknown): void {
+  const first = Math.max(0, entries.length - MAX_OPEN);
+  for (let at = entries.length - 1; isRecord(more) && at >= first; at -= 1) {
+    const entry = entries[at];
+    if (!isRecord(entry) || !continues(entry, more)) continue;
+    joinFields(entry, more);
+    return;
+  }
+  entries.push(more);
 }
 
-function continues(entry: unknown, { index, type }: AsideFields): boolean {
-  return isRecord(entry) && index !== undefined && entry['index'] === index && entry['type'] === type;
+function continues(entry: AsideFields, { index, type }: AsideFields): boolean {
+  return index !== undefined && entry['index'] === index && entry['type'] === type;
 }

@@ -117,8 +117,8 @@ export class Normalizer {
   }
 
   #aside(name: string, value: unknown): void {
-    if (!saysSomething(value) || !this.#asideRoom.take(value)) return;
-    this.#asides = joinFields(this.#asides, { [name]: value });
+    const field = { [name]: value };
+    if (saysSomething(value) && this.#asideRoom.take(field)) this.#asides = joinFields(this.#asides, field);
   }
 
   /** Puts logprobs beside the text that they are about: the last of these parts, or of the next. */

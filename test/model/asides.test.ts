@@ -1,5 +1,6 @@
 /** What a turn says beside text and calls, put together from its chunks. */
 import { describe, expect, test } from 'vitest';
+import { joinFields } from '../../src/model/aside-fields.ts';
 import { Normalizer } from '../../src/model/normalize.ts';
 import type { Asides } from '../../src/runs/asides.ts';
 
@@ -144,4 +145,32 @@ test('that are larger than a signature can be are forgotten all together', () =>
   const half = { signature: 'x'.repeat(600_000) };
   expect(asidesOf([{ extra_content: half }])).toBeDefined();
   expect(asidesOf([{ extra_content: half }, calls(call({ more: half }))])).toBeUndefined();
+});
+
+describe('of a server without measure', () => {
+  test('a piece is joined to what came before it, which is not copied', () => {
+    const entries = [{ index: 0, text: 'a' }];
+    const before = { reasoning_details: entries };
+    const joined = joinFields(before, {
+      reasoning_details: [{ index: 0, text: 'b' }, { index: 1 }],
+      more: 1,
+    });
+    expect(joined).toBe(before);
+    expect(before.reasoning_details).toBe(entries);
+    expect(joined).toEqual({ reasoning_details: [{ index: 0, text: 'ab' }, { index: 1 }], more: 1 });
+  });
+
+  test('the names of fields have a limit as well as their values', () => {
+    const deltas = Array.from({ length: 2_000 }, (_none, at) => ({
+      [`thought_${at}_${'x'.repeat(1_000)}`]: 1,
+    }));
+    expect(asidesOf(deltas)).toBeUndefined();
+  });
+
+  test('a field named like an inherited one changes no object', () => {
+    const poison = (): unknown =>
+      JSON.parse('{"a":{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}}');
+    asidesOf([{ extra_content: poison() }, { extra_content: poison() }]);
+    expect({}).not.toHaveProperty('polluted');
+  });
 });
