@@ -76,3 +76,18 @@ test.each([
 ])('the model in JSON text: %s', (text, expected) => {
   expect(withModel(text, 'n')).toBe(expected);
 });
+
+test('a name that is no UTF-8 goes on as it came, and the length told is the one sent', async () => {
+  const whole = Buffer.from(`${field('name="model"', 'm\u00FF')}---x y--`, 'latin1');
+  async function* chunks(): AsyncGenerator<Buffer> {
+    yield whole;
+  }
+  const form = new FormBody(chunks(), TYPE, () => {});
+  const found = await form.findModel(false, 1_000);
+  const to = { renames: false, nameOf: (name: string): string => name };
+  const length = form.lengthRenamed(whole.length, { imposed: null, found, to });
+  const sent: Buffer[] = [];
+  for await (const piece of form.renamed(async (name) => name, null)) sent.push(piece);
+  expect(Buffer.concat(sent)).toEqual(whole);
+  expect(length).toBe(whole.length);
+});

@@ -51,7 +51,9 @@ export class FormBody {
   /** How long the form will be; null where that depends on what is still to come. */
   lengthRenamed(declared: number, { imposed, found, to }: Renaming): number | null {
     if (found === null) return imposed === null && !to.renames ? declared : null;
-    return declared + Buffer.byteLength(to.nameOf(imposed ?? found)) - this.#foundBytes;
+    const name = to.nameOf(imposed ?? found);
+    // A name that stays is sent as it came, and its bytes need not be good UTF-8.
+    return name === found ? declared : declared + Buffer.byteLength(name) - this.#foundBytes;
   }
 
   /**
