@@ -114,6 +114,18 @@ describe('parameters of model servers', () => {
     });
   });
 
+  test('never say which server a gateway asks, or with which key', async () => {
+    const elsewhere = {
+      api_base: 'http://127.0.0.1:1',
+      base_url: 'x',
+      api_key: 'x',
+      user_config: { model_list: [] },
+    };
+    const fields = { ...elsewhere, headers: { a: 'b' }, extra_headers: { a: 'b' } };
+    for (const given of [fields, { extra_body: fields }])
+      expect(Object.keys(await sentFor(given)).toSorted()).toEqual(BASE);
+  });
+
   test('count once among what a request may have beside messages and tools', async () => {
     const fits = await chat(asking('hi', { strange_one: 'x'.repeat(400 * 1024) }));
     expect(fits.status).toBe(200);

@@ -94,6 +94,9 @@ const FAMILIES = /^(?:mirostat|guided|dry|xtc|dynatemp)(?:_|$)/;
 /** Names by which a careless copy of an object would change what every object inherits. */
 const UNSAFE = new Set(['__proto__', 'constructor', 'prototype']);
 
+/** Where gateways such as LiteLLM send a request, and with which key: the operator's to say. */
+const CONNECTION = words('api_base base_url api_key user_config headers extra_headers');
+
 /** What decides here which request is made, how it is read back, and with what; a caller has no second way to say it. */
 const NEVER_EXTRA = new Set(['model', 'messages', 'stream', 'stream_options', 'extra_body', ...UNSAFE]);
 
@@ -131,7 +134,7 @@ export function passedOn(
 ): Readonly<Record<string, unknown>> {
   const goesOn = (name: string): boolean => {
     if (isStandard(name)) return true;
-    if (own.has(name) || ENGINES.has(name) || UNSAFE.has(name)) return false;
+    if (own.has(name) || ENGINES.has(name) || UNSAFE.has(name) || CONNECTION.has(name)) return false;
     return !isDevice || isParameter(name);
   };
   const asked = given['stream_options'];
