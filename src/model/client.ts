@@ -4,6 +4,7 @@
  */
 import { APIConnectionError, OpenAI } from 'openai';
 import { redirected, UpstreamFailure } from './failure.ts';
+import { isRecord, parseJson } from './json.ts';
 import type { Upstream } from './upstreams.ts';
 
 /** How much of an error body is read; error pages can be long. */
@@ -59,12 +60,18 @@ function fetchFor(upstream: Upstream): Fetch {
       throw redirected(upstream, response.status, response.headers.get('location'));
     }
     // The package would read an error's body to its end, however long.
-    const body = await readText(response, MAX_ERROR_BYTES);
+    const body = wholeError(await readText(response, MAX_ERROR_BYTES));
     return new Response(response.status === 304 ? null : body, {
       status: response.status,
       headers: response.headers,
     });
   };
+}
+
+/** The package keeps of an error's JSON only what is in `error`, and servers say things beside it. */
+function wholeError(body: string): string {
+  const said = parseJson(body);
+  return isRecord(said) && 'error' in said ? JSON.stringify({ error: said }) : body;
 }
 
 /** The address of an endpoint, such as `/embeddings`, of this upstream. */

@@ -26,12 +26,12 @@ const REFUSING: ReadonlySet<number> = new Set([400, 404, 415, 422, 500, 501]);
 
 /** Words about something that a server does not know or take. */
 const STRONG =
-  /unsupported|not (?:currently |yet |being )?(?:be )?(?:supported|permitted|enabled|implemented)|(?:does|do|is|are|did|can)(?: not|n['’]?t)(?: currently| yet)? support|extra (?:inputs?|fields?|keys?|parameters?)|unrecogni[sz]ed|unknown (?:parameter|field|argument|name|key|property|option|request)|unexpected (?:keyword|parameter|field|argument|propert|key)|cannot find field|no endpoints found|extraneous|不支持/i;
+  /unsupported|not (?:currently |yet |being |an? )?(?:be )?(?:supported|permitted|enabled|implemented)|(?:does|do|is|are|did|can)(?: not|n['’]?t)(?: currently| yet)? support|extra (?:inputs?|fields?|keys?|parameters?)|unrecogni[sz]ed|unknown (?:parameter|field|argument|name|key|property|option|request)|unexpected (?:keyword|parameter|field|argument|propert|key)|cannot find field|no endpoints found|extraneous|不支持|(?:不被|不受|未被)[^，。,]{0,12}支持/i;
 const WEAK =
-  /unknown|unexpected|(?:\bnot|n['’]t) (?:be |an? |been )?(?:\w+ )?(?:allowed|accepted|available|known|valid|defined|recogni[sz]ed|understood|used|implemented|enabled|permitted)|unrecogni[sz]ed|rejected|no longer|deprecated|removed|additional propert|forbidden|disallowed|prohibited|invalid (?:parameter|argument|field|key|property|option|name)|(?:does|do)(?: not|n['’]?t) (?:accept|exist|understand|recogni[sz]e|allow|know|take|have)|cannot be (?:used|specified|set|changed|combined)|incompatible|cannot both|mutually exclusive|only one of|不允许|未知|无效的?参数|无法识别/i;
+  /unknown|unexpected|(?:\bnot|n['’]t) (?:be |an? |been )?(?:\w+ )?(?:allowed|accepted|available|known|valid|defined|recogni[sz]ed|understood|used|implemented|enabled|permitted)|unrecogni[sz]ed|rejected|no longer|deprecated|retired|removed|additional propert|forbidden|disallowed|prohibited|invalid (?:parameter|argument|field|key|property|option|name)|(?:does|do)(?: not|n['’]?t) (?:accept|exist|understand|recogni[sz]e|allow|know|take|have)|cannot be (?:used|specified|set|changed|combined)|incompatible|cannot both|mutually exclusive|only one of|不允许|未知|(?:无效|非法)的?(?:参数|字段)|无法识别|多余|(?:已|被)(?:废弃|弃用|移除)|请(?:移除|去掉|删除)/i;
 /** Words about the value of a field that the server knows. */
 const VALUE =
-  /(?:unsupported|invalid|unexpected|unknown|illegal) (?:value|variant|enum|literal)|supported values|must be (?!satisfied)|should be|(?:greater|less|more|fewer|larger|smaller|higher|lower) than|at (?:most|least)|maximum|minimum|out of range|between \S+ and|expected (?:a|an|one)\b|too (?:large|small|long|short|many|high|low)|exceeds?\b/i;
+  /(?:unsupported|invalid|unexpected|unknown|illegal) (?:value|variant|enum|literal)|invalid (?:key|type|entry|item|format|length)s? (?:in|for|of)\b|supported values|must be (?!satisfied)|should be|(?:greater|less|more|fewer|larger|smaller|higher|lower) than|at (?:most|least)|maximum|minimum|out of range|between \S+ and|expected (?:a|an|one)\b|too (?:large|small|long|short|many|high|low)|exceeds?\b|取值|范围|超[出过]|大于|小于|不能为|必须(?:为|是|在)|应[该当]?(?:为|是|在)/i;
 /** A value other than the default is refused, so nothing can be said in that field. */
 const ONLY_DEFAULT =
   /only (?:the )?default|only (?:\w+ ?= ?)?[\d.]+ (?:is|are) (?:supported|allowed|accepted|valid)|only be (?:set to )?1\b|must (?:be|equal) (?:set to )?1(?:\.0)?(?![\d.]| or)|must be (?:omitted|removed|unset|left out|absent|null)/i;
@@ -87,7 +87,8 @@ function aboutFields(
   settings: KnownSettings,
 ): Lesson | null {
   const isOnlyDefault = clauses.some(({ text }) => ONLY_DEFAULT.test(text));
-  const refuses = ({ text }: Clause): boolean => {
+  const refuses = (clause: Clause): boolean => {
+    const { text } = withoutOthers(clause);
     if (VALUE.test(text) && !isOnlyDefault) return false;
     const isNamedByCode = /^(?:unsupported|unknown|unrecognized)_(?:parameter|field|argument)$/.test(
       code ?? '',
@@ -102,7 +103,8 @@ function aboutFields(
   const all = fieldsOf(body);
   const fields = all.filter((field) => mayGo(field, body));
   const found = new Set<string>();
-  for (const clause of clauses.filter(refuses)) {
+  for (const refusing of clauses.filter(refuses)) {
+    const clause = withoutOthers(refusing);
     const named = fields.filter((field) => isAbout(clause, field, all));
     // Of fields that exclude each other, one may stay.
     const gone = EXCLUSIVE.test(clause.text) && named.length > 1 ? named.filter(isSecond) : named;
@@ -113,8 +115,33 @@ function aboutFields(
     const whole: Clause = { text: clauses.map(({ text }) => text).join(' '), place: null };
     const named = fields.filter((field) => isAbout(whole, field, all));
     if (named.length === 1 && !VALUE.test(whole.text)) found.add(named[0] ?? '');
+    if (named.length === 0) for (const field of meantIn(clauses.filter(refuses), fields)) found.add(field);
   }
   return found.size === 0 ? null : learned([...found], settings);
+}
+
+/** Names that a server lists beside the refused one, of fields that it knows. */
+const OTHERS =
+  /[^\w'"`]*\b(?:(?:expected|must be) one of|\d+ known propert|did you mean|(?:allowed|valid|supported|accepted|available|permitted|known) (?:fields|keys|param(?:eter)?s|propert\w+|arguments|options|names)(?: are| is| include|:))[^]*$/i;
+
+function withoutOthers({ text, place }: Clause): Clause {
+  const head = text.replace(OTHERS, '');
+  return STRONG.test(head) ? { text: head, place } : { text, place };
+}
+
+/** What servers call a family of fields where they name none of them. */
+const MEANINGS: readonly (readonly [RegExp, RegExp])[] = [
+  [
+    /\b(?:reasoning|thinking)\b|思考|推理/i,
+    /^(?:reasoning|reasoning_effort|thinking|think|enable_thinking)$/,
+  ],
+  [/\bpenalt(?:y|ies)\b|惩罚/i, /^\w+_penalty$/],
+  [/\bparallel (?:function|tool)/i, /^parallel_tool_calls$/],
+];
+
+function meantIn(clauses: readonly Clause[], fields: readonly string[]): readonly string[] {
+  const meant = MEANINGS.filter(([words]) => clauses.some(({ text }) => words.test(text)));
+  return fields.filter((field) => meant.some(([, names]) => names.test(field)));
 }
 
 const isSecond = (field: string, index: number, named: readonly string[]): boolean =>
@@ -146,15 +173,21 @@ function learned(fields: readonly string[], { refused = [], thoughts }: KnownSet
 const PICTURE = /\bimages?\b|image_url|\bpictures?\b|\bvision\b|\bvisual\b|multi-?modal|图[片像]|多模态/i;
 /** A picture that cannot be read is its sender's mistake. */
 const BAD_PICTURE =
-  /format|media.?type|mime|\bsize|too (?:large|big|small)|download|fetch|decode|corrupt|resolution|dimension|base64|scheme|invalid (?:image|picture)|could not (?:process|load|read|open)/i;
+  /format|media.?type|mime|\bsize|too (?:large|big|small)|download|fetch|decode|corrupt|resolution|dimension|base64|scheme|invalid (?:image|picture)|could not (?:process|load|read|open)|格式|[过太]大|大小|下载|解码|损坏|尺寸|分辨率/i;
+/** Words that say of a model, and not of a picture, that it does not see. */
+const BLIND =
+  /\b(?:no|lacks?|without|missing)\b.{0,20}\bvision\b|\bvision\b.{0,30}\b(?:not|off|disabled|unavailable|required)\b|[仅只]支持(?:纯)?文本|\bonly (?:plain )?text\b|\bunsupported content\b.{0,4}\btype\b/i;
+const ONLY_STRING =
+  /\bcontent\b.{0,40}(?:must be a|expected(?: a)?|should be a(?: valid)?) string|\bcontent\b.{0,10}(?:只能|必须|应)(?:为|是)字符串/i;
 const NO_PICTURES =
   /not a (?:multi-?modal|vision)|text[- ]only|only (?:accepts?|supports?|takes?|text)|unknown variant|expected [`'"]?(?:text|string)|at most 0|0 images?|not (?:able|capable)|cannot (?:process|see|handle|read|take|accept)|no (?:image|vision)|only supported by|required for image|invalid (?:value|type|content)[^.]{0,20}['"`]image_url['"`](?! ?:)/i;
 
 function aboutPictures(clauses: readonly Clause[], body: SentBody): Lesson | null {
   if (!showsPicture(body['messages'])) return null;
   const isAboutThem = (text: string): boolean =>
-    (PICTURE.test(text) && !BAD_PICTURE.test(text) && (STRONG.test(text) || NO_PICTURES.test(text))) ||
-    /\bcontent\b.{0,20}(?:must be a|expected(?: a)?) string/i.test(text);
+    BLIND.test(text) ||
+    ONLY_STRING.test(text) ||
+    (PICTURE.test(text) && !BAD_PICTURE.test(text) && (STRONG.test(text) || NO_PICTURES.test(text)));
   return shortTexts(clauses).some(isAboutThem) ? { images: false } : null;
 }
 
@@ -179,7 +212,10 @@ export function showsPicture(messages: unknown): boolean {
 }
 
 const SYSTEM =
-  /\bsystem(?:'|"|`)?[ _](?:role|message|prompt|instruction)s?\b|role.{0,40}\bsystem\b|\bsystem\b.{0,40}\brole/i;
+  /\bsystem(?:'|"|`)?[ _](?:role|message|prompt|instruction)s?\b|role.{0,40}\bsystem\b|\bsystem\b.{0,40}\brole|角色.{0,20}system|system.{0,8}(?:角色|消息|提示)/i;
+/** Which roles there are, or in which order, without a word about the system's. */
+const OTHER_ROLES =
+  /\broles?\b[^]{0,120}\buser\b|\buser\b[^]{0,60}\broles?\b|角色[^]{0,40}\buser\b|\buser\b[^]{0,20}角色/i;
 const DEVELOPER = /\bdeveloper\b/i;
 
 function aboutSystem(text: string, { messages }: SentBody, settings: KnownSettings): Lesson | null {
@@ -188,10 +224,16 @@ function aboutSystem(text: string, { messages }: SentBody, settings: KnownSettin
     ? messages.map((message: unknown) => (isRecord(message) ? message['role'] : null))
     : [];
   if (systemRole === 'none' || !roles.some((role) => role === 'system' || role === 'developer')) return null;
-  const isUnknown = STRONG.test(text) || WEAK.test(text) || /invalid|one of|should be|不/i.test(text);
+  const isUnknown =
+    STRONG.test(text) ||
+    WEAK.test(text) ||
+    /invalid|one of|should be|must|alternat|expect|\bonly\b|\bgot\b|不|必须/i.test(text);
   if (DEVELOPER.test(text) && isUnknown && systemRole === 'developer') return { systemRole: 'system' };
   // Google calls them so, and has models without.
   if (DEVELOPER.test(text) && /instruction/i.test(text) && isUnknown) return { systemRole: 'none' };
+  // The messages alternate, beginning with the user's: a template that still complains counts the system's.
+  if (!/\b(?:system|developer)\b/i.test(text))
+    return isUnknown && OTHER_ROLES.test(text) ? { systemRole: 'none' } : null;
   if (!SYSTEM.test(text)) return null;
   const isMisplaced = /beginning|\bfirst\b|\bstart|only one|multiple|more than one|position|leading/i.test(
     text,
@@ -203,7 +245,7 @@ function aboutSystem(text: string, { messages }: SentBody, settings: KnownSettin
 const TOOLS =
   /(?<!parallel[ _-])\b(?:tools?|functions?)\b(?:[ _-]?(?:use|usage|calls?|calling))?|tool_calls?\b|工具|函数调用/i;
 const NO_TOOLS =
-  /--(?:enable-auto-tool-choice|tool-call-parser|jinja)|tools?\b.{0,60}\bparser\b|no endpoints found that support tool|(?:cannot|can['’]?t|unable to) (?:use|call|handle|take|accept) (?:any )?(?:tools|functions)|\bno (?:tool|function)s?[ -]?(?:call|use|support)|(?:tools?|functions?)(?: call(?:s|ing))? (?:is|are|has been|have been) (?:disabled|unavailable)/i;
+  /--(?:enable-auto-tool-choice|tool-call-parser|jinja)|tools?\b.{0,60}\bparser\b|no endpoints found that support tool|(?:cannot|can['’]?t|unable to) (?:use|call|handle|take|accept) (?:any )?(?:tools|functions)|\b(?:no|lacks?|not have|n['’]t have|not trained for|not been trained for|without)(?: (?:the|any))? ['"`]?(?:tool|function)s?[ -]?(?:call|use|support)|(?:tools?|functions?)(?: call(?:s|ing)| use)? (?:(?:is|are|has been|have been) )?(?:disabled|unavailable|turned off)|\b(?:tools|functions) cannot be used/i;
 /** Not the tools, but something about them. */
 const ABOUT_TOOLS =
   /parallel|strict|tool_choice|tool choice|tool_call_id|schema|description|\bname\b|keyword|tools?[.[]\S*(?:function|parameters)|too many|(?:unknown|undefined|no such) (?:tool|function)|not found|(?:tool|function) type|type of (?:tool|function)/i;

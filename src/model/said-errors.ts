@@ -3,7 +3,7 @@
  * and gateways have many shapes for it, and some of them come under the status 200. Plain checks: most of what is looked
  * at is a good chunk, once per token.
  */
-import { isRecord, jsonOf, stringOr } from './json.ts';
+import { isRecord, jsonOf, parseJson, stringOr } from './json.ts';
 
 type ErrorFields = Readonly<Record<string, unknown>>;
 
@@ -11,6 +11,11 @@ type ErrorFields = Readonly<Record<string, unknown>>;
 const MAX_NESTED = 4;
 /** Of several errors in a list, so many are told. */
 const MAX_TOLD = 3;
+/** The words of a long error that are read. */
+const MAX_READ = 1_000;
+/** Words of a server that does not want the request, in place of words about itself. */
+const REFUSING =
+  /\binvalid (?:value|parameter|argument|type|key|request|input|field|content|image|['"`])|\b(?:unsupported|unrecogni[sz]ed|retired|deprecated|malformed (?:input|request))\b|\bunknown (?:parameter|field|name|argument|property|key)|\bnot (?:an? |be )?(?:\w+ )?(?:supported|allowed|permitted|accepted|recogni[sz]ed)\b|(?:does|do)(?: not|n['’]?t) (?:support|accept)|additional propert|\b(?:must|should) be (?:an?|in|one|at|less|greater|between|set)\b|\bmust (?:not )?(?:be|contain|have)\b|参数|不支持|不允许|非法/i;
 
 /** Where servers put the words of an error, those first that are most likely meant for people. */
 const WORDS = [
@@ -46,7 +51,8 @@ export function errorIn(sent: unknown, isWhole = false): unknown {
   const said: unknown = Array.isArray(sent) ? sent[0] : sent;
   if (!isRecord(said)) return null;
   const { error, choices, base_resp: base } = said;
-  if (isTelling(error)) return error === true ? said : error;
+  // A text in that place is often only the status; the words and the code are beside it.
+  if (isTelling(error)) return typeof error === 'object' ? error : said;
   if (said['object'] === 'error') return said;
   // MiniMax says in every answer how it went.
   if (isRecord(base) && !isWell(base['status_code'])) return base;
@@ -115,7 +121,13 @@ export function wordsOf(said: unknown, depth = 0): string {
 }
 
 function wordsIn(said: ErrorFields, depth: number): string {
-  if (typeof said['message'] === 'string') return said['message'];
+  const [within] = deeperIn(said);
+  if (typeof said['message'] === 'string') {
+    const more = within === undefined || depth >= MAX_NESTED ? '' : wordsOf(within, depth + 1);
+    return more === '' || said['message'].includes(more)
+      ? said['message']
+      : `${said['message']} ${more}`.trim();
+  }
   const inner = [said['error'], said['errors']].find(isTelling);
   if (inner !== undefined && inner !== true && depth < MAX_NESTED) return wordsOf(inner, depth + 1);
   for (const name of WORDS) {
@@ -124,6 +136,16 @@ function wordsIn(said: ErrorFields, depth: number): string {
     if (typeof words === 'object' && words !== null && depth < MAX_NESTED) return wordsOf(words, depth + 1);
   }
   return anyWords(said);
+}
+
+/** The errors that led to an error: Azure's, and those of the provider behind OpenRouter, which comes as text. */
+export function deeperIn(said: ErrorFields): readonly unknown[] {
+  const { metadata, innererror } = said;
+  const raw = isRecord(metadata) ? metadata['raw'] : undefined;
+  const found = typeof raw === 'string' ? (parseJson(raw) ?? raw) : raw;
+  return [found, innererror].filter(
+    (error) => isRecord(error) || (typeof error === 'string' && error !== ''),
+  );
 }
 
 /** One of FastAPI's problems as a sentence: where it is, and what. */
@@ -149,10 +171,20 @@ export function statusOf(said: unknown): number {
   if (/not_?found/.test(names)) return 404;
   if (/overloaded/.test(names)) return 529;
   if (/unavailable/.test(names)) return 503;
-  if (/invalid|bad_?request|failed_?precondition|context_?(?:length|size|window)|content_?policy/.test(names))
+  if (
+    /invalid|unsupported|unknown_|bad_?request|failed_?precondition|context_?(?:length|size|window)|content_?policy/.test(
+      names,
+    )
+  )
     return 400;
   if (isProblems(inner['detail'])) return 422;
-  return /rate.?limit|too many requests|限流|频率/i.test(wordsOf(said)) ? 429 : 500;
+  const words = wordsOf(said).slice(0, MAX_READ);
+  if (/rate.?limit|too many requests|限流|频率/i.test(words)) return 429;
+  return namesParameter(inner['param']) || REFUSING.test(words) ? 400 : 500;
+}
+
+function namesParameter(param: unknown): boolean {
+  return typeof param === 'string' && /^[a-z_]/i.test(param) && !/^(?:none|null)$/i.test(param);
 }
 
 function httpStatusOf(said: ErrorFields): number | null {

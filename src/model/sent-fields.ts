@@ -80,8 +80,8 @@ function isNamed(text: string, name: string): boolean {
     const spaced = safe.replaceAll('_', '[ _-]?');
     return new RegExp(String.raw`(?<![\w-])${spaced}(?![\w-])`, 'i').test(text);
   }
-  const before = String.raw`(?:["'\`‘“«([./#>$=]|[:,-]\s|(?:parameters?|fields?|arguments?|propert(?:y|ies)|keys?|options?|inputs?|kwargs?)\W{1,3})`;
-  const after = String.raw`(?:["'\`’”]?\s(?:parameters?|field|argument|property|option|key|(?:is|are|was|were) (?:not|un|no longer|forbidden|deprecated))|=)`;
+  const before = String.raw`(?:["'\`‘“«「『《【([./#>$=]|[:,-]\s|[：，]\s?|(?:参数|字段)\s?|(?:parameters?|fields?|arguments?|propert(?:y|ies)|keys?|options?|inputs?|kwargs?)\W{1,3})`;
+  const after = String.raw`(?:["'\`’”」』》】]?\s?(?:参数|字段)|["'\`’”]?\s(?:parameters?|field|argument|property|option|key|(?:is|are|was|were) (?:not|un|no longer|forbidden|deprecated))|=)`;
   return new RegExp(
     String.raw`(?<=${before})${safe}(?![\w-])|(?<![\w-])${safe}(?=${after})|^${safe}:`,
     'i',
