@@ -81,6 +81,8 @@ export class Exchange {
   #isSaid = false;
   /** White space before the first word: an answer that has nothing else is none. */
   #blank: ModelPart[] = [];
+  /** What may be an error: words without choices. They are one if the answer does not come to an end. */
+  #complaint: unknown = null;
   /** Parts that have come but were not returned yet. */
   #parts: ModelPart[] = [];
 
@@ -190,7 +192,7 @@ export class Exchange {
     const first = this.#text.charAt(0);
     if (first === '') return;
     if (first === '<') throw nonsense(this.#route, 'an event stream', this.#text);
-    this.#form = first === '{' ? 'json' : 'events';
+    this.#form = first === '{' || first === '[' ? 'json' : 'events';
     if (this.#form === 'events') {
       const text = this.#text;
       this.#text = text.slice(0, KEPT_CHARS);
@@ -218,6 +220,8 @@ export class Exchange {
     const error = errorIn(chunk);
     if (error !== null) throw refusedInStream(this.#route, error);
     if (!isRecord(chunk)) throw nonsense(this.#route, 'a chunk of a chat completion', text);
+    // Some servers name what went wrong in an event that says nothing else.
+    if (chunk['choices'] === undefined) this.#complaint ??= errorIn(chunk, true);
     const parts = this.#normalizer.push(chunk);
     if (this.#take(parts)) this.#patience.word();
     else if (parts.length > 0 || isThinking(chunk)) this.#patience.thought();
@@ -261,7 +265,9 @@ export class Exchange {
     const error = errorIn(completion, true);
     if (error !== null) throw refusedInStream(this.#route, error);
     const choices = isRecord(completion) ? completion['choices'] : undefined;
-    if (!isRecord(completion) || !Array.isArray(choices) || choices.length === 0) {
+    // Empty lists, or null for one, are an answer without a word.
+    const isCompletion = Array.isArray(choices) || choices === null;
+    if (!isRecord(completion) || !isCompletion) {
       throw nonsense(this.#route, 'a chat completion', this.#text);
     }
     this.#take(this.#normalizer.push(completion));
@@ -274,6 +280,8 @@ export class Exchange {
     // Calls and text that were held back come with the end.
     const isSaid = this.#isSaid || last.some((part) => part.type === 'call' || isWord(part));
     const isExplained = this.#normalizer.isExplained || (this.#mayBeEmpty && reason === 'stop');
+    const isEnded = reason !== null && (isSaid || isExplained);
+    if (this.#complaint !== null && !isEnded) throw refusedInStream(this.#route, this.#complaint);
     if (!isSaid && !isExplained) throw unsaid(this.#route, saidReason, this.#text);
     this.#take(last.slice(0, -1));
     this.#parts.push(...this.#blank.splice(0), ...last.slice(-1));

@@ -242,7 +242,7 @@ export function nonsense(there: Route, what: string, sent: string): UpstreamFail
   const { upstream } = there;
   const text = `The upstream '${upstream.name}' sent something that is not ${what}`;
   const told = { message: `${text}: ${quoteOf(sent, upstream)}`, reason: `${text}.` };
-  return new UpstreamFailure(there, 'server_error', told, NEVER);
+  return new UpstreamFailure(there, 'server_error', told, AGAIN);
 }
 
 /** The answer ended without any content. `reason` is the upstream's finish reason; `sent` is quoted in part. */

@@ -19,6 +19,12 @@ const ENDS: ReadonlyMap<string, AnswerEnd> = new Map<string, AnswerEnd>([
   ['pause_turn', 'stop'], // Anthropic
   ['complete', 'stop'], // Cohere
   ['normal', 'stop'], // ERNIE
+  ['finish', 'stop'],
+  ['finished', 'stop'],
+  ['completed', 'stop'],
+  ['done', 'stop'], // Ollama
+  ['stop_str', 'stop'],
+  ['stop_token', 'stop'],
   ['tool_calls', 'calls'], // OpenAI
   ['function_call', 'calls'], // OpenAI, before there were several calls
   ['tool_call', 'calls'], // Cohere
@@ -42,5 +48,16 @@ const ENDS: ReadonlyMap<string, AnswerEnd> = new Map<string, AnswerEnd>([
 
 /** How an answer with this finish reason ended; null when it is no known one. */
 export function answerEndOf(said: string): AnswerEnd | null {
-  return ENDS.get(said.toLowerCase()) ?? null;
+  return ENDS.get(wordOf(said)) ?? null;
+}
+
+/** Whether it is Google's word for no reason. */
+export function isUnspecified(said: string): boolean {
+  return wordOf(said) === 'unspecified';
+}
+
+/** `endTurn` and `FINISH_REASON_STOP` are words of the list as well. */
+function wordOf(said: string): string {
+  const snake = said.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').replaceAll(/[\s-]+/g, '_');
+  return snake.toLowerCase().replace(/^(?:finish|stop)_reason_/, '');
 }

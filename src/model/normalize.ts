@@ -11,7 +11,7 @@ import { THOUGHT_FIELDS } from '../runs/thoughts.ts';
 import type { Usage } from '../runs/thread.ts';
 import { AsideRoom, joinFields } from './aside-fields.ts';
 import { Calls } from './calls.ts';
-import { answerEndOf } from './finish-reasons.ts';
+import { answerEndOf, isUnspecified } from './finish-reasons.ts';
 import { countOf, isRecord, stringOr } from './json.ts';
 import { Surrogates } from './surrogates.ts';
 import { ThinkTags, type Piece, type ThinkTagMode } from './think-tags.ts';
@@ -145,7 +145,8 @@ export class Normalizer {
 
   #finish(said: string): void {
     // Some servers send an empty reason with every chunk, and some send a second, less specific one.
-    if (said === '' || said === 'null' || (this.#reason !== null && this.#reason !== 'stop')) return;
+    const isSaid = said !== '' && said !== 'null' && !isUnspecified(said);
+    if (!isSaid || (this.#reason !== null && this.#reason !== 'stop')) return;
     this.#saidReason = said;
     const end = answerEndOf(said) ?? 'error';
     this.#reason = end === 'calls' ? 'stop' : end;

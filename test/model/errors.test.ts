@@ -345,7 +345,19 @@ describe('answers that are none', () => {
     ['an event that is a list', 'data: [1,2]\n\n', /not a chunk/],
     ['JSON of another kind', '{"hello":1}', /not a chat completion/],
     ['JSON lines', '{"message":"a"}\n{"message":"b"}\n', /not a chat completion/],
-    ['a completion without choices', '{"choices":[]}', /not a chat completion/],
+    ['a completion without choices', '{"choices":[]}', /without a word or a call/],
+    ['a completion with null for choices', '{"choices":null}', /without a word or a call/],
+    ['an error in a list', '[{"error":{"message":"no"}}]', /failed \(500\). It said: no/],
+    [
+      'words in place of a completion',
+      'data: {"message":"no"}\n\ndata: [DONE]\n\n',
+      /failed \(500\). It said: no/,
+    ],
+    [
+      'words in place of the rest',
+      `${chunk({ content: 'a' })}data: {"message":"no"}\n\ndata: [DONE]\n\n`,
+      /failed \(500\). It said: no/,
+    ],
     ['an error under status 200', '{"error":{"message":"no"}}', /failed \(500\). It said: no/],
     [
       'an end in the middle of an event',
@@ -372,6 +384,17 @@ describe('answers that are none', () => {
     expect(failed.message).toMatch(message);
     expect(failed.message.length).toBeLessThan(300);
   });
+
+  test.each(['<html>Bad Gateway</html>', 'upstream connect error', '{"choices":[]}'])(
+    'are asked for again: %s',
+    async (body) => {
+      upstream = await startUpstream((response) => {
+        begin(response);
+        response.end(upstream.asked.length <= 2 ? body : HELLO);
+      });
+      expect(await partsOf(modelAt(upstream.url, { retries: 2 }))).toEqual(HELLO_PARTS);
+    },
+  );
 
   test('what is quoted of them holds no key', async () => {
     expect((await streamFailure('data: token sk-abcdef123456\n\n')).message).toMatch(/token \[key\]$/);
