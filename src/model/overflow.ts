@@ -16,14 +16,14 @@ const MIN_TOKENS = 16;
 const STATUSES: ReadonlySet<number> = new Set([400, 413, 422, 500]);
 
 const CODE =
-  /context_?(?:length|size|window|limit)|(?:prompt|input|request|string)_?(?:is_?)?(?:too_?(?:long|large)|above_max_length)/i;
+  /context_?(?:length|size|window|limit)|(?:prompt|input|request|string|tokens?|messages?)_?(?:is_?)?(?:too_?(?:long|large)|above_max_length)/i;
 
 /** What is too long. */
 const SUBJECT =
-  /\b(?:tokens?|context|prompt|input (?:length|tokens?|sequence|is|text)|inputs?\b.{0,20}\btokens?|n_ctx)\b|上下文|输入|提示词?|长度|token/i;
+  /\b(?:tokens?|context|window|conversation|prompt|input (?:length|tokens?|characters|sequence|is|text)|messages? (?:total )?length|inputs?\b.{0,20}\btokens?|n_ctx)\b|上下文|输入|提示词?|对话|长度|token/i;
 /** That it is. */
 const EXCESS =
-  /exceed|too (?:long|large|many|big)|(?:longer|greater|larger|more) than|over(?:flow| the limit|size)|does(?:n['’]t| not) fit|maximum (?:context|input|prompt|sequence|number of tokens|length)|max(?:imum)? (?:model )?(?:context|len)|context (?:length|window|size) (?:is|of)|(?:less|fewer) than|at most|must be <=|reduce the (?:length|size)|(?:should|must) be (?:in )?\[|超过|超出|超长|过长|过大|太长|上限|最大/i;
+  /exceed|too (?:long|large|many|big)|(?:longer|greater|larger|bigger|more) than|over (?:the|its|your) [\d,]+|not enough context|is only \d|over(?:flow| the limit|size)|does(?:n['’]t| not) fit|maximum (?:context|input|prompt|sequence|number of tokens|length)|max(?:imum)? (?:model )?(?:context|len)|context (?:length|window|size) (?:is|of)|(?:less|fewer) than|at most|must be <=|reduce the (?:length|size)|(?:should|must) be (?:in )?\[|only supports? up to|max(?:imum)? input (?:characters|tokens)|超过|超出|超长|过长|过大|太长|上限|最大/i;
 /** Sentences about something else that is counted in tokens, or bounded: a parameter, or what may be used in a minute. */
 const OTHER =
   /tokens? per (?:min|day|hour|sec)|\bTPM\b|\bTPD\b|quota|at most \d[\d,]* completion tokens|supports? (?:only )?(?:up to |at most )?\d[\d,]* (?:completion|output) tokens/i;
@@ -50,6 +50,7 @@ const SIZES: readonly RegExp[] = [
   `${NUMBER}(?: tokens)? (?:in|from|for) (?:the |your )?(?:input|prompt|messages)`,
   `${NUMBER} ?(?:\`inputs\`|input|prompt) tokens`,
   `(?:input|prompt|request)\\w*(?: token count| length| has| contains| is)?(?: of)? ?[(:]? ?${NUMBER} ?(?:tokens|\\)|>|\\+)`,
+  `token count is ${NUMBER}`,
   `too long:? ${NUMBER}`,
   `(?:input|prompt)\\w* (?:length |size )?(?:of )?${NUMBER}`,
   `limit: ?${NUMBER} ?\\+`,

@@ -135,6 +135,29 @@ const SAID: readonly (readonly [number, unknown, number | null, number | null])[
     10_000,
     15_000,
   ],
+  // Vertex, ERNIE
+  [
+    400,
+    'Unable to submit request because the input token count is 8097 but model only supports up to 3000.',
+    3000,
+    8097,
+  ],
+  [400, { error: { code: 'tokens_too_long', message: 'messages total length too long' } }, null, null],
+  [400, 'The prompt has 9000 tokens but the window is only 4096', 4096, 9000],
+  [400, '对话过长，请新开会话', null, null],
+  [400, 'the prompt (9000) is bigger than the context (4096)', 4096, 9000],
+  [400, { error_code: 336_007, error_msg: 'the max input characters is 4800' }, 4800, null],
+  [
+    400,
+    {
+      error: {
+        message: 'Provider returned error',
+        metadata: { raw: 'prompt is too long: 9000 tokens > 3000' },
+      },
+    },
+    3000,
+    9000,
+  ],
   [413, { error: { type: 'request_too_large', message: 'Request exceeds the maximum size' } }, null, null],
 ];
 
