@@ -67,10 +67,15 @@ export function retryFor(refusal: SaidFault, isFault: boolean, said: Retry): Ret
   return { ...said, retryable, absence: retryable ? absence : null };
 }
 
+/** A proxy whose server restarts. Providers answer 502 as well, in words of their own, when an answer has failed. */
+const NOTHING_BEHIND =
+  /^\s*$|^an HTML page$|^\W*(?:502\W*)?bad gateway\W*$|\bconnection refused\b|ECONNREFUSED|\bconnect error\b/i;
+
 function absenceIn({ status, words: all }: SaidFault): Absence | null {
   const words = all.slice(0, MAX_READ);
   if (NOT_LOADED.test(words)) return null;
   if (LOADING.test(words)) return 'loading';
+  if (status === 502) return NOTHING_BEHIND.test(words) ? 'loading' : null;
   return status === 503 && !NO_SUCH_MODEL.test(words) ? 'loading' : null;
 }
 

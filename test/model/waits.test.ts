@@ -103,6 +103,11 @@ describe('an upstream', () => {
       (response) => response.writeHead(503).end('{"error":{"message":"Loading model"}}'),
     ],
     ['whose proxy has nothing behind it', (response) => response.writeHead(503).end('<html>503</html>')],
+    ['whose proxy reaches nothing', (response) => response.writeHead(502).end('<html>502</html>')],
+    [
+      'whose proxy is refused',
+      (response) => response.writeHead(502).end('connect error: Connection refused'),
+    ],
     ['that says so in its stream', (response) => response.end('data: {"error":"model is loading"}\n\n')],
     ['that resets', (response) => response.socket?.resetAndDestroy()],
   ])('%s is waited for beyond its tries', async (_, fail) => {
