@@ -28,10 +28,10 @@ const REFUSING: ReadonlySet<number> = new Set([400, 404, 415, 422, 500, 501]);
 const STRONG =
   /unsupported|not (?:currently |yet |being |an? )?(?:be )?(?:supported|permitted|enabled|implemented)|(?:does|do|is|are|did|can)(?: not|n['’]?t)(?: currently| yet)? support|extra (?:inputs?|fields?|keys?|parameters?)|unrecogni[sz]ed|unknown (?:parameter|field|argument|name|key|property|option|request)|unexpected (?:keyword|parameter|field|argument|propert|key)|cannot find field|no endpoints found|extraneous|不支持|(?:不被|不受|未被)[^，。,]{0,12}支持/i;
 const WEAK =
-  /unknown|unexpected|(?:\bnot|n['’]t) (?:be |an? |been )?(?:\w+ )?(?:allowed|accepted|available|known|valid|defined|recogni[sz]ed|understood|used|implemented|enabled|permitted)|unrecogni[sz]ed|rejected|no longer|deprecated|retired|removed|additional propert|forbidden|disallowed|prohibited|invalid (?:parameter|argument|field|key|property|option|name)|(?:does|do)(?: not|n['’]?t) (?:accept|exist|understand|recogni[sz]e|allow|know|take|have)|cannot be (?:used|specified|set|changed|combined)|incompatible|cannot both|mutually exclusive|only one of|不允许|未知|(?:无效|非法)的?(?:参数|字段)|无法识别|多余|(?:已|被)(?:废弃|弃用|移除)|请(?:移除|去掉|删除)/i;
+  /unknown|unexpected|(?:\bnot|n['’]t) (?:be |an? |been )?(?:\w+ )?(?:allowed|accepted|available|known|valid|defined|recogni[sz]ed|understood|used|implemented|enabled|permitted)|unrecogni[sz]ed|reject(?:s|ed)|no (?:such )?(?:parameter|argument|field|option)|(?:un|not )permitted|illegal (?:parameter|argument|field|key|option)|disabled|no longer|deprecated|retired|removed|additional propert|forbidden|disallowed|prohibited|invalid (?:parameter|argument|field|key|property|option|name)|(?:does|do)(?: not|n['’]?t) (?:accept|exist|understand|recogni[sz]e|allow|know|take|have)|cannot be (?:used|specified|set|changed|combined)|incompatible|cannot both|mutually exclusive|only one of|不允许|未知|(?:无效|非法)的?(?:参数|字段)|无法识别|多余|(?:已|被)(?:废弃|弃用|移除)|请(?:移除|去掉|删除)/i;
 /** Words about the value of a field that the server knows. */
 const VALUE =
-  /(?:unsupported|invalid|unexpected|unknown|illegal) (?:value|variant|enum|literal)|invalid (?:key|type|entry|item|format|length)s? (?:in|for|of)\b|supported values|must be (?!satisfied)|should be|(?:greater|less|more|fewer|larger|smaller|higher|lower) than|at (?:most|least)|maximum|minimum|out of range|between \S+ and|expected (?:a|an|one)\b|too (?:large|small|long|short|many|high|low)|exceeds?\b|取值|范围|超[出过]|大于|小于|不能为|必须(?:为|是|在)|应[该当]?(?:为|是|在)/i;
+  /(?:unsupported|invalid|unexpected|unknown|illegal|not allowed) (?:value|variant|enum|literal)|invalid (?:key|type|entry|item|format|length)s? (?:in|for|of)\b|supported values|must be (?!satisfied)|should be|(?:greater|less|more|fewer|larger|smaller|higher|lower) than|at (?:most|least)|maximum|minimum|out of range|between \S+ and|expected (?:a|an|one)\b|too (?:large|small|long|short|many|high|low)|exceeds?\b|取值|范围|超[出过]|大于|小于|不能为|必须(?:为|是|在)|应[该当]?(?:为|是|在)/i;
 /** A value other than the default is refused, so nothing can be said in that field. */
 const ONLY_DEFAULT =
   /only (?:the )?default|only (?:\w+ ?= ?)?[\d.]+ (?:is|are) (?:supported|allowed|accepted|valid)|only be (?:set to )?1\b|must (?:be|equal) (?:set to )?1(?:\.0)?(?![\d.]| or)|must be (?:omitted|removed|unset|left out|absent|null)/i;
@@ -117,7 +117,39 @@ function aboutFields(
     if (named.length === 1 && !VALUE.test(whole.text)) found.add(named[0] ?? '');
     if (named.length === 0) for (const field of meantIn(clauses.filter(refuses), fields)) found.add(field);
   }
+  if (found.size === 0 && (status === 400 || status === 422))
+    for (const field of merelyNamed(clauses, body, fields, all)) found.add(field);
   return found.size === 0 ? null : learned([...found], settings);
+}
+
+/** Words about what a field holds, or about something else than the field. */
+const HELD =
+  /\b(?:values?|expected|bounds?|range|limits?|must|should|invalid|illegal|wrong|incorrect|malformed|numbers?|integers?|floats?|strings?|arrays?|lists?|types?|format|fit|cannot be \d|one of|missing|required?s?)\b|值|类型|格式|错误|有误|不正确|不合法|非法|缺少/i;
+/** Who asks is no matter of taste, and a cap is part of what is too long. */
+const NEVER_MERELY = /^(?:user|metadata|safety_identifier|max_tokens|max_completion_tokens)$/;
+
+/**
+ * Fields that the server names for a reason in words of its own: it does not want them, if nothing is said about what
+ * they hold. The next try will show.
+ */
+function merelyNamed(
+  clauses: readonly Clause[],
+  body: SentBody,
+  fields: readonly string[],
+  all: readonly string[],
+): readonly string[] {
+  const complaints = clauses.filter(({ text }) => !VALUE.test(text) && !HELD.test(text));
+  return fields.filter(
+    (field) =>
+      !NEVER_MERELY.test(field) &&
+      complaints.some((clause) => isAbout(clause, field, all) && !repeats(clause.text, body[field])),
+  );
+}
+
+/** Whether the words have the value that was sent. */
+function repeats(text: string, value: unknown): boolean {
+  if (typeof value !== 'string' && typeof value !== 'number') return false;
+  return text.split(/[^\p{L}\p{N}._-]+/u).some((word) => word.replace(/\.$/, '') === String(value));
 }
 
 /** Names that a server lists beside the refused one, of fields that it knows. */
@@ -170,17 +202,18 @@ function learned(fields: readonly string[], { refused = [], thoughts }: KnownSet
   };
 }
 
-const PICTURE = /\bimages?\b|image_url|\bpictures?\b|\bvision\b|\bvisual\b|multi-?modal|图[片像]|多模态/i;
+const PICTURE =
+  /\bimages?\b|\bmodalit(?:y|ies)\b|image_url|\bpictures?\b|\bvision\b|\bvisual\b|multi-?modal|图[片像]|多模态|视觉/i;
 /** A picture that cannot be read is its sender's mistake. */
 const BAD_PICTURE =
-  /format|media.?type|mime|\bsize|too (?:large|big|small)|download|fetch|decode|corrupt|resolution|dimension|base64|scheme|invalid (?:image|picture)|could not (?:process|load|read|open)|格式|[过太]大|大小|下载|解码|损坏|尺寸|分辨率/i;
+  /format|media.?type|mime|\bsize|too (?:large|big|small)|download|fetch|decode|corrupt|resolution|dimension|base64|scheme|invalid (?:image|picture)|could not (?:process|load|read|open)|identify|broken|格式|[过太]大|大小|下载|解码|损坏|尺寸|分辨率/i;
 /** Words that say of a model, and not of a picture, that it does not see. */
 const BLIND =
   /\b(?:no|lacks?|without|missing)\b.{0,20}\bvision\b|\bvision\b.{0,30}\b(?:not|off|disabled|unavailable|required)\b|[仅只]支持(?:纯)?文本|\bonly (?:plain )?text\b|\bunsupported content\b.{0,4}\btype\b/i;
 const ONLY_STRING =
-  /\bcontent\b.{0,40}(?:must be a|expected(?: a)?|should be a(?: valid)?) string|\bcontent\b.{0,10}(?:只能|必须|应)(?:为|是)字符串/i;
+  /\bcontent\b.{0,40}(?:must be a|expected(?: a)?|should be a(?: valid)?|must be a plain) string|\bcontent\b.{0,10}(?:只能|必须|应)(?:为|是)字符串/i;
 const NO_PICTURES =
-  /not a (?:multi-?modal|vision)|text[- ]only|only (?:accepts?|supports?|takes?|text)|unknown variant|expected [`'"]?(?:text|string)|at most 0|0 images?|not (?:able|capable)|cannot (?:process|see|handle|read|take|accept)|no (?:image|vision)|only supported by|required for image|invalid (?:value|type|content)[^.]{0,20}['"`]image_url['"`](?! ?:)/i;
+  /not a (?:multi-?modal|vision)|text[- ]only|only (?:accepts?|supports?|takes?|text)|unknown variant|expected [`'"]?(?:text|string)|at most 0|0 images?|not (?:able|capable)|cannot (?:process|see|handle|read|take|accept)|\bnot (?:allowed|accepted|available|enabled|in supported|loaded)|unavailable|disabled|reject|没有|无法|未开|no (?:image|vision)|only supported by|required for image|invalid (?:value|type|content)[^.]{0,20}['"`]image_url['"`](?! ?:)/i;
 
 function aboutPictures(clauses: readonly Clause[], body: SentBody): Lesson | null {
   if (!showsPicture(body['messages'])) return null;
@@ -259,6 +292,6 @@ function aboutTools(clauses: readonly Clause[], body: SentBody, { tools }: Known
     NO_TOOLS.test(text) ||
     (TOOLS.test(text) &&
       !ABOUT_TOOLS.test(text) &&
-      (STRONG.test(text) || /not (?:allowed|available)|unknown|不/i.test(text)));
+      (STRONG.test(text) || /not (?:allowed|available|accepted)|reject|unknown|不|未|没有/i.test(text)));
   return clauses.some(isAboutThem) ? { tools: false } : null;
 }

@@ -140,6 +140,21 @@ describe('fields that are refused', () => {
       expect((lesson?.refused ?? []).toSorted()).toEqual(gone.toSorted());
   });
 
+  test.each<[string, object]>([
+    ["The parameter 'seed' cannot be honoured by this backend.", { seed: 1 }],
+    ["Parameter 'top_k' is only available on dedicated endpoints.", { top_k: 1 }],
+    ['It only supports the default sampling: remove temperature and top_p.', { temperature: 1, top_p: 1 }],
+    ['logit_bias has been disabled for this deployment', { logit_bias: {} }],
+    ['frequency_penalty: this field may not be present', { frequency_penalty: 1 }],
+    ['You supplied `store`, but we have no such parameter', { store: true }],
+    ['字段 seed 未定义', { seed: 1 }],
+    ['参数 top_k 暂未开放', { top_k: 1 }],
+    ['请不要传入 logit_bias 参数', { logit_bias: {} }],
+  ])('for a reason that is not on any list: %s', (message, fields) => {
+    const [lesson] = lessons(400, { error: { message } }, asking(fields));
+    expect(lesson?.refused?.toSorted()).toEqual(Object.keys(fields).toSorted());
+  });
+
   test('are found on a page', () => {
     expect(lessons(500, PAGE, asking({ seed: 1 }))[0]?.refused).toEqual(['seed']);
   });
@@ -154,6 +169,11 @@ describe('values that are refused teach nothing', () => {
     [{ error: { message: 'temperature 参数取值范围为 [0, 1]' } }, { temperature: 2 }],
     [{ error: { message: '参数 temperature 非法：超出范围' } }, { temperature: 2 }],
     [{ error: { message: 'top_p 参数非法，应大于 0' } }, { top_p: 0 }],
+    [{ error: { message: 'top_p 的值无效' } }, { top_p: 0 }],
+    [{ error: { message: 'top_p cannot be 0' } }, { top_p: 0 }],
+    [{ error: { message: 'Not allowed value 3 for presence_penalty' } }, { presence_penalty: 3 }],
+    [{ error: { message: "No way of having 'xhigh' as reasoning_effort" } }, { reasoning_effort: 'xhigh' }],
+    [{ error: { message: 'seed must fit into 32 bits' } }, { seed: 1 }],
     [
       { error: { message: "Input should be 'low' or 'medium'", param: 'reasoning_effort' } },
       { reasoning_effort: 'high' },
@@ -204,6 +224,11 @@ test.each<[number, unknown]>([
   [400, { error: { message: 'Invalid image data: x has no vision capability' } }],
   [400, { error: { message: "The model 'x' lacks the 'vision' capability." } }],
   [400, { error: { message: '该模型仅支持文本输入' } }],
+  [400, { error: { message: '模型没有视觉能力，无法处理图片' } }],
+  [400, { error: { message: 'Multimodal input is not available for this model' } }],
+  [400, { error: { message: 'images are not allowed' } }],
+  [400, { error: { message: 'mmproj not loaded: image input unavailable' } }],
+  [400, { error: { message: 'Input modality image not in supported modalities [text]' } }],
 ])('pictures that are refused: %i %j', (status, said) => {
   for (const lesson of lessons(status, said, SEEING)) expect(lesson).toEqual({ images: false });
 });
@@ -223,6 +248,8 @@ test.each([
   'This model has not been trained for tool use; remove `tools` from the request.',
   'Tools cannot be used when tool_call_parser is None',
   'The model does not have tool calling capabilities',
+  'The tools field is not accepted by this model',
+  '此模型未开启工具调用能力',
 ])('tools that are refused: %s', (message) => {
   for (const lesson of lessons(400, { error: { message } }, TOOLS)) expect(lesson).toEqual({ tools: false });
 });
