@@ -1,11 +1,12 @@
 /**
- * Thoughts that a server leaves in the text of its answer, between `<think>` and `</think>`: servers without a reasoning
- * parser do. Tells them from the answer, fragment by fragment.
+ * Thoughts that a server leaves in the text of its answer, between `<think>` and `</think>` or other tags
+ * (tag-kinds.ts): servers without a reasoning parser do. Tells them from the answer, fragment by fragment.
  *
  *   T1  how the text is cut into fragments does not change what is thought and what is said
- *   T2  thoughts come first: tags behind the first word of an answer belong to what it says
+ *   T2  thoughts come first, perhaps several: tags behind the first word of an answer belong to what it says
  *   T3  no more is held back than white space and what may be the beginning of a tag
  */
+import { beginningOf, heldOf, OPENED_IN_PROMPT } from './tag-kinds.ts';
 
 /**
  * Where an answer's thoughts are: `auto` between tags at its very beginning; `closing` before the first closing tag, for
@@ -19,20 +20,22 @@ export interface Piece {
   readonly text: string;
 }
 
-const OPENING = '<think>';
-const CLOSING = '</think>';
-
 /** The result for fragments that are held back, shared so that nothing is allocated. */
 const NONE: readonly Piece[] = [];
 
 /** The text of one answer. */
 export class ThinkTags {
-  readonly #isOpenedInPrompt: boolean;
+  /** Whether the answer begins with a thought whatever it begins with. */
+  #isOpenedInPrompt: boolean;
   /**
-   * `begins`: there may be an opening tag yet; `opened` and `closed`: the white space behind a tag is dropped, so that
-   * two tags with nothing in between are no thought.
+   * `begins`: there may be an opening tag yet; `opened`: the white space behind a tag is dropped, so that two tags with
+   * nothing in between are no thought.
    */
-  #phase: 'begins' | 'opened' | 'thinks' | 'closed' | 'speaks';
+  #phase: 'begins' | 'opened' | 'thinks' | 'speaks';
+  /** The tags around the thought. */
+  #kind = OPENED_IN_PROMPT;
+  /** Whether white space before the next word is dropped, because a tag is before it. */
+  #isBehindTag = false;
   /** The white space before the first word. Kept apart, so that much of it in small fragments is not looked at again. */
   #blank = '';
   /** What may be the beginning of a tag. */
@@ -51,12 +54,6 @@ export class ThinkTags {
         return this.#opened(fragment);
       case 'thinks':
         return this.#think(fragment);
-      case 'closed': {
-        const said = fragment.trimStart();
-        if (said === '') return NONE;
-        this.#phase = 'speaks';
-        return [{ type: 'text', text: said }];
-      }
       case 'speaks':
         return fragment === '' ? NONE : [{ type: 'text', text: fragment }];
     }
@@ -79,17 +76,24 @@ export class ThinkTags {
     let text = this.#held + fragment;
     if (this.#held === '') {
       text = fragment.trimStart();
-      this.#blank += fragment.slice(0, fragment.length - text.length);
+      if (!this.#isBehindTag) this.#blank += fragment.slice(0, fragment.length - text.length);
     }
     this.#held = '';
-    if (text.startsWith(OPENING)) {
-      this.#blank = '';
-      this.#phase = 'opened';
-      return this.#opened(text.slice(OPENING.length));
-    }
-    if (OPENING.startsWith(text)) {
-      this.#held = text;
-      return NONE;
+    if (text === '') return NONE;
+    const beginning = beginningOf(text);
+    switch (beginning?.type) {
+      case 'unfinished':
+        this.#held = text;
+        return NONE;
+      case 'opening':
+        this.#kind = beginning.kind;
+        this.#phase = 'opened';
+        this.#blank = '';
+        return this.#opened(text.slice(beginning.length));
+      case 'closing':
+        return this.#closed(text.slice(beginning.length));
+      case undefined:
+        break;
     }
     const blank = this.#blank;
     this.#blank = '';
@@ -110,18 +114,19 @@ export class ThinkTags {
 
   #think(fragment: string): readonly Piece[] {
     const text = this.#held + fragment;
-    const end = text.indexOf(CLOSING);
-    const until = end === -1 ? text.length - overlap(text) : end;
+    const end = this.#kind.close(text);
+    const until = end?.at ?? text.length - heldOf(text, this.#kind);
     const thought: readonly Piece[] = until === 0 ? NONE : [{ type: 'thought', text: text.slice(0, until) }];
-    this.#held = end === -1 ? text.slice(until) : '';
-    if (end === -1) return thought;
-    this.#phase = 'closed';
-    return [...thought, ...this.push(text.slice(end + CLOSING.length))];
+    this.#held = end === null ? text.slice(until) : '';
+    return end === null ? thought : [...thought, ...this.#closed(text.slice(end.at + end.length))];
   }
-}
 
-/** How many characters at the end of a text may be the beginning of a closing tag. */
-function overlap(text: string): number {
-  const at = text.lastIndexOf('<');
-  return at !== -1 && CLOSING.startsWith(text.slice(at)) ? text.length - at : 0;
+  /** Behind a closing tag another thought may begin. */
+  #closed(rest: string): readonly Piece[] {
+    this.#isOpenedInPrompt = false;
+    this.#isBehindTag = true;
+    this.#blank = '';
+    this.#phase = 'begins';
+    return this.#begin(rest);
+  }
 }

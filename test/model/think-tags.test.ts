@@ -44,21 +44,44 @@ describe.each<[ThinkTagMode, readonly (readonly [text: string, said: Said])[]]>(
       ['\n <think>\nHm.\n</think>\n\n Hello \n', [thought('Hm.\n'), words('Hello \n')]],
       ['<think>\n\n</think>\n\nHello', [words('Hello')]],
       ['<think></think>', []],
-      ['<think>a < b </thin </think >', [thought('a < b </thin </think >')]],
+      ['<think>a < b </thin </think >c', [thought('a < b </thin '), words('c')]],
       ['<think>a<</think>b', [thought('a<'), words('b')]],
       ['<think>a<think>b</think>c</think>d', [thought('a<think>b'), words('c</think>d')]],
       ['<think>a</think>b<think>c</think>d', [thought('a'), words('b<think>c</think>d')]],
-      ['<think>a</think><think>b', [thought('a'), words('<think>b')]],
+      ['<think>a</think><think>b', [thought('ab')]],
+      ['<think>a</think>\n<think>b</think>\nc', [thought('ab'), words('c')]],
+      ['<think>a</think> </thin', [thought('a'), words('</thin')]],
       ['<think>for ever', [thought('for ever')]],
       ['<think>for ever</thi', [thought('for ever</thi')]],
       ['<think>\n', []],
       ['  \n', [words('  \n')]],
       [' <thin', [words(' <thin')]],
-      [' <thinking>a</thinking>', [words(' <thinking>a</thinking>')]],
-      ['<THINK>a</THINK>', [words('<THINK>a</THINK>')]],
+      ['<think type="deep" n=1>\nHm.</think>Hello', [thought('Hm.'), words('Hello')]],
+      ['<think about it>', [words('<think about it>')]],
+      ['<think a="', [words('<think a="')]],
+      [`<think a="${'b'.repeat(200)}">`, [words(`<think a="${'b'.repeat(200)}">`)]],
+      ['<Thinking>Hm.</thinking>Hello', [thought('Hm.'), words('Hello')]],
+      ['<thinking>a</think>b</thinking>Hello', [thought('a</think>b'), words('Hello')]],
+      ['<thinker>a</thinker>', [words('<thinker>a</thinker>')]],
+      ['<THINK>Hm.</THINK>Hello', [thought('Hm.'), words('Hello')]],
+      ['<thought>Hm.</thought>Hello', [thought('Hm.'), words('Hello')]],
+      ['<thoughts>Hm.</thoughts>Hello', [thought('Hm.'), words('Hello')]],
+      ['<reasoning>\nHm.\n</reasoning>\nHello', [thought('Hm.\n'), words('Hello')]],
+      ['<seed:think>Hm.</seed:think>Hello', [thought('Hm.'), words('Hello')]],
+      ['[THINK]a[b[/THI[/THINK]Hello', [thought('a[b[/THI'), words('Hello')]],
+      ['[THIS] is it', [words('[THIS] is it')]],
+      ['◁think▷Hm.◁/think▷Hello', [thought('Hm.'), words('Hello')]],
+      ['<|START_THINKING|>Hm.<|END_THINKING|>Hello', [thought('Hm.'), words('Hello')]],
+      ['<|begin_of_thought|>Hm.<|end_of_thought|>Hello', [thought('Hm.'), words('Hello')]],
+      ['<|channel>thought\nHm.<channel|>Hello', [thought('Hm.'), words('Hello')]],
+      [
+        '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Hello',
+        [thought('Hm.<|end|><|start|>assistant'), words('Hello')],
+      ],
+      ['<|channel|>final<|message|>Hello', [words('Hello')]],
       ['`<think>` is a tag', [words('`<think>` is a tag')]],
       ['a</think>b', [words('a</think>b')]],
-      ['</think>b', [words('</think>b')]],
+      ['\n</think>\n\nb', [words('b')]],
     ],
   ],
   [
@@ -70,7 +93,8 @@ describe.each<[ThinkTagMode, readonly (readonly [text: string, said: Said])[]]>(
       ['</think>Hello', [words('Hello')]],
       ['<thin</think>Hello', [thought('<thin'), words('Hello')]],
       ['a</think>b</think>c', [thought('a'), words('b</think>c')]],
-      ['a</think><think>b</think>', [thought('a'), words('<think>b</think>')]],
+      ['a</think><think>b</think>c', [thought('ab'), words('c')]],
+      ['a</THINK >b', [thought('a'), words('b')]],
       ['never closed', [thought('never closed')]],
       [' <thin', [thought('<thin')]],
       ['  \n', []],
@@ -87,7 +111,9 @@ describe.each<[ThinkTagMode, readonly (readonly [text: string, said: Said])[]]>(
 });
 
 test('any cut of any text into fragments says the same', () => {
-  const pieces = array(constantFrom('<think>', '</think>', '<', '/think>', ' ', '\n', 'a', '<thi', 'nk>'));
+  const tags = ['<think>', '</think>', '<', '/think>', '<thi', 'nk>', '<think a=b', '="c">', '<|channel|>'];
+  const marks = ['[THINK]', '[/THINK]', '[/', 'THINK]', 'analysis<|message|>', 'final<|message|>'];
+  const pieces = array(constantFrom(...tags, ...marks, ' ', '\n', 'a'));
   const modes = constantFrom<ThinkTagMode>('auto', 'closing', 'off');
   assert(
     property(modes, pieces, array(integer({ min: 1, max: 9 }), { minLength: 1 }), (mode, parts, sizes) => {
