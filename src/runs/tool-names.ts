@@ -5,19 +5,35 @@ const NAMESPACE = /(?:[^\w-]|__)$/;
 /** What names of tools do not have; models put blanks, quotes or brackets around a name. */
 const AROUND = /^[^\w-]+|[^\w-]+$/g;
 
+/** What models and parsers of their calls leave behind a name: its number, the marks of gpt-oss, or the arguments. */
+const BEHIND = /:\d+$|\s*<\|[^<]*$|\(.*$/s;
+/** More pieces than any parser leaves behind a name. */
+const MAX_PIECES = 4;
+
 /**
  * The declared tool that a call names: the one of exactly that name, or else the only one whose name ends the written name
- * behind a separator. Null where none fits or more than one does.
+ * behind a separator, less what does not belong to names. Null where none fits or more than one does.
  */
 export function toolNamed(written: string, declared: ReadonlySet<string>): string | null {
-  if (declared.has(written)) return written;
+  let rest = written;
+  for (let pieces = 0; pieces <= MAX_PIECES; pieces++) {
+    const fitting = fittingNames(rest, declared);
+    const [only] = fitting;
+    if (only !== undefined) return fitting.length === 1 ? only : null;
+    const less = rest.replace(BEHIND, '');
+    if (less === rest) return null;
+    rest = less;
+  }
+  return null;
+}
+
+function fittingNames(written: string, declared: ReadonlySet<string>): readonly string[] {
+  if (declared.has(written)) return [written];
   const bare = written.replaceAll(AROUND, '');
-  if (declared.has(bare)) return bare;
-  const fitting = [...declared].filter(
+  if (declared.has(bare)) return [bare];
+  return [...declared].filter(
     (name) => bare.endsWith(name) && NAMESPACE.test(bare.slice(0, bare.length - name.length)),
   );
-  const [only] = fitting;
-  return fitting.length === 1 && only !== undefined ? only : null;
 }
 
 /**

@@ -20,6 +20,13 @@ describe('a written name', () => {
     ['functions. get_weather ', 'get_weather'],
     ['"functions.weather"()', 'weather'],
     ['mcp__search', 'search'],
+    ['functions.get_weather:0', 'get_weather'],
+    ['get_weather:12', 'get_weather'],
+    ['get_weather<|channel|>commentary', 'get_weather'],
+    ['get_weather <|channel|>commentary <|constrain|>json', 'get_weather'],
+    ['<|channel|>commentary to=functions.search<|constrain|>json', 'search'],
+    ['search(query="a.search")', 'search'],
+    ['default_api.search({"a": [1, (2)]})', 'search'],
     // The exact name counts first.
     ['web__search', 'web__search'],
   ])('%j is %s', (written, name) => {
@@ -32,6 +39,9 @@ describe('a written name', () => {
     'my-search',
     'xsearch',
     'search.web',
+    'search:web',
+    'search:web:0',
+    'no_tool<|channel|>search_it',
     'Search',
     // Both `search` and `web__search` fit.
     'mcp__web__search',
