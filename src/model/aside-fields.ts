@@ -2,12 +2,13 @@
  * The asides of one turn, put together from the fragments in which upstreams send them. A field that comes whole is kept as
  * it is. What comes in pieces is joined as the protocol means it:
  *
- *   A1  an entry of a list continues the entry with the same `index` and `type`; without an index it is another entry
+ *   A1  an entry of a list continues the entry with the same `index` and `type` and no other `id`; without an index it is
+ *       another entry, unless it is of Anthropic's thinking, which goes on until it is signed
  *   A2  texts grow; any other value, such as a signature, replaces the one before
  *   A3  all or nothing: half of them would be refused as altered, so beyond the limit all are forgotten
  */
 import type { AsideFields } from '../runs/asides.ts';
-import { isRecord } from './json.ts';
+import { isRecord, stringOr } from './json.ts';
 
 /** Of one turn, as JSON; signatures have some thousands of characters. */
 const MAX_CHARS = 1024 * 1024;
@@ -64,13 +65,18 @@ function joinEntry(entries: unknown[], more: unknown): void {
   const first = Math.max(0, entries.length - MAX_OPEN);
   for (let at = entries.length - 1; isRecord(more) && at >= first; at -= 1) {
     const entry = entries[at];
-    if (!isRecord(entry) || !continues(entry, more)) continue;
+    if (!isRecord(entry) || !continues(entry, more, at === entries.length - 1)) continue;
     joinFields(entry, more);
     return;
   }
   entries.push(more);
 }
 
-function continues(entry: AsideFields, { index, type }: AsideFields): boolean {
-  return index !== undefined && entry['index'] === index && entry['type'] === type;
+/** @param isLast whether nothing has come behind the entry */
+function continues(entry: AsideFields, { index, type, id = null }: AsideFields, isLast: boolean): boolean {
+  if (entry['index'] !== index || entry['type'] !== type) return false;
+  // Gateways hand on Anthropic's blocks in pieces without an index, the signature with the last.
+  if (index === undefined) return isLast && type === 'thinking' && stringOr(entry['signature']) === '';
+  const { id: before = null } = entry;
+  return id === null || before === null || id === before;
 }

@@ -74,6 +74,41 @@ describe('of a message', () => {
       },
     ],
     [
+      'entries with differing ids stay apart, though their index is one',
+      [
+        details({ type: 'reasoning.encrypted', index: 0, id: 'a', data: 'x' }),
+        details({ type: 'reasoning.encrypted', index: 0, id: 'b', data: 'y' }),
+        details({ type: 'reasoning.encrypted', index: 0, id: 'a', data: 'z' }),
+      ],
+      {
+        reasoning_details: [
+          { type: 'reasoning.encrypted', index: 0, id: 'a', data: 'xz' },
+          { type: 'reasoning.encrypted', index: 0, id: 'b', data: 'y' },
+        ],
+      },
+    ],
+    [
+      'a block of thinking without an index goes on until it is signed',
+      [
+        { thinking_blocks: [{ type: 'thinking', thinking: 'a', signature: '' }] },
+        { thinking_blocks: [{ type: 'thinking', thinking: 'b' }] },
+        { thinking_blocks: [{ type: 'thinking', thinking: '', signature: 's' }] },
+        { thinking_blocks: [{ type: 'thinking', thinking: 'c', signature: 't' }] },
+        { thinking_blocks: [{ type: 'redacted_thinking', data: 'd' }] },
+        { thinking_blocks: [{ type: 'redacted_thinking', data: 'e' }] },
+        { thinking_blocks: [{ type: 'thinking', thinking: 'f' }] },
+      ],
+      {
+        thinking_blocks: [
+          { type: 'thinking', thinking: 'ab', signature: 's' },
+          { type: 'thinking', thinking: 'c', signature: 't' },
+          { type: 'redacted_thinking', data: 'd' },
+          { type: 'redacted_thinking', data: 'e' },
+          { type: 'thinking', thinking: 'f' },
+        ],
+      },
+    ],
+    [
       'objects are joined, and a signature that comes again is the same signature',
       [
         { extra_content: { google: { thought: true, thought_signature: 's' } } },
