@@ -218,11 +218,17 @@ function newCall(upstreamId: string): StreamedCall {
 
 /** Whether a fragment for this slot begins a new call: another id, or without an id, another whole call. */
 function startsAnother(call: StreamedCall, id: string, name: string, text: string): boolean {
-  if (id !== '' && call.upstreamId !== '' && id !== call.upstreamId) return true;
+  if (id !== '' && call.upstreamId !== '' && id !== call.upstreamId) return !goesOn(call, name, text);
   if (name === '' || !text.startsWith('{') || !call.extent.isClosed || call.isBroken) return false;
   const isWhole = parseJson(call.text) !== undefined;
   call.isBroken = !isWhole;
   return isWhole;
+}
+
+/** Whether a fragment under another id is of the same call all the same: some servers make an id for each fragment. */
+function goesOn(call: StreamedCall, name: string, text: string): boolean {
+  if (call.name === '' || text === '' || call.extent.isClosed) return false;
+  return name === '' || (name === call.name && call.text !== '' && !text.startsWith('{'));
 }
 
 function isRepeat(call: StreamedCall, text: string): boolean {

@@ -249,6 +249,22 @@ describe('tool calls', () => {
       ],
       ['0 call_new1 f {"x":1}'],
     ],
+    [
+      'another id with every fragment of a call',
+      [
+        calls(start),
+        calls({ index: 0, id: 'a2', function: { arguments: '{"x":' } }),
+        calls({ index: 0, id: 'a3', function: { name: '', arguments: '1' } }),
+        calls({ index: 0, id: 'a4', function: { name: 'f', arguments: '}' } }),
+        calls(whole('b', 'g', '{}', 1)),
+      ],
+      two,
+    ],
+    [
+      'another id with the same name, behind a call without arguments',
+      [calls(start), calls({ ...start, id: 'b' })],
+      ['0 a f {}', '1 b f {}'],
+    ],
     ['empty entries are no calls', [calls({}, { index: 3 })], []],
   ])('%s', (_, chunks, expected) => {
     expect(toolCalls(...chunks)).toEqual(expected);
