@@ -104,8 +104,8 @@ export class Normalizer {
     const thought = this.#thought(delta);
     if (thought !== null) parts.push(thought);
     const { content, refusal } = delta;
-    const said = Array.isArray(content) ? content.map(partText).join('') : content;
-    if (typeof said === 'string') parts.push(...this.#tags.push(this.#surrogates.join(said)).map(partOf));
+    if (Array.isArray(content)) parts.push(...this.#contentParts(content, thought !== null));
+    else if (typeof content === 'string') parts.push(...this.#text(content));
     // A refusal is an answer of the model as well; the Assistants wire has no other place for it.
     const refused = this.#surrogates.join(stringOr(refusal));
     const others: ModelPart[] = refused === '' ? [] : [{ type: 'text', text: refused }];
@@ -114,6 +114,17 @@ export class Normalizer {
     // What is held back was said before them.
     if (others.length > 0) parts.push(...this.#tags.release().map(partOf), ...others);
     return parts;
+  }
+
+  #text(said: string): readonly ModelPart[] {
+    return this.#tags.push(this.#surrogates.join(said)).map(partOf);
+  }
+
+  /** @param hasThought whether the same thought has come in a field of its own */
+  #contentParts(content: readonly unknown[], hasThought: boolean): readonly ModelPart[] {
+    const thought = hasThought ? '' : this.#thoughtSurrogates.join(content.map(thoughtText).join(''));
+    const said = this.#text(content.map(partText).join(''));
+    return thought === '' ? said : [{ type: 'thought', field: 'reasoning_content', text: thought }, ...said];
   }
 
   #aside(name: string, value: unknown): void {
@@ -196,6 +207,20 @@ function hasThought(delta: PacketFields): boolean {
   if (THOUGHT_FIELDS.some((name) => stringOr(delta[name]) !== '')) return true;
   for (const name in delta) if (isAside(name) && saysSomething(delta[name])) return true;
   return Array.isArray(content) && content.some((part) => isRecord(part) && !isText(part));
+}
+
+const OF_THOUGHTS = /think|reason|thought/i;
+/** Where parts of a content array have their thoughts: Mistral's and Anthropic's, Databricks', and others. */
+const THOUGHTS_IN_PARTS = ['thinking', 'reasoning', 'summary', 'text'] as const;
+
+/** The thoughts in one part of a content array. */
+function thoughtText(part: unknown): string {
+  if (!isRecord(part) || !OF_THOUGHTS.test(stringOr(part['type']))) return '';
+  const said = THOUGHTS_IN_PARTS.map((name) => part[name]).find(
+    (value) => stringOr(value) !== '' || Array.isArray(value),
+  );
+  if (!Array.isArray(said)) return stringOr(said);
+  return said.map((one: unknown) => (isRecord(one) ? stringOr(one['text']) : stringOr(one))).join('');
 }
 
 /** The text of one part of a content array; thoughts come as parts as well, and are not text. */

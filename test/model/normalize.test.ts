@@ -50,7 +50,7 @@ describe('text', () => {
       [],
     ],
     [
-      'thoughts in content arrays are ignored',
+      'thoughts in content arrays are no text',
       [{ content: [{ type: 'thinking', text: 'x' }, { text: 'a' }] }],
       ['a'],
     ],
@@ -79,6 +79,24 @@ describe('text', () => {
       'empty fragments and other things vanish',
       [{ reasoning: '' }, { reasoning_content: null }, { reasoning: { a: 1 } }],
       [],
+    ],
+    [
+      'parts of content arrays',
+      [
+        { content: [{ type: 'thinking', thinking: [{ type: 'text', text: 'a' }, 'b', { type: 'x' }] }] },
+        {
+          content: [{ type: 'thinking', thinking: 'c', signature: 's' }, 'no', { type: 'text', text: 'no' }],
+        },
+        { content: [{ type: 'reasoning', summary: [{ type: 'summary_text', text: 'd' }] }] },
+        {
+          content: [
+            { type: 'thought', text: 'e' },
+            { type: 'redacted_thinking', data: 'no' },
+          ],
+        },
+        { reasoning_content: 'f', content: [{ type: 'thinking', thinking: 'f' }] },
+      ],
+      ['ab', 'c', 'd', 'e', 'f'].map((said) => ['reasoning_content', said] as const),
     ],
     [
       'an emoji cut in two is put together',
