@@ -68,9 +68,10 @@ function fetchFor(upstream: Upstream): Fetch {
   };
 }
 
-/** The package keeps of an error's JSON only what is in `error`, and servers say things beside it. */
+/** The package keeps of an error's JSON only what is in `error`, and servers say things beside it, or a mere text. */
 function wholeError(body: string): string {
   const said = parseJson(body);
+  if (typeof said === 'string') return said;
   return isRecord(said) && 'error' in said ? JSON.stringify({ error: said }) : body;
 }
 

@@ -60,6 +60,7 @@ describe('error statuses', () => {
     [400, { errors: [{ title: 'No.' }] }, 'invalid_prompt', 'No.'],
     [400, { error_code: 336_003, error_msg: 'No.' }, 'invalid_prompt', 'No.'],
     [422, { detail: 'no such role' }, 'invalid_prompt', 'no such role'],
+    [400, 'no such role', 'invalid_prompt', 'no such role'],
     [400, [{ error: { code: 400, message: 'Not here.' } }], 'invalid_prompt', 'Not here.'],
     [500, { error: { message: 'CUDA' } }, 'server_error', "The upstream 'test' failed (500). It said: CUDA"],
     [402, { error: { message: 'Pay.' } }, 'server_error', "The upstream 'test' failed (402). It said: Pay."],
