@@ -7,7 +7,7 @@ import type { ModelPart } from '../runs/model.ts';
 import { isAside, saysSomething, type AsideFields, type Asides } from '../runs/asides.ts';
 import type { NewId } from '../runs/ids.ts';
 import { logprobsIn, moreLogprobs, type Logprobs } from '../runs/logprobs.ts';
-import { THOUGHT_FIELDS } from '../runs/thoughts.ts';
+import { THOUGHT_FIELDS, thoughtInPart } from '../runs/thoughts.ts';
 import type { Usage } from '../runs/thread.ts';
 import { AsideRoom, joinFields } from './aside-fields.ts';
 import { Calls } from './calls.ts';
@@ -122,7 +122,7 @@ export class Normalizer {
 
   /** @param hasThought whether the same thought has come in a field of its own */
   #contentParts(content: readonly unknown[], hasThought: boolean): readonly ModelPart[] {
-    const thought = hasThought ? '' : this.#thoughtSurrogates.join(content.map(thoughtText).join(''));
+    const thought = hasThought ? '' : this.#thoughtSurrogates.join(content.map(thoughtInPart).join(''));
     const said = this.#text(content.map(partText).join(''));
     return thought === '' ? said : [{ type: 'thought', field: 'reasoning_content', text: thought }, ...said];
   }
@@ -207,20 +207,6 @@ function hasThought(delta: PacketFields): boolean {
   if (THOUGHT_FIELDS.some((name) => stringOr(delta[name]) !== '')) return true;
   for (const name in delta) if (isAside(name) && saysSomething(delta[name])) return true;
   return Array.isArray(content) && content.some((part) => isRecord(part) && !isText(part));
-}
-
-const OF_THOUGHTS = /think|reason|thought/i;
-/** Where parts of a content array have their thoughts: Mistral's and Anthropic's, Databricks', and others. */
-const THOUGHTS_IN_PARTS = ['thinking', 'reasoning', 'summary', 'text'] as const;
-
-/** The thoughts in one part of a content array. */
-function thoughtText(part: unknown): string {
-  if (!isRecord(part) || !OF_THOUGHTS.test(stringOr(part['type']))) return '';
-  const said = THOUGHTS_IN_PARTS.map((name) => part[name]).find(
-    (value) => stringOr(value) !== '' || Array.isArray(value),
-  );
-  if (!Array.isArray(said)) return stringOr(said);
-  return said.map((one: unknown) => (isRecord(one) ? stringOr(one['text']) : stringOr(one))).join('');
 }
 
 /** The text of one part of a content array; thoughts come as parts as well, and are not text. */

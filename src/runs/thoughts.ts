@@ -70,3 +70,28 @@ export function sentThoughts(message: { readonly [Field in ThoughtField]?: unkno
 export function thoughtText(fields: ThoughtFields): string {
   return THOUGHT_FIELDS.map((field) => fields[field] ?? '').join('');
 }
+
+const OF_THOUGHTS = /think|reason|thought/i;
+/** Where parts of a content list have their thoughts: Mistral's and Anthropic's, Databricks', and others. */
+const PLACES = ['thinking', 'reasoning', 'summary', 'text'] as const;
+
+/** The thought in one part of a content list, as some servers say it; empty for any other part. */
+export function thoughtInPart(part: unknown): string {
+  if (!hasTextAt(part, 'type') || !OF_THOUGHTS.test(part.type)) return '';
+  const fields: Readonly<Record<string, unknown>> = { ...part };
+  const said = PLACES.map((name) => fields[name]).find((value) => Array.isArray(value) || isText(value));
+  if (!Array.isArray(said)) return isText(said) ? said : '';
+  const pieces: readonly unknown[] = said;
+  return pieces
+    .map((one) => (hasTextAt(one, 'text') ? one.text : one))
+    .filter(isText)
+    .join('');
+}
+
+function hasTextAt<Name extends string>(value: unknown, name: Name): value is Readonly<Record<Name, string>> {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'string';
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}

@@ -249,6 +249,40 @@ describe('messages', () => {
       { role: 'tool', tool_call_id: 'weather03', content: '(no output)' },
     ]);
   });
+
+  test('of the assistant may hold thoughts as parts: beside calls they go back, elsewhere they do not', async () => {
+    const call = { id: 'weather01', type: 'function', function: { name: 'weather', arguments: '{}' } };
+    const thinking = (said: unknown) => ({ type: 'thinking', thinking: said, signature: 's' });
+    const sent = await messagesFor(
+      { role: 'user', content: 'weather?' },
+      {
+        role: 'assistant',
+        content: [
+          thinking('I '),
+          thinking([{ type: 'text', text: 'look.' }]),
+          { type: 'text', text: 'Wait.' },
+        ],
+        tool_calls: [call],
+      },
+      { role: 'tool', tool_call_id: 'weather01', content: 'sunny' },
+      {
+        role: 'assistant',
+        content: [
+          { type: 'redacted_thinking', data: 'x' },
+          { type: 'reasoning', summary: [{ type: 'summary_text', text: 'Done.' }] },
+          { type: 'text', text: 'Sunny.' },
+        ],
+      },
+      { role: 'user', content: 'thanks' },
+    );
+    expect(sent).toEqual([
+      { role: 'user', content: 'weather?' },
+      { role: 'assistant', content: 'Wait.', reasoning_content: 'I look.', tool_calls: [call] },
+      { role: 'tool', tool_call_id: 'weather01', content: 'sunny' },
+      { role: 'assistant', content: 'Sunny.' },
+      { role: 'user', content: 'thanks' },
+    ]);
+  });
 });
 
 describe('an assistant', () => {

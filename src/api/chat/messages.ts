@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ApiError, unsupported } from '../../errors.ts';
 import { callAsides, messageAsides, withAsides } from '../../runs/asides.ts';
 import { isMedia, MEDIA_TYPES, type ChatCall, type ChatMessage, type ChatPart } from '../../runs/model.ts';
-import { sentThoughts } from '../../runs/thoughts.ts';
+import { sentThoughts, thoughtInPart } from '../../runs/thoughts.ts';
 import * as shapes from '../http/shapes.ts';
 import { calledBefore, type OldCall } from './functions.ts';
 import { withoutHoles } from './history.ts';
@@ -21,9 +21,11 @@ const imagePart = z.looseObject({
 });
 /** A part of an assistant's message that a client sends back. */
 const refusalPart = z.looseObject({ type: z.literal('refusal'), refusal: z.string() });
+/** A thought in the answer of another server, which a client sends back. */
+const thoughtPart = z.looseObject({ type: z.enum(['thinking', 'redacted_thinking', 'reasoning']) });
 /** What only some model servers take; they check it themselves. */
 const mediaPart = z.looseObject({ type: z.enum(MEDIA_TYPES) });
-const part = z.union([textPart, imagePart, refusalPart, mediaPart]);
+const part = z.union([textPart, imagePart, refusalPart, thoughtPart, mediaPart]);
 const content = z.union([z.string(), z.array(part).max(1_000)]);
 
 const callArguments = z.union([z.string(), z.record(z.string(), z.unknown())]).nullish();
@@ -123,7 +125,9 @@ function toMessage(given: SentMessage, param: string, isDevice: boolean): ChatMe
       const message = { ...asides, role: 'assistant', ...named(given) } as const;
       if (calls.length === 0) return { ...message, content: said };
       // Model servers want thoughts back while tools are at work. Beside words they ignore or refuse them.
-      return { ...message, content: said === '' ? null : said, tool_calls: calls, ...sentThoughts(given) };
+      const thought = Array.isArray(given.content) ? given.content.map(thoughtInPart).join('') : '';
+      const thoughts = { ...(thought !== '' && { reasoning_content: thought }), ...sentThoughts(given) };
+      return { ...message, content: said === '' ? null : said, tool_calls: calls, ...thoughts };
     }
     case 'tool':
     case 'function': {
@@ -168,6 +172,10 @@ function toPart(part: Exclude<Content, string | null | undefined>[number]): read
       const detail = typeof image === 'string' ? 'auto' : (image.detail ?? 'auto');
       return [{ type: 'image_url', image_url: { url, detail } }];
     }
+    case 'thinking':
+    case 'redacted_thinking':
+    case 'reasoning':
+      return [];
     case 'input_audio':
     case 'audio':
     case 'audio_url':
