@@ -283,6 +283,19 @@ describe('messages', () => {
       { role: 'user', content: 'thanks' },
     ]);
   });
+
+  test.each(['prefix', 'partial'])('of the assistant at the end go on where `%s` says so', async (name) => {
+    const begun = { role: 'assistant', content: 'Sun', [name]: true };
+    const before = { role: 'user', content: 'weather?' };
+    expect(await messagesFor(before, begun)).toEqual([before, begun]);
+    expect(await messagesFor(before, { ...begun, [name]: false })).toHaveLength(3);
+    const after = { role: 'user', content: 'and?' };
+    expect(await messagesFor(before, begun, after)).toEqual([
+      before,
+      { role: 'assistant', content: 'Sun' },
+      after,
+    ]);
+  });
 });
 
 describe('an assistant', () => {

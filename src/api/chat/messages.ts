@@ -87,7 +87,8 @@ export function toMessages(given: readonly SentMessage[], isDevice: boolean): Re
     const param = `messages[${index}]`;
     if (one.role !== 'function') {
       answers.length = 0;
-      const read = toMessage(one, param, isDevice);
+      const isBegun = !isDevice && index === given.length - 1;
+      const read = { ...toMessage(one, param, isDevice), ...(isBegun && begunMarks(one)) };
       const called = read.role === 'assistant' ? oldCall(one, index) : null;
       if (called === null || read.role !== 'assistant') return read;
       open.push(called);
@@ -139,6 +140,12 @@ function toMessage(given: SentMessage, param: string, isDevice: boolean): ChatMe
       };
     }
   }
+}
+
+/** How programs mark an answer that the server is to continue: in the words of Mistral and DeepSeek, and of Kimi and Qwen. */
+function begunMarks({ role, prefix, partial }: SentMessage): Readonly<Record<string, true>> {
+  if (role !== 'assistant') return {};
+  return { ...(prefix === true && { prefix }), ...(partial === true && { partial }) };
 }
 
 /** Programs with several speakers tell them apart by their names. */
