@@ -97,12 +97,19 @@ export class Calls {
 
   /** The parts that the `tool_calls` of a delta or a whole message make. */
   push(fragments: readonly unknown[]): readonly ModelPart[] {
+    const named = new Map<number, string>();
     return fragments.flatMap((fragment, position) => {
       if (!isRecord(fragment)) return NONE;
       const id = stringOr(fragment['id']);
       const index = fragment['index'];
-      const slot = typeof index === 'number' ? index : this.#slotWithoutIndex(id, position, fragments.length);
-      const parts = this.#add(slot, id, bodyOf(fragment), callAsides(fragment));
+      const body = bodyOf(fragment);
+      const name = isRecord(body) ? stringOr(body['name']) : '';
+      let slot = typeof index === 'number' ? index : this.#slotWithoutIndex(id, position, fragments.length);
+      // Another name beside it in one list is no further piece of the name.
+      if (typeof index !== 'number' && name !== '' && (named.get(slot) ?? name) !== name)
+        slot = this.#calls.length;
+      named.set(slot, name);
+      const parts = this.#add(slot, id, body, callAsides(fragment));
       const call = this.#slots.get(slot);
       if (call !== undefined && isRecord(fragment['custom'])) call.isCustom = true;
       return parts;

@@ -283,6 +283,11 @@ describe('tool calls', () => {
       [calls(start), calls({ ...start, id: 'b' })],
       ['0 a f {}', '1 b f {}'],
     ],
+    [
+      'one id for all calls of a list, without indices and arguments',
+      [calls(whole('a', 'f', '{"x":1}'), whole('a', 'g', ''), whole('a', 'h', null))],
+      ['0 a f {"x":1}', '1 call_new1 g {}', '2 call_new2 h {}'],
+    ],
     ['empty entries are no calls', [calls({}, { index: 3 })], []],
   ])('%s', (_, chunks, expected) => {
     expect(toolCalls(...chunks)).toEqual(expected);
