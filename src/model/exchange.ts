@@ -79,7 +79,7 @@ export class Exchange {
   #saidDone = false;
   /** Whether the answer had a word or a call so far. */
   #isSaid = false;
-  /** White space before the first word: an answer that has nothing else is none. */
+  /** White space before the first word or call: an answer that has nothing else is none. */
   #blank: ModelPart[] = [];
   /** What may be an error: words without choices. They are one if the answer does not come to an end. */
   #complaint: unknown = null;
@@ -237,11 +237,17 @@ export class Exchange {
         continue;
       }
       isSaid ||= part.type !== 'thought' && part.type !== 'finish';
-      if (isSaid && !this.#isSaid) this.#parts.push(...this.#blank.splice(0));
+      if (isSaid && !this.#isSaid) this.#parts.push(...this.#blankBefore(part));
       this.#isSaid ||= isSaid;
       this.#parts.push(part);
     }
     return isSaid;
+  }
+
+  /** The white space that was held back. Calls need none: models put an empty line before them. */
+  #blankBefore({ type }: ModelPart): readonly ModelPart[] {
+    const blank = this.#blank.splice(0);
+    return type === 'text' ? blank : [];
   }
 
   #bodyEnded(): void {

@@ -153,6 +153,24 @@ const begun =
   chunk({ tool_calls: [{ index: 3, function: { arguments: '{"q":"é' } }] }) +
   chunk({ tool_calls: [{ index: 3, function: { arguments: '"}' } }] });
 
+describe('white space', () => {
+  const call = { tool_calls: [{ index: 0, id: 'a', function: { name: 'look', arguments: '{}' } }] };
+
+  test('before a call is no word', async () => {
+    const parts = await answers(
+      chunk({ content: '\n' }) + chunk({ content: '\n' }) + chunk(call) + STOP + DONE,
+    );
+    expect(parts.map(({ type }) => type)).toEqual(['call', 'arguments', 'finish']);
+  });
+
+  test('before the first word belongs to it', async () => {
+    const parts = await answers(
+      chunk({ content: '\n' }) + chunk({ content: ' a' }) + chunk(call) + STOP + DONE,
+    );
+    expect(parts[0]).toEqual({ type: 'text', text: '\n a' });
+  });
+});
+
 describe('how the bytes are cut into packets changes nothing', () => {
   test.each([
     ['in a good answer', begun + STOP + USAGE + DONE, '6 parts'],
