@@ -14,7 +14,7 @@ import { imagesRefused, toolsOff, toolsRefused } from './advice.ts';
 import type { Descriptions } from './descriptions.ts';
 import { withoutEchoes } from './echoes.ts';
 import { UpstreamFailure } from './failure.ts';
-import { commonOf, lessonIn, showsPicture, type Lesson } from './lessons.ts';
+import { commonOf, isConditional, lessonIn, showsPicture, type Lesson } from './lessons.ts';
 import { overflowIn } from './overflow.ts';
 import { chatBody, type KnownSettings } from './request.ts';
 import { settingsOf, type ServerFamilies, type ModelSettings } from './settings.ts';
@@ -152,7 +152,9 @@ export class Question {
       return false;
     }
     this.#count += 1;
-    const kept = commonOf(lesson, lessonIn(own, this.#body, this.#settings) ?? {}, this.#settings);
+    const kept = isConditional(refusal)
+      ? {}
+      : commonOf(lesson, lessonIn(own, this.#body, this.#settings) ?? {}, this.#settings);
     this.#settings = { ...this.#settings, ...lesson };
     const before = this.#body;
     this.#body = this.#write();

@@ -21,6 +21,15 @@ export type Lesson = Pick<
   | 'refused'
 >;
 
+/** Words that refuse a field beside another one only: alone it may be taken. */
+const CONDITIONAL =
+  /cannot both|mutually exclusive|only one of|combination of|combined with|together with|at the same time|\bwhen [`'"]?[\w.]+[`'"]? (?:is|are) (?:set|specified|provided|given|enabled|used)|不能同时/i;
+
+/** Whether a refusal says something of this request, and nothing of the next one. */
+export function isConditional({ words }: Pick<UpstreamRefusal, 'words'>): boolean {
+  return CONDITIONAL.test(words);
+}
+
 /** Statuses of refusals. Some servers and gateways answer 500 or 404 to what they do not support. */
 const REFUSING: ReadonlySet<number> = new Set([400, 404, 415, 422, 500, 501]);
 

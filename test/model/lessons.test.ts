@@ -174,11 +174,6 @@ describe('a field that the server does not know', () => {
       'stream_options',
       error("create_chat_completion() got an unexpected keyword argument 'stream_options'", {}, 500),
     ],
-    [
-      'Anthropic',
-      'top_p',
-      error('`temperature` and `top_p` cannot both be specified for this model. Please use only one.'),
-    ],
     ['deprecated', 'top_p', error('`top_p` is deprecated for this model.')],
     [
       'strict of a tool',
@@ -298,6 +293,19 @@ describe('a field that the server does not know', () => {
       ['old', false],
       ['new', true],
     ]);
+  });
+
+  test.each([
+    ['`temperature` and `top_p` cannot both be specified for this model', 'top_p'],
+    ["'temperature' is not supported when 'top_p' is set", 'temperature'],
+    ['Only one of temperature, top_p is allowed', 'temperature'],
+    ['Unsupported combination of parameters: temperature together with top_p', 'top_p'],
+  ])('that it refuses beside another is left out of that request only: %s', async (words, alone) => {
+    await strict((body) => (has(body, ['temperature']) && has(body, ['top_p']) ? error(words) : null));
+    const model = modelAt(upstream.url);
+    expect(await partsOf(model, ask({ temperature: 0.2, top_p: 0.9 }))).toEqual(HELLO_PARTS);
+    expect(await partsOf(model, ask({ [alone]: 0.5 }))).toEqual(HELLO_PARTS);
+    expect(lastBody()).toHaveProperty(alone, 0.5);
   });
 
   test('is no lesson when the request is refused all the same', async () => {
