@@ -102,7 +102,6 @@ describe('an empty array of PHP is an object where an object is meant', () => {
     expect(asked.body).toMatchObject({
       logit_bias: {},
       web_search_options: {},
-      stop: [],
       tools: [{ function: { parameters: meant } }],
       response_format: format(meant),
     });
