@@ -1,0 +1,374 @@
+/**
+ * What the service costs: `npm run bench`. Starts a paced model server, a minimal proxy, the service and a client as
+ * processes of their own, asks all of them in turn, and prints one table; the same goes into a JSON file and a plot.
+ * Ends with 1 when a figure misses its limit. `--help` lists the options.
+ */
+import { cpus, totalmem } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Arm } from './ask.ts';
+import type { Seen, Task } from './client.ts';
+import { median, rounded } from './figures.ts';
+import {
+  assistantsArms,
+  chatArm,
+  firstWords,
+  flowsOf,
+  longThreads,
+  manyStreams,
+  memory,
+  stored,
+  type Client,
+  type FirstWords,
+  type Streams,
+  type StreamLoad,
+} from './measure.ts';
+import { plotOf } from './plot.ts';
+import { loadNow, startHelper, treeOf, type Process } from './processes.ts';
+import { isKept, rowsOf, type Measured, type Row } from './rows.ts';
+import {
+  copyOf,
+  copyOfThis,
+  startPeers,
+  startService,
+  type Copy,
+  type Peer,
+  type Service,
+} from './services.ts';
+
+const HELP = `npm run bench -- [options]
+  --quick          under a minute: first words, 100 streams, flows
+  --against REV    measures that commit too, in the same rotation
+  --only A,B       first, streams, flows, threads, memory, stored
+  --rounds N       requests of each arm for the first word (default 200)
+  --out FOLDER     where result.json and result.svg go (default .data/bench)
+The peers LiteLLM and Portkey take part where they are installed: litellm on PATH or BENCH_LITELLM, BENCH_PORTKEY.`;
+const PARTS = ['first', 'streams', 'flows', 'threads', 'memory', 'stored'] as const;
+type Part = (typeof PARTS)[number];
+const QUICK: readonly Part[] = ['first', 'streams', 'flows'];
+/** A machine that does something else measures that as well. */
+const MAX_LOAD = 1;
+/** Beyond this spread between its quartiles, the direct arm says that the machine is not steady. */
+const MAX_DIRECT_SPREAD_MS = 2;
+/** Limits that would stand in the way of thousands of streams. */
+const ROOMY = { WORKER_CONCURRENCY: '3000', MAX_STREAMS: '20000', LOG_KEPT_S: '5' };
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    against: { type: 'string' },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    out: { type: 'string', default: join(import.meta.dirname, '..', '.data', 'bench') },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const notes: string[] = [];
+function note(text: string): void {
+  notes.push(text);
+  console.error(`bench: ${text}`);
+}
+
+/** What stays the same for all figures. */
+interface Bench {
+  readonly client: Client;
+  readonly upstream: string;
+  readonly proxy: { readonly base: string; readonly processes: readonly Process[] };
+  readonly copies: readonly Copy[];
+  readonly isQuick: boolean;
+}
+
+async function main(): Promise<number> {
+  const { quick: isQuick, against } = values;
+  const parts = partsWanted(isQuick);
+  if (loadNow() > MAX_LOAD)
+    note(`the machine is busy: its load is ${loadNow()}. Only ratios mean anything now.`);
+  const copies = [copyOfThis(), ...(against === undefined ? [] : [await copyOf(against)])];
+  const model = await startHelper('upstream.ts');
+  const upstream = `http://127.0.0.1:${model.port}/v1`;
+  const proxy = await startHelper('proxy.ts', [upstream]);
+  const client: Client = await startHelper<Task, Seen>('client.ts');
+  const bench: Bench = {
+    client,
+    upstream,
+    proxy: { base: `http://127.0.0.1:${proxy.port}/v1`, processes: treeOf(proxy.pid) },
+    copies,
+    isQuick,
+  };
+  try {
+    const measured = await measureAll(bench, parts);
+    return report(copies, measured);
+  } finally {
+    await Promise.all([client.stop(), proxy.stop(), model.stop()]);
+  }
+}
+
+function partsWanted(isQuick: boolean): ReadonlySet<Part> {
+  const { only } = values;
+  if (only === undefined) return new Set(isQuick ? QUICK : PARTS);
+  const names = only.split(',');
+  const wrong = names.find((name) => !PARTS.some((part) => part === name));
+  if (wrong !== undefined) throw new Error(`there is no part '${wrong}'. There are: ${PARTS.join(', ')}.`);
+  return new Set(PARTS.filter((part) => names.includes(part)));
+}
+
+/** The measurements of each copy, in their order. */
+async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promise<readonly Measured[]> {
+  let all: readonly Measured[] = bench.copies.map(() => ({}));
+  const add = (more: readonly Measured[]): void => {
+    all = all.map((measured, index) => ({ ...measured, ...more[index] }));
+  };
+  if (parts.has('first') || parts.has('streams') || parts.has('flows') || parts.has('threads')) {
+    await withServices(bench, {}, async (services) => {
+      if (parts.has('first')) add(await firstOf(bench, services));
+      if (parts.has('streams'))
+        add(await streamsOf(bench, services, bench.isQuick ? ['100'] : ['100', '200']));
+      if (parts.has('flows')) add(await allFlows(bench, services));
+      if (parts.has('threads')) add(await allThreads(bench, services));
+    });
+  }
+  const roomy: Measured[] = all.map(() => ({}));
+  for (const [index, copy] of bench.copies.entries()) {
+    // One service at a time: memory is not shared with a neighbour.
+    if (!parts.has('memory') && !parts.has('stored')) break;
+    const service = await startService(copy, bench.upstream, ROOMY);
+    try {
+      const kept = parts.has('stored') ? { stored: await stored(service, 100) } : {};
+      roomy[index] = kept;
+    } finally {
+      await service.stop();
+    }
+    if (parts.has('memory')) roomy[index] = { ...roomy[index], memory: await memoryOfCopy(bench, copy) };
+  }
+  add(roomy);
+  if (parts.has('streams') && !bench.isQuick) {
+    const before = all.map(({ streams }) => streams);
+    await withServices(bench, ROOMY, async (services) => {
+      add(await streamsOf(bench, services, ['saturated']));
+    });
+    all = all.map((measured, index) => ({ ...measured, streams: { ...before[index], ...measured.streams } }));
+  }
+  return all;
+}
+
+async function memoryOfCopy(bench: Bench, copy: Copy): Promise<Measured['memory'] & {}> {
+  const service = await startService(copy, bench.upstream, ROOMY);
+  // Its streams stay open until their client ends.
+  const client: Client = await startHelper<Task, Seen>('client.ts');
+  try {
+    return await memory(client, service, 1_000);
+  } finally {
+    await client.stop();
+    await service.stop();
+  }
+}
+
+async function withServices(
+  { copies, upstream }: Bench,
+  settings: Readonly<Record<string, string>>,
+  work: (services: readonly Service[]) => Promise<void>,
+): Promise<void> {
+  const services: Service[] = [];
+  try {
+    for (const copy of copies) services.push(await startService(copy, upstream, settings));
+    await work(services);
+  } finally {
+    await Promise.all(services.map((service) => service.stop()));
+  }
+}
+
+const prefixOf = ({ copy }: Service): string => `${copy.name} `;
+
+async function firstOf(
+  { client, upstream, proxy, isQuick }: Bench,
+  services: readonly Service[],
+): Promise<Measured[]> {
+  const model = 'paced-10-10';
+  const peers = isQuick ? [] : await startPeers(upstream, note);
+  try {
+    const arms: Arm[] = [chatArm('direct', upstream, model), chatArm('proxy', proxy.base, model)];
+    for (const service of services) {
+      const prefix = prefixOf(service);
+      arms.push(chatArm(`${prefix}chat`, service.base, model));
+      arms.push(...(await assistantsArms(prefix, service.base, model)));
+    }
+    arms.push(...peers.map(({ name, base, headers }: Peer) => chatArm(name, base, model, headers)));
+    const rounds = Number(values.rounds ?? (isQuick ? 40 : 200));
+    const first = await firstWords(client, arms, rounds);
+    judgeDirect(first);
+    printFirst(first);
+    return services.map(() => ({ first }));
+  } finally {
+    await Promise.all(peers.map((peer) => peer.stop()));
+  }
+}
+
+function judgeDirect(first: readonly FirstWords[]): void {
+  const direct = first.find(({ arm }) => arm === 'direct');
+  if (direct !== undefined && direct.p99 - direct.p50 > 5 * MAX_DIRECT_SPREAD_MS)
+    note(
+      'VOID: the direct arm is unsteady (its p99 is far from its median). Do not quote these first words.',
+    );
+}
+
+const LOADS: Readonly<Record<string, StreamLoad>> = {
+  '100': { streams: 100, tokens: 100, gapMs: 20, forMs: 5_000 },
+  '200': { streams: 200, tokens: 100, gapMs: 20, forMs: 5_000 },
+  saturated: { streams: 400, tokens: 256, gapMs: 40, forMs: 1 },
+};
+
+async function streamsOf(
+  { client, upstream, proxy, isQuick }: Bench,
+  services: readonly Service[],
+  loads: readonly string[],
+): Promise<Measured[]> {
+  const byLoad: Record<string, readonly Streams[]> = {};
+  for (const name of loads) {
+    const load = LOADS[name];
+    if (load === undefined) continue;
+    const model = `paced-${load.tokens}-${load.gapMs}`;
+    const arms: { readonly arm: Arm; readonly processes: readonly Process[] }[] = [
+      { arm: chatArm('direct', upstream, model), processes: [] },
+      { arm: chatArm('proxy', proxy.base, model), processes: proxy.processes },
+    ];
+    for (const service of services) {
+      const { base, processes } = service;
+      const [run] = await assistantsArms(prefixOf(service), base, model);
+      arms.push({ arm: chatArm(`${prefixOf(service)}chat`, base, model), processes });
+      if (run !== undefined && !isQuick) arms.push({ arm: run, processes });
+    }
+    const blocks: Streams[] = [];
+    const turns = isQuick ? 1 : 2;
+    const inBlock = isQuick ? { ...load, forMs: load.forMs / 2 } : load;
+    for (let turn = 0; turn < turns; turn++) {
+      const order = turn % 2 === 0 ? arms : arms.toReversed();
+      for (const { arm, processes } of order) blocks.push(await manyStreams(client, arm, processes, inBlock));
+    }
+    byLoad[name] = arms.map(({ arm }) => together(blocks.filter((block) => block.arm === arm.name)));
+    const direct = byLoad[name].find(({ arm }) => arm === 'direct');
+    const offered = (load.streams * 1_000) / load.gapMs;
+    if (direct !== undefined && name !== 'saturated' && direct.tokensPerS < 0.6 * offered)
+      note(
+        `VOID: at ${name} streams the direct arm itself got ${Math.round(direct.tokensPerS)} of ${offered} tokens/s.`,
+      );
+    for (const { arm, why } of byLoad[name]) if (why !== null) note(`${arm}: ${why}`);
+  }
+  return services.map(() => ({ streams: byLoad }));
+}
+
+/** Blocks of one arm as one: medians of their figures, sums of their counts. */
+function together(blocks: readonly Streams[]): Streams {
+  const [first] = blocks;
+  if (first === undefined) throw new Error('nothing was measured');
+  const mid = (of: (block: Streams) => number): number => median(blocks.map(of));
+  const sum = (of: (block: Streams) => number): number => blocks.reduce((all, block) => all + of(block), 0);
+  return {
+    ...first,
+    firstP50: mid((block) => block.firstP50),
+    firstP99: mid((block) => block.firstP99),
+    gapP50: mid((block) => block.gapP50),
+    gapP99: mid((block) => block.gapP99),
+    tokensPerS: mid((block) => block.tokensPerS),
+    processorPerToken: mid((block) => block.processorPerToken),
+    tokens: sum((block) => block.tokens),
+    wrong: sum((block) => block.wrong),
+    failed: sum((block) => block.failed),
+    why: blocks.map(({ why }) => why).find((why) => why !== null) ?? null,
+  };
+}
+
+async function allFlows({ client, isQuick }: Bench, services: readonly Service[]): Promise<Measured[]> {
+  const forMs = isQuick ? 2_000 : 8_000;
+  const all: Measured[] = [];
+  for (const service of services) {
+    const polled = await flowsOf(client, service, { isPolled: true, forMs });
+    const streamed = await flowsOf(client, service, { isPolled: false, forMs });
+    for (const { why } of [polled, streamed]) if (why !== null) note(`${service.copy.name}: ${why}`);
+    all.push({ polled, streamed });
+  }
+  return all;
+}
+
+async function allThreads({ client }: Bench, services: readonly Service[]): Promise<Measured[]> {
+  const all: Measured[] = [];
+  for (const service of services)
+    all.push({ threads: await longThreads(client, service, { long: 10_000, rounds: 40 }) });
+  return all;
+}
+
+function printFirst(first: readonly FirstWords[]): void {
+  console.log('First word, one request at a time, in ms:');
+  console.table(
+    Object.fromEntries(
+      first.map(({ arm, p50, p99, added, failed }) => [
+        arm,
+        {
+          p50: rounded(p50),
+          p99: rounded(p99),
+          added: rounded(added.median),
+          '95 %': `${rounded(added.low)} to ${rounded(added.high)}`,
+          failed,
+        },
+      ]),
+    ),
+  );
+}
+
+/** Prints the table, writes the files. @returns the exit code. */
+function report(copies: readonly Copy[], measured: readonly Measured[]): number {
+  const tables = copies.map((copy, index) => rowsOf(measured[index] ?? {}, `${copy.name} `));
+  const [rows = [], before = []] = tables;
+  const beforeOf = ({ name }: Row): Row | undefined => before.find((row) => row.name === name);
+  console.table(
+    rows.map((row) => {
+      const old = beforeOf(row);
+      return {
+        figure: row.name,
+        value: `${row.value} ${row.unit}`,
+        ...(old !== undefined && {
+          before: `${old.value} ${old.unit}`,
+          ratio: old.value === 0 ? '' : rounded(row.value / old.value),
+        }),
+        ...(row.limit !== null && {
+          limit: `${row.isRate ? '≥' : '≤'} ${row.limit}`,
+          kept: isKept(row) ? 'yes' : 'NO',
+        }),
+      };
+    }),
+  );
+  const machine = {
+    at: new Date().toISOString(),
+    commits: copies.map(({ name, commit }) => `${name}: ${commit}`),
+    node: process.version,
+    cores: cpus().length,
+    processor: cpus()[0]?.model ?? 'unknown',
+    memoryMb: Math.round(totalmem() / 1024 ** 2),
+    load: loadNow(),
+  };
+  console.log(
+    Object.entries(machine)
+      .map(([name, value]) => `${name} ${String(value)}`)
+      .join(' · '),
+  );
+  mkdirSync(values.out, { recursive: true });
+  writeFileSync(join(values.out, 'result.json'), `${JSON.stringify({ machine, notes, tables }, null, 2)}\n`);
+  const title = `Longrun ${copies[0]?.commit ?? ''}, ${machine.cores} cores, Node ${machine.node}`;
+  writeFileSync(join(values.out, 'result.svg'), plotOf(rows, before, title));
+  console.log(`written: ${join(values.out, 'result.json')} and result.svg`);
+  return rows.every(isKept) ? 0 : 1;
+}
+
+if (values.help) {
+  console.log(HELP);
+} else {
+  // Children end with this process.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 2;
+  }
+}

@@ -1,0 +1,306 @@
+/** What is measured, one function for each kind of figure. Every function leaves the service as it found it, and idle. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ask, call, type Arm } from './ask.ts';
+import type { Seen, Task } from './client.ts';
+import { differences, estimate, median, quantile, type Estimate } from './figures.ts';
+import { memoryOf, processorOf, total, type Helper, type Process } from './processes.ts';
+import type { Service } from './services.ts';
+
+export type Client = Helper<Task, Seen>;
+
+/** A prompt of some 300 characters. */
+const PROMPT = 'hello '.repeat(50);
+const MESSAGES = [{ role: 'user', content: PROMPT }];
+
+/** The arm that asks `/chat/completions` of any server. */
+export function chatArm(name: string, base: string, model: string, headers?: Arm['headers']): Arm {
+  const body = { model, stream: true, messages: MESSAGES };
+  return { name, base, path: '/chat/completions', body, ...(headers !== undefined && { headers }) };
+}
+
+/** Arms of the service by the Assistants API: a new thread with the run, and a run in a thread that is there. */
+export async function assistantsArms(prefix: string, base: string, model: string): Promise<readonly Arm[]> {
+  const assistant = String((await call(base, '/assistants', { model }))['id']);
+  const run = { assistant_id: assistant, stream: true };
+  return [
+    {
+      name: `${prefix}threads/runs`,
+      base,
+      path: '/threads/runs',
+      body: { ...run, thread: { messages: MESSAGES } },
+    },
+    {
+      name: `${prefix}run`,
+      base,
+      path: '/threads/{thread}/runs',
+      body: { ...run, additional_messages: MESSAGES },
+      needsThread: true,
+    },
+  ];
+}
+
+/** First words of one arm. Times in milliseconds; `added` is compared with the direct arm, round by round. */
+export interface FirstWords {
+  readonly arm: string;
+  readonly p50: number;
+  readonly p99: number;
+  readonly added: Estimate;
+  readonly addedP99: number;
+  readonly failed: number;
+}
+
+/** One request at a time, the arms in turn. The first arm is the direct one. */
+export async function firstWords(
+  client: Client,
+  arms: readonly Arm[],
+  rounds: number,
+): Promise<readonly FirstWords[]> {
+  const warmUp = Math.ceil(rounds / 5);
+  const { firstMs } = await client.do({ type: 'rounds', arms, rounds, warmUp });
+  const [first] = arms;
+  const base = first === undefined ? [] : (firstMs[first.name] ?? []);
+  return arms.map(({ name }) => {
+    const all = firstMs[name] ?? [];
+    const values = all.filter((value) => !Number.isNaN(value));
+    const added = differences(all, base);
+    const addedP99 = quantile(values, 0.99) - quantile(valid(base), 0.99);
+    const [p50, p99] = [median(values), quantile(values, 0.99)];
+    return { arm: name, p50, p99, added: estimate(added), addedP99, failed: all.length - values.length };
+  });
+}
+
+const valid = (values: readonly number[]): readonly number[] =>
+  values.filter((value) => !Number.isNaN(value));
+
+/** Many streams at a time through one arm. */
+export interface Streams {
+  readonly arm: string;
+  readonly streams: number;
+  readonly firstP50: number;
+  readonly firstP99: number;
+  readonly gapP50: number;
+  readonly gapP99: number;
+  readonly tokensPerS: number;
+  /** Processor time of the processes behind the arm, in microseconds per token, by role and in all. */
+  readonly processor: ReadonlyMap<string, number>;
+  readonly processorPerToken: number;
+  readonly tokens: number;
+  readonly wrong: number;
+  readonly failed: number;
+  readonly why: string | null;
+}
+
+export interface StreamLoad {
+  readonly streams: number;
+  readonly tokens: number;
+  readonly gapMs: number;
+  readonly forMs: number;
+}
+
+/** Keeps so many streams open for a while. */
+export async function manyStreams(
+  client: Client,
+  arm: Arm,
+  processes: readonly Process[],
+  { streams, tokens, gapMs, forMs }: StreamLoad,
+): Promise<Streams> {
+  const before = processorOf(processes);
+  const spreadMs = Math.max(200, tokens * gapMs);
+  const seen = await client.do({ type: 'streams', arm, streams, forMs, spreadMs });
+  const processor = perPiece(processes, before, seen.tokens);
+  const first = valid(seen.firstMs[arm.name] ?? []);
+  return {
+    arm: arm.name,
+    streams,
+    firstP50: median(first),
+    firstP99: quantile(first, 0.99),
+    gapP50: median(seen.gapsMs),
+    gapP99: quantile(seen.gapsMs, 0.99),
+    tokensPerS: (seen.tokens / seen.tookMs) * 1_000,
+    processor,
+    processorPerToken: total(processor),
+    tokens: seen.tokens,
+    wrong: seen.wrong,
+    failed: seen.failed,
+    why: seen.why,
+  };
+}
+
+function perPiece(
+  processes: readonly Process[],
+  before: ReadonlyMap<string, number>,
+  pieces: number,
+): ReadonlyMap<string, number> {
+  const after = processorOf(processes);
+  return new Map(
+    [...after].map(([role, seconds]) => [role, ((seconds - (before.get(role) ?? 0)) / pieces) * 1e6]),
+  );
+}
+
+/** Whole flows, thread to answer. */
+export interface Flows {
+  readonly perS: number;
+  /** Processor time of all processes, in microseconds per flow. */
+  readonly processorPerFlow: number;
+  readonly failed: number;
+  readonly why: string | null;
+}
+
+/** Flows of thread, message and run, 32 at a time, over a model that answers at once. */
+export async function flowsOf(
+  client: Client,
+  { base, processes }: Service,
+  { isPolled, forMs }: { readonly isPolled: boolean; readonly forMs: number },
+): Promise<Flows> {
+  const assistant = String((await call(base, '/assistants', { model: 'paced-8-0' }))['id']);
+  const task = { type: 'flows', base, assistant, isPolled, flows: 32 } as const;
+  await client.do({ ...task, forMs: forMs / 4 });
+  const before = processorOf(processes);
+  const seen = await client.do({ ...task, forMs });
+  return {
+    perS: (seen.done / seen.tookMs) * 1_000,
+    processorPerFlow: total(perPiece(processes, before, seen.done)),
+    failed: seen.failed,
+    why: seen.why,
+  };
+}
+
+/** The first word in threads of these lengths, and the same when the run wants the last ten messages only; medians. */
+export interface LongThreads {
+  readonly messages: number;
+  readonly firstMs: number;
+  readonly lastTenMs: number;
+}
+
+const AT_ONCE = 40;
+
+/** Threads of 10 and of `long` messages, asked in turn. */
+export async function longThreads(
+  client: Client,
+  { base }: Service,
+  { long, rounds }: { readonly long: number; readonly rounds: number },
+): Promise<readonly LongThreads[]> {
+  const assistant = String((await call(base, '/assistants', { model: 'paced-4-2' }))['id']);
+  const arms: Arm[] = [];
+  for (const messages of [10, long]) {
+    const path = `/threads/${await threadOf(base, messages)}/runs`;
+    const body = { assistant_id: assistant, stream: true };
+    const truncation_strategy = { type: 'last_messages', last_messages: 10 };
+    arms.push({ name: `${messages}`, base, path, body });
+    arms.push({ name: `${messages} last`, base, path, body: { ...body, truncation_strategy } });
+  }
+  const { firstMs } = await client.do({ type: 'rounds', arms, rounds, warmUp: 5 });
+  return [10, long].map((messages) => ({
+    messages,
+    firstMs: median(valid(firstMs[`${messages}`] ?? [])),
+    lastTenMs: median(valid(firstMs[`${messages} last`] ?? [])),
+  }));
+}
+
+async function threadOf(base: string, messages: number): Promise<string> {
+  const thread = String((await call(base, '/threads', {}))['id']);
+  let left = messages;
+  const add = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      await call(base, `/threads/${thread}/messages`, {
+        role: 'user',
+        content: `This is message number ${left}.`,
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, add));
+  return thread;
+}
+
+/** Memory of an idle service in MB, and what an open stream that says nothing adds, in KB. */
+export interface Memory {
+  readonly idleMb: number;
+  readonly apiPerStreamKb: number;
+  readonly workerPerRunKb: number;
+  readonly failed: number;
+}
+
+const SETTLE_MS = 5_000;
+
+/** Opens so many silent streams. The service must be freshly started; it is stopped with its streams open. */
+export async function memory(client: Client, service: Service, streams: number): Promise<Memory> {
+  const [arm] = await assistantsArms('', service.base, 'waits');
+  if (arm === undefined) throw new Error('there is no arm');
+  await sleep(SETTLE_MS);
+  const idle = memoryOf(service.processes);
+  const seen = await client.do({ type: 'open', arm, streams });
+  await sleep(SETTLE_MS);
+  const full = memoryOf(service.processes);
+  const grown = (role: string): number => (((full.get(role) ?? 0) - (idle.get(role) ?? 0)) * 1_024) / streams;
+  return {
+    idleMb: total(idle),
+    apiPerStreamKb: grown('api'),
+    workerPerRunKb: grown('worker'),
+    failed: seen.failed,
+  };
+}
+
+/** What finished runs leave in Redis once their logs are gone, in bytes beside their text. */
+export interface Stored {
+  readonly plainRun: number;
+  /** A run of an assistant with 8 kB of instructions and 20 tools. */
+  readonly richRun: number;
+  /** A thread of 50 messages, each question answered. */
+  readonly thread: number;
+}
+
+const RUN_TOKENS = 500;
+const LOG_GONE_MS = 9_000;
+
+/** The service must have been started with `LOG_KEPT_S=5`. */
+export async function stored({ base, redis }: Service, runs: number): Promise<Stored> {
+  const model = `paced-${RUN_TOKENS}-0`;
+  const tool = (index: number): unknown => ({
+    type: 'function',
+    function: {
+      name: `look_up_${index}`,
+      description: `Looks up the record of kind ${index} that belongs to a customer, by its number.`,
+      parameters: { type: 'object', properties: { number: { type: 'string', description: 'Its number' } } },
+    },
+  });
+  const rich = {
+    model,
+    instructions: 'Be kind. '.repeat(900),
+    tools: Array.from({ length: 20 }, (_, index) => tool(index)),
+  };
+  const text = Array.from({ length: RUN_TOKENS }, (_, index) => ` w${index}`).join('').length;
+  const plainRun = (await grownBy(redis, async () => await runsOf(base, { model }, runs))) / runs - text;
+  const richRun = (await grownBy(redis, async () => await runsOf(base, rich, runs))) / runs - text;
+  const thread = await grownBy(redis, async () => await turnsOf(base, { model }, 25));
+  return { plainRun, richRun, thread: thread - 25 * text };
+}
+
+async function grownBy(redis: Service['redis'], work: () => Promise<void>): Promise<number> {
+  const before = await usedBytes(redis);
+  await work();
+  await sleep(LOG_GONE_MS);
+  return (await usedBytes(redis)) - before;
+}
+
+async function usedBytes(redis: Service['redis']): Promise<number> {
+  return Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1] ?? 0);
+}
+
+async function runsOf(base: string, assistant: object, runs: number): Promise<void> {
+  const id = String((await call(base, '/assistants', assistant))['id']);
+  const body = { assistant_id: id, stream: true, thread: { messages: [{ role: 'user', content: 'hello' }] } };
+  const arm: Arm = { name: 'run', base, path: '/threads/runs', body };
+  for (let done = 0; done < runs; done += AT_ONCE) {
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, runs - done) }, async () => await ask(arm)));
+  }
+}
+
+/** So many questions and answers in one thread. */
+async function turnsOf(base: string, assistant: object, turns: number): Promise<void> {
+  const id = String((await call(base, '/assistants', assistant))['id']);
+  const thread = String((await call(base, '/threads', {}))['id']);
+  const body = { assistant_id: id, stream: true, additional_messages: [{ role: 'user', content: 'hello' }] };
+  const arm: Arm = { name: 'turn', base, path: `/threads/${thread}/runs`, body };
+  for (let turn = 0; turn < turns; turn++) await ask(arm);
+}
