@@ -21,6 +21,7 @@ import {
   stored,
   type Client,
   type FirstWords,
+  type Flows,
   type Streams,
   type StreamLoad,
 } from './measure.ts';
@@ -281,14 +282,32 @@ function together(blocks: readonly Streams[]): Streams {
 
 async function allFlows({ client, isQuick }: Bench, services: readonly Service[]): Promise<Measured[]> {
   const forMs = isQuick ? 2_000 : 8_000;
-  const all: Measured[] = [];
-  for (const service of services) {
+  const blocks: { readonly service: Service; readonly polled: Flows; readonly streamed: Flows }[] = [];
+  // There and back again: a machine that warms up or slows down hits both alike.
+  for (const service of services.length === 1 ? services : [...services, ...services.toReversed()]) {
     const polled = await flowsOf(client, service, { isPolled: true, forMs });
     const streamed = await flowsOf(client, service, { isPolled: false, forMs });
     for (const { why } of [polled, streamed]) if (why !== null) note(`${service.copy.name}: ${why}`);
-    all.push({ polled, streamed });
+    blocks.push({ service, polled, streamed });
   }
-  return all;
+  return services.map((service) => {
+    const own = blocks.filter((block) => block.service === service);
+    return {
+      polled: meanOf(own.map(({ polled }) => polled)),
+      streamed: meanOf(own.map(({ streamed }) => streamed)),
+    };
+  });
+}
+
+function meanOf(flows: readonly Flows[]): Flows {
+  const mean = (of: (each: Flows) => number): number =>
+    flows.reduce((sum, each) => sum + of(each), 0) / flows.length;
+  return {
+    perS: mean(({ perS }) => perS),
+    processorPerFlow: mean(({ processorPerFlow }) => processorPerFlow),
+    failed: flows.reduce((sum, { failed }) => sum + failed, 0),
+    why: flows.map(({ why }) => why).find((why) => why !== null) ?? null,
+  };
 }
 
 async function allThreads({ client }: Bench, services: readonly Service[]): Promise<Measured[]> {

@@ -39,6 +39,11 @@ export interface HabitsOptions {
 
 export class Habits {
   readonly #options: HabitsOptions;
+  /** The settings of models that were asked, while their servers are taken for the same family: put together once. */
+  readonly #known = new Map<
+    string,
+    { readonly family: string | undefined; readonly settings: ModelSettings }
+  >();
   /** By upstream and model; those that were learned first come first. */
   readonly #lessons = new Map<string, Lesson>();
 
@@ -49,7 +54,13 @@ export class Habits {
   /** What is set for a model, or known about it without asking it. */
   knownOf({ upstream, model }: Route): ModelSettings {
     const { families, descriptions } = this.#options;
-    return settingsOf(upstream, model, families, descriptions.familyOf(upstream, model));
+    const family = descriptions.familyOf(upstream, model);
+    const key = JSON.stringify([upstream.name, model]);
+    const before = this.#known.get(key);
+    if (before !== undefined && before.family === family) return before.settings;
+    const settings = settingsOf(upstream, model, families, family);
+    if (this.#known.size < MAX_MODELS || before !== undefined) this.#known.set(key, { family, settings });
+    return settings;
   }
 
   /** What the model's refusals taught. */
