@@ -167,6 +167,8 @@ async function called(
     // A server without tools may be asked without them, or say so; it is not asked to have some.
     if (run.status === 'failed' && noTools !== null)
       throw new NotPossible(`${noTools}; ${run.last_error?.message}`);
+    // A model that small sometimes says nothing at all.
+    if (/without a word or a call/.test(run.last_error?.message ?? '')) continue;
     if (run.status === 'failed') expectEnded(run);
     const { data } = await scene.runs.steps.list(run.id, { thread_id: run.thread_id });
     if (data.some(({ type }) => type === 'tool_calls')) return run;

@@ -10,6 +10,8 @@ const REST_S = 20;
 /** Includes a run that goes on when the server is back. */
 const END_S = 120;
 const BUSY_S = 60;
+/** How often the model is asked for something long. */
+const TRIES = 3;
 const DELTAS = 3;
 const OPEN = ['queued', 'in_progress', 'cancelling'];
 
@@ -47,11 +49,24 @@ async function ended(scene: Scene, run: Run, seconds = END_S): Promise<Run> {
   return latest;
 }
 
+/** As {@link speaking}, with a server that works on it: a small model may be done before anybody has looked. */
+async function working(scene: Scene): Promise<Awaited<ReturnType<typeof speaking>>> {
+  for (let tries = 1; ; tries += 1) {
+    const found = await speaking(scene);
+    try {
+      await scene.until('the server works', BUSY_S / TRIES, scene.running.isBusy);
+      return found;
+    } catch (error) {
+      await found.over;
+      if (tries === TRIES) throw error;
+    }
+  }
+}
+
 /** Both ways to give up: cancelling a run, and hanging up on a chat. */
 export async function cancel(scene: Scene): Promise<string> {
   const { isBusy } = scene.running;
-  const { run, over } = await speaking(scene);
-  await scene.until('the server works', BUSY_S, isBusy);
+  const { run, over } = await working(scene);
   const { status } = await scene.runs.cancel(run.id, { thread_id: run.thread_id });
   const last = await ended(scene, run);
   if (last.status !== 'cancelled') throw new Error(`the run is ${last.status} after the cancel (${status})`);

@@ -75,6 +75,8 @@ export const portkey: Target = {
         model: MODEL,
         settings: {
           headers: { 'x-portkey-provider': 'openai', 'x-portkey-custom-host': `${behind.url}/v1` },
+          // Its streams end in "TypeError: immutable" before they begin; whole answers come through.
+          omit: ['stream'],
         },
         isBusy: () => hasBusySlot(behind),
         quietFault: () => null,
