@@ -8,7 +8,8 @@
  *   A3  all or nothing: half of them would be refused as altered, so beyond the limit all are forgotten
  */
 import type { AsideFields } from '../runs/asides.ts';
-import { isRecord, stringOr } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { stringOr } from './json.ts';
 
 /** Of one turn, as JSON; signatures have some thousands of characters. */
 const MAX_CHARS = 1024 * 1024;

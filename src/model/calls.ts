@@ -10,7 +10,8 @@ import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
 import { callAsides, type AsideFields } from '../runs/asides.ts';
 import { joinFields, type AsideRoom } from './aside-fields.ts';
-import { isRecord, jsonOf, parseJson, stringOr } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { jsonOf, parseJson, stringOr } from './json.ts';
 import { Surrogates } from './surrogates.ts';
 
 /** More calls than any model makes in one turn; a server in a loop stops here. */

@@ -4,7 +4,8 @@
  * (SGLang, older vLLM). Pure.
  */
 import type { UpstreamRefusal } from './failure.ts';
-import { isRecord, stringOr } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { stringOr } from './json.ts';
 import { deeperIn } from './said-errors.ts';
 
 /** One complaint. */

@@ -4,8 +4,9 @@
  */
 import { APIConnectionError, OpenAI } from 'openai';
 import { redirected, UpstreamFailure } from './failure.ts';
-import { isRecord, parseJson } from './json.ts';
-import type { Upstream } from './upstreams.ts';
+import { isRecord } from '../runs/record.ts';
+import { parseJson } from './json.ts';
+import type { Route, Upstream } from './upstreams.ts';
 
 /** How much of an error body is read; error pages can be long. */
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -104,6 +105,12 @@ const KEY_HEADERS: readonly string[] = ['authorization', 'api-key', 'x-api-key']
 export function withCallersKey(upstream: Upstream, apiKey: string): Upstream {
   const headers = Object.entries(upstream.headers ?? {}).filter(([name]) => !KEY_HEADERS.includes(name));
   return { ...upstream, apiKey, headers: Object.fromEntries(headers) };
+}
+
+/** The route for a caller with a key of its own; failures then know which key to mask. Null: the operator's key. */
+export function callersRoute(there: Route, callersKey: string | null): Route {
+  if (callersKey === null) return there;
+  return { ...there, upstream: withCallersKey(there.upstream, callersKey), isCallersKey: true };
 }
 
 /** The first `limitBytes` of a body as text; the rest is not read. */

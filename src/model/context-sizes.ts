@@ -1,7 +1,7 @@
 /**
  * What the contexts of models hold, in tokens as we estimate them, so that a prompt that is cut to it fits at once: by
- * upstream, model and caller's own key, for the life of this process. Servers' refusals tell it, and so do their counts of prompts that they
- * took: some models make two or three tokens of what we take for one.
+ * upstream, model and caller's own key, for the life of this process. Servers' refusals tell it, and so do their counts
+ * of prompts that they took: some models make two or three tokens of what we take for one.
  */
 import type { Overflow } from '../runs/model.ts';
 import { learnedAt, type Route } from './upstreams.ts';

@@ -1,7 +1,8 @@
 /**
  * Arguments that the demo model makes up for a tool, from its JSON Schema and the question: enough to see the tool work.
  */
-import { isRecord, stringOr } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { stringOr } from './json.ts';
 
 const NUMBER_WORDS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'];
 const CHINESE_NUMBERS = '零一二三四五六七八九十';

@@ -4,7 +4,8 @@
  * otherwise says that it is a demo and how to get a real model.
  */
 import { demoArguments } from './demo-arguments.ts';
-import { isRecord, stringOr } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { stringOr } from './json.ts';
 
 /** The part of a chat completion request that the demo reads. */
 export interface DemoRequest {

@@ -3,7 +3,7 @@
  * into a server's mouth: what is kept for other callers must be learned from the rest. Pure.
  */
 import type { UpstreamRefusal } from './failure.ts';
-import { isRecord } from './json.ts';
+import { isRecord } from '../runs/record.ts';
 
 /** So many words in a row are a quotation, and so is a whole value of fewer, but no single word. */
 const RUN = 4;

@@ -2,7 +2,8 @@
  * What `/v1/models` tells about each model beside the usual fields: what is configured, reported and learned. Lessons are
  * learned by workers; they are passed in as they are kept, as JSON.
  */
-import { countOf, isRecord, parseJson, stringOr } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { countOf, parseJson, stringOr } from './json.ts';
 import type { ListedByUpstream } from './listing.ts';
 import { familyOwning, ownSettings, settingsOf, type ServerFamilies } from './settings.ts';
 import type { Upstream } from './upstreams.ts';

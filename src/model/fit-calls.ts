@@ -5,7 +5,8 @@ import { THOUGHT_FIELDS } from '../runs/thoughts.ts';
 import { safeName } from '../runs/tool-names.ts';
 import { isBlank } from './fit-texts.ts';
 import type { AssistantMessage } from './fit-types.ts';
-import { isRecord, parseJson } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { parseJson } from './json.ts';
 
 /** The answer to a call that nobody answered, as after an interruption. */
 export const NO_ANSWER = JSON.stringify({ error: 'This call was not answered.' });

@@ -5,7 +5,8 @@
 import { ApiError } from '../errors.ts';
 import type { ModelError } from '../runs/model.ts';
 import { clean, refused } from './failure.ts';
-import { isRecord, parseJson, stringOr } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { parseJson, stringOr } from './json.ts';
 import { wordsOf } from './said-errors.ts';
 import type { Route } from './upstreams.ts';
 

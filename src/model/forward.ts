@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { Agent, request, type Dispatcher } from 'undici';
 import { ApiError } from '../errors.ts';
 import { ModelError } from '../runs/model.ts';
-import { addressOf, headersFor, isRedirect, withCallersKey } from './client.ts';
+import { addressOf, headersFor, callersRoute, isRedirect } from './client.ts';
 import { brokeOff, nonsense, overdue, redirected, unreachable } from './failure.ts';
 import { refusalOf, toRefusal } from './forward-refusal.ts';
 import type { Limits, Overrun } from './patience.ts';
@@ -84,12 +84,8 @@ export class Forwarder {
    */
   to(model: string, callersKey: string | null): ForwardTarget {
     try {
-      const there = route(this.#upstreams, model, null);
-      const { upstream } = there;
-      const limits = limitsOf(upstream, this.#limits);
-      if (callersKey === null) return new ForwardTarget(there, limits);
-      const withKey = withCallersKey(upstream, callersKey);
-      return new ForwardTarget({ ...there, upstream: withKey, isCallersKey: true }, limits);
+      const there = callersRoute(route(this.#upstreams, model, null), callersKey);
+      return new ForwardTarget(there, limitsOf(there.upstream, this.#limits));
     } catch (error) {
       throw error instanceof ModelError ? toRefusal(error, false) : error;
     }

@@ -14,9 +14,9 @@ import { imagesRefused, toolsOff, toolsRefused } from './advice.ts';
 import type { Descriptions } from './descriptions.ts';
 import { withoutEchoes } from './echoes.ts';
 import { UpstreamFailure } from './failure.ts';
-import { commonOf, isConditional, lessonIn, showsPicture, type Lesson } from './lessons.ts';
+import { commonOf, isConditional, lessonIn, type Lesson } from './lessons.ts';
 import { overflowIn } from './overflow.ts';
-import { chatBody, type KnownSettings } from './request.ts';
+import { chatBody, showsPicture, type KnownSettings } from './request.ts';
 import { settingsOf, type ServerFamilies, type ModelSettings } from './settings.ts';
 import { learnedAt, type Route } from './upstreams.ts';
 

@@ -2,11 +2,6 @@
 
 import { extentOf, MAX_JSON_DEPTH } from '../runs/json-extent.ts';
 
-/** A JSON object, not an array and not null. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** `value` when it is a string, otherwise the empty string. */
 export function stringOr(value: unknown): string {
   return typeof value === 'string' ? value : '';

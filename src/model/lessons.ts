@@ -4,8 +4,8 @@
  */
 import { clausesOf, type Clause } from './clauses.ts';
 import type { UpstreamRefusal } from './failure.ts';
-import { isRecord } from './json.ts';
-import type { KnownSettings } from './request.ts';
+import { isRecord } from '../runs/record.ts';
+import { showsPicture, type KnownSettings } from './request.ts';
 import { fieldsOf, isAbout, type SentBody } from './sent-fields.ts';
 
 /** What is different from now on. */
@@ -241,17 +241,6 @@ function shortTexts(clauses: readonly Clause[]): readonly string[] {
 }
 
 const MAX_SHORT = 200;
-
-/** Whether the messages of a body have a picture. */
-export function showsPicture(messages: unknown): boolean {
-  return (
-    Array.isArray(messages) &&
-    messages.some((message: unknown) => {
-      const content: unknown = isRecord(message) ? message['content'] : null;
-      return Array.isArray(content) && content.some((part) => isRecord(part) && part['type'] === 'image_url');
-    })
-  );
-}
 
 const SYSTEM =
   /\bsystem(?:'|"|`)?[ _](?:role|message|prompt|instruction)s?\b|role.{0,40}\bsystem\b|\bsystem\b.{0,40}\brole|角色.{0,20}system|system.{0,8}(?:角色|消息|提示)/i;

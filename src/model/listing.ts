@@ -1,6 +1,7 @@
 /** What an upstream's list of models says: their names, whose they are, and how much they take. */
 import { createClient, readText } from './client.ts';
-import { countOf, isRecord, parseJson, stringOr } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { countOf, parseJson, stringOr } from './json.ts';
 import type { Upstream } from './upstreams.ts';
 
 /** Somebody waits for the list, so an upstream that is down must not delay it long. */

@@ -12,7 +12,8 @@ import type { Usage } from '../runs/thread.ts';
 import { AsideRoom, joinFields } from './aside-fields.ts';
 import { Calls } from './calls.ts';
 import { answerEndOf, isUnspecified } from './finish-reasons.ts';
-import { countOf, isRecord, stringOr } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { countOf, stringOr } from './json.ts';
 import { Surrogates } from './surrogates.ts';
 import { ThinkTags, type Piece, type ThinkTagMode } from './think-tags.ts';
 

@@ -8,7 +8,7 @@ import type { Logger } from '../log.ts';
 import { newId, type NewId } from '../runs/ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from '../runs/model.ts';
 import { estimateRequest } from '../runs/prompt-size.ts';
-import { createClient, ownFailure, withCallersKey } from './client.ts';
+import { callersRoute, createClient, ownFailure } from './client.ts';
 import { ContextSizes } from './context-sizes.ts';
 import { Descriptions } from './descriptions.ts';
 import { withoutEchoes } from './echoes.ts';
@@ -17,7 +17,7 @@ import { outwaited, refused, unreachable, UpstreamFailure } from './failure.ts';
 import { isPassing } from './faults.ts';
 import { Habits, type TellLesson } from './habits.ts';
 import { parseJson } from './json.ts';
-import { hasPicture } from './request.ts';
+import { showsPicture } from './request.ts';
 import { overflowIn } from './overflow.ts';
 import type { Limits } from './patience.ts';
 import type { ServerFamilies } from './settings.ts';
@@ -89,7 +89,7 @@ export class OpenAiModel implements Model {
     promptTokens: number,
     estimated: number,
   ): void {
-    const there = hasPicture({ messages }) ? null : this.#routeOf(model, backend_id, sealed);
+    const there = showsPicture(messages) ? null : this.#routeOf(model, backend_id, sealed);
     if (there !== null) this.#contexts.counted(there, promptTokens, estimated);
   }
 
@@ -97,7 +97,7 @@ export class OpenAiModel implements Model {
   #routeOf(model: string, backendId: string | null, sealed: string | null): Route | null {
     const { upstreams, upstreamKey } = this.#options;
     try {
-      return withKey(route(upstreams, model, backendId), sealed === null ? null : upstreamKey(sealed));
+      return callersRoute(route(upstreams, model, backendId), sealed === null ? null : upstreamKey(sealed));
     } catch (error) {
       if (error instanceof ModelError) return null;
       throw error;
@@ -107,8 +107,8 @@ export class OpenAiModel implements Model {
   async *stream(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart, void> {
     signal.throwIfAborted();
     const { upstreams, upstreamKey } = this.#options;
-    const asked = route(upstreams, request.model, request.backend_id, hasPicture(request));
-    const there = withKey(asked, request.sealed === null ? null : upstreamKey(request.sealed));
+    const asked = route(upstreams, request.model, request.backend_id, showsPicture(request.messages));
+    const there = callersRoute(asked, request.sealed === null ? null : upstreamKey(request.sealed));
     const client = this.#client(there);
     await this.#descriptions.ready(there.upstream);
     signal.throwIfAborted();
@@ -197,12 +197,6 @@ export class OpenAiModel implements Model {
     this.#clients.set(upstream.name, client);
     return client;
   }
-}
-
-/** The route for a caller with a key of its own; failures then know which key to mask. */
-function withKey(there: Route, callersKey: string | null): Route {
-  if (callersKey === null) return there;
-  return { ...there, upstream: withCallersKey(there.upstream, callersKey), isCallersKey: true };
 }
 
 /** Whether the request names words at which the answer stops: it may then stop before the first one. */

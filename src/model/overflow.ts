@@ -4,7 +4,8 @@
  * tokens, or that is called prompt, input or context, is too long for a limit.
  */
 import type { Overflow } from '../runs/model.ts';
-import { countOf, isRecord } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { countOf } from './json.ts';
 import { codeOf, errorObject, wordsOf } from './said-errors.ts';
 
 /** The words of a long error that are read. */

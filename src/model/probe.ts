@@ -1,7 +1,8 @@
 /** Asks an upstream for its models before the service uses it, for the person who is starting the service. */
 import { APIError } from 'openai';
 import { createClient, readText } from './client.ts';
-import { isRecord, parseJson, stringOr } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { parseJson, stringOr } from './json.ts';
 import type { Upstream } from './upstreams.ts';
 
 /** A person waits at the terminal. */

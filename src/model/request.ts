@@ -1,9 +1,9 @@
 /** A turn as the body of `/chat/completions`. Null and empty fields are left out, because some servers refuse them. */
-import type { ChatPart, ModelRequest } from '../runs/model.ts';
+import type { ModelRequest } from '../runs/model.ts';
 import type { OfferedTool } from '../runs/thread.ts';
 import { FIT, fitMessages, type FitOptions } from './fit.ts';
 import { fitParameters } from './fit-schema.ts';
-import { isRecord } from './json.ts';
+import { isRecord } from '../runs/record.ts';
 import type { ModelSettings } from './settings.ts';
 import { withoutCalls } from './without-calls.ts';
 
@@ -89,10 +89,14 @@ function given(name: string, value: unknown): Readonly<Record<string, unknown>> 
   return value === null ? {} : { [name]: value };
 }
 
-/** Whether the prompt has a picture. */
-export function hasPicture({ messages }: Pick<ModelRequest, 'messages'>): boolean {
-  return messages.some(
-    ({ content }) => Array.isArray(content) && content.some((part: ChatPart) => part.type === 'image_url'),
+/** Whether a message of the list has a picture, as they are kept or as they are sent. */
+export function showsPicture(messages: unknown): boolean {
+  return (
+    Array.isArray(messages) &&
+    messages.some((message: unknown) => {
+      const content: unknown = isRecord(message) ? message['content'] : null;
+      return Array.isArray(content) && content.some((part) => isRecord(part) && part['type'] === 'image_url');
+    })
   );
 }
 

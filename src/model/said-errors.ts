@@ -3,7 +3,8 @@
  * and gateways have many shapes for it, and some of them come under the status 200. Plain checks: most of what is looked
  * at is a good chunk, once per token.
  */
-import { isRecord, jsonOf, parseJson, stringOr } from './json.ts';
+import { isRecord } from '../runs/record.ts';
+import { jsonOf, parseJson, stringOr } from './json.ts';
 
 type ErrorFields = Readonly<Record<string, unknown>>;
 

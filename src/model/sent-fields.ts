@@ -1,6 +1,6 @@
 /** The fields of a request that its server might not know, and how a refusal's words name them. Pure. */
 import type { Clause } from './clauses.ts';
-import { isRecord } from './json.ts';
+import { isRecord } from '../runs/record.ts';
 
 /** The JSON body of a request to a model server. */
 export type SentBody = Readonly<Record<string, unknown>>;

@@ -3,6 +3,7 @@
  * or a provider's own fields. Nothing here understands them. Some servers refuse the next request unless they get them back
  * as they were, with the message or the call they came with; another server may refuse the fields. Pure.
  */
+import { isRecord } from './record.ts';
 
 /** Fields of a message or call, by name, each with any JSON value. */
 export type AsideFields = Readonly<Record<string, unknown>>;
@@ -75,7 +76,7 @@ export function messageAsides(message: object): MessageAsides {
 export function callAsides(call: AsideFields): AsideFields | null {
   const own = unknownFields(call, isOfCall);
   const called = call['function'];
-  const inside = isFields(called) ? unknownFields(called, isOfFunction) : null;
+  const inside = isRecord(called) ? unknownFields(called, isOfFunction) : null;
   return inside === null ? own : { ...own, function: inside };
 }
 
@@ -87,7 +88,7 @@ export function withAsides<Call extends { readonly id: string; readonly function
   if (asides === null || asides === undefined) return call;
   const { function: inside, ...beside } = asides;
   const whole = { ...beside, ...call };
-  return isFields(inside) && call.function !== undefined
+  return isRecord(inside) && call.function !== undefined
     ? { ...whole, function: { ...inside, ...call.function } }
     : whole;
 }
@@ -112,8 +113,4 @@ function isOfCall(name: string): boolean {
 /** `parameters` are the arguments once more, as glasses read them. */
 function isOfFunction(name: string): boolean {
   return name === 'arguments' || name === 'name' || name === 'parameters';
-}
-
-function isFields(value: unknown): value is AsideFields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

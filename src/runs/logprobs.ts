@@ -2,6 +2,7 @@
  * The likelihood of each token of an answer, as the model server says it: only for chat clients that asked, and beside
  * the words it is about. The entries go from the server to the client as they are. Pure.
  */
+import { isRecord } from './record.ts';
 
 /** Entries for the tokens of a text, and for those of a refusal; a list is missing where it would be empty. */
 export interface Logprobs {
@@ -16,14 +17,10 @@ export function logprobsIn(said: unknown): Logprobs | null {
   if (typeof said !== 'object' || said === null) return null;
   const lists = LISTS.flatMap((name): [string, readonly object[]][] => {
     const list: unknown = Reflect.get(said, name);
-    const entries = Array.isArray(list) ? list.filter(isEntry) : [];
+    const entries = Array.isArray(list) ? list.filter(isRecord) : [];
     return entries.length === 0 ? [] : [[name, entries]];
   });
   return lists.length === 0 ? null : Object.fromEntries(lists);
-}
-
-function isEntry(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The entries of both, in order. */

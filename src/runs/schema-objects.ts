@@ -2,6 +2,7 @@
  * JSON Schemas as PHP writes them: an empty array and an empty object are the same there, and both are written as `[]`.
  * Knows where a schema means an object. Pure.
  */
+import { isRecord } from './record.ts';
 
 /** Keywords whose value is a schema; `items` may also be a list of them. */
 const SCHEMA: ReadonlySet<string> = new Set([
@@ -53,14 +54,14 @@ export function isEmptyList(value: unknown): boolean {
 export function schemaIn(value: unknown): unknown {
   if (isEmptyList(value)) return {};
   if (Array.isArray(value)) return value.map(schemaIn);
-  return isObject(value) ? withSchemaObjects(value) : value;
+  return isRecord(value) ? withSchemaObjects(value) : value;
 }
 
 function byName(value: unknown): unknown {
   if (isEmptyList(value)) return {};
   // The properties that `dependencies` asks for are a list.
   const isNames = (list: unknown): boolean => Array.isArray(list) && list.length > 0;
-  return isObject(value) ? changed(value, (_name, each) => (isNames(each) ? each : schemaIn(each))) : value;
+  return isRecord(value) ? changed(value, (_name, each) => (isNames(each) ? each : schemaIn(each))) : value;
 }
 
 /** The object with its values changed. Its own `__proto__`, which is a name like others, stays its own. */
@@ -69,8 +70,4 @@ function changed(
   change: (key: string, value: unknown) => unknown,
 ): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(key, value)]));
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

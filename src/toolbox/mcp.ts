@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transport } from '@modelcontextprotocol/client';
 import type { Logger } from '../log.ts';
+import { isRecord } from '../runs/record.ts';
 import {
   ToolArgumentError,
   ToolError,
@@ -196,7 +197,7 @@ class McpSource implements ToolSource {
   }
 
   async #run(tool: ListedTool, args: unknown, { signal, callId }: ToolContext): Promise<unknown> {
-    if (!isObject(args)) throw new ToolArgumentError('The arguments must be a JSON object.');
+    if (!isRecord(args)) throw new ToolArgumentError('The arguments must be a JSON object.');
     const { timeoutMs } = this.#server;
     const waitMs = Math.min(this.#pace.waitMs, timeoutMs);
     const limits = { callId, timeoutMs, signal };
@@ -237,8 +238,4 @@ class McpSource implements ToolSource {
     const fullMs = Math.min(firstPauseMs * 2 ** (failures - 1), longestPauseMs);
     return fullMs * (0.5 + Math.random() / 2);
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

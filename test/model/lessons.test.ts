@@ -4,7 +4,7 @@
  */
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
-import { isRecord } from '../../src/model/json.ts';
+import { isRecord } from '../../src/runs/record.ts';
 import type { Lesson } from '../../src/model/lessons.ts';
 import type { ModelRequest } from '../../src/runs/model.ts';
 import { detail, error, has, startStrict, type Body, type Refusal } from './strict.ts';

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { refused, refusedInStream } from '../../src/model/failure.ts';
-import { isRecord } from '../../src/model/json.ts';
+import { isRecord } from '../../src/runs/record.ts';
 import { lessonIn, type Lesson } from '../../src/model/lessons.ts';
 import type { Route } from '../../src/model/upstreams.ts';
 import type { Body } from './strict.ts';

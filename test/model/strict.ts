@@ -1,6 +1,6 @@
 /** A model server that is strict: it refuses what a test says, whole or in its stream. */
 import type { ServerResponse } from 'node:http';
-import { isRecord } from '../../src/model/json.ts';
+import { isRecord } from '../../src/runs/record.ts';
 import { begin, HELLO, startUpstream, type TestUpstream } from './upstream.ts';
 
 export type Body = Readonly<Record<string, unknown>>;

@@ -3,7 +3,7 @@
  * way is told so, at once and from then on.
  */
 import { afterEach, describe, expect, test } from 'vitest';
-import { isRecord } from '../../src/model/json.ts';
+import { isRecord } from '../../src/runs/record.ts';
 import type { ModelRequest } from '../../src/runs/model.ts';
 import { detail, error, has, startStrict, type Body, type Refusal } from './strict.ts';
 import { ask, failureOf, HELLO_PARTS, modelAt, partsOf, TOOL, type TestUpstream } from './upstream.ts';

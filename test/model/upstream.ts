@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import { once } from 'node:events';
 import { pino } from 'pino';
 import { Facts } from '../../src/model/facts.ts';
-import { isRecord } from '../../src/model/json.ts';
+import { isRecord } from '../../src/runs/record.ts';
 import { OpenAiModel, type OpenAiModelOptions } from '../../src/model/openai.ts';
 import type { Limits } from '../../src/model/patience.ts';
 import type { Upstream } from '../../src/model/upstreams.ts';

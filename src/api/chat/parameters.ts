@@ -4,7 +4,7 @@
  * of their own, which are private and which strict servers would refuse; from them only known parameters of model
  * servers go on.
  */
-import { isRecord } from './record.ts';
+import { isRecord } from '../../runs/record.ts';
 
 /**
  * OpenAI's parameters that only the model server understands, and those that a run's request leaves out when they are 1.

@@ -4,7 +4,7 @@
  * that is missing or wrong, and line breaks in the data are read from devices only: from programs they are mistakes,
  * which a refusal shows.
  */
-import { isRecord } from './record.ts';
+import { isRecord } from '../../runs/record.ts';
 
 const DETAILS = ['auto', 'low', 'high'];
 /** The types of parts that may hold a picture. */

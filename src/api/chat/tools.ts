@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { CustomTool, FunctionTool, ToolChoice } from '../../runs/thread.ts';
 import * as shapes from '../http/shapes.ts';
-import { isRecord } from './record.ts';
+import { isRecord } from '../../runs/record.ts';
 
 /** The model server checks what belongs to one; here only its name matters. */
 const customTool = z.looseObject({

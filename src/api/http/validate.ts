@@ -1,6 +1,7 @@
 /** Checks requests against their zod schema, and refuses as the hosted API did: its code, the path in `param`, its text. */
 import type { z } from 'zod';
 import { ApiError, echo } from '../../errors.ts';
+import { isRecord } from '../../runs/record.ts';
 import { withEmptyObjects } from './empty-objects.ts';
 import { valueAt, type Issue, type Path } from './issues.ts';
 
@@ -29,7 +30,7 @@ export function validate<T>(schema: z.ZodType<T>, value: unknown, strict: boolea
   const unknown = parsed.error.issues.find(
     (issue) => issue.code === 'unrecognized_keys' && issue.path.length === 0,
   );
-  if (!strict && unknown?.code === 'unrecognized_keys' && isObject(value)) {
+  if (!strict && unknown?.code === 'unrecognized_keys' && isRecord(value)) {
     const strange = new Set(unknown.keys);
     const known = Object.entries(value).filter(([key]) => !strange.has(key));
     return validate(schema, Object.fromEntries(known), strict);
@@ -97,7 +98,7 @@ function unionRefusal(branches: readonly Issue[][], root: unknown, path: Path, w
   const meant = branches.filter((issues) => !issues.some((issue) => isWrongKind(issue)));
   const types = branches.flat().filter((issue) => isWrongKind(issue) && issue.path.length > 0);
   if (meant[0]?.[0] !== undefined) return refusal(meant[0][0], root, path);
-  if (types.length > 0 && isObject(value)) {
+  if (types.length > 0 && isRecord(value)) {
     const name = pathText([...path, 'type']);
     if (value['type'] === undefined) {
       return invalid(name, 'missing_required_parameter', `Missing required parameter: '${name}'.`);
@@ -206,8 +207,4 @@ function pathText(path: Path): string {
     return before === '' ? echo(String(key)) : `${before}.${echo(String(key))}`;
   }, '');
   return echo(text);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
