@@ -3,7 +3,6 @@
  * cached list; an upstream that fails does not make it fail.
  */
 import type { Logger } from '../log.ts';
-import { ownFailure } from './client.ts';
 import type { Facts, Know, ModelFacts } from './facts.ts';
 import { askForModels, type ListedByUpstream } from './listing.ts';
 import { route, type Upstream } from './upstreams.ts';
@@ -84,7 +83,8 @@ export class ModelCatalog {
       return await askForModels(upstream);
     } catch (error) {
       this.#isPartial = true;
-      const why = ownFailure(error)?.message ?? (error instanceof Error ? error.name : 'unknown');
+      // Nothing that the upstream has said: it may repeat its key.
+      const why = error instanceof Error ? error.message : 'unknown';
       this.#log.warn(
         { upstream: upstream.name, why },
         'models of upstream unknown: only the configured ones are listed',

@@ -9,13 +9,24 @@
 import { createParser, type EventSourceMessage, type EventSourceParser } from 'eventsource-parser';
 import type { ModelPart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
+import type { UpstreamAnswer } from './upstream-answer.ts';
 import { CallError } from './calls.ts';
 import { ErrorLines } from './error-lines.ts';
-import { brokeOff, gaveUp, nonsense, overdue, refusedInStream, tooLarge, unsaid } from './failure.ts';
+import {
+  brokeOff,
+  gaveUp,
+  nonsense,
+  overdue,
+  refusedInStream,
+  tooLarge,
+  unsaid,
+  UpstreamFailure,
+} from './failure.ts';
 import { isRecord } from '../runs/record.ts';
 import { parseJson } from './json.ts';
 import { isThinking, Normalizer } from './normalize.ts';
 import { Patience, type Limits } from './patience.ts';
+import { notAnswered, requireGood } from './refusal.ts';
 import { errorIn } from './said-errors.ts';
 import type { Route } from './upstreams.ts';
 
@@ -34,15 +45,11 @@ const DONE = '[DONE]';
 /** The names of events that are no part of an answer. */
 const ERROR_EVENT = /error|exception|fail/i;
 
-type Body = ReadableStreamDefaultReader<Uint8Array>;
-
-/** How far the answer has come. The body belongs to its last reader: the exchange, or `drain`. */
-type Phase =
-  | { readonly type: 'asking' }
-  | { readonly type: 'reading'; readonly body: Body }
-  /** The upstream has said that it is done; the end of its body, which frees the connection, is still to come. */
-  | { readonly type: 'done'; readonly body: Body }
-  | { readonly type: 'ended' };
+/**
+ * How far the answer has come. When the upstream has said that it is `done`, the end of its body, which frees the
+ * connection, is still to come.
+ */
+type Phase = 'answer' | 'reading' | 'done' | 'ended';
 
 export interface ExchangeOptions {
   readonly route: Route;
@@ -62,12 +69,12 @@ export class Exchange {
   readonly #mayBeEmpty: boolean;
   readonly #patience: Patience;
   readonly #normalizer: Normalizer;
-  readonly #connection = new AbortController();
-  readonly #onAbort = () => this.#connection.abort(this.#signal.reason);
+  readonly #onAbort = () => this.#answer?.abort();
   readonly #decoder = new TextDecoder();
   readonly #errorLines = new ErrorLines();
   readonly #parser: EventSourceParser;
-  #phase: Phase = { type: 'asking' };
+  #answer: UpstreamAnswer | null = null;
+  #phase: Phase = 'answer';
   /** How the answer ended: with its finish part, or with a failure after the parts given last; null while it goes on. */
   #outcome: 'finished' | Error | null = null;
   /** What kind of body it is; its first character decides. */
@@ -85,14 +92,14 @@ export class Exchange {
   /** What may be an error: words without choices. They are one if the answer does not come to an end. */
   #complaint: unknown = null;
   /** Parts that have come but were not returned yet. */
-  #parts: ModelPart[] = [];
+  readonly #parts: ModelPart[] = [];
 
   constructor({ route, signal, limits, newId, mayBeEmpty = false }: ExchangeOptions) {
     this.#route = route;
     this.#signal = signal;
     this.#limits = limits;
     this.#mayBeEmpty = mayBeEmpty;
-    this.#patience = new Patience(limits, () => this.#connection.abort());
+    this.#patience = new Patience(limits, () => this.#answer?.abort());
     this.#normalizer = new Normalizer(newId, route.upstream.thinkTags);
     this.#parser = createParser({
       maxBufferSize: MAX_EVENT_CHARS,
@@ -105,22 +112,26 @@ export class Exchange {
   }
 
   /**
-   * Sends the request and waits for the answer's head.
-   * @param request asks the upstream, obeying the signal it is given
-   * @throws {UpstreamFailure} when the upstream takes too long; and whatever `request` throws.
+   * Sends the request and waits for the beginning of a good answer.
+   * @throws {UpstreamFailure} when the upstream refuses, takes too long, or cannot be reached; and what `ask` throws.
    */
-  async send(request: (signal: AbortSignal) => Promise<Response>): Promise<void> {
-    const response = await this.#patiently(() => request(this.#connection.signal));
-    if (response.body === null) throw brokeOff(this.#route);
-    this.#phase = { type: 'reading', body: response.body.getReader() };
+  async send(ask: () => UpstreamAnswer): Promise<void> {
+    const answer = ask();
+    this.#answer = answer;
+    try {
+      await this.#patiently(async () => requireGood(this.#route, answer));
+    } catch (error) {
+      this.#signal.throwIfAborted(); // X1
+      throw error instanceof UpstreamFailure ? error : notAnswered(this.#route, error);
+    }
+    this.#phase = 'reading';
   }
 
   /**
-   * The next parts, at least one; null after the finish part.
+   * The next part; null after the finish part.
    * @throws {UpstreamFailure} when the answer breaks off, does not come, exceeds its limits or cannot be read.
    */
-  async next(): Promise<readonly ModelPart[] | null> {
-    if (this.#outcome instanceof Error) throw this.#outcome;
+  async next(): Promise<ModelPart | null> {
     try {
       while (this.#parts.length === 0 && this.#outcome === null) await this.#read();
     } catch (error) {
@@ -129,50 +140,43 @@ export class Exchange {
       if (this.#parts.length === 0 || !(failure instanceof Error)) throw failure;
       this.#outcome = failure; // X2: what came before it in the same packet is good
     }
-    const parts = this.#parts;
-    this.#parts = [];
-    return parts.length > 0 ? parts : null;
+    const part = this.#parts.shift();
+    if (part === undefined && this.#outcome instanceof Error) throw this.#outcome;
+    return part ?? null;
   }
 
   /** Releases the connection: it is reused when the answer came to its end, and closed at once otherwise. */
   close(): void {
     this.#patience.stop();
     this.#signal.removeEventListener('abort', this.#onAbort);
-    switch (this.#phase.type) {
-      case 'ended':
-        return;
-      case 'done':
-        if (this.#signal.aborted) break;
-        return void drain(this.#phase.body, this.#connection);
-      case 'asking':
-      case 'reading':
-        break;
-    }
-    this.#connection.abort();
+    const answer = this.#answer;
+    this.#answer = null;
+    if (this.#phase === 'done' && answer !== null && !this.#signal.aborted) void drain(answer);
+    else answer?.abort();
   }
 
   async #read(): Promise<void> {
-    if (this.#phase.type !== 'reading') throw new Error('there is nothing to read now');
-    const { body } = this.#phase;
+    const answer = this.#answer;
+    if (answer === null || this.#phase !== 'reading') throw new Error('there is nothing to read now');
     let packet;
     try {
-      packet = await this.#patiently(() => body.read());
+      packet = await this.#patiently(async () => answer.read());
     } catch (error) {
       this.#signal.throwIfAborted();
       if (this.#normalizer.reason !== null) return this.#end(); // X3
       throw this.#patience.over !== null ? error : brokeOff(this.#route, error);
     }
-    if (packet.done) {
-      this.#phase = { type: 'ended' };
+    if (packet === null) {
+      this.#phase = 'ended';
       return this.#bodyEnded();
     }
-    this.#bytes += packet.value.byteLength;
+    this.#bytes += packet.length;
     if (this.#bytes > MAX_ANSWER_BYTES) {
       throw tooLarge(this.#route, `an answer of more than ${MAX_ANSWER_BYTES / MEGABYTE} MB`);
     }
-    this.#feed(this.#decoder.decode(packet.value, { stream: true }));
+    this.#feed(this.#decoder.decode(packet, { stream: true }));
     if (this.#saidDone) {
-      this.#phase = { type: 'done', body };
+      this.#phase = 'done';
       this.#end();
     }
   }
@@ -213,7 +217,7 @@ export class Exchange {
     }
     const chunk = parseJson(text);
     if (ERROR_EVENT.test(event ?? '')) throw refusedInStream(this.#route, errorIn(chunk) ?? chunk ?? text);
-    if (chunk === undefined && this.#phase.type === 'ended') throw brokeOff(this.#route);
+    if (chunk === undefined && this.#phase === 'ended') throw brokeOff(this.#route);
     this.#chunk(chunk, text);
   }
 
@@ -314,13 +318,11 @@ function isWord(part: ModelPart): boolean {
   return part.type === 'text' && part.text.trim() !== '';
 }
 
-async function drain(body: Body, connection: AbortController): Promise<void> {
-  const clock = setTimeout(() => connection.abort(), DRAIN_MS);
+/** Reads the end of the body. What comes after [DONE] means nothing: a server that says more does not end its answer. */
+async function drain(answer: UpstreamAnswer): Promise<void> {
+  const clock = setTimeout(() => answer.abort(), DRAIN_MS);
   try {
-    // What comes after [DONE] means nothing. If the next packet is not the end of the body, the upstream does not end
-    // its answer.
-    const packet = await body.read();
-    if (!packet.done) connection.abort();
+    if ((await answer.read()) !== null) answer.abort();
   } catch {
     // The answer was complete; how its connection ends does not matter.
   } finally {

@@ -161,7 +161,7 @@ export function refusedInStream(route: Route, value: unknown): UpstreamFailure {
 }
 
 /** No connection, or a lost one, before the answer began. */
-export function unreachable(there: Route, cause: unknown): UpstreamFailure {
+export function unreachable(there: Asked, cause: unknown): UpstreamFailure {
   const { upstream } = there;
   const code = systemCodeOf(cause);
   const why = code === null ? '' : ` (${code})`;

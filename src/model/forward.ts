@@ -4,10 +4,11 @@
  * it sends, for a redirect). Nothing is tried again, because a body that has been sent is gone; SDKs try again by themselves.
  */
 import { Readable } from 'node:stream';
-import { Agent, request, type Dispatcher } from 'undici';
+import { request, type Dispatcher } from 'undici';
 import { ApiError } from '../errors.ts';
 import { ModelError } from '../runs/model.ts';
-import { addressOf, headersFor, callersRoute, isRedirect } from './client.ts';
+import { CONNECTIONS } from './upstream-answer.ts';
+import { addressOf, headersFor, callersRoute, isGood, isRedirect } from './client.ts';
 import { brokeOff, nonsense, overdue, redirected, unreachable } from './failure.ts';
 import { refusalOf, toRefusal } from './forward-refusal.ts';
 import type { Limits, Overrun } from './patience.ts';
@@ -31,9 +32,6 @@ const PASSED: ReadonlySet<string> = new Set([
 ]);
 /** Limits of the upstream's account, which SDKs show. */
 const PASSED_PREFIX = 'x-ratelimit-';
-
-/** The connections to all upstreams. Its own limits are off: those of each upstream are watched here. */
-const CONNECTIONS = new Agent({ headersTimeout: 0, bodyTimeout: 0, allowH2: false });
 
 /** A request, as it is passed on. */
 export interface ForwardRequest {
@@ -130,7 +128,7 @@ export class ForwardTarget {
     const asking = new ForwardExchange(this.#there, this.#limits, outgoing);
     try {
       const answer = await asking.head();
-      if (isGood(answer) && !isPage(answer)) return incoming(answer, asking);
+      if (isGood(answer.statusCode) && !isPage(answer)) return incoming(answer, asking);
       throw await asking.patiently(async () => this.#refusal(answer, outgoing.path));
     } catch (error) {
       asking.stop();
@@ -144,13 +142,11 @@ export class ForwardTarget {
     if (isRedirect(status)) {
       return toRefusal(redirected(this.#there.upstream, status, header('location')), false);
     }
-    const text = await beginningOf(body, isGood(answer) ? QUOTED_BYTES : MAX_ERROR_BYTES);
-    if (isGood(answer)) return toRefusal(nonsense(this.#there, `an answer to '${path}'`, text), false);
+    const text = await beginningOf(body, isGood(status) ? QUOTED_BYTES : MAX_ERROR_BYTES);
+    if (isGood(status)) return toRefusal(nonsense(this.#there, `an answer to '${path}'`, text), false);
     return refusalOf(this.#there, { path, status, header, text });
   }
 }
-
-const isGood = ({ statusCode }: Dispatcher.ResponseData): boolean => statusCode >= 200 && statusCode < 300;
 
 /** A login page, or that of the server's own user interface: no endpoint here answers with one. */
 const isPage = (answer: Dispatcher.ResponseData): boolean =>

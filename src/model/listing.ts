@@ -1,5 +1,7 @@
 /** What an upstream's list of models says: their names, whose they are, and how much they take. */
-import { createClient, readText } from './client.ts';
+import { UpstreamAnswer } from './upstream-answer.ts';
+import { addressOf, headersFor, isGood, isRedirect } from './client.ts';
+import { redirected, unreachable, UpstreamFailure } from './failure.ts';
 import { isRecord } from '../runs/record.ts';
 import { countOf, parseJson, stringOr } from './json.ts';
 import type { Upstream } from './upstreams.ts';
@@ -21,14 +23,50 @@ export interface ListedByUpstream {
   readonly contextTokens: number | null;
 }
 
+/** What an upstream answers when it is asked for its models. */
+export interface ListAnswer {
+  readonly status: number;
+  /** What it says, read as JSON; undefined where that is none. */
+  readonly said: unknown;
+}
+
+/** Asks `GET /models`. @throws when there is no answer in time, or one that sends its caller elsewhere; never in its words. */
+export async function askForList(upstream: Upstream, limitMs: number): Promise<ListAnswer> {
+  const answer = new UpstreamAnswer({
+    address: new URL(addressOf(upstream, '/models')),
+    method: 'GET',
+    headers: { ...headersFor(upstream), accept: 'application/json' },
+  });
+  let isLate = false;
+  const clock = setTimeout(() => {
+    isLate = true;
+    answer.abort();
+  }, limitMs);
+  try {
+    const { status, headers } = await answer.head();
+    if (isRedirect(status)) throw redirected(upstream, status, headers.location ?? null);
+    return { status, said: parseJson(await answer.text(MAX_LIST_BYTES)) };
+  } catch (error) {
+    if (isLate) throw new Error(`GET /models was not answered within ${limitMs / 1_000} s`, { cause: error });
+    throw error instanceof UpstreamFailure ? error : unreachable({ upstream }, error);
+  } finally {
+    clearTimeout(clock);
+    answer.abort();
+  }
+}
+
 /** The models that an upstream lists. @throws when it sends no list in time. */
 export async function askForModels(upstream: Upstream): Promise<readonly ListedByUpstream[]> {
-  const response = await createClient(upstream)
-    .get('/models', { signal: AbortSignal.timeout(ASK_LIMIT_MS) })
-    .asResponse();
-  const body = parseJson(await readText(response, MAX_LIST_BYTES));
-  if (!isRecord(body) || !Array.isArray(body['data'])) throw new Error('/models is not a list of models');
-  return body['data'].slice(0, MAX_MODELS).flatMap(readModel);
+  const { status, said } = await askForList(upstream, ASK_LIMIT_MS);
+  const models = isGood(status) ? modelsIn(said) : null;
+  if (models === null) throw new Error(`GET /models is answered ${status}, without a list of models`);
+  return models.slice(0, MAX_MODELS).flatMap(readModel);
+}
+
+/** The list in an answer; null where there is none. */
+export function modelsIn(said: unknown): readonly unknown[] | null {
+  const data = isRecord(said) ? said['data'] : null;
+  return Array.isArray(data) ? data : null;
 }
 
 function readModel(model: unknown): ListedByUpstream[] {

@@ -1,31 +1,23 @@
-/**
- * The model behind any OpenAI-compatible server: which upstream is asked, what, and how often. Requests go through the
- * `openai` package; answers are read from the raw body (docs/decisions/0003-raw-upstream-stream.md).
- */
+/** The model behind any OpenAI-compatible server: which upstream is asked, what, and how often. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { APIConnectionError, APIError, type OpenAI } from 'openai';
 import type { Logger } from '../log.ts';
 import { newId, type NewId } from '../runs/ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from '../runs/model.ts';
 import { estimateRequest } from '../runs/prompt-size.ts';
-import { callersRoute, createClient, ownFailure } from './client.ts';
+import { callersRoute, ChatClient } from './client.ts';
 import { ContextSizes } from './context-sizes.ts';
 import { Descriptions } from './descriptions.ts';
 import { withoutEchoes } from './echoes.ts';
 import { Exchange } from './exchange.ts';
-import { outwaited, refused, unreachable, UpstreamFailure } from './failure.ts';
-import { isPassing } from './faults.ts';
+import { outwaited, UpstreamFailure } from './failure.ts';
 import { Habits, type TellLesson } from './habits.ts';
-import { parseJson } from './json.ts';
-import { showsPicture } from './request.ts';
 import { overflowIn } from './overflow.ts';
 import type { Limits } from './patience.ts';
+import { unaskable } from './refusal.ts';
+import { showsPicture } from './request.ts';
 import type { ServerFamilies } from './settings.ts';
 import { limitsOf, route, type Route, type Upstream } from './upstreams.ts';
 import { Waits } from './waits.ts';
-
-/** The longest wait that a client is told. */
-const MAX_TOLD_WAIT_MS = 86_400_000;
 
 export interface OpenAiModelOptions {
   readonly upstreams: readonly Upstream[];
@@ -51,7 +43,7 @@ export interface OpenAiModelOptions {
 
 export class OpenAiModel implements Model {
   readonly #options: Required<OpenAiModelOptions>;
-  readonly #clients = new Map<string, OpenAI>();
+  readonly #clients = new Map<string, ChatClient>();
   readonly #contexts = new ContextSizes();
   readonly #descriptions: Descriptions;
   readonly #habits: Habits;
@@ -109,7 +101,6 @@ export class OpenAiModel implements Model {
     const { upstreams, upstreamKey } = this.#options;
     const asked = route(upstreams, request.model, request.backend_id, showsPicture(request.messages));
     const there = callersRoute(asked, request.sealed === null ? null : upstreamKey(request.sealed));
-    const client = this.#client(there);
     await this.#descriptions.ready(there.upstream);
     signal.throwIfAborted();
     const question = this.#habits.ask(request, there);
@@ -118,23 +109,30 @@ export class OpenAiModel implements Model {
       // A model that has used its tools may have nothing to add; one that was asked something has to answer.
       const mayBeEmpty = hasStop(request) || (waits.isLast && isAfterTools(request));
       const exchange = this.#exchange(there, mayBeEmpty, signal);
-      const progress: Progress = { isThought: false, isSaid: false };
-      const send = async (connection: AbortSignal): Promise<Response> => {
-        const { body } = question;
-        const response = await client.post('/chat/completions', { body, signal: connection }).asResponse();
-        this.noteAnswer(there.upstream.name);
-        return response;
-      };
+      let isThought = false;
+      let isSaid = false;
       try {
-        yield* passOn(exchange, send, signal, progress, () => question.answered());
+        await exchange.send(() => this.#client(there).ask(question.body));
+        this.noteAnswer(there.upstream.name);
+        for (let part = await exchange.next(); part !== null; part = await exchange.next()) {
+          signal.throwIfAborted();
+          if (!isThought && !isSaid) question.answered();
+          isThought ||= part.type === 'thought';
+          isSaid ||= part.type !== 'thought';
+          yield part;
+        }
         return;
       } catch (error) {
+        exchange.close();
         signal.throwIfAborted();
-        if (progress.isSaid) throw error;
-        const failure = this.#noted(there, asFailure(there, error), request, question.body);
+        if (isSaid) throw error;
+        const asked = error instanceof ModelError ? error : unaskable(there, error);
+        const failure = this.#noted(there, asked, request, question.body);
         if (!question.learn(failure)) await this.#rest(there, failure, waits, request, signal);
+      } finally {
+        exchange.close();
       }
-      if (progress.isThought) yield { type: 'again' };
+      if (isThought) yield { type: 'again' };
     }
   }
 
@@ -188,12 +186,12 @@ export class OpenAiModel implements Model {
     signal.throwIfAborted();
   }
 
-  #client({ upstream, isCallersKey }: Route): OpenAI {
+  #client({ upstream, isCallersKey }: Route): ChatClient {
     // A client with a caller's own key is made for its run only and not kept.
-    if (isCallersKey === true) return createClient(upstream);
+    if (isCallersKey === true) return new ChatClient(upstream);
     const known = this.#clients.get(upstream.name);
     if (known !== undefined) return known;
-    const client = createClient(upstream);
+    const client = new ChatClient(upstream);
     this.#clients.set(upstream.name, client);
     return client;
   }
@@ -206,75 +204,4 @@ function hasStop({ passed_on: { stop } }: ModelRequest): boolean {
 
 function isAfterTools({ messages }: ModelRequest): boolean {
   return messages.at(-1)?.role === 'tool';
-}
-
-/** What one try has passed on. */
-interface Progress {
-  isThought: boolean;
-  isSaid: boolean;
-}
-
-/** Asks once and passes on the parts of the answer. Calls `answered` before the first. */
-async function* passOn(
-  exchange: Exchange,
-  send: (connection: AbortSignal) => Promise<Response>,
-  signal: AbortSignal,
-  progress: Progress,
-  answered: () => void,
-): AsyncGenerator<ModelPart, void> {
-  try {
-    await exchange.send(send);
-    for (let parts = await exchange.next(); parts !== null; parts = await exchange.next()) {
-      for (const part of parts) {
-        signal.throwIfAborted();
-        if (!progress.isThought && !progress.isSaid) answered();
-        if (part.type === 'thought') progress.isThought = true;
-        else progress.isSaid = true;
-        yield part;
-      }
-    }
-  } finally {
-    exchange.close();
-  }
-}
-
-function asFailure(there: Route, error: unknown): ModelError {
-  if (error instanceof ModelError) return error;
-  const own = ownFailure(error);
-  if (own !== null) return own;
-  if (error instanceof APIConnectionError) return unreachable(there, error);
-  if (isStatusError(error)) return statusFailure(there, error);
-  const text = `The upstream '${there.upstream.name}' could not be asked. Check its baseUrl and apiKey.`;
-  const facts = { upstream: there.upstream.name, model: there.model };
-  return new ModelError('server_error', text, { cause: error, facts });
-}
-
-/** A function of its own, because `instanceof` makes every field of this generic class `any`. */
-function isStatusError(error: unknown): error is APIError {
-  return error instanceof APIError;
-}
-
-function statusFailure(there: Route, { status = 500, headers, error, message }: APIError): ModelError {
-  // A body that is not an object with an error in it is put into the message as text, after the status.
-  const text = message.replace(/^\d{3} (?:status code \(no body\))?/, '');
-  const said: unknown = error ?? parseJson(text) ?? text;
-  const isForbidden = headers?.get('x-should-retry') === 'false';
-  const retry = { retryable: isPassing(status) && !isForbidden, waitMs: askedWaitMs(headers), isForbidden };
-  return refused(there, { status, said, retry });
-}
-
-/** What `retry-after-ms` or `retry-after` (seconds or a date) asks for, in whole milliseconds. */
-function askedWaitMs(headers: Headers | undefined): number | null {
-  const askedMs = waitIn(headers);
-  return askedMs === null ? null : Math.min(Math.ceil(askedMs), MAX_TOLD_WAIT_MS);
-}
-
-function waitIn(headers: Headers | undefined): number | null {
-  const ms = Number.parseFloat(headers?.get('retry-after-ms') ?? '');
-  if (ms >= 0) return ms;
-  const after = headers?.get('retry-after') ?? '';
-  const seconds = Number(after);
-  if (after !== '' && seconds >= 0) return seconds * 1000;
-  const date = Date.parse(after);
-  return Number.isNaN(date) || after.startsWith('-') ? null : Math.max(0, date - Date.now());
 }

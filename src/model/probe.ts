@@ -1,13 +1,12 @@
 /** Asks an upstream for its models before the service uses it, for the person who is starting the service. */
-import { APIError } from 'openai';
-import { createClient, readText } from './client.ts';
+import { isGood } from './client.ts';
 import { isRecord } from '../runs/record.ts';
-import { parseJson, stringOr } from './json.ts';
+import { stringOr } from './json.ts';
+import { askForList, modelsIn } from './listing.ts';
 import type { Upstream } from './upstreams.ts';
 
 /** A person waits at the terminal. */
 const ASK_LIMIT_MS = 3_000;
-const MAX_LIST_BYTES = 4 * 1024 * 1024;
 /** Names of models that do not chat. */
 const NO_CHAT =
   /embed|rerank|whisper|tts|speech|audio|transcribe|realtime|moderation|dall-?e|image|sora|davinci|babbage|bge-|clip/i;
@@ -49,18 +48,15 @@ function likelyMeant(baseUrl: string): readonly string[] {
 
 async function ask(upstream: Upstream): Promise<ProbeAnswer> {
   try {
-    const signal = AbortSignal.timeout(ASK_LIMIT_MS);
-    const response = await createClient(upstream).get('/models', { signal }).asResponse();
-    const body = parseJson(await readText(response, MAX_LIST_BYTES));
-    if (!isRecord(body) || !Array.isArray(body['data'])) return { type: 'unknown' };
-    const ids = body['data'].map((model: unknown) => (isRecord(model) ? stringOr(model['id']) : ''));
-    return { type: 'models', models: ids.filter((id) => id !== '') };
-  } catch (error) {
-    // By `Reflect.get`, because `instanceof` makes every field of this generic class `any`.
-    const status: unknown = error instanceof APIError ? Reflect.get(error, 'status') : undefined;
+    const { status, said } = await askForList(upstream, ASK_LIMIT_MS);
     if (status === 401 || status === 403) return { type: 'key refused', status };
     if (status === 404) return { type: 'no list' };
-    return typeof status === 'number' ? { type: 'unknown' } : { type: 'unreachable' };
+    const models = isGood(status) ? modelsIn(said) : null;
+    if (models === null) return { type: 'unknown' };
+    const ids = models.map((model) => (isRecord(model) ? stringOr(model['id']) : ''));
+    return { type: 'models', models: ids.filter((id) => id !== '') };
+  } catch {
+    return { type: 'unreachable' };
   }
 }
 

@@ -1,0 +1,204 @@
+/**
+ * One request to an upstream and its answer as bytes, straight from undici's dispatcher: without the streams that `fetch`
+ * puts between the socket and who reads, which cost more than all that is done here with a token
+ * (docs/decisions/0003-raw-upstream-stream.md). Redirects are not followed: they would send the conversation and the key to
+ * an address that the operator has not named, and what it answers would count as the model's words.
+ */
+import { globalAgent, type IncomingHttpHeaders } from 'node:http';
+import type { Transform } from 'node:stream';
+import {
+  constants,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createZstdDecompress,
+} from 'node:zlib';
+import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici';
+import { isRecord } from '../runs/record.ts';
+
+/** How much of an answer may wait for its reader; then its connection pauses. */
+const MAX_AHEAD_BYTES = 64 * 1024;
+
+/** Its own limits are off: those of each upstream are watched by who asks. */
+const OPTIONS = { headersTimeout: 0, bodyTimeout: 0, allowH2: false };
+
+/** What Node's own agent is made with; Node puts the proxies of the environment there, if it was told to use them. */
+const settings: unknown = Reflect.get(globalAgent, 'options');
+const usesProxies = isRecord(settings) && settings['proxyEnv'] !== undefined;
+/** The connections to all upstreams. */
+export const CONNECTIONS: Dispatcher = usesProxies ? new EnvHttpProxyAgent(OPTIONS) : new Agent(OPTIONS);
+
+const ZLIB = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
+const BROTLI = {
+  flush: constants.BROTLI_OPERATION_FLUSH,
+  finishFlush: constants.BROTLI_OPERATION_FLUSH,
+};
+
+/** How bodies are unpacked as they come, by their encoding. */
+const UNPACK: ReadonlyMap<string, () => Transform> = new Map([
+  ['gzip', () => createGunzip(ZLIB)],
+  ['x-gzip', () => createGunzip(ZLIB)],
+  ['deflate', () => createInflate(ZLIB)],
+  ['br', () => createBrotliDecompress(BROTLI)],
+  ['zstd', () => createZstdDecompress()],
+]);
+
+/** Where a request goes, and what it says. */
+export interface UpstreamRequest {
+  readonly address: URL;
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** The beginning of an answer. */
+export interface Head {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** Owns the connection until the answer has come to its end; then it serves the next request. */
+export class UpstreamAnswer {
+  #controller: Dispatcher.DispatchController | null = null;
+  #unpacking: Transform | null = null;
+  #head: Head | null = null;
+  /** What has come and was not read yet. */
+  readonly #packets: Buffer[] = [];
+  #aheadBytes = 0;
+  #isPaused = false;
+  #isEnded = false;
+  /** Why nothing more will come; null as long as more may. */
+  #failure: Error | null = null;
+  /** Wakes who waits for what comes next. */
+  #wake: (() => void) | null = null;
+
+  /** Sends the request. What goes wrong is told to who waits for the answer. */
+  constructor({ address, method, headers, body }: UpstreamRequest) {
+    CONNECTIONS.dispatch(
+      {
+        origin: address.origin,
+        path: address.pathname + address.search,
+        method,
+        // What is read piece by piece should not be packed. Some servers do it all the same.
+        headers: { ...headers, 'accept-encoding': 'identity' },
+        body: body ?? null,
+      },
+      {
+        onRequestStart: (controller) => this.#started(controller),
+        onResponseStart: (_controller, status, answered) => this.#begun({ status, headers: answered }),
+        onResponseData: (controller, packet) => {
+          if (this.#unpacking === null) this.#take(packet);
+          else if (!this.#unpacking.write(packet)) controller.pause();
+        },
+        onResponseEnd: () => {
+          if (this.#unpacking === null) this.#end();
+          else this.#unpacking.end();
+        },
+        onResponseError: (_controller, error) => this.#fail(error),
+      },
+    );
+  }
+
+  /** The head of the answer. @throws what has kept it from coming. */
+  async head(): Promise<Head> {
+    while (this.#head === null) {
+      if (this.#failure !== null) throw this.#failure;
+      await this.#news();
+    }
+    return this.#head;
+  }
+
+  /** The next bytes of the body; null after its end. @throws what has kept the rest from coming. */
+  async read(): Promise<Uint8Array | null> {
+    for (;;) {
+      const packet = this.#packets.shift();
+      if (packet !== undefined) {
+        this.#aheadBytes -= packet.length;
+        if (this.#isPaused && this.#packets.length === 0) this.#resume();
+        return packet;
+      }
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#isEnded) return null;
+      await this.#news();
+    }
+  }
+
+  /** The first `limitBytes` of the body as text; the rest is not read. */
+  async text(limitBytes: number): Promise<string> {
+    const packets: Uint8Array[] = [];
+    let size = 0;
+    for (let packet = await this.read(); packet !== null; packet = await this.read()) {
+      packets.push(packet);
+      size += packet.length;
+      if (size < limitBytes) continue;
+      this.abort();
+      break;
+    }
+    return Buffer.concat(packets).toString();
+  }
+
+  /** Closes the connection, unless the answer has come to its end. */
+  abort(): void {
+    if (this.#isEnded || this.#failure !== null) return;
+    this.#fail(new DOMException('The request was aborted.', 'AbortError'));
+  }
+
+  #started(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    // It may have been given up while it waited for a connection.
+    if (this.#failure !== null) controller.abort(this.#failure);
+  }
+
+  #begun(head: Head): void {
+    const { status, headers } = head;
+    if (status < 200) return;
+    this.#head = head;
+    const unpacking = UNPACK.get((headers['content-encoding'] ?? '').toLowerCase())?.() ?? null;
+    this.#unpacking = unpacking;
+    unpacking
+      ?.on('data', (packet: Buffer) => this.#take(packet))
+      .on('drain', () => this.#controller?.resume())
+      .on('end', () => this.#end())
+      .on('error', (error) => this.#fail(error));
+    this.#tell();
+  }
+
+  #take(packet: Buffer): void {
+    this.#packets.push(packet);
+    this.#aheadBytes += packet.length;
+    if (this.#aheadBytes > MAX_AHEAD_BYTES) {
+      this.#isPaused = true;
+      (this.#unpacking ?? this.#controller)?.pause();
+    }
+    this.#tell();
+  }
+
+  #resume(): void {
+    this.#isPaused = false;
+    (this.#unpacking ?? this.#controller)?.resume();
+  }
+
+  #end(): void {
+    this.#isEnded = true;
+    this.#tell();
+  }
+
+  #fail(error: Error): void {
+    if (this.#isEnded || this.#failure !== null) return;
+    this.#failure = error;
+    this.#unpacking?.destroy();
+    this.#controller?.abort(error);
+    this.#tell();
+  }
+
+  async #news(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #tell(): void {
+    this.#wake?.();
+    this.#wake = null;
+  }
+}
