@@ -9,6 +9,8 @@ export interface Arm {
   readonly path: string;
   readonly body: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;
+  /** How many tokens the model says; null where nobody counts. */
+  readonly tokens: number | null;
   /** The path has `{thread}`: a new thread for each request, made before the clock starts. */
   readonly needsThread?: boolean;
 }
@@ -43,12 +45,12 @@ export async function call(base: string, path: string, body?: unknown): Promise<
   return typeof value === 'object' && value !== null ? { ...value } : {};
 }
 
-/** Asks once and reads the stream to its end. @throws when it is no stream, or has an error in it. */
+/** Asks once and reads the stream to its end. @throws when it has no word, or an error in it. */
 export async function ask(
   arm: Arm,
   { keepGaps = false }: { readonly keepGaps?: boolean } = {},
 ): Promise<Answer> {
-  const thread = arm.needsThread === true ? String((await call(arm.base, '/threads', {}))['id']) : '';
+  const thread = arm.needsThread === true ? await newThread(arm) : '';
   const path = arm.path.replace('{thread}', thread);
   const startMs = performance.now();
   const response = await send(arm.base, path, JSON.stringify(arm.body), arm.headers ?? {});
@@ -64,8 +66,16 @@ export async function ask(
   }
   if ((response.statusCode ?? 500) >= 400)
     throw new Error(`${arm.name} answered ${response.statusCode}: ${rest.slice(0, 200)}`);
-  return reader.answer();
+  return reader.answer(arm.tokens);
 }
+
+async function newThread({ base }: Arm): Promise<string> {
+  const { id, thread_id } = await call(base, '/threads', {});
+  return String(id ?? thread_id);
+}
+
+/** What a piece of an answer says of itself: the Assistants API, chats, LangGraph. */
+const DELTAS = ['.delta"', 'completion.chunk', 'AIMessageChunk'];
 
 /** Finds the numbered tokens in the deltas of a stream. Final objects, which repeat the whole text, are passed over. */
 class TokenReader {
@@ -87,7 +97,7 @@ class TokenReader {
     if (frames.includes('"error":{')) throw new Error(frames.slice(0, 300));
     for (const line of frames.split('\n')) {
       if (!line.startsWith('data: ')) continue;
-      if (!line.includes('.delta"') && !line.includes('completion.chunk')) continue;
+      if (!DELTAS.some((mark) => line.includes(mark))) continue;
       const from = line.indexOf('" w');
       if (from < 0) continue;
       const words = line.slice(from + 1, line.indexOf('"', from + 1)).split(' w');
@@ -104,7 +114,10 @@ class TokenReader {
     this.#tokens += 1;
   }
 
-  answer(): Answer {
+  /** @param expected how many tokens there should have been */
+  answer(expected: number | null): Answer {
+    if (this.#tokens === 0) throw new Error('the answer ended without a word.');
+    if (expected !== null) this.#wrong += Math.max(0, expected - this.#next);
     const totalMs = performance.now() - this.#startMs;
     return {
       firstMs: this.#firstMs,

@@ -145,9 +145,10 @@ async function flows({
     const thread = String((await call(base, '/threads', {}))['id']);
     await call(base, `/threads/${thread}/messages`, { role: 'user', content: 'hello' });
     const path = `/threads/${thread}/runs`;
+    // The flows' model is paced-8-0.
     if (!isPolled) {
       const body = { assistant_id: assistant, stream: true };
-      return await notes.ask({ name: 'flow', base, path, body }, false);
+      return await notes.ask({ name: 'flow', base, path, body, tokens: 8 }, false);
     }
     let run = await call(base, path, { assistant_id: assistant });
     while (run['status'] === 'queued' || run['status'] === 'in_progress') {

@@ -3,37 +3,47 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, call, type Arm } from './ask.ts';
 import type { Seen, Task } from './client.ts';
 import { differences, estimate, median, quantile, type Estimate } from './figures.ts';
-import { memoryOf, processorOf, total, type Helper, type Process } from './processes.ts';
+import { memoryOf, processorOf, type Helper, type Process } from './processes.ts';
 import type { Service } from './services.ts';
 
 export type Client = Helper<Task, Seen>;
 
 /** A prompt of some 300 characters. */
 const PROMPT = 'hello '.repeat(50);
-const MESSAGES = [{ role: 'user', content: PROMPT }];
+/** What every arm asks. */
+export const MESSAGES = [{ role: 'user', content: PROMPT }];
 
 /** The arm that asks `/chat/completions` of any server. */
-export function chatArm(name: string, base: string, model: string, headers?: Arm['headers']): Arm {
+export function chatArm(name: string, base: string, model: string, headers: Arm['headers'] = {}): Arm {
   const body = { model, stream: true, messages: MESSAGES };
-  return { name, base, path: '/chat/completions', body, ...(headers !== undefined && { headers }) };
+  return { name, base, path: '/chat/completions', body, headers, tokens: tokensOf(model) };
+}
+
+/** How many tokens a model of the bench says, by its name. */
+export function tokensOf(model: string): number | null {
+  const count = /^paced-(\d+)-/.exec(model)?.[1];
+  return count === undefined ? null : Number(count);
 }
 
 /** Arms of the service by the Assistants API: a new thread with the run, and a run in a thread that is there. */
 export async function assistantsArms(prefix: string, base: string, model: string): Promise<readonly Arm[]> {
   const assistant = String((await call(base, '/assistants', { model }))['id']);
   const run = { assistant_id: assistant, stream: true };
+  const tokens = tokensOf(model);
   return [
     {
       name: `${prefix}threads/runs`,
       base,
       path: '/threads/runs',
       body: { ...run, thread: { messages: MESSAGES } },
+      tokens,
     },
     {
       name: `${prefix}run`,
       base,
       path: '/threads/{thread}/runs',
       body: { ...run, additional_messages: MESSAGES },
+      tokens,
       needsThread: true,
     },
   ];
@@ -46,6 +56,8 @@ export interface FirstWords {
   readonly p99: number;
   readonly added: Estimate;
   readonly addedP99: number;
+  /** The median of the last third of the rounds, as a multiple of that of the first: how steady the arm was. */
+  readonly drift: number;
   readonly failed: number;
 }
 
@@ -65,7 +77,10 @@ export async function firstWords(
     const added = differences(all, base);
     const addedP99 = quantile(values, 0.99) - quantile(valid(base), 0.99);
     const [p50, p99] = [median(values), quantile(values, 0.99)];
-    return { arm: name, p50, p99, added: estimate(added), addedP99, failed: all.length - values.length };
+    const third = Math.ceil(values.length / 3);
+    const drift = median(values.slice(-third)) / median(values.slice(0, third));
+    const failed = all.length - values.length;
+    return { arm: name, p50, p99, added: estimate(added), addedP99, drift, failed };
   });
 }
 
@@ -81,9 +96,8 @@ export interface Streams {
   readonly gapP50: number;
   readonly gapP99: number;
   readonly tokensPerS: number;
-  /** Processor time of the processes behind the arm, in microseconds per token, by role and in all. */
+  /** Processor time of the processes behind the arm, in microseconds per token, by role. */
   readonly processor: ReadonlyMap<string, number>;
-  readonly processorPerToken: number;
   readonly tokens: number;
   readonly wrong: number;
   readonly failed: number;
@@ -118,7 +132,6 @@ export async function manyStreams(
     gapP99: quantile(seen.gapsMs, 0.99),
     tokensPerS: (seen.tokens / seen.tookMs) * 1_000,
     processor,
-    processorPerToken: total(processor),
     tokens: seen.tokens,
     wrong: seen.wrong,
     failed: seen.failed,
@@ -140,8 +153,8 @@ function perPiece(
 /** Whole flows, thread to answer. */
 export interface Flows {
   readonly perS: number;
-  /** Processor time of all processes, in microseconds per flow. */
-  readonly processorPerFlow: number;
+  /** Processor time in microseconds per flow, by role. */
+  readonly processor: ReadonlyMap<string, number>;
   readonly failed: number;
   readonly why: string | null;
 }
@@ -159,7 +172,7 @@ export async function flowsOf(
   const seen = await client.do({ ...task, forMs });
   return {
     perS: (seen.done / seen.tookMs) * 1_000,
-    processorPerFlow: total(perPiece(processes, before, seen.done)),
+    processor: perPiece(processes, before, seen.done),
     failed: seen.failed,
     why: seen.why,
   };
@@ -186,8 +199,8 @@ export async function longThreads(
     const path = `/threads/${await threadOf(base, messages)}/runs`;
     const body = { assistant_id: assistant, stream: true };
     const truncation_strategy = { type: 'last_messages', last_messages: 10 };
-    arms.push({ name: `${messages}`, base, path, body });
-    arms.push({ name: `${messages} last`, base, path, body: { ...body, truncation_strategy } });
+    arms.push({ name: `${messages}`, base, path, body, tokens: 4 });
+    arms.push({ name: `${messages} last`, base, path, body: { ...body, truncation_strategy }, tokens: 4 });
   }
   const { firstMs } = await client.do({ type: 'rounds', arms, rounds, warmUp: 5 });
   return [10, long].map((messages) => ({
@@ -213,9 +226,9 @@ async function threadOf(base: string, messages: number): Promise<string> {
   return thread;
 }
 
-/** Memory of an idle service in MB, and what an open stream that says nothing adds, in KB. */
+/** Memory of an idle service in MB, by role, and what an open stream that says nothing adds, in KB. */
 export interface Memory {
-  readonly idleMb: number;
+  readonly idleMb: ReadonlyMap<string, number>;
   readonly apiPerStreamKb: number;
   readonly workerPerRunKb: number;
   readonly failed: number;
@@ -234,7 +247,7 @@ export async function memory(client: Client, service: Service, streams: number):
   const full = memoryOf(service.processes);
   const grown = (role: string): number => (((full.get(role) ?? 0) - (idle.get(role) ?? 0)) * 1_024) / streams;
   return {
-    idleMb: total(idle),
+    idleMb: idle,
     apiPerStreamKb: grown('api'),
     workerPerRunKb: grown('worker'),
     failed: seen.failed,
@@ -290,7 +303,7 @@ async function usedBytes(redis: Service['redis']): Promise<number> {
 async function runsOf(base: string, assistant: object, runs: number): Promise<void> {
   const id = String((await call(base, '/assistants', assistant))['id']);
   const body = { assistant_id: id, stream: true, thread: { messages: [{ role: 'user', content: 'hello' }] } };
-  const arm: Arm = { name: 'run', base, path: '/threads/runs', body };
+  const arm: Arm = { name: 'run', base, path: '/threads/runs', body, tokens: RUN_TOKENS };
   for (let done = 0; done < runs; done += AT_ONCE) {
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, runs - done) }, async () => await ask(arm)));
   }
@@ -301,6 +314,6 @@ async function turnsOf(base: string, assistant: object, turns: number): Promise<
   const id = String((await call(base, '/assistants', assistant))['id']);
   const thread = String((await call(base, '/threads', {}))['id']);
   const body = { assistant_id: id, stream: true, additional_messages: [{ role: 'user', content: 'hello' }] };
-  const arm: Arm = { name: 'turn', base, path: `/threads/${thread}/runs`, body };
+  const arm: Arm = { name: 'turn', base, path: `/threads/${thread}/runs`, body, tokens: RUN_TOKENS };
   for (let turn = 0; turn < turns; turn++) await ask(arm);
 }

@@ -5,11 +5,31 @@ import { join } from 'node:path';
 
 const TICKS_PER_S = 100;
 const children = new Set<ChildProcess>();
+/** Those that lead a group of their own: what they have started ends with them. */
+const leaders = new WeakSet<ChildProcess>();
 
 /** Whatever ends the bench, its children end with it. */
 process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
+  for (const child of children) killed(child);
 });
+
+function killed(child: ChildProcess): void {
+  const { pid } = child;
+  if (pid === undefined || !leaders.has(child)) {
+    child.kill('SIGKILL');
+    return;
+  }
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nobody is left in the group.
+  }
+}
+
+/** Ends all of them in peace, newest first: a service ends its own processes. */
+export async function stopAll(): Promise<void> {
+  for (const child of [...children].toReversed()) await ended(child);
+}
 
 function kept(child: ChildProcess): ChildProcess {
   children.add(child);
@@ -42,7 +62,7 @@ export async function startHelper<Task = never, Result = never>(
       if ('problem' in answer) throw new Error(`${file}: ${answer.problem}`);
       return answer.seen;
     },
-    stop: async () => await ended(child, 'SIGTERM'),
+    stop: async () => await ended(child),
   };
 }
 
@@ -64,19 +84,20 @@ export interface Command {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts a command in `folder`. */
+/** Starts a command in `folder`, in a process group of its own. */
 export function startCommand(
   command: readonly [string, ...string[]],
   folder: string,
   env: NodeJS.ProcessEnv,
 ): Command {
   const [file, ...args] = command;
-  const child = kept(spawn(file, args, { cwd: folder, env, stdio: 'ignore' }));
+  const child = kept(spawn(file, args, { cwd: folder, env, stdio: 'ignore', detached: true }));
+  leaders.add(child);
   child.on('error', () => {});
   return {
     pid: child.pid ?? 0,
     isOver: () => child.exitCode !== null || child.signalCode !== null || child.pid === undefined,
-    stop: async () => await ended(child, 'SIGTERM'),
+    stop: async () => await ended(child),
   };
 }
 
@@ -95,12 +116,15 @@ export async function run(command: readonly [string, ...string[]], folder: strin
   await promise;
 }
 
-async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  child.once('exit', () => resolve());
-  child.kill(signal);
-  await promise;
+/** Asks the child itself, which may need what it has started, and then ends whatever of that is left. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    child.once('exit', () => resolve());
+    child.kill('SIGTERM');
+    await promise;
+  }
+  killed(child);
 }
 
 /** A running process, and what it is for. */

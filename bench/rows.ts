@@ -1,5 +1,6 @@
 /** The figures of a run of the bench as rows of one table, each with the limit that the service must keep. */
 import { rounded } from './figures.ts';
+import { total } from './processes.ts';
 import type { FirstWords, Flows, LongThreads, Memory, Stored, Streams } from './measure.ts';
 
 /** Everything that was measured of one service; what was not measured is missing. */
@@ -12,6 +13,8 @@ export interface Measured {
   readonly threads?: readonly LongThreads[];
   readonly memory?: Memory;
   readonly stored?: Stored;
+  /** What the machine was too unsteady for: `first`, or a load. */
+  readonly voids?: readonly string[];
 }
 
 /** One figure: a smaller value is better unless `isRate`. */
@@ -22,10 +25,15 @@ export interface Row {
   /** The worst value that is good enough; null for a figure without a limit. */
   readonly limit: number | null;
   readonly isRate: boolean;
+  /** The machine was too unsteady for it: neither kept nor missed. */
+  readonly isVoid: boolean;
+  /** Of which processes the value is made, by role. */
+  readonly by: Readonly<Record<string, number>>;
 }
 
-export const isKept = ({ value, limit, isRate }: Row): boolean =>
-  limit === null || (isRate ? value >= limit : value <= limit);
+/** Whether the value is within its limit, or nobody can say. */
+export const isKept = ({ value, limit, isRate, isVoid }: Row): boolean =>
+  limit === null || isVoid || (isRate ? value >= limit : value <= limit);
 
 /** The limits that the floor of this machine sets: the service may take so many times what a minimal proxy adds. */
 const TIMES_PROXY = 3;
@@ -36,9 +44,13 @@ const FIRST_WORD_MS = 3.2;
  * @param prefix of its arms' names
  */
 export function rowsOf(measured: Measured, prefix: string): readonly Row[] {
+  const judged = (part: string, rows: readonly Row[]): readonly Row[] =>
+    measured.voids?.includes(part) === true ? rows.map((each) => ({ ...each, isVoid: true })) : rows;
   return [
-    ...firstRows(measured.first ?? [], prefix),
-    ...Object.entries(measured.streams ?? {}).flatMap(([load, arms]) => streamRows(load, arms, prefix)),
+    ...judged('first', firstRows(measured.first ?? [], prefix)),
+    ...Object.entries(measured.streams ?? {}).flatMap(([load, arms]) =>
+      judged(load, streamRows(load, arms, prefix)),
+    ),
     ...flowRows(measured),
     ...threadRows(measured.threads ?? []),
     ...memoryRows(measured.memory),
@@ -52,6 +64,14 @@ const row = (name: string, value: number, unit: string, limit: number | null = n
   unit,
   limit: limit === null ? null : rounded(limit),
   isRate: false,
+  isVoid: false,
+  by: {},
+});
+
+/** A row that tells its processes as well. */
+const shared = (of: Row, by: ReadonlyMap<string, number>): Row => ({
+  ...of,
+  by: Object.fromEntries([...by].map(([role, value]) => [role, rounded(value, 1)])),
 });
 
 function firstRows(arms: readonly FirstWords[], prefix: string): readonly Row[] {
@@ -88,19 +108,28 @@ function streamRows(load: string, arms: readonly Streams[], prefix: string): rea
   const direct = arms.find(({ arm }) => arm === 'direct');
   const [first = null, gap = null, perToken = null] = STREAM_LIMITS[load] ?? [];
   const name = load === 'saturated' ? 'saturated' : `${load} streams`;
-  return arms
+  const proxy = arms.find(({ arm }) => arm === 'proxy');
+  const floor =
+    proxy === undefined
+      ? []
+      : [row(`${name}, minimal proxy: processor per token`, total(proxy.processor), 'µs')];
+  const own = arms
     .filter(({ arm }) => arm.startsWith(prefix))
     .flatMap((arm) => {
       const kind = arm.arm.slice(prefix.length);
       return [
         row(`${name}, ${kind}: added first word p50`, arm.firstP50 - (direct?.firstP50 ?? 0), 'ms', first),
         row(`${name}, ${kind}: added gap p99`, arm.gapP99 - (direct?.gapP99 ?? 0), 'ms', gap),
-        row(`${name}, ${kind}: processor per token`, arm.processorPerToken, 'µs', perToken),
+        shared(
+          row(`${name}, ${kind}: processor per token`, total(arm.processor), 'µs', perToken),
+          arm.processor,
+        ),
         { ...row(`${name}, ${kind}: tokens per second`, arm.tokensPerS, '/s'), isRate: true },
         row(`${name}, ${kind}: tokens lost, doubled, out of order`, arm.wrong, '', 0),
         row(`${name}, ${kind}: streams that failed`, arm.failed, '', 0),
       ];
     });
+  return [...floor, ...own];
 }
 
 function flowRows({ polled, streamed }: Measured): readonly Row[] {
@@ -109,7 +138,7 @@ function flowRows({ polled, streamed }: Measured): readonly Row[] {
       ? []
       : [
           { ...row(`flows per second, ${kind}`, flows.perS, '/s', 400), isRate: true },
-          row(`processor per flow, ${kind}`, flows.processorPerFlow, 'µs'),
+          shared(row(`processor per flow, ${kind}`, total(flows.processor), 'µs'), flows.processor),
           row(`flows that failed, ${kind}`, flows.failed, '', 0),
         ],
   );
@@ -127,7 +156,7 @@ function threadRows([short, long]: readonly LongThreads[]): readonly Row[] {
 function memoryRows(memory: Memory | undefined): readonly Row[] {
   if (memory === undefined) return [];
   return [
-    row('idle service, all processes', memory.idleMb, 'MB', 420),
+    shared(row('idle service, all processes', total(memory.idleMb), 'MB', 420), memory.idleMb),
     row('API, per idle stream', memory.apiPerStreamKb, 'KB', 70),
     row('worker, per idle run', memory.workerPerRunKb, 'KB', 100),
   ];

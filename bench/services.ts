@@ -1,7 +1,4 @@
-/**
- * The service as `npm start` runs it, from a copy of this checkout or of another commit, with data of its own. Also the
- * other gateways that are installed on this machine.
- */
+/** The service as `npm start` runs it, from a copy of this checkout or of another commit, with data of its own. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -12,7 +9,7 @@ import { run, startCommand, treeOf, type Command, type Process } from './process
 
 const ROOT = join(import.meta.dirname, '..');
 /** Copies lie here; git ignores it. Their paths must be short, because Redis listens on a socket in them. */
-const COPIES = join(ROOT, '.data', 'bench');
+export const COPIES = join(ROOT, '.data', 'bench');
 const READY_WITHIN_MS = 90_000;
 const LOOK_EVERY_MS = 100;
 
@@ -117,67 +114,8 @@ export async function startService(
   };
 }
 
-/** Another gateway in front of the same model server. */
-export interface Peer {
-  readonly name: string;
-  readonly base: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly stop: () => Promise<void>;
-}
-
-/** The peers that this machine has; `missing` says why others are left out. */
-export async function startPeers(upstream: string, missing: (why: string) => void): Promise<readonly Peer[]> {
-  const peers: Peer[] = [];
-  for (const [name, start] of [
-    ['LiteLLM', litellm],
-    ['Portkey', portkey],
-  ] as const) {
-    try {
-      peers.push(await start(upstream));
-    } catch (error) {
-      missing(`${name} is left out: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-  return peers;
-}
-
-async function litellm(upstream: string): Promise<Peer> {
-  const program = process.env['BENCH_LITELLM'] ?? onPath('litellm');
-  if (program === null) throw new Error('there is no litellm on PATH, and BENCH_LITELLM names none.');
-  const port = await freePort();
-  const env = {
-    ...process.env,
-    OPENAI_API_KEY: 'bench',
-    OPENAI_API_BASE: upstream,
-    LITELLM_LOG: 'ERROR',
-    LITELLM_LOCAL_MODEL_COST_MAP: 'True',
-  };
-  const args = ['--model', 'openai/*', '--host', '127.0.0.1', '--port', String(port), '--telemetry', 'False'];
-  const command = startCommand([program, ...args], COPIES, env);
-  await ready(`http://127.0.0.1:${port}/health/liveliness`, command, 'LiteLLM');
-  return { name: 'LiteLLM', base: `http://127.0.0.1:${port}/v1`, stop: command.stop };
-}
-
-async function portkey(upstream: string): Promise<Peer> {
-  const program = process.env['BENCH_PORTKEY'];
-  if (program === undefined) throw new Error('BENCH_PORTKEY does not name its start-server.js.');
-  const port = await freePort();
-  const command = startCommand(
-    [process.execPath, program, `--port=${port}`, '--headless'],
-    COPIES,
-    process.env,
-  );
-  await ready(`http://127.0.0.1:${port}/`, command, 'Portkey');
-  const headers = { 'x-portkey-provider': 'openai', 'x-portkey-custom-host': upstream };
-  return { name: 'Portkey', base: `http://127.0.0.1:${port}/v1`, headers, stop: command.stop };
-}
-
-function onPath(name: string): string | null {
-  const folders = (process.env['PATH'] ?? '').split(':');
-  return folders.map((folder) => join(folder, name)).find((file) => existsSync(file)) ?? null;
-}
-
-async function ready(url: string, command: Command, what: string): Promise<void> {
+/** Resolves when `url` answers. @throws when `command` ends before, or takes too long. */
+export async function ready(url: string, command: Command, what: string): Promise<void> {
   const endMs = performance.now() + READY_WITHIN_MS;
   while (performance.now() < endMs) {
     if (command.isOver()) throw new Error(`${what} ended before it was ready.`);
@@ -195,7 +133,8 @@ async function ready(url: string, command: Command, what: string): Promise<void>
   throw new Error(`${what} was not ready after ${READY_WITHIN_MS / 1_000} s.`);
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens on just now. */
+export async function freePort(): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   const server = createServer();
   server.listen(0, '127.0.0.1', () => {

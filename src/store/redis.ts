@@ -19,7 +19,7 @@ const HASTY_REDIRECTIONS = 16;
 
 interface ConnectOptions {
   readonly whenAway: WhenAway;
-  /** What the connection is for: `state` sends together what comes at once, `feed` only listens. */
+  /** What the connection is for; `feed` only listens. */
   readonly use: 'state' | 'feed' | 'queue' | 'confirm';
 }
 
@@ -41,31 +41,55 @@ export function connect(url: string, { use, whenAway }: ConnectOptions): Client 
     reconnectOnError: (error: Error) => (/^(READONLY|UNBLOCKED)/.test(error.message) ? 2 : false),
   } satisfies RedisOptions;
   if (address.type === 'cluster') {
-    return new Cluster([...address.nodes], {
+    const cluster = new Cluster([...address.nodes], {
       enableOfflineQueue: whenAway === 'wait',
       maxRedirections: whenAway === 'wait' ? PATIENT_REDIRECTIONS : HASTY_REDIRECTIONS,
       clusterRetryStrategy: retryStrategy,
       slotsRefreshInterval: LOOK_AT_SLOTS_MS,
-      // Auto-pipelining stays off here: ioredis tells a script's slot by its first argument, the number of keys, and
-      // a pipeline of which one command has moved to another node is not sent again.
       shardedSubscribers: use === 'feed',
       // A certificate is made out to a name, not to the address behind it.
       ...(tls && { dnsLookup: (host, found) => found(null, host) }),
       redisOptions: { ...common, maxRetriesPerRequest: null },
     });
+    cluster.on('+node', gatherWrites);
+    return cluster;
   }
   const redis = new Redis({
     ...common,
     ...serverOptions(address),
     retryStrategy,
-    enableAutoPipelining: use === 'state',
     ...(whenAway === 'fail'
       ? { enableOfflineQueue: false, maxRetriesPerRequest: 0 }
       : { maxRetriesPerRequest: null }),
   });
   // ioredis leaves every socket of a deposed master once for each command it refused, and Node takes that for a leak.
   redis.on('connect', () => redis.stream.setMaxListeners(0));
+  gatherWrites(redis);
   return redis;
+}
+
+/**
+ * Sends what is written during one turn of the event loop in one piece, on every socket the connection has. ioredis has
+ * auto-pipelining for that, which makes a pipeline with all scripts for as little as one command, lets a command wait until the
+ * pipeline before it is answered, and misjudges on a Cluster where a script goes.
+ */
+function gatherWrites(redis: Redis): void {
+  redis.on('connect', () => {
+    const { stream } = redis;
+    const write = stream.write.bind(stream);
+    let isCorked = false;
+    stream.write = (...args: unknown[]) => {
+      if (!isCorked) {
+        isCorked = true;
+        stream.cork();
+        setImmediate(() => {
+          isCorked = false;
+          stream.uncork();
+        });
+      }
+      return Boolean(Reflect.apply(write, undefined, args));
+    };
+  });
 }
 
 /** As which a connection appears in `CLIENT LIST`, and in our log. */
@@ -102,7 +126,7 @@ function sentinelOptions({
   };
 }
 
-/** Opens the connection that carries commands, and waits until it can. Concurrent commands go out as one pipeline. */
+/** Opens the connection that carries commands, and waits until it can. */
 export async function openState(url: string, whenAway: WhenAway, log: Logger): Promise<ScriptedRedis> {
   const redis = connect(url, { use: 'state', whenAway });
   await firstReady(redis, withoutRedisPassword(url), log);

@@ -178,7 +178,7 @@ export class RunStore {
    */
   async replay(ref: RunRef): Promise<StoredRun | null> {
     const { redis, keys } = this.#options;
-    // Both commands leave in one pipeline, run before log: events that come between them make a conflict, not a hole.
+    // Both commands leave together, run before log: events that come between them make a conflict, not a hole.
     const [found, entries] = await Promise.all([
       this.get(ref),
       readLog(redis, keys, ref, 1).catch(nothingIfUnreadable),

@@ -15,7 +15,7 @@ import type { RunStore } from '../store/runs.ts';
 const SWEEP_EVERY_MS = 2_000;
 const LOOK_AGAIN_MS = 5_000;
 const LEASE_MS = SWEEP_EVERY_MS - 100;
-/** Runs that are looked at together, so that their commands share pipelines. */
+/** Runs that are looked at together, so that their commands leave together. */
 const BATCH = 100;
 
 export interface Sweeping {

@@ -101,7 +101,7 @@ describe('the index of threads', () => {
     expect(await daysOf(store)).toStrictEqual({ 'p/alone': 0, 'p/full': 0 });
   });
 
-  test('is written in the same pipeline as the thread, so that no request takes longer', async () => {
+  test('is written in the same tick as the thread, so that no request takes longer', async () => {
     const sent: string[][] = [];
     const store = await openStore(server.url, (redis) => listening(redis, sent));
     await made(store, 'thread_1');
@@ -209,8 +209,8 @@ describe('in a full Redis', () => {
   });
 });
 
-/** Notes the commands of each tick, which leave as one pipeline. */
-function listening(redis: ScriptedRedis, pipelines: string[][]): ScriptedRedis {
+/** Notes the commands of each tick, which leave in one piece. */
+function listening(redis: ScriptedRedis, ticks: string[][]): ScriptedRedis {
   let current: string[] | null = null;
   return new Proxy(redis, {
     get: (target, key) => {
@@ -221,7 +221,7 @@ function listening(redis: ScriptedRedis, pipelines: string[][]): ScriptedRedis {
       return (...args: unknown[]): unknown => {
         if (current === null) {
           current = [];
-          pipelines.push(current);
+          ticks.push(current);
           queueMicrotask(() => (current = null));
         }
         current.push(String(key));
