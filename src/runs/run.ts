@@ -216,8 +216,9 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
   const run = { ...state.run, status };
   const unthinking = { ...state, thoughts: [], asides: null };
   const ended = { ...run, required_action: null, expires_at: null, usage: state.spent };
-  // What came with the request is no longer needed, least of all its secrets.
-  const over = { ...unthinking, origin: { ...state.origin, sealed: null, context: {} } };
+  // What only its execution needed goes, and above all the secrets that came with the request.
+  const origin = { ...state.origin, sealed: null, context: {} };
+  const over = { ...unthinking, origin, preface: null, starts: [] };
   switch (event.type) {
     case 'run.started':
       return withRun({ ...unthinking, ...started(state, event.worker) }, { ...run, started_at: event.at });

@@ -48,7 +48,7 @@ export class Damage {
    */
   async run(ref: RunRef, doc: string): Promise<RunState> {
     try {
-      return decodeRun(doc, ref.runId);
+      return decodeRun(doc, ref);
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
       throw new Unreadable(error.what, await this.#attend(ref));

@@ -6,7 +6,7 @@ import type { KeptThought } from '../runs/thoughts.ts';
 import type { ThreadItem } from '../runs/thread.ts';
 import { listOf } from './collection.ts';
 import type { Damage } from './damage.ts';
-import { decode, decodeObject } from './json.ts';
+import { decode, decodePart } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import { withOldInput, withOldPhotos } from './old-photos.ts';
@@ -79,7 +79,9 @@ export class Histories {
       const [doc, thought, aside] = [String(found[at + 1]), String(found[at + 2]), String(found[at + 3])];
       bytes += doc.length + thought.length + aside.length;
       const place = Number(found[at]);
-      const item = this.#damage.skip(() => decodeObject<ThreadItem>(doc, `item ${place} of ${ref.threadId}`));
+      const item = this.#damage.skip(() =>
+        decodePart<ThreadItem>(doc, `item ${place} of ${ref.threadId}`, ref.threadId),
+      );
       if (item === null) continue;
       placed.push({ place, item: withOldPhotos(item) });
       const thoughtBefore = this.#damage.skip(() =>

@@ -3,6 +3,7 @@
  * the order of their creation. Taking one in again changes nothing.
  */
 import type { Assistant, Message, Thread } from '../runs/thread.ts';
+import { encodePart } from './compact.ts';
 import type { RedisKeys } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
@@ -72,7 +73,7 @@ export class Imports {
     for (const message of messages) {
       const tie = Math.min(ties(message.created_at), PLACES_PER_SECOND - 1);
       const place = (message.created_at - BEYOND_S) * PLACES_PER_SECOND + tie;
-      transaction.hsetnx(docs, message.id, JSON.stringify(message)).zadd(index, 'NX', place, message.id);
+      transaction.hsetnx(docs, message.id, encodePart(message)).zadd(index, 'NX', place, message.id);
       if (message.run_id !== null) {
         const byRun = this.#keys.runMessages({ ...ref, runId: message.run_id });
         transaction.zadd(byRun, 'NX', place, message.id);

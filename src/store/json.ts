@@ -5,6 +5,9 @@
 
 import { requireKnown } from '../runs/format.ts';
 import type { RunState } from '../runs/run.ts';
+import type { Message, RunStep } from '../runs/thread.ts';
+import { wholePart, wholeRun } from './compact.ts';
+import type { RunRef } from './keys.ts';
 import { withOldCamera } from './old-photos.ts';
 
 /** What is stored is not what it should be. Never says what is there instead: that may be what a user wrote. */
@@ -48,11 +51,16 @@ export function decodeObject(doc: string | null, what: string): unknown {
   return value;
 }
 
+/** What {@link encodePart} stored of a message or step of that thread. @throws {Unreadable} when it is none. */
+export function decodePart<T extends Message | RunStep>(doc: string, what: string, threadId: string): T {
+  return wholePart(decodeObject<T>(doc, what), threadId);
+}
+
 /**
- * The document of a run.
+ * What {@link encodeRun} stored.
  * @throws {NewerFormat} when a newer version of this service wrote it; {Unreadable} when it is damaged.
  */
-export function decodeRun(doc: string, runId: string): RunState {
+export function decodeRun(doc: string, { runId, threadId }: Omit<RunRef, 'project'>): RunState {
   const what = `run ${runId}`;
   const state = decode<RunState | null>(doc, what);
   if (!isObject(state)) throw new Unreadable(what);
@@ -67,13 +75,13 @@ export function decodeRun(doc: string, runId: string): RunState {
     Number.isInteger(attempts) &&
     isObject(spent);
   if (!isWhole) throw new Unreadable(what);
-  return withOldCamera(state);
+  return withOldCamera(wholeRun(state, threadId));
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 /** Every object of the wire has an id and says what it is; these parts of messages and steps are read without a look. */
-function isWireObject(value: unknown): boolean {
+function isWireObject(value: unknown): value is object {
   if (!isObject(value)) return false;
   const field = (name: string): unknown => Reflect.get(value, name);
   if (typeof field('id') !== 'string') return false;

@@ -1,7 +1,8 @@
 /** Messages of a thread, as clients add, list and delete them. What a run writes while it lives, commit.lua writes. */
 import type { Message, Thread } from '../runs/thread.ts';
-import { listOf, type Collections, type ListPage, type PageQuery } from './collection.ts';
-import { decodeObject } from './json.ts';
+import { listOf, type Collections, type ListPage, type PageQuery, type Row } from './collection.ts';
+import { encodePart } from './compact.ts';
+import { decodePart } from './json.ts';
 import type { RedisKeys, ThreadRef } from './keys.ts';
 import { labelled } from './labels.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -36,7 +37,7 @@ export class Messages {
     const { docs, index } = this.#keys.messages(ref);
     const names = [this.#keys.thread(ref), this.#keys.active(ref), this.#keys.order(ref), docs, index];
     const args = [ref.threadId, thread === null ? '' : JSON.stringify(thread), this.#keys.runPrefix(ref)];
-    const pairs = messages.flatMap((message) => [message.id, JSON.stringify(message)]);
+    const pairs = messages.flatMap((message) => [message.id, encodePart(message)]);
     const [, reply] = await Promise.all([
       this.#index.used(ref),
       this.#redis.append(names.length, ...names, ...args, ...pairs),
@@ -53,7 +54,7 @@ export class Messages {
       this.#redis.hget(this.#keys.messages(ref).docs, id),
       this.#redis.hget(this.#keys.labels(ref), id),
     ]);
-    return doc === null ? null : read(doc, labels ?? '', id);
+    return doc === null ? null : read({ doc, label: labels ?? '', id }, ref.threadId);
   }
 
   /** Deletes a message. A run in progress that has read it already goes on. */
@@ -67,11 +68,11 @@ export class Messages {
     const all = this.#keys.messages(ref);
     const listed = runId === null ? all : { ...all, index: this.#keys.runMessages({ ...ref, runId }) };
     return this.#collections.page(listed, query, {
-      parse: ({ doc, label, id }) => read(doc, label, id),
+      parse: (row) => read(row, ref.threadId),
       labels: this.#keys.labels(ref),
     });
   }
 }
 
-const read = (doc: string, label: string, id: string): Message =>
-  labelled(decodeObject<Message>(doc, `message ${id}`), label);
+const read = ({ doc, label, id }: Row, threadId: string): Message =>
+  labelled(decodePart<Message>(doc, `message ${id}`, threadId), label);

@@ -3,6 +3,7 @@ import type { KeptAsides } from '../runs/asides.ts';
 import type { RunEvent } from '../runs/event.ts';
 import { apply, type Applied, type RunState } from '../runs/run.ts';
 import { thinker, type KeptThought } from '../runs/thoughts.ts';
+import { encodePart } from './compact.ts';
 import { asidesOf, thoughtsOf } from './keys.ts';
 
 /** The state after `events`, and what they write besides the run. */
@@ -23,7 +24,7 @@ export function fold(
 
 /** Which objects an event changes in the store, in the words of commit.lua. */
 function writesOf(event: RunEvent, { state, subject }: Applied): readonly string[] {
-  const write = (kind: string): readonly string[] => [kind, subject.id, JSON.stringify(subject)];
+  const write = (kind: string): readonly string[] => [kind, subject.id, encodePart(subject)];
   switch (event.type) {
     case 'message.created':
       return write('message.mine');
@@ -42,7 +43,7 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
       return [...write('step'), ...dropMessageOf(subject)];
     case 'run.blocked':
       // From now on people may read the step's calls, to answer them.
-      return state.step === null ? [] : ['step', state.step.id, JSON.stringify(state.step)];
+      return state.step === null ? [] : ['step', state.step.id, encodePart(state.step)];
     case 'message.delta':
     case 'thought.delta':
     case 'thought.dropped':

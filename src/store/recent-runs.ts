@@ -52,7 +52,7 @@ export class RecentRuns {
           redis.hget(keys.labels(ref), ref.runId),
         ]);
         if (doc === null) return null;
-        return collections.readable(() => readRun({ id: ref.runId, doc, label: label ?? '' }));
+        return collections.readable(() => readRun({ id: ref.runId, doc, label: label ?? '' }, ref.threadId));
       },
       forget: (runIds) => {
         const before = placeAt(nowMs() - CREATED_WITHIN_MS);

@@ -27,7 +27,7 @@ export class RunLists {
     const labels = this.#keys.labels(ref);
     const [found, grace] = await Promise.all([
       this.#collections.page(listed, query, {
-        parse: readRun,
+        parse: (row) => readRun(row, ref.threadId),
         labels,
         docPrefix: this.#keys.runPrefix(ref),
       }),
@@ -40,6 +40,6 @@ export class RunLists {
 }
 
 /** A run with the metadata a client gave it since it was created. */
-export function readRun({ doc, label, id }: Row): Run {
-  return labelled(decodeRun(doc, id).run, label);
+export function readRun({ doc, label, id }: Row, threadId: string): Run {
+  return labelled(decodeRun(doc, { runId: id, threadId }).run, label);
 }

@@ -19,6 +19,7 @@ import {
 import type { ChatMessage } from '../runs/model.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
 import { commitCall } from './commit-script.ts';
+import { encodePart, encodeRun } from './compact.ts';
 import type { Damage } from './damage.ts';
 import { decode, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
@@ -112,7 +113,7 @@ export class RunStore {
     const ref: RunRef = { project, threadId: run.thread_id, runId: run.id };
     const writes: string[] = [];
     if (thread !== null) writes.push('thread', thread.id, JSON.stringify(thread));
-    for (const message of messages) writes.push('message.new', message.id, JSON.stringify(message));
+    for (const message of messages) writes.push('message.new', message.id, encodePart(message));
     if (input.length > 0) writes.push('input', run.id, JSON.stringify(input));
     const joined = messages.length === 0 ? {} : { messages: messages.map(({ id }) => id) };
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin, ...joined }];
@@ -323,7 +324,7 @@ export class RunStore {
           expectedVersion: before?.version ?? '',
           version,
           expectedSeq: exact && before !== null ? before.seq : '',
-          doc: isFragments ? '' : JSON.stringify(state),
+          doc: isFragments ? '' : encodeRun(state),
           lock: lockMove(before, state),
           logLifeMs: this.#logLifeMs(state),
           changesChannel: worker || before === null ? '' : keys.changes,

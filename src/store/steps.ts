@@ -1,7 +1,8 @@
 /** Steps of runs, to be read; commit.lua writes them. */
 import type { RunStep } from '../runs/thread.ts';
-import { permanent, type Collections, type ListPage, type PageQuery } from './collection.ts';
-import { decodeObject } from './json.ts';
+import { permanent, type Collections, type ListPage, type PageQuery, type Row } from './collection.ts';
+import { wholePart } from './compact.ts';
+import { decodePart } from './json.ts';
 import type { RedisKeys, RunRef, ThreadRef } from './keys.ts';
 
 export class Steps {
@@ -14,13 +15,14 @@ export class Steps {
   }
 
   async get(ref: ThreadRef, id: string): Promise<RunStep | null> {
-    return this.#collections.get<RunStep>(this.#keys.steps(ref), id, `step ${id}`);
+    const stored = await this.#collections.get<RunStep>(this.#keys.steps(ref), id, `step ${id}`);
+    return stored === null ? null : wholePart(stored, ref.threadId);
   }
 
   /** The steps of one run. */
   async list(ref: RunRef, query: PageQuery): Promise<ListPage<RunStep>> {
     const listed = permanent(this.#keys.runSteps(ref), this.#keys.steps(ref));
-    const parse = ({ doc, id }: { doc: string; id: string }): RunStep => decodeObject(doc, `step ${id}`);
+    const parse = ({ doc, id }: Row): RunStep => decodePart(doc, `step ${id}`, ref.threadId);
     return this.#collections.page(listed, query, { parse });
   }
 }

@@ -2,6 +2,7 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Assistant, Message } from '../../src/runs/thread.ts';
+import { encodePart } from '../../src/store/compact.ts';
 import { isSafeId } from '../../src/store/keys.ts';
 import type { ListPage, PageQuery } from '../../src/store/collection.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -220,7 +221,7 @@ describe('a page of big items', () => {
     expect(await list(store, { after: 'a', admit })).toBe('b');
     expect(heard).toStrictEqual([]);
     expect(await list(store, { admit })).toBe('a …');
-    expect(heard).toStrictEqual([JSON.stringify(big('a', 300_000)).length]);
+    expect(heard).toStrictEqual([encodePart(big('a', 300_000)).length]);
     const refuse = (): void => {
       throw new Error('no room');
     };
@@ -236,7 +237,7 @@ describe('a page of big items', () => {
     await store.objects.threads.create(PROJECT, newThread(), []);
     for (const id of ['run_1', 'run_2', 'run_3', 'run_4']) {
       const made = newRun(refOf(id), { thread: null });
-      await store.runs.create(PROJECT, { ...made, run: { ...made.run, instructions } });
+      await store.runs.create(PROJECT, { ...made, run: { ...made.run, instructions: 'x'.repeat(6_500) } });
       await store.runs.close(refOf(id), { type: 'expired' });
     }
     expect(shown(await store.objects.runs.list(THREAD, query()))).toBe('run_1 run_2 …');
