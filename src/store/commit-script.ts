@@ -2,9 +2,10 @@
  * The arguments of commit.lua by name. The script unpacks them at its head under the same names and in the same order; a
  * test compares the two.
  */
+import { isTerminal, type RunState } from '../runs/run.ts';
 import type { OwnKeys, RedisKeys, RunKeys, RunRef } from './keys.ts';
 
-/** Names of KEYS. A commit of fragments has the first two only. */
+/** Names of KEYS. */
 export const COMMIT_KEYS = [
   'run',
   'log',
@@ -39,15 +40,13 @@ export const COMMIT_ARGS = [
 type CommitArgs = Readonly<Record<(typeof COMMIT_ARGS)[number], string | number>>;
 
 export interface Commit extends Omit<CommitArgs, 'runId' | 'eventsChannel' | 'eventCount'> {
-  /** Fragments of texts and arguments only: the run and its objects stay as they are, but for the run's `seq`. */
-  readonly isFragments: boolean;
   /** As JSON. */
   readonly events: readonly string[];
   /** What is written beside the run, in threes: kind, id, document. */
   readonly writes: readonly string[];
 }
 
-/** What commit.lua is called with: the number of keys, the keys, the arguments. Runs for every few words of every answer. */
+/** What commit.lua is called with: the number of keys, the keys, the arguments. */
 export function commitCall(keys: RedisKeys, ref: RunRef, commit: Commit): readonly (string | number)[] {
   const args: CommitArgs = {
     expectedVersion: commit.expectedVersion,
@@ -62,18 +61,26 @@ export function commitCall(keys: RedisKeys, ref: RunRef, commit: Commit): readon
     ephemeral: commit.ephemeral,
     eventCount: commit.events.length,
   };
-  const call: (string | number)[] = commit.isFragments
-    ? [2, keys.run(ref), keys.log(ref)]
-    : allKeys(keys, ref);
+  const named = { ...keys.ownKeys(ref), ...keys.runKeys(ref) };
+  const call: (string | number)[] = [COMMIT_KEYS.length];
+  for (const name of COMMIT_KEYS) call.push(named[name]);
   for (const name of COMMIT_ARGS) call.push(args[name]);
   call.push(...commit.events, ...commit.writes);
   return call;
 }
 
-function allKeys(keys: RedisKeys, ref: RunRef): (string | number)[] {
-  const own = keys.ownKeys(ref);
-  const named = Object.assign(own, keys.runKeys(ref));
-  const call: (string | number)[] = [COMMIT_KEYS.length];
-  for (const name of COMMIT_KEYS) call.push(named[name]);
-  return call;
+/** A request without a thread that failed is done anew when it is repeated, so that its run need not stay. */
+const FAILED_KEPT_S = 60;
+
+/** How long the log stays from `now` (unix seconds) on: as long as the run may live, and then some. */
+export function logLifeMs({ run, origin }: RunState, now: number, logKeptS: number): number {
+  const keptS = origin.ephemeral && run.failed_at !== null ? Math.min(logKeptS, FAILED_KEPT_S) : logKeptS;
+  const leftS = isTerminal(run) ? 0 : Math.max(0, (run.expires_at ?? 0) - now);
+  return (leftS + keptS) * 1000;
+}
+
+/** A run takes its thread's lock when it is created, and frees it when it ends. */
+export function lockMove(isNew: boolean, { run }: RunState): 'take' | 'free' | '' {
+  if (isNew) return 'take';
+  return isTerminal(run) ? 'free' : '';
 }

@@ -1,14 +1,15 @@
--- commit: the only writer of a run. Checks the fence, appends events to the log, writes the run and the objects the
--- events are about, moves the thread's lock, and tells the readers: one step, so no reader ever sees half of it.
+-- commit: the only writer of a run, but for fragments (fragments.lua). Checks the fence, appends events to the log, writes
+-- the run and the objects the events are about, moves the thread's lock, and tells the readers: one step, so no reader ever
+-- sees half of it.
 --
 -- Idempotent, because a client library may send a command again after a reconnect: a commit that is already in the
 -- log answers as it did the first time. The fence is compared for equality only.
 --
--- KEYS and ARGV have the names below, which commit-script.ts fills in. A commit of fragments has `run` and `log` only.
+-- KEYS and ARGV have the names below, which commit-script.ts fills in.
 --   expectedVersion  '' creates the run
 --   version          from now on
 --   expectedSeq      '' takes any
---   doc              of the run; '' leaves it
+--   doc              of the run
 --   lock             'take' or 'free' the thread's lock; '' leaves it
 --   logLifeMs        milliseconds the log lives on
 --   eventsChannel    channel of the run's events
@@ -44,11 +45,7 @@ else
     if stored[1] == version then return {1, seq} end
     return {0}
   end
-  if expectedSeq ~= '' and seq ~= tonumber(expectedSeq) then
-    -- Fragments keep the version. Only the holder of the version appends under it, so more log means: sent twice.
-    if version == expectedVersion and doc == '' and seq >= tonumber(expectedSeq) + count then return {1, seq} end
-    return {0}
-  end
+  if expectedSeq ~= '' and seq ~= tonumber(expectedSeq) then return {0} end
 end
 
 local first = seq + 1
@@ -59,12 +56,9 @@ for i = 1, count do
   redis.call('XADD', log, seq .. '-0', 'e', events[i])
 end
 
-if doc == '' then
-  redis.call('HSET', run, 'seq', seq)
-else
-  redis.call('HSET', run, 'doc', doc, 'version', version, 'seq', seq)
-  redis.call('PEXPIRE', log, logLifeMs)
-end
+redis.call('HSET', run, 'doc', doc, 'version', version, 'seq', seq)
+
+redis.call('PEXPIRE', log, logLifeMs)
 
 local function place(index, id)
   redis.call('ZADD', index, redis.call('INCR', order), id)
@@ -110,8 +104,6 @@ elseif lock == 'free' and redis.call('GET', active) == runId then
   redis.call('DEL', active)
 end
 
-if count > 0 then
-  redis.call('SPUBLISH', eventsChannel, first .. '[' .. table.concat(events, ',') .. ']')
-end
+redis.call('SPUBLISH', eventsChannel, first .. '[' .. table.concat(events, ',') .. ']')
 if changesChannel ~= '' then redis.call('PUBLISH', changesChannel, runId) end
 return {1, seq}

@@ -281,7 +281,7 @@ class Reader {
   }
 }
 
-/** `<first seq>[event,event…]`, as commit.lua publishes it; null for anything else, such as `gone`. */
+/** `<first seq>[event,event…]`, as commit.lua and fragments.lua publish it; null for anything else, such as `gone`. */
 function parseMessage(message: string): readonly LoggedEvent[] | null {
   const start = message.indexOf('[');
   const first = Number(message.slice(0, start));

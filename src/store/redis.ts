@@ -219,6 +219,11 @@ export function masters(redis: Client): readonly Redis[] {
   return redis instanceof Cluster ? redis.nodes('master') : [redis];
 }
 
+/** Whether the keys of two threads may lie on two servers, so that no script may touch both. */
+export function isSharded(redis: Client): boolean {
+  return redis instanceof Cluster;
+}
+
 /** One line when a connection is lost and one when it is back, however often it fails in between. */
 function reportErrors(redis: Client, connection: string, log: Logger): void {
   let lost = false;

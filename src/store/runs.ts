@@ -1,6 +1,6 @@
 /**
  * Runs in Redis: read them, create them, commit to them. `commit` is for the worker that executes a run, `change` for
- * all others; both go through commit.lua, the only writer. A run that is left queued gets its job here, after its
+ * all others; both go through commit.lua, or fragments.lua where there is nothing else to write. A run that is left queued gets its job here, after its
  * state is written: never the other way round, or the worker would find nothing.
  */
 import { isDelta, type RunEvent, type RunOrigin } from '../runs/event.ts';
@@ -9,6 +9,7 @@ import { randomText, type Clock } from '../runs/ids.ts';
 import { ending, release, type Ending } from '../runs/ending.ts';
 import {
   apply,
+  applyAll,
   isCancelling,
   isExecuting,
   isOverdue,
@@ -18,9 +19,10 @@ import {
 } from '../runs/run.ts';
 import type { ChatMessage } from '../runs/model.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
-import { commitCall } from './commit-script.ts';
+import { commitCall, lockMove, logLifeMs } from './commit-script.ts';
 import { encodePart, encodeRun } from './compact.ts';
 import type { Damage } from './damage.ts';
+import { FragmentLog } from './fragments.ts';
 import { decode, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
@@ -96,16 +98,16 @@ export interface RunStoreOptions extends RunObserver {
 
 /** 62^12 values: two versions of one run never meet. */
 const VERSION_LENGTH = 12;
-/** A request without a thread that failed is done anew when it is repeated, so that its run need not stay. */
-const FAILED_KEPT_S = 60;
 /** How often a change is tried again after a lost race; each loss means that others made progress. */
 const MAX_CHANGE_TRIES = 20;
 
 export class RunStore {
   readonly #options: RunStoreOptions;
+  readonly #fragments: FragmentLog;
 
   constructor(options: RunStoreOptions) {
     this.#options = options;
+    this.#fragments = new FragmentLog(options.redis, options.keys);
   }
 
   /** Creates a run, its messages and its thread's lock in one step, then its job. */
@@ -201,6 +203,7 @@ export class RunStore {
    * @throws {Refused} when the run is no longer this worker's, or gone: whatever was not committed never happened.
    */
   async commit(held: StoredRun, events: readonly RunEvent[]): Promise<StoredRun> {
+    if (events.every(isDelta)) return this.#append(held, events);
     const stored = this.#settle(
       held,
       await this.#send(held.ref, held, events, [], { exact: true, worker: true }),
@@ -300,6 +303,17 @@ export class RunStore {
     return (await this.get(ref))?.stored ?? null;
   }
 
+  /** Runs for every few words of every answer. */
+  async #append(held: StoredRun, events: readonly RunEvent[]): Promise<StoredRun> {
+    const state = applyAll(held.state, events);
+    const answer = await this.#fragments.append(
+      held,
+      events.map((event) => JSON.stringify(event)),
+    );
+    if (typeof answer === 'number') return { ...held, state, seq: answer };
+    return this.#settle(held, { type: answer });
+  }
+
   #settle(held: StoredRun, answer: CommitOutcome): StoredRun {
     if (answer.type === 'committed') return answer.stored;
     this.#options.count?.('refused');
@@ -315,18 +329,16 @@ export class RunStore {
   ): Promise<CommitOutcome> {
     const { redis, keys, open } = this.#options;
     const { state, writes } = fold(before?.state ?? null, events);
-    const isFragments = before !== null && events.every(isDelta);
-    const version = isFragments ? before.version : randomText(VERSION_LENGTH);
+    const version = randomText(VERSION_LENGTH);
     const [reply] = await Promise.all([
       redis.commit(
         ...commitCall(keys, ref, {
-          isFragments,
           expectedVersion: before?.version ?? '',
           version,
           expectedSeq: exact && before !== null ? before.seq : '',
-          doc: isFragments ? '' : encodeRun(state),
-          lock: lockMove(before, state),
-          logLifeMs: this.#logLifeMs(state),
+          doc: encodeRun(state),
+          lock: lockMove(before === null, state),
+          logLifeMs: logLifeMs(state, this.#options.now(), this.#options.logKeptS),
           changesChannel: worker || before === null ? '' : keys.changes,
           ephemeral: state.origin.ephemeral ? '1' : '',
           events: events.map((event) => JSON.stringify(event)),
@@ -358,14 +370,6 @@ export class RunStore {
       this.#options.log.debug({ err, run_id: ref.runId }, 'could not forget a run; the sweeper will');
     });
   }
-
-  /** How long the log stays from now on: as long as the run may live, and then some. */
-  #logLifeMs({ run, origin }: RunState): number {
-    const { logKeptS } = this.#options;
-    const keptS = origin.ephemeral && run.failed_at !== null ? Math.min(logKeptS, FAILED_KEPT_S) : logKeptS;
-    const leftS = isTerminal(run) ? 0 : Math.max(0, (run.expires_at ?? 0) - this.#options.now());
-    return (leftS + keptS) * 1000;
-  }
 }
 
 type CommitOutcome =
@@ -382,12 +386,6 @@ function nothingIfUnreadable(error: unknown): [] {
 /** The run was not ended in its time, or not closed after a cancel: the process that notices does it. */
 function isLeft(run: Run, now: number): boolean {
   return isOverdue(run, now) || (isCancelling(run) && run.expires_at !== null && now >= run.expires_at);
-}
-
-/** A run takes its thread's lock when it is created, and frees it when it ends. */
-function lockMove(before: StoredRun | null, { run }: RunState): 'take' | 'free' | '' {
-  if (before === null) return 'take';
-  return isTerminal(run) ? 'free' : '';
 }
 
 /** What commit.lua returned: a code, and a number or id that belongs to it. */

@@ -18,6 +18,7 @@ type Script = (...args: (string | number)[]) => Promise<unknown>;
 
 const SCRIPTS = [
   'commit',
+  'fragments',
   'append',
   'history',
   'page',

@@ -1,9 +1,11 @@
 /**
- * Group commit: while one commit is on its way, arriving fragments gather and form the next one, so a slow Redis makes
- * bigger batches, not a queue. For any other event, the caller waits until it is stored.
+ * Group commit of one run. Fragments gather until the next beat of the process (beat.ts), or until the commit under way
+ * is through, so a slow Redis makes bigger batches, not a queue. Any other event leaves at once with all that has
+ * gathered before it, and the caller waits until it is stored.
  */
 import { isDelta, pushMerged, type RunEvent } from '../runs/event.ts';
 import type { StoredRun } from '../store/runs.ts';
+import type { Beat } from './beat.ts';
 
 /** Writes events to the run that the worker holds; {@link RunStore.commit}. */
 type CommitBatch = (held: StoredRun, events: readonly RunEvent[]) => Promise<StoredRun>;
@@ -11,52 +13,74 @@ type CommitBatch = (held: StoredRun, events: readonly RunEvent[]) => Promise<Sto
 /** How many fragments may wait for a commit; beyond this the model has to wait as well. */
 const MAX_GATHERED = 256;
 
+export interface CommitsOptions {
+  readonly commit: CommitBatch;
+  readonly beat: Pick<Beat, 'join'>;
+  /** Called once, as soon as a commit in the background fails; the next push throws the same error. */
+  readonly onFailure: (error: unknown) => void;
+}
+
 export class Commits {
   #stored: StoredRun;
-  readonly #commit: CommitBatch;
-  readonly #onFailure: (error: unknown) => void;
+  readonly #options: CommitsOptions;
   #gathered: RunEvent[] = [];
   /** How many events have gathered, counted before they are merged, because one merged text could grow without end. */
   #waiting = 0;
+  /** Whether the next beat will flush. */
+  #hasJoined = false;
   #inFlight: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
 
-  /** @param onFailure called once, as soon as a commit in the background fails; the next push throws the same error. */
-  constructor(stored: StoredRun, commit: CommitBatch, onFailure: (error: unknown) => void) {
+  constructor(stored: StoredRun, options: CommitsOptions) {
     this.#stored = stored;
-    this.#commit = commit;
-    this.#onFailure = onFailure;
+    this.#options = options;
   }
 
   /** Takes a batch. Resolves at once for fragments, else when everything so far is stored. */
   async push(events: readonly RunEvent[]): Promise<void> {
     this.#rethrow();
-    if (events.length === 0) return;
     for (const event of events) pushMerged(this.#gathered, event);
     this.#waiting += events.length;
-    this.#inFlight ??= this.#flush();
     if (!events.every(isDelta) || this.#waiting > MAX_GATHERED) await this.settled();
+    else this.#join();
   }
 
-  /** Resolves when everything pushed is stored. */
+  /** Resolves when everything pushed is stored. It leaves now, not with the next beat. */
   async settled(): Promise<void> {
-    while (this.#inFlight !== null) await this.#inFlight;
+    this.#flush();
+    while (this.#inFlight !== null) {
+      await this.#inFlight;
+      this.#flush();
+    }
     this.#rethrow();
   }
 
-  async #flush(): Promise<void> {
+  #join(): void {
+    if (this.#hasJoined || this.#inFlight !== null || this.#gathered.length === 0) return;
+    this.#hasJoined = true;
+    this.#options.beat.join(() => {
+      this.#hasJoined = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#inFlight !== null || this.#failure !== null || this.#gathered.length === 0) return;
+    const events = this.#gathered;
+    this.#gathered = [];
+    this.#waiting = 0;
+    this.#inFlight = this.#send(events);
+  }
+
+  async #send(events: readonly RunEvent[]): Promise<void> {
     try {
-      while (this.#gathered.length > 0 && this.#failure === null) {
-        const events = this.#gathered;
-        this.#gathered = [];
-        this.#waiting = 0;
-        this.#stored = await this.#commit(this.#stored, events);
-      }
-    } catch (error) {
-      this.#failure = { error };
-      this.#onFailure(error);
-    } finally {
+      this.#stored = await this.#options.commit(this.#stored, events);
       this.#inFlight = null;
+      this.#join();
+    } catch (error) {
+      this.#inFlight = null;
+      this.#failure = { error };
+      this.#options.onFailure(error);
     }
   }
 

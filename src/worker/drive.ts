@@ -20,6 +20,7 @@ import type { JobOutcome } from '../store/queue.ts';
 import { isUnavailable } from '../store/away.ts';
 import { logFields } from '../store/report.ts';
 import { Refused, type RunStore, type StoredRun } from '../store/runs.ts';
+import { Beat } from './beat.ts';
 import { Commits } from './commits.ts';
 import type { Room, RoomShare } from './room.ts';
 
@@ -69,6 +70,8 @@ const LARGE_PROMPT_BYTES = 1024 * 1024;
 /** Executes runs that this worker has started. */
 export class Driver {
   readonly #options: DriveOptions;
+  /** Of all runs of this process. */
+  readonly #beat = new Beat();
 
   constructor(options: DriveOptions) {
     this.#options = options;
@@ -105,8 +108,11 @@ export class Driver {
     let share: RoomShare | null = null;
     let sent: NodeJS.Timeout | undefined;
     try {
-      const commit = runs.commit.bind(runs);
-      const commits = new Commits(started, commit, (error) => controller.abort(error));
+      const commits = new Commits(started, {
+        commit: runs.commit.bind(runs),
+        beat: this.#beat,
+        onFailure: (error) => controller.abort(error),
+      });
       const contextTokens = this.#contextOf.bind(this);
       const context = { ...this.#options, contextTokens, signal: controller.signal };
       let material = await history;

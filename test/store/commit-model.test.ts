@@ -1,5 +1,5 @@
 /**
- * commit.lua against a model of it in a few lines of TypeScript: two writers who know nothing of each other start, write,
+ * commit.lua and fragments.lua against a model of them in a few lines of TypeScript: two writers who know nothing of each other start, write,
  * finish, cancel, give back and send again in random order, and the store and the model must agree after each move.
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -30,9 +30,12 @@ import {
   must,
   OPEN_MESSAGE,
   openStore,
+  overheard,
   refOf,
+  send,
+  sendAgain,
   STARTED,
-  withMethod,
+  type Sent,
   type Store,
 } from './fixture.ts';
 
@@ -48,7 +51,7 @@ interface View {
   readonly seq: number;
 }
 
-/** What commit.lua is meant to do to one run. */
+/** What the two scripts are meant to do to one run. */
 class Reference {
   version = 0;
   readonly log: RunEvent[] = [];
@@ -99,7 +102,7 @@ interface Writer {
   /** It made the version it holds: only then does it say fragments. */
   own: boolean;
   /** The last command it sent, whether it was accepted, and the version of the model it led to. */
-  last: { readonly args: (string | number)[]; readonly accepted: boolean; readonly version: number } | null;
+  last: { readonly sent: Sent; readonly accepted: boolean; readonly version: number } | null;
 }
 
 /** What a writer may do, and how often: a run that is cancelled or finished early is a short game. */
@@ -127,9 +130,9 @@ class Game {
   readonly complaints: { what: string; actual: unknown; expected: unknown }[] = [];
   /** How often each thing was compared. */
   private readonly checked: Record<string, number>;
-  private readonly sent: (string | number)[][];
+  private readonly sent: Sent[];
 
-  constructor(store: Store, queued: StoredRun, sent: (string | number)[][], checked: Record<string, number>) {
+  constructor(store: Store, queued: StoredRun, sent: Sent[], checked: Record<string, number>) {
     this.store = store;
     this.sent = sent;
     this.checked = checked;
@@ -195,16 +198,16 @@ class Game {
       if (!(error instanceof Refused)) throw error;
       this.check('refused', false, accepted);
     }
-    writer.last = { args: [...must(this.sent[0])], accepted, version: this.model.version };
+    writer.last = { sent: must(this.sent[0]), accepted, version: this.model.version };
   }
 
   /** A command that comes again is acknowledged while what it wrote is the latest, refused otherwise, and never done. */
   private async resend({ last }: Writer): Promise<void> {
     if (last === null) return;
-    const answer = await this.store.redis.commit(...last.args);
+    const answer = await sendAgain(this.store.redis, last.sent);
     if (last.accepted && last.version === this.model.version) {
-      this.check('acknowledged again', answer, [1, this.model.log.length]);
-    } else this.check('refused again', answer, [0]);
+      this.check('acknowledged again', answer, this.model.log.length);
+    } else this.check('refused again', answer, 0);
   }
 
   /** The store is as the model says. */
@@ -248,11 +251,11 @@ describe('two writers of one run', () => {
   });
 
   test('are told apart exactly as the model tells them apart', async () => {
-    const sent: (string | number)[][] = [];
+    const all: Sent[] = [];
     const store = await openStore(server.url, (redis: ScriptedRedis) =>
-      withMethod(redis, 'commit', async (...args: (string | number)[]) => {
-        sent.push(args);
-        return redis.commit(...args);
+      overheard(redis, async (sent) => {
+        all.push(sent);
+        return send(redis, sent);
       }),
     );
     const checked: Record<string, number> = {};
@@ -261,7 +264,7 @@ describe('two writers of one run', () => {
       fc.asyncProperty(moves, async (list) => {
         games += 1;
         const ref = refOf('run_1', { project: 'p', threadId: `thread_${games}` });
-        const game = new Game(store, await create(store, ref), sent, checked);
+        const game = new Game(store, await create(store, ref), all, checked);
         for (const move of list) {
           await game.play(move);
           await game.agree();

@@ -15,7 +15,6 @@ function unpacked(script: string, list: 'KEYS' | 'ARGV'): { names: readonly stri
 }
 
 const COMMIT: Commit = {
-  isFragments: false,
   expectedVersion: 'a',
   version: 'b',
   expectedSeq: 3,
@@ -44,11 +43,6 @@ test('a commit names every key of its thread that it may write, then its argumen
   expect(rest.slice(0, COMMIT_KEYS.length)).toStrictEqual(COMMIT_KEYS.map((name) => named[name]));
   const args = ['a', 'b', 3, '{}', '', 1_000, keys.events(ref), '', 'run_1', '', 2];
   expect(rest.slice(COMMIT_KEYS.length)).toStrictEqual([...args, ...COMMIT.events, ...COMMIT.writes]);
-});
-
-test('a commit of fragments names the run and its log only', () => {
-  const [count, run, log] = commitCall(keys, refOf(), { ...COMMIT, isFragments: true });
-  expect([count, run, log]).toStrictEqual([2, keys.run(refOf()), keys.log(refOf())]);
 });
 
 test('drop.lua unpacks the keys and arguments that it knows by name', () => {

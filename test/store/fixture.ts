@@ -115,6 +115,32 @@ export function withMethod<T extends object>(target: T, name: keyof T, method: u
   });
 }
 
+/** A call of a script that writes to a run. */
+export interface Sent {
+  readonly script: 'commit' | 'fragments';
+  readonly args: readonly (string | number)[];
+}
+
+/** A connection whose calls of these scripts go through `hear`, which sends them by {@link send}. */
+export function overheard(redis: ScriptedRedis, hear: (sent: Sent) => Promise<unknown>): ScriptedRedis {
+  const hearing =
+    (script: Sent['script']) =>
+    async (...args: (string | number)[]): Promise<unknown> =>
+      hear({ script, args });
+  return withMethod(withMethod(redis, 'commit', hearing('commit')), 'fragments', hearing('fragments'));
+}
+
+export async function send(redis: ScriptedRedis, { script, args }: Sent): Promise<unknown> {
+  return redis[script](...args);
+}
+
+/** Sends a call that concerns one run once more. @returns the last seq where it was committed, 0 where it was refused. */
+export async function sendAgain(redis: ScriptedRedis, sent: Sent): Promise<unknown> {
+  const answer = await send(redis, sent);
+  const list: readonly unknown[] = Array.isArray(answer) ? answer : [];
+  return sent.script === 'commit' && list[0] === 1 ? list[1] : list[0];
+}
+
 export const THREAD: ThreadRef = { project: PROJECT, threadId: 'thread_1' };
 export const refOf = (runId = 'run_1', { project, threadId } = THREAD): RunRef => ({
   project,

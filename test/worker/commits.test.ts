@@ -17,15 +17,16 @@ const delta = (text: string): RunEvent => ({ type: 'message.delta', text });
 const toolDelta = (index: number): RunEvent => ({ type: 'tool.delta', index, arguments: '.' });
 const structural: RunEvent = { type: 'message.completed', at: 1 };
 
-/** A store whose commits wait for the test to let them through or fail. */
+/** A store whose commits wait for the test to let them through or fail, and a beat that comes when the test says so. */
 class Gate {
   /** Commits that were asked for, in order. */
   readonly asked: { readonly held: StoredRun; readonly events: readonly RunEvent[] }[] = [];
   readonly failures: unknown[] = [];
   private waiting: PromiseWithResolvers<void> | null = null;
-  readonly commits = new Commits(
-    START,
-    async (held, events) => {
+  private joined: (() => void)[] = [];
+  private readonly hasBeat: boolean;
+  readonly commits = new Commits(START, {
+    commit: async (held, events) => {
       // Two at a time would race for the same place in the log.
       if (this.waiting !== null) throw new Error('two commits at once');
       this.asked.push({ held, events });
@@ -33,8 +34,23 @@ class Gate {
       await this.waiting.promise;
       return { ...held, seq: held.seq + events.length };
     },
-    (error) => this.failures.push(error),
-  );
+    beat: { join: (flush) => (this.hasBeat ? this.joined.push(flush) : flush()) },
+    onFailure: (error) => this.failures.push(error),
+  });
+
+  /** @param hasBeat without a beat, everything leaves as soon as the commit before it is through */
+  constructor(hasBeat = false) {
+    this.hasBeat = hasBeat;
+  }
+
+  /** How many wait for the next beat. */
+  get joins(): number {
+    return this.joined.length;
+  }
+
+  beat(): void {
+    for (const flush of this.joined.splice(0)) flush();
+  }
 
   get open(): boolean {
     return this.waiting === null;
@@ -108,6 +124,65 @@ describe('fragments', () => {
     expect(gate.asked.map(({ held }) => held.seq)).toStrictEqual([0, 3]);
     await gate.commits.push([toolDelta(1)]);
     expect(gate.asked.at(-1)?.held.seq).toBe(4);
+  });
+});
+
+describe('the beat', () => {
+  test('fragments gather until it comes, and join it once', async () => {
+    const gate = new Gate(true);
+    for (const text of ['a', 'b', 'c']) await gate.commits.push([delta(text)]);
+    expect([gate.texts, gate.joins]).toStrictEqual([[], 1]);
+    gate.beat();
+    expect([gate.texts, gate.joins]).toStrictEqual([['abc'], 0]);
+  });
+
+  test('what gathers during a commit waits for the next beat after it', async () => {
+    const gate = new Gate(true);
+    await gate.commits.push([delta('a')]);
+    gate.beat();
+    await gate.commits.push([delta('b')]);
+    expect(gate.joins).toBe(0);
+    await gate.pass();
+    expect([gate.texts, gate.joins]).toStrictEqual([['a'], 1]);
+    await gate.commits.push([delta('c')]);
+    gate.beat();
+    expect(gate.texts).toStrictEqual(['a', 'bc']);
+  });
+
+  test('nobody joins it for nothing', async () => {
+    const gate = new Gate(true);
+    await gate.commits.push([]);
+    await gate.commits.push([delta('a')]);
+    gate.beat();
+    await gate.pass();
+    expect(gate.joins).toBe(0);
+  });
+
+  test.each<[string, (commits: Commits) => Promise<void>]>([
+    ['an event that is no fragment', async (commits) => commits.push([structural])],
+    ['whoever waits until all is stored', async (commits) => commits.settled()],
+  ])('%s does not wait for it, and takes with it what does', async (_, act) => {
+    const gate = new Gate(true);
+    await gate.commits.push([delta('a')]);
+    const acted = watch(act(gate.commits));
+    expect(gate.asked).toHaveLength(1);
+    await gate.pass();
+    expect(acted.done).toBe(true);
+    gate.beat();
+    expect(gate.asked).toHaveLength(1);
+  });
+
+  test('a commit that is under way when it comes is followed by the next one', async () => {
+    const gate = new Gate(true);
+    await gate.commits.push([delta('a')]);
+    const pushed = watch(gate.commits.push([structural]));
+    await gate.commits.push([delta('b')]);
+    gate.beat();
+    expect(gate.texts).toStrictEqual(['a message.completed']);
+    await gate.pass();
+    await gate.pass();
+    expect(gate.texts).toStrictEqual(['a message.completed', 'b']);
+    expect(pushed.done).toBe(true);
   });
 });
 
