@@ -11,7 +11,7 @@
 --   expectedSeq      '' takes any
 --   doc              of the run
 --   lock             'take' or 'free' the thread's lock; '' leaves it
---   logLifeMs        milliseconds the log lives on
+--   logLifeMs        milliseconds the log lives on: set when it begins and when the run ends, for in between it is the same moment
 --   eventsChannel    channel of the run's events
 --   changesChannel   channel of changes; '' when the run's own worker writes
 --   ephemeral        '1' for a run without a thread: no lock, and all its keys live only as long as its log
@@ -58,21 +58,29 @@ end
 
 redis.call('HSET', run, 'doc', doc, 'version', version, 'seq', seq)
 
-redis.call('PEXPIRE', log, logLifeMs)
+local isNew, isOver = expectedVersion == '', lock == 'free'
+-- The keys that this commit may have brought into being.
+local made = isNew and {[run] = true, [log] = true, [order] = true} or {}
+
+local function put(hash, id, json)
+  redis.call('HSET', hash, id, json)
+  made[hash] = true
+end
 
 local function place(index, id)
   redis.call('ZADD', index, redis.call('INCR', order), id)
+  made[index] = true
 end
 
 for i = writes, #ARGV, 3 do
   local kind, id, json = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   if kind == 'thread' then
-    redis.call('HSET', thread, id, json)
+    put(thread, id, json)
   elseif kind == 'message.new' then
-    redis.call('HSET', messages, id, json)
+    put(messages, id, json)
     place(messagesIndex, id)
   elseif kind == 'message.mine' then
-    redis.call('HSET', messages, id, json)
+    put(messages, id, json)
     place(messagesIndex, id)
     place(runMessages, id)
   elseif kind == 'message' then
@@ -83,25 +91,31 @@ for i = writes, #ARGV, 3 do
     redis.call('ZREM', messagesIndex, id)
     redis.call('ZREM', runMessages, id)
   elseif kind == 'step.new' or kind == 'step.tools' then
-    redis.call('HSET', steps, id, json)
+    put(steps, id, json)
     place(runSteps, id)
     if kind == 'step.tools' then place(toolSteps, id) end
   elseif kind == 'step' then
-    redis.call('HSET', steps, id, json)
+    put(steps, id, json)
   elseif kind == 'input' then
     redis.call('SET', input, json)
+    made[input] = true
   end
 end
 
-if expectedVersion == '' then place(runs, runId) end
+if isNew then place(runs, runId) end
 if isEphemeral then
   -- Only a turn that is still to come needs what was asked.
-  if lock == 'free' then redis.call('UNLINK', input) end
-  for i = 1, #KEYS do redis.call('PEXPIRE', KEYS[i], logLifeMs) end
-elseif lock == 'take' then
-  redis.call('SET', active, runId)
-elseif lock == 'free' and redis.call('GET', active) == runId then
-  redis.call('DEL', active)
+  if isOver then redis.call('UNLINK', input) end
+  for _, key in ipairs(KEYS) do
+    if isOver or made[key] then redis.call('PEXPIRE', key, logLifeMs) end
+  end
+else
+  if isNew or isOver then redis.call('PEXPIRE', log, logLifeMs) end
+  if lock == 'take' then
+    redis.call('SET', active, runId)
+  elseif isOver and redis.call('GET', active) == runId then
+    redis.call('DEL', active)
+  end
 end
 
 redis.call('SPUBLISH', eventsChannel, first .. '[' .. table.concat(events, ',') .. ']')

@@ -1,6 +1,6 @@
 /** RunStore: what several at once may do to one run, closing and giving back in mid-sentence, expiry, and key lifetimes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RunEvent } from '../../src/runs/event.ts';
+import { PLAIN_ORIGIN, type RunEvent } from '../../src/runs/event.ts';
 import { failedBy } from '../../src/runs/ending.ts';
 import { isCancelling, isTerminal } from '../../src/runs/run.ts';
 import { readLog, type LoggedEvent } from '../../src/store/log.ts';
@@ -23,6 +23,7 @@ import {
   newRun,
   OPEN_MESSAGE,
   openStore,
+  PROJECT,
   read,
   refOf,
   start,
@@ -372,12 +373,47 @@ describe('lifetimes', () => {
     expect(await logTtlS()).toBe(EXPIRES_AT - CREATED_AT + LOG_KEPT_S);
     store.clock.s += 100;
     const started = await store.runs.commit(queued, [STARTED]);
-    expect(await logTtlS()).toBe(EXPIRES_AT - CREATED_AT - 100 + LOG_KEPT_S);
+    // The moment was set when the run was created, and stays where it is.
+    expect(await logTtlS()).toBe(EXPIRES_AT - CREATED_AT + LOG_KEPT_S);
     const talking = await store.runs.commit(started, OPEN_MESSAGE);
     const further = await store.runs.commit(talking, [delta('a')]);
     expect(await logTtlS()).toBeGreaterThan(LOG_KEPT_S);
     await store.runs.commit(further, COMPLETED);
     expect(await logTtlS()).toBe(LOG_KEPT_S);
+  });
+
+  test('a run without a thread never has a key without an expiry, and few commands see to that', async () => {
+    const store = await openStore(server.url);
+    const origin = { ...PLAIN_ORIGIN, project: PROJECT, request_id: 'req_1', ephemeral: true };
+    const ttlsMs = async (): Promise<readonly number[]> => {
+      const names = (await keysOf(store)).filter((key) => key.includes('{thread_1}'));
+      return Promise.all(names.map(async (key) => store.redis.pttl(key)));
+    };
+    const atMost = async (seconds: number): Promise<void> => {
+      for (const ttlMs of await ttlsMs()) {
+        expect(ttlMs).toBeGreaterThan(0);
+        expect(ttlMs).toBeLessThanOrEqual(seconds * 1000);
+      }
+    };
+    const lifeS = EXPIRES_AT - CREATED_AT + LOG_KEPT_S;
+    await store.redis.config('RESETSTAT');
+    const input = [{ role: 'user', content: 'hello' } as const];
+    let held = await create(store, refOf(), { origin, thread: null, input });
+    await atMost(lifeS);
+    held = await store.runs.commit(held, [STARTED]);
+    held = await store.runs.commit(held, CALL);
+    await atMost(lifeS);
+    await store.runs.change(refOf(), () => ANSWERED);
+    held = await store.runs.commit(await read(store), [STARTED]);
+    for (const events of [OPEN_MESSAGE, [delta('a')], [delta('b')]])
+      held = await store.runs.commit(held, events);
+    await atMost(lifeS);
+    await store.runs.commit(held, COMPLETED);
+    await atMost(LOG_KEPT_S);
+    expect(await ttlsMs()).toHaveLength(10);
+    const pexpire = /cmdstat_pexpire:calls=(\d+)/.exec(await store.redis.info('commandstats'))?.[1];
+    // Five keys begin with the run, three with a step of calls, five with a message; all thirteen are looked at in the end.
+    expect(pexpire).toBe(`${5 + 3 + 1 + 5 + 13}`);
   });
 
   test('everything else of a thread stays until it is deleted', async () => {
