@@ -102,7 +102,7 @@ async function main(): Promise<void> {
       hub,
       answers: new IdempotencyRecords(redis, keys, nowMs),
       trial: new Trial(redis, keys, nowMs),
-      imports: new Imports(redis, keys, threadIndex),
+      imports: new Imports(redis, keys, threadIndex, objects.assistants),
       usage,
       plugins: toolbox.plugins,
       runTool: toolbox.runTool,
@@ -145,7 +145,7 @@ async function main(): Promise<void> {
       answers: new HeldBytes(config.answersLimitBytes ?? givenBytes() * ANSWERS_SHARE),
     },
   );
-  await queue.ready();
+  await Promise.all([queue.ready(), objects.assistants.remember(hub)]);
 
   const server = createApiServer(app, {
     ...config,

@@ -39,8 +39,8 @@ const WATCHDOG_MS = 2_000;
 /** Changes have no numbers, and ioredis does not say when another node of a Cluster begins to pass them on. */
 const WATCHDOGS_PER_DOUBT = 5;
 
-/** Hears the id of a run; null when changes of any run may have been missed. */
-type ChangeListener = (runId: string | null) => void;
+/** Hears what is said on a channel, such as the id of a run that was changed; null when something may have been missed. */
+type ChangeListener = (changed: string | null) => void;
 
 /** A channel this process listens to, and its readers. */
 interface Subscription {
@@ -56,7 +56,9 @@ export class LogHub {
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #watchdog: NodeJS.Timeout;
   #watchdogs = 0;
-  readonly #changeListeners = new Set<ChangeListener>();
+  /** By the channels of changes that this process listens to. */
+  readonly #changeListeners = new Map<string, Set<ChangeListener>>();
+  #isHearing = false;
   /** The types of events that were passed over; each is told once. */
   readonly #unknown = new Set<string>();
   readonly #log: Logger;
@@ -68,8 +70,9 @@ export class LogHub {
     this.#feed = feed;
     this.#keys = keys;
     feed.on('smessage', (channel: string, message: string) => this.#deliver(channel, message));
-    feed.on('message', (_channel: string, runId: string) => this.#announce(runId));
+    feed.on('message', (channel: string, changed: string) => this.#tell(channel, changed));
     for (const event of FEED_IS_BACK) feed.on(event, () => void this.#resume());
+    feed.on('close', () => (this.#isHearing = false));
     this.#watchdog = setInterval(() => this.#lookAtQuiet(), WATCHDOG_MS);
     this.#watchdog.unref();
   }
@@ -107,9 +110,24 @@ export class LogHub {
 
   /** Calls `listener` for every run that is changed by another than its worker. @returns how to stop. */
   async onChange(listener: ChangeListener): Promise<() => void> {
-    this.#changeListeners.add(listener);
-    if (this.#changeListeners.size === 1) await this.#feed.subscribe(this.#keys.changes);
-    return () => this.#changeListeners.delete(listener);
+    return this.hear(this.#keys.changes, listener);
+  }
+
+  /**
+   * Calls `listener` with what is said on a channel of changes, and now and then with null, because such messages have no
+   * numbers that would show a gap. @returns how to stop.
+   */
+  async hear(channel: string, listener: ChangeListener): Promise<() => void> {
+    const listeners = this.#changeListeners.get(channel) ?? new Set();
+    this.#changeListeners.set(channel, listeners.add(listener));
+    if (listeners.size === 1) await this.#feed.subscribe(channel);
+    this.#isHearing = this.#feed.status === 'ready';
+    return () => listeners.delete(listener);
+  }
+
+  /** Whether changes would be heard now, as far as is known. Before it is true again after a loss, all listeners hear null. */
+  get isHearing(): boolean {
+    return this.#isHearing;
   }
 
   close(): void {
@@ -179,14 +197,19 @@ export class LogHub {
     // ioredis subscribes again by itself, but does not say when that is done; this is answered after it. One by one,
     // because in a Cluster each lives on the node of its run.
     const standing = [...this.#subscriptions.keys()].map(async (channel) => this.#feed.ssubscribe(channel));
-    if (this.#changeListeners.size > 0) standing.push(this.#feed.subscribe(this.#keys.changes));
+    for (const channel of this.#changeListeners.keys()) standing.push(this.#feed.subscribe(channel));
     await Promise.allSettled(standing);
     this.#lookAgain();
-    this.#announce(null);
+    this.#tellDoubt();
+    this.#isHearing = this.#feed.status === 'ready';
   }
 
-  #announce(runId: string | null): void {
-    for (const listener of this.#changeListeners) listener(runId);
+  #tell(channel: string, changed: string | null): void {
+    for (const listener of this.#changeListeners.get(channel) ?? []) listener(changed);
+  }
+
+  #tellDoubt(): void {
+    for (const channel of this.#changeListeners.keys()) this.#tell(channel, null);
   }
 
   #deliver(channel: string, message: string): void {
@@ -205,7 +228,7 @@ export class LogHub {
 
   #lookAtQuiet(): void {
     this.#watchdogs += 1;
-    if (this.#watchdogs % WATCHDOGS_PER_DOUBT === 0) this.#announce(null);
+    if (this.#watchdogs % WATCHDOGS_PER_DOUBT === 0) this.#tellDoubt();
     for (const { readers } of this.#subscriptions.values()) {
       for (const reader of readers) {
         if (reader.quiet) reader.lookAgain();

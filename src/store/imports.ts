@@ -3,6 +3,7 @@
  * the order of their creation. Taking one in again changes nothing.
  */
 import type { Assistant, Message, Thread } from '../runs/thread.ts';
+import type { Assistants } from './assistants.ts';
 import { encodePart } from './compact.ts';
 import type { RedisKeys } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -24,9 +25,11 @@ export class Imports {
   readonly #redis: ScriptedRedis;
   readonly #keys: RedisKeys;
   readonly #threads: ThreadIndex;
+  readonly #assistants: Assistants;
 
-  constructor(redis: ScriptedRedis, keys: RedisKeys, threads: ThreadIndex) {
+  constructor(redis: ScriptedRedis, keys: RedisKeys, threads: ThreadIndex, assistants: Assistants) {
     this.#threads = threads;
+    this.#assistants = assistants;
     this.#redis = redis;
     this.#keys = keys;
   }
@@ -47,7 +50,7 @@ export class Imports {
     }
     return newOnes(
       assistants,
-      await transaction.exec(),
+      await this.#assistants.changing(project, async () => transaction.exec()),
       assistants.map(({ name }) => (name === null ? 2 : 3)),
     );
   }

@@ -107,6 +107,11 @@ export class RedisKeys {
     return `${this.#prefix}:changes`;
   }
 
+  /** Channel: projects whose assistants were changed. Said by {@link Assistants}, for what processes remember of them. */
+  get assistantChanges(): string {
+    return `${this.#prefix}:assistants:changes`;
+  }
+
   /** BullMQ's own prefix: a hash tag, because a queue must stay in one slot. */
   get queue(): string {
     return `{${this.#prefix}}`;

@@ -32,11 +32,11 @@ export async function findAgent(
   name: string,
 ): Promise<Assistant | null> {
   if (name.startsWith('asst_')) {
-    const assistant = await objects.assistants.get(project, name);
+    const assistant = await objects.assistants.recall(project, name);
     if (assistant === null) throw notFound('assistant', name);
     return assistant;
   }
-  return objects.assistants.findByName(project, name);
+  return objects.assistants.recallByName(project, name);
 }
 
 /**

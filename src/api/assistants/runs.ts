@@ -74,7 +74,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       path: '/threads/runs',
       handle: async (call) => {
         const { thread: given, ...input } = call.body(createThreadAndRunBody);
-        const assistant = await objects.assistants.get(call.project, input.assistant_id);
+        const assistant = await objects.assistants.recall(call.project, input.assistant_id);
         const first = { path: 'thread.messages', limitBytes: settings.messageLimitBytes };
         const empty = { tool_resources: {}, metadata: {} };
         const { thread, messages } = newThread(given ?? empty, call, now(), first);
@@ -89,7 +89,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         // Both are looked up at once, but errors are reported in order: the path, the body, the assistant.
         const [active, assistant] = await Promise.all([
           objects.threads.activeRun(ref),
-          objects.assistants.get(call.project, call.peek('assistant_id')),
+          objects.assistants.recall(call.project, call.peek('assistant_id')),
         ]);
         if (!active.exists) throw notFound('thread', ref.threadId);
         const input = call.body(createRunBody);
