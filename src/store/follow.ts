@@ -137,6 +137,7 @@ export class LogHub {
 
   /** Without the events of types that only a newer version of this service knows. */
   #known(entries: readonly LoggedEvent[]): readonly LoggedEvent[] {
+    if (entries.every(({ event }) => isKnown(event))) return entries;
     return entries.filter(({ event }) => {
       if (isKnown(event)) return true;
       if (!this.#unknown.has(event.type)) {
@@ -246,23 +247,28 @@ class Reader {
   behind = true;
   /** Nothing came since the watchdog last looked. */
   quiet = false;
-  #buffer: LoggedEvent[] = [];
-  /** How long the messages were in which the buffered events came. */
-  #bufferedLength = 0;
+  /** The buffer: what the messages brought, which other readers of the run may share. */
+  #waiting: (readonly LoggedEvent[])[] = [];
+  /** How many events wait there. */
+  #count = 0;
+  /** How long the messages were in which they came. */
+  #length = 0;
   #wakeUp: (() => void) | null = null;
 
   /** Events as they are announced, in a message of that length. */
   offer(entries: readonly LoggedEvent[], length: number): void {
-    const expected = this.next + this.#buffer.length;
-    const fresh = entries.filter((entry) => entry.seq >= expected);
-    if (fresh[0] === undefined) return;
+    const expected = this.next + this.#count;
+    const fresh = from(expected, entries);
+    const [first] = fresh;
+    if (first === undefined) return;
     this.quiet = false;
-    if (fresh[0].seq !== expected || this.#bufferedLength + length > MAX_BUFFERED_LENGTH) {
+    if (first.seq !== expected || this.#length + length > MAX_BUFFERED_LENGTH) {
       this.lookAgain();
       return;
     }
-    this.#buffer.push(...fresh);
-    this.#bufferedLength += length;
+    this.#waiting.push(fresh);
+    this.#count += fresh.length;
+    this.#length += length;
     this.wake();
   }
 
@@ -274,8 +280,9 @@ class Reader {
 
   /** The buffered events, or null when there are none. */
   take(): readonly LoggedEvent[] | null {
-    if (this.#buffer.length === 0) return null;
-    const batch = this.#buffer;
+    const [first] = this.#waiting;
+    if (first === undefined) return null;
+    const batch = this.#waiting.length === 1 ? first : this.#waiting.flat();
     this.#clear();
     return this.advance(batch);
   }
@@ -283,17 +290,22 @@ class Reader {
   /** Moves past `entries`, which the consumer is about to be given, and past what the buffer repeats of them. */
   advance(entries: readonly LoggedEvent[]): readonly LoggedEvent[] {
     this.next = (entries.at(-1)?.seq ?? this.next - 1) + 1;
-    this.#buffer = this.#buffer.filter((entry) => entry.seq >= this.next);
+    if (this.#count > 0) {
+      const left = from(this.next, this.#waiting.flat());
+      this.#waiting = left.length === 0 ? [] : [left];
+      this.#count = left.length;
+    }
     return entries;
   }
 
   #clear(): void {
-    this.#buffer = [];
-    this.#bufferedLength = 0;
+    this.#waiting = [];
+    this.#count = 0;
+    this.#length = 0;
   }
 
   async wait(): Promise<void> {
-    await new Promise<void>((resolve) => {
+    return new Promise((resolve) => {
       this.#wakeUp = resolve;
     });
   }
@@ -302,6 +314,12 @@ class Reader {
     this.#wakeUp?.();
     this.#wakeUp = null;
   }
+}
+
+/** The entries from `seq` on, which are in order. */
+function from(seq: number, entries: readonly LoggedEvent[]): readonly LoggedEvent[] {
+  const [first] = entries;
+  return first === undefined || first.seq >= seq ? entries : entries.filter((entry) => entry.seq >= seq);
 }
 
 /** `<first seq>[event,event…]`, as commit.lua and fragments.lua publish it; null for anything else, such as `gone`. */
