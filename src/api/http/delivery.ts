@@ -72,16 +72,26 @@ export class Delivery {
     this.#pour(Buffer.from(body)).catch(() => this.#response.destroy());
   }
 
-  /** Writes a part of a stream; false, with the connection closed, when its client has gone or does not read. */
-  async write(part: string | Uint8Array): Promise<boolean> {
+  /**
+   * Writes a part of a stream; false, with the connection closed, when its client has gone or does not read. Answers at once
+   * unless there is something to wait for: most parts are a few words, and nothing is in their way.
+   */
+  write(part: string | Uint8Array): boolean | Promise<boolean> {
     const response = this.#response;
     if (response.destroyed) return false;
     const bytes = typeof part === 'string' ? Buffer.byteLength(part) : part.byteLength;
+    if (bytes > PIECE_BYTES || !this.#hold(bytes)) return this.#writeInTime(part, bytes);
+    // Where nothing of the share counts, nothing has to be given back when the part is taken.
+    const isTaken = this.#share.counts ? response.write(part, 'utf8', this.#onTaken) : response.write(part);
+    return isTaken || this.#stays(this.#drained());
+  }
+
+  async #writeInTime(part: string | Uint8Array, bytes: number): Promise<boolean> {
+    const response = this.#response;
     if (!this.#hold(bytes) && !(await this.#hears((done) => this.#whenHeld(bytes, done))))
       return this.#leave();
     if (bytes > PIECE_BYTES) return this.#pieces(typeof part === 'string' ? Buffer.from(part) : part);
-    if (!response.write(part, 'utf8', this.#onTaken) && !(await this.#drained())) return this.#leave();
-    return true;
+    return response.write(part, 'utf8', this.#onTaken) || this.#stays(this.#drained());
   }
 
   /** Ends a stream. */
@@ -115,6 +125,10 @@ export class Delivery {
   }
 
   readonly #onTaken = (): void => void this.#hold(0);
+
+  async #stays(drained: Promise<boolean>): Promise<boolean> {
+    return (await drained) || this.#leave();
+  }
 
   #leave(): false {
     this.#response.destroy();

@@ -59,6 +59,11 @@ export class HeldShare {
     return this.#size;
   }
 
+  /** Whether anything of it counts in the budget. */
+  get counts(): boolean {
+    return this.#counted > 0;
+  }
+
   /** Whether the share could have this size now. */
   hasRoomFor(size: number): boolean {
     return this.#held.hasRoomFor(size - UNCOUNTED_BYTES, this.#counted);

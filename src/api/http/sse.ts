@@ -42,8 +42,9 @@ export async function writeEvents(
   try {
     for await (const frame of frames) {
       if (response.destroyed) return;
-      const isGone = !(await delivery.write(frame));
-      if (isGone) {
+      const written = delivery.write(frame);
+      // Awaited only where there is something to wait for: every word comes this way.
+      if (written === false || (written !== true && !(await written))) {
         log.info('a reader did not drain its stream; leaving it');
         return;
       }
