@@ -37,13 +37,16 @@ const UNTIL_BLOCKED = true;
 /** Not longer than the log of an ended run is kept, because the answer is read from it. */
 const KEY: Keeping = { keptMs: 600_000, maxBytes: Infinity };
 
-/** Answers a turn with what its run says, until the run ends or the caller has to act. `timing` is told of every event. */
+/**
+ * Answers a turn with what its run says, in batches as it comes, until the run ends or the caller has to act. `timing` is
+ * told of every event.
+ */
 export async function converse(
   means: Means,
   caller: Caller,
   turn: ChatTurn,
   timing?: ServerTiming,
-): Promise<AsyncIterable<TurnEvent>> {
+): Promise<AsyncIterable<readonly TurnEvent[]>> {
   const found = await new Conversation(means, caller, turn).find();
   // The request, perhaps with photos, is stored by now, and its run may live for minutes.
   caller.release();

@@ -20,7 +20,7 @@ export interface Found {
 export type Listener = Pick<ChatTurn, 'thread' | 'answersCalls' | 'photoCaller' | 'onDisconnect'>;
 
 /**
- * Yields what the run says, until it ends or the caller has to act.
+ * Yields what the run says, in batches as it comes, until it ends or the caller has to act.
  *
  *   L1  a caller that hangs up leaves no run behind, unless it asked for that or another request listens to the run
  *   L2  a run without a thread does not wait for its caller, who sends the whole conversation again next time; nor does
@@ -34,26 +34,30 @@ export async function* listen(
   listener: Listener,
   { ref, after }: Found,
   timing = new ServerTiming(),
-): AsyncGenerator<TurnEvent, void> {
+): AsyncGenerator<readonly TurnEvent[], void> {
   let isOver = false;
   const reader = new TurnReader(after);
   try {
     for await (const entries of means.hub.follow(ref, caller.gone)) {
       for (const { seq, event } of entries) if (seq > after) timing.hear(event);
-      for (const event of reader.read(entries)) {
-        // After `failed` the run may still be going on, because perhaps only reading its log has failed.
-        isOver = event.type === 'end';
-        if (event.type === 'calls') {
-          await rest(means, caller, listener, ref, event.calls);
-          isOver = true;
-        }
-        yield event;
+      const told = reader.read(entries);
+      // After `failed` the run may still be going on, because perhaps only reading its log has failed.
+      const last = told.at(-1);
+      if (last?.type === 'calls') {
+        // What was said before does not wait.
+        if (told.length > 1) yield told.slice(0, -1);
+        await rest(means, caller, listener, ref, last.calls);
+        isOver = true;
+        yield [last];
+      } else {
+        isOver = last?.type === 'end';
+        if (told.length > 0) yield told;
       }
       if (reader.isOver) return;
     }
   } catch (error) {
     if (!(error instanceof LogGone)) throw error;
-    yield { type: 'failed', error: { code: 'server_error', message: GONE[error.why] } };
+    yield [{ type: 'failed', error: { code: 'server_error', message: GONE[error.why] } }];
   } finally {
     // L1
     if (!isOver && listener.onDisconnect === 'cancel' && (await means.listeners.leave(ref)))

@@ -7,20 +7,20 @@ export interface Filler {
   readonly text: string;
 }
 
-/** Reads ahead by one event, so that an endpoint can wait a limited time for the next event without consuming it. */
+/** Reads ahead by one batch, so that an endpoint can wait a limited time for what comes next without consuming it. */
 export class Lookahead<T extends TurnEvent = TurnEvent> {
-  readonly #source: AsyncIterator<TurnEvent>;
+  readonly #source: AsyncIterator<readonly TurnEvent[]>;
   readonly #isHeard: (event: TurnEvent) => event is T;
-  #coming: Promise<IteratorResult<T>> | null = null;
+  #coming: Promise<IteratorResult<readonly T[]>> | null = null;
 
   /** @param isHeard other events are skipped, and `peek` does not stop at them: they are no beginning of an answer */
-  constructor(source: AsyncIterable<TurnEvent>, isHeard: (event: TurnEvent) => event is T) {
+  constructor(source: AsyncIterable<readonly TurnEvent[]>, isHeard: (event: TurnEvent) => event is T) {
     this.#source = source[Symbol.asyncIterator]();
     this.#isHeard = isHeard;
   }
 
-  /** What comes next: `null` when it is not there within `ms`, `done` at the end. */
-  async peek(ms: number): Promise<IteratorResult<T> | null> {
+  /** What comes next, at least one event: `null` when it is not there within `ms`, `done` at the end. */
+  async peek(ms: number): Promise<IteratorResult<readonly T[]> | null> {
     this.#coming ??= this.#next();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<null>((resolve) => {
@@ -41,10 +41,10 @@ export class Lookahead<T extends TurnEvent = TurnEvent> {
   /**
    * Every event that is heard; the filler comes first when the first of them is late. A client that is gone gets no filler.
    */
-  async *read(filler: Filler | null = null): AsyncGenerator<T | FillerEvent, void> {
+  async *read(filler: Filler | null = null): AsyncGenerator<readonly (T | FillerEvent)[], void> {
     try {
       if (filler !== null && (await this.peek(filler.afterMs)) === null)
-        yield { type: 'text', text: filler.text, isFiller: true };
+        yield [{ type: 'text', text: filler.text, isFiller: true }];
       for (;;) {
         const next = await (this.#coming ?? this.#next());
         this.#coming = null;
@@ -56,11 +56,12 @@ export class Lookahead<T extends TurnEvent = TurnEvent> {
     }
   }
 
-  async #next(): Promise<IteratorResult<T>> {
+  async #next(): Promise<IteratorResult<readonly T[]>> {
     for (;;) {
       const next = await this.#source.next();
       if (next.done === true) return next;
-      if (this.#isHeard(next.value)) return { done: false, value: next.value };
+      const heard = next.value.filter(this.#isHeard);
+      if (heard.length > 0) return { done: false, value: heard };
     }
   }
 }

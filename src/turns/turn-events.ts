@@ -125,44 +125,76 @@ export class TurnReader {
     const told: TurnEvent[] = [];
     const takenBack = dropped(entries);
     for (const { seq, event } of entries) {
+      const isHeard = seq > this.#after && !takenBack.has(seq);
+      if (isFragment(event)) {
+        // Not folded: nothing here looks at the text that the state would gather.
+        if (isHeard) this.#hear(event, told);
+        continue;
+      }
       const before = this.#state;
       const { state } = apply(before, event);
       this.#state = state;
-      if (seq <= this.#after || takenBack.has(seq)) continue;
-      told.push(...this.#takenBack(event));
+      if (!isHeard) continue;
+      this.#takeBack(event, told);
       if (isThoughtDrop(event) || isThoughtOver(event)) this.#thought = '';
       this.#usage = addUsage(this.#usage, tokensOf(event, before));
-      told.push(...eventsOf(event, before, state, this.#usage, this.#start));
+      told.push(...eventsOf(event, before, state, this.#usage));
       this.isOver = event.type === 'run.blocked' || isTerminal(state.run);
       if (this.isOver) break;
     }
     return told;
   }
 
-  /** Keeps track of what is said and thought, and yields what an event takes back. */
-  #takenBack(event: RunEvent): readonly TurnEvent[] {
-    const told: TurnEvent[] = [];
+  /** Adds what a fragment says. */
+  #hear(event: Fragment, told: TurnEvent[]): void {
+    if (event.type === 'thought.delta') {
+      this.#thought += event.text;
+      told.push({ type: 'thought', field: event.field, text: event.text });
+      return;
+    }
+    const { text, annotations = [], logprobs } = event;
+    this.#said += text;
+    this.#told += text.length;
+    if (annotations.length === 0 && logprobs === undefined) {
+      if (text !== '') told.push({ type: 'text', text });
+      return;
+    }
+    const marks = annotations.map((mark) => shifted(mark, this.#start));
+    told.push({
+      type: 'text',
+      text,
+      ...(marks.length > 0 && { annotations: marks }),
+      ...(logprobs !== undefined && { logprobs }),
+    });
+  }
+
+  /** Keeps track of which message is open, and adds what an event takes back. */
+  #takeBack(event: RunEvent, told: TurnEvent[]): void {
     if (event.type === 'message.created') {
       this.#said = '';
       this.#start = this.#told;
-    }
-    if (event.type === 'message.delta') {
-      this.#said += event.text;
-      this.#told += event.text.length;
     }
     if (isDrop(event) && this.#said !== '') {
       this.#told -= this.#said.length;
       told.push({ type: 'dropped', text: this.#said, error: INTERRUPTED });
     }
-    if (event.type === 'thought.delta') this.#thought += event.text;
     if (isThoughtDrop(event) && this.#thought !== '')
       told.push({ type: 'thought.dropped', text: this.#thought });
-    return told;
   }
 }
 
+/** A fragment of what is said or thought: it changes no status, and most events are such. */
+type Fragment = Extract<RunEvent, { type: 'message.delta' | 'thought.delta' }>;
+
+function isFragment(event: RunEvent): event is Fragment {
+  return event.type === 'message.delta' || event.type === 'thought.delta';
+}
+
+const NONE: ReadonlySet<number> = new Set();
+
 /** The fragments that are taken back within the same batch: a late reader need not hear them. */
 function dropped(entries: readonly LoggedEvent[]): ReadonlySet<number> {
+  if (!entries.some(({ event }) => isDrop(event) || isThoughtDrop(event))) return NONE;
   const taken = new Set<number>();
   let open: number[] = [];
   let thoughts: number[] = [];
@@ -201,31 +233,13 @@ function tokensOf(event: RunEvent, before: RunState | null): Usage {
   return event.usage ?? NO_USAGE;
 }
 
-/** @param start the length of the text before the message that the event may be about */
 function eventsOf(
-  event: RunEvent,
+  event: Exclude<RunEvent, Fragment>,
   before: RunState | null,
   { run }: RunState,
   usage: Usage,
-  start: number,
 ): readonly TurnEvent[] {
   switch (event.type) {
-    case 'message.delta': {
-      const { text, annotations = [], logprobs } = event;
-      if (annotations.length === 0 && logprobs === undefined)
-        return text === '' ? [] : [{ type: 'text', text }];
-      const marks = annotations.map((mark) => shifted(mark, start));
-      return [
-        {
-          type: 'text',
-          text,
-          ...(marks.length > 0 && { annotations: marks }),
-          ...(logprobs !== undefined && { logprobs }),
-        },
-      ];
-    }
-    case 'thought.delta':
-      return [{ type: 'thought', field: event.field, text: event.text }];
     case 'tool.answered': {
       const call = before?.step && callsOf(before.step)[event.index];
       if (!call) return [];

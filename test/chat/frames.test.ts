@@ -27,13 +27,22 @@ const CALL: RequiredCall = {
 const CALLS: Audible = { type: 'calls', calls: [CALL, { ...CALL, id: 'call_2' }], usage: NO_USAGE };
 const word = (text: string): Audible => ({ type: 'text', text });
 
-async function* of(...says: readonly Audible[]): AsyncGenerator<Audible, void> {
-  yield* says;
+/** What a run says, as it comes: each event by itself. */
+async function* of(...says: readonly Audible[]): AsyncGenerator<readonly Audible[], void> {
+  for (const event of says) yield [event];
 }
+
+async function* atOnce(...says: readonly Audible[]): AsyncGenerator<readonly Audible[], void> {
+  yield says;
+}
+
+const bytesOf = async (says: AsyncIterable<readonly Audible[]>, reply: ChatReply): Promise<string> =>
+  (await Array.fromAsync(chatFrames(says, reply))).join('');
 
 /** The data of the frames; `[DONE]` must be the last, and only there. */
 async function framesOf(reply: ChatReply, ...says: readonly Audible[]): Promise<readonly unknown[]> {
-  const bytes = (await Array.fromAsync(chatFrames(of(...says), reply))).join('');
+  const bytes = await bytesOf(of(...says), reply);
+  expect(await bytesOf(atOnce(...says), reply)).toBe(bytes);
   expect(bytes).toMatch(/^(?:data: [^\n]+\n\n)+$/);
   const data = [...bytes.matchAll(/^data: (.+)$/gm)].map(([, text = '']) => text);
   expect(data.indexOf('[DONE]')).toBe(data.length - 1);

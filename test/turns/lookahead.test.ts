@@ -9,12 +9,12 @@ const word = (text: string): Audible => ({ type: 'text', text });
 function byHand() {
   const items: PromiseWithResolvers<string | null>[] = [Promise.withResolvers()];
   const left = Promise.withResolvers<void>();
-  async function* source(): AsyncGenerator<Audible, void> {
+  async function* source(): AsyncGenerator<readonly Audible[], void> {
     try {
       for (let index = 0; ; index += 1) {
         const item = await items[index]?.promise;
         if (item === null || item === undefined) return;
-        yield word(item);
+        yield [word(item)];
       }
     } finally {
       left.resolve();
@@ -35,9 +35,9 @@ describe('reading ahead', () => {
     feed('a');
     feed('b');
     feed(null);
-    expect(await ahead.peek(10_000)).toEqual({ done: false, value: word('a') });
-    expect(await ahead.peek(10_000)).toEqual({ done: false, value: word('a') });
-    expect(await Array.fromAsync(ahead.read())).toEqual([word('a'), word('b')]);
+    expect(await ahead.peek(10_000)).toEqual({ done: false, value: [word('a')] });
+    expect(await ahead.peek(10_000)).toEqual({ done: false, value: [word('a')] });
+    expect(await Array.fromAsync(ahead.read())).toEqual([[word('a')], [word('b')]]);
   });
 
   test('gives up waiting, and misses nothing by it', async () => {
@@ -46,14 +46,14 @@ describe('reading ahead', () => {
     expect(await ahead.peek(0)).toBeNull();
     feed('late');
     feed(null);
-    expect(await Array.fromAsync(ahead.read())).toEqual([word('late')]);
+    expect(await Array.fromAsync(ahead.read())).toEqual([[word('late')]]);
   });
 
   test('shows the end of a source that says nothing, and the error of one that fails', async () => {
     const { source, feed } = byHand();
     feed(null);
     expect(await new Lookahead(source, isAudible).peek(10_000)).toEqual({ done: true, value: undefined });
-    async function* failing(): AsyncGenerator<Audible, void> {
+    async function* failing(): AsyncGenerator<readonly Audible[], void> {
       yield await Promise.reject(new Error('no'));
     }
     const ahead = new Lookahead(failing(), isAudible);
@@ -77,7 +77,7 @@ describe('reading ahead', () => {
     const ahead = new Lookahead(source, isAudible);
     await ahead.peek(10_000);
     for await (const say of ahead.read()) {
-      expect(say).toEqual(word('a'));
+      expect(say).toEqual([word('a')]);
       break;
     }
     await left;
@@ -88,10 +88,10 @@ describe('the filler', () => {
   test('comes first when the answer is late', async () => {
     const { source, feed } = byHand();
     const says = new Lookahead(source, isAudible).read({ afterMs: 0, text: 'Hm.' });
-    expect((await says.next()).value).toEqual({ ...word('Hm.'), isFiller: true });
+    expect((await says.next()).value).toEqual([{ ...word('Hm.'), isFiller: true }]);
     feed('Yes.');
     feed(null);
-    expect(await Array.fromAsync(says)).toEqual([word('Yes.')]);
+    expect(await Array.fromAsync(says)).toEqual([[word('Yes.')]]);
   });
 
   test('stays away when the answer is there', async () => {
@@ -99,7 +99,7 @@ describe('the filler', () => {
     feed('Yes.');
     feed(null);
     const says = new Lookahead(source, isAudible).read({ afterMs: 10_000, text: 'Hm.' });
-    expect(await Array.fromAsync(says)).toEqual([word('Yes.')]);
+    expect(await Array.fromAsync(says)).toEqual([[word('Yes.')]]);
   });
 
   test('is not for an answer that is over, such as one whose caller has gone', async () => {
@@ -112,21 +112,23 @@ describe('the filler', () => {
 });
 
 test('the server’s own tools are not heard', async () => {
-  async function* says(): AsyncGenerator<TurnEvent, void> {
-    yield { type: 'tool.start', id: 'c', name: 'SEARCH', arguments: '{}' };
-    yield { type: 'tool.end', id: 'c', name: 'SEARCH', arguments: '{}', output: '[]' };
-    yield word('Found.');
+  async function* says(): AsyncGenerator<readonly TurnEvent[], void> {
+    yield [{ type: 'tool.start', id: 'c', name: 'SEARCH', arguments: '{}' }];
+    yield [{ type: 'tool.end', id: 'c', name: 'SEARCH', arguments: '{}', output: '[]' }, word('Found.')];
   }
-  expect(await Array.fromAsync(new Lookahead(says(), isAudible).read())).toEqual([word('Found.')]);
+  const ahead = new Lookahead(says(), isAudible);
+  expect(await ahead.peek(10_000)).toEqual({ done: false, value: [word('Found.')] });
+  expect(await Array.fromAsync(ahead.read())).toEqual([[word('Found.')]]);
 });
 
 test('thoughts are heard by those who do not speak them', async () => {
   const text = 'Hm.';
-  async function* thinking(): AsyncGenerator<TurnEvent, void> {
-    yield { type: 'thought', field: 'reasoning', text };
-    yield { type: 'thought.dropped', text };
-    yield word('Found.');
+  async function* thinking(): AsyncGenerator<readonly TurnEvent[], void> {
+    yield [{ type: 'thought', field: 'reasoning', text }];
+    yield [{ type: 'thought.dropped', text }, word('Found.')];
   }
-  expect(await Array.fromAsync(new Lookahead(thinking(), isAudible).read())).toHaveLength(3);
-  expect(await Array.fromAsync(new Lookahead(thinking(), isSpeakable).read())).toEqual([word('Found.')]);
+  const heard = async (isHeard: typeof isAudible): Promise<readonly TurnEvent[]> =>
+    (await Array.fromAsync(new Lookahead(thinking(), isHeard).read())).flat();
+  expect(await heard(isAudible)).toHaveLength(3);
+  expect(await heard(isSpeakable)).toEqual([word('Found.')]);
 });

@@ -13,6 +13,8 @@ import {
   agentError,
   agentEvents,
   agentFailure,
+  agentFrame,
+  agentFrames,
   agentObject,
   type AgentEvent,
   type AgentIds,
@@ -75,9 +77,10 @@ export function agentEndpoints(services: Services): readonly Endpoint[] {
     );
     // Begun at once, so that a caller that hangs up at `agent_start` is noticed as well.
     await ahead.peek(0);
-    const events = agentEvents(ahead.read(), ids, agent.name ?? name);
-    if (given.stream === false) return whole(await Array.fromAsync(events), ids);
-    return { type: 'events', frames: frames(events, ahead), failure: frame(agentFailure(ids)) };
+    const shown = agent.name ?? name;
+    if (given.stream === false) return whole(await agentEvents(ahead.read(), ids, shown), ids);
+    const frames = agentFrames(ahead.read(), ids, shown);
+    return { type: 'events', frames, failure: agentFrame(agentFailure(ids)) };
   };
   return [
     {
@@ -95,18 +98,8 @@ function whole(events: readonly AgentEvent[], ids: AgentIds): Answer {
   return failed === undefined ? json(agentObject(events, ids)) : json(failed.data, 500);
 }
 
-async function* frames(events: AsyncIterable<AgentEvent>, ahead: Lookahead): AsyncGenerator<string, void> {
-  try {
-    for await (const event of events) yield frame(event);
-  } finally {
-    await ahead.close();
-  }
-}
-
 /** These callers hear of tool calls as well. */
 const isHeard = (_event: TurnEvent): _event is TurnEvent => true;
-
-const frame = (event: AgentEvent): string => `data: ${JSON.stringify(event)}\n\n`;
 
 function turnOf(
   services: Services,

@@ -4,6 +4,7 @@
  * `message`, `error`, `end`.
  */
 import type { ApiError } from '../../errors.ts';
+import { encoded, type Encoder } from '../http/encode.ts';
 import type { RefusalOfPaths } from '../http/endpoint.ts';
 import { calledFunction } from '../../runs/calls/kinds.ts';
 import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
@@ -22,63 +23,105 @@ export interface AgentEvent extends AgentIds {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** The answer as events, in order. */
-export async function* agentEvents(
-  events: AsyncIterable<TurnEvent>,
-  ids: AgentIds,
-  name: string,
-): AsyncGenerator<AgentEvent, void> {
-  const event = (type: AgentEvent['type'], data: AgentEvent['data']): AgentEvent => ({ ...ids, type, data });
-  const messageId = `msg_${ids.request_id.slice('req_'.length)}`;
-  let text = '';
-  yield event('agent_start', { id: ids.agent_id, name, type: 'agent' });
-  for await (const said of events) {
+/** Makes the platform's events of what a run says, in order, after {@link begin}. */
+class AgentAnswer {
+  /** The run has ended or failed: no event follows. */
+  isOver = false;
+  readonly #ids: AgentIds;
+  readonly #messageId: string;
+  #text = '';
+
+  constructor(ids: AgentIds) {
+    this.#ids = ids;
+    this.#messageId = `msg_${ids.request_id.slice('req_'.length)}`;
+  }
+
+  /** The first event of an answer. */
+  begin(name: string): AgentEvent {
+    return this.#event('agent_start', { id: this.#ids.agent_id, name, type: 'agent' });
+  }
+
+  tell(said: TurnEvent): readonly AgentEvent[] {
+    const id = this.#messageId;
     switch (said.type) {
       case 'text': {
         const raw = { choices: [{ index: 0, delta: { role: 'assistant', content: said.text } }] };
-        text += said.text;
-        yield event('message', { id: messageId, content: said.text, url: {}, raw });
-        break;
+        this.#text += said.text;
+        return [this.#event('message', { id, content: said.text, url: {}, raw })];
       }
       case 'tool.start':
-        yield event('tool_start', { id: said.id, name: said.name, type: 'tool' });
-        break;
+        return [this.#event('tool_start', { id: said.id, name: said.name, type: 'tool' })];
       case 'tool.end': {
         const response = parsed(said.output);
         const status = isFailure(response) ? 'failed' : 'success';
-        yield event('tool_end', {
-          id: said.id,
-          name: said.name,
-          status,
-          request: parsed(said.arguments),
-          response,
-        });
-        break;
+        const request = parsed(said.arguments);
+        return [this.#event('tool_end', { id: said.id, name: said.name, status, request, response })];
       }
       case 'calls': {
         const names = said.calls.map((call) => calledFunction(call).name).join(', ');
-        const message = `The agent wants to call ${names}, which this server cannot run. Make it a plugin of the server, or remove it from the agent.`;
-        yield event('error', { error_code: CODES[502], error_msg: message });
-        return;
+        return this.#fail(
+          `The agent wants to call ${names}, which this server cannot run. Make it a plugin of the server, or remove it from the agent.`,
+        );
       }
       case 'end': {
+        this.isOver = true;
         // Links come in fragments, so they are complete only now.
-        const url = linksIn(text);
-        if (url !== null) yield event('message', { id: messageId, content: '', url, raw: {} });
-        yield event('end', { id: messageId, finish_reason: said.reason, usage: said.usage });
-        return;
+        const url = linksIn(this.#text);
+        const links = url === null ? [] : [this.#event('message', { id, content: '', url, raw: {} })];
+        return [...links, this.#event('end', { id, finish_reason: said.reason, usage: said.usage })];
       }
       case 'thought':
       case 'thought.dropped':
         // That platform has no event for thoughts.
-        break;
+        return [];
       case 'dropped':
       case 'failed':
-        yield event('error', { error_code: CODES[502], error_msg: said.error.message });
-        return;
+        return this.#fail(said.error.message);
     }
   }
+
+  #fail(message: string): readonly AgentEvent[] {
+    this.isOver = true;
+    return [this.#event('error', { error_code: CODES[502], error_msg: message })];
+  }
+
+  #event(type: AgentEvent['type'], data: AgentEvent['data']): AgentEvent {
+    return { ...this.#ids, type, data };
+  }
 }
+
+/** The answer as frames. */
+export function agentFrames(
+  batches: AsyncIterable<readonly TurnEvent[]>,
+  ids: AgentIds,
+  name: string,
+): AsyncGenerator<string, void> {
+  const answer = new AgentAnswer(ids);
+  const encoder: Encoder<TurnEvent> = {
+    encode: (said) => answer.tell(said).map(agentFrame).join(''),
+    get isOver() {
+      return answer.isOver;
+    },
+  };
+  return encoded(batches, encoder, agentFrame(answer.begin(name)));
+}
+
+/** The answer's events, all of them. */
+export async function agentEvents(
+  batches: AsyncIterable<readonly TurnEvent[]>,
+  ids: AgentIds,
+  name: string,
+): Promise<readonly AgentEvent[]> {
+  const answer = new AgentAnswer(ids);
+  const events = [answer.begin(name)];
+  for await (const batch of batches) {
+    for (const said of batch) if (!answer.isOver) events.push(...answer.tell(said));
+    if (answer.isOver) break;
+  }
+  return events;
+}
+
+export const agentFrame = (event: AgentEvent): string => `data: ${JSON.stringify(event)}\n\n`;
 
 /** One object for callers that do not stream: the whole message, and the events that led to it. */
 export function agentObject(events: readonly AgentEvent[], ids: AgentIds): unknown {

@@ -16,14 +16,9 @@ import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.t
 import { shownStep } from '../../runs/step-view.ts';
 import type { Metadata, Run, Thread } from '../../runs/thread.ts';
 import { LogGone, type LoggedEvent } from '../../store/follow.ts';
+import { encoded } from '../http/encode.ts';
 
 const DONE = 'event: done\ndata: [DONE]\n\n';
-/**
- * Frames that come together are sent together up to this length. Each frame may repeat the whole run, and the reader
- * may be slow.
- */
-const TOGETHER_LENGTH = 64 * 1024;
-
 /** An event of the wire: its name and its object. */
 interface WireEvent {
   readonly name: string;
@@ -36,16 +31,28 @@ class AssistantsEncoder {
   #messageHasDelta = false;
   /** How many annotations of the message were sent. */
   #annotations = 0;
+  /** The fragments of the open message that the state lacks, as one; null when there are none. */
+  #unfolded: MessageDelta | null = null;
   #blocked = false;
 
   /** The wire's events for the next event of the log. */
   encode(event: RunEvent): readonly WireEvent[] {
-    const applied = apply(this.#state, event);
+    const { message = null } = this.#state ?? {};
+    if (event.type === 'message.delta' && message !== null) return [this.#messageDelta(message.id, event)];
+    if (event.type === 'thought.delta') return [];
+    const applied = apply(this.#folded(), event);
     this.#state = applied.state;
     // Set by the event, not by the status: the answered step completes while the run's status still says that it waits,
     // and a new stream begins with that event.
     this.#blocked = event.type === 'run.blocked';
     return this.#frames(event, applied);
+  }
+
+  /** The state with all fragments in it: most events are fragments, and only those that follow show the whole text. */
+  #folded(): RunState | null {
+    const [state, fragment] = [this.#state, this.#unfolded];
+    this.#unfolded = null;
+    return state === null || fragment === null ? state : apply(state, fragment).state;
   }
 
   /** The run has ended: its log has no more events. */
@@ -98,7 +105,8 @@ class AssistantsEncoder {
           { name: 'thread.message.in_progress', data: subject },
         ];
       case 'message.delta':
-        return [this.#messageDelta(subject.id, event)];
+        // Told already, without folding it.
+        return [];
       case 'thought.delta':
       case 'thought.dropped':
       case 'asides.told':
@@ -125,10 +133,9 @@ class AssistantsEncoder {
     }
   }
 
-  #messageDelta(
-    id: string,
-    { text: value, annotations = [] }: Extract<RunEvent, { type: 'message.delta' }>,
-  ): WireEvent {
+  #messageDelta(id: string, event: MessageDelta): WireEvent {
+    const { text: value, annotations = [] } = event;
+    this.#unfolded = this.#unfolded === null ? event : together(this.#unfolded, event);
     const marks = annotations.map((mark, place) => ({ index: this.#annotations + place, ...mark }));
     const isBare = this.#messageHasDelta && marks.length === 0;
     const text = isBare ? { value } : { value, annotations: marks };
@@ -137,6 +144,14 @@ class AssistantsEncoder {
     const delta = { content: [{ index: 0, type: 'text', text }] };
     return { name: 'thread.message.delta', data: { id, object: 'thread.message.delta', delta } };
   }
+}
+
+type MessageDelta = Extract<RunEvent, { type: 'message.delta' }>;
+
+function together(first: MessageDelta, { text, annotations: more = [] }: MessageDelta): MessageDelta {
+  const { annotations = [] } = first;
+  const marks = more.length === 0 ? annotations : [...annotations, ...more];
+  return { type: 'message.delta', text: first.text + text, annotations: marks };
 }
 
 function shown(subject: Applied['subject']): object {
@@ -164,30 +179,21 @@ interface StreamOptions {
 }
 
 /** The frames of a run's stream, from the client's cursor to where the run rests. */
-export async function* assistantsStream(
+export function assistantsStream(
   log: AsyncIterable<readonly LoggedEvent[]>,
   { after, thread, labels }: StreamOptions,
 ): AsyncGenerator<string, void> {
-  if (thread !== null) yield frame({ name: 'thread.created', data: thread });
-  const encoder = new AssistantsEncoder();
-  for await (const entries of log) {
-    let text = '';
-    for (const { seq, event } of entries) {
-      const events = encoder.encode(event);
-      if (seq <= after) continue;
-      if (encoder.atRest) {
-        yield text + (await lastFrames(events, labels)) + DONE;
-        return;
-      }
-      for (const wire of events) {
-        text += frame(wire);
-        if (text.length < TOGETHER_LENGTH) continue;
-        yield text;
-        text = '';
-      }
-    }
-    if (text !== '') yield text;
-  }
+  const events = new AssistantsEncoder();
+  const encoder = {
+    isOver: false,
+    encode({ seq, event }: LoggedEvent): string | Promise<string> {
+      const wire = events.encode(event);
+      if (seq <= after) return '';
+      this.isOver = events.atRest;
+      return this.isOver ? lastFrames(wire, labels) : wire.map((each) => frame(each)).join('');
+    },
+  };
+  return encoded(log, encoder, thread === null ? '' : frame({ name: 'thread.created', data: thread }));
 }
 
 /** Clients keep the last snapshot of the run, so it gets the metadata that was set meanwhile. */
@@ -197,7 +203,7 @@ async function lastFrames(
 ): Promise<string> {
   const metadata = await labels();
   const labelled = (data: object): object => (metadata === null ? data : { ...data, metadata });
-  return events.map(({ name, data }) => frame({ name, data: labelled(data) })).join('');
+  return events.map(({ name, data }) => frame({ name, data: labelled(data) })).join('') + DONE;
 }
 
 /**
@@ -211,36 +217,22 @@ export async function* watchStream(
   after: number,
   run: Run,
 ): AsyncGenerator<string, void> {
+  const events = new AssistantsEncoder();
+  const encoder = {
+    isOver: false,
+    encode({ seq, event }: LoggedEvent): string {
+      const wire = events.encode(event);
+      this.isOver = events.ended;
+      const told = seq > after ? wire : [];
+      const frames = told.map((each, index) => frame(each, index === told.length - 1 ? seq : null));
+      return frames.join('') + (this.isOver ? DONE : '');
+    },
+  };
   try {
-    yield* watch(log, after);
+    yield* encoded(log, encoder);
   } catch (error) {
     if (!(error instanceof LogGone) || error.why !== 'expired') throw error;
     yield frame({ name: `thread.run.${run.status}`, data: run }) + DONE;
-  }
-}
-
-async function* watch(
-  log: AsyncIterable<readonly LoggedEvent[]>,
-  after: number,
-): AsyncGenerator<string, void> {
-  const encoder = new AssistantsEncoder();
-  for await (const entries of log) {
-    let text = '';
-    for (const { seq, event } of entries) {
-      const events = encoder.encode(event);
-      const told = seq > after ? events : [];
-      for (const [index, wire] of told.entries()) {
-        text += frame(wire, index === told.length - 1 ? seq : null);
-        if (text.length < TOGETHER_LENGTH) continue;
-        yield text;
-        text = '';
-      }
-      if (encoder.ended) {
-        yield text + DONE;
-        return;
-      }
-    }
-    if (text !== '') yield text;
   }
 }
 

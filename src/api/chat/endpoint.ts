@@ -171,21 +171,21 @@ async function begin(
 /** For devices that speak every answer, failures are spoken as well. */
 async function* spoken(
   call: Call,
-  answer: Promise<AsyncIterable<TurnEvent>>,
-): AsyncGenerator<TurnEvent, void> {
+  answer: Promise<AsyncIterable<readonly TurnEvent[]>>,
+): AsyncGenerator<readonly TurnEvent[], void> {
   try {
     yield* await answer;
   } catch (error) {
     const why = error instanceof ApiError ? { status: error.status, code: error.code } : { err: error };
     call.log.warn(why, 'a device was answered with an apology');
-    yield { type: 'failed', error: { code: 'server_error', message: 'The turn could not be answered.' } };
+    yield [{ type: 'failed', error: { code: 'server_error', message: 'The turn could not be answered.' } }];
   }
 }
 
 /** A run that failed before its first word becomes an HTTP error, unless an apology is spoken instead. */
-function refuseEarly(first: IteratorResult<Audible> | null, reply: ChatReply): void {
-  if (first === null || first.done === true || first.value.type !== 'failed') return;
-  if (isHttpError(first.value, reply)) throw errorOf(first.value);
+function refuseEarly(coming: IteratorResult<readonly Audible[]> | null, reply: ChatReply): void {
+  const [first] = coming?.done === false ? coming.value : [];
+  if (first?.type === 'failed' && isHttpError(first, reply)) throw errorOf(first);
 }
 
 /** A header with the id under which the Assistants API shows the conversation; none for an id that it would refuse. */

@@ -11,6 +11,7 @@ import type { ChatCall } from '../../runs/model.ts';
 import type { ThoughtField, ThoughtFields } from '../../runs/thoughts.ts';
 import type { Annotation, RequiredCall, Usage } from '../../runs/thread.ts';
 import type { Audible, TurnAsides, TurnEvent } from '../../turns/turn-events.ts';
+import { encoded, type Encoder } from '../http/encode.ts';
 
 export interface ChatReply {
   readonly id: string;
@@ -35,72 +36,93 @@ export const BROKEN_OFF =
   frame(new ApiError(500, 'The answer broke off. Ask again.', { type: 'server_error' }).body) + DONE;
 
 /** The answer as chunks. */
-export async function* chatFrames(
-  events: AsyncIterable<Audible>,
+export function chatFrames(
+  batches: AsyncIterable<readonly Audible[]>,
   reply: ChatReply,
 ): AsyncGenerator<string, void> {
-  let begun = false;
-  let isSaid = false;
-  const chunk = (
-    delta: Record<string, unknown>,
-    finish_reason: string | null,
-    logprobs: unknown = null,
-  ): string => {
-    const role = begun ? {} : { role: 'assistant' };
-    begun = true;
-    return frame({
-      ...head(reply, 'chat.completion.chunk'),
-      choices: [{ index: 0, delta: { ...role, ...delta }, logprobs, finish_reason }],
-      ...(reply.includeUsage && { usage: null }),
-    });
-  };
-  const end = (usage: Usage): string => {
-    const last = { ...head(reply, 'chat.completion.chunk'), choices: [], usage: wireUsage(usage) };
-    return (reply.includeUsage ? frame(last) : '') + DONE;
-  };
-  for await (const event of events) {
+  return encoded(batches, new ChatEncoder(reply));
+}
+
+class ChatEncoder implements Encoder<Audible> {
+  isOver = false;
+  readonly #reply: ChatReply;
+  /** A chunk up to its delta, and what follows its finish reason: the same for all of an answer. */
+  readonly #head: string;
+  readonly #tail: string;
+  #isBegun = false;
+  /** Whether there was a word that is not the filler's. */
+  #isSaid = false;
+
+  constructor(reply: ChatReply) {
+    this.#reply = reply;
+    const start = JSON.stringify(head(reply, 'chat.completion.chunk')).slice(0, -1);
+    this.#head = `data: ${start},"choices":[{"index":0,"delta":`;
+    this.#tail = reply.includeUsage ? '}],"usage":null}\n\n' : '}]}\n\n';
+  }
+
+  encode(event: Audible): string {
+    const reply = this.#reply;
     switch (event.type) {
-      case 'text':
-        isSaid ||= event.isFiller !== true && event.text.trim() !== '';
-        yield chunk(
-          { content: event.text, ...annotated(event.annotations) },
-          null,
-          wireLogprobs(event.logprobs),
-        );
-        break;
+      case 'text': {
+        const { text: content, annotations, logprobs, isFiller } = event;
+        this.#isSaid ||= isFiller !== true && content.trim() !== '';
+        const delta = annotations === undefined ? { content } : { content, ...annotated(annotations) };
+        return this.#chunk(delta, null, wireLogprobs(logprobs));
+      }
       case 'thought':
-        yield chunk(thoughtKeys(event.field, event.text), null);
-        break;
+        return this.#chunk(thoughtKeys(event.field, event.text), null);
       case 'thought.dropped':
         // Sent thoughts cannot be taken back, but they are no part of the answer.
-        break;
+        return '';
       case 'calls': {
         const { message, calls } = asidesFor(reply, event);
-        if (message !== null) yield chunk(message, null);
+        const told = message === null ? '' : this.#chunk(message, null);
         const delta = { content: null, ...deltaOfCalls(event.calls, reply, calls) };
-        yield chunk(delta, endOfCalls(reply)) + end(event.usage);
-        return;
+        return told + this.#chunk(delta, endOfCalls(reply)) + this.#end(event.usage);
       }
       case 'end': {
         // A user who asked by voice would think that the device has not heard. Such devices get no thoughts.
-        if (!isSaid && reply.apology !== null) yield chunk({ content: reply.apology }, null);
+        const sorry = this.#isSaid ? '' : this.#apology();
         const { message } = asidesFor(reply, event);
-        if (message !== null) yield chunk(message, null);
-        yield chunk({}, event.reason) + end(event.usage);
-        return;
+        const told = message === null ? '' : this.#chunk(message, null);
+        return sorry + told + this.#chunk({}, event.reason) + this.#end(event.usage);
       }
       // A stream cannot take words back.
       case 'dropped':
-      case 'failed':
-        if (reply.apology !== null) yield chunk({ content: reply.apology }, null) + chunk({}, 'stop');
-        yield (reply.hidesErrors ? '' : frame(errorOf(event).body)) + DONE;
-        return;
+      case 'failed': {
+        this.isOver = true;
+        const sorry = this.#apology();
+        const end = sorry === '' ? '' : this.#chunk({}, 'stop');
+        return sorry + end + (reply.hidesErrors ? '' : frame(errorOf(event).body)) + DONE;
+      }
     }
+  }
+
+  #apology(): string {
+    const { apology } = this.#reply;
+    return apology === null ? '' : this.#chunk({ content: apology }, null);
+  }
+
+  #chunk(delta: Record<string, unknown>, reason: string | null, logprobs: object | null = null): string {
+    const said = this.#isBegun ? delta : { role: 'assistant', ...delta };
+    this.#isBegun = true;
+    const rest = `,"logprobs":${JSON.stringify(logprobs)},"finish_reason":${JSON.stringify(reason)}`;
+    return this.#head + JSON.stringify(said) + rest + this.#tail;
+  }
+
+  #end(usage: Usage): string {
+    this.isOver = true;
+    const reply = this.#reply;
+    if (!reply.includeUsage) return DONE;
+    return frame({ ...head(reply, 'chat.completion.chunk'), choices: [], usage: wireUsage(usage) }) + DONE;
   }
 }
 
 /** The answer as one object. @throws {ApiError} when the run failed and {@link isHttpError}. */
-export async function chatObject(events: AsyncIterable<Audible>, reply: ChatReply): Promise<unknown> {
+export async function chatObject(
+  batches: AsyncIterable<readonly Audible[]>,
+  reply: ChatReply,
+): Promise<unknown> {
   let text = '';
   let marks: readonly Annotation[] = [];
   let thoughts = '';
@@ -124,45 +146,47 @@ export async function chatObject(events: AsyncIterable<Audible>, reply: ChatRepl
     ],
     usage: usage === null ? null : wireUsage(usage),
   });
-  for await (const event of events) {
-    switch (event.type) {
-      case 'text':
-        if (event.logprobs !== undefined) likelihoods.push({ start: text.length, logprobs: event.logprobs });
-        text += event.text;
-        marks = [...marks, ...(event.annotations ?? [])];
-        break;
-      case 'thought':
-        thoughts += event.text;
-        field = event.field;
-        break;
-      case 'thought.dropped':
-        thoughts = thoughts.slice(0, thoughts.length - event.text.length);
-        break;
-      case 'dropped':
-        // None of it has left this process yet.
-        text = text.slice(0, text.length - event.text.length);
-        marks = marksBefore(marks, text.length);
-        likelihoods = likelihoodsBefore(likelihoods, text.length);
-        break;
-      case 'calls': {
-        const { message, calls } = asidesFor(reply, event);
-        const content = text === '' ? null : text;
-        return whole(
-          { ...message, content, ...calledIn(event.calls, reply, calls) },
-          endOfCalls(reply),
-          event.usage,
-        );
+  for await (const batch of batches)
+    for (const event of batch) {
+      switch (event.type) {
+        case 'text':
+          if (event.logprobs !== undefined)
+            likelihoods.push({ start: text.length, logprobs: event.logprobs });
+          text += event.text;
+          marks = [...marks, ...(event.annotations ?? [])];
+          break;
+        case 'thought':
+          thoughts += event.text;
+          field = event.field;
+          break;
+        case 'thought.dropped':
+          thoughts = thoughts.slice(0, thoughts.length - event.text.length);
+          break;
+        case 'dropped':
+          // None of it has left this process yet.
+          text = text.slice(0, text.length - event.text.length);
+          marks = marksBefore(marks, text.length);
+          likelihoods = likelihoodsBefore(likelihoods, text.length);
+          break;
+        case 'calls': {
+          const { message, calls } = asidesFor(reply, event);
+          const content = text === '' ? null : text;
+          return whole(
+            { ...message, content, ...calledIn(event.calls, reply, calls) },
+            endOfCalls(reply),
+            event.usage,
+          );
+        }
+        case 'end': {
+          const { message } = asidesFor(reply, event);
+          const content = text.trim() === '' ? (reply.apology ?? text) : text;
+          return whole({ ...message, content }, event.reason, event.usage);
+        }
+        case 'failed':
+          if (isHttpError(event, reply)) throw errorOf(event);
+          return whole({ content: reply.apology ?? '' }, 'stop', null);
       }
-      case 'end': {
-        const { message } = asidesFor(reply, event);
-        const content = text.trim() === '' ? (reply.apology ?? text) : text;
-        return whole({ ...message, content }, event.reason, event.usage);
-      }
-      case 'failed':
-        if (isHttpError(event, reply)) throw errorOf(event);
-        return whole({ content: reply.apology ?? '' }, 'stop', null);
     }
-  }
   // The client has gone, so this is not read.
   return whole({ content: text }, 'stop', null);
 }
@@ -245,7 +269,7 @@ function wholeLogprobs(parts: readonly Likelihood[]): Logprobs | undefined {
 }
 
 /** OpenAI's form: a list that has nothing is null. */
-function wireLogprobs(logprobs: Logprobs | undefined): unknown {
+function wireLogprobs(logprobs: Logprobs | undefined): object | null {
   if (logprobs === undefined) return null;
   const listed = (entries: readonly object[] = []): readonly object[] | null =>
     entries.length === 0 ? null : entries;

@@ -29,10 +29,13 @@ export function tellNobody(call: Call, asked: string): void {
 }
 
 /** What the device says instead of an answer. */
-export async function* sayNobody(asked: string): AsyncGenerator<TurnEvent, void> {
+export async function* sayNobody(asked: string): AsyncGenerator<readonly TurnEvent[], void> {
   const agent = nameOf(asked);
-  yield { type: 'text', text: `这里没有名为“${agent}”的智能体。 There is no agent named ${agent} here.` };
-  yield { type: 'end', reason: 'stop', usage: NO_USAGE };
+  const text = `这里没有名为“${agent}”的智能体。 There is no agent named ${agent} here.`;
+  yield [
+    { type: 'text', text },
+    { type: 'end', reason: 'stop', usage: NO_USAGE },
+  ];
 }
 
 function nameOf(asked: string): string {
