@@ -1,6 +1,9 @@
 /** Bodies of requests: refused before memory is spent on them, and never in the way of everybody else. */
 import { createServer, request as send, type ClientRequest, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -24,7 +27,9 @@ async function reading(limits: Partial<BodyLimits>, before?: RequestHandler) {
   app.post('/held', (_request, response) => {
     response.write(' ');
   });
+  const bodies: WeakRef<object>[] = [];
   app.post('/released', (request, response) => {
+    if (Buffer.isBuffer(request.body)) bodies.push(new WeakRef(request.body));
     releaseBody(request, response);
     response.write(' ');
   });
@@ -55,7 +60,7 @@ async function reading(limits: Partial<BodyLimits>, before?: RequestHandler) {
     begun.end(body);
     return told(begun);
   };
-  return { begin, post };
+  return { begin, post, bodies };
 }
 
 async function told(begun: ClientRequest): Promise<Told> {
@@ -251,6 +256,20 @@ describe('all bodies together', () => {
     await held(released);
     expect(await post(Buffer.alloc(4 * MIB))).toMatchObject({ status: 200 });
   });
+
+  test.each(['identity', 'gzip'])(
+    'are let go when they were understood, while the answer lasts: %s',
+    async (encoding) => {
+      const { begin, bodies } = await reading({});
+      const released = begin({ 'content-encoding': encoding }, '/released');
+      released.end(encoding === 'gzip' ? gzipSync(words(MIB)) : words(MIB));
+      await held(released);
+      await turn();
+      setFlagsFromString('--expose-gc');
+      runInNewContext('gc()');
+      expect(bodies.map((body) => body.deref())).toStrictEqual([undefined]);
+    },
+  );
 
   test('leave room for one, whatever the setting says', async () => {
     const { post } = await reading({ bodiesLimitBytes: 1 });

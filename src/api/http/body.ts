@@ -165,22 +165,21 @@ async function read(
   try {
     request.on('data', onPacket);
     unpacked.on('data', onChunk);
-    unpacked.once('end', () => resolve(Buffer.concat(chunks, size)));
+    unpacked.once('end', onEnd);
     unpacked.once('error', onBroken);
     request.once('error', onBroken);
-    request.once('close', () => {
-      if (!request.complete) onBroken();
-    });
+    request.once('close', onClose);
     if (unpacking !== null) request.pipe(unpacking);
     return await promise;
   } finally {
     clearTimeout(idle);
     clearTimeout(whole);
-    request.off('data', onPacket);
-    unpacked.off('data', onChunk);
+    // The request lives as long as its answer, which may be a stream: it must not hold the body by one of these.
+    request.off('data', onPacket).off('error', onBroken).off('close', onClose).on('error', ignored);
+    unpacked.off('data', onChunk).off('end', onEnd).off('error', onBroken);
     if (unpacking !== null) {
       request.unpipe(unpacking);
-      unpacking.destroy();
+      unpacking.on('error', ignored).destroy();
     }
   }
 
@@ -195,10 +194,19 @@ async function read(
     else if (!share.grow(chunk.length)) reject(bodiesFull());
     else chunks.push(chunk);
   }
+  function onEnd(): void {
+    resolve(Buffer.concat(chunks, size));
+  }
+  function onClose(): void {
+    if (!request.complete) onBroken();
+  }
   function onBroken(): void {
     reject(notJson(NOT_WHOLE));
   }
 }
+
+/** What breaks after the body was read, or given up, is told by the answer's own connection. */
+function ignored(): void {}
 
 function unpacksTooFar(): ApiError {
   const text = `The compressed body of the request unpacks to more than ${MAX_RATIO} times its size. Send it as it is.`;
