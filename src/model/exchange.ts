@@ -119,10 +119,10 @@ export class Exchange {
     const answer = ask();
     this.#answer = answer;
     try {
-      await this.#patiently(async () => requireGood(this.#route, answer));
+      await this.#patience.wait(async () => requireGood(this.#route, answer));
     } catch (error) {
       this.#signal.throwIfAborted(); // X1
-      throw error instanceof UpstreamFailure ? error : notAnswered(this.#route, error);
+      throw this.#overdue() ?? (error instanceof UpstreamFailure ? error : notAnswered(this.#route, error));
     }
     this.#phase = 'reading';
   }
@@ -160,11 +160,12 @@ export class Exchange {
     if (answer === null || this.#phase !== 'reading') throw new Error('there is nothing to read now');
     let packet;
     try {
-      packet = await this.#patiently(async () => answer.read());
+      // Awaited in place, which costs less than handing a promise on: this runs for every token.
+      packet = await this.#patience.wait(async () => await answer.read());
     } catch (error) {
       this.#signal.throwIfAborted();
       if (this.#normalizer.reason !== null) return this.#end(); // X3
-      throw this.#patience.over !== null ? error : brokeOff(this.#route, error);
+      throw this.#overdue() ?? brokeOff(this.#route, error);
     }
     if (packet === null) {
       this.#phase = 'ended';
@@ -303,14 +304,10 @@ export class Exchange {
     return tooLarge(this.#route, `an event of more than ${MAX_EVENT_CHARS / MEGABYTE} MB`);
   }
 
-  /** Waits for the upstream within its limits. */
-  async #patiently<T>(bytes: () => Promise<T>): Promise<T> {
-    try {
-      return await this.#patience.wait(bytes);
-    } catch (error) {
-      const { over } = this.#patience;
-      throw over === null ? error : overdue(this.#route, over, this.#limits[over]);
-    }
+  /** What to say where the upstream has exceeded a limit; null while it has not. */
+  #overdue(): UpstreamFailure | null {
+    const { over } = this.#patience;
+    return over === null ? null : overdue(this.#route, over, this.#limits[over]);
   }
 }
 

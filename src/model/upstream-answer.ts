@@ -103,7 +103,7 @@ export class UpstreamAnswer {
   async head(): Promise<Head> {
     while (this.#head === null) {
       if (this.#failure !== null) throw this.#failure;
-      await this.#news();
+      await new Promise<void>((resolve) => (this.#wake = resolve));
     }
     return this.#head;
   }
@@ -119,7 +119,7 @@ export class UpstreamAnswer {
       }
       if (this.#failure !== null) throw this.#failure;
       if (this.#isEnded) return null;
-      await this.#news();
+      await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 
@@ -189,12 +189,6 @@ export class UpstreamAnswer {
     this.#unpacking?.destroy();
     this.#controller?.abort(error);
     this.#tell();
-  }
-
-  async #news(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
   }
 
   #tell(): void {

@@ -174,6 +174,9 @@ export function apply(state: RunState | null, event: RunEvent): Applied {
   }
   if (event.type === 'run.queued') return begin(event.run, event.origin);
   if (state === null) throw new IllegalTransition(event.type, status, 'there is no run yet');
+  // Before all others: it comes for every token, in every process that follows the run.
+  if (event.type === 'message.delta' && state.message !== null)
+    return withMessage(state, saidMore(state.message, event));
   return isRunEvent(event)
     ? applyToRun(state, event, transition.to ?? state.run.status)
     : applyToPart(state, event, status);
@@ -273,6 +276,8 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
   const illegal = (why: string): never => {
     throw new IllegalTransition(event.type, status, why);
   };
+  const openStep = (): RunStep => step ?? illegal('no step is open');
+  const openMessage = (): Message => message ?? illegal('no message is open');
   switch (event.type) {
     case 'step.created':
       if (step !== null) return illegal('a step is open');
@@ -351,12 +356,6 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
     // Own keys only: a call may be named like something every object inherits.
     const output = Object.hasOwn(outputs, id) ? outputs[id] : undefined;
     return output ?? illegal(`call ${id} has no output`);
-  }
-  function openStep(): RunStep {
-    return step ?? illegal('no step is open');
-  }
-  function openMessage(): Message {
-    return message ?? illegal('no message is open');
   }
   function toolCalls(): readonly StepCall[] {
     const details = openStep().step_details;
