@@ -47,7 +47,10 @@ export interface PromptOptions {
   readonly last: boolean;
 }
 
-/** Messages that stay or go together. */
+/**
+ * Messages that stay or go together. Blocks of items that are not the run's own are made once for each item, because the next
+ * turn of the same thread needs nearly all of them again.
+ */
 interface Block {
   readonly messages: readonly ChatMessage[];
   readonly tokens: number;
@@ -76,8 +79,9 @@ export function buildPrompt(
   const all = [...inputBlocks(history.input), ...toBlocks(state, history)];
   const blocks = cut(lastMessages(all, run.truncation_strategy.last_messages), room);
   const tokens = fixedTokens + total(blocks);
-  const said = blocks.flatMap((block) => block.messages);
-  const tools = declared.filter((tool) => !isSpent(tool, state, said));
+  const messages = [...system];
+  for (const block of blocks) messages.push(...block.messages);
+  const tools = declared.filter((tool) => !isSpent(tool, state, messages));
   if (promptLeft !== null && tokens > promptLeft) return { type: 'exhausted', reason: 'max_prompt_tokens' };
   return {
     type: 'ask',
@@ -86,7 +90,7 @@ export function buildPrompt(
       run_id: run.id,
       model: run.model,
       backend_id: state.origin.backend_id,
-      messages: [...system, ...said],
+      messages,
       tools,
       tools_optional: state.origin.tools_optional === true && isLeftToModel(run.tool_choice),
       tool_choice: last ? 'none' : toolChoice(run.tool_choice, tools, first && state.turn === 1),
@@ -157,19 +161,13 @@ function withPictures(messages: readonly ChatMessage[]): readonly ChatMessage[] 
 }
 
 function toBlocks({ run, origin }: RunState, { items, thoughts, asides }: History): readonly Block[] {
-  const self = { runId: run.id, thinker: thinker(run.model, origin.backend_id) };
+  const self: Self = { runId: run.id, thinker: thinker(run.model, origin.backend_id) };
   const blocks: Block[] = [];
   let previous: ThreadItem | null = null;
   for (const item of items) {
     // The message says what it did. Between a message and the calls of its completion it would keep them apart.
     if (item.object === 'thread.run.step' && item.step_details.type === 'message_creation') continue;
-    const block =
-      item.object === 'thread.message'
-        ? messageBlock(item, run.id)
-        : stepBlock(item, self, {
-            thoughts: thoughts?.get(item.id) ?? [],
-            asides: asides?.get(item.id) ?? null,
-          });
+    const block = blockOf(item, self, thoughts?.get(item.id), asides?.get(item.id));
     if (block !== null) {
       const text = textBefore(previous, item);
       const before = text === null ? undefined : blocks.pop();
@@ -199,9 +197,55 @@ function melt(text: Block, calls: Block): Block {
   };
 }
 
-function messageBlock(message: Message, runId: string): Block | null {
+/** The run that asks, and the model that it asks. */
+interface Self {
+  readonly runId: string;
+  readonly thinker: string;
+}
+
+/** What was thought before a step, and said beside it. */
+interface Beside {
+  readonly thoughts: readonly KeptThought[];
+  readonly asides: KeptAsides | null;
+}
+
+const NOTHING_BESIDE: Beside = { thoughts: [], asides: null };
+const OF_ANOTHER: Self = { runId: '', thinker: '' };
+
+/** Blocks of items as they are for any run but their own, with nothing beside them. */
+const plainBlocks = new WeakMap<ThreadItem, Block | null>();
+
+function plainBlock(item: ThreadItem): Block | null {
+  const made = plainBlocks.get(item);
+  if (made !== undefined) return made;
+  const block =
+    item.object === 'thread.message'
+      ? messageBlock(item, false)
+      : stepBlock(item, OF_ANOTHER, NOTHING_BESIDE);
+  plainBlocks.set(item, block);
+  return block;
+}
+
+/** What an item takes of the prompt of a later run at the least, in tokens; 0 for one that leaves nothing in it. */
+export function leastTokens(item: ThreadItem): number {
+  return plainBlock(item)?.tokens ?? 0;
+}
+
+function blockOf(
+  item: ThreadItem,
+  self: Self,
+  thoughts: Beside['thoughts'] = [],
+  asides: Beside['asides'] = null,
+): Block | null {
+  const isOwn = item.run_id === self.runId;
+  if (item.object === 'thread.message') return isOwn ? messageBlock(item, true) : plainBlock(item);
+  const isPlain = !isOwn && thoughts.length === 0 && asides === null;
+  return isPlain ? plainBlock(item) : stepBlock(item, self, { thoughts, asides });
+}
+
+function messageBlock(message: Message, isOwn: boolean): Block | null {
   const chat = message.role === 'user' ? userMessage(message) : assistantMessage(message);
-  return chat === null ? null : newBlock([chat], message.run_id === runId, message.role === 'user');
+  return chat === null ? null : newBlock([chat], isOwn, message.role === 'user');
 }
 
 function userMessage(message: Message): ChatMessage | null {
@@ -231,11 +275,7 @@ function assistantMessage(message: Message): ChatMessage | null {
  * thought before it and said beside it goes back within the same run, and in later runs that ask the same model at the
  * same server: some servers refuse calls without it, others refuse fields that they do not know.
  */
-function stepBlock(
-  step: RunStep,
-  self: { readonly runId: string; readonly thinker: string },
-  { thoughts, asides }: { readonly thoughts: readonly KeptThought[]; readonly asides: KeptAsides | null },
-): Block | null {
+function stepBlock(step: RunStep, self: Self, { thoughts, asides }: Beside): Block | null {
   const calls = callsOf(step);
   if (step.status !== 'completed' || calls.length === 0) return null;
   const own = step.run_id === self.runId;
@@ -262,8 +302,13 @@ function lastMessages(blocks: readonly Block[], count: number | null): readonly 
   if (count === null) return blocks;
   const isMessage = (block: Block): boolean =>
     !block.own && block.messages[0]?.role !== 'tool' && !isCall(block);
-  const newest = blocks.filter(isMessage).slice(-count);
-  const first = newest[0] === undefined ? blocks.length : blocks.indexOf(newest[0]);
+  let [left, first] = [count, blocks.length];
+  for (let index = blocks.length - 1; index >= 0 && left > 0; index--) {
+    const block = blocks[index];
+    if (block === undefined || !isMessage(block)) continue;
+    first = index;
+    left -= 1;
+  }
   return blocks.filter((block, index) => block.own || index >= first);
 }
 
@@ -279,15 +324,15 @@ function cut(blocks: readonly Block[], room: number): readonly Block[] {
   let tokens = total(blocks);
   if (tokens <= room) return blocks;
   const lastUser = blocks.findLastIndex((block) => block.user);
-  const kept = new Set(blocks);
-  const candidates = blocks.filter((block, index) => !block.own && index !== lastUser);
+  const candidates = [...blocks.keys()].filter((index) => blocks[index]?.own === false && index !== lastUser);
+  const dropped = new Set<number>();
   // The beginning says what the thread is about, so it is cut last.
-  for (const block of [...candidates.slice(1), ...candidates.slice(0, 1)]) {
+  for (const index of [...candidates.slice(1), ...candidates.slice(0, 1)]) {
     if (tokens <= room) break;
-    kept.delete(block);
-    tokens -= block.tokens;
+    dropped.add(index);
+    tokens -= blocks[index]?.tokens ?? 0;
   }
-  return blocks.filter((block) => kept.has(block));
+  return blocks.filter((_, index) => !dropped.has(index));
 }
 
 const total = (blocks: readonly Block[]): number => blocks.reduce((sum, block) => sum + block.tokens, 0);

@@ -1,110 +1,129 @@
--- history: what a prompt is made from, read newest first until a budget is used up. Reads only.
--- KEYS  1 messages:index  2 messages  3 steps:tools  4 steps  5 runs  6 input
--- ARGV  1 run id  2 bytes  3 tokens of text  4 items of each kind that may be looked at
---       5 bytes above which nothing is read, so that the caller may make room first
--- What the run itself said and did, and the newest message of a user before it, are part of every prompt. Of the rest,
--- whatever is older than the first item that does not fit is left out, but for the thread's first message.
--- Returns {1, input ('' none), place, document, thoughts ('' none), asides ('' none), place, …}, items in no order; {-1} when what every prompt
--- has is above the bytes; {-2} when the whole is large.
-local runId, maxBytes, maxTokens, maxItems = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local large = tonumber(ARGV[5])
+-- history: a page of what a thread's prompts are made from, newest first. Reads only. What of it goes into a prompt is
+-- decided in history-choice.ts.
+-- KEYS and ARGV have the names below, which history-page.ts fills in.
+--   before        the place that the page goes on from, of which so many messages and steps (`skipMessages`, `skipSteps`)
+--                 were read already; '' for the newest page, with which come the input and the thread's first message
+--   mostMessages  how many messages may be looked at; likewise `mostSteps`
+--   mostItems     how many items the page may have
+--   enoughBytes   the page ends with the item that reaches them
+--   mostBytes     the page has no item beyond them
+--   inputBytes    nothing is read where the input is larger
+--   firstBytes    a first message that is larger comes without its document
+--   anchor        '', or the run for which the items were read that the caller knows: the page ends where they begin
+--   anchorPlace   its place; then what is known: the newest and the oldest place, how many messages and how many steps stand
+--                 from the one to the other, and the id of the thread's first message
+-- Returns {'input'} where that is too large; else
+--   why the page ends: 'all', 'known', 'full', or 'size' where the next item is too large; the place of that item;
+--   '1' where what the caller knows still holds; how many messages and how many steps are older than that;
+--   the place of the run; how many messages of the thread were deleted; the input;
+--   the first message: {id, place, bytes, document}, or {id} where the page has it or the caller knows it;
+--   messages: {id, place, …}, {document, …}; steps: {id, place, …}, {document, thoughts, asides, …}
+local messagesIndex, messages, messagesGone, toolSteps, steps, runs, input = unpack(KEYS)
+local runId, before, skipMessages, skipSteps, mostMessages, mostSteps, mostItems, enoughBytes, mostBytes, inputBytes, firstBytes, anchor, anchorPlace, newest, oldest, knownMessages, knownSteps, knownFirst =
+  unpack(ARGV)
+mostItems, enoughBytes, mostBytes = tonumber(mostItems), tonumber(enoughBytes), tonumber(mostBytes)
 
-local CHUNK = 64
--- A document's fields beside its text, and the most bytes of it that make one estimated token: four, each escaped. Nothing
--- that fits into the prompt is left out for this guess; what it lets in beyond that is cut when the prompt is built.
-local ENVELOPE, TOKEN_BYTES = 600, 8
--- A user's picture costs this at least, however long its data URL. An assistant's is only mentioned.
-local IMAGE_TOKENS = 700
--- Documents are written without blanks, and quotes inside of texts are escaped.
-local USER = '"role":"user"'
--- The beginning says what the thread is about, but not at any price.
-local FIRST_SHARE = 4
+if before == '' and redis.call('STRLEN', input) > tonumber(inputBytes) then return { 'input' } end
 
-local function walker(index, docs)
-  return { index = index, docs = docs, ids = {}, next = 1, read = 0 }
+-- That the anchor is there shows that this is still the same thread, and that Redis has lost nothing that was written before
+-- that run. What is known was closed by then, so it only changes when messages are deleted. Those that were made here never
+-- come back. Imported ones, whose places are below 0, may come back with other words, so they are known only of a thread of
+-- which nothing was ever deleted.
+local gone = redis.call('ZCARD', messagesGone)
+local isKnown = anchor ~= ''
+  and tonumber(redis.call('ZSCORE', runs, anchor) or '') == tonumber(anchorPlace)
+  and (gone == 0 or tonumber(oldest) > 0)
+  and redis.call('ZCOUNT', messagesIndex, oldest, newest) == tonumber(knownMessages)
+  and redis.call('ZCOUNT', toolSteps, oldest, newest) == tonumber(knownSteps)
+
+-- How many places are read of an index at a time.
+local CHUNK = isKnown and 8 or 64
+
+local function walker(index, most, skipped)
+  local from = before == '' and 0 or redis.call('ZCOUNT', index, '(' .. before, '+inf') + tonumber(skipped)
+  return { index = index, left = tonumber(most), from = from, next = 1, chunk = {}, ids = {}, rows = {} }
 end
 
 -- The place of the walker's next item; nil at the end.
 local function placeOf(walk)
-  if walk.next > #walk.ids then
-    local count = math.min(CHUNK, maxItems - walk.read)
+  if walk.next > #walk.chunk then
+    local count = math.min(CHUNK, walk.left)
     if count <= 0 then return nil end
-    walk.ids = redis.call('ZREVRANGE', walk.index, walk.read, walk.read + count - 1, 'WITHSCORES')
-    walk.next = 1
-    walk.read = walk.read + count
-    if #walk.ids == 0 then return nil end
+    walk.chunk = redis.call('ZREVRANGE', walk.index, walk.from, walk.from + count - 1, 'WITHSCORES')
+    walk.from, walk.left, walk.next = walk.from + count, walk.left - count, 1
+    if #walk.chunk == 0 then return nil end
   end
-  return tonumber(walk.ids[walk.next + 1])
+  return tonumber(walk.chunk[walk.next + 1])
 end
 
-local input = redis.call('STRLEN', KEYS[6])
-if input > large then return {-2} end
-
-local answer, bytes, tokens = {1, redis.call('GET', KEYS[6]) or ''}, 0, 0
-local taken = {}
-
-local function take(place, id, doc, thoughts, asides)
-  taken[id] = true
-  answer[#answer + 1] = place
-  answer[#answer + 1] = doc
-  answer[#answer + 1] = thoughts or ''
-  answer[#answer + 1] = asides or ''
-  bytes = bytes + #doc + #(thoughts or '') + #(asides or '')
-  if not string.find(doc, 'data:image/', 1, true) and not string.find(doc, '"type":"image_url"', 1, true) then
-    tokens = tokens + math.max(0, #doc - ENVELOPE) / TOKEN_BYTES
-  elseif string.find(doc, USER, 1, true) then
-    tokens = tokens + IMAGE_TOKENS
-  end
+local function take(walk)
+  walk.ids[#walk.ids + 1] = walk.chunk[walk.next]
+  walk.rows[#walk.rows + 1] = walk.chunk[walk.next]
+  walk.rows[#walk.rows + 1] = walk.chunk[walk.next + 1]
+  walk.next = walk.next + 2
 end
 
--- While the run holds its thread only the run itself adds to it: all that comes after it is its own.
-local began = tonumber(redis.call('ZSCORE', KEYS[5], runId) or math.huge)
-
--- The question: nearly always the newest message that is not the run's own.
-local messages = walker(KEYS[1], KEYS[2])
-while true do
-  local place = placeOf(messages)
-  if not place then break end
-  local id = messages.ids[messages.next]
-  messages.next = messages.next + 2
-  if place <= began and redis.call('HSTRLEN', KEYS[2], id) > large then return {-2} end
-  local doc = place <= began and redis.call('HGET', KEYS[2], id)
-  if doc and string.find(doc, USER, 1, true) then
-    if #doc > maxBytes then return {-1} end
-    take(messages.ids[messages.next - 1], id, doc)
+local ofMessages, ofSteps = walker(messagesIndex, mostMessages, skipMessages), walker(toolSteps, mostSteps, skipSteps)
+local fields = {}
+local floor = isKnown and tonumber(newest) or -math.huge
+local count, bytes, why, nextPlace = 0, 0, 'full', ''
+while count < mostItems and bytes < enoughBytes do
+  local message, step = placeOf(ofMessages), placeOf(ofSteps)
+  local isMessage = message and not (step and step >= message)
+  local place = isMessage and message or step
+  if not place or place <= floor then
+    why = place and 'known' or 'all'
     break
   end
-end
-
-local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-if first[1] and not taken[first[1]] then
-  local size = redis.call('HSTRLEN', KEYS[2], first[1])
-  if size > 0 and size <= maxBytes / FIRST_SHARE and bytes + size <= maxBytes then
-    if bytes + size > large then return {-2} end
-    take(first[2], first[1], redis.call('HGET', KEYS[2], first[1]))
-  end
-end
-
-local messages, steps = walker(KEYS[1], KEYS[2]), walker(KEYS[3], KEYS[4])
-while true do
-  local message, step = placeOf(messages), placeOf(steps)
-  if not message and not step then break end
-  local walk = (not step or (message and message > step)) and messages or steps
-  local own = (walk == messages and message or step) > began
-  local id, place = walk.ids[walk.next], walk.ids[walk.next + 1]
-  walk.next = walk.next + 2
-  if not taken[id] then
-    local thoughts, asides = '', ''
-    if walk == steps then
-      local beside = redis.call('HMGET', walk.docs, id .. ':thoughts', id .. ':asides')
-      thoughts, asides = beside[1] or '', beside[2] or ''
+  local walk = isMessage and ofMessages or ofSteps
+  local id = walk.chunk[walk.next]
+  local size
+  if isMessage then
+    size = redis.call('HSTRLEN', messages, id)
+  else
+    local thoughts, asides = id .. ':thoughts', id .. ':asides'
+    size = redis.call('HSTRLEN', steps, id) + redis.call('HSTRLEN', steps, thoughts) + redis.call('HSTRLEN', steps, asides)
+    if bytes + size <= mostBytes then
+      local at = #fields
+      fields[at + 1], fields[at + 2], fields[at + 3] = id, thoughts, asides
     end
-    local size = redis.call('HSTRLEN', walk.docs, id) + #thoughts + #asides
-    local fits = bytes + size <= maxBytes
-    if own and not fits then return {-1} end
-    if not own and not (fits and tokens < maxTokens) then break end
-    if bytes + size > large then return {-2} end
-    if size > 0 then take(place, id, redis.call('HGET', walk.docs, id), thoughts, asides) end
+  end
+  if bytes + size > mostBytes then
+    why, nextPlace = 'size', walk.chunk[walk.next + 1]
+    break
+  end
+  take(walk)
+  count, bytes = count + 1, bytes + size
+end
+
+local function documents(key, ids)
+  return #ids == 0 and {} or redis.call('HMGET', key, unpack(ids))
+end
+
+local first = {}
+if before == '' then
+  local found = redis.call('ZRANGE', messagesIndex, 0, 0, 'WITHSCORES')
+  local id = found[1]
+  if id and (id == ofMessages.ids[#ofMessages.ids] or isKnown and id == knownFirst) then
+    first = { id }
+  elseif id then
+    local size = redis.call('HSTRLEN', messages, id)
+    first = { id, found[2], size, size <= tonumber(firstBytes) and redis.call('HGET', messages, id) or '' }
   end
 end
-return answer
+
+return {
+  why,
+  nextPlace,
+  isKnown and '1' or '',
+  isKnown and redis.call('ZCOUNT', messagesIndex, '-inf', '(' .. oldest) or 0,
+  isKnown and redis.call('ZCOUNT', toolSteps, '-inf', '(' .. oldest) or 0,
+  redis.call('ZSCORE', runs, runId) or '',
+  gone,
+  before == '' and redis.call('GET', input) or '',
+  first,
+  ofMessages.rows,
+  documents(messages, ofMessages.ids),
+  ofSteps.rows,
+  documents(steps, fields),
+}

@@ -1,31 +1,46 @@
-/** What a prompt is made from, read from a thread's newest items back to where a budget is used up (history.lua). */
+/**
+ * What a prompt is made from, read from a thread's newest items back to where a budget is used up. The first page is asked
+ * for before it is known how much is needed; most threads need no other. What the process knows of a thread is not read again.
+ */
 import type { KeptAsides } from '../runs/asides.ts';
 import type { ChatMessage } from '../runs/model.ts';
 import type { History } from '../runs/prompt.ts';
 import type { KeptThought } from '../runs/thoughts.ts';
 import type { ThreadItem } from '../runs/thread.ts';
-import { listOf } from './collection.ts';
 import type { Damage } from './damage.ts';
-import { decode, decodePart } from './json.ts';
+import { choose, FIRST_SHARE, type HistoryChoice, type HistoryBudget } from './history-choice.ts';
+import {
+  readPage,
+  type HistoryPage,
+  type KnownItems,
+  type PageAsk,
+  type PageSource,
+} from './history-page.ts';
+import { cursorAfter, ItemsRead } from './items-read.ts';
+import { decode } from './json.ts';
+import { KnownThreads } from './known-threads.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
+import { withOldInput } from './old-photos.ts';
 import type { ScriptedRedis } from './scripts.ts';
-import { withOldInput, withOldPhotos } from './old-photos.ts';
-
-/** How much of a thread is read for one prompt. */
-export interface HistoryBudget {
-  /** Of the documents, as they are stored. */
-  readonly maxBytes: number;
-  /** What the prompt is cut to: text beyond it would be thrown away when the prompt is built. */
-  readonly maxTokens: number;
-}
 
 /** What was read, and how many bytes that was. */
 export interface ReadHistory extends History {
   readonly bytes: number;
 }
 
-/** More items of a thread than this never go into one prompt; its beginning is kept as well. */
+/** More messages of a thread than this never go into one prompt, nor more steps of calls; its beginning is kept as well. */
 const MAX_PROMPT_ITEMS = 2_000;
+/** The first page: a conversation of ordinary length, or the newest part of a long one. */
+const FIRST_PAGE_ITEMS = 64;
+const FIRST_PAGE_BYTES = 64 * 1024;
+/** Further pages are as large as what seems to be missing, within these limits: Redis does nothing else meanwhile. */
+const MIN_PAGE_BYTES = 32 * 1024;
+const MAX_PAGE_BYTES = 512 * 1024;
+const PAGE_ITEMS = 1_000;
+/** A little more than what seems to be missing saves another page. */
+const SPARE = 1.25;
+/** Memory for what is known of threads. */
+const KNOWN_BYTES = 16 * 1024 * 1024;
 
 /** What no prompt of the run can leave out is above the budget: its own steps and messages, and the question. */
 export class HistoryTooLarge extends Error {
@@ -38,70 +53,165 @@ export class HistoryTooLarge extends Error {
   }
 }
 
+/** How many bytes of documents may be read. */
+export interface ReadLimits {
+  /** What does not fit is left out of the prompt. */
+  readonly maxBytes: number;
+  /** A history that has more is not read, so that the caller may make room first. */
+  readonly largeBytes: number;
+}
+
+/** What the prompt is cut to when it is built. */
+export type PromptCut = Pick<HistoryBudget, 'maxTokens' | 'lastMessages'>;
+
+interface HistorySource extends PageSource {
+  readonly known: KnownThreads;
+}
+
 /** Reads what prompts are made from. */
 export class Histories {
-  readonly #redis: ScriptedRedis;
-  readonly #keys: RedisKeys;
-  readonly #damage: Damage;
+  readonly #source: HistorySource;
 
   constructor(redis: ScriptedRedis, keys: RedisKeys, damage: Damage) {
-    this.#redis = redis;
-    this.#keys = keys;
-    this.#damage = damage;
+    this.#source = { redis, keys, damage, known: new KnownThreads(KNOWN_BYTES) };
   }
 
-  /**
-   * The input of a run, and its thread's messages with the tool steps between them. Those that are damaged are left out.
-   * @throws {HistoryTooLarge} when what every prompt of the run has is above the budget.
-   */
-  async read(ref: RunRef, budget: HistoryBudget): Promise<ReadHistory> {
-    const found = await this.readSmall(ref, budget, Number.MAX_SAFE_INTEGER);
-    if (found === null) throw new Error('nothing is larger than that');
-    return found;
-  }
-
-  /** The same where it is small; null, and nothing read, where it has more than `largeBytes`. */
-  async readSmall(ref: RunRef, budget: HistoryBudget, largeBytes: number): Promise<ReadHistory | null> {
-    const { maxBytes, maxTokens } = budget;
-    const keys = this.#keys;
-    const messages = keys.messages(ref);
-    const names = [messages.index, messages.docs, keys.toolSteps(ref), keys.steps(ref), keys.runs(ref)];
-    const args = [ref.runId, maxBytes, maxTokens, MAX_PROMPT_ITEMS, largeBytes];
-    const found = listOf(await this.#redis.history(names.length + 1, ...names, keys.input(ref), ...args));
-    if (found[0] === IS_LARGE) return null;
-    if (found[0] !== 1) throw new HistoryTooLarge(ref, maxBytes);
-    const input = String(found[1]);
-    const placed: { place: number; item: ThreadItem }[] = [];
-    let bytes = input.length;
-    const thoughts = new Map<string, readonly KeptThought[]>();
-    const asides = new Map<string, KeptAsides>();
-    for (let at = 2; at + 3 < found.length; at += 4) {
-      const [doc, thought, aside] = [String(found[at + 1]), String(found[at + 2]), String(found[at + 3])];
-      bytes += doc.length + thought.length + aside.length;
-      const place = Number(found[at]);
-      const item = this.#damage.skip(() =>
-        decodePart<ThreadItem>(doc, `item ${place} of ${ref.threadId}`, ref.threadId),
-      );
-      if (item === null) continue;
-      placed.push({ place, item: withOldPhotos(item) });
-      const thoughtBefore = this.#damage.skip(() =>
-        decode<readonly KeptThought[]>(thought === '' ? null : thought, `thoughts of ${item.id}`),
-      );
-      if (thoughtBefore !== null) thoughts.set(item.id, thoughtBefore);
-      const saidBeside = this.#damage.skip(() =>
-        decode<KeptAsides>(aside === '' ? null : aside, `asides of ${item.id}`),
-      );
-      if (saidBeside !== null) asides.set(item.id, saidBeside);
-    }
-    const items = placed.toSorted((a, b) => a.place - b.place).map(({ item }) => item);
-    return {
-      input: input === '' ? [] : withOldInput(decode<readonly ChatMessage[]>(input)),
-      items,
-      ...(thoughts.size > 0 && { thoughts }),
-      ...(asides.size > 0 && { asides }),
-      bytes,
-    };
+  /** Begins to read the history of a run: the request for its first page leaves in this tick. */
+  open(ref: RunRef, limits: ReadLimits): HistoryReading {
+    return new HistoryReading(this.#source, ref, limits);
   }
 }
 
-const IS_LARGE = -2;
+/** The history of one run while it is read. */
+export class HistoryReading {
+  readonly #source: HistorySource;
+  readonly #ref: RunRef;
+  readonly #limits: ReadLimits;
+  readonly #thread: string;
+  readonly #known: KnownItems | null;
+  readonly #newest: Promise<HistoryPage>;
+
+  constructor(source: HistorySource, ref: RunRef, limits: ReadLimits) {
+    this.#source = source;
+    this.#ref = ref;
+    this.#limits = limits;
+    this.#thread = source.keys.thread(ref);
+    this.#known = source.known.find(this.#thread);
+    this.#newest = this.#page({
+      from: null,
+      mostMessages: MAX_PROMPT_ITEMS,
+      mostSteps: MAX_PROMPT_ITEMS,
+      mostItems: FIRST_PAGE_ITEMS,
+      enoughBytes: FIRST_PAGE_BYTES,
+      mostBytes: Math.min(limits.maxBytes, limits.largeBytes),
+      known: this.#known,
+    });
+    // It may turn out that nobody needs it.
+    this.#newest.catch(() => {});
+  }
+
+  /**
+   * The input of the run, and its thread's messages with the tool steps between them: all that its prompt may need. Items
+   * that are damaged are left out. @returns null where that is large.
+   * @throws {HistoryTooLarge} when what every prompt of the run has is above the limit.
+   */
+  async within(cut: PromptCut): Promise<ReadHistory | null> {
+    const newest = await this.#newest;
+    if (newest.end === 'input') return null;
+    const { maxBytes, largeBytes } = this.#limits;
+    const read = new ItemsRead(newest, this.#known, MAX_PROMPT_ITEMS);
+    try {
+      for (;;) {
+        const choice = choose(read, { ...cut, maxBytes });
+        if (choice.isTooLarge) throw new HistoryTooLarge(this.#ref, maxBytes);
+        if (choice.bytes > largeBytes) return null;
+        if (!choice.needsMore) return historyOf(newest.input, choice);
+        if (read.largePlace === null) read.add(await this.#older(read, missingBytes(choice, cut)));
+        else if (largeBytes < maxBytes) return null;
+        else await this.#passOver(read, read.largePlace, choice);
+      }
+    } finally {
+      this.#remember(read);
+    }
+  }
+
+  async #older(read: ItemsRead, enoughBytes: number): Promise<HistoryPage> {
+    const { maxBytes, largeBytes } = this.#limits;
+    return this.#page({
+      from: read.cursor,
+      mostMessages: read.messagesLeft,
+      mostSteps: read.stepsLeft,
+      mostItems: PAGE_ITEMS,
+      enoughBytes,
+      mostBytes: Math.min(maxBytes, largeBytes) - read.bytes,
+      known: read.ahead,
+    });
+  }
+
+  /** The next item does not fit, so nothing older is wanted but the question. */
+  async #passOver(read: ItemsRead, place: number, { hasQuestion }: HistoryChoice): Promise<void> {
+    const { maxBytes } = this.#limits;
+    if (place > read.began) throw new HistoryTooLarge(this.#ref, maxBytes);
+    let from = read.cursor;
+    let left = hasQuestion ? 0 : read.messagesLeft;
+    while (left > 0) {
+      const { items, end } = await this.#page({
+        from,
+        mostMessages: left,
+        mostSteps: 0,
+        mostItems: FIRST_PAGE_ITEMS,
+        enoughBytes: FIRST_PAGE_BYTES,
+        mostBytes: maxBytes,
+        known: null,
+      });
+      read.olderQuestion = items.find(({ isOfUser }) => isOfUser) ?? null;
+      if (read.olderQuestion !== null || end === 'all') break;
+      if (end === 'size') throw new HistoryTooLarge(this.#ref, maxBytes);
+      from = cursorAfter(items);
+      left -= items.length;
+    }
+    read.close();
+  }
+
+  async #page(ask: Omit<PageAsk, 'inputBytes' | 'firstBytes'>): Promise<HistoryPage> {
+    const { maxBytes, largeBytes } = this.#limits;
+    const firstBytes = Math.min(maxBytes * FIRST_SHARE, largeBytes);
+    return readPage(this.#source, this.#ref, { ...ask, inputBytes: largeBytes, firstBytes });
+  }
+
+  /** For the next turn. */
+  #remember({ began, kept }: ItemsRead): void {
+    const { known } = this.#source;
+    if (began === Infinity) known.forget(this.#thread);
+    else known.keep(this.#thread, { anchor: { runId: this.#ref.runId, place: began }, ...kept });
+  }
+}
+
+/** A guess from what was read so far. */
+function missingBytes(
+  { bytes, tokens, messagesLeft }: HistoryChoice,
+  { maxTokens, lastMessages }: PromptCut,
+): number {
+  const done = lastMessages === null ? tokens / maxTokens : 1 - messagesLeft / lastMessages;
+  const missing = done > 0 ? bytes * (1 / done - 1) * SPARE : Infinity;
+  return Math.min(Math.max(missing, MIN_PAGE_BYTES), MAX_PAGE_BYTES);
+}
+
+function historyOf(input: string, choice: HistoryChoice): ReadHistory {
+  const items: ThreadItem[] = [];
+  const thoughts = new Map<string, readonly KeptThought[]>();
+  const asides = new Map<string, KeptAsides>();
+  for (const each of choice.items.toReversed()) {
+    if (each.item === null) continue;
+    items.push(each.item);
+    if (each.thoughts !== null) thoughts.set(each.id, each.thoughts);
+    if (each.asides !== null) asides.set(each.id, each.asides);
+  }
+  return {
+    input: input === '' ? [] : withOldInput(decode<readonly ChatMessage[]>(input)),
+    items,
+    ...(thoughts.size > 0 && { thoughts }),
+    ...(asides.size > 0 && { asides }),
+    bytes: choice.bytes + input.length,
+  };
+}

@@ -8,11 +8,10 @@ import { failedBy } from '../runs/ending.ts';
 import { execute } from '../runs/execute.ts';
 import type { Clock, NewId } from '../runs/ids.ts';
 import type { Model } from '../runs/model.ts';
-import type { History } from '../runs/prompt.ts';
-import { isCancelling, isTerminal } from '../runs/run.ts';
+import { isCancelling, isTerminal, type RunState } from '../runs/run.ts';
 import type { RunError } from '../runs/thread.ts';
 import type { RunTool } from '../runs/tool.ts';
-import { HistoryTooLarge, type HistoryBudget } from '../store/history.ts';
+import { HistoryTooLarge, type HistoryReading, type PromptCut } from '../store/history.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { Lease } from '../store/lease.ts';
 import type { Objects } from '../store/objects.ts';
@@ -83,25 +82,30 @@ export class Driver {
     return model.contextTokens?.(name, backendId, contextTokens, sealed) ?? contextTokens;
   }
 
-  /** @param maxTokens what the prompt is cut to */
-  #budget(maxTokens = this.#options.contextTokens): HistoryBudget {
-    return { maxBytes: this.#options.promptLimitBytes, maxTokens };
+  /** Begins to read the history of a run, in this tick. What is large is not read before there is room. */
+  openHistory(ref: RunRef): HistoryReading {
+    return this.#open(ref, LARGE_PROMPT_BYTES);
   }
 
-  /** The history for a prompt of the run where it is small; null where it is large. */
-  async smallHistory(ref: RunRef): Promise<History | null> {
-    return this.#options.objects.histories.readSmall(ref, this.#budget(), LARGE_PROMPT_BYTES);
+  #open(ref: RunRef, largeBytes: number): HistoryReading {
+    const maxBytes = this.#options.promptLimitBytes;
+    return this.#options.objects.histories.open(ref, { maxBytes, largeBytes });
+  }
+
+  /** What the prompts of a run are cut to, or more. */
+  #cutOf({ run, origin }: RunState): PromptCut {
+    const contextTokens = this.#contextOf(run.model, origin.backend_id, origin.sealed);
+    return {
+      maxTokens: Math.min(contextTokens, run.max_prompt_tokens ?? Infinity),
+      lastMessages: run.truncation_strategy.last_messages,
+    };
   }
 
   /**
    * Executes a run that has been started, until it rests or is stopped.
-   * @param history for its prompt; null where it is large and has to be read when there is room
+   * @param history for its prompt
    */
-  async drive(
-    started: StoredRun,
-    history: Promise<History | null>,
-    controller: AbortController,
-  ): Promise<JobOutcome> {
+  async drive(started: StoredRun, history: HistoryReading, controller: AbortController): Promise<JobOutcome> {
     const { runs, log } = this.#options;
     const { ref, state } = started;
     const timer = this.#expireIn(state.run.expires_at, controller);
@@ -115,16 +119,15 @@ export class Driver {
       });
       const contextTokens = this.#contextOf.bind(this);
       const context = { ...this.#options, contextTokens, signal: controller.signal };
-      let material = await history;
+      const cut = this.#cutOf(state);
+      let material = await history.within(cut);
       if (material === null) {
-        share = await this.#options.room.take(this.#options.promptLimitBytes, controller.signal);
-        const large = await this.#options.objects.histories.read(
-          ref,
-          this.#budget(contextTokens(state.run.model, state.origin.backend_id, state.origin.sealed)),
-        );
-        share.shrink(large.bytes);
-        sent = share.shrinkAfter(SENT_AFTER_MS, large.bytes / PROMPT_COPIES);
-        material = large;
+        const { promptLimitBytes, room } = this.#options;
+        share = await room.take(promptLimitBytes, controller.signal);
+        material = await this.#open(ref, Infinity).within(cut);
+        if (material === null) throw new Error('nothing is larger than that');
+        share.shrink(material.bytes);
+        sent = share.shrinkAfter(SENT_AFTER_MS, material.bytes / PROMPT_COPIES);
       }
       for await (const events of execute(state, material, context)) {
         const isAnswer = events.some(({ type }) => type === 'step.created');

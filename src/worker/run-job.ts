@@ -166,8 +166,7 @@ export class RunWorker {
       const looking = runs.get(job);
       // Most jobs need the history, so it is requested at once, but after the run: if anything changes in between, the
       // fence notices.
-      const history = slots.knows(job.runId) ? null : this.#driver.smallHistory(job);
-      history?.catch(() => {});
+      const history = slots.knows(job.runId) ? null : this.#driver.openHistory(job);
       const found = await looking;
       if (found === null || found.stored.state.turn !== job.turn) return 'done';
       const { stored } = found;
@@ -189,7 +188,7 @@ export class RunWorker {
           const started = await this.#begin(stored);
           if (started === null) continue;
           work.attempt = started.state.attempts;
-          return await this.#driver.drive(started, history ?? this.#driver.smallHistory(job), controller);
+          return await this.#driver.drive(started, history ?? this.#driver.openHistory(job), controller);
         } finally {
           slot();
         }

@@ -163,7 +163,8 @@ describe('objects that cannot be read', () => {
     const page = await objects.messages.list(THREAD, null, ALL);
     expect(page.type === 'page' && page.items.map(({ id }) => id)).toStrictEqual(['msg_2']);
     await objects.messages.list(THREAD, null, ALL);
-    const { items } = await objects.histories.read(refOf(), { maxBytes: 1e9, maxTokens: 1e9 });
+    const reading = objects.histories.open(refOf(), { maxBytes: 1e9, largeBytes: 1e9 });
+    const { items } = must(await reading.within({ maxTokens: 1e9, lastMessages: null }));
     expect(items.map(({ id }) => id)).toStrictEqual(['msg_2']);
     // A document that is there and empty is none.
     expect(told).toHaveLength(doc === '' ? 0 : 2);

@@ -1,0 +1,156 @@
+/** The items of a thread as its pages come in. */
+import type { ReadSoFar } from './history-choice.ts';
+import type { HistoryItem } from './history-item.ts';
+import { sumsOf, type Cursor, type HistoryPage, type KnownItems, type Sums } from './history-page.ts';
+
+/** What has been read of a thread so far, newest first. */
+export class ItemsRead implements ReadSoFar {
+  readonly began: number;
+  /** How many messages of the thread had been deleted. */
+  readonly #gone: number;
+  readonly #most: number;
+  /** What is known and was not come to yet. */
+  #ahead: KnownItems | null;
+  #items: readonly HistoryItem[] = [];
+  #sums: Sums = { messages: 0, bytes: 0 };
+  /** Between these two, the items were known. */
+  #knownFrom = Infinity;
+  #knownTo = Infinity;
+  #first: HistoryItem | null;
+  #isAll = false;
+  #largePlace: number | null = null;
+  olderQuestion: HistoryItem | null = null;
+
+  /**
+   * @param known what the newest page was asked with
+   * @param most how many messages, and how many steps of calls, may be looked at
+   */
+  constructor(newest: HistoryPage, known: KnownItems | null, most: number) {
+    this.began = newest.began;
+    this.#gone = newest.gone;
+    this.#most = most;
+    this.#ahead = known;
+    this.#first = newest.first === 'known' ? (known?.first ?? null) : newest.first;
+    this.add(newest);
+  }
+
+  /** Adds the page that goes on where the items end. */
+  add({ items, end, isKnown, nextPlace, olderMessages, olderSteps }: HistoryPage): void {
+    this.#push(items, sumsOf(items));
+    this.#isAll = end === 'all';
+    this.#largePlace = end === 'size' ? nextPlace : null;
+    const known = isKnown ? this.#ahead : null;
+    this.#ahead = end === 'known' ? null : known;
+    if (known === null || end !== 'known') return;
+    this.#knownFrom = this.#items.length;
+    this.#push(known.items, known.sums);
+    this.#knownTo = this.#items.length;
+    this.#isAll =
+      (olderMessages === 0 || this.messagesLeft === 0) && (olderSteps === 0 || this.stepsLeft === 0);
+  }
+
+  /** Nothing older is wanted. */
+  close(): void {
+    this.#isAll = true;
+    this.#largePlace = null;
+  }
+
+  #push(items: readonly HistoryItem[], { messages, bytes }: Sums): void {
+    const first = this.#first;
+    // The same message twice would be counted twice.
+    this.#first = items.find(({ place, id }) => place === first?.place && id === first.id) ?? first;
+    this.#items = [...this.#items, ...items];
+    this.#sums = { messages: this.#sums.messages + messages, bytes: this.#sums.bytes + bytes };
+    if (this.messagesLeft >= 0 && this.stepsLeft >= 0) return;
+    this.#items = newest(this.#items, this.#most);
+    this.#sums = sumsOf(this.#items);
+  }
+
+  get items(): readonly HistoryItem[] {
+    return this.#items;
+  }
+
+  get first(): HistoryItem | null {
+    return this.#first;
+  }
+
+  get bytes(): number {
+    return this.#sums.bytes;
+  }
+
+  get isAll(): boolean {
+    return this.#isAll;
+  }
+
+  /** The place of the next item, where that is known to be larger than what was left of the bytes. */
+  get largePlace(): number | null {
+    return this.#largePlace;
+  }
+
+  get ahead(): KnownItems | null {
+    return this.#ahead;
+  }
+
+  get messagesLeft(): number {
+    return this.#most - this.#sums.messages;
+  }
+
+  get stepsLeft(): number {
+    return this.#most - (this.#items.length - this.#sums.messages);
+  }
+
+  get cursor(): Cursor | null {
+    return cursorAfter(this.#items);
+  }
+
+  /**
+   * What can be kept for the next turn: items without a gap that can only be deleted any more. They are older than the run, and
+   * than whatever is still open. Where only messages or only steps were looked at in the end, there are gaps between them.
+   */
+  get kept(): Pick<KnownItems, 'items' | 'sums' | 'first'> {
+    const all = this.#items;
+    let end = all.length;
+    if (this.messagesLeft === 0) end = all.findLastIndex(({ isMessage }) => isMessage) + 1;
+    if (this.stepsLeft === 0) end = Math.min(end, all.findLastIndex(({ isMessage }) => !isMessage) + 1);
+    let from = 0;
+    for (let at = 0; at < end; at++) {
+      if (at === this.#knownFrom) at = this.#knownTo;
+      const item = all[at];
+      if (item === undefined || at >= end) break;
+      if (this.#mayComeBack(item)) end = at;
+      else if (this.#isOpen(item)) from = at + 1;
+    }
+    const items = from === 0 && end === all.length ? all : all.slice(from, end);
+    const first = this.#first;
+    const isFirstKept = first !== null && !this.#mayComeBack(first) && !this.#isOpen(first);
+    return { items, sums: sumsOf(items), first: isFirstKept ? first : null };
+  }
+
+  #isOpen(item: HistoryItem): boolean {
+    return item.place > this.began || !item.isClosed;
+  }
+
+  /** Imported messages have places below 0. One that was deleted may be imported again, and say something else. */
+  #mayComeBack({ place }: HistoryItem): boolean {
+    return this.#gone > 0 && place <= 0;
+  }
+}
+
+/** The newest messages and steps, as many as may be looked at of each. */
+function newest(items: readonly HistoryItem[], most: number): readonly HistoryItem[] {
+  let [messages, steps] = [0, 0];
+  return items.filter(({ isMessage }) => {
+    if (isMessage) messages += 1;
+    else steps += 1;
+    return isMessage ? messages <= most : steps <= most;
+  });
+}
+
+/** Where a page goes on behind these items; null before the first. */
+export function cursorAfter(items: readonly HistoryItem[]): Cursor | null {
+  const last = items.at(-1);
+  if (last === undefined) return null;
+  const same = items.slice(items.findLastIndex(({ place }) => place !== last.place) + 1);
+  const skipMessages = same.filter(({ isMessage }) => isMessage).length;
+  return { before: last.place, skipMessages, skipSteps: same.length - skipMessages };
+}
