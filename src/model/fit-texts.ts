@@ -13,8 +13,14 @@ interface Said {
 }
 
 export function isBlank(text: string | null | undefined): boolean {
-  return text == null || !/\S/.test(text);
+  if (text == null) return true;
+  const first = text.charCodeAt(0);
+  // Nearly all texts begin with a letter, and this is asked several times of every message.
+  return !(first > SPACE && first < DELETE) && !/\S/.test(text);
 }
+
+const SPACE = 0x20;
+const DELETE = 0x7f;
 
 /** The message without halves of surrogate pairs, which no server can write as UTF-8. */
 export function wellFormed(message: WireMessage): WireMessage {
@@ -31,6 +37,8 @@ const isWellFormed = (part: ChatPart): boolean => part.type !== 'text' || part.t
 
 /** The texts of messages of one role, blank ones left out. */
 export function joinedText(messages: readonly Said[]): string {
+  const [only] = messages;
+  if (only !== undefined && messages.length === 1) return isBlank(only.content) ? '' : (only.content ?? '');
   const said = messages.filter(isSpoken);
   const speaker = speakersOf(said);
   return said.map((message) => speaker(message) + (message.content ?? '')).join(BETWEEN);
