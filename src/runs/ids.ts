@@ -34,13 +34,29 @@ export function namesFrom(nonce: string, digestOf: (text: string) => Uint8Array)
   };
 }
 
+/** Drawn for many ids at a time: each draw costs more than all else about an id. */
+const drawn = new Uint8Array(4_096);
+let used = drawn.length;
+
 /** `length` random alphanumerics, each letter equally likely. */
 export function randomText(length: number): string {
   let text = '';
-  while (text.length < length) text += letters(crypto.getRandomValues(new Uint8Array(length * 2)));
-  return text.slice(0, length);
+  while (text.length < length) {
+    if (used === drawn.length) {
+      crypto.getRandomValues(drawn);
+      used = 0;
+    }
+    text += letter(drawn[used] ?? FAIR_BYTES);
+    used += 1;
+  }
+  return text;
 }
 
 function letters(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => (byte < FAIR_BYTES ? ALPHABET[byte % ALPHABET.length] : '')).join('');
+  return Array.from(bytes, letter).join('');
+}
+
+/** The letter of a byte; none for one that would not be fair. */
+function letter(byte: number): string {
+  return byte < FAIR_BYTES ? (ALPHABET[byte % ALPHABET.length] ?? '') : '';
 }

@@ -20,13 +20,14 @@ interface Write {
  */
 export async function admitWrite(
   { trial }: Pick<Means, 'trial'>,
-  { project, requestId, upstreamKey, text }: Caller,
-  { makes = '', more = {}, textBytes = Buffer.byteLength(text) }: Write,
+  caller: Caller,
+  { makes = '', more = {}, textBytes }: Write,
 ): Promise<void> {
+  const { project, requestId, upstreamKey } = caller;
   if (upstreamKey === null || trial.knows(project)) return;
   // A kept answer belongs to an Idempotency-Key, which its client may send with many requests.
   const id = makes.startsWith('answer:') ? '' : requestId;
-  const bytes = textBytes + 2 * Buffer.byteLength(JSON.stringify(more));
+  const bytes = (textBytes ?? Buffer.byteLength(caller.text)) + 2 * Buffer.byteLength(JSON.stringify(more));
   const room = await trial.admit(project, { id, makes, bytes });
   if (room !== 'admitted') throw keyOnTrial(room);
 }

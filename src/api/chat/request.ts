@@ -2,7 +2,7 @@
  * Reads chat requests of all kinds of clients into turns. Strict where OpenAI is strict, lenient where devices deviate:
  * their image parts, their extra keys, their ids as numbers.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { ApiError, echo, unsupported } from '../../errors.ts';
 import { isMedia, type ChatMessage, type ChatPart } from '../../runs/model.ts';
@@ -46,6 +46,9 @@ const body = z.looseObject({
   metadata: z.looseObject({ thread_id: key }).nullish(),
 });
 
+/** Checked further below, when it has one form. */
+const anything = z.unknown();
+
 /** The fields that have a meaning here. Their values never go on as they came, except those of {@link PASSED_ON}. */
 const OWN: ReadonlySet<string> = new Set(Object.keys(body.shape));
 const ACTING: readonly string[] = [...OWN, ...PASSED_ON];
@@ -74,7 +77,7 @@ export interface ChatReading {
 
 /** Reads a chat request. @throws {ApiError} 400 for an invalid one. */
 export function readChat(call: Call, { isDevice, relaysPhotos, sealed }: ChatReading): ChatRequest {
-  const given = validate(body, prepared(call.body(z.unknown()), isDevice), false);
+  const given = validate(body, prepared(call.body(anything), isDevice), false);
   refuseUnsupported(given);
   const said = toMessages(given.messages, isDevice);
   const messages = [...surroundings(given), ...said.messages];
@@ -213,7 +216,7 @@ function photoCallerOf(call: Call, model: string, caller: ChatTurn['caller']): s
 /** The name of a user or device, fit to be part of a key in Redis; null for an empty name or another type. */
 function named(value: unknown): string | null {
   if (typeof value !== 'string' || value.trim() === '') return null;
-  return value.length <= MAX_KEY_LENGTH ? value : createHash('sha256').update(value).digest('hex');
+  return value.length <= MAX_KEY_LENGTH ? value : hash('sha256', value, 'hex');
 }
 
 /** The thread that the header names; null where the header is missing or empty. */
@@ -240,9 +243,7 @@ function agentName(model: string): string {
 
 function digestOf(messages: readonly ChatMessage[]): string {
   const last = lastUserMessage(messages);
-  return createHash('sha256')
-    .update(`${textIn(last)}\n${pictureIn(last) ?? ''}`)
-    .digest('base64url');
+  return hash('sha256', `${textIn(last)}\n${pictureIn(last) ?? ''}`, 'base64url');
 }
 
 /** A choice from metadata; the first is the default. */

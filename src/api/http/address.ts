@@ -1,4 +1,5 @@
 /** Where a request comes from. The only reader of its network address. */
+import { isIPv4 } from 'node:net';
 import type { Request } from 'express';
 import ipaddr from 'ipaddr.js';
 
@@ -8,6 +9,7 @@ import ipaddr from 'ipaddr.js';
  */
 export function addressOf(request: Request): string {
   const forwarded = withoutPort(request.ip ?? '');
+  if (isIPv4(forwarded)) return forwarded;
   return ipaddr.isValid(forwarded) ? ipaddr.process(forwarded).toString() : forwarded;
 }
 

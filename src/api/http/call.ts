@@ -48,15 +48,19 @@ type HeaderName =
 /** The longest `Idempotency-Key`. */
 const MAX_KEY_LENGTH = 255;
 
+/** Why the signal of every request is aborted in the end. Made once, because the stack of an error costs more than the rest. */
+const GONE = new Error('The client has gone, or has its answer.');
+
 /** A request, as its handler sees it. */
 export class Call extends Identified implements Caller {
-  readonly log: Logger;
   readonly gone: AbortSignal;
   newId: NewId = newId;
   readonly #request: Request;
   readonly #response: Response;
   readonly #strict: boolean;
   readonly #delivery: Delivery;
+  readonly #processLog: Logger;
+  #log: Logger | null = null;
   #parsed: { readonly value: unknown } | null = null;
   #imposed: Readonly<Record<string, unknown>> | null = null;
 
@@ -67,14 +71,20 @@ export class Call extends Identified implements Caller {
     { log, strictParameters }: { readonly log: Logger; readonly strictParameters: boolean },
   ) {
     super(identityOf(response));
-    this.log = log.child({ request_id: this.requestId });
+    this.#processLog = log;
     this.#request = request;
     this.#response = response;
     this.#delivery = delivery;
     this.#strict = strictParameters;
     const gone = new AbortController();
-    response.on('close', () => gone.abort());
+    response.on('close', () => gone.abort(GONE));
     this.gone = gone.signal;
+  }
+
+  /** Its lines name the request. */
+  get log(): Logger {
+    this.#log ??= this.#processLog.child({ request_id: this.requestId });
+    return this.#log;
   }
 
   /**

@@ -38,9 +38,12 @@ export function checkFetchSite(origins: Origins): RequestHandler {
   };
 }
 
-/** Lets browsers show the answers to listed pages. They send a dozen headers of their own, so a preflight may ask for any. */
+/**
+ * Lets browsers show the answers to listed pages. They send a dozen headers of their own, so a preflight may ask for any.
+ * Programs name no origin, and need none of this.
+ */
 export function allowOrigins(origins: Origins): RequestHandler {
-  return cors({
+  const allow = cors({
     origin: origins.includes('*') ? '*' : origins.map(patternOf),
     methods: ['GET', 'POST', 'DELETE'],
     exposedHeaders: [
@@ -54,6 +57,10 @@ export function allowOrigins(origins: Origins): RequestHandler {
     ],
     maxAge: 86_400,
   });
+  return (request, response, next) => {
+    if (request.headers.origin === undefined && request.method !== 'OPTIONS') next();
+    else allow(request, response, next);
+  };
 }
 
 function isListed(origins: Origins, origin: string): boolean {

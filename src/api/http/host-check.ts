@@ -61,7 +61,7 @@ function nameIn(authority: string): string | null {
 }
 
 function isLoopbackName(name: string): boolean {
-  if (name === 'localhost' || name.endsWith('.localhost')) return true;
+  if (name === 'localhost' || name === '127.0.0.1' || name.endsWith('.localhost')) return true;
   return ipaddr.isValid(name) && ipaddr.process(name).range() === 'loopback';
 }
 
