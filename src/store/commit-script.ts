@@ -84,3 +84,9 @@ export function lockMove(isNew: boolean, { run }: RunState): 'take' | 'free' | '
   if (isNew) return 'take';
   return isTerminal(run) ? 'free' : '';
 }
+
+/** What commit.lua returned: a code, and a number or id that belongs to it. */
+export function commitReply(reply: unknown): readonly [code: unknown, detail: unknown] {
+  const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
+  return [list[0], list[1]];
+}

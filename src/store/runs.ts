@@ -19,8 +19,9 @@ import {
 } from '../runs/run.ts';
 import type { ChatMessage } from '../runs/model.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
-import { commitCall, lockMove, logLifeMs } from './commit-script.ts';
+import { commitCall, commitReply, lockMove, logLifeMs } from './commit-script.ts';
 import { encodePart, encodeRun } from './compact.ts';
+import type { Contents } from './contents.ts';
 import type { Damage } from './damage.ts';
 import { FragmentLog } from './fragments.ts';
 import { decode, Unreadable } from './json.ts';
@@ -89,6 +90,7 @@ export interface RunStoreOptions extends RunObserver {
   readonly threadIndex: ThreadIndex;
   readonly recentRuns: RecentRuns;
   readonly damage: Damage;
+  readonly contents: Contents;
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */
   readonly logKeptS: number;
@@ -156,8 +158,13 @@ export class RunStore {
     ]);
     const [doc, version, seq] = fields;
     if (!doc || !version || !seq) return null;
-    const { damage } = this.#options;
-    const stored = { ref, state: await damage.run(ref, doc), version, seq: Number(seq) };
+    const { damage, contents } = this.#options;
+    const stored = {
+      ref,
+      state: await damage.run(ref, doc, await contents.of(ref, doc)),
+      version,
+      seq: Number(seq),
+    };
     const given = damage.skip(() => decode<Metadata>(labels, `labels of ${ref.runId}`));
     return { stored, labels: given, grace: readGrace(grace) };
   }
@@ -327,16 +334,17 @@ export class RunStore {
     extraWrites: readonly string[],
     { exact, worker } = { exact: false, worker: false },
   ): Promise<CommitOutcome> {
-    const { redis, keys, open } = this.#options;
+    const { redis, keys, open, contents } = this.#options;
     const { state, writes } = fold(before?.state ?? null, events);
     const version = randomText(VERSION_LENGTH);
+    const doc = isTerminal(state.run) ? await contents.documentOf(ref, state) : encodeRun(state);
     const [reply] = await Promise.all([
       redis.commit(
         ...commitCall(keys, ref, {
           expectedVersion: before?.version ?? '',
           version,
           expectedSeq: exact && before !== null ? before.seq : '',
-          doc: encodeRun(state),
+          doc,
           lock: lockMove(before === null, state),
           logLifeMs: logLifeMs(state, this.#options.now(), this.#options.logKeptS),
           changesChannel: worker || before === null ? '' : keys.changes,
@@ -349,7 +357,7 @@ export class RunStore {
       // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.
       isQueued(state.run) ? open.add(ref, state.run.expires_at) : null,
     ]);
-    const [code, detail] = replyOf(reply);
+    const [code, detail] = commitReply(reply);
     switch (code) {
       case 1:
         report(ref, state, events, this.#options);
@@ -386,10 +394,4 @@ function nothingIfUnreadable(error: unknown): [] {
 /** The run was not ended in its time, or not closed after a cancel: the process that notices does it. */
 function isLeft(run: Run, now: number): boolean {
   return isOverdue(run, now) || (isCancelling(run) && run.expires_at !== null && now >= run.expires_at);
-}
-
-/** What commit.lua returned: a code, and a number or id that belongs to it. */
-function replyOf(reply: unknown): readonly [code: unknown, detail: unknown] {
-  const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
-  return [list[0], list[1]];
 }
