@@ -2,7 +2,7 @@
  * One BullMQ worker, which takes jobs and keeps their locks while they are done. Owns its connection, and rests when Redis
  * answers nothing but errors. What a job means is said by its kind, and queue.ts decides which worker takes jobs.
  */
-import { DelayedError, ErrorCode, WaitingError, Worker, type Job } from 'bullmq';
+import { DelayedError, ErrorCode, WaitingError, Worker, type Job, type JobJson } from 'bullmq';
 import { throttled, type Logger } from '../log.ts';
 import type { JobKind } from './job-kind.ts';
 import { JobLocks } from './job-locks.ts';
@@ -32,6 +32,39 @@ export interface BullWorkerOptions<T> {
   readonly onStalled: () => void;
 }
 
+/**
+ * A worker that begins a job as soon as it has it. BullMQ asks for another one first, and waits for the answer. But all that
+ * waits in the queue has left a mark there, so it is enough to wait for that. Leans on a private field, which a test watches.
+ */
+class PromptWorker<T extends object> extends Worker<T, void> {
+  #underWay = 0;
+
+  protected override async nextJobFromJobData(
+    data?: JobJson,
+    jobId?: string,
+    token?: string,
+  ): Promise<Job<T, void>> {
+    const job = await super.nextJobFromJobData(data, jobId, token);
+    Reflect.set(this, 'drained', true);
+    return job;
+  }
+
+  /** Takes another job with the end of this one only where all places are taken; else one is being waited for already. */
+  override async processJob(
+    job: Job<T, void>,
+    token: string,
+    mayTake = (): boolean => true,
+  ): Promise<void | Job<T, void>> {
+    this.#underWay += 1;
+    const isFull = (): boolean => this.#underWay >= this.concurrency;
+    try {
+      return await super.processJob(job, token, () => isFull() && mayTake());
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+}
+
 export class BullWorker<T extends object> {
   /** How many jobs it has now. */
   jobs = 0;
@@ -48,7 +81,7 @@ export class BullWorker<T extends object> {
     { redisUrl, keys, log, concurrency, lockMs, process, onStalled }: BullWorkerOptions<T>,
   ) {
     this.#connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
-    this.#worker = new Worker<T, void>(
+    this.#worker = new PromptWorker<T>(
       kind.queue,
       async (job: Job<T, void>, token?: string) => {
         this.jobs += 1;

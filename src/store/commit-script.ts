@@ -1,5 +1,5 @@
 /**
- * The arguments of commit.lua by name. The script unpacks them at its head under the same names and in the same order; a
+ * The arguments of commit.lua by name, and its reply. The script unpacks them at its head under the same names and in the same order; a
  * test compares the two.
  */
 import { isTerminal, type RunState } from '../runs/run.ts';
@@ -69,6 +69,12 @@ export function commitCall(keys: RedisKeys, ref: RunRef, commit: Commit): readon
   return call;
 }
 
+/** What commit.lua returned: a code, and a number or id that belongs to it. */
+export function replyOf(reply: unknown): readonly [code: unknown, detail: unknown] {
+  const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
+  return [list[0], list[1]];
+}
+
 /** A request without a thread that failed is done anew when it is repeated, so that its run need not stay. */
 const FAILED_KEPT_S = 60;
 
@@ -83,10 +89,4 @@ export function logLifeMs({ run, origin }: RunState, now: number, logKeptS: numb
 export function lockMove(isNew: boolean, { run }: RunState): 'take' | 'free' | '' {
   if (isNew) return 'take';
   return isTerminal(run) ? 'free' : '';
-}
-
-/** What commit.lua returned: a code, and a number or id that belongs to it. */
-export function commitReply(reply: unknown): readonly [code: unknown, detail: unknown] {
-  const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
-  return [list[0], list[1]];
 }

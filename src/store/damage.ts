@@ -6,7 +6,6 @@
 import type { Logger } from '../log.ts';
 import { randomText } from '../runs/ids.ts';
 import type { RunState } from '../runs/run.ts';
-import type { RunContent } from './compact.ts';
 import { decodeRun, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -44,12 +43,12 @@ export class Damage {
   }
 
   /**
-   * The state of a run out of its document, with the content that it names.
+   * The state of a run out of its document.
    * @throws {Unreadable} for one that is damaged, after everything was done about it that can be done now; {NewerFormat}.
    */
-  async run(ref: RunRef, doc: string, content: RunContent | null): Promise<RunState> {
+  async run(ref: RunRef, doc: string): Promise<RunState> {
     try {
-      return decodeRun(doc, ref, content);
+      return decodeRun(doc, ref);
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
       throw new Unreadable(error.what, await this.#attend(ref));

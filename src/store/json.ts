@@ -6,7 +6,7 @@
 import { requireKnown } from '../runs/format.ts';
 import type { RunState } from '../runs/run.ts';
 import type { Message, RunStep } from '../runs/thread.ts';
-import { contentNamedBy, wholePart, wholeRun, type RunContent } from './compact.ts';
+import { wholePart, wholeRun } from './compact.ts';
 import type { RunRef } from './keys.ts';
 import { withOldCamera } from './old-photos.ts';
 
@@ -58,16 +58,15 @@ export function decodePart<T extends Message | RunStep>(doc: string, what: strin
 
 /**
  * What {@link encodeRun} stored.
- * @param content the one that it names (contents.ts); null where it names none, or that cannot be read
  * @throws {NewerFormat} when a newer version of this service wrote it; {Unreadable} when it is damaged.
  */
-export function decodeRun(
-  doc: string,
-  { runId, threadId }: Omit<RunRef, 'project'>,
-  content: RunContent | null,
-): RunState {
+export function decodeRun(doc: string, ref: Omit<RunRef, 'project'>): RunState {
+  return readRun(decode<RunState | null>(doc, `run ${ref.runId}`), ref);
+}
+
+/** As {@link decodeRun}, of a document that is no longer JSON. */
+export function readRun(state: RunState | null, { runId, threadId }: Omit<RunRef, 'project'>): RunState {
   const what = `run ${runId}`;
-  const state = decode<RunState | null>(doc, what);
   if (!isObject(state)) throw new Unreadable(what);
   requireKnown(state);
   const { run, origin, step, message, turn, attempts, spent } = state;
@@ -79,8 +78,8 @@ export function decodeRun(
     Number.isInteger(turn) &&
     Number.isInteger(attempts) &&
     isObject(spent);
-  if (!isWhole || (content === null && contentNamedBy(doc) !== null)) throw new Unreadable(what);
-  return withOldCamera(wholeRun(state, threadId, content));
+  if (!isWhole) throw new Unreadable(what);
+  return withOldCamera(wholeRun(state, threadId));
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;

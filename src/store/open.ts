@@ -4,7 +4,6 @@ import { requirePermissions } from './permissions.ts';
 import { preflight } from './preflight.ts';
 import { RedisClock } from './clock.ts';
 import { Collections } from './collection.ts';
-import { Contents } from './contents.ts';
 import { Damage } from './damage.ts';
 import { ReplicaAck } from './replica-ack.ts';
 import { LogHub } from './follow.ts';
@@ -49,7 +48,6 @@ export interface Store {
   readonly threadIndex: ThreadIndex;
   readonly runs: RunStore;
   readonly objects: Objects;
-  readonly contents: Contents;
   readonly usage: UsageCounts;
   /** Why the servers are not fit to keep runs, for the operator; empty when they are. */
   readonly problems: readonly string[];
@@ -74,12 +72,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await clock.begin();
   const { now, nowMs } = clock;
   const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);
-  const queue = new JobQueue(RUN_JOBS, { redisUrl, keys, log, nowMs });
+  const queue = new JobQueue(RUN_JOBS, { redis, keys, log, nowMs });
   const open = new OpenRuns(redis, keys, nowMs, log);
   const damage = new Damage(redis, keys, log);
   const collections = new Collections({ ...options, redis, damage, nowMs });
-  const contents = new Contents(redis, keys, nowMs, log);
-  const shared = { collections, contents, redis, keys, damage, nowMs, log };
+  const shared = { collections, redis, keys, damage, nowMs, log };
   const threadIndex = new ThreadIndex(shared);
   const recentRuns = new RecentRuns(shared);
   const ack = durability === 'replica' ? new ReplicaAck(redisUrl, keys) : null;
@@ -93,7 +90,6 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     threadIndex,
     recentRuns,
     damage,
-    contents,
     log,
     now,
     logKeptS,
@@ -112,7 +108,6 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     threadIndex,
     runs,
     objects: openObjects({ ...shared, threadIndex, recentRuns }),
-    contents,
     usage,
     problems,
     close: async () => {

@@ -2,16 +2,22 @@
  * Queues of jobs, and consumers that take jobs from them. They know BullMQ and nothing of what a job is about, which its kind
  * says (job-kind.ts). A job may be delivered twice or late.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
 import { insist } from './away.ts';
 import { BullWorker, queueErrors } from './bull-worker.ts';
 import type { JobKind } from './job-kind.ts';
 import type { RedisKeys } from './keys.ts';
-import { connect } from './redis.ts';
+import type { Client } from './scripts.ts';
+
+/** A worker is done with a job for which there is nothing to do within a few milliseconds. */
+const WITHDRAW_AGAIN_MS = 5;
+const WITHDRAW_TRIES = 20;
 
 export interface QueueOptions {
-  readonly redisUrl: string;
+  /** The connection that carries the state, so that a job that is added arrives behind what was written before it. */
+  readonly redis: Client;
   readonly keys: RedisKeys;
   readonly log: Logger;
   /** Unix milliseconds, the same for every process. */
@@ -20,14 +26,11 @@ export interface QueueOptions {
 
 /** Adds jobs of one kind to their queue, and tells how many wait. */
 export class JobQueue<T extends object> {
-  readonly #connection: ReturnType<typeof connect>;
   readonly #kind: JobKind<T>;
   readonly #options: QueueOptions;
   #queue: Queue<Job<T, void>>;
 
   constructor(kind: JobKind<T>, options: QueueOptions) {
-    // With Redis away an enqueue fails at once instead of hanging; a sweeper makes up for it.
-    this.#connection = connect(options.redisUrl, { use: 'queue', whenAway: 'fail' });
     this.#kind = kind;
     this.#options = options;
     this.#queue = this.#open();
@@ -46,7 +49,9 @@ export class JobQueue<T extends object> {
   #open(): Queue<Job<T, void>> {
     const queue = new Queue<Job<T, void>>(this.#kind.queue, {
       prefix: this.#options.keys.queue,
-      connection: this.#connection,
+      connection: this.#options.redis,
+      // BullMQ tells what becomes of jobs in a stream, which nobody reads here.
+      streams: { events: { maxLen: 0 } },
       // A retained job would silently swallow a later one with the same id.
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
     });
@@ -54,10 +59,21 @@ export class JobQueue<T extends object> {
     return queue;
   }
 
-  /** Adds a job. Adding it again while it exists changes nothing. */
+  /** Adds a job; it is sent in the tick of the call. Adding it again while it exists changes nothing. */
   async add(job: T): Promise<void> {
     const timestamp = this.#options.nowMs();
     await this.#queue.add(this.#kind.name, job, { jobId: this.#kind.idOf(job), timestamp });
+  }
+
+  /**
+   * Takes back a job that should not have been added, so that it can be added again. A worker that has it by now is given
+   * the time to find that there is nothing to do.
+   */
+  async withdraw(job: T): Promise<void> {
+    for (let tries = 0; tries < WITHDRAW_TRIES; tries++) {
+      if ((await this.#queue.remove(this.#kind.idOf(job))) === 1) return;
+      await delay(WITHDRAW_AGAIN_MS);
+    }
   }
 
   /**
@@ -97,7 +113,6 @@ export class JobQueue<T extends object> {
     await this.#queue.close().catch(() => {
       // Closing cannot be confirmed while Redis is away.
     });
-    this.#connection.disconnect();
   }
 }
 

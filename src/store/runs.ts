@@ -1,7 +1,7 @@
 /**
  * Runs in Redis: read them, create them, commit to them. `commit` is for the worker that executes a run, `change` for
- * all others; both go through commit.lua, or fragments.lua where there is nothing else to write. A run that is left queued gets its job here, after its
- * state is written: never the other way round, or the worker would find nothing.
+ * all others; both go through commit.lua, or fragments.lua where there is nothing else to write. A run that is left queued
+ * gets its job here, behind its state: in the same tick where commands keep their order, else when the state is written.
  */
 import { isDelta, type RunEvent, type RunOrigin } from '../runs/event.ts';
 import { isKnown } from '../runs/format.ts';
@@ -19,9 +19,8 @@ import {
 } from '../runs/run.ts';
 import type { ChatMessage } from '../runs/model.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
-import { commitCall, commitReply, lockMove, logLifeMs } from './commit-script.ts';
+import { commitCall, lockMove, logLifeMs, replyOf } from './commit-script.ts';
 import { encodePart, encodeRun } from './compact.ts';
-import type { Contents } from './contents.ts';
 import type { Damage } from './damage.ts';
 import { FragmentLog } from './fragments.ts';
 import { decode, Unreadable } from './json.ts';
@@ -31,7 +30,8 @@ import { beginGrace, GRACE_FIELD, readGrace, type Shown } from './poll-grace.ts'
 import type { OpenRuns } from './open-runs.ts';
 import type { RecentRuns } from './recent-runs.ts';
 import type { JobQueue } from './queue.ts';
-import type { RunJob } from './run-jobs.ts';
+import { isSharded } from './redis.ts';
+import { BegunJob, jobOf, type RunJob } from './run-jobs.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
 import { logFields, report, type RunObserver } from './report.ts';
@@ -90,7 +90,6 @@ export interface RunStoreOptions extends RunObserver {
   readonly threadIndex: ThreadIndex;
   readonly recentRuns: RecentRuns;
   readonly damage: Damage;
-  readonly contents: Contents;
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */
   readonly logKeptS: number;
@@ -123,7 +122,8 @@ export class RunStore {
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin, ...joined }];
     const { threadIndex, recentRuns } = this.#options;
     const use = origin.ephemeral ? null : threadIndex.used(ref);
-    const [answer] = await Promise.all([this.#send(ref, null, events, writes), use, recentRuns.add(ref)]);
+    const sent = this.#send(ref, null, events, writes, { withJob: true });
+    const [answer] = await Promise.all([sent, use, recentRuns.add(ref)]);
     if (answer.type === 'locked' || answer.type === 'gone') recentRuns.forgetLater(ref);
     if (answer.type === 'locked') return answer;
     if (answer.type === 'gone') {
@@ -131,17 +131,14 @@ export class RunStore {
       return { type: 'no thread' };
     }
     const stored = answer.type === 'committed' ? answer.stored : await this.#createdBefore(ref);
-    const [confirmed] = await Promise.all([
-      this.#confirmed(ref),
-      isQueued(stored.state.run) ? this.enqueue(stored) : null,
-    ]);
-    return { type: 'created', stored, confirmed };
+    return { type: 'created', stored, confirmed: await this.#confirmed(ref) };
   }
 
   /** The run that an earlier sending of the same request has created: only that request knows its id. */
   async #createdBefore(ref: RunRef): Promise<StoredRun> {
     const found = await this.get(ref);
     if (found === null) throw new Refused('gone', ref);
+    if (isQueued(found.stored.state.run)) await this.enqueue(found.stored);
     return found.stored;
   }
 
@@ -158,13 +155,8 @@ export class RunStore {
     ]);
     const [doc, version, seq] = fields;
     if (!doc || !version || !seq) return null;
-    const { damage, contents } = this.#options;
-    const stored = {
-      ref,
-      state: await damage.run(ref, doc, await contents.of(ref, doc)),
-      version,
-      seq: Number(seq),
-    };
+    const { damage } = this.#options;
+    const stored = { ref, state: await damage.run(ref, doc), version, seq: Number(seq) };
     const given = damage.skip(() => decode<Metadata>(labels, `labels of ${ref.runId}`));
     return { stored, labels: given, grace: readGrace(grace) };
   }
@@ -241,11 +233,9 @@ export class RunStore {
       const events = decide(found.stored);
       if (events === null) return { ...found, after: found.stored.seq };
       if (graceUntilMs > 0) await this.grace(ref, graceUntilMs);
-      const answer = await this.#send(ref, found.stored, events, []);
-      if (answer.type === 'committed') {
-        if (isQueued(answer.stored.state.run)) await this.enqueue(answer.stored);
+      const answer = await this.#send(ref, found.stored, events, [], { withJob: true });
+      if (answer.type === 'committed')
         return { ...found, stored: answer.stored, after: answer.stored.seq - events.length };
-      }
       if (answer.type === 'gone') return null;
     }
     throw new Refused('conflict', ref);
@@ -280,13 +270,14 @@ export class RunStore {
 
   /** Adds the job of a run that may have none; an existing job stays as it is. */
   async enqueue(stored: StoredRun): Promise<void> {
-    const { ref, state } = stored;
-    try {
-      await this.#options.queue.add({ ...ref, requestId: state.origin.request_id, turn: state.turn });
-    } catch (err) {
-      // The run is safely stored, so the request has succeeded: the sweeper finds a queued run without a job.
-      this.#options.log.warn({ err, ...logFields(ref, state) }, 'could not enqueue; the sweeper will');
-    }
+    const job = new BegunJob(this.#options.queue, jobOf(stored), false);
+    this.#reportJob(stored, await job.committed());
+  }
+
+  #reportJob({ ref, state }: StoredRun, err: unknown): void {
+    if (err === undefined) return;
+    // The run is safely stored, so the request has succeeded: the sweeper finds a queued run without a job.
+    this.#options.log.warn({ err, ...logFields(ref, state) }, 'could not enqueue; the sweeper will');
   }
 
   async #confirmed(ref: RunRef): Promise<boolean> {
@@ -302,7 +293,7 @@ export class RunStore {
       if (stored === null || isTerminal(stored.state.run)) return stored;
       const events = decide(stored);
       if (events === null) return stored;
-      const answer = await this.#send(ref, stored, events, [], { exact: true, worker: false });
+      const answer = await this.#send(ref, stored, events, [], { exact: true });
       if (answer.type === 'committed') return answer.stored;
       if (answer.type === 'gone') return null;
     }
@@ -332,40 +323,49 @@ export class RunStore {
     before: StoredRun | null,
     events: readonly RunEvent[],
     extraWrites: readonly string[],
-    { exact, worker } = { exact: false, worker: false },
+    { exact = false, worker = false, withJob = false },
   ): Promise<CommitOutcome> {
-    const { redis, keys, open, contents } = this.#options;
-    const { state, writes } = fold(before?.state ?? null, events);
+    const { redis, keys, open, queue } = this.#options;
+    const held = before ?? NOTHING;
+    const { state, writes } = fold(held.state, events);
     const version = randomText(VERSION_LENGTH);
-    const doc = isTerminal(state.run) ? await contents.documentOf(ref, state) : encodeRun(state);
-    const [reply] = await Promise.all([
-      redis.commit(
-        ...commitCall(keys, ref, {
-          expectedVersion: before?.version ?? '',
-          version,
-          expectedSeq: exact && before !== null ? before.seq : '',
-          doc,
-          lock: lockMove(before === null, state),
-          logLifeMs: logLifeMs(state, this.#options.now(), this.#options.logKeptS),
-          changesChannel: worker || before === null ? '' : keys.changes,
-          ephemeral: state.origin.ephemeral ? '1' : '',
-          events: events.map((event) => JSON.stringify(event)),
-          writes: [...extraWrites, ...writes],
-        }),
-      ),
-      // The index of open runs lives in another slot, so it cannot be part of the commit. Written with it, it may name a
-      // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.
-      isQueued(state.run) ? open.add(ref, state.run.expires_at) : null,
-    ]);
-    const [code, detail] = commitReply(reply);
+    const doc = encodeRun(state);
+    const committing = redis.commit(
+      ...commitCall(keys, ref, {
+        expectedVersion: held.version,
+        version,
+        expectedSeq: exact ? held.seq : '',
+        doc,
+        lock: lockMove(before === null, state),
+        logLifeMs: logLifeMs(state, this.#options.now(), this.#options.logKeptS),
+        changesChannel: worker || before === null ? '' : keys.changes,
+        ephemeral: state.origin.ephemeral ? '1' : '',
+        events: events.map((event) => JSON.stringify(event)),
+        writes: [...extraWrites, ...writes],
+      }),
+    );
+    const isLeftQueued = isQueued(state.run);
+    const expected: StoredRun = { ref, state, version, seq: held.seq + events.length };
+    // Behind the commit: a job that overtook it would find nothing to do.
+    const job =
+      withJob && isLeftQueued ? new BegunJob(queue, jobOf(expected, doc.length), !isSharded(redis)) : null;
+    // The index of open runs lives in another slot, so it cannot be part of the commit. Written with it, it may name a
+    // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.
+    const noting = isLeftQueued ? open.add(ref, state.run.expires_at) : null;
+    const [reply] = await Promise.all([committing, noting]);
+    const [code, detail] = replyOf(reply);
+    const stored: StoredRun = { ref, state, version, seq: Number(detail) };
     switch (code) {
       case 1:
         report(ref, state, events, this.#options);
         if (isTerminal(state.run)) this.#forget(ref);
-        return { type: 'committed', stored: { ref, state, version, seq: Number(detail) } };
+        this.#reportJob(stored, await job?.committed());
+        return { type: 'committed', stored };
       case -1:
         return { type: 'gone' };
       case -2:
+        // The caller may try again with the same run.
+        await job?.refused();
         return { type: 'locked', runId: String(detail) };
       default:
         return { type: 'conflict' };
@@ -379,6 +379,9 @@ export class RunStore {
     });
   }
 }
+
+/** What there is of a run before it is created. */
+const NOTHING = { state: null, version: '', seq: 0 };
 
 type CommitOutcome =
   | { readonly type: 'committed'; readonly stored: StoredRun }

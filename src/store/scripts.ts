@@ -36,7 +36,6 @@ const SCRIPTS = [
   'untrial',
   'usage',
   'allowed',
-  'unneed',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];

@@ -151,7 +151,6 @@ async function main(): Promise<void> {
     log,
     holder: id,
     endTrials: () => trial.end(objects),
-    endContents: () => store.contents.sweep(),
     endThreads: () => threadIndex.endUnused(objects.threads, config.threadKeptDays),
   });
 

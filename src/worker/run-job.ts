@@ -1,6 +1,7 @@
 /**
  * One job of the queue: take the run, execute it, commit its events. The job only wakes the worker up; what to do is
- * read from the run itself. So a job that comes twice, late, or for a run whose worker died does the right thing.
+ * said by the run itself: as the job shows it, where it was never changed since, else as it is read. So a job that comes
+ * twice, late, or for a run whose worker died does the right thing.
  *
  * Invariants:
  *   W1  the model is asked only after `run.started` is committed: two workers never both execute a turn
@@ -19,7 +20,7 @@ import type { LogHub } from '../store/follow.ts';
 import { Unreadable } from '../store/json.ts';
 import type { Lease } from '../store/lease.ts';
 import type { JobOutcome } from '../store/queue.ts';
-import type { RunJob } from '../store/run-jobs.ts';
+import { runOf, type RunJob } from '../store/run-jobs.ts';
 import { logFields } from '../store/report.ts';
 import { Refused, type StoredRun } from '../store/runs.ts';
 import { Driver, Stop, type DriveOptions } from './drive.ts';
@@ -163,13 +164,10 @@ export class RunWorker {
     const { runs, slots, now } = this.#options;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
       if (this.#leaving) return 'handed over';
-      const looking = runs.get(job);
-      // Most jobs need the history, so it is requested at once, but after the run: if anything changes in between, the
-      // fence notices.
-      const history = slots.knows(job.runId) ? null : this.#driver.openHistory(job);
-      const found = await looking;
-      if (found === null || found.stored.state.turn !== job.turn) return 'done';
-      const { stored } = found;
+      // What found no slot before has waited, and a wait is long enough for changes.
+      const shown = looks === 0 && !slots.knows(job.runId) ? runOf(job) : null;
+      const stored = shown ?? (await runs.get(job))?.stored;
+      if (stored === undefined || stored.state.turn !== job.turn) return 'done';
       const { run } = stored.state;
       if (isTerminal(run) || isBlocked(run)) return 'done';
       if (isOverdue(run, now())) await runs.close(job, { type: 'expired' });
@@ -185,10 +183,13 @@ export class RunWorker {
         const slot = this.#take(job, stored);
         if (slot === null) return 'no slot';
         try {
-          const started = await this.#begin(stored);
+          const starting = this.#begin(stored);
+          // Sent behind the claim, in the same tick: once that holds, nobody else changes what is read here.
+          const history = this.#driver.openHistory(job);
+          const started = await starting;
           if (started === null) continue;
           work.attempt = started.state.attempts;
-          return await this.#driver.drive(started, history ?? this.#driver.openHistory(job), controller);
+          return await this.#driver.drive(started, history, controller);
         } finally {
           slot();
         }

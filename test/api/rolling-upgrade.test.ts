@@ -189,8 +189,9 @@ describe('a run of a later version', () => {
     const name = { project: 'default', threadId: thread, runId: mine.id };
     const key = keys.run(name);
     const doc = (await redis.hget(key, 'doc')) ?? '';
+    const later = JSON.stringify({ ...z.looseObject({}).parse(JSON.parse(doc)), v: 99 });
+    await redis.hset(key, { doc: later, version: 'later' });
     const before = await redis.hgetall(key);
-    await redis.hset(key, 'doc', JSON.stringify({ ...z.looseObject({}).parse(JSON.parse(doc)), v: 99 }));
     await redis.zadd(keys.open, 1, `default/${thread}/${mine.id}`);
 
     const worker = await service.startWorker();

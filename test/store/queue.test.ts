@@ -2,11 +2,14 @@
 import { Queue } from 'bullmq';
 import { once } from 'node:events';
 import { createConnection, createServer } from 'node:net';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { setImmediate as nextTick } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { JobConsumer, JobQueue, type JobOutcome } from '../../src/store/queue.ts';
 import type { JobKind } from '../../src/store/job-kind.ts';
-import { RUN_JOBS, type RunJob } from '../../src/store/run-jobs.ts';
-import { connect } from '../../src/store/redis.ts';
+import { jobOf, RUN_JOBS, runOf, type RunJob } from '../../src/store/run-jobs.ts';
+import { connect, isSharded } from '../../src/store/redis.ts';
+import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
   ANSWERED,
@@ -64,22 +67,104 @@ async function consume(
   return consumer;
 }
 
+/** Notes when a run is written and when a job is added, as they are sent. */
+function listening(redis: ScriptedRedis, sent: string[]): ScriptedRedis {
+  return new Proxy(redis, {
+    get: (target, key) => {
+      const value: unknown = Reflect.get(target, key);
+      if (typeof value !== 'function') return value;
+      const name = String(key).replace(/:.*/, '');
+      if (!['commit', 'addStandardJob'].includes(name)) return value.bind(target) as unknown;
+      return (...args: unknown[]): unknown => {
+        sent.push(name);
+        return Reflect.apply(value, target, args);
+      };
+    },
+  });
+}
+
 /** Resolves when the queue is empty: what was taken is done. */
 async function drained(store: Store): Promise<void> {
   while ((await waiting(store)).length > 0);
 }
 
 describe('the job of a run', () => {
-  test('is there as soon as the run is, and says which run and which request', async () => {
+  test('is there as soon as the run is, and says which run and which request, and shows the run', async () => {
     const store = await openStore(server.url);
-    await create(store);
+    const { state, version, seq } = await create(store);
     expect(await waiting(store)).toStrictEqual(['run_1-1']);
     const taken = Promise.withResolvers<RunJob>();
     await consume(store, async (job) => {
       taken.resolve(job);
       return 'done';
     });
-    expect(await taken.promise).toStrictEqual({ ...refOf(), requestId: 'req_1', turn: 1 });
+    const job = await taken.promise;
+    expect(job).toStrictEqual({ ...refOf(), requestId: 'req_1', turn: 1, run: { state, version, seq } });
+    expect(runOf(job)).toStrictEqual(await read(store));
+  });
+
+  test('shows the run of a later turn as it is then', async () => {
+    const store = await openStore(server.url);
+    await store.runs.commit(await start(store), CALL);
+    const changed = must(await store.runs.change(refOf(), () => ANSWERED));
+    const taken = Promise.withResolvers<RunJob>();
+    await consume(store, async (job) => {
+      if (job.turn === 2) taken.resolve(job);
+      return 'done';
+    });
+    expect(runOf(await taken.promise)).toStrictEqual(changed.stored);
+  });
+
+  test('does not show a run that is large, or that is not queued', async () => {
+    const queued = await create(await openStore(server.url));
+    const { state } = queued;
+    const large = { ...state, run: { ...state.run, instructions: 'x'.repeat(16_384) } };
+    expect(jobOf({ ...queued, state: large }).run).toBeUndefined();
+    const executing = { ...state, run: { ...state.run, status: 'in_progress' as const } };
+    expect(jobOf({ ...queued, state: executing }).run).toBeUndefined();
+  });
+
+  test('leaves with the run, behind it and in the same tick, where one server has both', async () => {
+    const sent: string[] = [];
+    const store = await openStore(server.url, (redis) => listening(redis, sent));
+    const creating = create(store);
+    await nextTick();
+    expect(sent).toStrictEqual(isSharded(store.redis) ? ['commit'] : ['commit', 'addStandardJob']);
+    await creating;
+    expect(sent).toStrictEqual(['commit', 'addStandardJob']);
+  });
+
+  test('of a run that is refused is taken back, and added when the same run is tried again', async () => {
+    const store = await openStore(server.url);
+    const holder = await create(store, refOf('run_1'));
+    const again = newRun(refOf('run_2'), { thread: null });
+    expect(await store.runs.create(PROJECT, again)).toMatchObject({ type: 'locked', runId: 'run_1' });
+    expect(await waiting(store)).toStrictEqual(['run_1-1']);
+    await store.runs.change(holder.ref, () => [CANCELLING]);
+    await store.runs.close(holder.ref, { type: 'cancelled' });
+    expect(await store.runs.create(PROJECT, again)).toMatchObject({ type: 'created' });
+    expect(new Set(await waiting(store))).toStrictEqual(new Set(['run_1-1', 'run_2-1']));
+  });
+
+  test('can be added again once it is taken back, though a worker had it', async () => {
+    const store = await openStore(server.url);
+    const looks: PromiseWithResolvers<void>[] = [Promise.withResolvers(), Promise.withResolvers()];
+    const ending = Promise.withResolvers<JobOutcome>();
+    let taken = 0;
+    await consume(store, async () => {
+      looks[taken]?.resolve();
+      taken += 1;
+      return ending.promise;
+    });
+    const job = jobOf(await create(store));
+    await looks[0]?.promise;
+    const withdrawing = store.queue.withdraw(job);
+    ending.resolve('done');
+    await withdrawing;
+    await store.queue.add(job);
+    await looks[1]?.promise;
+    await drained(store);
+    expect(taken).toBe(2);
   });
 
   test('added again and again is one job, which is done once', async () => {
@@ -157,6 +242,34 @@ describe('the job of a run', () => {
 });
 
 describe('a job that is taken', () => {
+  test('is begun before another is asked for, and ends without asking for one', async () => {
+    const store = await openStore(server.url);
+    const done = Promise.withResolvers<void>();
+    await consume(store, async () => {
+      await store.redis.echo('begun');
+      done.resolve();
+      return 'done';
+    });
+    const admin = new Redis(server.url);
+    const monitor = await admin.monitor();
+    onTestFinished(() => {
+      monitor.disconnect();
+      admin.disconnect();
+    });
+    const said: string[] = [];
+    monitor.on('monitor', (_, args: readonly string[]) => {
+      if (/^(echo|rpoplpush)$/i.test(args[0] ?? '')) said.push(String(args[0]).toLowerCase());
+      if (args[0] === 'ping' && args[1] === 'end') said.push('end');
+    });
+    await create(store);
+    await done.promise;
+    await drained(store);
+    await store.redis.ping('end');
+    await vi.waitUntil(() => said.includes('end'));
+    // The second look is for the mark that the first one left: other jobs could have come with it.
+    expect(said).toStrictEqual(['rpoplpush', 'echo', 'rpoplpush', 'end']);
+  });
+
   test('and handed over goes to the next worker at once', async () => {
     const store = await openStore(server.url);
     const log: string[] = [];
@@ -233,9 +346,11 @@ test('a queue whose connection breaks while it opens is ready all the same', asy
   await once(proxy.listen(0, '127.0.0.1'), 'listening');
   const address = proxy.address();
   const redisUrl = `redis://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
-  const queue = new JobQueue(RUN_JOBS, { redisUrl, keys, log: silent, nowMs: Date.now });
+  const redis = connect(redisUrl, { use: 'state', whenAway: 'fail' });
+  const queue = new JobQueue(RUN_JOBS, { redis, keys, log: silent, nowMs: Date.now });
   onTestFinished(async () => {
     await queue.close();
+    redis.disconnect();
     proxy.close();
   });
   await queue.ready();
@@ -247,7 +362,7 @@ test('a queue whose connection breaks while it opens is ready all the same', asy
 test('a job that finds no slot is laid aside, counts as waiting, and comes when it is woken', async () => {
   const store = await openStore(server.url);
   const queue = new JobQueue(RUN_JOBS, {
-    redisUrl: store.url,
+    redis: store.redis,
     keys: store.keys,
     log: silent,
     nowMs: Date.now,
@@ -290,7 +405,7 @@ test('a second kind of job has a queue of its own, and the queue of runs the key
     fieldsOf: ({ fileId }) => ({ file_id: fileId }),
   };
   const options = { redisUrl: store.url, keys, log: silent };
-  const queue = new JobQueue(kind, { ...options, nowMs: Date.now });
+  const queue = new JobQueue(kind, { ...options, redis, nowMs: Date.now });
   onTestFinished(async () => queue.close());
   await queue.ready();
   await create(store);
