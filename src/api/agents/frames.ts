@@ -95,7 +95,7 @@ export function agentFrames(
   batches: AsyncIterable<readonly TurnEvent[]>,
   ids: AgentIds,
   name: string,
-): AsyncGenerator<string, void> {
+): AsyncIterableIterator<string, void> {
   const answer = new AgentAnswer(ids);
   const encoder: Encoder<TurnEvent> = {
     encode: (said) => answer.tell(said).map(agentFrame).join(''),

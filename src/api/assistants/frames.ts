@@ -182,7 +182,7 @@ interface StreamOptions {
 export function assistantsStream(
   log: AsyncIterable<readonly LoggedEvent[]>,
   { after, thread, labels }: StreamOptions,
-): AsyncGenerator<string, void> {
+): AsyncIterableIterator<string, void> {
   const events = new AssistantsEncoder();
   const encoder = {
     isOver: false,

@@ -39,7 +39,7 @@ export const BROKEN_OFF =
 export function chatFrames(
   batches: AsyncIterable<readonly Audible[]>,
   reply: ChatReply,
-): AsyncGenerator<string, void> {
+): AsyncIterableIterator<string, void> {
   return encoded(batches, new ChatEncoder(reply));
 }
 

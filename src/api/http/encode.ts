@@ -16,30 +16,66 @@ const TOGETHER_LENGTH = 64 * 1024;
  * because what a token costs is mostly the write to the client.
  * @param first goes before all others, at once
  */
-export async function* encoded<T>(
+export function encoded<T>(
   batches: AsyncIterable<readonly T[]>,
   encoder: Encoder<T>,
   first = '',
-): AsyncGenerator<string, void> {
-  const source = batches[Symbol.asyncIterator]();
-  try {
-    if (first !== '') yield first;
-    while (!encoder.isOver) {
-      const next = await source.next();
-      if (next.done === true) return;
-      let text = '';
-      for (const event of next.value) {
-        const frames = encoder.encode(event);
-        text += typeof frames === 'string' ? frames : await frames;
-        if (encoder.isOver) break;
-        if (text.length < TOGETHER_LENGTH) continue;
-        yield text;
-        text = '';
+): AsyncIterableIterator<string, void> {
+  return new Encoded(batches[Symbol.asyncIterator](), encoder, first);
+}
+
+/** No generator: that would hold its last text, which may show a whole run, for as long as nothing follows. */
+class Encoded<T> implements AsyncIterableIterator<string, void> {
+  readonly #source: AsyncIterator<readonly T[]>;
+  readonly #encoder: Encoder<T>;
+  #first: string;
+  /** What is left of the batch that came last. */
+  #events: IterableIterator<T> = [].values();
+
+  constructor(source: AsyncIterator<readonly T[]>, encoder: Encoder<T>, first: string) {
+    this.#source = source;
+    this.#encoder = encoder;
+    this.#first = first;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<string, void>> {
+    try {
+      let text = this.#first;
+      this.#first = '';
+      while (text === '') {
+        if (this.#encoder.isOver) return await this.return();
+        for (const event of this.#events) {
+          const frames = this.#encoder.encode(event);
+          text += typeof frames === 'string' ? frames : await frames;
+          // What is left goes on with the next text: an array's iterator stays where it is.
+          if (this.#encoder.isOver || text.length >= TOGETHER_LENGTH) break;
+        }
+        if (text === '' && !(await this.#more())) return await this.return();
       }
-      if (text !== '') yield text;
+      return { done: false, value: text };
+    } catch (error) {
+      await this.return();
+      throw error;
     }
-  } finally {
-    // Not only at the end: the reader may leave before the source was asked for anything.
-    await source.return?.();
+  }
+
+  /** Closes the source, also where that was not asked for anything yet. */
+  async return(): Promise<IteratorResult<string, void>> {
+    await this.#source.return?.();
+    return { done: true, value: undefined };
+  }
+
+  /** Waits for the next batch. @returns false when there is none */
+  async #more(): Promise<boolean> {
+    // V8's iterators hold their arrays even when they are through.
+    this.#events = [].values();
+    const next = this.#encoder.isOver ? null : await this.#source.next();
+    if (next === null || next.done === true) return false;
+    this.#events = next.value.values();
+    return true;
   }
 }

@@ -46,13 +46,16 @@ export function checkHost({ allowedHosts, loopbackOnly }: HostRules, refused: Tu
  * The names that a request is for: from `Host`, and from the request line where that has one. `X-Forwarded-Host` does
  * not count, because clients may write anything into it.
  */
-function authoritiesOf({ headersDistinct, httpVersion, url }: Request): readonly string[] {
-  const { host: hosts = [] } = headersDistinct;
+function authoritiesOf({ rawHeaders, httpVersion, url }: Request): readonly string[] {
+  // Not `headersDistinct`, which would keep a second form of all headers for as long as the request lives.
+  const hosts = rawHeaders.filter((_, place) => place % 2 === 1 && isHost(rawHeaders[place - 1]));
   // HTTP/1.0 had no Host, and no browser uses it any more.
   if (hosts.length > 1 || (hosts.length === 0 && httpVersion !== '1.0')) throw malformedHost();
   const target = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)/i.exec(url)?.[1];
   return target === undefined ? hosts : [...hosts, target];
 }
+
+const isHost = (name = ''): boolean => name.length === 4 && name.toLowerCase() === 'host';
 
 /** The name in `name:port`, in lower case, an IPv6 address without its brackets; null where it is not a name. */
 function nameIn(authority: string): string | null {

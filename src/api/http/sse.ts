@@ -40,15 +40,7 @@ export async function writeEvents(
     if (!response.writableNeedDrain) response.write(HEARTBEAT);
   }, heartbeatMs);
   try {
-    for await (const frame of frames) {
-      if (response.destroyed) return;
-      const written = delivery.write(frame);
-      // Awaited only where there is something to wait for: every word comes this way.
-      if (written === false || (written !== true && !(await written))) {
-        log.info('a reader did not drain its stream; leaving it');
-        return;
-      }
-    }
+    await writeAll(response, delivery, frames[Symbol.asyncIterator](), log);
   } catch (error) {
     if (!(error instanceof LogGone)) log.error({ err: error }, 'stream failed');
     const message = error instanceof LogGone ? GONE[error.why] : BROKEN_OFF;
@@ -56,6 +48,29 @@ export async function writeEvents(
   } finally {
     clearInterval(heartbeat);
     delivery.close();
+  }
+}
+
+async function writeAll(
+  response: Response,
+  delivery: Delivery,
+  frames: AsyncIterator<string>,
+  log: Logger,
+): Promise<void> {
+  /** Writes what comes next, and does not hold it while nothing comes. @returns whether more may follow */
+  const writeNext = async (): Promise<boolean> => {
+    const next = await frames.next();
+    if (next.done === true || response.destroyed) return false;
+    const written = delivery.write(next.value);
+    // Awaited only where there is something to wait for: every word comes this way.
+    if (written === true || (written !== false && (await written))) return true;
+    log.info('a reader did not drain its stream; leaving it');
+    return false;
+  };
+  try {
+    while (await writeNext());
+  } finally {
+    await frames.return?.();
   }
 }
 
