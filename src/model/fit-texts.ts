@@ -49,9 +49,17 @@ export function joinedSpeech(messages: readonly UserMessage[]): UserMessage | nu
   const said = messages.map(withoutBlanks).filter((message) => message !== null);
   const [only] = said;
   if (only === undefined || said.length === 1) return only ?? null;
+  const texts = said.flatMap((message) => plainText(message) ?? []);
+  if (texts.length === said.length) return { role: 'user', content: texts.join(BETWEEN) };
   const speaker = speakersOf(said);
   const parts = said.flatMap((message) => spokenParts(speaker(message), message.content));
   return { ...otherFields(said), role: 'user', content: asTextIfPlain(parts, BETWEEN) };
+}
+
+/** What a message says that has nothing but a text, as nearly all have; null for any other. */
+function plainText(message: UserMessage): string | null {
+  const { content } = message;
+  return typeof content === 'string' && Object.keys(message).length === 2 ? content : null;
 }
 
 function spokenParts(speaker: string, content: UserMessage['content']): readonly ChatPart[] {

@@ -126,6 +126,7 @@ export class HistoryReading {
         if (choice.isTooLarge) throw new HistoryTooLarge(this.#ref, maxBytes);
         if (choice.bytes > largeBytes) return null;
         if (!choice.needsMore) return historyOf(newest.input, choice);
+        if (read.addKnown()) continue;
         if (read.largePlace === null) read.add(await this.#older(read, missingBytes(choice, cut)));
         else if (largeBytes < maxBytes) return null;
         else await this.#passOver(read, read.largePlace, choice);

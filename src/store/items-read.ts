@@ -3,6 +3,11 @@ import type { ReadSoFar } from './history-choice.ts';
 import type { HistoryItem } from './history-item.ts';
 import { sumsOf, type Cursor, type HistoryPage, type KnownItems, type Sums } from './history-page.ts';
 
+/** So many known items are enough where a run wants the last few messages only. */
+const FEW = 32;
+/** More items may be kept than may be looked at, so that they need not be counted each time. */
+const MOST_KEPT = 1.2;
+
 /** What has been read of a thread so far, newest first. */
 export class ItemsRead implements ReadSoFar {
   readonly began: number;
@@ -13,9 +18,12 @@ export class ItemsRead implements ReadSoFar {
   #ahead: KnownItems | null;
   #items: readonly HistoryItem[] = [];
   #sums: Sums = { messages: 0, bytes: 0 };
-  /** Between these two, the items were known. */
+  /** Items that were known begin here, once the pages have come to them; so many are among the items by now. */
   #knownFrom = Infinity;
-  #knownTo = Infinity;
+  #knownTaken = 0;
+  /** Not all that is new could be looked at. */
+  #hasGap = false;
+  #met: (KnownItems & Pick<HistoryPage, 'olderMessages' | 'olderSteps'>) | null = null;
   #first: HistoryItem | null;
   #isAll = false;
   #largePlace: number | null = null;
@@ -43,10 +51,22 @@ export class ItemsRead implements ReadSoFar {
     this.#ahead = end === 'known' ? null : known;
     if (known === null || end !== 'known') return;
     this.#knownFrom = this.#items.length;
-    this.#push(known.items, known.sums);
-    this.#knownTo = this.#items.length;
+    this.#met = { ...known, olderMessages, olderSteps };
+    this.#hasGap = this.messagesLeft === 0 || this.stepsLeft === 0;
+  }
+
+  /** Adds some of the known items that go on where the items end, then all. @returns false where there are none */
+  addKnown(): boolean {
+    const met = this.#met;
+    if (met === null || this.#knownTaken === met.items.length) return false;
+    const more = met.items.slice(this.#knownTaken, this.#knownTaken === 0 ? FEW : undefined);
+    this.#knownTaken += more.length;
+    this.#push(more, sumsOf(more));
     this.#isAll =
-      (olderMessages === 0 || this.messagesLeft === 0) && (olderSteps === 0 || this.stepsLeft === 0);
+      this.#knownTaken === met.items.length &&
+      (met.olderMessages === 0 || this.messagesLeft === 0) &&
+      (met.olderSteps === 0 || this.stepsLeft === 0);
+    return true;
   }
 
   /** Nothing older is wanted. */
@@ -114,16 +134,26 @@ export class ItemsRead implements ReadSoFar {
     if (this.stepsLeft === 0) end = Math.min(end, all.findLastIndex(({ isMessage }) => !isMessage) + 1);
     let from = 0;
     for (let at = 0; at < end; at++) {
-      if (at === this.#knownFrom) at = this.#knownTo;
+      if (at === this.#knownFrom) at += this.#knownTaken;
       const item = all[at];
       if (item === undefined || at >= end) break;
       if (this.#mayComeBack(item)) end = at;
       else if (this.#isOpen(item)) from = at + 1;
     }
-    const items = from === 0 && end === all.length ? all : all.slice(from, end);
+    const items = this.#isWithinKnown ? this.#withKnown(from) : all.slice(from, end);
     const first = this.#first;
     const isFirstKept = first !== null && !this.#mayComeBack(first) && !this.#isOpen(first);
     return { items, sums: sumsOf(items), first: isFirstKept ? first : null };
+  }
+
+  /** Whether no item is older than those that were known. */
+  get #isWithinKnown(): boolean {
+    return this.#met !== null && !this.#hasGap && this.#items.length <= this.#knownFrom + this.#knownTaken;
+  }
+
+  #withKnown(from: number): readonly HistoryItem[] {
+    const items = [...this.#items.slice(from, this.#knownFrom), ...(this.#met?.items ?? [])];
+    return items.length > this.#most * MOST_KEPT ? items.slice(0, this.#most) : items;
   }
 
   #isOpen(item: HistoryItem): boolean {
