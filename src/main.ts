@@ -15,8 +15,6 @@ import { makePrivate, unwritable } from './local/private.ts';
 import { checkGivenRedis, privateRedis } from './local/redis.ts';
 import { localSecret } from './local/secret.ts';
 import { upstreamProblem, welcome, type Welcome } from './local/welcome.ts';
-import { DEMO_MODEL, startDemoModel } from './model/demo.ts';
-import { firstModel, probe } from './model/probe.ts';
 import { onStop } from './shutdown.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -66,26 +64,30 @@ async function start(config: Config, started: AsyncDisposableStack): Promise<voi
   const changes: Record<string, string> = { ...(config.secret !== undefined && { SECRET: config.secret }) };
   if (isSet('redisUrl')) await checkGivenRedis(config.redisUrl);
   else changes['REDIS_URL'] = await startRedis(started);
-  const isDemo = config.upstreams.length === 0;
-  if (isDemo) {
-    if (config.auth === 'passthrough') throw new Error(NO_MODEL_FOR_KEYS);
-    const apiKey = randomBytes(KEY_BYTES).toString('hex');
-    const demo = await startDemoModel({ port: 0, host: '127.0.0.1', apiKey });
-    started.defer(() => demo.stop());
-    changes['OPENAI_BASE_URL'] = demo.url;
-    changes['OPENAI_API_KEY'] = apiKey;
-  }
+  const demo = config.upstreams.length === 0 ? await startDemo(config, started) : null;
+  Object.assign(changes, demo?.settings);
   // Parts report that they are up at level info. Logs go to files with a size limit.
   if (config.logLevel !== 'debug') changes['LOG_LEVEL'] = 'info';
 
   const url = await startService(config, childEnvironment(changes), started);
-  const look = isDemo ? { model: DEMO_MODEL, problem: null, mayAnswer: true } : await firstLook(config);
+  const look =
+    demo === null ? await firstLook(config) : { model: demo.model, problem: null, mayAnswer: true };
   const key = KEYS[config.auth];
   const { workers } = config;
-  process.stdout.write(welcome({ url, key, ...look, isDemo, workers, logFolder: LOGS }));
+  process.stdout.write(welcome({ url, key, ...look, isDemo: demo !== null, workers, logFolder: LOGS }));
 }
 
 const KEYS = { none: 'none', key: 'API_KEY', passthrough: 'model server' } as const;
+
+/** The demo model in this process, and the settings that lead the service to it. It is loaded only where it answers. */
+async function startDemo({ auth }: Config, started: AsyncDisposableStack) {
+  if (auth === 'passthrough') throw new Error(NO_MODEL_FOR_KEYS);
+  const { startDemoModel } = await import('./model/demo.ts');
+  const apiKey = randomBytes(KEY_BYTES).toString('hex');
+  const { url, model, stop } = await startDemoModel({ port: 0, host: '127.0.0.1', apiKey });
+  started.defer(stop);
+  return { model, settings: { OPENAI_BASE_URL: url, OPENAI_API_KEY: apiKey } };
+}
 
 /** Whether the first model server answers, and a model for the first request. */
 async function firstLook({
@@ -94,6 +96,7 @@ async function firstLook({
 }: Config): Promise<Pick<Welcome, 'model' | 'problem' | 'mayAnswer'>> {
   const [upstream] = upstreams;
   if (upstream === undefined) return { model: null, problem: null, mayAnswer: false };
+  const { firstModel, probe } = await import('./model/probe.ts');
   const answer = await probe(upstream);
   // Callers bring their own keys, so it is no problem that ours is refused or missing.
   const isTheirs = auth === 'passthrough' && answer.type === 'key refused';

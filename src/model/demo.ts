@@ -5,8 +5,8 @@
 import { LLMock, type ChatCompletionRequest, type FixtureOpts } from '@copilotkit/aimock';
 import { answersInChinese, demoReply } from './demo-script.ts';
 
-/** The demo's model name; it answers under any other name as well. */
-export const DEMO_MODEL = 'demo';
+/** It answers under any other name as well. */
+const DEMO_MODEL = 'demo';
 
 /** A first token after 200 to 400 ms, then some 30 a second. */
 const PACE = { ttft: 300, tps: 30, jitter: 0.33 };
@@ -31,8 +31,10 @@ const REMEMBERED_REQUESTS = 1;
 export interface DemoModel {
   /** The value for OPENAI_BASE_URL; ends in /v1. */
   readonly url: string;
+  /** The name that its list of models has. */
+  readonly model: string;
   /** Takes no more requests, and ends when the answers under way have ended. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 export interface DemoOptions {
@@ -66,6 +68,7 @@ export async function startDemoModel({ port, host, apiKey }: DemoOptions): Promi
   await mock.start();
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${mock.port}/v1`,
+    model: DEMO_MODEL,
     stop: () => mock.stop(),
   };
 }

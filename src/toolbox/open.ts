@@ -3,10 +3,10 @@
  */
 import { createGuard, type Guard } from '../guard/fetch.ts';
 import type { Logger } from '../log.ts';
-import type { Plugins, RunTool, ToolFetch } from '../runs/tool.ts';
+import type { Plugins, RunTool, ToolFetch, ToolSource } from '../runs/tool.ts';
 import { BUILT_IN, loadFolders } from './folder.ts';
 import { limitedTo } from './limit.ts';
-import { createMcpSource, type McpServer } from './mcp.ts';
+import type { McpMeans, McpServer } from './mcp.ts';
 import { createOpenApiSource, type OpenApiOptions } from './openapi.ts';
 import { ToolPool } from './pool.ts';
 import { resolveFromHere } from './resolve.ts';
@@ -68,9 +68,7 @@ export async function openToolbox(options: ToolboxOptions): Promise<OpenToolbox>
     now,
   });
   const documents = options.openapi.map((one) => createOpenApiSource(one, means(one.document, one.baseUrl)));
-  const servers = options.mcpServers.map((one) =>
-    createMcpSource(one, means('url' in one ? one.url : undefined)),
-  );
+  const servers = await mcpSources(options.mcpServers, means);
   const sources = [...files, ...documents, ...servers];
   const { onlyTools } = options;
   const offered = onlyTools === null ? sources : sources.map((source) => limitedTo(onlyTools, source));
@@ -80,6 +78,16 @@ export async function openToolbox(options: ToolboxOptions): Promise<OpenToolbox>
   const runTool = toolRunner({ toolbox, cache, fetchOf: (name) => guards.fetchTo(allowedTo(name)), log });
   const stack = opened.move();
   return { plugins: toolbox, runTool, close: () => stack.disposeAsync() };
+}
+
+/** The client of MCP servers is large, and most processes have none to talk to. */
+async function mcpSources(
+  servers: readonly McpServer[],
+  means: (url: string | undefined) => McpMeans,
+): Promise<readonly ToolSource[]> {
+  if (servers.length === 0) return [];
+  const { createMcpSource } = await import('./mcp.ts');
+  return servers.map((one) => createMcpSource(one, means('url' in one ? one.url : undefined)));
 }
 
 /** One guard for each set of allowed hosts. */

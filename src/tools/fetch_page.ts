@@ -4,8 +4,7 @@
  */
 import { z } from 'zod';
 import { defineTool, ToolError, type ToolContext } from '../runs/tool.ts';
-import { readArticle } from './fetch_page/article.ts';
-import { cut } from './web/text.ts';
+import { cut } from './web/cut.ts';
 
 const DEFAULT_CHARACTERS = 8_000;
 /** About 5,000 tokens of English or 20,000 of Chinese: more would crowd out the conversation. */
@@ -62,8 +61,7 @@ export default defineTool({
     if (kind === null)
       throw new ToolError(`${url} is of type ${cut(type.trim(), 100)}, which cannot be read as text.`);
     const page = decode(bytes, attributes.join(';'), kind);
-    const { title, byline, text } =
-      kind === 'html' ? readArticle(page) : { title: '', byline: null, text: page.trim().toWellFormed() };
+    const { title, byline, text } = await read(page, kind);
     const shown = cut(text, length);
     return {
       url: response.url || url,
@@ -77,6 +75,16 @@ export default defineTool({
 
 /** A longer title is not one. */
 const MAX_TITLE_CHARACTERS = 300;
+
+async function read(
+  page: string,
+  kind: 'html' | 'text',
+): Promise<Pick<PageAnswer, 'title' | 'text'> & { readonly byline: string | null }> {
+  if (kind === 'text') return { title: '', byline: null, text: page.trim().toWellFormed() };
+  // What reads HTML is large, so it is loaded with the first page.
+  const { readArticle } = await import('./fetch_page/article.ts');
+  return readArticle(page);
+}
 
 async function load(
   url: string,

@@ -5,7 +5,6 @@
 import { z } from 'zod';
 import { defineTool, ToolError, type ToolContext } from '../runs/tool.ts';
 import { createBrave } from './search/brave.ts';
-import { fitted, presentable } from './search/fit.ts';
 import { createOfflineSearch } from './search/offline.ts';
 import {
   MARKETS,
@@ -128,7 +127,7 @@ async function askInTurn(
     const timeUp = AbortSignal.timeout(timeoutMs);
     try {
       const means = { fetch, signal: AbortSignal.any([signal, timeUp]), timeoutMs };
-      return answerOf(provider, query, await provider.search(query, means));
+      return await answerOf(provider, query, await provider.search(query, means));
     } catch (error) {
       signal.throwIfAborted();
       const reason = timeUp.aborted ? 'it did not answer in time' : reasonOf(error);
@@ -139,11 +138,13 @@ async function askInTurn(
   throw new ToolError('Search is not available now. Go on without it, and say that nothing was looked up.');
 }
 
-function answerOf(
+async function answerOf(
   { name, notice }: SearchProvider,
   { q, limit }: SearchQuery,
   found: readonly SearchResult[],
-): SearchAnswer {
+): Promise<SearchAnswer> {
+  // What reads HTML is large, so it is loaded with the first results.
+  const { fitted, presentable } = await import('./search/fit.ts');
   const frame = { provider: name, ...(notice !== null && { notice }), results: [] };
   const results = presentable(found, takeApart(q).sites).slice(0, limit);
   return { ...frame, results: fitted(results, frame) };

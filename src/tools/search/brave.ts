@@ -1,6 +1,6 @@
 /** Search by Brave's API (https://api-dashboard.search.brave.com/api-reference/web/search/get). */
 import { z } from 'zod';
-import { cut } from '../web/text.ts';
+import { cut } from '../web/cut.ts';
 import { ask, resultsSchema } from './ask.ts';
 import { takeApart, type Market, type SearchProvider } from './provider.ts';
 

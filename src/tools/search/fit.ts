@@ -2,7 +2,8 @@
  * Makes results fit for the tool's answer: plain text, web addresses, and few enough bytes. Client scripts cut the
  * answer to 8,000 characters, and JSON cut in the middle is no longer JSON.
  */
-import { cut, textOf } from '../web/text.ts';
+import { cut } from '../web/cut.ts';
+import { textOf } from '../web/text.ts';
 import { isOn, type SearchResult } from './provider.ts';
 
 /** Size of the whole answer as JSON, in the spelling that careless shells leave alone. */

@@ -1,6 +1,6 @@
 /** Search by Tavily's API (https://docs.tavily.com/documentation/api-reference/endpoint/search). */
 import { z } from 'zod';
-import { cut } from '../web/text.ts';
+import { cut } from '../web/cut.ts';
 import { ask, resultsSchema } from './ask.ts';
 import { takeApart, type Market, type SearchProvider } from './provider.ts';
 

@@ -1,6 +1,7 @@
 /**
  * Extracts the text of untrusted HTML: what a reader of the page would read, with a line for each block. It never
- * builds a tree, so no nesting is too deep, and every pattern walks the text once, so no page can slow it down.
+ * builds a tree, so no nesting is too deep, and every pattern walks the text once, so no page can slow it down. The
+ * parser is large: tools load this file at their first call.
  */
 import { DOMParser } from 'linkedom';
 
@@ -34,11 +35,6 @@ export function textOf(html: string): string {
 /** The page without scripts, styles, comments and other parts that are not for reading. */
 export function withoutCode(html: string): string {
   return html.replaceAll(UNREAD, ' ');
-}
-
-/** The first `length` UTF-16 units, without half a character at the end. */
-export function cut(text: string, length: number): string {
-  return text.slice(0, length).replace(/[\uD800-\uDBFF]$/, '');
 }
 
 function spaceFor(closes: boolean, name: string): string {
