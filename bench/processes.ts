@@ -156,7 +156,7 @@ const ROLES: readonly (readonly [RegExp, string])[] = [
   [/redis-server/, 'redis'],
   [/api\/main\.ts/, 'api'],
   [/worker\/main\.ts/, 'worker'],
-  [/src\/main\.ts/, 'main'],
+  [/run\.mjs start|src\/main\.ts/, 'main'],
   [/leash|\/bin\/sh/, 'sh'],
 ];
 

@@ -98,7 +98,7 @@ export async function startService(
     OPENAI_API_KEY: 'bench',
     ...settings,
   };
-  const command = startCommand([process.execPath, 'src/main.ts'], copy.folder, env);
+  const command = startCommand([process.execPath, 'setup/run.mjs', 'start'], copy.folder, env);
   const base = `http://127.0.0.1:${port}`;
   await ready(`${base}/ready`, command, `the service of ${copy.commit}`);
   const redis = new Redis({ path: join(copy.folder, '.data', 'redis', 'redis.sock') });

@@ -39,8 +39,12 @@ export function runChild(program, args, env, options) {
   });
 }
 
-/** An npm that is killed outright tells nobody; that somebody else has become our parent says so. */
-function watchNpm(onGone) {
+/**
+ * An npm that is killed outright tells nobody; that somebody else has become our parent says so.
+ * @param {() => void} onGone
+ * @returns the timer that looks, where npm started us
+ */
+export function watchNpm(onGone) {
   if (process.env.npm_lifecycle_event === undefined) return undefined;
   const npm = process.ppid;
   const timer = setInterval(() => {

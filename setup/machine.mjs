@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 export const BIN = join(ROOT, 'node_modules', '.bin');
+/** Where Node keeps what it has compiled, types already stripped; every process of ours loads the same modules. */
+export const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'node-compile');
 
 /** Tells the person at the terminal. On stderr, so that what a command prints stays clean. */
 export function say(sentence) {

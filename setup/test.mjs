@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runChild } from './child.mjs';
-import { BIN } from './machine.mjs';
+import { BIN, COMPILE_CACHE } from './machine.mjs';
 
 /** npm scripts of the same checks are for running one alone. */
 const STEPS = [
@@ -16,8 +16,6 @@ const STEPS = [
   ['Dead code', 'knip'],
   ['Tests, the house rules among them', 'vitest', 'run'],
 ];
-/** Each test file is a process, and all of them load the same packages. */
-const COMPILE_CACHE = join(BIN, '../.cache/node-compile');
 const FAILED = '0 passed, 1 failed, 0 skipped';
 
 /**

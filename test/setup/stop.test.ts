@@ -101,6 +101,13 @@ test.each(['api', 'worker'] as const)(
   },
 );
 
+test('the api stops when the npm that started it is killed', async () => {
+  const program = npmRun('api');
+  await program.logs(UP.api);
+  program.signalFirst('SIGKILL');
+  expect(await program.logs('stopped')).toMatchObject({ msg: 'stopped' });
+});
+
 /** `npm run NAME` as a terminal starts it: in a process group of its own. */
 function npmRun(name: 'api' | 'worker'): Program {
   const child = spawn('npm', ['run', '--silent', name], {
