@@ -58,14 +58,14 @@ const schema = z.strictObject({
   /** Name → MCP server whose tools this service may run. */
   mcpServers: mcpServersSchema,
   /** Runs that one worker process executes at once. A run is one open stream, so this counts sockets, not cores. */
-  workerConcurrency: z.coerce.number().int().min(1).max(10_000).default(100),
+  workerConcurrency: z.coerce.number().int().min(1).max(10_000).default(200),
   /**
    * How long a stopping worker lets its runs go on before it hands them over, and how long a stopping API waits for
    * open requests.
    */
   drainMs: z.coerce.number().int().min(0).default(5_000),
-  /** Worker processes that `npm start` runs; two, so that a run survives the loss of one. */
-  workers: z.coerce.number().int().min(1).max(64).default(2),
+  /** Worker processes that `npm start` runs; by default derived from the machine's cores. */
+  workers: z.coerce.number().int().min(1).max(64).optional(),
   /** Who must confirm the beginning and the end of a run: the Redis master, or a replica as well. */
   durability: z.enum(['local', 'replica']).default('local'),
   /** How long a worker's lease on its runs lasts; a dead worker is noticed after up to one and a half times this. */

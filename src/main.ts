@@ -15,6 +15,7 @@ import { makePrivate, unwritable } from './local/private.ts';
 import { checkGivenRedis, privateRedis } from './local/redis.ts';
 import { localSecret } from './local/secret.ts';
 import { upstreamProblem, welcome, type Welcome } from './local/welcome.ts';
+import { defaultWorkers } from './local/workers.ts';
 import { onStop } from './shutdown.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -69,11 +70,11 @@ async function start(config: Config, started: AsyncDisposableStack): Promise<voi
   // Parts report that they are up at level info. Logs go to files with a size limit.
   if (config.logLevel !== 'debug') changes['LOG_LEVEL'] = 'info';
 
-  const url = await startService(config, childEnvironment(changes), started);
+  const { workers = defaultWorkers() } = config;
+  const url = await startService({ ...config, workers }, childEnvironment(changes), started);
   const look =
     demo === null ? await firstLook(config) : { model: demo.model, problem: null, mayAnswer: true };
   const key = KEYS[config.auth];
-  const { workers } = config;
   process.stdout.write(welcome({ url, key, ...look, isDemo: demo !== null, workers, logFolder: LOGS }));
 }
 
@@ -122,7 +123,7 @@ async function startRedis(started: AsyncDisposableStack): Promise<string> {
 
 /** Starts the API and the workers. @returns the API's address. */
 async function startService(
-  config: Config,
+  config: Pick<Config, 'drainMs'> & { readonly workers: number },
   env: NodeJS.ProcessEnv,
   started: AsyncDisposableStack,
 ): Promise<string> {

@@ -9,7 +9,8 @@ import { LogJournal, type JournalEntry } from './journal.ts';
 import { Leash } from './leash.ts';
 
 const START_MS = 30_000;
-const FIRST_PAUSE_MS = 1_000;
+/** Short, because the only worker may have died. */
+const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 30_000;
 /** After a child has lived this long, the pauses begin again from the shortest. */
 const WELL_AFTER_MS = 60_000;

@@ -110,7 +110,7 @@ describe('npm start', () => {
     const [worker] = await loggedPids('worker-1.log');
     process.kill(worker ?? 0, 'SIGKILL');
     await start.says('worker 1 is up again.');
-    expect(start.output).toContain('worker 1 was killed; starting it again in 1 s.');
+    expect(start.output).toContain('worker 1 was killed; starting it again in 0.25 s.');
   });
 
   test('leaves nothing behind when it is killed outright', async () => {
