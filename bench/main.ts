@@ -156,7 +156,7 @@ async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promise<reado
 }
 
 async function memoryOfCopy(bench: Bench, copy: Copy): Promise<Measured['memory'] & {}> {
-  const service = await startService(copy, bench.upstream, ROOMY);
+  const service = await startService(copy, bench.upstream, { ...ROOMY, WORKERS: '2' });
   // Its streams stay open until their client ends.
   const client: Client = await startHelper<Task, Seen>('client.ts');
   try {

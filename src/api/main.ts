@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
 import { isLoopback } from '../config/web.ts';
 import { createLog } from '../log.ts';
-import { givenBytes } from '../memory.ts';
+import { endOfStart, givenBytes } from '../memory.ts';
 import { Tally } from '../metrics.ts';
 import { PRESETS } from '../config/presets.ts';
 import { CallersModels } from '../model/callers-models.ts';
@@ -146,6 +146,7 @@ async function main(): Promise<void> {
     },
   );
   await Promise.all([queue.ready(), objects.assistants.remember(hub)]);
+  endOfStart();
 
   const server = createApiServer(app, {
     ...config,

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
 import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
-import { givenBytes } from '../memory.ts';
+import { endOfStart, givenBytes } from '../memory.ts';
 import { PRESETS } from '../config/presets.ts';
 import { lessonKey } from '../model/facts.ts';
 import { OpenAiModel } from '../model/openai.ts';
@@ -115,6 +115,7 @@ async function main(): Promise<void> {
         .catch((err: unknown) => log.warn({ err }, 'could not note that a model has answered a key')),
   });
   await Promise.all([queue.ready(), worker.start(), lease.begin()]);
+  endOfStart();
   const consumer = new JobConsumer(RUN_JOBS, {
     redisUrl: config.redisUrl,
     keys,
