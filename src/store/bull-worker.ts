@@ -158,9 +158,17 @@ export class BullWorker<T extends object> {
   /** Takes no more jobs, waits for those it has, then closes. */
   async close(): Promise<void> {
     this.#leave();
+    await this.#reconnected();
     await this.#worker.close();
     this.#locks.close();
     this.#connection.disconnect();
+  }
+
+  /** BullMQ would wait for ever for the end of a connection that is about to be made again. */
+  async #reconnected(): Promise<void> {
+    const client = await this.#worker.getBackend().blockingClient?.catch(() => null);
+    if (client?.status === 'reconnecting')
+      await new Promise<void>((resolve) => void client.once('ready', () => resolve()));
   }
 
   #leave(): void {

@@ -270,6 +270,27 @@ describe('a job that is taken', () => {
     expect(said).toStrictEqual(['rpoplpush', 'echo', 'rpoplpush', 'end']);
   });
 
+  test('does not keep a worker that leaves while its connection is lost', async () => {
+    const store = await openStore(server.url);
+    const admin = new Redis(server.url);
+    onTestFinished(() => admin.disconnect());
+    const end = Promise.withResolvers<JobOutcome>();
+    const taken = Promise.withResolvers<void>();
+    const consumer = await consume(store, async () => {
+      taken.resolve();
+      return end.promise;
+    });
+    await create(store);
+    await taken.promise;
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    // By the answer, the worker has noticed, and has not yet connected again.
+    await admin.client('LIST');
+    const closing = consumer.close();
+    end.resolve('done');
+    await closing;
+    await drained(store);
+  });
+
   test('and handed over goes to the next worker at once', async () => {
     const store = await openStore(server.url);
     const log: string[] = [];
