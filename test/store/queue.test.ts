@@ -288,7 +288,7 @@ describe('a job that is taken', () => {
     const closing = consumer.close();
     end.resolve('done');
     await closing;
-    await drained(store);
+    expect(await waiting(store)).toStrictEqual([]);
   });
 
   test('and handed over goes to the next worker at once', async () => {
