@@ -43,8 +43,6 @@ export interface Reading<T> {
   readonly parse: (row: Row) => T;
   /** Key of the hash that holds what was hung on items since they were written. */
   readonly labels?: string;
-  /** Where each document is a hash of its own, with a field `doc`: what the keys of these hashes begin with. */
-  readonly docPrefix?: string;
 }
 
 export interface CollectionsOptions {
@@ -136,12 +134,8 @@ export class Collections {
   }
 
   /** One page. Items that cannot be read are left out. */
-  async page<T>(
-    keys: CollectionKeys,
-    query: PageQuery,
-    { parse, labels, docPrefix }: Reading<T>,
-  ): Promise<ListPage<T>> {
-    const found = await this.rows(keys, query, labels, docPrefix);
+  async page<T>(keys: CollectionKeys, query: PageQuery, { parse, labels }: Reading<T>): Promise<ListPage<T>> {
+    const found = await this.rows(keys, query, labels);
     if (found.type === 'unknown cursor') return found;
     const items = found.items.map((row) => (row.doc === '' ? null : this.readable(() => parse(row))));
     return { ...found, items: items.filter((item) => item !== null) };
@@ -152,7 +146,10 @@ export class Collections {
     return this.#damage.skip(read);
   }
 
-  /** One page as it is stored: for indexes whose objects lie elsewhere. */
+  /**
+   * One page as it is stored: for indexes whose objects lie elsewhere.
+   * @param docPrefix where each document is a hash of its own, with a field `doc`: what the keys of these hashes begin with
+   */
   async rows(
     { docs, index, gone }: CollectionKeys,
     { limit, order, after, before, admit }: PageQuery,

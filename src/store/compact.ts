@@ -4,7 +4,9 @@
  * these misses what is not there, and nothing else. Pure.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { formatOf } from '../runs/calls/kinds.ts';
 import type { RunOrigin } from '../runs/event.ts';
+import { SHARING_FORMAT } from '../runs/format.ts';
 import { isTerminal, type RunState } from '../runs/run.ts';
 import { NO_USAGE, type Message, type Run, type RunStep, type Usage } from '../runs/thread.ts';
 
@@ -81,9 +83,9 @@ const USAGE = {
 } as const satisfies Partial<Usage>;
 
 type WirePart = Message | RunStep | Run;
-type UsualValues = Readonly<Record<string, unknown>>;
+type Values = Readonly<Record<string, unknown>>;
 
-const USUAL: Readonly<Record<WirePart['object'], UsualValues>> = {
+const USUAL: Readonly<Record<WirePart['object'], Values>> = {
   'thread.message': MESSAGE,
   'thread.run.step': STEP,
   'thread.run': ENDED_RUN,
@@ -94,12 +96,28 @@ export function encodePart(part: WirePart): string {
   return JSON.stringify(brief(part));
 }
 
-/** What is stored of a run. One that is yet to end is stored whole, because an older worker may execute it. */
-export function encodeRun(state: RunState): string {
+/** What an ended run may share with others (contents.ts). */
+export type RunContent = Pick<Run, 'instructions' | 'tools'>;
+
+/** Its digest, and what it adds to the run's own document when that is read. */
+interface NamedContent {
+  readonly id: string;
+  readonly bytes: number;
+}
+
+/**
+ * What is stored of a run. One that is yet to end is stored whole, because an older worker may execute it.
+ * @param content of an ended run, where it is kept elsewhere
+ */
+export function encodeRun(state: RunState, content: NamedContent | null = null): string {
   if (!isTerminal(state.run)) return JSON.stringify(state);
+  const { instructions, tools, ...run } = brief(state.run);
   const kept = {
+    // First, where contentNamedBy and page.lua look for it.
+    ...(content !== null && { content: `${content.id}:${content.bytes}` }),
     ...without(state, ENDED_STATE),
-    run: brief(state.run),
+    ...(content !== null && { v: SHARING_FORMAT }),
+    run: content === null ? { ...run, instructions, tools } : run,
     origin: without(state.origin, ENDED_ORIGIN),
     // Older processes expect an object.
     spent: {},
@@ -114,22 +132,37 @@ export function wholePart<T extends WirePart>(stored: T, threadId: string): T {
   return Object.assign({ id, object, ...USUAL[object] }, stored, { thread_id: threadId, ...usage });
 }
 
-/** The whole of what was stored of a run of that thread. */
-export function wholeRun(stored: RunState, threadId: string): RunState {
+/** No longer document is looked into for a content that it names, when only its size is asked for; page.lua knows this too. */
+export const MAX_NAMING_BYTES = 4_096;
+
+/** The content that a stored run names; null where it has its own. */
+export function contentNamedBy(doc: string): NamedContent | null {
+  const [, id, bytes] = /^\{"content":"([\w-]+):(\d+)"/.exec(doc) ?? [];
+  return id === undefined ? null : { id, bytes: Number(bytes) };
+}
+
+/** A run as it is stored, which may name a content. */
+export type StoredState = RunState & { readonly content?: string };
+
+/** The whole of what was stored of a run of that thread. @param content where the run names one */
+export function wholeRun(stored: StoredState, threadId: string, content: RunContent | null): RunState {
   if (!isTerminal(stored.run)) return stored;
-  const run = wholePart(stored.run, threadId);
+  const run = { ...wholePart(stored.run, threadId), ...content };
+  const { content: _, v = 1, ...state } = stored;
+  const format = content === null ? v : formatOf(run);
   const origin = { ...ENDED_ORIGIN, ...stored.origin };
-  return { ...ENDED_STATE, ...stored, run, origin, spent: run.usage ?? NO_USAGE };
+  const spent = run.usage ?? NO_USAGE;
+  return { ...ENDED_STATE, ...(format > 1 && { v: format }), ...state, run, origin, spent };
 }
 
 /** Without the name of its thread, by whose name it was found, and the details of a usage that has none. */
-function brief(part: WirePart): object {
+function brief(part: WirePart): Values {
   const { thread_id: _, ...rest } = part;
   const kept = without(rest, USUAL[part.object]);
   return 'usage' in part && part.usage ? { ...kept, usage: without(part.usage, USAGE) } : kept;
 }
 
-function without(all: object, usual: UsualValues): object {
+function without(all: object, usual: Values): Values {
   const isUnusual = ([name, value]: [string, unknown]): boolean =>
     !(Object.hasOwn(usual, name) && isDeepStrictEqual(value, usual[name]));
   return Object.fromEntries(Object.entries(all).filter(isUnusual));

@@ -6,6 +6,7 @@
 import type { Logger } from '../log.ts';
 import { randomText } from '../runs/ids.ts';
 import type { RunState } from '../runs/run.ts';
+import type { RunContent } from './compact.ts';
 import { decodeRun, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -43,12 +44,12 @@ export class Damage {
   }
 
   /**
-   * The state of a run out of its document.
+   * The state of a run out of its document, with the content that it names.
    * @throws {Unreadable} for one that is damaged, after everything was done about it that can be done now; {NewerFormat}.
    */
-  async run(ref: RunRef, doc: string): Promise<RunState> {
+  async run(ref: RunRef, doc: string, content: RunContent | null): Promise<RunState> {
     try {
-      return decodeRun(doc, ref);
+      return decodeRun(doc, ref, content);
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
       throw new Unreadable(error.what, await this.#attend(ref));

@@ -6,7 +6,7 @@
 import { requireKnown } from '../runs/format.ts';
 import type { RunState } from '../runs/run.ts';
 import type { Message, RunStep } from '../runs/thread.ts';
-import { wholePart, wholeRun } from './compact.ts';
+import { wholePart, wholeRun, type RunContent, type StoredState } from './compact.ts';
 import type { RunRef } from './keys.ts';
 import { withOldCamera } from './old-photos.ts';
 
@@ -58,14 +58,19 @@ export function decodePart<T extends Message | RunStep>(doc: string, what: strin
 
 /**
  * What {@link encodeRun} stored.
+ * @param content the one that it names (contents.ts); null where it names none, or that cannot be read
  * @throws {NewerFormat} when a newer version of this service wrote it; {Unreadable} when it is damaged.
  */
-export function decodeRun(doc: string, ref: Omit<RunRef, 'project'>): RunState {
-  return readRun(decode<RunState | null>(doc, `run ${ref.runId}`), ref);
+export function decodeRun(doc: string, ref: Omit<RunRef, 'project'>, content: RunContent | null): RunState {
+  return readRun(decode<RunState | null>(doc, `run ${ref.runId}`), ref, content);
 }
 
 /** As {@link decodeRun}, of a document that is no longer JSON. */
-export function readRun(state: RunState | null, { runId, threadId }: Omit<RunRef, 'project'>): RunState {
+export function readRun(
+  state: StoredState | null,
+  { runId, threadId }: Omit<RunRef, 'project'>,
+  content: RunContent | null,
+): RunState {
   const what = `run ${runId}`;
   if (!isObject(state)) throw new Unreadable(what);
   requireKnown(state);
@@ -78,8 +83,8 @@ export function readRun(state: RunState | null, { runId, threadId }: Omit<RunRef
     Number.isInteger(turn) &&
     Number.isInteger(attempts) &&
     isObject(spent);
-  if (!isWhole) throw new Unreadable(what);
-  return withOldCamera(wholeRun(state, threadId));
+  if (!isWhole || (content === null && state.content !== undefined)) throw new Unreadable(what);
+  return withOldCamera(wholeRun(state, threadId, content));
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;

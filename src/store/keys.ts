@@ -139,6 +139,19 @@ export class RedisKeys {
     return `${this.assistants(project).docs}:names`;
   }
 
+  /**
+   * Hash: what runs of a project have in common, and the threads that need it, each with a mark. In a slot of its own; written
+   * by {@link Contents}, which also removes it.
+   */
+  content(project: string, digest: string): string {
+    return `${this.#prefix}:${project}:{content/${digest}}`;
+  }
+
+  /** Sorted set: members `project/digest` of all {@link content}s, by when to look whether they are needed (unix ms). */
+  get contents(): string {
+    return `${this.#prefix}:contents`;
+  }
+
   /** Set: projects whose key a model has answered. With the next five in one slot, because one script decides by them. */
   get proven(): string {
     return `${this.#prefix}:{trial}:proven`;

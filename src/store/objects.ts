@@ -1,6 +1,7 @@
 /** The objects of the wire in Redis, a file for each kind: this one hands them out together. */
 import { Assistants } from './assistants.ts';
 import type { Collections } from './collection.ts';
+import type { Contents } from './contents.ts';
 import type { Damage } from './damage.ts';
 import { Histories } from './history.ts';
 import type { RedisKeys } from './keys.ts';
@@ -31,6 +32,7 @@ export interface Objects {
 
 export interface ObjectsOptions {
   readonly collections: Collections;
+  readonly contents: Contents;
   readonly redis: ScriptedRedis;
   readonly keys: RedisKeys;
   readonly threadIndex: ThreadIndex;
@@ -41,13 +43,13 @@ export interface ObjectsOptions {
 }
 
 export function openObjects(options: ObjectsOptions): Objects {
-  const { collections, redis, keys, threadIndex, recentRuns, damage, nowMs } = options;
+  const { collections, redis, keys, threadIndex, recentRuns, damage } = options;
   const messages = new Messages(collections, redis, keys, threadIndex);
   return {
     assistants: new Assistants(collections, redis, keys),
     threads: new Threads({ ...options, messages }),
     messages,
-    runs: new RunLists(collections, redis, keys, nowMs),
+    runs: new RunLists(options),
     recentRuns,
     steps: new Steps(collections, keys),
     openParts: new OpenParts(redis, keys),

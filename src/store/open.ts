@@ -4,6 +4,7 @@ import { requirePermissions } from './permissions.ts';
 import { preflight } from './preflight.ts';
 import { RedisClock } from './clock.ts';
 import { Collections } from './collection.ts';
+import { Contents } from './contents.ts';
 import { Damage } from './damage.ts';
 import { ReplicaAck } from './replica-ack.ts';
 import { LogHub } from './follow.ts';
@@ -48,6 +49,7 @@ export interface Store {
   readonly threadIndex: ThreadIndex;
   readonly runs: RunStore;
   readonly objects: Objects;
+  readonly contents: Contents;
   readonly usage: UsageCounts;
   /** Why the servers are not fit to keep runs, for the operator; empty when they are. */
   readonly problems: readonly string[];
@@ -76,7 +78,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const open = new OpenRuns(redis, keys, nowMs, log);
   const damage = new Damage(redis, keys, log);
   const collections = new Collections({ ...options, redis, damage, nowMs });
-  const shared = { collections, redis, keys, damage, nowMs, log };
+  const contents = new Contents(redis, keys, nowMs, log);
+  const shared = { collections, contents, redis, keys, damage, nowMs, log };
   const threadIndex = new ThreadIndex(shared);
   const recentRuns = new RecentRuns(shared);
   const ack = durability === 'replica' ? new ReplicaAck(redisUrl, keys) : null;
@@ -90,6 +93,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     threadIndex,
     recentRuns,
     damage,
+    contents,
     log,
     now,
     logKeptS,
@@ -108,6 +112,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     threadIndex,
     runs,
     objects: openObjects({ ...shared, threadIndex, recentRuns }),
+    contents,
     usage,
     problems,
     close: async () => {

@@ -5,6 +5,8 @@
 import type { Logger } from '../log.ts';
 import type { Run } from '../runs/thread.ts';
 import { placeAt, type Collections, type ListPage, type PageQuery, type Row } from './collection.ts';
+import { contentNamedBy, MAX_NAMING_BYTES } from './compact.ts';
+import type { Contents } from './contents.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import { readRun } from './run-lists.ts';
 import { scan } from './scan.ts';
@@ -17,6 +19,7 @@ const CREATED_WITHIN_MS = 60_000;
 
 export interface RecentRunsOptions {
   readonly collections: Collections;
+  readonly contents: Contents;
   readonly redis: ScriptedRedis;
   readonly keys: RedisKeys;
   /** Unix milliseconds, the same for every process. */
@@ -44,15 +47,14 @@ export class RecentRuns {
     const { collections, redis, keys, nowMs } = this.#options;
     const refOf = ({ id, doc }: Row): RunRef => ({ project, threadId: doc, runId: id });
     return scan(collections, keys.recentRuns(project), query, {
-      sizeOf: (row) => redis.hstrlen(keys.run(refOf(row)), 'doc'),
+      sizeOf: async (row) => this.#sizeOf(keys.run(refOf(row))),
       read: async (row) => {
         const ref = refOf(row);
         const [doc, label] = await Promise.all([
           redis.hget(keys.run(ref), 'doc'),
           redis.hget(keys.labels(ref), ref.runId),
         ]);
-        if (doc === null) return null;
-        return collections.readable(() => readRun({ id: ref.runId, doc, label: label ?? '' }, ref.threadId));
+        return readRun({ id: ref.runId, doc: doc ?? '', label: label ?? '' }, ref, this.#options);
       },
       forget: (runIds) => {
         const before = placeAt(nowMs() - CREATED_WITHIN_MS);
@@ -60,6 +62,14 @@ export class RecentRuns {
           this.#unawaited(runId, collections.remove(keys.recentRuns(project), runId, { before }));
       },
     });
+  }
+
+  /** Bytes of a run, with the content that it names: one that names any is small itself. */
+  async #sizeOf(key: string): Promise<number> {
+    const { redis } = this.#options;
+    const bytes = await redis.hstrlen(key, 'doc');
+    if (bytes === 0 || bytes > MAX_NAMING_BYTES) return bytes;
+    return bytes + (contentNamedBy((await redis.hget(key, 'doc')) ?? '')?.bytes ?? 0);
   }
 
   /** Forgets a run that was never created, or has left no trace. Nothing waits for it. */

@@ -70,7 +70,7 @@ export class BegunJob {
 /** The run as a job shows it, or null. @throws {NewerFormat} as everything does that reads a run. */
 export function runOf({ project, threadId, runId, run }: RunJob): StoredRun | null {
   if (run === undefined) return null;
-  return { ...run, ref: { project, threadId, runId }, state: readRun(run.state, { runId, threadId }) };
+  return { ...run, ref: { project, threadId, runId }, state: readRun(run.state, { runId, threadId }, null) };
 }
 
 export const RUN_JOBS: JobKind<RunJob> = {

@@ -21,6 +21,7 @@ import type { ChatMessage } from '../runs/model.ts';
 import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
 import { commitCall, lockMove, logLifeMs, replyOf } from './commit-script.ts';
 import { encodePart, encodeRun } from './compact.ts';
+import type { Contents } from './contents.ts';
 import type { Damage } from './damage.ts';
 import { FragmentLog } from './fragments.ts';
 import { decode, Unreadable } from './json.ts';
@@ -90,6 +91,7 @@ export interface RunStoreOptions extends RunObserver {
   readonly threadIndex: ThreadIndex;
   readonly recentRuns: RecentRuns;
   readonly damage: Damage;
+  readonly contents: Contents;
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */
   readonly logKeptS: number;
@@ -155,8 +157,13 @@ export class RunStore {
     ]);
     const [doc, version, seq] = fields;
     if (!doc || !version || !seq) return null;
-    const { damage } = this.#options;
-    const stored = { ref, state: await damage.run(ref, doc), version, seq: Number(seq) };
+    const { damage, contents } = this.#options;
+    const stored = {
+      ref,
+      state: await damage.run(ref, doc, await contents.of(ref, doc)),
+      version,
+      seq: Number(seq),
+    };
     const given = damage.skip(() => decode<Metadata>(labels, `labels of ${ref.runId}`));
     return { stored, labels: given, grace: readGrace(grace) };
   }
@@ -325,11 +332,11 @@ export class RunStore {
     extraWrites: readonly string[],
     { exact = false, worker = false, withJob = false },
   ): Promise<CommitOutcome> {
-    const { redis, keys, open, queue } = this.#options;
+    const { redis, keys, open, queue, contents } = this.#options;
     const held = before ?? NOTHING;
     const { state, writes } = fold(held.state, events);
     const version = randomText(VERSION_LENGTH);
-    const doc = encodeRun(state);
+    const doc = isTerminal(state.run) ? await contents.documentOf(ref, state) : encodeRun(state);
     const committing = redis.commit(
       ...commitCall(keys, ref, {
         expectedVersion: held.version,

@@ -36,6 +36,7 @@ const SCRIPTS = [
   'untrial',
   'usage',
   'allowed',
+  'unneed',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];

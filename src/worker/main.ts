@@ -152,6 +152,7 @@ async function main(): Promise<void> {
     log,
     holder: id,
     endTrials: () => trial.end(objects),
+    endContents: () => store.contents.sweep(),
     endThreads: () => threadIndex.endUnused(objects.threads, config.threadKeptDays),
   });
 

@@ -26,6 +26,8 @@ export interface Sweeping {
   readonly log: Logger;
   /** Deletes what projects on trial have made, once their time is over. */
   readonly endTrials: () => Promise<unknown>;
+  /** Deletes what runs had in common that are gone. */
+  readonly endContents: () => Promise<unknown>;
   /** Deletes threads that have been unused for longer than they are kept. */
   readonly endThreads: () => Promise<unknown>;
   /** Names this process in the lease. */
@@ -77,6 +79,7 @@ async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void
   } while (more && performance.now() < untilMs && !isStopped());
   await sweeping.endTrials();
   await sweeping.endThreads();
+  await sweeping.endContents();
   if (tooNew > 0) log.warn({ runs: tooNew }, 'leaving runs to a newer worker');
 }
 

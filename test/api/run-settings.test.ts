@@ -30,19 +30,23 @@ async function messagesOf(thread: string): Promise<string[]> {
 
 describe('a run', () => {
   /** Shows A-ASST-18, A-RUN-20. */
-  test('copies its assistant: changes and deletion do not reach it', async () => {
+  test.each([
+    ['short', 'old'],
+    ['long', 'be kind '.repeat(1_000).trim()],
+  ])('copies its assistant: changes and deletion do not reach its %s instructions', async (_, old) => {
     upstream.reply(({ outputs }) =>
       outputs.length > 0 ? says('done') : calls([{ name: 'f', arguments: {} }]),
     );
-    const assistant = await assistantOf({ instructions: 'old', tools: [TOOL], temperature: 0.5 });
+    const assistant = await assistantOf({ instructions: old, tools: [TOOL], temperature: 0.5 });
     const run = await wire.play(await wire.thread('x'), { assistant_id: assistant });
     const changes = { instructions: 'new', tools: [], temperature: 0, model: 'other' };
     await wire.ok('POST', `/assistants/${assistant}`, changes);
     await wire.ok('DELETE', `/assistants/${assistant}`);
     const ended = await wire.rested(await wire.submit(run, 'x'));
-    const copied = { status: 'completed', model: 'm', instructions: 'old', tools: [TOOL], temperature: 0.5 };
+    const copied = { status: 'completed', model: 'm', instructions: old, tools: [TOOL], temperature: 0.5 };
     expect(ended).toMatchObject(copied);
-    const system = { role: 'system', content: 'old' };
+    expect(await wire.list(`/threads/${run.thread_id}/runs`)).toMatchObject([copied]);
+    const system = { role: 'system', content: old };
     const messages: unknown = expect.arrayContaining([system]);
     expect(asked()).toMatchObject({ model: 'm', temperature: 0.5, tools: [{ type: 'function' }], messages });
   });

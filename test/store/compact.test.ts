@@ -43,17 +43,18 @@ describe('what is written is read', () => {
     fc.assert(
       fc.property(histories, ({ states }) => {
         for (const state of states) {
-          expect(decodeRun(encodeRun(state), refOf())).toEqual(state);
+          expect(decodeRun(encodeRun(state), refOf(), null)).toEqual(state);
           for (const part of partsOf(state))
             expect(decodePart(encodePart(part), 'it', part.thread_id)).toEqual(part);
         }
       }),
+      { numRuns: 30 },
     );
   });
 
   test('where no value is the usual one', () => {
     const state = { ...ANSWERED, run: { ...ANSWERED.run, ...UNUSUAL } };
-    expect(decodeRun(encodeRun(state), refOf())).toEqual(state);
+    expect(decodeRun(encodeRun(state), refOf(), null)).toEqual(state);
     const said = { ...newMessage('msg_1'), attachments: [null], metadata: { key: '' }, incomplete_at: 0 };
     expect(decodePart(encodePart(said), 'it', THREAD.threadId)).toEqual(said);
   });
@@ -66,7 +67,7 @@ describe('what is written is read', () => {
 
 describe('older processes', () => {
   test('have written whole documents, which are read as they are', () => {
-    expect(decodeRun(JSON.stringify(ANSWERED), refOf())).toEqual(ANSWERED);
+    expect(decodeRun(JSON.stringify(ANSWERED), refOf(), null)).toEqual(ANSWERED);
     const said = newMessage('msg_1');
     expect(decodePart(JSON.stringify(said), 'it', THREAD.threadId)).toEqual(said);
   });

@@ -14,6 +14,7 @@ import {
   must,
   newMessage,
   newRun,
+  NOTHING_TO_END,
   openStore,
   PROJECT,
   read,
@@ -114,7 +115,7 @@ describe('a run that cannot be read', () => {
     const looks = Array.from({ length: 3 }, () => new Damage(store.redis, store.keys, log));
     await create(store);
     const everybodyLooks = async () =>
-      Promise.all(looks.map(async (one) => one.run(refOf(), 'x').catch(() => null)));
+      Promise.all(looks.map(async (one) => one.run(refOf(), 'x', null).catch(() => null)));
     await everybodyLooks();
     await everybodyLooks();
     expect(told).toStrictEqual(['a run cannot be read; it is given up if it stays so']);
@@ -210,7 +211,7 @@ describe('the index of open runs', () => {
     });
     const { open, clock, nowMs } = store;
     const sweeping = { runs, open, now: () => clock.s, nowMs, log: silent, holder: 'a' };
-    onTestFinished(startSweeper({ ...sweeping, endTrials: async () => {}, endThreads: async () => {} }));
+    onTestFinished(startSweeper({ ...sweeping, ...NOTHING_TO_END }));
     await lost.promise;
     // Those were given up for good.
     expect(await store.redis.zcard(store.keys.open)).toBe(1);

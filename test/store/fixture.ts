@@ -7,6 +7,7 @@ import { createLog } from '../../src/log.ts';
 import { PLAIN_ORIGIN, type RunEvent, type RunOrigin } from '../../src/runs/event.ts';
 import type { Message, Run, Thread } from '../../src/runs/thread.ts';
 import { Collections } from '../../src/store/collection.ts';
+import { Contents } from '../../src/store/contents.ts';
 import { Damage } from '../../src/store/damage.ts';
 import { LogHub, type LoggedEvent } from '../../src/store/follow.ts';
 import { RedisKeys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
@@ -30,6 +31,13 @@ export const PAGE_LIMIT_BYTES = 20_000;
 export const CREATED_AT = 1_000;
 export const EXPIRES_AT = 1_600;
 
+/** What a sweeper ends besides runs: nothing. */
+export const NOTHING_TO_END = {
+  endTrials: async () => {},
+  endThreads: async () => {},
+  endContents: async () => {},
+};
+
 export const silent = createLog({ logLevel: 'silent' }, 'test');
 
 export interface Store {
@@ -40,6 +48,7 @@ export interface Store {
   readonly open: OpenRuns;
   readonly threadIndex: ThreadIndex;
   readonly recentRuns: RecentRuns;
+  readonly contents: Contents;
   readonly runs: RunStore;
   readonly objects: Objects;
   /** Unix seconds, as runs see them. */
@@ -65,7 +74,8 @@ export async function openStore(
   const open = new OpenRuns(redis, keys, nowMs, silent);
   const damage = new Damage(redis, keys, silent);
   const collections = new Collections({ redis, damage, nowMs, pageLimitBytes: PAGE_LIMIT_BYTES });
-  const shared = { collections, redis, keys, damage, nowMs, log: silent };
+  const contents = new Contents(redis, keys, nowMs, silent);
+  const shared = { collections, contents, redis, keys, damage, nowMs, log: silent };
   const threadIndex = new ThreadIndex(shared);
   const recentRuns = new RecentRuns(shared);
   const clock = { s: CREATED_AT };
@@ -78,6 +88,7 @@ export async function openStore(
     threadIndex,
     recentRuns,
     damage,
+    contents,
     log: silent,
     now,
     logKeptS: LOG_KEPT_S,
@@ -88,7 +99,7 @@ export async function openStore(
     connection.disconnect();
   });
   const objects = openObjects({ ...shared, threadIndex, recentRuns });
-  return { url, redis, keys, queue, open, threadIndex, recentRuns, runs, objects, clock, nowMs };
+  return { url, redis, keys, queue, open, threadIndex, recentRuns, contents, runs, objects, clock, nowMs };
 }
 
 /** A hub of its own, as another process has one. @param wrap may come between the hub and its subscriptions. */

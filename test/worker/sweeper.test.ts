@@ -6,6 +6,7 @@ import {
   create,
   EXPIRES_AT,
   newThread,
+  NOTHING_TO_END,
   openStore,
   PROJECT,
   read,
@@ -32,7 +33,7 @@ function sweep({ runs, open, clock, nowMs }: Store): () => number {
     return open.lease(holder, ms);
   });
   const sweeping = { runs, open: counted, now: () => clock.s, nowMs, log: silent, holder: 'a' };
-  onTestFinished(startSweeper({ ...sweeping, endTrials: async () => {}, endThreads: async () => {} }));
+  onTestFinished(startSweeper({ ...sweeping, ...NOTHING_TO_END }));
   return () => leases;
 }
 
@@ -54,7 +55,7 @@ test('threads whose time is over are deleted although a full Redis gives nobody 
     log: silent,
     holder: 'a',
     now: () => clock.s,
-    endTrials: async () => {},
+    ...NOTHING_TO_END,
     endThreads: async () => deleted.resolve(await threadIndex.endUnused(objects.threads, 30, monthsLaterMs)),
   });
   expect(await deleted.promise).toBe(1);
