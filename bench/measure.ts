@@ -254,7 +254,7 @@ export async function memory(client: Client, service: Service, streams: number):
   };
 }
 
-/** What finished runs leave in Redis once their logs are gone, in bytes beside their text. */
+/** What finished runs leave in Redis for good, without their logs: in bytes beside their text. */
 export interface Stored {
   readonly plainRun: number;
   /** A run of an assistant with 8 kB of instructions and 20 tools. */
@@ -264,9 +264,7 @@ export interface Stored {
 }
 
 const RUN_TOKENS = 500;
-const LOG_GONE_MS = 9_000;
 
-/** The service must have been started with `LOG_KEPT_S=5`. */
 export async function stored({ base, redis }: Service, runs: number): Promise<Stored> {
   const model = `paced-${RUN_TOKENS}-0`;
   const tool = (index: number): unknown => ({
@@ -290,14 +288,25 @@ export async function stored({ base, redis }: Service, runs: number): Promise<St
 }
 
 async function grownBy(redis: Service['redis'], work: () => Promise<void>): Promise<number> {
-  const before = await usedBytes(redis);
+  const before = await keptBytes(redis);
   await work();
-  await sleep(LOG_GONE_MS);
-  return (await usedBytes(redis)) - before;
+  return (await keptBytes(redis)) - before;
 }
 
-async function usedBytes(redis: Service['redis']): Promise<number> {
-  return Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1] ?? 0);
+/** All keys that do not expire, as Redis measures them; the queue's own, which are bounded, aside. */
+async function keptBytes(redis: Service['redis']): Promise<number> {
+  let sum = 0;
+  for await (const found of redis.scanStream({ count: 1_000 })) {
+    const keys: readonly string[] = Array.isArray(found) ? found.map(String) : [];
+    const bytes = await Promise.all(
+      keys.map(async (key) => {
+        const [leftMs, used] = await Promise.all([redis.pttl(key), redis.memory('USAGE', key, 'SAMPLES', 0)]);
+        return leftMs === -1 && !key.startsWith('{') ? (used ?? 0) : 0;
+      }),
+    );
+    sum = bytes.reduce((all, each) => all + each, sum);
+  }
+  return sum;
 }
 
 async function runsOf(base: string, assistant: object, runs: number): Promise<void> {
