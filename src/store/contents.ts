@@ -4,7 +4,7 @@
  *
  * The threads whose runs need a content are noted with it, before the run names it. Nothing is done when a thread is deleted:
  * a sweep looks now and then which of the noted threads are there, and a content that no thread needs goes
- * (docs/decisions/0012-instructions-and-tools-are-stored-once.md).
+ * (docs/decisions/0015-instructions-and-tools-are-stored-once.md).
  */
 import { hash } from 'node:crypto';
 import type { Logger } from '../log.ts';

@@ -1,6 +1,6 @@
 /**
  * What a worker keeps of the threads it has read lately, so that the next turn reads only what is new. Nothing here says
- * whether a thread is still the same: history.lua does, each time (docs/decisions/…).
+ * whether a thread is still the same: history.lua does, each time (docs/decisions/0014-known-threads.md).
  */
 import { sumsOf, type KnownItems } from './history-page.ts';
 

@@ -3,7 +3,7 @@
  * all others; both go through commit.lua, or fragments.lua where there is nothing else to write. A run that is left queued
  * gets its job here, behind its state: in the same tick where commands keep their order, else when the state is written.
  */
-import { isDelta, type RunEvent, type RunOrigin } from '../runs/event.ts';
+import { isDelta, type RunEvent } from '../runs/event.ts';
 import { isKnown } from '../runs/format.ts';
 import { randomText, type Clock } from '../runs/ids.ts';
 import { ending, release, type Ending } from '../runs/ending.ts';
@@ -17,8 +17,7 @@ import {
   isTerminal,
   type RunState,
 } from '../runs/run.ts';
-import type { ChatMessage } from '../runs/model.ts';
-import type { Message, Metadata, Run, Thread } from '../runs/thread.ts';
+import type { Metadata, Run } from '../runs/thread.ts';
 import { commitCall, lockMove, logLifeMs, replyOf } from './commit-script.ts';
 import { encodePart, encodeRun } from './compact.ts';
 import type { Contents } from './contents.ts';
@@ -28,6 +27,7 @@ import { decode, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
 import { beginGrace, GRACE_FIELD, readGrace, type Shown } from './poll-grace.ts';
+import type { Created, NewRun } from './new-run.ts';
 import type { OpenRuns } from './open-runs.ts';
 import type { RecentRuns } from './recent-runs.ts';
 import type { JobQueue } from './queue.ts';
@@ -64,24 +64,6 @@ export class Refused extends Error {
     this.why = why;
   }
 }
-
-export interface NewRun {
-  readonly run: Run;
-  readonly origin: RunOrigin;
-  /** Messages that join the thread together with the run, in order. */
-  readonly messages: readonly Message[];
-  /** The thread, when it is created together with the run; null when it must exist. */
-  readonly thread: Thread | null;
-  /** What a run without a thread is about; only with an origin that says `ephemeral`. */
-  readonly input: readonly ChatMessage[];
-}
-
-export type Created =
-  /** `confirmed` unless the store should have, and could not, see it copied to a replica. */
-  | { readonly type: 'created'; readonly stored: StoredRun; readonly confirmed: boolean }
-  /** Another run holds the thread. */
-  | { readonly type: 'locked'; readonly runId: string }
-  | { readonly type: 'no thread' };
 
 export interface RunStoreOptions extends RunObserver {
   readonly redis: ScriptedRedis;

@@ -19,7 +19,8 @@ import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { ThreadIndex } from '../../src/store/thread-index.ts';
 import { RecentRuns } from '../../src/store/recent-runs.ts';
 import { RUN_JOBS, type RunJob } from '../../src/store/run-jobs.ts';
-import { RunStore, type NewRun, type StoredRun } from '../../src/store/runs.ts';
+import type { NewRun } from '../../src/store/new-run.ts';
+import { RunStore, type StoredRun } from '../../src/store/runs.ts';
 import { keysLike } from '../support/contents.ts';
 import { stateAfter, usage } from '../runs/histories.ts';
 
