@@ -272,6 +272,15 @@ export function childEnvironment(changes: Readonly<Record<string, string>>): Nod
   return { ...process.env, ...changes };
 }
 
+/** Which process of a worker this is, where `npm start` runs it: see `Succession` in local/workers.ts. */
+export function readSuccession(env: Env = process.env): {
+  readonly name?: string;
+  readonly ended: readonly string[];
+} {
+  const { LONGRUN_WORKER: name, LONGRUN_WORKERS_ENDED: ended = '' } = env;
+  return { ...(name && { name }), ended: ended.match(/\S+/g) ?? [] };
+}
+
 /** The target of `npm run import`: LONGRUN_URL, and the key in LONGRUN_API_KEY. */
 export function readImportTarget(env: Env = process.env): {
   readonly url: string;

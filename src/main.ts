@@ -15,7 +15,7 @@ import { makePrivate, unwritable } from './local/private.ts';
 import { checkGivenRedis, privateRedis } from './local/redis.ts';
 import { localSecret } from './local/secret.ts';
 import { upstreamProblem, welcome, type Welcome } from './local/welcome.ts';
-import { defaultWorkers } from './local/workers.ts';
+import { defaultWorkers, Succession } from './local/workers.ts';
 import { endOfStart } from './memory.ts';
 import { onStop } from './shutdown.ts';
 
@@ -135,11 +135,16 @@ async function startService(
   started: AsyncDisposableStack,
 ): Promise<string> {
   let url = '';
-  const node = (name: string, file: string, isUp: (entry: JournalEntry) => boolean): Part =>
+  const node = (
+    name: string,
+    file: string,
+    isUp: (entry: JournalEntry) => boolean,
+    envOfChild: () => NodeJS.ProcessEnv = () => env,
+  ): Part =>
     new Part({
       name,
       command: [process.execPath, ROOM_FOR_LOAD, join(ROOT, 'src', file)],
-      env,
+      env: envOfChild,
       logPath: join(LOGS, `${name.replace(' ', '-')}.log`),
       isUp: (_line, entry) => entry !== null && isUp(entry),
       patienceS: Math.ceil(config.drainMs / 1000) + MARGIN_S,
@@ -149,9 +154,15 @@ async function startService(
     if (entry.msg === 'api listening' && typeof entry['url'] === 'string') url = entry['url'];
     return url !== '' && entry.msg === 'api listening';
   });
-  const workers = Array.from({ length: config.workers }, (_, index) =>
-    node(`worker ${index + 1}`, 'worker/main.ts', ({ msg }) => msg === 'worker ready'),
-  );
+  const workers = Array.from({ length: config.workers }, (_, index) => {
+    const succession = new Succession();
+    const isReady = ({ msg }: JournalEntry): boolean => {
+      if (msg !== 'worker ready') return false;
+      succession.isUp();
+      return true;
+    };
+    return node(`worker ${index + 1}`, 'worker/main.ts', isReady, () => ({ ...env, ...succession.next() }));
+  });
   const service = [api, ...workers];
   parts.push(...service);
   started.defer(async () => {

@@ -19,7 +19,8 @@ export interface PartOptions {
   /** Its name for people: `api`, `worker 1`, `redis`. */
   readonly name: string;
   readonly command: readonly string[];
-  readonly env: NodeJS.ProcessEnv;
+  /** The environment of the next child. */
+  readonly env: () => NodeJS.ProcessEnv;
   readonly logPath: string;
   /** Whether the child is up, judging by a line it printed. `entry` is null when the line is not a log entry. */
   readonly isUp: (line: string, entry: JournalEntry | null) => boolean;
@@ -80,7 +81,7 @@ export class Part {
     const startedAt = performance.now();
     const leash = new Leash({
       command,
-      env,
+      env: env(),
       graceS,
       patienceS,
       onLine: (line) => {

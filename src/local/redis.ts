@@ -28,12 +28,13 @@ export interface PrivateRedis {
  * @throws when another server still uses the data.
  */
 export async function privateRedis(
-  options: Pick<ConstructorParameters<typeof Part>[0], 'env' | 'logPath' | 'say'> & {
+  options: Pick<ConstructorParameters<typeof Part>[0], 'logPath' | 'say'> & {
+    readonly env: NodeJS.ProcessEnv;
     /** Relative, because the path of a socket is limited to some 100 characters. */
     readonly folder: string;
   },
 ): Promise<PrivateRedis> {
-  const { folder, ...rest } = options;
+  const { folder, env, ...rest } = options;
   await makePrivate(folder);
   await waitUntilFree(folder);
   const settings = {
@@ -53,7 +54,15 @@ export async function privateRedis(
   ];
   // Without a port the sentence ends differently, and before version 7.2 it begins differently.
   const isUp = (line: string): boolean => /ready to accept connections/i.test(line);
-  const part = new Part({ ...rest, name: 'redis', command, isUp, patienceS: PATIENCE_S, graceS: GRACE_S });
+  const part = new Part({
+    ...rest,
+    env: () => env,
+    name: 'redis',
+    command,
+    isUp,
+    patienceS: PATIENCE_S,
+    graceS: GRACE_S,
+  });
   return { part, url: `redis+socket://./${join(folder, SOCKET)}` };
 }
 

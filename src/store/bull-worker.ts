@@ -22,6 +22,8 @@ export interface BullWorkerOptions<T> {
   readonly keys: RedisKeys;
   readonly log: Logger;
   readonly concurrency: number;
+  /** The worker's id; its jobs' locks begin with it ({@link isLockOf}). */
+  readonly holder: string;
   /**
    * A job's lock is renewed every half of this; a dead worker's job is found within one and a half of it. No lower than
    * the longest event loop stall one accepts without a wasted model call.
@@ -38,6 +40,12 @@ export interface BullWorkerOptions<T> {
  */
 class PromptWorker<T extends object> extends Worker<T, void> {
   #underWay = 0;
+
+  constructor(holder: string, ...args: ConstructorParameters<typeof Worker<T, void>>) {
+    super(...args);
+    // The locks of its jobs begin with this. Its own part remains, because a process may have several.
+    Reflect.set(this, 'id', `${holder}${LOCK_DIVIDER}${this.id}`);
+  }
 
   protected override async nextJobFromJobData(
     data?: JobJson,
@@ -78,10 +86,11 @@ export class BullWorker<T extends object> {
 
   constructor(
     kind: JobKind<T>,
-    { redisUrl, keys, log, concurrency, lockMs, process, onStalled }: BullWorkerOptions<T>,
+    { redisUrl, keys, log, concurrency, holder, lockMs, process, onStalled }: BullWorkerOptions<T>,
   ) {
     this.#connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
     this.#worker = new PromptWorker<T>(
+      holder,
       kind.queue,
       async (job: Job<T, void>, token?: string) => {
         this.jobs += 1;
@@ -190,6 +199,12 @@ export class BullWorker<T extends object> {
   }
 }
 
+const LOCK_DIVIDER = '|';
+
+/** Whether the lock of a job is that of one of the workers `holders`. */
+export const isLockOf = (lock: string, holders: readonly string[]): boolean =>
+  holders.some((holder) => lock.startsWith(`${holder}${LOCK_DIVIDER}`));
+
 /** How BullMQ refuses to end a job that another worker has, or that is gone. */
 const LOST: readonly unknown[] = [
   ErrorCode.JobNotExist,
@@ -198,7 +213,7 @@ const LOST: readonly unknown[] = [
   ErrorCode.JobLockMismatch,
 ];
 
-const isLockLost = (error: unknown): boolean =>
+export const isLockLost = (error: unknown): boolean =>
   error instanceof Error && LOST.includes(Reflect.get(error, 'code'));
 
 /** Says errors of a queue or worker, which come by the thousand while Redis is away. */

@@ -31,6 +31,8 @@ export interface LeaseOptions {
 export class Lease {
   readonly id: string;
   readonly #options: LeaseOptions;
+  /** Workers whose processes are known to have ended. */
+  readonly #ended = new Set<string>();
   /** Since when (performance.now) the own lease has not lapsed. */
   #wholeSinceMs = -Infinity;
   #timer: NodeJS.Timeout | undefined;
@@ -61,6 +63,12 @@ export class Lease {
     await this.#options.redis.del(this.#key(this.id)).catch((err: unknown) => this.#reportRefusal(err));
   }
 
+  /** Ends the leases of workers whose processes are known to have ended: nobody need wait to see whether they are renewed. */
+  async endOf(ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.#ended.add(id);
+    await Promise.all(ids.map(async (id) => this.#options.redis.del(this.#key(id))));
+  }
+
   /**
    * Whether worker `id` lives. Where its lease stands, that is known only when it is renewed: so this takes as long as a lease
    * when it has died a moment ago, and up to two after this process itself, or Redis, stood still.
@@ -68,6 +76,7 @@ export class Lease {
    */
   async lives(id: string, signal: AbortSignal): Promise<boolean> {
     const { redis, leaseMs } = this.#options;
+    if (this.#ended.has(id)) return false;
     let seen = false;
     for (;;) {
       const [own, left] = await Promise.all([redis.pttl(this.#key(this.id)), redis.pttl(this.#key(id))]);

@@ -79,9 +79,9 @@ export async function isHostAlive({ redis, keys, nowMs }: Presence, host: string
   return lately.some((id) => id.startsWith(`${host}/`));
 }
 
-/** A worker's id: where it runs, and which of those there it is. */
-export function workerId(host: string): string {
-  return `${host}/${randomText(8)}`;
+/** A worker's id: where it runs, and which of those there it is. @param name never used twice on this host */
+export function workerId(host: string, name: string = randomText(8)): string {
+  return `${host}/${name}`;
 }
 
 /** How many workers have lately said that they are alive. */

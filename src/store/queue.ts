@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
 import { insist } from './away.ts';
-import { BullWorker, queueErrors } from './bull-worker.ts';
+import { BullWorker, isLockLost, isLockOf, queueErrors } from './bull-worker.ts';
 import type { JobKind } from './job-kind.ts';
 import type { RedisKeys } from './keys.ts';
 import type { Client } from './scripts.ts';
@@ -14,6 +14,8 @@ import type { Client } from './scripts.ts';
 /** A worker is done with a job for which there is nothing to do within a few milliseconds. */
 const WITHDRAW_AGAIN_MS = 5;
 const WITHDRAW_TRIES = 20;
+/** Jobs of dead workers that are dealt with together, so that their commands leave together. */
+const RECLAIM_BATCH = 100;
 
 export interface QueueOptions {
   /** The connection that carries the state, so that a job that is added arrives behind what was written before it. */
@@ -89,6 +91,43 @@ export class JobQueue<T extends object> {
     );
   }
 
+  /**
+   * Has the jobs taken anew, before those that wait, that the workers `holders` have: these are dead, and will not end them. A
+   * job that comes to another worker meanwhile, because its lock has lapsed, stays with that one.
+   * @param prepare is done with each job first
+   * @returns how many there were
+   */
+  async reclaim(holders: readonly string[], prepare: (job: T) => Promise<void>): Promise<number> {
+    const ids = await this.#queue.getRanges(['active']);
+    let count = 0;
+    for (let from = 0; from < ids.length; from += RECLAIM_BATCH) {
+      const batch = ids.slice(from, from + RECLAIM_BATCH);
+      const found = await Promise.all(batch.map(async (id) => this.#reclaimOne(id, holders, prepare)));
+      count += found.filter(Boolean).length;
+    }
+    return count;
+  }
+
+  async #reclaimOne(
+    id: string,
+    holders: readonly string[],
+    prepare: (job: T) => Promise<void>,
+  ): Promise<boolean> {
+    const lock = await this.#options.redis.get(`${this.#queue.toKey(id)}:lock`);
+    if (lock === null || !isLockOf(lock, holders)) return false;
+    const job = await this.#queue.getJob(id);
+    if (job === undefined) return false;
+    await prepare(job.data);
+    try {
+      // As the dead worker would give it back: refused where the lock is no longer that.
+      await job.moveToWait(lock);
+      return true;
+    } catch (error) {
+      if (isLockLost(error)) return false;
+      throw error;
+    }
+  }
+
   /** The id of the job that is to be taken next, or null when none waits. One read. */
   async next(): Promise<string | null> {
     const [id] = await this.#queue.getRanges(['waiting'], 0, 0, true);
@@ -142,6 +181,8 @@ export interface ConsumerOptions<T> {
   readonly log: Logger;
   /** How many jobs it does at a time. */
   readonly concurrency: number;
+  /** Names this worker; see {@link JobQueue.reclaim}. */
+  readonly holder: string;
   /** How long a worker's hold on a job lasts; see {@link BullWorker}. */
   readonly lockMs: number;
   /** Does one job. It may have been given to another worker as well, when its lock could not be renewed in time. */

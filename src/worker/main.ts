@@ -1,7 +1,7 @@
 /** The worker process: takes runs from the queue and executes them. A composition root. */
 import '../node-version.ts';
 import { hostname } from 'node:os';
-import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
+import { ConfigError, readConfig, readSuccession, redacted, toolSettings } from '../config.ts';
 import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
 import { endOfStart, givenBytes } from '../memory.ts';
@@ -27,6 +27,7 @@ import { Room } from './room.ts';
 import { RunWorker } from './run-job.ts';
 import { Slots } from './slots.ts';
 import { startSweeper } from './sweeper.ts';
+import { takeOver } from './take-over.ts';
 
 /** Time beyond the drain time, for handing over and closing connections. */
 const STOP_MARGIN_MS = 10_000;
@@ -36,7 +37,8 @@ const DRAIN_CHECK_MS = 50;
 
 async function main(): Promise<void> {
   const config = readConfig();
-  const id = workerId(hostname());
+  const { name, ended } = readSuccession();
+  const id = workerId(hostname(), name);
   const log = createLog(config, 'worker').child({ worker: id });
   log.info({ config: redacted(config) }, 'starting');
   for (const note of config.notes) log.warn(note);
@@ -116,11 +118,16 @@ async function main(): Promise<void> {
   });
   await Promise.all([queue.ready(), worker.start(), lease.begin()]);
   endOfStart();
+  await takeOver(
+    { queue, runs, lease, now, log },
+    ended.map((before) => workerId(hostname(), before)),
+  );
   const consumer = new JobConsumer(RUN_JOBS, {
     redisUrl: config.redisUrl,
     keys,
     log,
     concurrency: config.workerConcurrency,
+    holder: id,
     lockMs: config.lockMs,
     work: (job) => worker.work(job),
     onLaidAside: (job) => slots.laidAside(job),

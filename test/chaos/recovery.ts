@@ -11,6 +11,8 @@ import { Deployment } from './deployment.ts';
 const REPETITIONS = 3;
 const AWAY_MS = 30_000;
 const PROBE_EVERY_MS = 250;
+/** The first pause of `npm start` before it starts again what has died. */
+const RESTART_PAUSE_MS = 250;
 
 const stateSchema = z.looseObject({ attempts: z.number() });
 
@@ -22,6 +24,9 @@ for (const [signal, lockMs] of [
   ['SIGKILL', '3000'],
 ] as const) {
   for (let index = 0; index < REPETITIONS; index += 1) console.log(await replaced(signal, lockMs));
+}
+for (const isTold of [true, false]) {
+  for (let index = 0; index < REPETITIONS; index += 1) console.log(await restarted(isTold));
 }
 console.log(await redisAway());
 
@@ -52,6 +57,42 @@ async function replaced(signal: 'SIGTERM' | 'SIGKILL', lockMs: string): Promise<
       what: `${signal} of the only busy worker, LOCK_MS=${lockMs}`,
       'until the run goes on, ms': Math.round(tookMs),
       attempts,
+    };
+  } finally {
+    await deployment.stop();
+  }
+}
+
+/**
+ * The only worker is killed, and started again as `npm start` does it.
+ * @param isTold whether the new process is told whose place it takes, or finds out by leases and locks
+ */
+async function restarted(isTold: boolean): Promise<Figures> {
+  const deployment = await start({ ...(isTold && { LONGRUN_WORKER: 'first' }) });
+  const { service, upstream } = deployment;
+  try {
+    let asked = 0;
+    const door = gate();
+    upstream.reply(() =>
+      (asked += 1) === 1 ? [text('Once'), door, { type: 'stall' }] : says('Once upon a time'),
+    );
+    const { wire, run } = await runOn(deployment);
+    await door.reached;
+    const killedMs = performance.now();
+    await service.killWorker(0, 'SIGKILL');
+    await delay(RESTART_PAUSE_MS);
+    const startedMs = performance.now();
+    const told = { LONGRUN_WORKER: 'second', LONGRUN_WORKERS_ENDED: 'first' };
+    const ready = service.startWorker(isTold ? told : {}).then(() => performance.now() - startedMs);
+    await service.waitForLog(
+      (line) => line['event'] === 'run.started' && line['run_id'] === run.id && line.process === 'worker 1',
+    );
+    const tookMs = performance.now() - killedMs;
+    await wire.rested(run);
+    return {
+      what: `SIGKILL of the only worker, started again, ${isTold ? 'told' : 'not told'} whose place it takes`,
+      'until the run goes on, ms': Math.round(tookMs),
+      'of that until the new process was ready, ms': Math.round(await ready),
     };
   } finally {
     await deployment.stop();

@@ -27,13 +27,17 @@ import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import OpenAI from 'openai';
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { runProgram } from '../clients/programs.ts';
 import { startPrivateRedis } from '../support/redis.ts';
+import { FakeUpstream, gate, says, text } from '../support/upstream.ts';
+import { namesOf, textOf, Wire } from '../support/wire.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const LOOK_EVERY_MS = 50;
+/** What a worker logs when it starts a run. */
+const startedSchema = z.looseObject({ worker: z.string() });
 
 /** More than a socket's path may have: folders of people lie deep. */
 const DEEP = 'deep/'.repeat(20);
@@ -111,6 +115,53 @@ describe('npm start', () => {
     process.kill(worker ?? 0, 'SIGKILL');
     await start.says('worker 1 is up again.');
     expect(start.output).toContain('worker 1 was killed; starting it again in 0.25 s.');
+  });
+
+  test('has an answer go on at once when its only worker is killed, and when the next one is', async () => {
+    const upstream = await FakeUpstream.start();
+    onTestFinished(() => upstream.stop());
+    const doors = [gate(), gate()];
+    upstream.reply(() => {
+      const door = doors[upstream.requests.length - 1];
+      return door === undefined ? says('Once upon a time') : [text('Once'), door, { type: 'stall' }];
+    });
+    const redisUrl = inject('redisUrl');
+    const prefix = `start-${process.pid}-${Date.now()}`;
+    const start = await Start.up({
+      REDIS_URL: redisUrl,
+      REDIS_PREFIX: prefix,
+      OPENAI_BASE_URL: upstream.baseUrl,
+      OPENAI_API_KEY: 'upstream-key',
+      WORKERS: '1',
+      // No lease and no lock of the dead lapses in the time of this test.
+      LOCK_MS: '600000',
+    });
+    const wire = new Wire(`${start.url}/v1`);
+    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+    const run = await wire.run(await wire.thread('a story'), { assistant_id });
+    for (const door of doors) {
+      await door.reached;
+      const [worker] = await loggedPids('worker-1.log');
+      process.kill(worker ?? 0, 'SIGKILL');
+    }
+    const events = await wire.stream('GET', `/threads/${run.thread_id}/runs/${run.id}/events`);
+    const ends = namesOf(await events.rest()).filter((name) => /run\.(completed|failed|expired)$/.test(name));
+    expect(ends).toEqual(['thread.run.completed']);
+    const [said] = await wire.list(`/threads/${run.thread_id}/messages`);
+    expect(textOf(said)).toBe('Once upon a time');
+
+    const admin = new Redis(redisUrl);
+    onTestFinished(() => admin.disconnect());
+    const log = await readFile(join(folder, '.data/log/worker-1.log'), 'utf8');
+    const starts = log
+      .split('\n')
+      .filter((line) => line.includes('"run.started"') && line.includes(run.id))
+      .map((line) => startedSchema.parse(JSON.parse(line)).worker);
+    // Each counts as lost: another worker, without a lease but for the last one.
+    expect(new Set(starts).size).toBe(3);
+    const leases = starts.map(async (worker) => admin.exists(`${prefix}:worker:${worker}:lease`));
+    expect(await Promise.all(leases)).toEqual([0, 0, 1]);
+    while ((await admin.exists(`{${prefix}}:runs:${run.id}-1`)) > 0);
   });
 
   test('leaves nothing behind when it is killed outright', async () => {

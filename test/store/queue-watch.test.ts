@@ -73,7 +73,15 @@ interface Stage {
 async function onStage(work: (job: RunJob) => Promise<JobOutcome>): Promise<Stage> {
   const store = await openStore(server.url);
   const path = await Path.open(server.url);
-  const options = { redisUrl: path.url, keys: store.keys, log: silent, concurrency: 2, lockMs: 10_000, work };
+  const options = {
+    redisUrl: path.url,
+    keys: store.keys,
+    log: silent,
+    concurrency: 2,
+    holder: 'host/worker',
+    lockMs: 10_000,
+    work,
+  };
   const consumer = new JobConsumer(RUN_JOBS, options);
   onTestFinished(async () => consumer.close());
   await consumer.ready();

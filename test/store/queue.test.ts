@@ -52,12 +52,14 @@ async function consume(
   { url, keys }: Store,
   work: (job: RunJob) => Promise<JobOutcome>,
   onLaidAside?: (job: RunJob) => void,
+  holder = 'host/worker',
 ): Promise<JobConsumer<RunJob>> {
   const consumer = new JobConsumer(RUN_JOBS, {
     redisUrl: url,
     keys,
     log: silent,
     concurrency: 5,
+    holder,
     lockMs: 10_000,
     work,
     ...(onLaidAside && { onLaidAside }),
@@ -438,6 +440,7 @@ test('a second kind of job has a queue of its own, and the queue of runs the key
   const consumer = new JobConsumer(kind, {
     ...options,
     concurrency: 1,
+    holder: 'host/worker',
     lockMs: 10_000,
     work: async ({ fileId }) => {
       taken.resolve(fileId);
@@ -447,4 +450,65 @@ test('a second kind of job has a queue of its own, and the queue of runs the key
   onTestFinished(async () => consumer.close());
   expect(await taken.promise).toBe('file_1');
   expect(await store.queue.next()).toBe('run_1-1');
+});
+
+describe('jobs of a worker that is known to be dead', () => {
+  /** A worker that takes every job and ends it only when it is let. @returns the first job it takes */
+  async function taking(store: Store, holder: string, end: Promise<void>): Promise<RunJob> {
+    const taken = Promise.withResolvers<RunJob>();
+    const work = async (job: RunJob): Promise<JobOutcome> => {
+      taken.resolve(job);
+      await end;
+      return 'done';
+    };
+    await consume(store, work, undefined, holder);
+    return taken.promise;
+  }
+
+  test('are taken by another at once, those included that it had not begun, and stay with that one', async () => {
+    const store = await openStore(server.url);
+    const [dead, living] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    await create(store);
+    await taking(store, 'host/dead', dead.promise);
+    const prepared: string[] = [];
+    const reclaim = async (): Promise<number> =>
+      store.queue.reclaim(['host/older', 'host/dead'], async ({ runId }) => void prepared.push(runId));
+    const again = taking(store, 'host/living', living.promise);
+    expect(await reclaim()).toBe(1);
+    expect((await again).runId).toBe('run_1');
+    expect(await reclaim()).toBe(0);
+    expect(prepared).toEqual(['run_1']);
+
+    // It was not dead after all.
+    dead.resolve();
+    const lock = `${store.keys.queue}:runs:run_1-1:lock`;
+    expect(await store.redis.get(lock)).toMatch(/^host\/living\|/);
+    living.resolve();
+    await drained(store);
+  });
+
+  test('stay where they are when their locks are those of others', async () => {
+    const store = await openStore(server.url);
+    const end = Promise.withResolvers<void>();
+    await create(store);
+    await taking(store, 'host/dead-not', end.promise);
+    expect(await store.queue.reclaim(['host/dead'], vi.fn())).toBe(0);
+    end.resolve();
+    await drained(store);
+  });
+
+  test('stay with the worker that takes one while it is prepared', async () => {
+    const store = await openStore(server.url);
+    const end = Promise.withResolvers<void>();
+    await create(store);
+    await taking(store, 'host/dead', end.promise);
+    const lock = `${store.keys.queue}:runs:run_1-1:lock`;
+    const count = await store.queue.reclaim(
+      ['host/dead'],
+      async () => void (await store.redis.set(lock, 'host/other|0')),
+    );
+    expect(count).toBe(0);
+    expect(await store.redis.get(lock)).toBe('host/other|0');
+    end.resolve();
+  });
 });
