@@ -29,6 +29,7 @@ import { Redis } from 'ioredis';
 import OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
+import { connect } from '../../src/store/redis.ts';
 import { runProgram } from '../clients/programs.ts';
 import { startPrivateRedis } from '../support/redis.ts';
 import { FakeUpstream, gate, says, text } from '../support/upstream.ts';
@@ -150,7 +151,7 @@ describe('npm start', () => {
     const [said] = await wire.list(`/threads/${run.thread_id}/messages`);
     expect(textOf(said)).toBe('Once upon a time');
 
-    const admin = new Redis(redisUrl);
+    const admin = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
     onTestFinished(() => admin.disconnect());
     const log = await readFile(join(folder, '.data/log/worker-1.log'), 'utf8');
     const starts = log
