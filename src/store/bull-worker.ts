@@ -21,6 +21,8 @@ export interface BullWorkerOptions<T> {
   readonly redisUrl: string;
   readonly keys: RedisKeys;
   readonly log: Logger;
+  /** Unix milliseconds, the same for every process. */
+  readonly nowMs: () => number;
   readonly concurrency: number;
   /** The worker's id; its jobs' locks begin with it ({@link isLockOf}). */
   readonly holder: string;
@@ -34,15 +36,26 @@ export interface BullWorkerOptions<T> {
   readonly onStalled: () => void;
 }
 
+/** A job that has waited longer than this was not alone. */
+const ALONE_MS = 10;
+
 /**
  * A worker that begins a job as soon as it has it. BullMQ asks for another one first, and waits for the answer. But all that
- * waits in the queue has left a mark there, so it is enough to wait for that. Leans on a private field, which a test watches.
+ * waits in the queue has left a mark there, so it is enough to wait for that. Where jobs come faster than that, which shows in
+ * how long they have waited, it asks at once, as BullMQ does. Leans on a private field, which a test watches.
  */
 class PromptWorker<T extends object> extends Worker<T, void> {
+  readonly #nowMs: () => number;
   #underWay = 0;
+  /** Jobs wait for this worker. */
+  #isBehind = false;
 
-  constructor(holder: string, ...args: ConstructorParameters<typeof Worker<T, void>>) {
+  constructor(
+    { nowMs, holder }: Pick<BullWorkerOptions<T>, 'nowMs' | 'holder'>,
+    ...args: ConstructorParameters<typeof Worker<T, void>>
+  ) {
     super(...args);
+    this.#nowMs = nowMs;
     // The locks of its jobs begin with this. Its own part remains, because a process may have several.
     Reflect.set(this, 'id', `${holder}${LOCK_DIVIDER}${this.id}`);
   }
@@ -53,20 +66,21 @@ class PromptWorker<T extends object> extends Worker<T, void> {
     token?: string,
   ): Promise<Job<T, void>> {
     const job = await super.nextJobFromJobData(data, jobId, token);
-    Reflect.set(this, 'drained', true);
+    this.#isBehind = job !== undefined && this.#nowMs() - job.timestamp > ALONE_MS;
+    if (!this.#isBehind) Reflect.set(this, 'drained', true);
     return job;
   }
 
-  /** Takes another job with the end of this one only where all places are taken; else one is being waited for already. */
+  /** Takes another job with the end of this one only where there is reason to; else one is being waited for already. */
   override async processJob(
     job: Job<T, void>,
     token: string,
     mayTake = (): boolean => true,
   ): Promise<void | Job<T, void>> {
     this.#underWay += 1;
-    const isFull = (): boolean => this.#underWay >= this.concurrency;
+    const isNeeded = (): boolean => this.#isBehind || this.#underWay >= this.concurrency;
     try {
-      return await super.processJob(job, token, () => isFull() && mayTake());
+      return await super.processJob(job, token, () => isNeeded() && mayTake());
     } finally {
       this.#underWay -= 1;
     }
@@ -86,11 +100,11 @@ export class BullWorker<T extends object> {
 
   constructor(
     kind: JobKind<T>,
-    { redisUrl, keys, log, concurrency, holder, lockMs, process, onStalled }: BullWorkerOptions<T>,
+    { redisUrl, keys, log, nowMs, concurrency, holder, lockMs, process, onStalled }: BullWorkerOptions<T>,
   ) {
     this.#connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
     this.#worker = new PromptWorker<T>(
-      holder,
+      { nowMs, holder },
       kind.queue,
       async (job: Job<T, void>, token?: string) => {
         this.jobs += 1;

@@ -179,6 +179,8 @@ export interface ConsumerOptions<T> {
   readonly redisUrl: string;
   readonly keys: RedisKeys;
   readonly log: Logger;
+  /** Unix milliseconds, the same for every process. */
+  readonly nowMs: () => number;
   /** How many jobs it does at a time. */
   readonly concurrency: number;
   /** Names this worker; see {@link JobQueue.reclaim}. */

@@ -126,6 +126,7 @@ async function main(): Promise<void> {
     redisUrl: config.redisUrl,
     keys,
     log,
+    nowMs,
     concurrency: config.workerConcurrency,
     holder: id,
     lockMs: config.lockMs,

@@ -53,7 +53,15 @@ async function refusals(): Promise<number> {
 }
 
 async function consume({ keys }: Store, work: (job: RunJob) => void): Promise<void> {
-  const options = { redisUrl: url, keys, log: silent, concurrency: 5, holder: 'host/worker', lockMs: 10_000 };
+  const options = {
+    redisUrl: url,
+    keys,
+    log: silent,
+    nowMs: Date.now,
+    concurrency: 5,
+    holder: 'host/worker',
+    lockMs: 10_000,
+  };
   const consumer = new JobConsumer(RUN_JOBS, {
     ...options,
     work: async (job) => {

@@ -73,10 +73,12 @@ interface Stage {
 async function onStage(work: (job: RunJob) => Promise<JobOutcome>): Promise<Stage> {
   const store = await openStore(server.url);
   const path = await Path.open(server.url);
+  const { keys, nowMs } = store;
   const options = {
     redisUrl: path.url,
-    keys: store.keys,
+    keys,
     log: silent,
+    nowMs,
     concurrency: 2,
     holder: 'host/worker',
     lockMs: 10_000,

@@ -5,7 +5,7 @@ import { createConnection, createServer } from 'node:net';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { JobConsumer, JobQueue, type JobOutcome } from '../../src/store/queue.ts';
+import { JobConsumer, JobQueue, type ConsumerOptions, type JobOutcome } from '../../src/store/queue.ts';
 import type { JobKind } from '../../src/store/job-kind.ts';
 import { jobOf, RUN_JOBS, runOf, type RunJob } from '../../src/store/run-jobs.ts';
 import { connect, isSharded } from '../../src/store/redis.ts';
@@ -51,22 +51,41 @@ async function waiting({ url, keys }: Store): Promise<readonly (string | undefin
 async function consume(
   { url, keys }: Store,
   work: (job: RunJob) => Promise<JobOutcome>,
-  onLaidAside?: (job: RunJob) => void,
-  holder = 'host/worker',
+  more: Partial<ConsumerOptions<RunJob>> = {},
 ): Promise<JobConsumer<RunJob>> {
   const consumer = new JobConsumer(RUN_JOBS, {
     redisUrl: url,
     keys,
     log: silent,
+    nowMs: Date.now,
     concurrency: 5,
-    holder,
+    holder: 'host/worker',
     lockMs: 10_000,
     work,
-    ...(onLaidAside && { onLaidAside }),
+    ...more,
   });
   onTestFinished(async () => consumer.close());
   await consumer.ready();
   return consumer;
+}
+
+/** Takes every job for one that was added just now. */
+const noWait = { nowMs: () => 0 };
+
+/** The commands of these names that Redis hears from now on, in small letters, and `end` for a ping with that word. */
+async function overheard({ url }: Store, names: RegExp): Promise<readonly string[]> {
+  const admin = new Redis(url);
+  const monitor = await admin.monitor();
+  onTestFinished(() => {
+    monitor.disconnect();
+    admin.disconnect();
+  });
+  const said: string[] = [];
+  monitor.on('monitor', (_, args: readonly string[]) => {
+    if (names.test(args[0] ?? '')) said.push(String(args[0]).toLowerCase());
+    if (args[0] === 'ping' && args[1] === 'end') said.push('end');
+  });
+  return said;
 }
 
 /** Notes when a run is written and when a job is added, as they are sent. */
@@ -247,22 +266,16 @@ describe('a job that is taken', () => {
   test('is begun before another is asked for, and ends without asking for one', async () => {
     const store = await openStore(server.url);
     const done = Promise.withResolvers<void>();
-    await consume(store, async () => {
-      await store.redis.echo('begun');
-      done.resolve();
-      return 'done';
-    });
-    const admin = new Redis(server.url);
-    const monitor = await admin.monitor();
-    onTestFinished(() => {
-      monitor.disconnect();
-      admin.disconnect();
-    });
-    const said: string[] = [];
-    monitor.on('monitor', (_, args: readonly string[]) => {
-      if (/^(echo|rpoplpush)$/i.test(args[0] ?? '')) said.push(String(args[0]).toLowerCase());
-      if (args[0] === 'ping' && args[1] === 'end') said.push('end');
-    });
+    await consume(
+      store,
+      async () => {
+        await store.redis.echo('begun');
+        done.resolve();
+        return 'done';
+      },
+      noWait,
+    );
+    const said = await overheard(store, /^(echo|rpoplpush)$/i);
     await create(store);
     await done.promise;
     await drained(store);
@@ -270,6 +283,34 @@ describe('a job that is taken', () => {
     await vi.waitUntil(() => said.includes('end'));
     // The second look is for the mark that the first one left: other jobs could have come with it.
     expect(said).toStrictEqual(['rpoplpush', 'echo', 'rpoplpush', 'end']);
+  });
+
+  test('after it has waited for long is a sign that others wait, which are then asked for at once', async () => {
+    const store = await openStore(server.url);
+    const refs = ['run_1', 'run_2', 'run_3'].map((id) =>
+      refOf(id, { project: PROJECT, threadId: `thread_${id}` }),
+    );
+    for (const ref of refs) await create(store, ref);
+    const said = await overheard(store, /^(echo|bzpopmin)$/i);
+    const taken = new Set<string>();
+    await consume(
+      store,
+      async ({ runId }) => {
+        taken.add(runId);
+        await store.redis.echo('begun');
+        return 'done';
+      },
+      { nowMs: () => Date.now() + 60_000 },
+    );
+    await vi.waitUntil(() => taken.size === 3);
+    await drained(store);
+    await store.redis.ping('end');
+    await vi.waitUntil(() => said.includes('end'));
+    expect(said.slice(said.indexOf('echo'), said.lastIndexOf('echo') + 1)).toStrictEqual([
+      'echo',
+      'echo',
+      'echo',
+    ]);
   });
 
   test('does not keep a worker that leaves while its connection is lost', async () => {
@@ -404,7 +445,7 @@ test('a job that finds no slot is laid aside, counts as waiting, and comes when 
       done.resolve();
       return 'done';
     },
-    aside.resolve,
+    { onLaidAside: aside.resolve },
   );
   const job = await aside.promise;
   expect(await queue.next()).toBeNull();
@@ -427,8 +468,8 @@ test('a second kind of job has a queue of its own, and the queue of runs the key
     idOf: ({ fileId }) => fileId,
     fieldsOf: ({ fileId }) => ({ file_id: fileId }),
   };
-  const options = { redisUrl: store.url, keys, log: silent };
-  const queue = new JobQueue(kind, { ...options, redis, nowMs: Date.now });
+  const options = { redisUrl: store.url, keys, log: silent, nowMs: Date.now };
+  const queue = new JobQueue(kind, { ...options, redis });
   onTestFinished(async () => queue.close());
   await queue.ready();
   await create(store);
@@ -461,7 +502,7 @@ describe('jobs of a worker that is known to be dead', () => {
       await end;
       return 'done';
     };
-    await consume(store, work, undefined, holder);
+    await consume(store, work, { holder });
     return taken.promise;
   }
 
