@@ -502,7 +502,8 @@ describe('jobs of a worker that is known to be dead', () => {
       await end;
       return 'done';
     };
-    await consume(store, work, { holder });
+    // One that had a place left could take again what was taken from it.
+    await consume(store, work, { holder, concurrency: 1 });
     return taken.promise;
   }
 
