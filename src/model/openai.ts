@@ -123,6 +123,7 @@ export class OpenAiModel implements Model {
         }
         return;
       } catch (error) {
+        // Now, because the next try may come minutes later.
         exchange.close();
         signal.throwIfAborted();
         if (isSaid) throw error;

@@ -1,6 +1,6 @@
 /**
- * The arguments of commit.lua by name, and its reply. The script unpacks them at its head under the same names and in the same order; a
- * test compares the two.
+ * The arguments of commit.lua by name, and its reply. The script unpacks them at its head under the same names and in the
+ * same order; a test compares the two.
  */
 import { isTerminal, type RunState } from '../runs/run.ts';
 import type { OwnKeys, RedisKeys, RunKeys, RunRef } from './keys.ts';

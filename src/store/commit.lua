@@ -11,7 +11,8 @@
 --   expectedSeq      '' takes any
 --   doc              of the run
 --   lock             'take' or 'free' the thread's lock; '' leaves it
---   logLifeMs        milliseconds the log lives on: set when it begins and when the run ends, for in between it is the same moment
+--   logLifeMs        milliseconds the log lives on: set when it begins and when the run ends; in between it is the same
+--                    moment
 --   eventsChannel    channel of the run's events
 --   changesChannel   channel of changes; '' when the run's own worker writes
 --   ephemeral        '1' for a run without a thread: no lock, and all its keys live only as long as its log

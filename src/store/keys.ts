@@ -247,8 +247,8 @@ export class RedisKeys {
   }
 
   /**
-   * Hash of one run: `doc` (its state), `version` (the fence), `seq` (of its last event). Written by commit.lua and, for fragments, by fragments.lua; but
-   * abandon.lua marks one that cannot be read (`unreadable`, `given_up`).
+   * Hash of one run: `doc` (its state), `version` (the fence), `seq` (of its last event). Written by commit.lua and, for
+   * fragments, by fragments.lua; but abandon.lua marks one that cannot be read (`unreadable`, `given_up`).
    */
   run(ref: RunRef): string {
     return `${this.#base(ref)}:run:${ref.runId}`;

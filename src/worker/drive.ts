@@ -59,6 +59,8 @@ export class Stop extends Error {
   }
 }
 
+/** Ends what still runs for a turn that is over. Made once, because the stack of an error costs more than the rest. */
+const TURN_OVER = new Stop('changed');
 /** About this many copies of a prompt exist while it is read and sent; while the model answers, there is one. */
 const PROMPT_COPIES = 4;
 /** The largest prompt is sent within this time, unless the network is slower than 100 Mbit/s. */
@@ -154,7 +156,7 @@ export class Driver {
       clearTimeout(sent);
       share?.close();
       // Anything that still runs for this turn, perhaps a tool, is no longer needed.
-      controller.abort(new Stop('changed'));
+      controller.abort(TURN_OVER);
     }
   }
 
