@@ -11,6 +11,7 @@ import {
   createBrotliDecompress,
   createGunzip,
   createInflate,
+  createInflateRaw,
   createZstdDecompress,
 } from 'node:zlib';
 import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici';
@@ -34,14 +35,34 @@ const BROTLI = {
   finishFlush: constants.BROTLI_OPERATION_FLUSH,
 };
 
-/** How bodies are unpacked as they come, by their encoding. */
-const UNPACK: ReadonlyMap<string, () => Transform> = new Map([
+/** What unpacks a body as it comes. @param first its first packet */
+type Unpack = (first: Uint8Array) => Transform;
+
+/** By the encodings of bodies. */
+const UNPACK: ReadonlyMap<string, Unpack> = new Map<string, Unpack>([
   ['gzip', () => createGunzip(ZLIB)],
   ['x-gzip', () => createGunzip(ZLIB)],
-  ['deflate', () => createInflate(ZLIB)],
+  ['deflate', (first) => (isWrapped(first) ? createInflate(ZLIB) : createInflateRaw(ZLIB))],
   ['br', () => createBrotliDecompress(BROTLI)],
   ['zstd', () => createZstdDecompress()],
 ]);
+
+/** Whether what is deflated begins with zlib's header, as the standard says; some servers leave it out. */
+const isWrapped = ([byte = 0]: Uint8Array): boolean => (byte & 0x0f) === 8;
+
+/** How a body is unpacked; null where it comes as it is, or in a way that nobody here knows. */
+function unpackOf(headers: IncomingHttpHeaders): Unpack | null {
+  // A list where it is said twice, by a server and the proxy before it.
+  const said: string | readonly string[] = headers['content-encoding'] ?? '';
+  const names =
+    [said]
+      .flat()
+      .join(',')
+      .toLowerCase()
+      .match(/[^\s,]+/g) ?? [];
+  const [name, ...more] = names.filter((each) => each !== 'identity');
+  return name === undefined || more.length > 0 ? null : (UNPACK.get(name) ?? null);
+}
 
 /** Where a request goes, and what it says. */
 export interface UpstreamRequest {
@@ -60,6 +81,8 @@ export interface Head {
 /** Owns the connection until the answer has come to its end; then it serves the next request. */
 export class UpstreamAnswer {
   #controller: Dispatcher.DispatchController | null = null;
+  #unpack: Unpack | null = null;
+  /** What unpacks the body, from its first packet on. */
   #unpacking: Transform | null = null;
   #head: Head | null = null;
   /** What has come and was not read yet. */
@@ -87,8 +110,8 @@ export class UpstreamAnswer {
         onRequestStart: (controller) => this.#started(controller),
         onResponseStart: (_controller, status, answered) => this.#begun({ status, headers: answered }),
         onResponseData: (controller, packet) => {
-          if (this.#unpacking === null) this.#take(packet);
-          else if (!this.#unpacking.write(packet)) controller.pause();
+          if (this.#unpack === null) this.#take(packet);
+          else if (!this.#unpacked(this.#unpack, packet).write(packet)) controller.pause();
         },
         onResponseEnd: () => {
           if (this.#unpacking === null) this.#end();
@@ -153,14 +176,17 @@ export class UpstreamAnswer {
     const { status, headers } = head;
     if (status < 200) return;
     this.#head = head;
-    const unpacking = UNPACK.get((headers['content-encoding'] ?? '').toLowerCase())?.() ?? null;
-    this.#unpacking = unpacking;
-    unpacking
-      ?.on('data', (packet: Buffer) => this.#take(packet))
+    this.#unpack = unpackOf(headers);
+    this.#tell();
+  }
+
+  #unpacked(unpack: Unpack, first: Uint8Array): Transform {
+    this.#unpacking ??= unpack(first)
+      .on('data', (packet: Buffer) => this.#take(packet))
       .on('drain', () => this.#controller?.resume())
       .on('end', () => this.#end())
       .on('error', (error) => this.#fail(error));
-    this.#tell();
+    return this.#unpacking;
   }
 
   #take(packet: Buffer): void {

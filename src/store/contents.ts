@@ -77,9 +77,13 @@ export class Contents {
     const key = this.#keys.content(project, named.id);
     const content = this.#known.get(key)?.content ?? this.#read(key);
     this.#know(key, named.bytes, content);
-    const found = await content;
-    // It may be kept again by the next run.
-    if (found === null) this.#forget(key);
+    let found: RunContent | null = null;
+    try {
+      found = await content;
+    } finally {
+      // It may be there the next time: Redis answers again, or the next run has kept it.
+      if (found === null && this.#known.get(key)?.content === content) this.#forget(key);
+    }
     return found;
   }
 

@@ -120,9 +120,17 @@ export class LogHub {
   async hear(channel: string, listener: ChangeListener): Promise<() => void> {
     const listeners = this.#changeListeners.get(channel) ?? new Set();
     this.#changeListeners.set(channel, listeners.add(listener));
-    if (listeners.size === 1) await this.#feed.subscribe(channel);
+    if (listeners.size === 1) await this.#stand(channel);
     this.#isHearing = this.#feed.status === 'ready';
     return () => listeners.delete(listener);
+  }
+
+  /**
+   * Subscribes to a channel of changes, and to a shard channel of its name, on which nothing is said: without any shard
+   * channel left, ioredis takes the connection for no subscriber any more, and passes on no message of the others.
+   */
+  async #stand(channel: string): Promise<void> {
+    await Promise.all([this.#feed.subscribe(channel), this.#feed.ssubscribe(channel)]);
   }
 
   /** Whether changes would be heard now, as far as is known. Before it is true again after a loss, all listeners hear null. */
@@ -197,9 +205,10 @@ export class LogHub {
   async #resume(): Promise<void> {
     // ioredis subscribes again by itself, but does not say when that is done; this is answered after it. One by one,
     // because in a Cluster each lives on the node of its run.
-    const standing = [...this.#subscriptions.keys()].map(async (channel) => this.#feed.ssubscribe(channel));
-    for (const channel of this.#changeListeners.keys()) standing.push(this.#feed.subscribe(channel));
-    await Promise.allSettled(standing);
+    await Promise.allSettled([
+      ...[...this.#subscriptions.keys()].map(async (channel) => this.#feed.ssubscribe(channel)),
+      ...[...this.#changeListeners.keys()].map(async (channel) => this.#stand(channel)),
+    ]);
     this.#lookAgain();
     this.#tellDoubt();
     this.#isHearing = this.#feed.status === 'ready';

@@ -67,6 +67,21 @@ describe('the texts of a stream', () => {
     expect([ended, left, broken].map(({ isClosed }) => isClosed)).toStrictEqual([true, true, true]);
   });
 
+  test('come before the failure of a later frame', async () => {
+    const failing: Encoder<string> = {
+      isOver: false,
+      encode: (event) => {
+        if (event === 'b') throw new Error('no');
+        return event;
+      },
+    };
+    const source = sourceOf(['a', 'b', 'c']);
+    const texts = encoded(source, failing);
+    expect(await texts.next()).toStrictEqual({ done: false, value: 'a' });
+    await expect(texts.next()).rejects.toThrow('no');
+    expect(source.isClosed).toBe(true);
+  });
+
   test('do not hold what was told while nothing follows', async () => {
     const batches = [['a']];
     const [told] = batches.map((batch) => new WeakRef(batch));

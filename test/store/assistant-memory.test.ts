@@ -7,7 +7,17 @@ import { Collections } from '../../src/store/collection.ts';
 import { Damage } from '../../src/store/damage.ts';
 import { Imports } from '../../src/store/imports.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { CREATED_AT, openHub, openStore, PAGE_LIMIT_BYTES, PROJECT, silent, type Store } from './fixture.ts';
+import {
+  create,
+  CREATED_AT,
+  openHub,
+  openStore,
+  PAGE_LIMIT_BYTES,
+  PROJECT,
+  refOf,
+  silent,
+  type Store,
+} from './fixture.ts';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -123,6 +133,24 @@ test('what another process changes is seen when the channel says so', async () =
   const imports = new Imports(store.redis, store.keys, store.threadIndex, others);
   await imports.assistants(PROJECT, [assistant('asst_1', { name: 'Anna' })]);
   await soon(named, 'asst_1');
+});
+
+test('what another process changes is seen as well when the last stream of this one has ended', async () => {
+  const { store, assistants, hub, make } = await remembering();
+  await make(assistant('asst_1'));
+  const gone = new AbortController();
+  const log = hub.follow((await create(store)).ref, gone.signal);
+  await log.next();
+  gone.abort();
+  await log.return();
+  // The subscription is gone when Redis has answered: what is said from then on must still be heard.
+  await vi.waitFor(async () =>
+    expect(await store.redis.pubsub('SHARDNUMSUB', store.keys.events(refOf()))).toContain(0),
+  );
+  const model = async () => (await assistants.recall(PROJECT, 'asst_1'))?.model ?? null;
+  expect(await model()).toBe('model');
+  await elsewhere(store).update(PROJECT, 'asst_1', (old) => ({ ...old, model: 'better' }));
+  await soon(model, 'better');
 });
 
 test('a channel that was lost is not believed', async () => {

@@ -103,6 +103,21 @@ describe('a run that has ended', () => {
     expect(asked).toHaveLength(1);
   });
 
+  test('is read again after Redis has failed once', async () => {
+    const store = await openStore(server.url);
+    const ref = threadOf('a');
+    await finish(store, ref);
+    let failures = 1;
+    const redis = withMethod(store.redis, 'hget', async (hash: string, field: string) => {
+      if (hash.includes('{content/') && failures-- > 0) throw new Error('LOADING');
+      return store.redis.hget(hash, field);
+    });
+    const contents = new Contents(redis, store.keys, store.nowMs, silent);
+    const doc = await docOf(store, ref);
+    await expect(contents.of(ref, doc)).rejects.toThrow('LOADING');
+    expect(await contents.of(ref, doc)).toEqual({ instructions: INSTRUCTIONS, tools: TOOLS });
+  });
+
   test('takes the room in a page that it takes in memory', async () => {
     const store = await openStore(server.url);
     const instructions = 'x'.repeat(PAGE_LIMIT_BYTES / 2 - 1_000);

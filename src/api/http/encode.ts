@@ -31,6 +31,8 @@ class Encoded<T> implements AsyncIterableIterator<string, void> {
   #first: string;
   /** What is left of the batch that came last. */
   #events: IterableIterator<T> = [].values();
+  /** Why no frame could be made, told once the frames before it have been given. */
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(source: AsyncIterator<readonly T[]>, encoder: Encoder<T>, first: string) {
     this.#source = source;
@@ -43,9 +45,10 @@ class Encoded<T> implements AsyncIterableIterator<string, void> {
   }
 
   async next(): Promise<IteratorResult<string, void>> {
+    let text = this.#first;
+    this.#first = '';
     try {
-      let text = this.#first;
-      this.#first = '';
+      if (this.#failure !== null) throw this.#failure.error;
       while (text === '') {
         if (this.#encoder.isOver) return await this.return();
         for (const event of this.#events) {
@@ -56,11 +59,14 @@ class Encoded<T> implements AsyncIterableIterator<string, void> {
         }
         if (text === '' && !(await this.#more())) return await this.return();
       }
-      return { done: false, value: text };
     } catch (error) {
-      await this.return();
-      throw error;
+      this.#failure = { error };
+      if (text === '') {
+        await this.return();
+        throw error;
+      }
     }
+    return { done: false, value: text };
   }
 
   /** Closes the source, also where that was not asked for anything yet. */
