@@ -52,16 +52,28 @@ const MAX_DIRECT_FIRST_MS = 10;
 /** Limits that would stand in the way of thousands of streams. */
 const ROOMY = { WORKER_CONCURRENCY: '3000', MAX_STREAMS: '20000', LOG_KEPT_S: '5' };
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    against: { type: 'string' },
-    only: { type: 'string' },
-    rounds: { type: 'string' },
-    out: { type: 'string', default: join(import.meta.dirname, '..', '.data', 'bench') },
-    help: { type: 'boolean', default: false },
-  },
-});
+const OPTIONS = {
+  quick: { type: 'boolean', default: false },
+  against: { type: 'string' },
+  only: { type: 'string' },
+  rounds: { type: 'string' },
+  out: { type: 'string', default: join(import.meta.dirname, '..', '.data', 'bench') },
+  help: { type: 'boolean', default: false },
+} as const;
+
+const values = options();
+
+function options() {
+  try {
+    const { values: given } = parseArgs({ options: OPTIONS });
+    if (given.rounds !== undefined && !/^[1-9]\d*$/.test(given.rounds))
+      throw new Error(`--rounds takes a number, not '${given.rounds}'.`);
+    return given;
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : String(error)}\n${HELP}`);
+    process.exit(2);
+  }
+}
 
 const notes: string[] = [];
 function note(text: string): void {
