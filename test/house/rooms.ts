@@ -36,6 +36,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     holds: 'Redis and BullMQ; no other room touches them',
     mayImport: ['runs', 'cannot-start.ts', 'errors.ts', 'log.ts', 'redis-url.ts'],
   },
+  library: {
+    holds:
+      'rows beside Redis that can be made again: chunks of files with their words and vectors, in SQLite or PostgreSQL',
+    mayImport: ['runs', 'cannot-start.ts', 'log.ts'],
+  },
+  documents: {
+    holds: 'the text of documents and its chunks; runs inside the tool processes',
+    mayImport: ['runs', 'tools'],
+  },
   worker: {
     holds: 'executes runs; finds those that lost their job or their worker',
     mayImport: ['runs', 'store', 'root'],
