@@ -9,6 +9,7 @@ import { budgetFields } from './config/budgets.ts';
 import type { Env } from './config/env.ts';
 import { keptFields } from './config/kept.ts';
 import { list } from './config/list.ts';
+import { NAMES } from './config/names.ts';
 import { inWords } from './config/problems.ts';
 import { FOREIGN_SETTINGS, readEntries } from './config/mcp-entries.ts';
 import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
@@ -30,7 +31,7 @@ import { parseRedisUrl, withoutRedisPassword } from './redis-url.ts';
 
 const CONFIG_FILE = 'longrun.config.json';
 
-/** Every setting. Keys are those of the file, in camel case; {@link ENV} has the environment variables. */
+/** Every setting. Keys are those of the file, in camel case; config/names.ts has the environment variables. */
 const schema = z.strictObject({
   ...webFields,
   redisUrl: z
@@ -139,66 +140,7 @@ export interface Config extends Omit<CheckedSettings, 'upstreams'> {
 }
 
 /** Environment variable → setting. */
-export const ENV: Readonly<Record<string, keyof CheckedSettings>> = {
-  PORT: 'port',
-  HOST: 'host',
-  REDIS_URL: 'redisUrl',
-  REDIS_PREFIX: 'redisPrefix',
-  AUTH: 'auth',
-  API_KEY: 'apiKey',
-  SECRET: 'secret',
-  CORS_ORIGINS: 'corsOrigins',
-  ALLOWED_HOSTS: 'allowedHosts',
-  TRUST_PROXY: 'trustProxy',
-  WORKER_CONCURRENCY: 'workerConcurrency',
-  DRAIN_MS: 'drainMs',
-  WORKERS: 'workers',
-  MAX_ATTEMPTS: 'maxAttempts',
-  MAX_WAITING_RUNS: 'maxWaitingRuns',
-  MAX_OPEN_RUNS_PER_PROJECT: 'maxOpenRunsPerProject',
-  MAX_STREAMS: 'maxStreams',
-  MAX_FORWARDED: 'maxForwarded',
-  MAX_MEMORY_MB: 'maxMemoryMb',
-  DURABILITY: 'durability',
-  LOCK_MS: 'lockMs',
-  RUN_EXPIRES_AFTER_S: 'runExpiresAfterS',
-  LOG_KEPT_S: 'logKeptS',
-  THREAD_KEPT_DAYS: 'threadKeptDays',
-  POLL_AFTER_MS: 'pollAfterMs',
-  CALM_AFTER_SUBMIT_MS: 'calmAfterSubmitMs',
-  PARALLEL_TOOL_CALLS: 'parallelToolCalls',
-  STRICT_PARAMETERS: 'strictParameters',
-  CONTEXT_TOKENS: 'contextTokens',
-  UPSTREAM_IDLE_MS: 'upstreamIdleMs',
-  UPSTREAM_STALL_MS: 'upstreamStallMs',
-  UPSTREAM_THINK_MS: 'upstreamThinkMs',
-  UPSTREAM_TOTAL_MS: 'upstreamTotalMs',
-  UPSTREAM_RETRIES: 'upstreamRetries',
-  UPSTREAM_WAIT_MS: 'upstreamWaitMs',
-  SPOKEN_WAIT_MS: 'spokenWaitMs',
-  FILLER_AFTER_MS: 'fillerAfterMs',
-  FILLER_TEXT: 'fillerText',
-  APOLOGY: 'apology',
-  VOICE_APOLOGY: 'voiceApology',
-  TOOL_FOLDERS: 'toolFolders',
-  TOOL_PROCESSES: 'toolProcesses',
-  ALLOW_HOSTS: 'allowHosts',
-  PASSTHROUGH_TOOLS: 'passthroughTools',
-  SEARCH_PROVIDERS: 'searchProviders',
-  SEARXNG_URL: 'searxngUrl',
-  BRAVE_API_KEY: 'braveApiKey',
-  TAVILY_API_KEY: 'tavilyApiKey',
-  SEARCH_CACHE_S: 'searchCacheS',
-  HEARTBEAT_MS: 'heartbeatMs',
-  BODY_LIMIT_BYTES: 'bodyLimitBytes',
-  UPLOAD_LIMIT_BYTES: 'uploadLimitBytes',
-  BODIES_LIMIT_BYTES: 'bodiesLimitBytes',
-  ANSWERS_LIMIT_BYTES: 'answersLimitBytes',
-  MESSAGE_LIMIT_BYTES: 'messageLimitBytes',
-  PROMPT_LIMIT_BYTES: 'promptLimitBytes',
-  PAGE_LIMIT_BYTES: 'pageLimitBytes',
-  LOG_LEVEL: 'logLevel',
-};
+export const ENV: Readonly<Record<string, keyof CheckedSettings>> = NAMES;
 
 /** Everything that is wrong with the configuration, one line for each problem, in words for the operator. */
 export class ConfigError extends Error {
