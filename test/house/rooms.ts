@@ -32,6 +32,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     holds: 'the one guard for outgoing requests: what may be reached, and how long and how much of it',
     mayImport: ['runs'],
   },
+  sandbox: {
+    holds:
+      "runs a program's code for code_interpreter: engines bubblewrap and docker, the Python kernel and its line protocol",
+    mayImport: ['cannot-start.ts', 'log.ts'],
+  },
   store: {
     holds: 'Redis and BullMQ; no other room touches them',
     mayImport: ['runs', 'cannot-start.ts', 'errors.ts', 'log.ts', 'redis-url.ts'],
