@@ -5,6 +5,8 @@
  * Names are `noun.past-or-state`. Times are unix seconds in `at`.
  */
 import type { Asides } from './asides.ts';
+import type { CodeOutput } from './calls/code-interpreter.ts';
+import type { HostedAnswer } from './calls/kind.ts';
 import type { CallType } from './calls/kinds.ts';
 import { countLogprobs, moreLogprobs, type Logprobs } from './logprobs.ts';
 import type { Thought } from './thoughts.ts';
@@ -42,8 +44,16 @@ export interface RunOrigin {
   readonly offered_until_picture?: readonly string[];
   /** Whether the caller is served without tools as well, as devices are. Missing on runs of older versions. */
   readonly tools_optional?: boolean;
+  /** What the hosted tools of the run work with; missing where it has none. */
+  readonly resources?: RunResources;
   /** Tells whether a repeated chat request means this same turn; null for runs that no chat created. */
   readonly turn_key: string | null;
+}
+
+/** The vector stores that a run searches, the files that its code finds, and whether its stream shows what was found. */
+export interface RunResources {
+  readonly vector_store_ids: readonly string[];
+  readonly file_ids: readonly string[];
 }
 
 /** An origin with nothing special about it. */
@@ -107,7 +117,12 @@ export type RunEvent =
    * message leaves the thread, because the run will produce both again.
    */
   | (At & { readonly type: 'step.dropped'; readonly error: RunError })
-  | (At & { readonly type: 'message.created'; readonly message_id: string })
+  /** `images`: the files of pictures that stand before its words. */
+  | (At & {
+      readonly type: 'message.created';
+      readonly message_id: string;
+      readonly images?: readonly string[];
+    })
   /**
    * `annotations` of the message's text, in addition to earlier ones, and the `logprobs` of its tokens; missing where
    * there are none. Neither changes what is said, and older processes ignore logprobs.
@@ -140,8 +155,15 @@ export type RunEvent =
       readonly kind?: CallType;
     }
   | { readonly type: 'tool.delta'; readonly index: number; readonly arguments: string }
-  /** The worker ran the call itself. */
-  | { readonly type: 'tool.answered'; readonly index: number; readonly output: string };
+  /** A call that the worker runs has printed or drawn this. */
+  | { readonly type: 'tool.output'; readonly index: number; readonly output: CodeOutput }
+  /** The worker ran the call itself. `answer`: of a hosted tool. */
+  | {
+      readonly type: 'tool.answered';
+      readonly index: number;
+      readonly output: string;
+      readonly answer?: HostedAnswer;
+    };
 
 export type RunEventType = RunEvent['type'];
 

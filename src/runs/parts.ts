@@ -1,17 +1,28 @@
 /** New runs, steps and messages, and how the text of a message grows. Pure. */
-import { answerCall, beginCall, growCall, isOpenCall, type StepCall } from './calls/kinds.ts';
+import {
+  answerCall,
+  beginCall,
+  growCall,
+  isOpenCall,
+  putOut,
+  type DeclaredTool,
+  type StepCall,
+} from './calls/kinds.ts';
 import type { RunEvent } from './event.ts';
 import type { Message, Metadata, Run, RunError, RunStep, TextPart } from './thread.ts';
 
-/** A message that a run writes, with a further fragment of its one part. */
+/** A message that a run writes, with a further fragment of its text. */
 export function saidMore(
   message: Message,
   { text, annotations: more = [] }: Extract<RunEvent, { type: 'message.delta' }>,
 ): Message {
-  const [part] = message.content;
+  const part = message.content.at(-1);
   const { value, annotations } = part?.type === 'text' ? part.text : NOTHING_SAID;
   const marks = more.length === 0 ? annotations : [...annotations, ...more];
-  return { ...message, content: [{ type: 'text', text: { value: value + text, annotations: marks } }] };
+  const said: TextPart = { type: 'text', text: { value: value + text, annotations: marks } };
+  // Pictures stand before the words.
+  const before = part?.type === 'text' ? message.content.slice(0, -1) : message.content;
+  return { ...message, content: [...before, said] };
 }
 
 /** A part as it was opened, with what the events since then have added to it, until one closes it. */
@@ -25,7 +36,10 @@ export function inProgress(opened: Message | RunStep, events: readonly RunEvent[
       opened,
     );
   }
-  const tool_calls = own.reduce(calledMore, []);
+  const tool_calls = own.reduce<readonly StepCall[]>(
+    (calls, event) => (isOfCalls(event) ? calledMore(calls, event) : calls),
+    [],
+  );
   return { ...opened, step_details: { type: 'tool_calls', tool_calls } };
 }
 
@@ -38,15 +52,31 @@ const CLOSING: ReadonlySet<RunEvent['type']> = new Set([
   'step.expired',
 ]);
 
-function calledMore(calls: readonly StepCall[], event: RunEvent): readonly StepCall[] {
+type CallEvent = Extract<RunEvent, { type: `tool.${string}` }>;
+
+const isOfCalls = (event: RunEvent): event is CallEvent => event.type.startsWith('tool.');
+
+/** The calls of a step with what an event adds to them. @param tools of the run, where they are known */
+export function calledMore(
+  calls: readonly StepCall[],
+  event: CallEvent,
+  tools?: readonly DeclaredTool[],
+): readonly StepCall[] {
   if (event.type === 'tool.called')
-    return [...calls, beginCall(event.kind ?? 'function', event.call_id, event.name)];
-  if (event.type !== 'tool.delta' && event.type !== 'tool.answered') return calls;
+    return [...calls, beginCall(event.kind ?? 'function', event.call_id, event.name, tools)];
   const call = calls[event.index];
-  if (call === undefined) return calls;
-  const changed =
-    event.type === 'tool.delta' ? growCall(call, event.arguments) : answerCall(call, event.output);
-  return calls.with(event.index, changed);
+  return call === undefined ? calls : calls.with(event.index, changed(call, event));
+}
+
+function changed(call: StepCall, event: Exclude<CallEvent, { type: 'tool.called' }>): StepCall {
+  switch (event.type) {
+    case 'tool.delta':
+      return growCall(call, event.arguments);
+    case 'tool.output':
+      return putOut(call, event.output);
+    case 'tool.answered':
+      return answerCall(call, event.output, event.answer);
+  }
 }
 
 const NOTHING_SAID: TextPart['text'] = { value: '', annotations: [] };
@@ -114,7 +144,7 @@ export function newMessage(run: Run, event: Extract<RunEvent, { type: 'message.c
     completed_at: null,
     incomplete_at: null,
     role: 'assistant',
-    content: [],
+    content: (event.images ?? []).map((file_id) => ({ type: 'image_file', image_file: { file_id } })),
     assistant_id: run.assistant_id,
     run_id: run.id,
     attachments: [],

@@ -128,8 +128,14 @@ function toolChoice(
 ): ModelRequest['tool_choice'] {
   const demanded = typeof choice === 'object' ? demandedTool(choice) : null;
   const isGone = demanded !== null && !tools.some((tool) => toolName(tool) === demanded);
-  if (first && !isGone) return choice;
+  if (first && !isGone) return demanded === null ? choice : asOffered(choice, demanded);
   return choice === 'none' ? 'none' : 'auto';
+}
+
+/** Models are offered the hosted tools as functions. */
+function asOffered(choice: ToolChoice, name: string): ToolChoice {
+  const isHosted = typeof choice === 'object' && choice.type !== 'function' && choice.type !== 'custom';
+  return isHosted ? { type: 'function', function: { name } } : choice;
 }
 
 /** Messages of a request as blocks; the answers to calls stay with the calls. */
@@ -255,6 +261,7 @@ function userMessage(message: Message): ChatMessage | null {
   const parts: ChatPart[] = [];
   for (const part of message.content) {
     if (part.type === 'image_url') parts.push(part);
+    else if (part.type === 'image_file') parts.push({ type: 'text', text: '[picture]' });
     // Devices send an empty text beside a photo, and several upstreams refuse empty text parts.
     else if (part.text.value !== '') parts.push({ type: 'text', text: part.text.value });
   }
@@ -265,7 +272,7 @@ function assistantMessage(message: Message): ChatMessage | null {
   const text = textOf(message);
   if (text !== '') return { role: 'assistant', content: text };
   // Assistant messages cannot carry pictures upstream, and several servers refuse empty ones.
-  return message.content.some((part) => part.type === 'image_url')
+  return message.content.some((part) => part.type !== 'text')
     ? { role: 'assistant', content: '[picture]' }
     : null;
 }

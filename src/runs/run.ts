@@ -11,17 +11,9 @@
  */
 import { started, unattempted, unstarted } from './attempts.ts';
 import type { Asides } from './asides.ts';
-import {
-  answerCall,
-  beginCall,
-  formatOf,
-  growCall,
-  isOpenCall,
-  requiredCall,
-  type StepCall,
-} from './calls/kinds.ts';
+import { answerCall, formatOf, isOpenCall, requiredCall, type StepCall } from './calls/kinds.ts';
 import type { RunEvent, RunEventType, RunOrigin } from './event.ts';
-import { failure, newMessage, newStep, openCalls, saidMore } from './parts.ts';
+import { calledMore, failure, newMessage, newStep, openCalls, saidMore } from './parts.ts';
 import { thoughtMore, type Thought } from './thoughts.ts';
 import {
   addUsage,
@@ -117,6 +109,7 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'message.incomplete': { from: EXECUTING, to: null },
   'tool.called': { from: ['in_progress'], to: null },
   'tool.delta': { from: ['in_progress'], to: null },
+  'tool.output': { from: ['in_progress'], to: null },
   'tool.answered': { from: ['in_progress'], to: null },
 };
 
@@ -337,18 +330,17 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       if (event.index !== calls.length) return illegal(`the next call has index ${calls.length}`);
       if (calls.some(({ id }) => id === event.call_id))
         return illegal(`call ${event.call_id} was made already`);
-      return withCalls([...calls, beginCall(event.kind ?? 'function', event.call_id, event.name)]);
+      return withCalls(calledMore(calls, event, run.tools));
     }
     case 'tool.delta': {
-      const calls = toolCalls();
-      const call = calls[event.index] ?? illegal(`there is no call ${event.index}`);
-      return withCalls(calls.with(event.index, growCall(call, event.arguments)));
+      callAt(event.index);
+      return withCalls(calledMore(toolCalls(), event));
     }
+    case 'tool.output':
     case 'tool.answered': {
-      const calls = toolCalls();
-      const call = calls[event.index] ?? illegal(`there is no call ${event.index}`);
+      const call = callAt(event.index);
       if (!isOpenCall(call)) return illegal(`call ${call.id} is answered already`);
-      return withCalls(calls.with(event.index, answerCall(call, event.output)));
+      return withCalls(calledMore(toolCalls(), event));
     }
   }
 
@@ -360,6 +352,9 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
   function toolCalls(): readonly StepCall[] {
     const details = openStep().step_details;
     return details.type === 'tool_calls' ? details.tool_calls : illegal('the open step writes a message');
+  }
+  function callAt(index: number): StepCall {
+    return toolCalls()[index] ?? illegal(`there is no call ${index}`);
   }
   function withCalls(calls: readonly StepCall[]): Applied {
     return withStep(state, { ...openStep(), step_details: { type: 'tool_calls', tool_calls: calls } });

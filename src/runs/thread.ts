@@ -28,6 +28,27 @@ export interface CustomTool {
   readonly custom: { readonly name: string; readonly description?: string; readonly format?: unknown };
 }
 
+/** How results of a search are chosen. */
+export interface RankingOptions {
+  readonly ranker: string;
+  /** Results below this score, 0 to 1, are left out. */
+  readonly score_threshold: number;
+}
+
+/** The search in the files of the assistant and the thread. */
+export interface FileSearchTool {
+  readonly type: 'file_search';
+  readonly file_search: { readonly max_num_results?: number; readonly ranking_options: RankingOptions };
+}
+
+/** The program that runs the model's code. */
+export interface CodeInterpreterTool {
+  readonly type: 'code_interpreter';
+}
+
+/** A tool that an assistant may have. */
+export type AssistantTool = FunctionTool | FileSearchTool | CodeInterpreterTool;
+
 /** A tool as a model is offered it. */
 export type OfferedTool = FunctionTool | CustomTool;
 
@@ -37,6 +58,8 @@ export type ToolChoice =
   | 'required'
   | { readonly type: 'function'; readonly function: { readonly name: string } }
   | { readonly type: 'custom'; readonly custom: { readonly name: string } }
+  | { readonly type: 'file_search' }
+  | { readonly type: 'code_interpreter' }
   /** One or any of some of the tools; passed on untouched. */
   | { readonly type: 'allowed_tools'; readonly allowed_tools: Readonly<Record<string, unknown>> };
 
@@ -48,8 +71,11 @@ export interface TruncationStrategy {
   readonly last_messages: number | null;
 }
 
-/** Reserved for files and vector stores, which are not supported yet: always empty. */
-export type ToolResources = Readonly<Record<string, unknown>>;
+/** The files and vector stores that the hosted tools work with. */
+export interface ToolResources {
+  readonly code_interpreter?: { readonly file_ids: readonly string[] };
+  readonly file_search?: { readonly vector_store_ids: readonly string[] };
+}
 
 export interface Assistant {
   readonly id: string;
@@ -59,7 +85,7 @@ export interface Assistant {
   readonly description: string | null;
   readonly model: string;
   readonly instructions: string | null;
-  readonly tools: readonly FunctionTool[];
+  readonly tools: readonly AssistantTool[];
   readonly tool_resources: ToolResources;
   readonly metadata: Metadata;
   readonly temperature: number;
@@ -112,7 +138,13 @@ export interface ImageUrlPart {
   readonly image_url: { readonly url: string; readonly detail: string };
 }
 
-export type ContentPart = TextPart | ImageUrlPart;
+/** A picture that lies in a file of the project. */
+export interface ImageFilePart {
+  readonly type: 'image_file';
+  readonly image_file: { readonly file_id: string; readonly detail?: string };
+}
+
+export type ContentPart = TextPart | ImageUrlPart | ImageFilePart;
 
 /** Why a message stopped short of its end. */
 export type IncompleteReason =

@@ -116,7 +116,7 @@ export function encodeRun(state: RunState, content: NamedContent | null = null):
     // First, where contentNamedBy and page.lua look for it.
     ...(content !== null && { content: `${content.id}:${content.bytes}` }),
     ...without(state, ENDED_STATE),
-    ...(content !== null && { v: SHARING_FORMAT }),
+    ...(content !== null && { v: Math.max(SHARING_FORMAT, state.v ?? 1) }),
     run: content === null ? { ...run, instructions, tools } : run,
     origin: without(state.origin, ENDED_ORIGIN),
     // Older processes expect an object.

@@ -50,6 +50,7 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
     case 'asides.told':
     case 'tool.called':
     case 'tool.delta':
+    case 'tool.output':
     case 'tool.answered':
     case 'run.queued':
     case 'run.started':

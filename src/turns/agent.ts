@@ -5,7 +5,7 @@ import type { Assistant } from '../runs/thread.ts';
 import type { RunRequest } from './begin.ts';
 import { jsonBytes, textBytes } from './budgets.ts';
 import type { Means } from './means.ts';
-import { toolName } from '../runs/calls/kinds.ts';
+import { toolName, toolNames } from '../runs/calls/kinds.ts';
 import { canChoose } from './begin.ts';
 import { asServed, withPlugins } from './run-tools.ts';
 import { PHOTO_TOOL } from './photo.ts';
@@ -63,8 +63,8 @@ export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Ass
   const declared = turn.tools.map(toolName);
   // A tool that the caller declares is the caller's, even when the server has a tool of that name.
   const { tools: known } = withPlugins(agent?.tools ?? [], agent?.metadata['auto_tools'] ?? null, plugins);
-  const agents = known.filter((tool) => !declared.includes(tool.function.name));
-  const serverTools = agents.map((tool) => tool.function.name).filter((name) => plugins.answers(name));
+  const agents = known.filter((tool) => !toolNames([tool]).some((name) => declared.includes(name)));
+  const serverTools = toolNames(agents).filter((name) => plugins.answers(name));
   const own = asServed(agents, serverTools, plugins);
   // In a thread there is no place for a speaker's name.
   const isInstruction = (message: ChatMessage): boolean => turn.thread !== null || !isNamed(message);

@@ -10,6 +10,7 @@ import type { ContentPart, Run } from '../runs/thread.ts';
 export function contentBytes(content: readonly ContentPart[]): number {
   return sum(content, (part) => {
     if (part.type === 'image_url') return textBytes(part.image_url.url);
+    if (part.type === 'image_file') return textBytes(part.image_file.file_id);
     const { value, annotations } = part.text;
     return textBytes(value) + (annotations.length === 0 ? 0 : jsonBytes(annotations));
   });

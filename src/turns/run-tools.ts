@@ -1,10 +1,10 @@
 /** Which of the server's own tools a run has, and which of the run's calls the worker answers. */
 import type { Plugins, Tool } from '../runs/tool.ts';
-import type { FunctionTool } from '../runs/thread.ts';
+import type { AssistantTool, FunctionTool } from '../runs/thread.ts';
 
 /** The tools of a run, and the names of those that the worker answers itself. */
 export interface RunTools {
-  readonly tools: readonly FunctionTool[];
+  readonly tools: readonly AssistantTool[];
   readonly serverTools: readonly string[];
 }
 
@@ -15,12 +15,12 @@ export interface RunTools {
  * @param asked the value of `auto_tools`, if there is one
  */
 export function withPlugins(
-  declared: readonly FunctionTool[],
+  declared: readonly AssistantTool[],
   asked: string | null,
   plugins: Plugins,
 ): RunTools {
   if (asked === null) return { tools: declared, serverTools: [] };
-  const names = new Set(declared.map((tool) => tool.function.name));
+  const names = new Set(declared.flatMap((tool) => (tool.type === 'function' ? tool.function.name : [])));
   const named = asked.trim() === 'true' ? names : new Set(asked.split(',').map((name) => name.trim()));
   const added = [...named.difference(names)].flatMap((name) => {
     const plugin = plugins.find(name);
@@ -35,11 +35,12 @@ export function withPlugins(
  * where they have none): a model gives no arguments that it was not told of.
  */
 export function asServed(
-  tools: readonly FunctionTool[],
+  tools: readonly AssistantTool[],
   serverTools: readonly string[],
   plugins: Plugins,
-): readonly FunctionTool[] {
+): readonly AssistantTool[] {
   return tools.map((tool) => {
+    if (tool.type !== 'function') return tool;
     const { name, parameters } = tool.function;
     const plugin = serverTools.includes(name) && isBare(parameters) ? plugins.find(name) : null;
     if (plugin === null) return tool;

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { notFound } from '../errors.ts';
 import { isMedia, type ChatMessage } from '../runs/model.ts';
 import { toMessage } from '../runs/parts.ts';
-import type { Message } from '../runs/thread.ts';
+import type { ContentPart, Message } from '../runs/thread.ts';
 import { isSafeId, type ThreadRef } from '../store/keys.ts';
 import type { Caller } from './caller.ts';
 import type { Means } from './means.ts';
@@ -122,9 +122,13 @@ function numbering(): (message: Message) => number {
   };
 }
 
+/** The address of a picture, or the file that holds it. */
+const pictureIn = (part: Exclude<ContentPart, { type: 'text' }>): string =>
+  part.type === 'image_url' ? part.image_url.url : part.image_file.file_id;
+
 function fingerprint({ role, content }: Message): string {
   const parts = content.map((part) =>
-    part.type === 'text' ? part.text.value.replaceAll(/\s+/g, ' ').trim() : part.image_url.url,
+    part.type === 'text' ? part.text.value.replaceAll(/\s+/g, ' ').trim() : pictureIn(part),
   );
   return `${role}:${parts.filter((part) => part !== '').join('|')}`;
 }

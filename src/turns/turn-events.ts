@@ -3,7 +3,7 @@
  * events. Like every reader of a log, this one reads it from the beginning and yields nothing up to its cursor. Pure.
  */
 import type { AsideFields } from '../runs/asides.ts';
-import { calledFunction } from '../runs/calls/kinds.ts';
+import { calledFunction, outputOf } from '../runs/calls/kinds.ts';
 import type { RunEvent } from '../runs/event.ts';
 import type { Logprobs } from '../runs/logprobs.ts';
 import { callsOf, openCalls } from '../runs/parts.ts';
@@ -236,17 +236,18 @@ function tokensOf(event: RunEvent, before: RunState | null): Usage {
 function eventsOf(
   event: Exclude<RunEvent, Fragment>,
   before: RunState | null,
-  { run }: RunState,
+  { run, step }: RunState,
   usage: Usage,
 ): readonly TurnEvent[] {
   switch (event.type) {
     case 'tool.answered': {
-      const call = before?.step && callsOf(before.step)[event.index];
+      const call = step && callsOf(step)[event.index];
       if (!call) return [];
       const { name, arguments: text } = calledFunction(call);
+      const output = outputOf(call);
       return [
         { type: 'tool.start', id: call.id, name, arguments: text },
-        { type: 'tool.end', id: call.id, name, arguments: text, output: event.output },
+        { type: 'tool.end', id: call.id, name, arguments: text, output },
       ];
     }
     case 'run.blocked':
@@ -281,6 +282,7 @@ function eventsOf(
     case 'asides.told':
     case 'tool.called':
     case 'tool.delta':
+    case 'tool.output':
       return [];
   }
 }

@@ -11,6 +11,7 @@ import type { Model } from '../runs/model.ts';
 import { isCancelling, isTerminal, type RunState } from '../runs/run.ts';
 import type { RunError } from '../runs/thread.ts';
 import type { RunTool } from '../runs/tool.ts';
+import type { RunHosted } from '../runs/hosted.ts';
 import { HistoryTooLarge, type HistoryReading, type PromptCut } from '../store/history.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { Lease } from '../store/lease.ts';
@@ -29,6 +30,7 @@ export interface DriveOptions {
   readonly lease: Pick<Lease, 'survived'>;
   readonly model: Model;
   readonly runTool: RunTool;
+  readonly runHosted: RunHosted;
   /** The sensitive variables among the sealed secrets of a run. */
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
   readonly log: Logger;

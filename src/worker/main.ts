@@ -23,6 +23,7 @@ import { RUN_JOBS } from '../store/run-jobs.ts';
 import { ToolCache } from '../store/tool-cache.ts';
 import { Trial } from '../store/trial.ts';
 import { openToolbox } from '../toolbox/open.ts';
+import { hostedTools, missing } from './hosted.ts';
 import { Room } from './room.ts';
 import { RunWorker } from './run-job.ts';
 import { Slots } from './slots.ts';
@@ -103,6 +104,7 @@ async function main(): Promise<void> {
     model,
     secretsIn: (sealed) => unseal(sealed).variables,
     runTool: toolbox.runTool,
+    runHosted: hostedTools({ fileSearch: missing, codeInterpreter: missing }),
     log,
     now,
     nowMs,

@@ -1,6 +1,7 @@
 /** Agents under their own address (huawei, Huawei's "execute"): typed events, memory of three kinds, and variables. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { noHostedTools } from '../support/hosted.ts';
 import { z } from 'zod';
 import { INSTALL_MS, type Python } from '../clients/programs.ts';
 import { execute } from '../../src/runs/execute.ts';
@@ -343,6 +344,7 @@ describe('variables', () => {
           seen.push(context);
           return 'paid';
         },
+        runHosted: noHostedTools,
         now: () => 2_000,
         newId: (prefix) => `${prefix}_${(asked += 1)}`,
         secretsIn: (sealed) => seal.open(sealed).variables,

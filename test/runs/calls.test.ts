@@ -1,4 +1,5 @@
 /** Calls by kind: what the fold, the prompt and the wire make of a call is what its kind says, and functions are the default. */
+import { PLAIN_VIEW } from '../../src/runs/step-view.ts';
 import { describe, expect, test } from 'vitest';
 import {
   answerCall,
@@ -51,7 +52,7 @@ describe('a call of a function', () => {
   test('is shown to the client as the hosted API did', () => {
     expect(requiredCall(whole)).toStrictEqual({ id: 'call_1', type: 'function', function: called });
     expect(calledFunction(requiredCall(whole))).toStrictEqual(called);
-    expect(shownCall(whole)).toStrictEqual(whole);
+    expect(shownCall(whole, PLAIN_VIEW)).toStrictEqual(whole);
     expect(growthDelta(begun, 2, '{')).toStrictEqual({
       index: 2,
       type: 'function',
@@ -81,7 +82,10 @@ describe('a call of a custom tool', () => {
     expect(isOpenCall(answered)).toBe(false);
     expect(askedCall(answered)).toStrictEqual(asked);
     expect(answerMessage(answered)).toStrictEqual({ role: 'tool', tool_call_id: 'call_1', content: 'done' });
-    expect(shownCall(answered)).toStrictEqual({ ...asked, custom: { name: 'patch', input, output: 'done' } });
+    expect(shownCall(answered, PLAIN_VIEW)).toStrictEqual({
+      ...asked,
+      custom: { name: 'patch', input, output: 'done' },
+    });
     expect(growthDelta(custom, 2, '{')).toStrictEqual({ index: 2, type: 'custom', custom: { input: '{' } });
   });
 

@@ -1,5 +1,6 @@
 /** The room that a prompt has in a model's context, and what becomes of a prompt that its server finds too long. */
 import { describe, expect, test } from 'vitest';
+import { noHostedTools } from '../support/hosted.ts';
 import { execute, type Execution } from '../../src/runs/execute.ts';
 import { ContextRoom } from '../../src/runs/context-room.ts';
 import {
@@ -76,6 +77,7 @@ async function play(
   const execution: Execution = {
     model,
     runTool: async () => ({}),
+    runHosted: noHostedTools,
     secretsIn: () => ({}),
     now: () => NOW,
     newId: (prefix) => `${prefix}_${(ids += 1)}`,

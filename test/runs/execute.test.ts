@@ -1,6 +1,7 @@
 /** The agent loop: which events a completion becomes, in exactly which order, and that any completion folds. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { noHostedTools } from '../support/hosted.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { execute, type Execution } from '../../src/runs/execute.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from '../../src/runs/model.ts';
@@ -13,7 +14,6 @@ import { argumentsOf, stateAfter, usage } from './histories.ts';
 
 const NOW = 2_000;
 const AT = { at: NOW };
-
 const SEARCH: FunctionTool = {
   type: 'function',
   function: { name: 'SEARCH', parameters: { type: 'object' }, strict: false },
@@ -91,6 +91,7 @@ function context(model: Model, more: Partial<Execution> = {}): Execution {
   return {
     model,
     runTool: async () => ({ error: 'no tool was expected to run' }),
+    runHosted: noHostedTools,
     secretsIn: () => ({}),
     now: () => NOW,
     newId: (prefix) => `${prefix}_${(ids += 1)}`,

@@ -128,6 +128,11 @@ export function eventsFor(
       name: 'SEARCH',
     },
     'tool.delta': { type: 'tool.delta', index: Math.max(0, calls.length - 1), arguments: text },
+    'tool.output': {
+      type: 'tool.output',
+      index: Math.max(0, calls.length - 1),
+      output: { type: 'logs', logs: text },
+    },
     'tool.answered': {
       type: 'tool.answered',
       index: Math.max(0, calls.findIndex(isOpenCall)),

@@ -94,7 +94,7 @@ const PLACES: readonly (readonly [
     {
       'run.blocked': 'requires_action',
       'run.cancelling': 'cancelling',
-      ...all('in_progress', [...CLOSE_STEP, 'tool.called', 'tool.delta', 'tool.answered']),
+      ...all('in_progress', [...CLOSE_STEP, 'tool.called', 'tool.delta', 'tool.output', 'tool.answered']),
       ...TELLING,
     },
   ],
@@ -105,7 +105,14 @@ const PLACES: readonly (readonly [
     {
       'run.blocked': 'requires_action',
       'run.cancelling': 'cancelling',
-      ...all('in_progress', [...CLOSE_STEP, 'step.dropped', 'tool.called', 'tool.delta', 'tool.answered']),
+      ...all('in_progress', [
+        ...CLOSE_STEP,
+        'step.dropped',
+        'tool.called',
+        'tool.delta',
+        'tool.output',
+        'tool.answered',
+      ]),
       ...TELLING,
     },
   ],
@@ -168,7 +175,7 @@ describe('the transition table', () => {
 
   test('the table has a row for every event, and every status is tried below', () => {
     expect(Object.keys(TRANSITIONS).toSorted()).toStrictEqual(EVENT_TYPES.toSorted());
-    expect(EVENT_TYPES).toHaveLength(27);
+    expect(EVENT_TYPES).toHaveLength(28);
     const tried = new Set(PLACES.map(([, status]) => status));
     expect(tried.size).toBe(9);
   });

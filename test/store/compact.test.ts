@@ -22,7 +22,7 @@ const ANSWERED = stateAfter([
 const UNUSUAL: Partial<Run> = {
   last_error: { code: 'server_error', message: 'no' },
   incomplete_details: { reason: 'content_filter' },
-  tool_resources: { code_interpreter: {} },
+  tool_resources: { code_interpreter: { file_ids: [] } },
   metadata: { key: '' },
   temperature: 0,
   top_p: 0,

@@ -9,6 +9,7 @@ import { RunWorker } from '../../src/worker/run-job.ts';
 import type { StoredRun } from '../../src/store/runs.ts';
 import { Room } from '../../src/worker/room.ts';
 import { Slots } from '../../src/worker/slots.ts';
+import { noHostedTools } from '../support/hosted.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
   CANCELLING,
@@ -80,6 +81,7 @@ async function workerOf(store: Store, slots = 10): Promise<RunWorker> {
     maxAttempts: 3,
     model,
     runTool: async () => '',
+    runHosted: noHostedTools,
     secretsIn: () => ({}),
     log: silent,
     now: () => store.clock.s,

@@ -9,11 +9,12 @@
  *       annotations
  *   D4  no object has a top-level key `error`; no frame has an `id:` line
  */
-import { answerDelta, growthDelta, shownCall, type StepCall } from '../../runs/calls/kinds.ts';
+import { answerDelta, growthDelta, outputDelta, shownCall, type StepCall } from '../../runs/calls/kinds.ts';
+import type { CallView } from '../../runs/calls/kind.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import { callsOf } from '../../runs/parts.ts';
 import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
-import { shownStep } from '../../runs/step-view.ts';
+import { PLAIN_VIEW, shownStep } from '../../runs/step-view.ts';
 import type { Metadata, Run, Thread } from '../../runs/thread.ts';
 import { LogGone, type LoggedEvent } from '../../store/follow.ts';
 import { encoded } from '../http/encode.ts';
@@ -27,13 +28,20 @@ interface WireEvent {
 
 /** Encodes one run's log, from its first event on. */
 class AssistantsEncoder {
+  readonly #view: CallView;
   #state: RunState | null = null;
   #messageHasDelta = false;
   /** How many annotations of the message were sent. */
   #annotations = 0;
+  /** How many pictures stand before its words. */
+  #pictures = 0;
   /** The fragments of the open message that the state lacks, as one; null when there are none. */
   #unfolded: MessageDelta | null = null;
   #blocked = false;
+
+  constructor(view: CallView) {
+    this.#view = view;
+  }
 
   /** The wire's events for the next event of the log. */
   encode(event: RunEvent): readonly WireEvent[] {
@@ -89,20 +97,22 @@ class AssistantsEncoder {
         return [{ name: `thread.${event.type}`, data: subject }];
       case 'step.created':
         return [
-          { name: 'thread.run.step.created', data: shown(subject) },
-          { name: 'thread.run.step.in_progress', data: shown(subject) },
+          { name: 'thread.run.step.created', data: this.#shown(subject) },
+          { name: 'thread.run.step.in_progress', data: this.#shown(subject) },
         ];
       case 'step.completed':
       case 'step.failed':
       case 'step.cancelled':
       case 'step.expired':
-        return [{ name: `thread.run.${event.type}`, data: shown(subject) }];
+        return [{ name: `thread.run.${event.type}`, data: this.#shown(subject) }];
       case 'message.created':
         this.#messageHasDelta = false;
         this.#annotations = 0;
+        this.#pictures = event.images?.length ?? 0;
         return [
-          { name: 'thread.message.created', data: subject },
-          { name: 'thread.message.in_progress', data: subject },
+          { name: 'thread.message.created', data: withoutContent(subject) },
+          { name: 'thread.message.in_progress', data: withoutContent(subject) },
+          ...pictureDeltas(event),
         ];
       case 'message.delta':
         // Told already, without folding it.
@@ -117,11 +127,15 @@ class AssistantsEncoder {
         return [{ name: `thread.${event.type}`, data: subject }];
       case 'tool.called': {
         const call = callAt(state, event.index);
-        return callDelta(state, call && { index: event.index, ...shownCall(call) });
+        return callDelta(state, call && { index: event.index, ...shownCall(call, this.#view) });
       }
       case 'tool.delta': {
         const call = callAt(state, event.index);
         return callDelta(state, call && growthDelta(call, event.index, event.arguments));
+      }
+      case 'tool.output': {
+        const call = callAt(state, event.index);
+        return callDelta(state, call && outputDelta(call, event.index, event.output));
       }
       case 'step.dropped':
         // The wire has no event that reopens a closed step; the run's lists of steps and messages show the change.
@@ -133,6 +147,10 @@ class AssistantsEncoder {
     }
   }
 
+  #shown(subject: Applied['subject']): object {
+    return subject.object === 'thread.run.step' ? shownStep(subject, this.#view) : subject;
+  }
+
   #messageDelta(id: string, event: MessageDelta): WireEvent {
     const { text: value, annotations = [] } = event;
     this.#unfolded = this.#unfolded === null ? event : together(this.#unfolded, event);
@@ -141,9 +159,22 @@ class AssistantsEncoder {
     const text = isBare ? { value } : { value, annotations: marks };
     this.#messageHasDelta = true;
     this.#annotations += marks.length;
-    const delta = { content: [{ index: 0, type: 'text', text }] };
+    const delta = { content: [{ index: this.#pictures, type: 'text', text }] };
     return { name: 'thread.message.delta', data: { id, object: 'thread.message.delta', delta } };
   }
+}
+
+type MessageCreated = Extract<RunEvent, { type: 'message.created' }>;
+
+/** Clients add what comes to what a message has, so it begins with nothing. */
+const withoutContent = (subject: Applied['subject']): object => ({ ...subject, content: [] });
+
+/** One delta for each picture, as the hosted API sent them. */
+function pictureDeltas({ message_id: id, images = [] }: MessageCreated): readonly WireEvent[] {
+  return images.map((file_id, index) => {
+    const delta = { content: [{ index, type: 'image_file', image_file: { file_id, detail: 'auto' } }] };
+    return { name: 'thread.message.delta', data: { id, object: 'thread.message.delta', delta } };
+  });
 }
 
 type MessageDelta = Extract<RunEvent, { type: 'message.delta' }>;
@@ -152,10 +183,6 @@ function together(first: MessageDelta, { text, annotations: more = [] }: Message
   const { annotations = [] } = first;
   const marks = more.length === 0 ? annotations : [...annotations, ...more];
   return { type: 'message.delta', text: first.text + text, annotations: marks };
-}
-
-function shown(subject: Applied['subject']): object {
-  return subject.object === 'thread.run.step' ? shownStep(subject) : subject;
 }
 
 function callAt({ step }: RunState, index: number): StepCall | null {
@@ -176,14 +203,16 @@ interface StreamOptions {
   readonly thread: Thread | null;
   /** The metadata that a client gave the run after its creation; null when there is none. */
   readonly labels: () => Promise<Metadata | null>;
+  /** How calls are shown; without it, as most clients want them. */
+  readonly view?: CallView;
 }
 
 /** The frames of a run's stream, from the client's cursor to where the run rests. */
 export function assistantsStream(
   log: AsyncIterable<readonly LoggedEvent[]>,
-  { after, thread, labels }: StreamOptions,
+  { after, thread, labels, view = PLAIN_VIEW }: StreamOptions,
 ): AsyncIterableIterator<string, void> {
-  const events = new AssistantsEncoder();
+  const events = new AssistantsEncoder(view);
   const encoder = {
     isOver: false,
     encode({ seq, event }: LoggedEvent): string | Promise<string> {
@@ -217,7 +246,7 @@ export async function* watchStream(
   after: number,
   run: Run,
 ): AsyncGenerator<string, void> {
-  const events = new AssistantsEncoder();
+  const events = new AssistantsEncoder(PLAIN_VIEW);
   const encoder = {
     isOver: false,
     encode({ seq, event }: LoggedEvent): string {

@@ -18,6 +18,7 @@ export const customs: CallKind<CustomCall, CustomTool, RequiredCustomCall> = {
 
   begun: (id, name) => ({ id, type: 'custom', custom: { name, input: '', output: null } }),
   grown: (call, text) => ({ ...call, custom: { ...call.custom, input: call.custom.input + text } }),
+  put: (call) => call,
   answered: (call, output) => ({ ...call, custom: { ...call.custom, output } }),
   isOpen: (call) => call.custom.output === null,
 
@@ -29,7 +30,8 @@ export const customs: CallKind<CustomCall, CustomTool, RequiredCustomCall> = {
   output: (call) => call.custom.output ?? '',
 
   shown: (call) => call,
-  growthDelta: (text) => ({ custom: { input: text } }),
+  growthDelta: (_call, text) => ({ custom: { input: text } }),
+  outputDelta: () => null,
   answerDelta: () => null,
 };
 

@@ -21,6 +21,7 @@ export const functions: CallKind<FunctionCall, FunctionTool, RequiredFunctionCal
     ...call,
     function: { ...call.function, arguments: call.function.arguments + text },
   }),
+  put: (call) => call,
   answered: (call, output) => ({ ...call, function: { ...call.function, output } }),
   isOpen: (call) => call.function.output === null,
 
@@ -32,7 +33,8 @@ export const functions: CallKind<FunctionCall, FunctionTool, RequiredFunctionCal
   output: (call) => call.function.output ?? '',
 
   shown: (call) => call,
-  growthDelta: (text) => ({ function: { arguments: text } }),
+  growthDelta: (_call, text) => ({ function: { arguments: text } }),
+  outputDelta: () => null,
   // The hosted API had no word for it; the completed step shows the output.
   answerDelta: () => null,
 };

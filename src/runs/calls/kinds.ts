@@ -5,28 +5,46 @@
  */
 import type { RunOrigin } from '../event.ts';
 import type { ChatCall, ChatMessage } from '../model.ts';
-import type { CustomTool, FunctionTool, OfferedTool, RequiredCall, Run, ToolChoice } from '../thread.ts';
+import type { AssistantTool, CustomTool, OfferedTool, RequiredCall, Run, ToolChoice } from '../thread.ts';
+import { codeCalls, type CodeCall, type CodeOutput } from './code-interpreter.ts';
 import { customs, type CustomCall } from './custom.ts';
+import { fileSearches, type FileSearchCall } from './file-search.ts';
 import { functions, type FunctionCall } from './function.ts';
-import type { Answerer, CallKind, CalledFunction } from './kind.ts';
+import type { Answerer, CallKind, CalledFunction, CallView, HostedAnswer } from './kind.ts';
 
 /** A call of any kind, as it is kept. */
-export type StepCall = FunctionCall | CustomCall;
+export type StepCall = FunctionCall | CustomCall | FileSearchCall | CodeCall;
+/** A call of a tool that the hosted API ran itself, as the worker does here. */
+export type HostedCall = FileSearchCall | CodeCall;
 /** A tool as a run declares it; its type is that of its calls. */
-export type DeclaredTool = FunctionTool | CustomTool;
+export type DeclaredTool = AssistantTool | CustomTool;
 export type CallType = StepCall['type'];
 
 type AnyKind = CallKind<StepCall, DeclaredTool, RequiredCall>;
 
-const KINDS: Readonly<Record<CallType, AnyKind>> = { function: functions, custom: customs };
+const KINDS: Readonly<Record<CallType, AnyKind>> = {
+  function: functions,
+  custom: customs,
+  file_search: fileSearches,
+  code_interpreter: codeCalls,
+};
 
 /** The format of runs that have such tools, where it is not the first (format.ts). */
-const FORMATS: Readonly<Record<CallType, number>> = { function: 1, custom: 2 };
+const FORMATS: Readonly<Record<CallType, number>> = {
+  function: 1,
+  custom: 2,
+  file_search: 4,
+  code_interpreter: 4,
+};
 
 /** The format of a run: the newest that its tools or its choice among them need. */
 export function formatOf({ tools, tool_choice: choice }: Pick<Run, 'tools' | 'tool_choice'>): number {
-  const isNew = typeof choice === 'object' && choice.type !== 'function';
-  return Math.max(isNew ? FORMATS.custom : 1, ...tools.map(({ type }) => FORMATS[type]));
+  return Math.max(formatOfChoice(choice), ...tools.map(({ type }) => FORMATS[type]));
+}
+
+function formatOfChoice(choice: ToolChoice): number {
+  if (typeof choice === 'string') return 1;
+  return choice.type === 'allowed_tools' ? FORMATS.custom : FORMATS[choice.type];
 }
 
 const kindOf = ({ type }: StepCall): AnyKind => KINDS[type];
@@ -62,9 +80,15 @@ function declarationOf(name: string, tools: readonly DeclaredTool[]): DeclaredTo
   return tools.find(offers) ?? null;
 }
 
-/** A call as the model begins it. */
-export function beginCall(type: CallType, id: string, name: string): StepCall {
-  return KINDS[type].begun(id, name);
+/** A call as the model begins it. @param tools of the run, where they are known */
+export function beginCall(
+  type: CallType,
+  id: string,
+  name: string,
+  tools: readonly DeclaredTool[] = [],
+): StepCall {
+  const tool = type === 'function' ? null : declarationOf(name, tools);
+  return KINDS[type].begun(id, name, tool?.type === type ? tool : null);
 }
 
 /** The call with a further fragment of its arguments. */
@@ -72,9 +96,14 @@ export function growCall(call: StepCall, text: string): StepCall {
   return kindOf(call).grown(call, text);
 }
 
-/** The call with its answer. */
-export function answerCall(call: StepCall, output: string): StepCall {
-  return kindOf(call).answered(call, output);
+/** The call with what it has put out on the way. */
+export function putOut(call: StepCall, output: CodeOutput): StepCall {
+  return kindOf(call).put(call, output);
+}
+
+/** The call with its answer. @param answer of a hosted tool */
+export function answerCall(call: StepCall, output: string, answer?: HostedAnswer): StepCall {
+  return kindOf(call).answered(call, output, answer);
 }
 
 /** Whether the call is still unanswered. */
@@ -119,13 +148,19 @@ export function answerMessage(call: StepCall): Extract<ChatMessage, { role: 'too
 }
 
 /** The call as a step shows it. */
-export function shownCall(call: StepCall): object {
-  return kindOf(call).shown(call);
+export function shownCall(call: StepCall, view: CallView): object {
+  return kindOf(call).shown(call, view);
 }
 
-/** The delta of a stream when the call grows; null for none. */
+/** The delta of a stream when the call has grown by `text`; null for none. */
 export function growthDelta(call: StepCall, index: number, text: string): object | null {
-  const said = kindOf(call).growthDelta(text);
+  const said = kindOf(call).growthDelta(call, text);
+  return said && { index, type: call.type, ...said };
+}
+
+/** The delta of a stream when the call has put this out; null for none. */
+export function outputDelta(call: StepCall, index: number, output: CodeOutput): object | null {
+  const said = kindOf(call).outputDelta(call, output);
   return said && { index, type: call.type, ...said };
 }
 
