@@ -123,3 +123,28 @@ export interface ChunkText {
   /** Its words divided by spaces, for the index; missing where the text's own spaces divide them. */
   readonly words?: string;
 }
+
+/** Filters of more are refused: each comparison is work for every file. */
+const MAX_FILTER_DEPTH = 8;
+const MAX_COMPARISONS = 100;
+const MAX_COMPARED_VALUES = 1_000;
+
+/** Why a filter is too large; null if it is not. */
+export function filterProblem(filter: AttributeFilter): string | null {
+  let comparisons = 0;
+  let values = 0;
+  let level: readonly AttributeFilter[] = [filter];
+  for (let depth = 1; level.length > 0; depth += 1) {
+    if (depth > MAX_FILTER_DEPTH) return `Filters may be nested at most ${MAX_FILTER_DEPTH} levels deep.`;
+    for (const one of level) {
+      if ('filters' in one) continue;
+      comparisons += 1;
+      values += Array.isArray(one.value) ? one.value.length : 1;
+    }
+    level = level.flatMap((one) => ('filters' in one ? one.filters : []));
+  }
+  if (comparisons > MAX_COMPARISONS) return `A filter may make at most ${MAX_COMPARISONS} comparisons.`;
+  if (values > MAX_COMPARED_VALUES)
+    return `A filter may compare with at most ${MAX_COMPARED_VALUES} values in all.`;
+  return null;
+}

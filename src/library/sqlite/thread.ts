@@ -1,0 +1,41 @@
+/**
+ * The thread that has a library in SQLite open. SQLite is synchronous here, and a worker's own thread carries a hundred
+ * streams. Calls are answered one after the other.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { z } from 'zod';
+import type { ThreadCall } from './calls.ts';
+import { LibraryReader } from './reader.ts';
+import { openDatabase } from './schema.ts';
+import { LibraryWriter } from './writer.ts';
+
+const { path, role } = z.object({ path: z.string(), role: z.enum(['reader', 'writer']) }).parse(workerData);
+
+function answer(id: number, work: () => unknown): void {
+  try {
+    const value = work();
+    parentPort?.postMessage({ id, value });
+  } catch (error) {
+    const { name, message } = error instanceof Error ? error : new Error(String(error));
+    parentPort?.postMessage({ id, error: { name, message } });
+  }
+}
+
+function call(target: object, name: string, args: readonly unknown[]): unknown {
+  const method: unknown = Reflect.get(target, name);
+  if (typeof method !== 'function') throw new TypeError(`a ${role} of a library has no ${name}`);
+  const value: unknown = Reflect.apply(method, target, args);
+  return value;
+}
+
+answer(0, () => {
+  const database = openDatabase(path);
+  const now = (): number => Math.floor(Date.now() / 1_000);
+  const target = role === 'reader' ? new LibraryReader(database) : new LibraryWriter(database, now);
+  parentPort?.on('message', ({ id, name, args }: ThreadCall) => {
+    if (name !== 'close') return answer(id, () => call(target, name, args));
+    database.close();
+    answer(id, () => {});
+    parentPort?.close();
+  });
+});
