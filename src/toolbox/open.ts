@@ -3,7 +3,9 @@
  */
 import { createGuard, type Guard } from '../guard/fetch.ts';
 import type { Logger } from '../log.ts';
+import type { ReadDocument } from '../runs/document.ts';
 import type { Plugins, RunTool, ToolFetch, ToolSource } from '../runs/tool.ts';
+import { documentReader } from './documents.ts';
 import { BUILT_IN, loadFolders } from './folder.ts';
 import { limitedTo } from './limit.ts';
 import type { McpMeans, McpServer } from './mcp.ts';
@@ -35,6 +37,7 @@ export interface ToolboxOptions {
 export interface OpenToolbox {
   readonly plugins: Plugins;
   readonly runTool: RunTool;
+  readonly readDocument: ReadDocument;
   /** Ends connections, servers and processes of tools; calls under way fail. */
   close(): Promise<void>;
 }
@@ -77,7 +80,8 @@ export async function openToolbox(options: ToolboxOptions): Promise<OpenToolbox>
 
   const runTool = toolRunner({ toolbox, cache, fetchOf: (name) => guards.fetchTo(allowedTo(name)), log });
   const stack = opened.move();
-  return { plugins: toolbox, runTool, close: () => stack.disposeAsync() };
+  const readDocument = documentReader(pool, log);
+  return { plugins: toolbox, runTool, readDocument, close: () => stack.disposeAsync() };
 }
 
 /** The client of MCP servers is large, and most processes have none to talk to. */

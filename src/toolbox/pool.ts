@@ -195,7 +195,10 @@ export class ToolPool {
   }
 }
 
-const busy = (): ToolError => new ToolError('All tool processes are busy. Try again later.');
+/** Nothing was begun. */
+export class PoolBusy extends ToolError {}
+
+const busy = (): PoolBusy => new PoolBusy('All tool processes are busy. Try again later.');
 
 /** As `promise`, but rejects as soon as `signal` is aborted. */
 async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

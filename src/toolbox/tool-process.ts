@@ -73,6 +73,9 @@ export interface Asking {
  */
 export class NotBegun extends Error {}
 
+/** The process ended in the middle of a call, by itself or because it took too much memory. */
+export class ProcessEnded extends Error {}
+
 /** The request that is being worked on. */
 interface ToolWork {
   readonly nonce: string;
@@ -294,6 +297,6 @@ export class ToolProcess {
     const said = lastWords === '' ? '' : `: ${lastWords}`;
     if (this.#work?.stage === 'asked') return new NotBegun(`its process did not come up (${how})${said}`);
     if (this.#work?.type === 'load') return new ToolError(`it ended while loading (${how})${said}`);
-    return new Error(`the process of the tool ended (${how})`);
+    return new ProcessEnded(`the process of the tool ended (${how})`);
   }
 }
