@@ -1,7 +1,7 @@
 /**
  * Filters as SQL that both databases take. What clients wrote, keys included, is bound and never part of the text. Pure.
  *
- * A file's attributes are rows of `attributes` with the columns `text`, `number` and `flag`, of which one is set.
+ * A file's attributes are rows of a table with the columns `text`, `number` and `flag`, of which one is set.
  */
 import { filterProblem, type AttributeFilter, type AttributeValue } from '../runs/vector-store.ts';
 
@@ -10,10 +10,13 @@ export type SqlValue = string | number;
 /** Values for a statement, in the order of their places. */
 export class Bindings {
   readonly values: SqlValue[] = [];
+  /** The table of attributes. */
+  readonly attributes: string;
   readonly #place: (number: number) => string;
 
   /** @param place how the statement refers to the value of this number, counted from 1 */
-  constructor(place: (number: number) => string) {
+  constructor(attributes: string, place: (number: number) => string) {
+    this.attributes = attributes;
     this.#place = place;
   }
 
@@ -60,7 +63,7 @@ function condition(filter: AttributeFilter, bindings: Bindings): string {
         const values = filter.value.filter((value) => columnOf(value) === column).map(plain);
         return values.length === 0 ? [] : [`a.${column} IN ${bindings.list(values)}`];
       });
-      return attribute(key, lists.length === 0 ? '1 = 0' : `(${lists.join(' OR ')})`);
+      return attribute(bindings.attributes, key, lists.length === 0 ? '1 = 0' : `(${lists.join(' OR ')})`);
     }
     case 'eq':
     case 'gt':
@@ -69,13 +72,17 @@ function condition(filter: AttributeFilter, bindings: Bindings): string {
     case 'lte': {
       const key = bindings.bind(filter.key);
       const column = columnOf(filter.value);
-      return attribute(key, `a.${column} ${OPERATORS[filter.type]} ${bindings.bind(plain(filter.value))}`);
+      return attribute(
+        bindings.attributes,
+        key,
+        `a.${column} ${OPERATORS[filter.type]} ${bindings.bind(plain(filter.value))}`,
+      );
     }
   }
 }
 
-const attribute = (key: string, test: string): string =>
-  `EXISTS (SELECT 1 FROM attributes a WHERE a.file = f.id AND a.key = ${key} AND ${test})`;
+const attribute = (table: string, key: string, test: string): string =>
+  `EXISTS (SELECT 1 FROM ${table} a WHERE a.file = f.id AND a.key = ${key} AND ${test})`;
 
 const COLUMNS = ['text', 'number', 'flag'] as const;
 type AttributeColumn = (typeof COLUMNS)[number];

@@ -3,9 +3,12 @@ import type { Library } from './library.ts';
 import { SqliteLibrary } from './sqlite/library.ts';
 
 /**
- * @param url the path of a file
+ * @param url the address of a PostgreSQL database, or the path of a file for SQLite
  * @throws {CannotStart} where it cannot be opened.
  */
 export async function openLibrary(url: string): Promise<Library> {
-  return SqliteLibrary.open(url);
+  if (!/^postgres(?:ql)?:\/\//.test(url)) return SqliteLibrary.open(url);
+  // Its driver is loaded where it is needed only.
+  const { PostgresLibrary } = await import('./postgres/library.ts');
+  return PostgresLibrary.open(url);
 }

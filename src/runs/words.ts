@@ -35,10 +35,14 @@ export function dividedWords(text: string): string | null {
   });
 }
 
+/** All words of a text in which words are divided, in small letters. */
+export function textWords(divided: string): readonly string[] {
+  return (divided.toLowerCase().match(WORD) ?? []).filter(({ length }) => length <= MAX_WORD_CHARACTERS);
+}
+
 /** The different words of a question by which to look for its answer: without those that every text has, if others are left. */
 export function questionWords(text: string): readonly string[] {
-  const found = (dividedWords(text) ?? text).toLowerCase().match(WORD) ?? [];
-  const words = [...new Set(found)].filter(({ length }) => length <= MAX_WORD_CHARACTERS);
+  const words = [...new Set(textWords(dividedWords(text) ?? text))];
   const telling = words.filter((word) => !STOP_WORDS.has(word));
   return (telling.length > 0 ? telling : words).slice(0, MAX_WORDS);
 }

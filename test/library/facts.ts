@@ -1,6 +1,6 @@
 /** What is true of every library, whatever it is made of. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { AttributeFilter, ChunkText, FileAttributes } from '../../src/runs/vector-store.ts';
 import { dividedWords } from '../../src/runs/words.ts';
 import {
@@ -35,9 +35,19 @@ export async function put(
   await write.commit();
 }
 
-export function libraryFacts(name: string, open: () => Promise<Library>): void {
+/** @param missing why there is no such library here; null where there is one */
+export function libraryFacts(
+  name: string,
+  open: () => Promise<Library>,
+  missing: string | null = null,
+): void {
   let library: Library;
-  beforeAll(async () => void (library = await open()));
+  beforeAll(async () => {
+    if (missing === null) library = await open();
+  });
+  beforeEach(({ skip }) => {
+    if (missing !== null) skip(missing);
+  });
   afterAll(async () => library?.close());
 
   /** A store of its own for each test. */
@@ -351,6 +361,7 @@ export function libraryFacts(name: string, open: () => Promise<Library>): void {
       odd: { color: 7, size: '2', rare: 'true', 'a"b\'c$.[0]': 'quoted', "'; DROP TABLE files; --": 1 },
     };
     beforeAll(async () => {
+      if (missing !== null) return;
       for (const [fileId, attributes] of Object.entries(files))
         await put(library, { ...store, fileId }, ['word'], { attributes, space: 's', vectors: [[1, 0]] });
     });

@@ -84,7 +84,7 @@ export class LibraryReader {
   }
 
   #stores({ project, storeIds }: LibrarySearch): readonly number[] {
-    const bindings = new Bindings(() => '?');
+    const bindings = new Bindings('attributes', () => '?');
     const text = `SELECT id FROM stores WHERE project = ${bindings.bind(project)} AND name IN ${bindings.list(storeIds)}`;
     return this.#database
       .prepare(text)
@@ -102,7 +102,7 @@ export class LibraryReader {
     if (words.length === 0 || stores.length === 0) return [];
     // Words are letters and digits, so nothing in them is syntax inside of quotes.
     const match = `{store} : (${either(stores.map((store) => `s${store}`))}) AND {words} : (${either(words)})`;
-    const bindings = new Bindings(() => '?');
+    const bindings = new Bindings('attributes', () => '?');
     const statement = `SELECT w.rowid AS chunk FROM word_index w
       JOIN chunks c ON c.id = w.rowid JOIN files f ON f.id = c.file
       WHERE word_index MATCH ${bindings.bind(match)} AND f.state = 1 AND ${conditionOf(filter, bindings)}
@@ -125,7 +125,7 @@ export class LibraryReader {
     const nearest = vectors.map((vector) =>
       vector?.length === dimensions ? new Nearest(vector, depth) : null,
     );
-    const bindings = new Bindings(() => '?');
+    const bindings = new Bindings('attributes', () => '?');
     const statement = `SELECT v.file, v.first, v.numbers FROM files f JOIN vectors v ON v.file = f.id
       WHERE f.state = 1 AND f.store IN ${bindings.list(stores)} AND f.space = ${bindings.bind(space)}
       AND f.dimensions = ${bindings.bind(dimensions)} AND ${conditionOf(filter, bindings)}`;
