@@ -8,9 +8,9 @@ const K = 10;
 /** Meaning must be favoured, or the words do harm where the question is asked in other words than it is answered in. */
 const WEIGHTS = { words: 0.5, meaning: 1 } as const;
 
-/** How many of each list are looked at for so many results. */
+/** How many of each list are looked at for so many results: some of them will say the same. */
 export function depthFor(limit: number): number {
-  return Math.max(50, 2 * limit);
+  return Math.max(50, 4 * limit);
 }
 
 /** What one query has found, the best first, by the numbers of chunks. */

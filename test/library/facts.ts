@@ -245,6 +245,21 @@ export function libraryFacts(
       expect(await search(store, 'word', { storeIds: [store.storeId, other.storeId] })).toHaveLength(1);
     });
 
+    test('prefers other chunks to those that say half of a found one again', async () => {
+      const store = newStore();
+      const parts = ['alpha '.repeat(20), 'beta '.repeat(20), 'gamma '.repeat(20), 'delta '.repeat(20)];
+      const overlapping = [0, 1, 2].map((index) => `${parts[index] ?? ''}word ${parts[index + 1] ?? ''}`);
+      await put(library, { ...store, fileId: 'long' }, overlapping);
+      await put(library, { ...store, fileId: 'other' }, [`word ${'epsilon '.repeat(200)}`]);
+      const two = await search(store, 'word', { limit: 3 });
+      expect(filesOf(two).toSorted()).toEqual(['long', 'long', 'other']);
+      expect(await search(store, 'word')).toHaveLength(4);
+      const scores = two.map(({ score }) => score);
+      expect(scores).toEqual(scores.toSorted((a, b) => b - a));
+      await put(library, { ...store, fileId: 'apart' }, ['word one', 'word two', 'word three']);
+      expect(await search(store, 'word one two three', { limit: 3 })).toHaveLength(3);
+    });
+
     test('replaces a file, and shows the old one until the new one is whole', async () => {
       const store = newStore();
       const place = { ...store, fileId: 'a' };

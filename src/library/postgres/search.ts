@@ -1,4 +1,5 @@
 /** Searches in a library in PostgreSQL. */
+import { chosen } from '../choice.ts';
 import { Bindings, conditionOf, type SqlValue } from '../conditions.ts';
 import { depthFor, fused } from '../fusion.ts';
 import type { FoundChunk, LibraryQuery, LibrarySearch } from '../library.ts';
@@ -34,24 +35,15 @@ export async function searchIn(
       });
     }
     const wanted = fused(ranks).filter(({ score }) => score >= minScore);
-    const found: FoundChunk[] = [];
-    const seen = new Set<string>();
-    // A file may lie in several of the stores.
-    for (let start = 0; start < wanted.length && found.length < limit; start += limit) {
-      const some = wanted.slice(start, start + limit);
-      const chunks = await chunksOf(
-        transaction,
-        some.map(({ chunk }) => chunk),
-      );
-      for (const { chunk, score } of some) {
-        const one = chunks.get(chunk);
-        if (one === undefined || found.length === limit) continue;
-        const key = JSON.stringify([one.fileId, one.text]);
-        if (!seen.has(key)) found.push({ ...one, score });
-        seen.add(key);
-      }
-    }
-    return found;
+    const chunks = await chunksOf(
+      transaction,
+      wanted.map(({ chunk }) => chunk),
+    );
+    const found = wanted.flatMap(({ chunk, score }) => {
+      const one = chunks.get(chunk);
+      return one === undefined ? [] : [{ ...one, score }];
+    });
+    return chosen(found, limit);
   });
 }
 

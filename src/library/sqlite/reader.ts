@@ -1,8 +1,9 @@
 /** What is asked of a library in SQLite. Synchronous. */
 import type { DatabaseSync } from 'node:sqlite';
 import { questionWords } from '../../runs/words.ts';
+import { chosen } from '../choice.ts';
 import { Bindings, conditionOf } from '../conditions.ts';
-import { depthFor, fused } from '../fusion.ts';
+import { depthFor, fused, type FusedChunk } from '../fusion.ts';
 import type {
   FilePlace,
   FoundChunk,
@@ -35,17 +36,7 @@ export class LibraryReader {
         words: this.#byWords(query, search, stores, depth),
         meaning: meaning[index] ?? [],
       }));
-      const found: FoundChunk[] = [];
-      const seen = new Set<string>();
-      for (const { chunk, score } of fused(ranks)) {
-        if (found.length === limit || score < minScore) break;
-        const one = this.#chunk(chunk);
-        // A file may lie in several of the stores.
-        const key = JSON.stringify([one.fileId, one.text]);
-        if (!seen.has(key)) found.push({ ...one, score });
-        seen.add(key);
-      }
-      return found;
+      return chosen(this.#chunks(fused(ranks), minScore), limit);
     } finally {
       this.#database.exec('COMMIT');
     }
@@ -138,6 +129,14 @@ export class LibraryReader {
     return nearest.map((one) =>
       (one?.found ?? []).map(({ file, position }) => Number(find.get(file, position)?.['id'])),
     );
+  }
+
+  /** The chunks, as they are needed. */
+  *#chunks(fused: readonly FusedChunk[], minScore: number): Generator<FoundChunk, void> {
+    for (const { chunk, score } of fused) {
+      if (score < minScore) return;
+      yield { ...this.#chunk(chunk), score };
+    }
   }
 
   #chunk(chunk: number): Omit<FoundChunk, 'score'> {
