@@ -93,6 +93,10 @@ export class LibraryReader {
     if (words.length === 0 || stores.length === 0) return [];
     // Words are letters and digits, so nothing in them is syntax inside of quotes.
     const match = `{store} : (${either(stores.map((store) => `s${store}`))}) AND {words} : (${either(words)})`;
+    // The index alone is several times faster than with every row of it looked up; but it knows no filters, and has what is
+    // written or removed at the moment as well.
+    const best = filter === null ? this.#indexed(match, depth) : null;
+    if (best !== null) return best;
     const bindings = new Bindings('attributes', () => '?');
     const statement = `SELECT w.rowid AS chunk FROM word_index w
       JOIN chunks c ON c.id = w.rowid JOIN files f ON f.id = c.file
@@ -102,6 +106,19 @@ export class LibraryReader {
       .prepare(statement)
       .all(...bindings.values)
       .map((row) => Number(row['chunk']));
+  }
+
+  /** The best chunks of the index; null where some of them are not in use, so that others would have to take their places. */
+  #indexed(match: string, depth: number): readonly number[] | null {
+    const rows = this.#database
+      .prepare(
+        `SELECT w.rowid AS chunk, f.state FROM (
+           SELECT rowid, rank FROM word_index
+           WHERE word_index MATCH ? AND rank MATCH 'bm25(0.0, 1.0)' ORDER BY rank LIMIT ?
+         ) w JOIN chunks c ON c.id = w.rowid JOIN files f ON f.id = c.file ORDER BY w.rank, w.rowid`,
+      )
+      .all(match, depth);
+    return rows.every((row) => row['state'] === 1) ? rows.map((row) => Number(row['chunk'])) : null;
   }
 
   /** The chunks nearest to each query, compared one by one. */
