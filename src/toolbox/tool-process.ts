@@ -23,7 +23,7 @@ import {
 import type { ToolDescription } from './definition.ts';
 import { Family } from './family.ts';
 import { Journal } from './journal.ts';
-import { eachLine } from './lines.ts';
+import { eachLine } from '../lines.ts';
 
 const CHILD = fileURLToPath(new URL('child/main.ts', import.meta.url));
 /**

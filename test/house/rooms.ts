@@ -26,7 +26,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   toolbox: {
     holds:
       'where tools come from (folders, OpenAPI, MCP), the processes they run in, and `runner.ts`, which runs one call',
-    mayImport: ['runs', 'guard', 'cannot-start.ts', 'errors.ts', 'log.ts'],
+    mayImport: ['runs', 'guard', 'cannot-start.ts', 'errors.ts', 'lines.ts', 'log.ts'],
   },
   guard: {
     holds: 'the one guard for outgoing requests: what may be reached, and how long and how much of it',
@@ -35,7 +35,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   sandbox: {
     holds:
       "runs a program's code for code_interpreter: engines bubblewrap and docker, the Python kernel and its line protocol",
-    mayImport: ['cannot-start.ts', 'log.ts'],
+    mayImport: ['lines.ts', 'log.ts'],
   },
   store: {
     holds: 'Redis and BullMQ; no other room touches them',

@@ -12,7 +12,7 @@ import { extentOf } from '../../runs/json-extent.ts';
 import { ToolArgumentError, ToolError, type ToolLog } from '../../runs/tool.ts';
 import { readDefinition, type DefinedTool } from '../definition.ts';
 import { endMembers } from '../family.ts';
-import { eachLine } from '../lines.ts';
+import { eachLine } from '../../lines.ts';
 import { checkedOutput } from '../output.ts';
 import { resolveFromHere } from '../resolve.ts';
 import {

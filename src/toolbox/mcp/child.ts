@@ -15,7 +15,7 @@ import {
 import { getDefaultEnvironment } from '@modelcontextprotocol/client/stdio';
 import type { Logger } from '../../log.ts';
 import { Family } from '../family.ts';
-import { eachLine } from '../lines.ts';
+import { eachLine } from '../../lines.ts';
 import { Broken } from './broken.ts';
 
 /** How a server's process is started. */

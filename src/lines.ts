@@ -1,4 +1,4 @@
-/** Cuts a stream into lines, and holds no more of a line than is wanted. */
+/** Cuts a stream into lines, and holds no more of a line than is wanted. For pipes from processes that run the code of others. */
 import type { Readable } from 'node:stream';
 
 const NEWLINE = 0x0a;
