@@ -6,6 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { budgetFields } from './config/budgets.ts';
+import { codeFields, codeSettingsOf } from './config/code.ts';
 import type { Env } from './config/env.ts';
 import { keptFields } from './config/kept.ts';
 import { list } from './config/list.ts';
@@ -126,6 +127,7 @@ const schema = z.strictObject({
   tools: z.record(z.string().min(1), toolSchema).default({}),
   ...passthroughFields,
   ...searchFields,
+  ...codeFields,
   heartbeatMs: z.coerce.number().int().min(100).default(15_000),
   ...budgetFields,
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
@@ -263,6 +265,11 @@ export function toolSettings(config: Config, env: Env = process.env) {
       },
     },
   };
+}
+
+/** The settings about code_interpreter, as the sandbox takes them. */
+export function codeSettings(config: Config, env: Env = process.env) {
+  return codeSettingsOf(config, env);
 }
 
 function toolEnvironment(env: Env): Readonly<Record<string, string>> {
