@@ -17,8 +17,9 @@ export interface CodeSandbox {
 
 export interface KernelOptions {
   /**
-   * The folder that the code sees as `/mnt/data`. The caller's own, with the files that the code may read put there
-   * before; what the code makes stays there when the kernel is closed.
+   * The folder that the code sees as `/mnt/data`. The caller's own and absolute, with the files that the code may read put there
+   * before, as copies; what the code makes stays there when the kernel is closed. Remove it by `removeFolder` then, and
+   * with it, where an owner was killed, the folder `<dataDir>.images` beside it.
    */
   readonly dataDir: string;
   readonly signal: AbortSignal;
@@ -31,7 +32,7 @@ export interface Kernel {
   /**
    * Runs `code` to its end, or until a limit ends it: then the process is gone with its variables, the next call gets a
    * fresh one, and the logs of both say so.
-   * @throws the signal's reason when aborted; the process is ended then.
+   * @throws the signal's reason when aborted; the process is ended then. An error for the log when Python does not start.
    */
   run(code: string, options: CodeOptions): Promise<CodeResult>;
   /** Ends the process with all that it has started. Images are gone then; what lies in `dataDir` stays. */
@@ -41,13 +42,13 @@ export interface Kernel {
 export interface CodeOptions {
   readonly signal: AbortSignal;
   /** Called as the code writes. Logs come in pieces; those of a call, joined, are those of its result. */
-  readonly onOutput?: (output: CodeOutput) => void;
+  readonly onOutput?: (output: KernelOutput) => void;
 }
 
 export interface CodeResult {
   readonly status: CodeStatus;
   /** In their order; logs between two images are one output. */
-  readonly outputs: readonly CodeOutput[];
+  readonly outputs: readonly KernelOutput[];
   /** What this call has made or changed in `dataDir`. */
   readonly files: readonly SandboxFile[];
 }
@@ -58,7 +59,7 @@ export interface CodeResult {
  */
 export type CodeStatus = 'completed' | 'raised' | 'timeout' | 'memory' | 'disk' | 'ended';
 
-export type CodeOutput =
+export type KernelOutput =
   | { readonly type: 'logs'; readonly logs: string }
   | { readonly type: 'image'; readonly image: SandboxFile };
 
