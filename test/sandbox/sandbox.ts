@@ -35,7 +35,11 @@ export function sandboxWith(changes: Partial<SandboxOptions> = {}): CodeSandbox 
 /** A folder with these files, which is removed when the test ends. */
 export async function newFolder(files: Readonly<Record<string, string>> = {}): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'longrun-test-'));
-  onTestFinished(async () => removeFolder(folder));
+  // Beside it lie the images of an owner that was killed.
+  onTestFinished(async () => {
+    await removeFolder(folder);
+    await removeFolder(`${folder}.images`);
+  });
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   return folder;
 }
