@@ -123,7 +123,11 @@ export async function* bodyChunks(
   } catch (error) {
     throw error instanceof ApiError ? error : notJson(NOT_WHOLE);
   } finally {
-    request.resume();
+    // As long as the iterator listens, nothing flows; it stops when the chunk has come that it may wait for.
+    void chunks.return?.().then(
+      () => request.resume(),
+      () => request.resume(),
+    );
   }
 }
 
