@@ -37,6 +37,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "runs a program's code for code_interpreter: engines bubblewrap and docker, the Python kernel and its line protocol",
     mayImport: ['lines.ts', 'log.ts'],
   },
+  vault: {
+    holds: 'the bytes of files beside Redis: one interface, in a folder or in S3',
+    mayImport: ['cannot-start.ts', 'log.ts'],
+  },
   store: {
     holds: 'Redis and BullMQ; no other room touches them',
     mayImport: ['runs', 'cannot-start.ts', 'errors.ts', 'log.ts', 'redis-url.ts'],
@@ -52,7 +56,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   worker: {
     holds: 'executes runs; finds those that lost their job or their worker',
-    mayImport: ['runs', 'store', 'root'],
+    mayImport: ['runs', 'store', 'vault', 'root'],
   },
   turns: {
     holds:
@@ -77,6 +81,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     holds: 'what model servers answer by themselves: embeddings, speech, pictures',
     mayImport: PROTOCOL,
   },
+  'api/files': { holds: 'files, and uploads in parts', mayImport: [...PROTOCOL, 'vault'] },
   'api/models': { holds: '`/models`', mayImport: PROTOCOL },
   'api/plugins': { holds: "the server's own tools, listed and called", mayImport: PROTOCOL },
   'api/usage': { holds: 'what a project has used, by day', mayImport: PROTOCOL },
@@ -90,6 +95,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'api/agents',
       'api/azure',
       'api/forward',
+      'api/files',
       'api/models',
       'api/plugins',
       'api/usage',
@@ -97,6 +103,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'turns',
       'runs',
       'store',
+      'vault',
       'root',
     ],
   },
