@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { budgetFields } from './config/budgets.ts';
 import { codeFields, codeSettingsOf } from './config/code.ts';
 import type { Env } from './config/env.ts';
+import { filesFields, s3EnvironmentOf } from './config/files.ts';
 import { keptFields } from './config/kept.ts';
 import { list } from './config/list.ts';
 import { NAMES } from './config/names.ts';
@@ -85,6 +86,7 @@ const schema = z.strictObject({
   /** Memory that an API process may occupy and still be ready; by default derived from what it is given. */
   maxMemoryMb: z.coerce.number().int().min(1).optional(),
   ...keptFields,
+  ...filesFields,
   /** `openai-poll-after-ms`; without it SDKs poll every 1 to 5 seconds. */
   pollAfterMs: z.coerce.number().int().min(1).max(60_000).default(250),
   /**
@@ -215,6 +217,9 @@ export function isSet(
 export function childEnvironment(changes: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   return { ...process.env, ...changes };
 }
+
+/** What S3 needs to know that its own client does not read. */
+export const readS3Environment = (env: Env = process.env) => s3EnvironmentOf(env);
 
 /** Which process of a worker this is, where `npm start` runs it: see `Succession` in local/workers.ts. */
 export function readSuccession(env: Env = process.env): {

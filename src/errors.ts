@@ -69,10 +69,14 @@ const KINDS = {
   run: 'run',
   message: 'message',
   step: 'run step',
+  file: 'file',
+  upload: 'upload',
 } as const;
 
 /** Also the answer for objects of other projects, so that ids cannot be probed. */
 export function notFound(kind: keyof typeof KINDS, id: string): ApiError {
+  // The hosted API's words for this one kind.
+  if (kind === 'file') return new ApiError(404, `No such File object: ${echo(id)}`, { param: 'id' });
   return new ApiError(404, `No ${KINDS[kind]} found with id '${echo(id)}'.`);
 }
 

@@ -11,6 +11,7 @@ import { assistantsApi } from './assistants/endpoints.ts';
 import { reopen } from './assistants/stream.ts';
 import { azureMounts } from './azure/mounts.ts';
 import { chatEndpoint, chatEndpoints, type DeviceSettings, type ProfileName } from './chat/endpoint.ts';
+import { bringsFile, filesApi, type FileSettings } from './files/endpoints.ts';
 import { forwardEndpoints, isForm } from './forward/endpoints.ts';
 import { authenticate, identify, type AuthMode } from './http/auth.ts';
 import { bodyReader, type BodyLimits } from './http/body.ts';
@@ -31,7 +32,6 @@ const BASE_PATHS = ['/v1', '/api/assts/v1'];
 
 /** Parts of the hosted API that are missing here, with the beginning of the refusal. */
 const UNSUPPORTED = {
-  '/files': 'Files are',
   '/vector_stores': 'Vector stores are',
   '/responses': 'The Responses API is',
   '/conversations': 'The Conversations API is',
@@ -54,6 +54,7 @@ export interface AppOptions extends EndpointOptions, HostRules, BodyLimits {
   readonly chat: DeviceSettings;
   /** A form that is passed on to a model server. */
   readonly uploadLimitBytes: number;
+  readonly files: FileSettings;
 }
 
 export function createApp(services: Services, options: AppOptions): Express {
@@ -65,6 +66,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...usageEndpoints(services),
     ...agentEndpoints(services),
     ...chatEndpoints(services, options.chat),
+    ...filesApi(services, options.files),
     ...forwardEndpoints(services, options),
   ].map((endpoint) => repeatable(endpoint, services, openStream));
   const mounts: readonly Mount[] = [
@@ -96,7 +98,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   // One for all paths; otherwise each path would allow guesses of its own.
   const authenticated = authenticate(options.auth, trustsProxy(options));
   // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
-  const body = bodyReader(options, isForm);
+  const body = bodyReader(options, (request) => isForm(request) || bringsFile(request));
   for (const mount of mounts)
     app.use(mount.base, authenticated, body, router(mount.endpoints, options, mount.refusal), later);
   const beside = [...devices, ...menus];

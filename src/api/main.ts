@@ -1,7 +1,8 @@
 /** The API process: answers clients. A composition root. */
 import '../node-version.ts';
+import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError, readConfig, redacted, toolSettings } from '../config.ts';
+import { ConfigError, readConfig, readS3Environment, redacted, toolSettings } from '../config.ts';
 import { isLoopback } from '../config/web.ts';
 import { createLog } from '../log.ts';
 import { endOfStart, givenBytes } from '../memory.ts';
@@ -16,6 +17,7 @@ import { newId } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { IdempotencyRecords } from '../store/idempotency-records.ts';
+import { announceFolder } from '../store/folder-hosts.ts';
 import { Lessons } from '../store/lessons.ts';
 import { Listeners } from '../store/listeners.ts';
 import { Imports } from '../store/imports.ts';
@@ -27,7 +29,9 @@ import { ToolCache } from '../store/tool-cache.ts';
 import { Trial } from '../store/trial.ts';
 import { WriteProbe } from '../store/write-probe.ts';
 import { openToolbox } from '../toolbox/open.ts';
+import { isFolder, openVault } from '../vault/open.ts';
 import { createApp } from './app.ts';
+import { largestFileBody } from './files/endpoints.ts';
 import { authMode } from './http/auth.ts';
 import { Figures } from './ops/figures.ts';
 import { HeldBytes } from './http/held.ts';
@@ -89,6 +93,9 @@ async function main(): Promise<void> {
       return { redis: false, refusal: null, workers: 0, skewMs };
     }
   };
+  const isOwnFolder = isFolder(config.filesUrl) && !config.filesShared;
+  const leaveFolder = isOwnFolder ? await announceFolder({ redis, keys, nowMs }, hostname()) : null;
+  const vault = await openVault(config.filesUrl, readS3Environment(), log);
   const toolbox = await openToolbox({
     ...toolSettings(config),
     cache: new ToolCache(redis, keys),
@@ -137,6 +144,7 @@ async function main(): Promise<void> {
       trustProxy: config.trustProxy,
       bodyLimitBytes: config.bodyLimitBytes,
       uploadLimitBytes: config.uploadLimitBytes,
+      files: { ...config, vault },
       bodiesLimitBytes: config.bodiesLimitBytes ?? givenBytes() * BODIES_SHARE,
       devicePaths: config.devicePaths,
       chat: { ...config, voiceApology: config.voiceApology ?? config.apology },
@@ -150,7 +158,7 @@ async function main(): Promise<void> {
 
   const server = createApiServer(app, {
     ...config,
-    bodyLimitBytes: Math.max(config.bodyLimitBytes, config.uploadLimitBytes),
+    bodyLimitBytes: Math.max(config.bodyLimitBytes, config.uploadLimitBytes, largestFileBody(config)),
     log,
     newId,
   });
@@ -175,6 +183,7 @@ async function main(): Promise<void> {
         await delay(SETTLE_MS);
         await toolbox.close();
         admission.close();
+        await leaveFolder?.();
         await store.close();
       },
     },

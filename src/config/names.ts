@@ -67,5 +67,9 @@ export const NAMES = {
   MESSAGE_LIMIT_BYTES: 'messageLimitBytes',
   PROMPT_LIMIT_BYTES: 'promptLimitBytes',
   PAGE_LIMIT_BYTES: 'pageLimitBytes',
+  FILES_URL: 'filesUrl',
+  FILES_SHARED: 'filesShared',
+  MAX_FILE_BYTES: 'maxFileBytes',
+  MAX_PROJECT_FILES_BYTES: 'maxProjectFilesBytes',
   LOG_LEVEL: 'logLevel',
 } as const;

@@ -5,8 +5,18 @@ const ID_LENGTH = 24;
 /** The largest multiple of the alphabet's size below 256: bytes from here on would favour the first letters. */
 const FAIR_BYTES = 256 - (256 % ALPHABET.length);
 
-/** What an id begins with on the wire (the hosted API's ids are the prefix, `_` and 24 alphanumerics). */
-export type IdPrefix = 'asst' | 'thread' | 'msg' | 'run' | 'step' | 'call' | 'req';
+/** What an id begins with on the wire (the hosted API's ids are the prefix, `_` or for files `-`, and 24 alphanumerics). */
+export type IdPrefix =
+  | 'asst'
+  | 'thread'
+  | 'msg'
+  | 'run'
+  | 'step'
+  | 'call'
+  | 'req'
+  | 'file'
+  | 'upload'
+  | 'part';
 
 /** Makes ids; the default is {@link newId}. */
 export type NewId = (prefix: IdPrefix) => string;
@@ -16,7 +26,7 @@ export type Clock = () => number;
 
 /** A new random id, for example `run_` and 24 alphanumerics: 143 bits, so that ids cannot be guessed. */
 export function newId(prefix: IdPrefix): string {
-  return `${prefix}_${randomText(ID_LENGTH)}`;
+  return named(prefix, randomText(ID_LENGTH));
 }
 
 /**
@@ -30,9 +40,11 @@ export function namesFrom(nonce: string, digestOf: (text: string) => Uint8Array)
     for (let round = 0; text.length < ID_LENGTH; round += 1)
       text += letters(digestOf(`${nonce} ${made} ${round}`));
     made += 1;
-    return `${prefix}_${text.slice(0, ID_LENGTH)}`;
+    return named(prefix, text.slice(0, ID_LENGTH));
   };
 }
+
+const named = (prefix: IdPrefix, text: string): string => `${prefix}${prefix === 'file' ? '-' : '_'}${text}`;
 
 /** Drawn for many ids at a time: each draw costs more than all else about an id. */
 const drawn = new Uint8Array(4_096);

@@ -4,6 +4,7 @@
  *
  * Everything of one thread carries the hash tag `{threadId}`: one commit stays in one slot of a Redis Cluster.
  */
+import { FileKeys } from './file-keys.ts';
 
 /** Names a thread. Ids come from clients, so they are checked before they get here ({@link isSafeId}). */
 export interface ThreadRef {
@@ -51,10 +52,13 @@ export interface ThreadKeys {
 }
 
 export class RedisKeys {
+  /** Those of files and uploads. */
+  readonly files: FileKeys;
   readonly #prefix: string;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
+    this.files = new FileKeys(prefix);
   }
 
   /** Sorted set: members `project/thread/run` of runs that may still need a worker, by when to look at them (unix ms). */

@@ -3,6 +3,7 @@ import { Assistants } from './assistants.ts';
 import type { Collections } from './collection.ts';
 import type { Contents } from './contents.ts';
 import type { Damage } from './damage.ts';
+import { Files } from './files.ts';
 import { Histories } from './history.ts';
 import type { RedisKeys } from './keys.ts';
 import { Labels } from './labels.ts';
@@ -14,6 +15,7 @@ import type { ScriptedRedis } from './scripts.ts';
 import { Steps } from './steps.ts';
 import type { ThreadIndex } from './thread-index.ts';
 import { Threads } from './threads.ts';
+import { Uploads } from './uploads.ts';
 
 export interface Objects {
   readonly assistants: Assistants;
@@ -26,6 +28,9 @@ export interface Objects {
   readonly openParts: OpenParts;
   /** Metadata that messages and runs were given after they were written. */
   readonly labels: Labels;
+  readonly files: Files;
+  /** Files that come in parts. */
+  readonly uploads: Uploads;
   /** What prompts are made from. */
   readonly histories: Histories;
 }
@@ -44,6 +49,7 @@ export interface ObjectsOptions {
 
 export function openObjects(options: ObjectsOptions): Objects {
   const { collections, redis, keys, threadIndex, recentRuns, damage } = options;
+  const files = new Files(options);
   const messages = new Messages(collections, redis, keys, threadIndex);
   return {
     assistants: new Assistants(collections, redis, keys),
@@ -54,6 +60,8 @@ export function openObjects(options: ObjectsOptions): Objects {
     steps: new Steps(collections, keys),
     openParts: new OpenParts(redis, keys),
     labels: new Labels(redis, keys),
+    files,
+    uploads: new Uploads({ ...options, files }),
     histories: new Histories(redis, keys, damage),
   };
 }

@@ -37,6 +37,10 @@ const SCRIPTS = [
   'usage',
   'allowed',
   'unneed',
+  'file',
+  'unfile',
+  'part',
+  'endupload',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];

@@ -191,6 +191,8 @@ export class Trial {
   async #undo(objects: Objects, project: string, made: string): Promise<void> {
     if (made.startsWith('asst_')) await objects.assistants.delete(project, made);
     else if (made.startsWith('thread_')) await objects.threads.delete({ project, threadId: made });
+    // Bytes without a file are found later, and those of uploads end by themselves.
+    else if (made.startsWith('file-')) await objects.files.delete(project, made);
     else if (made.startsWith(CHAT)) await this.#redis.unlink(...keysOfChat(this.#keys, project, made));
     else if (made.startsWith('answer:'))
       await this.#redis.del(this.#keys.answer(project, made.slice('answer:'.length)));

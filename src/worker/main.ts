@@ -1,7 +1,14 @@
 /** The worker process: takes runs from the queue and executes them. A composition root. */
 import '../node-version.ts';
 import { hostname } from 'node:os';
-import { ConfigError, readConfig, readSuccession, redacted, toolSettings } from '../config.ts';
+import {
+  ConfigError,
+  readConfig,
+  readS3Environment,
+  readSuccession,
+  redacted,
+  toolSettings,
+} from '../config.ts';
 import { createLog } from '../log.ts';
 import { Tally } from '../metrics.ts';
 import { endOfStart, givenBytes } from '../memory.ts';
@@ -14,6 +21,7 @@ import { ModelError } from '../runs/model.ts';
 import { Seal, type Secrets } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { Lease } from '../store/lease.ts';
+import { announceFolder } from '../store/folder-hosts.ts';
 import { Lessons } from '../store/lessons.ts';
 import { openStore } from '../store/open.ts';
 import { announceWorker, workerId, type WorkerFigures } from '../store/presence.ts';
@@ -24,6 +32,8 @@ import { ToolCache } from '../store/tool-cache.ts';
 import { Trial } from '../store/trial.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { hostedTools, missing } from './hosted.ts';
+import { isFolder, openVault } from '../vault/open.ts';
+import { FileCare } from './files.ts';
 import { Room } from './room.ts';
 import { RunWorker } from './run-job.ts';
 import { Slots } from './slots.ts';
@@ -61,6 +71,9 @@ async function main(): Promise<void> {
   const { redis, keys, hub, queue, open, threadIndex, runs, objects } = store;
   const { now, nowMs } = store.clock;
   const unseal = unsealer(config.secret);
+  const isOwnFolder = isFolder(config.filesUrl) && !config.filesShared;
+  const leaveFolder = isOwnFolder ? await announceFolder({ redis, keys, nowMs }, hostname()) : null;
+  const vault = await openVault(config.filesUrl, readS3Environment(), log);
   const toolbox = await openToolbox({
     ...toolSettings(config),
     cache: new ToolCache(redis, keys),
@@ -154,6 +167,7 @@ async function main(): Promise<void> {
     log.debug(figures, 'figures');
     return figures;
   });
+  const fileCare = new FileCare({ ...objects, vault, nowMs, log });
   const stopSweeping = startSweeper({
     runs,
     open,
@@ -164,6 +178,7 @@ async function main(): Promise<void> {
     endTrials: () => trial.end(objects),
     endContents: () => store.contents.sweep(),
     endThreads: () => threadIndex.endUnused(objects.threads, config.threadKeptDays),
+    careForFiles: () => fileCare.begin(),
   });
 
   stopOnSignal(
@@ -173,6 +188,7 @@ async function main(): Promise<void> {
         watch.stop();
         await leave();
         await stopSweeping();
+        await fileCare.stop();
         const drainedByMs = performance.now() + config.drainMs;
         while (worker.busy > 0 && performance.now() < drainedByMs) await delay(DRAIN_CHECK_MS);
         worker.handOver();
@@ -180,6 +196,7 @@ async function main(): Promise<void> {
         worker.stop();
         await lease.end();
         await toolbox.close();
+        await leaveFolder?.();
         await store.close();
       },
     },

@@ -30,6 +30,8 @@ export interface Sweeping {
   readonly endContents: () => Promise<unknown>;
   /** Deletes threads that have been unused for longer than they are kept. */
   readonly endThreads: () => Promise<unknown>;
+  /** Begins to look after files; nothing waits for that. */
+  readonly careForFiles: () => void;
   /** Names this process in the lease. */
   readonly holder: string;
 }
@@ -80,6 +82,7 @@ async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void
   await sweeping.endTrials();
   await sweeping.endThreads();
   await sweeping.endContents();
+  sweeping.careForFiles();
   if (tooNew > 0) log.warn({ runs: tooNew }, 'leaving runs to a newer worker');
 }
 

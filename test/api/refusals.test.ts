@@ -358,14 +358,12 @@ describe('routes and methods', () => {
   });
 
   const later: readonly [string, string, string][] = [
-    ['POST', '/files', 'Files are'],
-    ['GET', '/files/file-1/content', 'Files are'],
     ['POST', '/vector_stores', 'Vector stores are'],
     ['GET', '/vector_stores/vs_1/files', 'Vector stores are'],
     ['POST', '/responses', 'The Responses API is'],
     ['POST', '/conversations', 'The Conversations API is'],
   ];
-  /** Shows A-NOTYET-06, A-NOTYET-07. */
+  /** Shows A-NOTYET-07. */
   test.each(later)('%s %s is still to come', async (method, path, what) => {
     const message = `${what} not supported by this server yet.`;
     await expectRefused(method, path, {}, { message, code: 'unsupported' });

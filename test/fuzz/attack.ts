@@ -7,7 +7,8 @@ import { Random } from '../chaos/random.ts';
 import type { Known } from './known.ts';
 import { isPlanted } from './model.ts';
 import { INHERITED, jsonOf, mutated, spoiledText } from './mutate.ts';
-import { draft, type Draft } from './routes.ts';
+import type { Draft } from './drafts.ts';
+import { draft } from './routes.ts';
 
 export type Manner =
   /** Sent, and its answer read; a stream up to some frame. */
@@ -61,7 +62,7 @@ export function attackOf(seed: number, index: number, known: Known, host: string
   const text = textOf(plain, random, known);
   const { body, headers: coding } = encoded(Buffer.from(text), random);
   const extra = extras(random, known);
-  const headers: Header[] = [['Host', host], ...typeOf(body, random), ...coding, ...extra];
+  const headers: Header[] = [['Host', host], ...typeOf(body, random, plain), ...coding, ...extra];
   const { framing, framed, finished } = framedBody(body, headers, random);
   headers.push(...framing);
   const head = [`${method} ${target} HTTP/1.1`, ...headers.map(([name, value]) => `${name}: ${value}`)];
@@ -96,7 +97,8 @@ function mannerOf(random: Random): Manner {
   return random.pick(['cut', 'hang up', 'twice', 'pipelined'] as const);
 }
 
-function textOf({ body }: Draft, random: Random, known: Known): string {
+function textOf({ body, form }: Draft, random: Random, known: Known): string {
+  if (form !== undefined) return form.text;
   if (body === undefined) return random.chance(0.05) ? random.pick(['{}', '{', 'null', '[]', '"x"']) : '';
   let value: unknown = body;
   if (random.chance(MUTATED)) {
@@ -156,8 +158,10 @@ function targetOf({ target }: Draft, random: Random, known: Known, host: string)
 }
 
 /** Most clients say JSON; whatever they say, it is read as JSON. */
-function typeOf(body: Buffer, random: Random): readonly Header[] {
+function typeOf(body: Buffer, random: Random, { form }: Draft): readonly Header[] {
   if (body.length === 0) return [];
+  if (form !== undefined && random.chance(0.95))
+    return [['Content-Type', `multipart/form-data; boundary="${form.boundary}"`]];
   if (random.chance(0.9)) return [['Content-Type', 'application/json']];
   const type = random.pick([
     'text/plain',

@@ -55,7 +55,8 @@ function judgeAnswer(attack: Attack, answer: Answer, following: boolean): readon
   if (attack.method === 'HEAD' || status === 204) return found;
   const type = headers.get('content-type') ?? '';
   if (type === STREAM_TYPE) return [...found, ...judgeStream(body, whole, detail)];
-  if (type.startsWith('text/plain; version=0.0.4')) return found;
+  // The content of a file is whatever was sent.
+  if (type === 'application/octet-stream' || type.startsWith('text/plain; version=0.0.4')) return found;
   const value = type === JSON_TYPE ? parsed(body) : undefined;
   if (value === undefined) wrong('an answer is JSON');
   else if (status >= 400 && !isRefusal(attack, value)) wrong('a refusal is in the envelope');

@@ -33,6 +33,9 @@ export class Known {
   /** Runs that were waiting for tool outputs. */
   readonly waiting: KnownRun[] = [];
   readonly steps: (Part & { readonly run: string })[] = [];
+  readonly files: string[] = [];
+  readonly uploads: string[] = [];
+  readonly parts: string[] = [];
 
   /** Remembers every object in an answer. */
   learn(value: unknown, depth = 0): void {
@@ -41,9 +44,8 @@ export class Known {
     const { data } = objectSchema.safeParse(value);
     if (data === undefined) return;
     const { id, object, thread_id: thread = '' } = data;
-    if (object.endsWith('.deleted')) this.#forget(id);
-    if (object === 'assistant') keep(this.assistants, id);
-    if (object === 'thread') keep(this.threads, id);
+    if (object.endsWith('.deleted') || 'deleted' in value) this.#forget(id);
+    else keep(this.#listOf(object), id);
     if (object === 'thread.message') keep(this.messages, { thread, id });
     if (object === 'thread.run.step')
       keep(this.steps, { thread, id, run: stepSchema.safeParse(value).data?.run_id ?? '' });
@@ -54,10 +56,23 @@ export class Known {
     if (run.calls.length > 0) keep(this.waiting, run);
   }
 
+  /** Ids that belong to nothing else. */
+  #listOf(object: string): string[] {
+    const lists: Readonly<Record<string, string[]>> = {
+      assistant: this.assistants,
+      thread: this.threads,
+      file: this.files,
+      upload: this.uploads,
+      'upload.part': this.parts,
+    };
+    return lists[object] ?? [];
+  }
+
   /** What is gone is named less often: an id that is not found hides everything behind it. */
   #forget(id: string): void {
     remove(this.assistants, (one) => one === id);
     remove(this.threads, (one) => one === id);
+    remove(this.files, (one) => one === id);
     const isOf = (part: Part): boolean => part.id === id || part.thread === id;
     remove(this.messages, isOf);
     remove(this.runs, isOf);
@@ -73,6 +88,7 @@ export class Known {
       oneOf(random, this.messages)?.id ?? 'msg_none',
       oneOf(random, this.runs)?.id ?? 'run_none',
       oneOf(random, this.steps)?.id ?? 'step_none',
+      oneOf(random, this.files) ?? 'file-none',
       'undefined',
       'null',
       'thread_',

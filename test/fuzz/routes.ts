@@ -1,18 +1,10 @@
 /** Every route, each with requests that it takes. What is done to them afterwards is not known here (mutate.ts, disguise.ts). */
 import type { Random } from '../chaos/random.ts';
+import { get, list, LONG, post, remove, some, type Draft, type Route, type Routes } from './drafts.ts';
+import { FILE_ROUTES } from './file-routes.ts';
 import { oneOf, type Known } from './known.ts';
 import { MODELS } from './model.ts';
 import { deep } from './mutate.ts';
-
-/** A request before it is broken. */
-export interface Draft {
-  readonly method: string;
-  readonly target: string;
-  readonly body?: unknown;
-}
-
-/** Makes a request of one route. */
-export type Route = (random: Random, known: Known) => Draft;
 
 const PIXEL =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
@@ -27,17 +19,11 @@ const ADDRESSES = [
 ];
 /** Fine; more than bodies may have; more than a stack holds. */
 const DEPTHS = [10, 100, 50_000];
-const LONG = 300_000;
 const TOOLS = ['look_up', 'SEARCH', 'clock', 'fetch_page', 'take_a_photo'];
 
 /** What the user says; most words name a behaviour of the model. */
 const say = (random: Random): string =>
   random.chance(0.4) ? 'hello' : `model: ${random.pick(Object.keys(MODELS))}`;
-
-/** Some of these fields. */
-function some(random: Random, fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(() => random.chance(0.4)));
-}
 
 const metadata = (random: Random): Record<string, string> =>
   Object.fromEntries(
@@ -158,30 +144,6 @@ const toolArguments = (random: Random): unknown =>
 const thread = (random: Random, known: Known): string => oneOf(random, known.threads) ?? 'thread_none';
 const run = (random: Random, known: Known) =>
   oneOf(random, known.runs) ?? { thread: 'thread_none', id: 'run_none', calls: [] };
-const list = (random: Random, known: Known): string => {
-  if (random.chance(0.4)) return '';
-  const query = [
-    `limit=${random.between(1, 100)}`,
-    `order=${random.pick(['asc', 'desc'])}`,
-    `${random.pick(['after', 'before'])}=${known.anyId(random)}`,
-    'include[]=step_details',
-  ].filter(() => random.chance(0.5));
-  return `?${query.join('&')}`;
-};
-
-const get =
-  (target: (random: Random, known: Known) => string): Route =>
-  (random, known) => ({ method: 'GET', target: target(random, known) });
-const remove =
-  (target: (random: Random, known: Known) => string): Route =>
-  (random, known) => ({ method: 'DELETE', target: target(random, known) });
-const post =
-  (
-    target: (random: Random, known: Known) => string,
-    body: (random: Random, known: Known) => unknown,
-  ): Route =>
-  (random, known) => ({ method: 'POST', target: target(random, known), body: body(random, known) });
-
 const runPath = (random: Random, known: Known, rest = ''): string => {
   const { thread: where, id } = run(random, known);
   return `/v1/threads/${where}/runs/${id}${rest}`;
@@ -231,8 +193,6 @@ const forwards = (paths: readonly string[], base: string, target: string): Route
   Object.fromEntries(
     paths.map((path) => [`POST ${base}/${path}`, [1, post(() => `${target}/${path}`, forwarded)]]),
   );
-
-type Routes = Readonly<Record<string, readonly [weight: number, route: Route]>>;
 
 /** Each route by how often it is asked. The names are those that `GET /` tells; `fuzz.test.ts` compares them. */
 export const ROUTES: Routes = {
@@ -342,6 +302,7 @@ export const ROUTES: Routes = {
     post(messagePath, (random) => ({ metadata: metadata(random) })),
   ],
   'DELETE /v1/threads/:thread_id/messages/:message_id': [1, remove(messagePath)],
+  ...FILE_ROUTES,
   'GET /v1/usage': [
     1,
     get(
@@ -396,7 +357,6 @@ const ELSEWHERE: readonly string[] = [
   '/health',
   '/ready',
   '/metrics',
-  '/v1/files',
   '/v1/vector_stores/vs_1',
   '/v1/responses',
   '/v1/nothing',

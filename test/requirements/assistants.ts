@@ -8,6 +8,7 @@
  * something else; a requirement that is given up leaves a gap.
  */
 import { CLIENTS } from './clients.ts';
+import { FILES } from './files.ts';
 import { LATER } from './later.ts';
 import { OBJECTS } from './objects.ts';
 import { REQUESTS } from './requests.ts';
@@ -21,5 +22,6 @@ export const ASSISTANTS: readonly Group[] = [
   ...STREAMS,
   ...CLIENTS,
   ...RUNS,
+  ...FILES,
   ...LATER,
 ];

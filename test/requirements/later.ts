@@ -4,23 +4,8 @@ import type { Group } from './requirement.ts';
 export const LATER: readonly Group[] = [
   {
     key: 'LATER',
-    about: 'what is not built: files, vector stores, file search, code interpreter',
+    about: 'what is not built: vector stores, file search, code interpreter',
     requirements: {
-      'A-LATER-01': {
-        says: 'A file can be uploaded, listed, retrieved and deleted.',
-        evidence: 'specification',
-        later: { because: 'There are no files in this service.', refusedBy: 'A-NOTYET-06' },
-      },
-      'A-LATER-02': {
-        says: 'The content of a file can be downloaded.',
-        evidence: 'specification',
-        later: { because: 'There are no files in this service.', refusedBy: 'A-NOTYET-06' },
-      },
-      'A-LATER-03': {
-        says: 'A file can be waited for until it was processed.',
-        evidence: 'SDK source',
-        later: { because: 'There are no files in this service.', refusedBy: 'A-NOTYET-06' },
-      },
       'A-LATER-04': {
         says: 'A picture in a message can be a file.',
         evidence: 'specification',

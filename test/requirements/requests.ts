@@ -279,10 +279,6 @@ export const REQUESTS: readonly Group[] = [
       },
       'A-NOTYET-04': { says: 'Picture files in messages are refused.', evidence: 'decision' },
       'A-NOTYET-05': { says: 'Attachments are refused.', evidence: 'decision' },
-      'A-NOTYET-06': {
-        says: 'The addresses of files answer with 400 and `unsupported`.',
-        evidence: 'decision',
-      },
       'A-NOTYET-07': {
         says: 'The addresses of vector stores answer with 400 and `unsupported`.',
         evidence: 'decision',

@@ -3,6 +3,9 @@
  * Owns the processes and their logs, ends every process, and reports every broken one.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -63,6 +66,8 @@ export class Service {
   readonly logs: LogLine[] = [];
   /** The prefix of every key this service writes. */
   readonly redisPrefix: string;
+  /** Where the bytes of its files are, unless `env` says something else. */
+  readonly filesFolder: string;
   readonly #options: () => ServiceOptions;
   #env: NodeJS.ProcessEnv = {};
   readonly #workers: ServiceProcess[] = [];
@@ -76,6 +81,7 @@ export class Service {
   constructor(options: () => ServiceOptions) {
     serviceCount += 1;
     this.redisPrefix = `test-${process.pid}-${serviceCount}-${Date.now()}`;
+    this.filesFolder = join(tmpdir(), 'longrun-test-files', this.redisPrefix);
     this.#options = options;
   }
 
@@ -110,6 +116,7 @@ export class Service {
       PORT: '0',
       REDIS_URL: redisUrl,
       REDIS_PREFIX: this.redisPrefix,
+      FILES_URL: this.filesFolder,
       ...(upstream && { OPENAI_BASE_URL: upstream.baseUrl, OPENAI_API_KEY: 'upstream-key' }),
       ...env,
     };
@@ -170,6 +177,7 @@ export class Service {
   async stop(): Promise<void> {
     const processes = [...this.#apis, ...this.#workers];
     await Promise.all(processes.map((child) => child.end('SIGTERM')));
+    rmSync(this.filesFolder, { recursive: true, force: true });
     const problems = processes.flatMap((child) => child.problems());
     if (problems.length > 0) throw new Error(`${problems.join('\n')}\n${this.#lastWords()}`);
   }

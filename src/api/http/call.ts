@@ -22,6 +22,8 @@ const IDS = {
   run_id: ['run', 'run'],
   message_id: ['msg', 'message'],
   step_id: ['step', 'step'],
+  file_id: ['file', 'file'],
+  upload_id: ['upload', 'upload'],
 } as const;
 
 type IdName = keyof typeof IDS;
@@ -43,7 +45,8 @@ type HeaderName =
   | 'accept'
   | 'content-encoding'
   | 'content-length'
-  | 'content-type';
+  | 'content-type'
+  | 'range';
 
 /** The longest `Idempotency-Key`. */
 const MAX_KEY_LENGTH = 255;
@@ -141,7 +144,13 @@ export class Call extends Identified implements Caller {
       const value = this.header(name);
       return value === undefined ? [] : [`${name}: ${value}`];
     });
-    return [this.text, ...headers];
+    return [this.text, ...this.#unread(), ...headers];
+  }
+
+  /** Of a body that its handler reads as it comes, all that is known beforehand is its length. */
+  #unread(): readonly string[] {
+    const length = this.header('content-length');
+    return this.#request.body !== undefined || Number(length ?? 0) === 0 ? [] : [`content-length: ${length}`];
   }
 
   /** The query, with arrays in either spelling (`include[]=a&include[]=b`, `include=a`). */
@@ -161,6 +170,16 @@ export class Call extends Identified implements Caller {
    */
   body<T>(schema: z.ZodType<T>): T {
     return validate(schema, this.#json(), this.#strict);
+  }
+
+  /** Fields of a form, checked as a body is. @throws {ApiError} 400 for what does not fit. */
+  fields<T>(schema: z.ZodType<T>, given: Readonly<Record<string, unknown>>): T {
+    return validate(schema, given, this.#strict);
+  }
+
+  /** Whether anybody wants more than the head of the answer. */
+  get wantsBody(): boolean {
+    return this.#request.method !== 'HEAD';
   }
 
   /** Whether handling it may change something. */
