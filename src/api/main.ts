@@ -32,6 +32,7 @@ import { openToolbox } from '../toolbox/open.ts';
 import { isFolder, openVault } from '../vault/open.ts';
 import { createApp } from './app.ts';
 import { largestFileBody } from './files/endpoints.ts';
+import { pictureFaultOf } from './files/picture-fault.ts';
 import { authMode } from './http/auth.ts';
 import { Figures } from './ops/figures.ts';
 import { HeldBytes } from './http/held.ts';
@@ -112,6 +113,7 @@ async function main(): Promise<void> {
       imports: new Imports(redis, keys, threadIndex, objects.assistants),
       usage,
       plugins: toolbox.plugins,
+      pictureFault: (project, fileId) => pictureFaultOf(objects.files, vault, project, fileId),
       runTool: toolbox.runTool,
       photos: new PhotoWait(redis, keys),
       listeners: new Listeners(redis, keys, config.runExpiresAfterS * 1000),

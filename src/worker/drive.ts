@@ -22,6 +22,7 @@ import { logFields } from '../store/report.ts';
 import { Refused, type RunStore, type StoredRun } from '../store/runs.ts';
 import { Beat } from './beat.ts';
 import { Commits } from './commits.ts';
+import type { Pictures } from './pictures.ts';
 import type { Room, RoomShare } from './room.ts';
 
 export interface DriveOptions {
@@ -41,6 +42,8 @@ export interface DriveOptions {
   readonly contextTokens: number;
   /** How much of a thread is read for one prompt. */
   readonly promptLimitBytes: number;
+  /** Those that are files. */
+  readonly pictures: Pictures;
   /** Memory for large prompts: a worker has many runs, and the photos of a few could fill its memory. */
   readonly room: Room;
   /**
@@ -124,15 +127,21 @@ export class Driver {
       const contextTokens = this.#contextOf.bind(this);
       const context = { ...this.#options, contextTokens, signal: controller.signal };
       const cut = this.#cutOf(state);
+      const { pictures, promptLimitBytes, room } = this.#options;
       let material = await history.within(cut);
       if (material === null) {
-        const { promptLimitBytes, room } = this.#options;
         share = await room.take(promptLimitBytes, controller.signal);
         material = await this.#open(ref, Infinity).within(cut);
         if (material === null) throw new Error('nothing is larger than that');
-        share.shrink(material.bytes);
-        sent = share.shrinkAfter(SENT_AFTER_MS, material.bytes / PROMPT_COPIES);
       }
+      const files = await pictures.find(ref, material.items);
+      if (files !== null) {
+        const bytes = Math.min(material.bytes + files.bytes, promptLimitBytes);
+        if (bytes > LARGE_PROMPT_BYTES) share ??= await room.take(bytes, controller.signal);
+        material = await pictures.show(ref, material, files, promptLimitBytes);
+      }
+      share?.shrink(material.bytes);
+      sent = share?.shrinkAfter(SENT_AFTER_MS, material.bytes / PROMPT_COPIES);
       for await (const events of execute(state, material, context)) {
         const isAnswer = events.some(({ type }) => type === 'step.created');
         if (isAnswer && state.origin.sealed !== null) this.#options.onAnswer(started.ref.project);

@@ -34,6 +34,7 @@ import { openToolbox } from '../toolbox/open.ts';
 import { hostedTools, missing } from './hosted.ts';
 import { isFolder, openVault } from '../vault/open.ts';
 import { FileCare } from './files.ts';
+import { Pictures } from './pictures.ts';
 import { Room } from './room.ts';
 import { RunWorker } from './run-job.ts';
 import { Slots } from './slots.ts';
@@ -124,6 +125,7 @@ async function main(): Promise<void> {
     newId,
     contextTokens: config.contextTokens,
     promptLimitBytes: config.promptLimitBytes,
+    pictures: new Pictures(objects.files, vault),
     room: new Room(givenBytes() * LARGE_PROMPTS_SHARE),
     maxAttempts: config.maxAttempts,
     onAnswer: (project) =>

@@ -39,6 +39,10 @@ export const FILES: readonly Group[] = [
         says: 'An upload can be cancelled, and expires after an hour.',
         evidence: 'specification',
       },
+      'A-FILE-11': {
+        says: 'A picture in a message can be a file, which the model is shown; one that is no picture is refused.',
+        evidence: 'specification',
+      },
       'A-FILE-10': {
         says: 'The content of a file is never shown in a browser, and may be read in ranges.',
         evidence: 'decision',

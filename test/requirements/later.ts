@@ -6,11 +6,6 @@ export const LATER: readonly Group[] = [
     key: 'LATER',
     about: 'what is not built: vector stores, file search, code interpreter',
     requirements: {
-      'A-LATER-04': {
-        says: 'A picture in a message can be a file.',
-        evidence: 'specification',
-        later: { because: 'There are no files in this service.', refusedBy: 'A-NOTYET-04' },
-      },
       'A-LATER-05': {
         says: 'A message can have attachments, which become resources of its thread.',
         evidence: 'specification',

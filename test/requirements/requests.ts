@@ -277,7 +277,6 @@ export const REQUESTS: readonly Group[] = [
         says: 'Tool resources that name files or vector stores are refused.',
         evidence: 'decision',
       },
-      'A-NOTYET-04': { says: 'Picture files in messages are refused.', evidence: 'decision' },
       'A-NOTYET-05': { says: 'Attachments are refused.', evidence: 'decision' },
       'A-NOTYET-07': {
         says: 'The addresses of vector stores answer with 400 and `unsupported`.',

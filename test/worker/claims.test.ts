@@ -5,6 +5,8 @@ import { newId } from '../../src/runs/ids.ts';
 import type { RunState } from '../../src/runs/run.ts';
 import { jobOf, type RunJob } from '../../src/store/run-jobs.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
+import { FolderVault } from '../../src/vault/folder.ts';
+import { Pictures } from '../../src/worker/pictures.ts';
 import { RunWorker } from '../../src/worker/run-job.ts';
 import type { StoredRun } from '../../src/store/runs.ts';
 import { Room } from '../../src/worker/room.ts';
@@ -88,6 +90,7 @@ async function workerOf(store: Store, slots = 10): Promise<RunWorker> {
     newId,
     contextTokens: 8_000,
     promptLimitBytes: 1_000_000,
+    pictures: new Pictures(store.objects.files, new FolderVault('unused')),
     room: new Room(1_000_000),
     onAnswer: () => {},
   });

@@ -8,6 +8,7 @@ import { json, type Endpoint } from '../http/endpoint.ts';
 import { mapPage, page } from '../http/list.ts';
 import type { Services } from '../http/services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
+import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
 
 const PATH = '/threads/:thread_id/messages';
@@ -39,6 +40,7 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         if (!(await objects.threads.activeRun(ref)).exists) throw notFound('thread', ref.threadId);
         const given = call.body(shapes.newMessage);
         checkMessages([given], () => 'content', settings.messageLimitBytes);
+        await checkPictureFiles(services, call.project, [given], () => 'content');
         const message = toMessage(given, ref.threadId, call.newId('msg'), now());
         // The answer repeats it.
         call.admit(call.bodyBytes);

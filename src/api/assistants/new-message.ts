@@ -4,8 +4,9 @@
  */
 import { z } from 'zod';
 import type { Annotation, ContentPart } from '../../runs/thread.ts';
-import { imageDetail, imageUrl, MAX_CONTENT_PARTS, metadata, none, notYet, refuse } from '../http/shapes.ts';
+import { imageDetail, imageUrl, MAX_CONTENT_PARTS, metadata, none } from '../http/shapes.ts';
 
+const MAX_ID_LENGTH = 128;
 const mark = { start_index: z.int().min(0), end_index: z.int().min(0) };
 const file = z.object({ file_id: z.string() });
 const quoted = file.extend({ quote: z.string().exactOptional() });
@@ -38,8 +39,9 @@ const contentPart = z.union([
   }),
   // Only listed messages have it.
   z.strictObject({ type: z.literal('refusal'), refusal: z.string() }),
-  z.looseObject({ type: z.literal('image_file') }).superRefine((_part, context) => {
-    refuse(context, notYet('Files and image_file parts are'));
+  z.strictObject({
+    type: z.literal('image_file'),
+    image_file: z.strictObject({ file_id: z.string().min(1).max(MAX_ID_LENGTH), detail: imageDetail }),
   }),
 ]);
 
@@ -64,8 +66,10 @@ function toContentPart(part: z.infer<typeof contentPart>): ContentPart {
       };
     case 'refusal':
       return { type: 'text', text: { value: part.refusal, annotations: [] } };
-    case 'image_file':
-      throw new Error('the schema refuses it');
+    case 'image_file': {
+      const { file_id, detail } = part.image_file;
+      return { type: 'image_file', image_file: { file_id, detail: detail ?? 'auto' } };
+    }
   }
 }
 

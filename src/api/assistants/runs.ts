@@ -20,6 +20,7 @@ import type { Services } from '../http/services.ts';
 import { watchStream } from './frames.ts';
 import { createRunBody, createThreadAndRunBody, multitaskOf, runRequest, type RunInput } from './new-run.ts';
 import { newThread } from './new-thread.ts';
+import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
 import { endInTime, findRun, pollHeaders, runStream } from './stream.ts';
 
@@ -78,6 +79,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const first = { path: 'thread.messages', limitBytes: settings.messageLimitBytes };
         const empty = { tool_resources: {}, metadata: {} };
         const { thread, messages } = newThread(given ?? empty, call, now(), first);
+        await checkPictureFiles(services, call.project, messages, (n) => `thread.messages[${n}].content`);
         return create(call, input, assistant, thread, messages);
       },
     },
@@ -95,7 +97,9 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const input = call.body(createRunBody);
         const at = now();
         const added = input.additional_messages ?? [];
-        checkMessages(added, (n) => `additional_messages[${n}].content`, settings.messageLimitBytes);
+        const paramOf = (n: number): string => `additional_messages[${n}].content`;
+        checkMessages(added, paramOf, settings.messageLimitBytes);
+        await checkPictureFiles(services, call.project, added, paramOf);
         const messages = added.map((message) => toMessage(message, ref.threadId, call.newId('msg'), at));
         return create(call, input, assistant, null, messages);
       },

@@ -9,6 +9,7 @@ import { validate } from '../http/validate.ts';
 import type { Services } from '../http/services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import { newThread } from './new-thread.ts';
+import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
 
 /** The name of a parameter `metadata[key]=value`, which the query parser does not take apart. */
@@ -25,6 +26,7 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const at = { path: 'messages', limitBytes: settings.messageLimitBytes };
         const { thread, messages } = newThread(call.body(shapes.createThreadBody), call, now(), at);
+        await checkPictureFiles(services, call.project, messages, (n) => `messages[${n}].content`);
         await admitWrite(services, call, { makes: thread.id });
         await objects.threads.create(call.project, thread, messages);
         return json(thread);

@@ -1,5 +1,6 @@
 /** What endpoints are given to work with: the means of turns, and what only the HTTP server needs. */
 import type { LabelledTally, Tally } from '../../metrics.ts';
+import type { PictureFault } from '../../runs/file.ts';
 import type { RunTool } from '../../runs/tool.ts';
 import type { Imports } from '../../store/imports.ts';
 import type { UsageCounts } from '../../store/usage.ts';
@@ -71,6 +72,8 @@ export interface Forwarding {
 export interface Services extends Means {
   readonly imports: Imports;
   readonly usage: UsageCounts;
+  /** Why a file cannot be shown to a model as a picture; null where it can. */
+  readonly pictureFault: (project: string, fileId: string) => Promise<PictureFault | null>;
   /** Runs one of the server's tools. */
   readonly runTool: RunTool;
   /** The models that a caller may name. */

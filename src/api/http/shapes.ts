@@ -212,7 +212,7 @@ export function atMost(maxBytes: number): (value: unknown, context: z.core.$Refi
 }
 
 /** As {@link unsupported}, where zod knows the path. */
-export function notYet(what: string): CustomRefusal {
+function notYet(what: string): CustomRefusal {
   const { code, message } = unsupported(what, null);
   return { code: code ?? '', message };
 }
