@@ -19,7 +19,15 @@ export type Check = (block: Block, stage: Stage, context: TestContext) => Promis
 const IMPORT = join(REPOSITORY, 'src/import/main.ts');
 const NO_FILE = join(REPOSITORY, 'no.config.json');
 /** Variables without a key in the file. */
-const VARIABLES_ONLY = ['LONGRUN_CONFIG', 'OPENAI_BASE_URL', 'OPENAI_API_KEY'];
+const VARIABLES_ONLY = [
+  'LONGRUN_CONFIG',
+  'OPENAI_BASE_URL',
+  'OPENAI_API_KEY',
+  // The client of S3 reads them.
+  'AWS_REGION',
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+];
 
 const text = (path: string): string => readFileSync(join(REPOSITORY, path), 'utf8');
 export const { scripts } = z
@@ -146,6 +154,13 @@ export const embedsInNode: Check = async (block, stage) => {
   const path = await stage.write('embeds.mjs', await stage.addressed(block.text));
   const ended = await runProgram(process.execPath, [path], { cwd: stage.folder });
   expect(ended).toEqual({ code: 0, stderr: '', stdout: expect.stringMatching(/^\d+\n$/) as unknown });
+};
+
+/** A program prints the name and the content of the file that it has uploaded. */
+export const keepsAFile: Check = async (block, stage) => {
+  const path = await stage.write('files.mjs', await stage.addressed(block.text));
+  const ended = await runProgram(process.execPath, [path], { cwd: stage.folder });
+  expect(ended).toEqual({ code: 0, stderr: '', stdout: 'notes.txt Hello\n' });
 };
 
 /** A line of Python makes a client that reaches the service. */

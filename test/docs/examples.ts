@@ -64,6 +64,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   'docs/devices.zh-CN.md': DEVICES,
   'docs/durability.md': [['npm run chaos -- --runs 1000 --seed 7 ', checks.isCampaign]],
   'docs/performance.md': [['npm run bench -- --quick', checks.isCampaign]],
+  'docs/files.md': [
+    ['client.files.create(', checks.keepsAFile],
+    ['FILES_URL=s3://my-bucket/longrun', checks.starts],
+  ],
   'docs/forward.md': [['client.embeddings.create(', checks.embedsInNode]],
   'docs/migrating.md': [
     ["import OpenAI from 'openai'", checks.runsInNode],

@@ -30,6 +30,8 @@ export const isPacked: Check = async ({ text }, stage, context) => {
   if (missing !== null) return context.skip(missing);
   await mkdir(join(stage.folder, '.data/redis'), { recursive: true });
   await stage.write('.data/redis/appendonly.aof', 'conversations');
+  await mkdir(join(stage.folder, '.data/files'), { recursive: true });
+  await stage.write('.data/files/file-1', 'a file');
   await stage.write('.data/secret', 'a secret');
   await stage.write('.data/api.log', 'a log');
   expect(await stage.type(text)).toMatchObject({ code: 0, stderr: '' });
@@ -41,7 +43,7 @@ export const isUnpacked: Check = async ({ text }, stage, context) => {
   if (missing !== null) return context.skip(missing);
   await rm(join(stage.folder, '.data'), { recursive: true });
   expect(await stage.type(text)).toMatchObject({ code: 0, stderr: '' });
-  expect((await readdir(join(stage.folder, '.data'))).toSorted()).toEqual(['redis', 'secret']);
+  expect((await readdir(join(stage.folder, '.data'))).toSorted()).toEqual(['files', 'redis', 'secret']);
 };
 
 /** The page is of the form that is taken: the same as those of the tests of the import. */
