@@ -71,6 +71,9 @@ const KINDS = {
   step: 'run step',
   file: 'file',
   upload: 'upload',
+  store: 'vector store',
+  shelved: 'file in this vector store',
+  batch: 'batch of files in this vector store',
 } as const;
 
 /** Also the answer for objects of other projects, so that ids cannot be probed. */

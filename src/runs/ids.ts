@@ -16,7 +16,9 @@ export type IdPrefix =
   | 'req'
   | 'file'
   | 'upload'
-  | 'part';
+  | 'part'
+  | 'vs'
+  | 'vsfb';
 
 /** Makes ids; the default is {@link newId}. */
 export type NewId = (prefix: IdPrefix) => string;

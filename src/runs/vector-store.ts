@@ -74,9 +74,6 @@ export interface VectorStoreBatch {
   readonly file_counts: FileCounts;
 }
 
-/** How a file is cut into chunks, as a client asks for it. */
-export type ChunkingStrategy = { readonly type: 'auto' } | StaticChunking;
-
 /** How a file is cut into chunks. */
 export interface StaticChunking {
   readonly type: 'static';

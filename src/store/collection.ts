@@ -30,6 +30,14 @@ export type ListPage<T> =
     }
   | { readonly type: 'unknown cursor'; readonly cursor: string };
 
+/** The page with each of its items changed. */
+export async function mapPage<T, U>(
+  found: ListPage<T>,
+  change: (item: T) => Promise<U> | U,
+): Promise<ListPage<U>> {
+  return found.type === 'page' ? { ...found, items: await Promise.all(found.items.map(change)) } : found;
+}
+
 /** An item as it is stored; `doc` and `label` are empty where there are none. */
 export interface Row {
   readonly id: string;

@@ -3,7 +3,8 @@
  * same order; a test compares the two.
  */
 import { isTerminal, type RunState } from '../runs/run.ts';
-import type { OwnKeys, RedisKeys, RunKeys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
+import type { OwnKeys, RunKeys } from './thread-keys.ts';
 
 /** Names of KEYS. */
 export const COMMIT_KEYS = [

@@ -4,6 +4,7 @@
  *
  * Everything of one thread carries the hash tag `{threadId}`: one commit stays in one slot of a Redis Cluster.
  */
+import type { OwnKeys, RunKeys, ThreadKeys } from './thread-keys.ts';
 import { FileKeys } from './file-keys.ts';
 
 /** Names a thread. Ids come from clients, so they are checked before they get here ({@link isSafeId}). */
@@ -16,39 +17,17 @@ export interface RunRef extends ThreadRef {
   readonly runId: string;
 }
 
+/** Names a vector store. */
+export interface StoreRef {
+  readonly project: string;
+  readonly storeId: string;
+}
+
 /** The three keys of a collection: documents (hash), order (sorted set), and where deleted ones stood (sorted set). */
 export interface CollectionKeys {
   readonly docs: string;
   readonly index: string;
   readonly gone: string;
-}
-
-/** The keys that a thread has once, by name. */
-export type OwnKeys = Readonly<
-  Record<
-    | 'thread'
-    | 'active'
-    | 'order'
-    | 'labels'
-    | 'messages'
-    | 'messagesIndex'
-    | 'messagesGone'
-    | 'runs'
-    | 'steps'
-    | 'toolSteps',
-    string
-  >
->;
-
-/** The keys that each run of a thread has, by name. */
-export type RunKeys = Readonly<
-  Record<'run' | 'log' | 'runMessages' | 'runSteps' | 'input' | 'listeners', string>
->;
-
-/** All keys of a thread; `perRun` are those of its runs, without the run's id that each ends in. */
-export interface ThreadKeys {
-  readonly own: OwnKeys;
-  readonly perRun: RunKeys;
 }
 
 export class RedisKeys {
@@ -141,6 +120,45 @@ export class RedisKeys {
   /** Hash: lower-case name of an assistant → id of the one last so named. */
   assistantNames(project: string): string {
     return `${this.assistants(project).docs}:names`;
+  }
+
+  vectorStores(project: string): CollectionKeys {
+    return collection(`${this.#prefix}:${project}:{stores}`);
+  }
+
+  /** Sorted set: members `project/store` of vector stores, by when to look at them (unix ms). {@link VectorStores} writes it. */
+  get shelves(): string {
+    return `${this.#prefix}:shelves`;
+  }
+
+  /** The files in a vector store. With the next four in one slot, because one script changes them together. */
+  storeFiles(ref: StoreRef): CollectionKeys {
+    return collection(`${this.#shelf(ref)}:files`);
+  }
+
+  /** Set: the vector stores that a file was put into. Written by {@link Shelving}; a store of it may be gone. */
+  storesOf(project: string, fileId: string): string {
+    return `${this.#prefix}:${project}:stores:of:${fileId}`;
+  }
+
+  /** Hash: how many files of a vector store have which status, and the `bytes` of their chunks. */
+  storeCounts(ref: StoreRef): string {
+    return `${this.#shelf(ref)}:counts`;
+  }
+
+  /** Hash: the batches of a vector store. */
+  storeBatches(ref: StoreRef): string {
+    return `${this.#shelf(ref)}:batches`;
+  }
+
+  /** Hash: how many files of a batch have which status. @param batchId null for files of no batch */
+  batchCounts(ref: StoreRef, batchId: string | null): string {
+    return `${this.#shelf(ref)}:counts:${batchId ?? ''}`;
+  }
+
+  /** Sorted set: the files of a batch. @param batchId null for files of no batch */
+  batchFiles(ref: StoreRef, batchId: string | null): string {
+    return `${this.#shelf(ref)}:batch:${batchId ?? ''}`;
   }
 
   /**
@@ -329,6 +347,10 @@ export class RedisKeys {
       input: this.input(ref),
       listeners: this.listeners(ref),
     };
+  }
+
+  #shelf({ project, storeId }: StoreRef): string {
+    return `${this.#prefix}:${project}:{${storeId}}`;
   }
 
   #base({ project, threadId }: ThreadRef): string {

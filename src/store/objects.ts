@@ -14,13 +14,17 @@ import { RunLists } from './run-lists.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import { Steps } from './steps.ts';
 import type { ThreadIndex } from './thread-index.ts';
+import { StoreFiles } from './store-files.ts';
 import { Threads } from './threads.ts';
 import { Uploads } from './uploads.ts';
+import { VectorStores } from './vector-stores.ts';
 
 export interface Objects {
   readonly assistants: Assistants;
   readonly threads: Threads;
   readonly messages: Messages;
+  readonly vectorStores: VectorStores;
+  readonly storeFiles: StoreFiles;
   readonly runs: RunLists;
   readonly recentRuns: RecentRuns;
   readonly steps: Steps;
@@ -55,6 +59,8 @@ export function openObjects(options: ObjectsOptions): Objects {
     assistants: new Assistants(collections, redis, keys),
     threads: new Threads({ ...options, messages }),
     messages,
+    vectorStores: new VectorStores(collections, redis, keys, () => Math.floor(options.nowMs() / 1_000)),
+    storeFiles: new StoreFiles(collections, redis, keys),
     runs: new RunLists(options),
     recentRuns,
     steps: new Steps(collections, keys),

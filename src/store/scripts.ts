@@ -41,6 +41,7 @@ const SCRIPTS = [
   'unfile',
   'part',
   'endupload',
+  'shelf',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];

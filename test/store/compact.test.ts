@@ -55,7 +55,12 @@ describe('what is written is read', () => {
   test('where no value is the usual one', () => {
     const state = { ...ANSWERED, run: { ...ANSWERED.run, ...UNUSUAL } };
     expect(decodeRun(encodeRun(state), refOf(), null)).toEqual(state);
-    const said = { ...newMessage('msg_1'), attachments: [null], metadata: { key: '' }, incomplete_at: 0 };
+    const said = {
+      ...newMessage('msg_1'),
+      attachments: [{ file_id: 'file_1', tools: [] }],
+      metadata: { key: '' },
+      incomplete_at: 0,
+    };
     expect(decodePart(encodePart(said), 'it', THREAD.threadId)).toEqual(said);
   });
 

@@ -36,6 +36,7 @@ export const EXPIRES_AT = 1_600;
 export const NOTHING_TO_END = {
   endTrials: async () => {},
   endThreads: async () => {},
+  careForShelves: async () => {},
   careForFiles: () => {},
   endContents: async () => {},
 };

@@ -6,14 +6,6 @@ import type { Call } from './call.ts';
 import { json, type Answer } from './endpoint.ts';
 import { listQuery } from './shapes.ts';
 
-/** The page with each of its items changed. */
-export async function mapPage<T, U>(
-  found: ListPage<T>,
-  change: (item: T) => Promise<U> | U,
-): Promise<ListPage<U>> {
-  return found.type === 'page' ? { ...found, items: await Promise.all(found.items.map(change)) } : found;
-}
-
 /** What a list may be asked: that of files takes other numbers, and goes one way only. */
 type ListQuery = Pick<PageQuery, 'limit' | 'order'> & {
   readonly after?: string | undefined;

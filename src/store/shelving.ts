@@ -1,0 +1,111 @@
+/**
+ * Puts files into vector stores and adds the jobs that read them. Owns the order of writes: the reminder first, then the file,
+ * then its job, so that a file whose job is lost is found by the sweeper.
+ */
+import { randomText } from '../runs/ids.ts';
+import type { ShelvedFile } from '../runs/shelf.ts';
+import type { FileAttributes, StaticChunking } from '../runs/vector-store.ts';
+import type { IndexJob } from './index-jobs.ts';
+import type { RedisKeys, StoreRef } from './keys.ts';
+import type { JobQueue } from './queue.ts';
+import type { ScriptedRedis } from './scripts.ts';
+import type { ShelfRef, StoreFiles } from './store-files.ts';
+import type { VectorStores } from './vector-stores.ts';
+
+/** A file that is to be put into a store. */
+export interface ShelfEntry {
+  readonly fileId: string;
+  readonly chunking: StaticChunking;
+  readonly attributes: FileAttributes;
+}
+
+export interface ShelvingOptions {
+  readonly stores: VectorStores;
+  readonly storeFiles: StoreFiles;
+  readonly queue: JobQueue<IndexJob>;
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
+  /** Unix seconds. */
+  readonly now: () => number;
+}
+
+/** Files that are written together, so that their commands leave together. */
+const BATCH = 100;
+const STAMP_LENGTH = 12;
+
+export class Shelving {
+  readonly #options: ShelvingOptions;
+
+  constructor(options: ShelvingOptions) {
+    this.#options = options;
+  }
+
+  /** Puts files into a store, in this order, to be read by workers. One that is there already is read anew. */
+  async put(
+    ref: StoreRef,
+    entries: readonly ShelfEntry[],
+    batchId: string | null = null,
+  ): Promise<readonly ShelvedFile[]> {
+    await this.#options.stores.lookSoon(ref);
+    const put: ShelvedFile[] = [];
+    for (let at = 0; at < entries.length; at += BATCH) {
+      const some = entries.slice(at, at + BATCH);
+      put.push(...(await Promise.all(some.map(async (entry) => this.#putOne(ref, entry, batchId)))));
+    }
+    return put;
+  }
+
+  async #putOne(
+    ref: StoreRef,
+    { fileId, chunking, attributes }: ShelfEntry,
+    batchId: string | null,
+  ): Promise<ShelvedFile> {
+    const { storeFiles, redis, keys, now } = this.#options;
+    const file: ShelvedFile = {
+      id: fileId,
+      object: 'vector_store.file',
+      usage_bytes: 0,
+      created_at: now(),
+      vector_store_id: ref.storeId,
+      status: 'in_progress',
+      last_error: null,
+      chunking_strategy: chunking,
+      attributes,
+      stamp: randomText(STAMP_LENGTH),
+      batch_id: batchId,
+    };
+    const place = { ...ref, fileId };
+    await redis.sadd(keys.storesOf(ref.project, fileId), ref.storeId);
+    await storeFiles.change(place, () => file);
+    await this.addJob(place, file);
+    return file;
+  }
+
+  /** Takes a file out of a store. What was read of it is the caller's to remove. */
+  async takeOut(ref: ShelfRef): Promise<void> {
+    const { storeFiles, redis, keys } = this.#options;
+    await storeFiles.change(ref, () => null);
+    await redis.srem(keys.storesOf(ref.project, ref.fileId), ref.storeId);
+  }
+
+  /** Takes a file out of all stores, because it is deleted. @returns whether it was in one */
+  async takeOutEverywhere(project: string, fileId: string): Promise<boolean> {
+    const { redis, keys } = this.#options;
+    const storeIds = await redis.smembers(keys.storesOf(project, fileId));
+    for (const storeId of storeIds) await this.takeOut({ project, storeId, fileId });
+    return storeIds.length > 0;
+  }
+
+  /** Removes what a deleted store has left in Redis. */
+  async wipe(ref: StoreRef): Promise<void> {
+    const { stores, storeFiles, redis, keys } = this.#options;
+    for (const fileId of await storeFiles.ids(ref))
+      await redis.srem(keys.storesOf(ref.project, fileId), ref.storeId);
+    await stores.wipe(ref);
+  }
+
+  /** Adds the job that reads a file. Where it exists already, this changes nothing. */
+  async addJob({ project, storeId, fileId }: ShelfRef, { stamp }: ShelvedFile): Promise<void> {
+    await this.#options.queue.add({ project, storeId, fileId, stamp });
+  }
+}
