@@ -10,6 +10,7 @@ import { codeFields, codeSettingsOf } from './config/code.ts';
 import type { Env } from './config/env.ts';
 import { filesFields, s3EnvironmentOf } from './config/files.ts';
 import { keptFields } from './config/kept.ts';
+import { libraryFields } from './config/library.ts';
 import { list } from './config/list.ts';
 import { NAMES } from './config/names.ts';
 import { inWords } from './config/problems.ts';
@@ -87,6 +88,7 @@ const schema = z.strictObject({
   maxMemoryMb: z.coerce.number().int().min(1).optional(),
   ...keptFields,
   ...filesFields,
+  ...libraryFields,
   /** `openai-poll-after-ms`; without it SDKs poll every 1 to 5 seconds. */
   pollAfterMs: z.coerce.number().int().min(1).max(60_000).default(250),
   /**

@@ -26,13 +26,13 @@ import { modelEndpoints } from './models/models.ts';
 import { statusEndpoints } from './ops/status.ts';
 import { pluginEndpoints } from './plugins/plugins.ts';
 import type { Services } from './http/services.ts';
+import { storesApi } from './stores/endpoints.ts';
 import { usageEndpoints } from './usage/usage.ts';
 
 const BASE_PATHS = ['/v1', '/api/assts/v1'];
 
 /** Parts of the hosted API that are missing here, with the beginning of the refusal. */
 const UNSUPPORTED = {
-  '/vector_stores': 'Vector stores are',
   '/responses': 'The Responses API is',
   '/conversations': 'The Conversations API is',
 } as const;
@@ -67,6 +67,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...agentEndpoints(services),
     ...chatEndpoints(services, options.chat),
     ...filesApi(services, options.files),
+    ...storesApi(services),
     ...forwardEndpoints(services, options),
   ].map((endpoint) => repeatable(endpoint, services, openStream));
   const mounts: readonly Mount[] = [

@@ -28,6 +28,13 @@ import { PhotoWait } from '../store/photo-wait.ts';
 import { ToolCache } from '../store/tool-cache.ts';
 import { Trial } from '../store/trial.ts';
 import { WriteProbe } from '../store/write-probe.ts';
+import { INDEX_JOBS } from '../store/index-jobs.ts';
+import { JobQueue } from '../store/queue.ts';
+import { Shelving } from '../store/shelving.ts';
+import { describeFile } from '../store/describe-file.ts';
+import { openLibrary } from '../library/open.ts';
+import { LibraryShelf } from '../library/shelf.ts';
+import { embedderOf } from '../model/embeddings.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { isFolder, openVault } from '../vault/open.ts';
 import { createApp } from './app.ts';
@@ -103,8 +110,22 @@ async function main(): Promise<void> {
     log,
     now,
   });
+  const library = await openLibrary(config.libraryUrl);
+  const indexQueue = new JobQueue(INDEX_JOBS, { redis, keys, log, nowMs });
+  const shelving = new Shelving({
+    stores: objects.vectorStores,
+    storeFiles: objects.storeFiles,
+    queue: indexQueue,
+    redis,
+    keys,
+    now,
+  });
+  const embedder = embedderOf(config, log);
+  const shelf = new LibraryShelf({ library, embedder, describe: (ref) => describeFile(objects, ref), log });
   const app = createApp(
     {
+      shelving,
+      shelf,
       runs,
       objects,
       hub,
@@ -155,7 +176,7 @@ async function main(): Promise<void> {
       answers: new HeldBytes(config.answersLimitBytes ?? givenBytes() * ANSWERS_SHARE),
     },
   );
-  await Promise.all([queue.ready(), objects.assistants.remember(hub)]);
+  await Promise.all([queue.ready(), indexQueue.ready(), objects.assistants.remember(hub)]);
   endOfStart();
 
   const server = createApiServer(app, {
@@ -185,6 +206,8 @@ async function main(): Promise<void> {
         await delay(SETTLE_MS);
         await toolbox.close();
         admission.close();
+        await library.close();
+        await indexQueue.close();
         await leaveFolder?.();
         await store.close();
       },

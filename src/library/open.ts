@@ -1,5 +1,6 @@
 /** Opens the library that the configuration names. */
 import type { Library } from './library.ts';
+import { LaterLibrary } from './later.ts';
 import { SqliteLibrary } from './sqlite/library.ts';
 
 /**
@@ -7,7 +8,8 @@ import { SqliteLibrary } from './sqlite/library.ts';
  * @throws {CannotStart} where it cannot be opened.
  */
 export async function openLibrary(url: string): Promise<Library> {
-  if (!/^postgres(?:ql)?:\/\//.test(url)) return SqliteLibrary.open(url);
+  // It has a thread of its own, and most processes never need it.
+  if (!/^postgres(?:ql)?:\/\//.test(url)) return new LaterLibrary(async () => SqliteLibrary.open(url));
   // Its driver is loaded where it is needed only.
   const { PostgresLibrary } = await import('./postgres/library.ts');
   return PostgresLibrary.open(url);

@@ -187,3 +187,36 @@ function shortened(texts: readonly string[], limitTokens: number | null): readon
     return share >= 1 ? text : text.slice(0, Math.max(1, Math.floor(text.length * share))).toWellFormed();
   });
 }
+
+/** What the configuration says about a model of embeddings. */
+interface EmbeddingSettings {
+  readonly upstreams: readonly Upstream[];
+  readonly embeddingModel?: string | undefined;
+  readonly embeddingDimensions?: number | undefined;
+  readonly upstreamIdleMs: number;
+  readonly upstreamStallMs: number;
+  readonly upstreamThinkMs: number;
+  readonly upstreamTotalMs: number;
+  readonly upstreamRetries: number;
+  readonly upstreamWaitMs: number;
+}
+
+/** The model of embeddings that the operator has set; null where there is none. */
+export function embedderOf(settings: EmbeddingSettings, log: Logger): Embedder | null {
+  const { embeddingModel: model, embeddingDimensions: dimensions = null, upstreams } = settings;
+  if (model === undefined) return null;
+  return new UpstreamEmbedder({
+    upstreams,
+    model,
+    dimensions,
+    limits: {
+      idleMs: settings.upstreamIdleMs,
+      stallMs: settings.upstreamStallMs,
+      thinkMs: settings.upstreamThinkMs,
+      totalMs: settings.upstreamTotalMs,
+    },
+    retries: settings.upstreamRetries,
+    waitMs: settings.upstreamWaitMs,
+    log,
+  });
+}

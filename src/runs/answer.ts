@@ -2,6 +2,7 @@
 import { calledFunction, type StepCall } from './calls/kinds.ts';
 import type { RunEvent } from './event.ts';
 import { isHosted, nextSearch, resourcesOf, type RunHosted } from './hosted.ts';
+import { ModelError } from './model.ts';
 import { outputText } from './output-text.ts';
 import type { ThreadItem } from './thread.ts';
 import type { RunTool, ToolCall } from './tool.ts';
@@ -50,18 +51,29 @@ export async function* answer(
   });
   for await (const event of asTheyCome(replies)) {
     signal.throwIfAborted();
+    if (event instanceof ModelError) {
+      yield turn.fail(event);
+      return;
+    }
     yield turn.say([event]);
   }
   yield turn.answered();
 
-  async function* plain(index: number, call: StepCall, asked: ToolCall): AsyncGenerator<RunEvent, void> {
+  async function* plain(
+    index: number,
+    call: StepCall,
+    asked: ToolCall,
+  ): AsyncGenerator<RunEvent | ModelError, void> {
     const { name, arguments: text } = calledFunction(call);
     const output = turn.isDeclared(name) ? await runTool(name, text, asked, signal) : turn.noSuchTool(name);
     yield { type: 'tool.answered', index, output: outputText(output) };
   }
 }
 
-async function* hosted(index: number, replies: ReturnType<RunHosted>): AsyncGenerator<RunEvent, void> {
+async function* hosted(
+  index: number,
+  replies: ReturnType<RunHosted>,
+): AsyncGenerator<RunEvent | ModelError, void> {
   for await (const reply of replies) {
     switch (reply.type) {
       case 'output':
@@ -72,6 +84,9 @@ async function* hosted(index: number, replies: ReturnType<RunHosted>): AsyncGene
         return;
       case 'refusal':
         yield { type: 'tool.answered', index, output: outputText(reply.text) };
+        return;
+      case 'failure':
+        yield new ModelError('server_error', reply.message);
         return;
     }
   }

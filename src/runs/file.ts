@@ -22,6 +22,18 @@ export interface FileObject {
   readonly status_details: null;
 }
 
+/** A file that a run has made. */
+export function madeFile(own: Pick<FileObject, 'id' | 'bytes' | 'filename' | 'created_at'>): FileObject {
+  return {
+    ...own,
+    object: 'file',
+    expires_at: null,
+    purpose: 'assistants_output',
+    status: 'processed',
+    status_details: null,
+  };
+}
+
 /** A file that comes in parts. */
 export interface Upload {
   readonly id: string;

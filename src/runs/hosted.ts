@@ -7,7 +7,7 @@ import type { HostedAnswer } from './calls/kind.ts';
 import type { HostedCall, StepCall } from './calls/kinds.ts';
 import type { RunResources } from './event.ts';
 import { callsOf } from './parts.ts';
-import type { Run, ThreadItem } from './thread.ts';
+import type { Run, ThreadItem, ToolResources } from './thread.ts';
 import type { ToolCall } from './tool.ts';
 
 /** One call of a hosted tool, with what it works on. */
@@ -24,7 +24,9 @@ export interface HostedRequest {
 export type HostedReply =
   | { readonly type: 'output'; readonly output: CodeOutput }
   | { readonly type: 'answer'; readonly answer: HostedAnswer }
-  | { readonly type: 'refusal'; readonly text: string };
+  | { readonly type: 'refusal'; readonly text: string }
+  /** The tool cannot be had here at all: the run fails, and its caller reads why. */
+  | { readonly type: 'failure'; readonly message: string };
 
 /**
  * Runs one call to its end.
@@ -88,4 +90,14 @@ export function referencesIn(
     }
   }
   return { results, files };
+}
+
+/** Of one assistant or thread, for its code. */
+const MAX_CODE_FILES = 20;
+
+/** Resources with further files for code. The newest stay where there are too many. */
+export function withCodeFiles(resources: ToolResources, fileIds: readonly string[]): ToolResources {
+  if (fileIds.length === 0) return resources;
+  const all = [...new Set([...(resources.code_interpreter?.file_ids ?? []), ...fileIds])];
+  return { ...resources, code_interpreter: { file_ids: all.slice(-MAX_CODE_FILES) } };
 }

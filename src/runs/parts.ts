@@ -9,7 +9,7 @@ import {
   type StepCall,
 } from './calls/kinds.ts';
 import type { RunEvent } from './event.ts';
-import type { Message, Metadata, Run, RunError, RunStep, TextPart } from './thread.ts';
+import type { Attachment, Message, Metadata, Run, RunError, RunStep, TextPart } from './thread.ts';
 
 /** A message that a run writes, with a further fragment of its text. */
 export function saidMore(
@@ -83,7 +83,10 @@ const NOTHING_SAID: TextPart['text'] = { value: '', annotations: [] };
 
 /** The stored form of a message a client created: it belongs to no run and is complete at once. */
 export function toMessage(
-  input: Pick<Message, 'role' | 'content'> & { readonly metadata?: Metadata | undefined },
+  input: Pick<Message, 'role' | 'content'> & {
+    readonly metadata?: Metadata | undefined;
+    readonly attachments?: readonly Attachment[];
+  },
   threadId: string,
   id: string,
   at: number,
@@ -101,7 +104,7 @@ export function toMessage(
     content: input.content,
     assistant_id: null,
     run_id: null,
-    attachments: [],
+    attachments: input.attachments ?? [],
     metadata: input.metadata ?? {},
   };
 }

@@ -146,6 +146,12 @@ export interface ImageFilePart {
 
 export type ContentPart = TextPart | ImageUrlPart | ImageFilePart;
 
+/** A file that comes with a message, and the tools that it is for. */
+export interface Attachment {
+  readonly file_id: string;
+  readonly tools: readonly { readonly type: 'file_search' | 'code_interpreter' }[];
+}
+
 /** Why a message stopped short of its end. */
 export type IncompleteReason =
   | 'content_filter'
@@ -168,7 +174,7 @@ export interface Message {
   /** The assistant and run that wrote it; null for messages a client created. */
   readonly assistant_id: string | null;
   readonly run_id: string | null;
-  readonly attachments: readonly unknown[];
+  readonly attachments: readonly Attachment[];
   readonly metadata: Metadata;
 }
 

@@ -7,6 +7,7 @@ import { jsonBytes, textBytes } from './budgets.ts';
 import type { Means } from './means.ts';
 import { toolName, toolNames } from '../runs/calls/kinds.ts';
 import { canChoose } from './begin.ts';
+import { resourcesOfRun } from './resources.ts';
 import { asServed, withPlugins } from './run-tools.ts';
 import { PHOTO_TOOL } from './photo.ts';
 import { isNamed, type ChatSettings, type ChatTurn } from './turn.ts';
@@ -89,6 +90,7 @@ export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Ass
     origin: {
       backend_id: agent?.metadata['backend_id'] ?? null,
       server_tools: serverTools,
+      ...resourcesOfRun(tools, agent?.tool_resources),
       passed_on: turn.passedOn,
       context: turn.context,
       sealed: turn.sealed,

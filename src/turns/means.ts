@@ -8,8 +8,10 @@ import type { LogHub } from '../store/follow.ts';
 import type { Objects } from '../store/objects.ts';
 import type { PhotoWait } from '../store/photo-wait.ts';
 import type { RunStore } from '../store/runs.ts';
+import type { Shelving } from '../store/shelving.ts';
 import type { Trial } from '../store/trial.ts';
 import type { Admission } from './admission.ts';
+import type { Shelf } from './shelf.ts';
 
 export interface Means {
   readonly runs: RunStore;
@@ -26,6 +28,10 @@ export interface Means {
   readonly seal: Seal | null;
   /** Whether a name is, or may be, the name of a model. */
   readonly knowsModel: (name: string) => Promise<boolean>;
+  /** Puts files into vector stores, to be read by workers. */
+  readonly shelving: Shelving;
+  /** What was read of them. */
+  readonly shelf: Shelf;
   /** Admits runs and streams, or refuses them. */
   readonly admission: Admission;
   readonly now: Clock;

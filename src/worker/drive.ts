@@ -11,7 +11,6 @@ import type { Model } from '../runs/model.ts';
 import { isCancelling, isTerminal, type RunState } from '../runs/run.ts';
 import type { RunError } from '../runs/thread.ts';
 import type { RunTool } from '../runs/tool.ts';
-import type { RunHosted } from '../runs/hosted.ts';
 import { HistoryTooLarge, type HistoryReading, type PromptCut } from '../store/history.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { Lease } from '../store/lease.ts';
@@ -22,6 +21,7 @@ import { logFields } from '../store/report.ts';
 import { Refused, type RunStore, type StoredRun } from '../store/runs.ts';
 import { Beat } from './beat.ts';
 import { Commits } from './commits.ts';
+import type { HostedTools } from './hosted.ts';
 import type { Pictures } from './pictures.ts';
 import type { Room, RoomShare } from './room.ts';
 
@@ -31,7 +31,7 @@ export interface DriveOptions {
   readonly lease: Pick<Lease, 'survived'>;
   readonly model: Model;
   readonly runTool: RunTool;
-  readonly runHosted: RunHosted;
+  readonly hosted: HostedTools;
   /** The sensitive variables among the sealed secrets of a run. */
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
   readonly log: Logger;
@@ -125,7 +125,8 @@ export class Driver {
         onFailure: (error) => controller.abort(error),
       });
       const contextTokens = this.#contextOf.bind(this);
-      const context = { ...this.#options, contextTokens, signal: controller.signal };
+      const { hosted } = this.#options;
+      const context = { ...this.#options, runHosted: hosted.run, contextTokens, signal: controller.signal };
       const cut = this.#cutOf(state);
       const { pictures, promptLimitBytes, room } = this.#options;
       let material = await history.within(cut);
@@ -168,6 +169,9 @@ export class Driver {
       share?.close();
       // Anything that still runs for this turn, perhaps a tool, is no longer needed.
       controller.abort(TURN_OVER);
+      this.#options.hosted
+        .ended(state.run.id)
+        .catch((err: unknown) => log.warn({ err, run_id: state.run.id }, 'could not end the tools of a run'));
     }
   }
 

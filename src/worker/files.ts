@@ -22,6 +22,8 @@ export interface FileCareOptions {
   readonly vault: Vault;
   readonly files: Files;
   readonly uploads: Uploads;
+  /** A file is gone: takes it out of what was made of it. */
+  readonly onEnded: (ref: FileRef) => Promise<void>;
   readonly nowMs: () => number;
   readonly log: Logger;
 }
@@ -73,6 +75,7 @@ export class FileCare {
       return;
     }
     await files.delete(ref.project, ref.id);
+    await this.#options.onEnded(ref);
     if (namedBy(vaultKey(ref.project, ref.id)) !== null) await vault.drop(vaultKey(ref.project, ref.id));
     await files.forgetEnd(ref);
   }

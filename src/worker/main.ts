@@ -2,6 +2,7 @@
 import '../node-version.ts';
 import { hostname } from 'node:os';
 import {
+  codeSettings,
   ConfigError,
   readConfig,
   readS3Environment,
@@ -25,13 +26,30 @@ import { announceFolder } from '../store/folder-hosts.ts';
 import { Lessons } from '../store/lessons.ts';
 import { openStore } from '../store/open.ts';
 import { announceWorker, workerId, type WorkerFigures } from '../store/presence.ts';
-import { JobConsumer } from '../store/queue.ts';
+import { JobConsumer, JobQueue } from '../store/queue.ts';
 import { QueueWatch } from '../store/queue-watch.ts';
 import { RUN_JOBS } from '../store/run-jobs.ts';
 import { ToolCache } from '../store/tool-cache.ts';
 import { Trial } from '../store/trial.ts';
+import { INDEX_JOBS } from '../store/index-jobs.ts';
+import { Shelving } from '../store/shelving.ts';
+import { describeFile } from '../store/describe-file.ts';
+import { openLibrary } from '../library/open.ts';
+import { LibraryShelf } from '../library/shelf.ts';
+import { embedderOf } from '../model/embeddings.ts';
+import { fileName, madeFile } from '../runs/file.ts';
+import { withCodeFiles } from '../runs/hosted.ts';
+import { removeFolder } from '../sandbox/files.ts';
+import { openSandbox } from '../sandbox/open.ts';
+import { NoSandbox } from '../sandbox/sandbox.ts';
+import { vaultKey } from '../vault/vault.ts';
 import { openToolbox } from '../toolbox/open.ts';
-import { hostedTools, missing } from './hosted.ts';
+import { documentChunks } from './document-chunks.ts';
+import { fileSearchEngine } from './file-search.ts';
+import { CodeInterpreter } from './code-interpreter.ts';
+import { hostedTools } from './hosted.ts';
+import { Indexer } from './indexer.ts';
+import { lookAfterShelves } from './shelves.ts';
 import { isFolder, openVault } from '../vault/open.ts';
 import { FileCare } from './files.ts';
 import { Pictures } from './pictures.ts';
@@ -81,6 +99,57 @@ async function main(): Promise<void> {
     log,
     now,
   });
+  const library = await openLibrary(config.libraryUrl);
+  const indexQueue = new JobQueue(INDEX_JOBS, { redis, keys, log, nowMs });
+  const { files, storeFiles, vectorStores: stores } = objects;
+  const shelving = new Shelving({ stores, storeFiles, queue: indexQueue, redis, keys, now });
+  const embedder = embedderOf(config, log);
+  const shelf = new LibraryShelf({ library, embedder, describe: (ref) => describeFile(objects, ref), log });
+  const indexer = new Indexer({
+    storeFiles,
+    file: (project, fileId) => files.get(project, fileId),
+    chunks: (project, file, sizes, signal) =>
+      documentChunks(
+        { bytes: (owner, fileId) => vault.get(vaultKey(owner, fileId)), read: toolbox.readDocument },
+        project,
+        file,
+        sizes,
+        signal,
+      ),
+    write: ({ project, storeId, fileId }, { attributes }, space) =>
+      library.write({ project, storeId, fileId, attributes, space }),
+    remove: (job) => library.removeFile(job),
+    embedder,
+    log,
+  });
+  const sandbox = openSandbox({ ...codeSettings(config), log });
+  const codeInterpreter = new CodeInterpreter({
+    open: (options) => sandbox.open(options),
+    refusal: (error) => (error instanceof NoSandbox ? error.message : null),
+    read: async (project, fileId) => {
+      const file = await files.get(project, fileId);
+      const chunks = file && (await vault.get(vaultKey(project, fileId)));
+      return file && chunks && { file, chunks };
+    },
+    keep: async (project, name, chunks) => {
+      const fileId = newId('file');
+      const key = vaultKey(project, fileId);
+      const { bytes } = await vault.put(key, chunks);
+      const file = madeFile({ id: fileId, bytes, filename: fileName(name), created_at: now() });
+      if (await files.add(project, file, config.maxProjectFilesBytes)) return fileId;
+      await vault.drop(key);
+      throw new Error('the files of the project are full');
+    },
+    remove: removeFolder,
+    give: async (project, threadId, fileIds) => {
+      await objects.threads.update({ project, threadId }, (thread) => ({
+        ...thread,
+        tool_resources: withCodeFiles(thread.tool_resources, fileIds),
+      }));
+    },
+    log,
+  });
+  await codeInterpreter.tidy();
   const trial = new Trial(redis, keys, nowMs);
   const lease = new Lease({ redis, keys, id, leaseMs: config.lockMs, log });
   const slots = new Slots({
@@ -118,7 +187,15 @@ async function main(): Promise<void> {
     model,
     secretsIn: (sealed) => unseal(sealed).variables,
     runTool: toolbox.runTool,
-    runHosted: hostedTools({ fileSearch: missing, codeInterpreter: missing }),
+    hosted: hostedTools(
+      fileSearchEngine({
+        store: (project, storeId) => stores.get(project, storeId),
+        search: (wanted, signal) => shelf.search(wanted, signal),
+        touch: (project, storeIds) => stores.touch(project, storeIds),
+        log,
+      }),
+      codeInterpreter,
+    ),
     log,
     now,
     nowMs,
@@ -133,7 +210,7 @@ async function main(): Promise<void> {
         .prove(project)
         .catch((err: unknown) => log.warn({ err }, 'could not note that a model has answered a key')),
   });
-  await Promise.all([queue.ready(), worker.start(), lease.begin()]);
+  await Promise.all([queue.ready(), indexQueue.ready(), worker.start(), lease.begin()]);
   endOfStart();
   await takeOver(
     { queue, runs, lease, now, log },
@@ -150,7 +227,20 @@ async function main(): Promise<void> {
     work: (job) => worker.work(job),
     onLaidAside: (job) => slots.laidAside(job),
   });
-  await consumer.ready();
+  const indexing =
+    config.indexConcurrency === 0
+      ? null
+      : new JobConsumer(INDEX_JOBS, {
+          redisUrl: config.redisUrl,
+          keys,
+          log,
+          nowMs,
+          concurrency: config.indexConcurrency,
+          holder: id,
+          lockMs: config.lockMs,
+          work: (job) => indexer.work(job),
+        });
+  await Promise.all([consumer.ready(), indexing?.ready()]);
   const watch = new QueueWatch({
     next: () => queue.next(),
     hasRoom: () => consumer.hasRoom,
@@ -169,7 +259,16 @@ async function main(): Promise<void> {
     log.debug(figures, 'figures');
     return figures;
   });
-  const fileCare = new FileCare({ ...objects, vault, nowMs, log });
+  const fileCare = new FileCare({
+    ...objects,
+    vault,
+    nowMs,
+    log,
+    onEnded: async ({ project, id: fileId }) => {
+      if (await shelving.takeOutEverywhere(project, fileId))
+        await library.removeFileEverywhere(project, fileId);
+    },
+  });
   const stopSweeping = startSweeper({
     runs,
     open,
@@ -181,11 +280,22 @@ async function main(): Promise<void> {
     endContents: () => store.contents.sweep(),
     endThreads: () => threadIndex.endUnused(objects.threads, config.threadKeptDays),
     careForFiles: () => fileCare.begin(),
+    careForShelves: () =>
+      lookAfterShelves({
+        stores,
+        storeFiles,
+        shelving,
+        emptied: (ref) => library.removeStore(ref),
+        nowMs,
+        log,
+      }),
   });
 
   stopOnSignal(
     {
-      stopTaking: () => consumer.stopTaking(),
+      stopTaking: async () => {
+        await Promise.all([consumer.stopTaking(), indexing?.stopTaking()]);
+      },
       stop: async () => {
         watch.stop();
         await leave();
@@ -194,10 +304,14 @@ async function main(): Promise<void> {
         const drainedByMs = performance.now() + config.drainMs;
         while (worker.busy > 0 && performance.now() < drainedByMs) await delay(DRAIN_CHECK_MS);
         worker.handOver();
-        await consumer.close();
+        indexer.handOver();
+        await Promise.all([consumer.close(), indexing?.close()]);
         worker.stop();
         await lease.end();
         await toolbox.close();
+        await sandbox.close();
+        await library.close();
+        await indexQueue.close();
         await leaveFolder?.();
         await store.close();
       },

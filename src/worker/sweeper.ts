@@ -32,6 +32,8 @@ export interface Sweeping {
   readonly endThreads: () => Promise<unknown>;
   /** Begins to look after files; nothing waits for that. */
   readonly careForFiles: () => void;
+  /** Looks after vector stores. */
+  readonly careForShelves: () => Promise<unknown>;
   /** Names this process in the lease. */
   readonly holder: string;
 }
@@ -82,6 +84,7 @@ async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void
   await sweeping.endTrials();
   await sweeping.endThreads();
   await sweeping.endContents();
+  await sweeping.careForShelves();
   sweeping.careForFiles();
   if (tooNew > 0) log.warn({ runs: tooNew }, 'leaving runs to a newer worker');
 }

@@ -83,7 +83,7 @@ async function workerOf(store: Store, slots = 10): Promise<RunWorker> {
     maxAttempts: 3,
     model,
     runTool: async () => '',
-    runHosted: noHostedTools,
+    hosted: { run: noHostedTools, ended: async () => {} },
     secretsIn: () => ({}),
     log: silent,
     now: () => store.clock.s,

@@ -37,7 +37,13 @@ async function scene(): Promise<Scene> {
     vault,
     root,
     care: async () => {
-      const care = new FileCare({ ...store.objects, vault, nowMs: store.nowMs, log: silent });
+      const care = new FileCare({
+        onEnded: async () => {},
+        ...store.objects,
+        vault,
+        nowMs: store.nowMs,
+        log: silent,
+      });
       care.begin();
       await care.idle();
     },

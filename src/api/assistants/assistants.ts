@@ -5,6 +5,7 @@ import type { Assistant } from '../../runs/thread.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import { page } from '../http/list.ts';
 import type { Services } from '../http/services.ts';
+import { resourcesFrom } from '../../turns/resources.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import * as shapes from './shapes.ts';
 
@@ -44,10 +45,11 @@ export function assistantEndpoints(services: Services): readonly Endpoint[] {
       method: 'POST',
       path: '/assistants',
       handle: async (call) => {
-        const { model, ...given } = call.body(createBody);
+        const { model, tool_resources: resources, ...given } = call.body(createBody);
         const own = { id: call.newId('asst'), object: 'assistant', created_at: now(), model } as const;
-        const assistant: Assistant = { ...own, ...DEFAULTS, ...stated(given) };
-        await admitWrite(services, call, { makes: assistant.id });
+        await admitWrite(services, call, { makes: own.id });
+        const tool_resources = await resourcesFrom(services, call, resources, null);
+        const assistant = withRoom({ ...own, ...DEFAULTS, ...stated(given), tool_resources });
         await objects.assistants.create(call.project, assistant);
         return json(assistant);
       },
@@ -71,9 +73,14 @@ export function assistantEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const id = call.id('assistant_id');
         if ((await objects.assistants.get(call.project, id)) === null) refuse(id);
-        const given = mentioned(call.body(modifyBody), call.names);
+        const { tool_resources: resources, ...body } = call.body(modifyBody);
+        const given = mentioned(body, call.names);
         await admitWrite(services, call, {});
-        const change = (old: Assistant): Assistant => ({ ...old, ...given });
+        const named = await resourcesFrom(services, call, resources, null);
+        const change = (old: Assistant): Assistant => {
+          const before = resources === null ? {} : old.tool_resources;
+          return withRoom({ ...old, ...given, tool_resources: { ...before, ...named } });
+        };
         return json((await objects.assistants.update(call.project, id, change)) ?? refuse(id));
       },
     },
@@ -94,7 +101,17 @@ function refuse(id: string): never {
   throw notFound('assistant', id);
 }
 
-type Fields = Omit<z.infer<typeof modifyBody>, 'model'>;
+/** An assistant with a code interpreter shows that it may have files for it, as at the hosted API. */
+function withRoom(assistant: Assistant): Assistant {
+  const isNeeded = assistant.tools.some(({ type }) => type === 'code_interpreter');
+  if (!isNeeded || assistant.tool_resources.code_interpreter !== undefined) return assistant;
+  return {
+    ...assistant,
+    tool_resources: { code_interpreter: { file_ids: [] }, ...assistant.tool_resources },
+  };
+}
+
+type Fields = Omit<z.infer<typeof modifyBody>, 'model' | 'tool_resources'>;
 
 /** The fields that have a value; null and absent are the same when an assistant is created. */
 function stated(given: Fields): Partial<Assistant> {
@@ -102,7 +119,10 @@ function stated(given: Fields): Partial<Assistant> {
 }
 
 /** The fields the client mentioned: an explicit null resets to the default, an absent field stays as it is. */
-function mentioned(given: z.infer<typeof modifyBody>, names: readonly string[]): Partial<Assistant> {
+function mentioned(
+  given: Omit<z.infer<typeof modifyBody>, 'tool_resources'>,
+  names: readonly string[],
+): Partial<Assistant> {
   const entries = Object.entries(given).filter(
     ([name, value]) => names.includes(name) && (name !== 'model' || value),
   );

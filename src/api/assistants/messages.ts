@@ -5,8 +5,10 @@ import { toMessage } from '../../runs/parts.ts';
 import { checkMessages, jsonBytes } from '../../turns/budgets.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
-import { mapPage, page } from '../http/list.ts';
+import { page } from '../http/list.ts';
+import { mapPage } from '../../store/collection.ts';
 import type { Services } from '../http/services.ts';
+import { attach, requireAttached } from '../../turns/resources.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
@@ -37,7 +39,8 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
       path: PATH,
       handle: async (call) => {
         const ref = refOf(call);
-        if (!(await objects.threads.activeRun(ref)).exists) throw notFound('thread', ref.threadId);
+        const active = await objects.threads.activeRun(ref);
+        if (!active.exists) throw notFound('thread', ref.threadId);
         const given = call.body(shapes.newMessage);
         checkMessages([given], () => 'content', settings.messageLimitBytes);
         await checkPictureFiles(services, call.project, [given], () => 'content');
@@ -45,6 +48,11 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
         // The answer repeats it.
         call.admit(call.bodyBytes);
         await admitWrite(services, call, {});
+        if (message.attachments.length > 0) {
+          await requireAttached(services, ref.project, [message]);
+          if (active.runId !== null) await runs.attend({ ...ref, runId: active.runId });
+          await attach(services, call, ref, [message]);
+        }
         let added = await objects.messages.add(ref, message);
         // The run that holds the thread may be overdue and not ended yet.
         if (added.type === 'locked') {

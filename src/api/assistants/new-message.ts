@@ -3,8 +3,11 @@
  * post it into a new thread.
  */
 import { z } from 'zod';
-import type { Annotation, ContentPart } from '../../runs/thread.ts';
-import { imageDetail, imageUrl, MAX_CONTENT_PARTS, metadata, none } from '../http/shapes.ts';
+import type { Annotation, Attachment, ContentPart } from '../../runs/thread.ts';
+import { imageDetail, imageUrl, MAX_CONTENT_PARTS, metadata } from '../http/shapes.ts';
+
+/** More than any message of the hosted API had. */
+const MAX_ATTACHMENTS = 500;
 
 const MAX_ID_LENGTH = 128;
 const mark = { start_index: z.int().min(0), end_index: z.int().min(0) };
@@ -73,6 +76,18 @@ function toContentPart(part: z.infer<typeof contentPart>): ContentPart {
   }
 }
 
+const attachedTool = z.looseObject({ type: z.enum(['file_search', 'code_interpreter']) });
+const attachments = z
+  .array(z.strictObject({ file_id: z.string().min(1).max(128), tools: z.array(attachedTool).nullish() }))
+  .max(MAX_ATTACHMENTS)
+  .nullish()
+  .transform((list): readonly Attachment[] =>
+    (list ?? []).map(({ file_id, tools }) => ({
+      file_id,
+      tools: (tools ?? []).map(({ type }) => ({ type })),
+    })),
+  );
+
 /** What a listed message says of its past, which a new message does not have. */
 const PAST: ReadonlySet<string> = new Set([
   'id',
@@ -102,7 +117,7 @@ export const newMessage = z.preprocess(
   z.strictObject({
     role: z.enum(['user', 'assistant']),
     content,
-    attachments: none('Files are').transform(() => []),
+    attachments,
     metadata,
   }),
 );

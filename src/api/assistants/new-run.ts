@@ -1,9 +1,10 @@
 /** A run as clients of the Assistants API ask for it: its bodies, and which value wins, the request's or the assistant's. */
 import { z } from 'zod';
 import { ApiError, echo } from '../../errors.ts';
-import type { Assistant, Metadata } from '../../runs/thread.ts';
+import type { Assistant, Metadata, ToolResources } from '../../runs/thread.ts';
 import type { RunRequest } from '../../turns/begin.ts';
 import type { Means } from '../../turns/means.ts';
+import { resourcesOfRun, storedIn } from '../../turns/resources.ts';
 import { withPlugins } from '../../turns/run-tools.ts';
 import { MULTITASK, type Multitask } from '../../turns/settle.ts';
 import * as shapes from './shapes.ts';
@@ -56,10 +57,15 @@ export function runRequest(
   input: RunInput,
   assistant: Assistant,
   sealed: string | null,
+  /** Of the thread, where the run's tools need them. */
+  threads: ToolResources | null = null,
 ): RunRequest {
   const metadata = input.metadata ?? {};
   const labelled = (name: string): string | null => metadata[name] ?? assistant.metadata[name] ?? null;
   const { tools, serverTools } = withPlugins(input.tools ?? assistant.tools, labelled('auto_tools'), plugins);
+  // In place of the assistant's, as at the hosted API.
+  const own: ToolResources =
+    input.tool_resources == null ? assistant.tool_resources : storedIn(input.tool_resources);
   return {
     assistant_id: assistant.id,
     model: input.model ?? assistant.model,
@@ -76,7 +82,12 @@ export function runRequest(
     tool_choice: input.tool_choice,
     parallelToolCalls: input.parallel_tool_calls ?? null,
     lifetimeS: lifetimeS(metadata, settings.runExpiresAfterS),
-    origin: { backend_id: labelled('backend_id'), server_tools: serverTools, sealed },
+    origin: {
+      backend_id: labelled('backend_id'),
+      server_tools: serverTools,
+      sealed,
+      ...resourcesOfRun(tools, own, threads),
+    },
   };
 }
 

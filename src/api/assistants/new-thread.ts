@@ -4,10 +4,37 @@ import { toMessage } from '../../runs/parts.ts';
 import type { Message, Thread } from '../../runs/thread.ts';
 import { checkMessages } from '../../turns/budgets.ts';
 import type { Caller } from '../../turns/caller.ts';
+import {
+  requireAttached,
+  resourcesFrom,
+  THREADS_STORE_KEPT,
+  withAttached,
+  type ResourcesInput,
+} from '../../turns/resources.ts';
+import type { Services } from '../http/services.ts';
 import type { createThreadBody } from './shapes.ts';
 
+/** A thread that is not yet stored, and its first messages. */
+export interface NewThread {
+  readonly thread: Thread;
+  readonly messages: readonly Message[];
+}
+
+/** The thread with the resources that its request names or asks for, and those that its messages attach. */
+export async function withResources(
+  services: Services,
+  caller: Pick<Caller, 'project' | 'newId'>,
+  given: ResourcesInput | null | undefined,
+  { thread, messages }: NewThread,
+): Promise<NewThread> {
+  await requireAttached(services, caller.project, messages);
+  const named = await resourcesFrom(services, caller, given, THREADS_STORE_KEPT);
+  const tool_resources = await withAttached(services, caller, named, messages);
+  return { thread: { ...thread, tool_resources }, messages };
+}
+
 /**
- * A new thread and its first messages, not yet stored.
+ * A new thread and its first messages, without their resources and not yet stored.
  * @throws {ApiError} 400 for a message of more than `limitBytes`; `path` is where the messages are in the request.
  */
 export function newThread(
@@ -15,7 +42,7 @@ export function newThread(
   { newId }: Pick<Caller, 'newId'>,
   at: number,
   { path, limitBytes }: { readonly path: string; readonly limitBytes: number },
-): { thread: Thread; messages: readonly Message[] } {
+): NewThread {
   checkMessages(input.messages ?? [], (index) => `${path}[${index}].content`, limitBytes);
   const id = newId('thread');
   const messages = (input.messages ?? []).map((message) => toMessage(message, id, newId('msg'), at));
@@ -24,7 +51,7 @@ export function newThread(
     object: 'thread',
     created_at: at,
     metadata: input.metadata ?? {},
-    tool_resources: input.tool_resources,
+    tool_resources: {},
   };
   return { thread, messages };
 }

@@ -10,16 +10,19 @@ import { runView } from '../../store/poll-grace.ts';
 import { begin, newRun } from '../../turns/begin.ts';
 import { checkMessages, runBytes } from '../../turns/budgets.ts';
 import { cancelEvents } from '../../turns/changes.ts';
+import { attach, requireAttached, resourcesFrom } from '../../turns/resources.ts';
 import { sealedKey } from '../../turns/seal-request.ts';
 import { whenBusy } from '../../turns/settle.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
-import { mapPage, page } from '../http/list.ts';
+import { page } from '../http/list.ts';
+import { mapPage } from '../../store/collection.ts';
 import type { Services } from '../http/services.ts';
 import { watchStream } from './frames.ts';
+import { viewOf } from './include.ts';
 import { createRunBody, createThreadAndRunBody, multitaskOf, runRequest, type RunInput } from './new-run.ts';
-import { newThread } from './new-thread.ts';
+import { newThread, withResources } from './new-thread.ts';
 import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
 import { endInTime, findRun, pollHeaders, runStream } from './stream.ts';
@@ -45,7 +48,13 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     if (assistant === null) throw notFound('assistant', input.assistant_id);
     if (input.stream === true) admission.admitStream(call.gone);
     const threadId = thread?.id ?? call.id('thread_id');
-    const asked = runRequest(services, input, assistant, sealedKey(services, call));
+    const ref = { project: call.project, threadId };
+    await requireAttached(services, call.project, messages);
+    if (thread === null) await attach(services, call, ref, messages);
+    if (input.tool_resources != null) await resourcesFrom(services, call, input.tool_resources, null);
+    const isHosted = (input.tools ?? assistant.tools).some(({ type }) => type !== 'function');
+    const own = isHosted ? (thread ?? (await objects.threads.get(ref))) : null;
+    const asked = runRequest(services, input, assistant, sealedKey(services, call), own?.tool_resources);
     const how = multitaskOf(input);
     const made = newRun(services, call, { runId: call.newId('run'), threadId }, asked);
     const bytes = runBytes(made.run);
@@ -77,9 +86,10 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const { thread: given, ...input } = call.body(createThreadAndRunBody);
         const assistant = await objects.assistants.recall(call.project, input.assistant_id);
         const first = { path: 'thread.messages', limitBytes: settings.messageLimitBytes };
-        const empty = { tool_resources: {}, metadata: {} };
-        const { thread, messages } = newThread(given ?? empty, call, now(), first);
-        await checkPictureFiles(services, call.project, messages, (n) => `thread.messages[${n}].content`);
+        const made = newThread(given ?? { metadata: {} }, call, now(), first);
+        const paramOf = (n: number): string => `thread.messages[${n}].content`;
+        await checkPictureFiles(services, call.project, made.messages, paramOf);
+        const { thread, messages } = await withResources(services, call, given?.tool_resources, made);
         return create(call, input, assistant, thread, messages);
       },
     },
@@ -188,9 +198,10 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const { stored } = await findRun(services, call);
         const { run } = stored.state;
+        const view = viewOf(call);
         return page(call, async (query) =>
           mapPage(await objects.steps.list(stored.ref, query), async (step) =>
-            stepView(await objects.openParts.step(stored.ref, step), run),
+            stepView(await objects.openParts.step(stored.ref, step), run, view),
           ),
         );
       },
@@ -203,7 +214,8 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const id = call.id('step_id');
         const step = await objects.steps.get(stored.ref, id);
         if (step === null || step.run_id !== stored.ref.runId) throw notFound('step', id);
-        return json(stepView(await objects.openParts.step(stored.ref, step), stored.state.run));
+        const whole = await objects.openParts.step(stored.ref, step);
+        return json(stepView(whole, stored.state.run, viewOf(call)));
       },
     },
   ];

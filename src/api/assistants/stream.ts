@@ -9,6 +9,7 @@ import type { Call } from '../http/call.ts';
 import type { OpenStream } from '../http/idempotency.ts';
 import type { Services } from '../http/services.ts';
 import { assistantsStream } from './frames.ts';
+import { viewOf } from './include.ts';
 
 /**
  * The run of the path, ended first if its time is over.
@@ -36,7 +37,12 @@ export function runStream(
   const labels = (): Promise<Metadata | null> => services.objects.labels.get(ref, ref.runId);
   return {
     type: 'events',
-    frames: assistantsStream(services.hub.follow(ref, call.gone), { after, thread, labels }),
+    frames: assistantsStream(services.hub.follow(ref, call.gone), {
+      after,
+      thread,
+      labels,
+      view: viewOf(call),
+    }),
     headers: pollHeaders(services),
     resume: { ref, after, withThread: thread !== null },
   };

@@ -7,8 +7,9 @@ import { json, type Endpoint } from '../http/endpoint.ts';
 import { page } from '../http/list.ts';
 import { validate } from '../http/validate.ts';
 import type { Services } from '../http/services.ts';
+import { resourcesFrom, THREADS_STORE_KEPT } from '../../turns/resources.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
-import { newThread } from './new-thread.ts';
+import { newThread, withResources } from './new-thread.ts';
 import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
 
@@ -25,9 +26,11 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
       path: '/threads',
       handle: async (call) => {
         const at = { path: 'messages', limitBytes: settings.messageLimitBytes };
-        const { thread, messages } = newThread(call.body(shapes.createThreadBody), call, now(), at);
-        await checkPictureFiles(services, call.project, messages, (n) => `messages[${n}].content`);
-        await admitWrite(services, call, { makes: thread.id });
+        const given = call.body(shapes.createThreadBody);
+        const made = newThread(given, call, now(), at);
+        await checkPictureFiles(services, call.project, made.messages, (n) => `messages[${n}].content`);
+        await admitWrite(services, call, { makes: made.thread.id });
+        const { thread, messages } = await withResources(services, call, given.tool_resources, made);
         await objects.threads.create(call.project, thread, messages);
         return json(thread);
       },
@@ -55,10 +58,14 @@ export function threadEndpoints(services: Services): readonly Endpoint[] {
         const threadId = call.id('thread_id');
         const ref = { project: call.project, threadId };
         const thread = (await objects.threads.get(ref)) ?? refuse(threadId);
-        const { metadata } = call.body(modifyBody);
-        if (metadata === undefined) return json(thread);
+        const { metadata, tool_resources: resources } = call.body(modifyBody);
+        if (metadata === undefined && resources === undefined) return json(thread);
         await admitWrite(services, call, {});
-        const change = (old: Thread): Thread => ({ ...old, metadata });
+        const named = await resourcesFrom(services, call, resources, THREADS_STORE_KEPT);
+        const change = (old: Thread): Thread => {
+          const before = resources === null ? {} : old.tool_resources;
+          return { ...old, ...(metadata && { metadata }), tool_resources: { ...before, ...named } };
+        };
         return json((await objects.threads.update(ref, change)) ?? refuse(threadId));
       },
     },

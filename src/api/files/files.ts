@@ -1,6 +1,7 @@
 /** `/files`: upload, list, retrieve, read, delete. Bytes come and go as they are, and are never held as a whole. */
 import { notFound } from '../../errors.ts';
 import { fileName, type FileObject } from '../../runs/file.ts';
+import { takeOutEverywhere } from '../../turns/stores.ts';
 import { vaultKey } from '../../vault/vault.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
@@ -68,6 +69,7 @@ export function fileEndpoints(services: Services, settings: FileSettings): reado
         const id = call.id('file_id');
         const wasThere = await objects.files.delete(call.project, id);
         if (!wasThere) throw notFound('file', id);
+        await takeOutEverywhere(services, call.project, id);
         await dropped(vault, call, vaultKey(call.project, id));
         return json({ id, object: 'file', deleted: true });
       },

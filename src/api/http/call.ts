@@ -24,6 +24,7 @@ const IDS = {
   step_id: ['step', 'step'],
   file_id: ['file', 'file'],
   upload_id: ['upload', 'upload'],
+  vector_store_id: ['vs', 'store'],
 } as const;
 
 type IdName = keyof typeof IDS;

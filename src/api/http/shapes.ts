@@ -1,10 +1,9 @@
 /**
  * Request shapes that several protocols share, with the bounds of the hosted API; each schema turns what clients send
- * into what is stored. Null means "not given" for every optional field. Requests that need files or hosted tools are
- * refused here.
+ * into what is stored. Null means "not given" for every optional field.
  */
 import { z } from 'zod';
-import { unsupported, type ApiError } from '../../errors.ts';
+import { ApiError } from '../../errors.ts';
 import { isEmptyList, schemaIn, withSchemaObjects } from '../../runs/schema-objects.ts';
 import type { FunctionTool, Metadata, ResponseFormat, ToolChoice } from '../../runs/thread.ts';
 import { jsonBytes } from '../../turns/budgets.ts';
@@ -74,22 +73,15 @@ export const EMPTY_SCHEMA = { type: 'object', properties: {} };
 export const hostedTool = z.looseObject({ type: z.enum(['code_interpreter', 'file_search']) });
 
 /**
- * A list of tools as it is stored: with an empty description, an empty schema and `strict: false` where they were left
- * out, because PHP's classes insist on each. Whether a strict
- * schema is strict enough is for the model server to check.
+ * A tool as it is stored: with an empty description, an empty schema and `strict: false` where they were left out, because PHP's
+ * classes insist on each. Whether a strict schema is strict enough is for the model server to check.
+ * @throws {ApiError} 400 for a hosted tool, which only assistants have.
  */
-export const chatTools = z
-  .array(z.union([functionTool, hostedTool]))
-  .max(MAX_TOOLS)
-  .superRefine(atMost(MAX_TOOLS_BYTES))
-  .transform((list): readonly FunctionTool[] => list.map((tool, index) => storedTool(tool, index)));
-
-/** @throws {ApiError} 400 for a tool of a kind that is hosted elsewhere. */
 export function storedTool(
   tool: z.infer<typeof functionTool> | z.infer<typeof hostedTool>,
   index: number,
 ): FunctionTool {
-  if (tool.type !== 'function') throw unsupported(`The tool type '${tool.type}' is`, `tools[${index}].type`);
+  if (tool.type !== 'function') throw ofAssistants(tool.type, `tools[${index}].type`);
   const { name, description, parameters, strict } = tool.function;
   return {
     type: 'function',
@@ -113,12 +105,17 @@ export const toolChoice = z
   .nullish()
   .transform((value): ToolChoice => {
     if (value == null) return 'auto';
-    if (typeof value !== 'string' && value.type !== 'function') throw hostedChoice(value.type);
-    return value;
+    if (typeof value === 'string' || value.type === 'function') return value;
+    return { type: value.type };
   });
 
 export function hostedChoice(type: string): ApiError {
-  return unsupported(`The tool type '${type}' is`, 'tool_choice.type');
+  return ofAssistants(type, 'tool_choice.type');
+}
+
+function ofAssistants(type: string, param: string): ApiError {
+  const text = `The tool '${type}' belongs to assistants: create one that has it, and name the assistant as the model.`;
+  return new ApiError(400, text, { param, code: 'unsupported' });
 }
 
 /** Echoed as given: nothing is changed but `[]` where a schema means `{}`. */
@@ -189,16 +186,6 @@ export const listQuery = z.object({
   before: z.string().optional(),
 });
 
-/** A list of things that are not supported yet: it must be empty. */
-export function none(what: string) {
-  return z
-    .array(z.unknown())
-    .superRefine((list, context) => {
-      if (list.length > 0) refuse(context, notYet(what));
-    })
-    .nullish();
-}
-
 /** Refuses values that are larger as JSON. */
 export function atMost(maxBytes: number): (value: unknown, context: z.core.$RefinementCtx) => void {
   return (value, context) => {
@@ -209,12 +196,6 @@ export function atMost(maxBytes: number): (value: unknown, context: z.core.$Refi
       message: `Invalid '{param}': too large. Expected at most ${maxBytes} bytes of JSON, but got ${bytes} bytes instead.`,
     });
   };
-}
-
-/** As {@link unsupported}, where zod knows the path. */
-function notYet(what: string): CustomRefusal {
-  const { code, message } = unsupported(what, null);
-  return { code: code ?? '', message };
 }
 
 export function refuse(context: z.core.$RefinementCtx, refusal: CustomRefusal, path: string[] = []): void {

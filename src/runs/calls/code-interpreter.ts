@@ -41,7 +41,7 @@ export interface CodeCall {
 /** The function that offers the interpreter to models. */
 const CODE_INTERPRETER = 'code_interpreter';
 /** Where the files of a run lie for its code. */
-const DATA_FOLDER = '/mnt/data/';
+export const DATA_FOLDER = '/mnt/data/';
 
 const OFFER: FunctionTool = {
   type: 'function',

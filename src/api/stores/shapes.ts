@@ -1,0 +1,107 @@
+/** Request shapes of vector stores, with the bounds of the hosted API; each turns what clients send into what is stored. */
+import { z } from 'zod';
+import type { AttributeFilter } from '../../runs/vector-store.ts';
+import { chunking } from '../http/chunking.ts';
+
+export const MAX_BATCH_FILES = 2_000;
+const MAX_FIRST_FILES = 500;
+const MAX_ATTRIBUTES = 16;
+const MAX_KEY_LENGTH = 64;
+const MAX_VALUE_LENGTH = 512;
+/** Filters are nested no deeper, and have no more parts, than anybody needs: each part is a condition in SQL. */
+const MAX_FILTER_DEPTH = 8;
+const MAX_FILTER_PARTS = 100;
+const MAX_QUERIES = 10;
+const MAX_QUERY_LENGTH = 4_096;
+
+const fileId = z.string().min(1).max(128);
+
+const attributeValue = z.union([z.string().max(MAX_VALUE_LENGTH), z.number(), z.boolean()]);
+const attributeMap = z
+  .record(z.string().max(MAX_KEY_LENGTH), attributeValue)
+  .refine((value) => Object.keys(value).length <= MAX_ATTRIBUTES, {
+    message: `There may be at most ${MAX_ATTRIBUTES} attributes.`,
+  });
+export const attributes = attributeMap.nullish().transform((value) => value ?? {});
+
+export const expiresAfter = z.strictObject({
+  anchor: z.literal('last_active_at'),
+  days: z.int().min(1).max(365),
+});
+
+export const name = z.string().max(256);
+
+export const createBody = <Metadata extends z.ZodType>(metadata: Metadata) =>
+  z.strictObject({
+    file_ids: z.array(fileId).max(MAX_FIRST_FILES).nullish(),
+    name: name.nullish(),
+    description: z.string().max(512).nullish(),
+    expires_after: expiresAfter.nullish(),
+    chunking_strategy: chunking,
+    metadata,
+  });
+
+export const entry = z.strictObject({ file_id: fileId, chunking_strategy: chunking, attributes });
+
+export const batchBody = z
+  .strictObject({
+    file_ids: z.array(fileId).min(1).max(MAX_BATCH_FILES).nullish(),
+    files: z.array(entry).min(1).max(MAX_BATCH_FILES).nullish(),
+    chunking_strategy: chunking,
+    attributes,
+  })
+  .superRefine(({ file_ids, files }, context) => {
+    if ((file_ids == null) !== (files == null)) return;
+    context.addIssue({ code: 'custom', message: "Give either 'file_ids' or 'files'.", path: ['file_ids'] });
+  });
+
+const comparison = z.union([
+  z.strictObject({
+    type: z.enum(['eq', 'ne']),
+    key: z.string().max(MAX_KEY_LENGTH),
+    value: attributeValue,
+  }),
+  z.strictObject({
+    type: z.enum(['gt', 'gte', 'lt', 'lte']),
+    key: z.string().max(MAX_KEY_LENGTH),
+    value: z.union([z.string().max(MAX_VALUE_LENGTH), z.number()]),
+  }),
+  z.strictObject({
+    type: z.enum(['in', 'nin']),
+    key: z.string().max(MAX_KEY_LENGTH),
+    value: z.array(attributeValue).max(MAX_FILTER_PARTS),
+  }),
+]);
+
+/** A filter no deeper than this. */
+function filterOf(depth: number): z.ZodType<AttributeFilter> {
+  if (depth === 0) return comparison;
+  const inner = z.array(z.lazy(() => filterOf(depth - 1))).max(MAX_FILTER_PARTS);
+  return z.union([comparison, z.strictObject({ type: z.enum(['and', 'or']), filters: inner })]);
+}
+
+const filter: z.ZodType<AttributeFilter> = filterOf(MAX_FILTER_DEPTH).refine(
+  (value) => partsOf(value) <= MAX_FILTER_PARTS,
+  { message: `A filter may have at most ${MAX_FILTER_PARTS} comparisons.` },
+);
+
+function partsOf(one: AttributeFilter): number {
+  return 'filters' in one ? one.filters.reduce((sum, inner) => sum + partsOf(inner), 0) : 1;
+}
+
+const query = z.string().trim().min(1).max(MAX_QUERY_LENGTH);
+
+export const searchBody = z.strictObject({
+  query: z.union([query, z.array(query).min(1).max(MAX_QUERIES)]),
+  rewrite_query: z.boolean().nullish(),
+  max_num_results: z.int().min(1).max(50).nullish(),
+  filters: filter.nullish(),
+  ranking_options: z
+    .strictObject({
+      ranker: z.enum(['none', 'auto', 'default-2024-11-15', 'default_2024_08_21']).nullish(),
+      score_threshold: z.number().min(0).max(1).nullish(),
+    })
+    .nullish(),
+});
+
+export const statusFilter = z.enum(['in_progress', 'completed', 'failed', 'cancelled']);
