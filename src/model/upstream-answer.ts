@@ -14,7 +14,7 @@ import {
   createInflateRaw,
   createZstdDecompress,
 } from 'node:zlib';
-import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici';
+import { Agent, EnvHttpProxyAgent, errors, type Dispatcher } from 'undici';
 import { isRecord } from '../runs/record.ts';
 
 /** How much of an answer may wait for its reader; then its connection pauses. */
@@ -23,11 +23,21 @@ const MAX_AHEAD_BYTES = 64 * 1024;
 /** Its own limits are off: those of each upstream are watched by who asks. */
 const OPTIONS = { headersTimeout: 0, bodyTimeout: 0, allowH2: false };
 
+/**
+ * A person who speaks with a model pauses for longer than undici's 4 s, and a new connection takes two or three trips to the
+ * server. Networks forget silent connections after some minutes. A server that names a shorter time is believed.
+ */
+const KEPT_MS = 60_000;
+
 /** What Node's own agent is made with; Node puts the proxies of the environment there, if it was told to use them. */
 const settings: unknown = Reflect.get(globalAgent, 'options');
 const usesProxies = isRecord(settings) && settings['proxyEnv'] !== undefined;
+const connections = (options: Agent.Options): Dispatcher =>
+  usesProxies ? new EnvHttpProxyAgent(options) : new Agent(options);
 /** The connections to all upstreams. */
-export const CONNECTIONS: Dispatcher = usesProxies ? new EnvHttpProxyAgent(OPTIONS) : new Agent(OPTIONS);
+const CONNECTIONS = connections({ ...OPTIONS, keepAliveTimeout: KEPT_MS });
+/** Those of requests that cannot be sent again, should the upstream close a kept connection in that moment. */
+export const ONE_TRY_CONNECTIONS = connections(OPTIONS);
 
 const ZLIB = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
 const BROTLI = {
@@ -78,6 +88,10 @@ export interface Head {
   readonly headers: IncomingHttpHeaders;
 }
 
+/** Whether an error ended a connection that had brought something before. */
+const wasKept = (error: Error): boolean =>
+  error instanceof errors.SocketError && (error.socket?.bytesRead ?? 0) > 0;
+
 /** Owns the connection until the answer has come to its end; then it serves the next request. */
 export class UpstreamAnswer {
   #controller: Dispatcher.DispatchController | null = null;
@@ -94,9 +108,16 @@ export class UpstreamAnswer {
   #failure: Error | null = null;
   /** Wakes who waits for what comes next. */
   #wake: (() => void) | null = null;
+  /** Sends the request once more; null when it was. */
+  #again: (() => void) | null;
 
   /** Sends the request. What goes wrong is told to who waits for the answer. */
-  constructor({ address, method, headers, body }: UpstreamRequest) {
+  constructor(request: UpstreamRequest) {
+    this.#again = () => this.#send(request);
+    this.#send(request);
+  }
+
+  #send({ address, method, headers, body }: UpstreamRequest): void {
     CONNECTIONS.dispatch(
       {
         origin: address.origin,
@@ -117,9 +138,18 @@ export class UpstreamAnswer {
           if (this.#unpacking === null) this.#end();
           else this.#unpacking.end();
         },
-        onResponseError: (_controller, error) => this.#fail(error),
+        onResponseError: (_controller, error) => this.#broke(error),
       },
     );
+  }
+
+  /** An upstream may close a connection that was kept while the next request is on its way: that is sent by another one. */
+  #broke(error: Error): void {
+    const send = this.#again;
+    if (send === null || this.#head !== null || this.#failure !== null || !wasKept(error))
+      return this.#fail(error);
+    this.#again = null;
+    send();
   }
 
   /** The head of the answer. @throws what has kept it from coming. */
