@@ -1,5 +1,6 @@
 /**
- * Writes an event stream: headers at once, frames as they come, a comment as heartbeat in between. It waits for a slow
+ * Writes an event stream: headers at once, together with the frames that are there by then, further frames as they come, and a
+ * comment as heartbeat in between. It waits for a slow
  * reader, and gives it up after a while (delivery.ts): what the reader missed is in the run's log.
  */
 import type { Response } from 'express';
@@ -34,14 +35,16 @@ export async function writeEvents(
     'cache-control': 'no-store, no-cache, no-transform',
     'x-accel-buffering': 'no',
   });
-  response.flushHeaders();
+  // A write takes as long as all else about a first word, so the headers do not take one of their own where a word is there.
+  const flushing = setImmediate(() => response.flushHeaders());
   response.socket?.setNoDelay(true);
   const heartbeat = setInterval(() => {
     if (!response.writableNeedDrain) response.write(HEARTBEAT);
   }, heartbeatMs);
   try {
-    await writeAll(response, delivery, frames[Symbol.asyncIterator](), log);
+    await writeAll(response, delivery, frames[Symbol.asyncIterator](), flushing, log);
   } catch (error) {
+    clearImmediate(flushing);
     if (!(error instanceof LogGone)) log.error({ err: error }, 'stream failed');
     const message = error instanceof LogGone ? GONE[error.why] : BROKEN_OFF;
     response.write(failure ?? errorFrames(message));
@@ -55,11 +58,13 @@ async function writeAll(
   response: Response,
   delivery: Delivery,
   frames: AsyncIterator<string>,
+  flushing: NodeJS.Immediate,
   log: Logger,
 ): Promise<void> {
   /** Writes what comes next, and does not hold it while nothing comes. @returns whether more may follow */
   const writeNext = async (): Promise<boolean> => {
     const next = await frames.next();
+    clearImmediate(flushing);
     if (next.done === true || response.destroyed) return false;
     const written = delivery.write(next.value);
     // Awaited only where there is something to wait for: every word comes this way.
