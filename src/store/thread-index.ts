@@ -76,6 +76,11 @@ export class ThreadIndex {
     }
   }
 
+  /** Whether this process has noted the thread, and does not know that it is gone. It may be gone all the same. */
+  isKnown(ref: ThreadRef): boolean {
+    return this.#noted.has(memberOf(ref));
+  }
+
   /** Forgets a thread that is no more; lists remember where it stood. */
   async forget(ref: ThreadRef): Promise<void> {
     this.#noted.delete(memberOf(ref));

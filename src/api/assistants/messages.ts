@@ -9,6 +9,7 @@ import { mapPage, page } from '../http/list.ts';
 import type { Services } from '../http/services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import * as shapes from './shapes.ts';
+import { threadFirst } from './thread-first.ts';
 
 const PATH = '/threads/:thread_id/messages';
 const modifyBody = z.strictObject({ metadata: shapes.metadata });
@@ -36,22 +37,23 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
       path: PATH,
       handle: async (call) => {
         const ref = refOf(call);
-        if (!(await objects.threads.activeRun(ref)).exists) throw notFound('thread', ref.threadId);
-        const given = call.body(shapes.newMessage);
-        checkMessages([given], () => 'content', settings.messageLimitBytes);
-        const message = toMessage(given, ref.threadId, call.newId('msg'), now());
-        // The answer repeats it.
-        call.admit(call.bodyBytes);
-        await admitWrite(services, call, {});
-        let added = await objects.messages.add(ref, message);
-        // The run that holds the thread may be overdue and not ended yet.
-        if (added.type === 'locked') {
-          await runs.attend({ ...ref, runId: added.runId });
-          added = await objects.messages.add(ref, message);
-        }
-        if (added.type === 'locked') throw threadLocked(ref.threadId, added.runId);
-        if (added.type === 'no thread') throw notFound('thread', ref.threadId);
-        return json(message);
+        return threadFirst(services, ref, async () => {
+          const given = call.body(shapes.newMessage);
+          checkMessages([given], () => 'content', settings.messageLimitBytes);
+          const message = toMessage(given, ref.threadId, call.newId('msg'), now());
+          // The answer repeats it.
+          call.admit(call.bodyBytes);
+          await admitWrite(services, call, {});
+          let added = await objects.messages.add(ref, message);
+          // The run that holds the thread may be overdue and not ended yet.
+          if (added.type === 'locked') {
+            await runs.attend({ ...ref, runId: added.runId });
+            added = await objects.messages.add(ref, message);
+          }
+          if (added.type === 'locked') throw threadLocked(ref.threadId, added.runId);
+          if (added.type === 'no thread') throw notFound('thread', ref.threadId);
+          return json(message);
+        });
       },
     },
     {
