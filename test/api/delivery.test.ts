@@ -222,3 +222,39 @@ describe('a stream', () => {
     expect(counts).toStrictEqual([0, MIB - 16 * 1024]);
   });
 });
+
+test('what is passed to a client that does not read stops, and arrives whole and in order when it reads', async () => {
+  const reader: { take: ((text: string) => void) | null } = { take: null };
+  const rest = Promise.withResolvers<IteratorResult<string, void>>();
+  const answers: Promise<IteratorResult<string, void>>[] = [
+    rest.promise,
+    Promise.resolve({ done: true, value: undefined }),
+  ];
+  const frames = {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => answers.shift() ?? rest.promise,
+    }),
+    pass: (given: typeof reader.take): void => {
+      reader.take = given;
+    },
+  };
+  const { ask, responses } = await serving(() => ({ type: 'events', frames }), MIB);
+  const socket = await ask();
+  await until(() => reader.take !== null);
+  const told: string[] = [];
+  while (reader.take !== null && told.length < 10_000) {
+    const text = `data: ${told.length} ${'x'.repeat(8_000)}\n\n`;
+    told.push(text);
+    reader.take(text);
+  }
+  expect(reader.take).toBeNull();
+  expect(responses[0]?.socket?.writableNeedDrain).toBe(true);
+  rest.resolve({ done: false, value: 'data: last\n\n' });
+  let all = '';
+  for await (const chunk of socket.setEncoding('latin1')) {
+    all += String(chunk);
+    if (all.endsWith('0\r\n\r\n')) break;
+  }
+  const seen = [...all.matchAll(/data: (\w+)/g)].map(([, word]) => word);
+  expect(seen).toStrictEqual([...told.map((_, index) => String(index)), 'last']);
+});

@@ -11,7 +11,8 @@ import type { ChatCall } from '../../runs/model.ts';
 import type { ThoughtField, ThoughtFields } from '../../runs/thoughts.ts';
 import type { Annotation, RequiredCall, Usage } from '../../runs/thread.ts';
 import type { Audible, TurnAsides, TurnEvent } from '../../turns/turn-events.ts';
-import { encoded, type Encoder } from '../http/encode.ts';
+import type { Passing } from '../../store/passing.ts';
+import { encoded, type Encoder, type Texts } from '../http/encode.ts';
 
 export interface ChatReply {
   readonly id: string;
@@ -36,10 +37,7 @@ export const BROKEN_OFF =
   frame(new ApiError(500, 'The answer broke off. Ask again.', { type: 'server_error' }).body) + DONE;
 
 /** The answer as chunks. */
-export function chatFrames(
-  batches: AsyncIterable<readonly Audible[]>,
-  reply: ChatReply,
-): AsyncIterableIterator<string, void> {
+export function chatFrames(batches: Passing<readonly Audible[]>, reply: ChatReply): Texts {
   return encoded(batches, new ChatEncoder(reply));
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Response } from 'express';
 import { LogGone } from '../../store/follow.ts';
+import type { Passing } from '../../store/passing.ts';
 import type { Logger } from '../../log.ts';
 import type { Delivery } from './delivery.ts';
 
@@ -26,7 +27,7 @@ const HEARTBEAT = ': ping\n';
 export async function writeEvents(
   response: Response,
   delivery: Delivery,
-  frames: AsyncIterable<string>,
+  frames: Passing<string>,
   { heartbeatMs, headers, log, failure }: EventsOptions,
 ): Promise<void> {
   response.writeHead(200, {
@@ -42,7 +43,7 @@ export async function writeEvents(
     if (!response.writableNeedDrain) response.write(HEARTBEAT);
   }, heartbeatMs);
   try {
-    await writeAll(response, delivery, frames[Symbol.asyncIterator](), flushing, log);
+    await writeAll(response, delivery, frames, flushing, log);
   } catch (error) {
     clearImmediate(flushing);
     if (!(error instanceof LogGone)) log.error({ err: error }, 'stream failed');
@@ -57,25 +58,39 @@ export async function writeEvents(
 async function writeAll(
   response: Response,
   delivery: Delivery,
-  frames: AsyncIterator<string>,
+  frames: Passing<string>,
   flushing: NodeJS.Immediate,
   log: Logger,
 ): Promise<void> {
+  const texts = frames[Symbol.asyncIterator]();
+  /** Whether the client has taken, or will take, what was passed. */
+  let passed: boolean | Promise<boolean> = true;
+  const take = (text: string): void => {
+    if (response.destroyed) return;
+    passed = delivery.write(text);
+    if (passed !== true) frames.pass?.(null);
+  };
   /** Writes what comes next, and does not hold it while nothing comes. @returns whether more may follow */
   const writeNext = async (): Promise<boolean> => {
-    const next = await frames.next();
+    frames.pass?.(take);
+    const next = await texts.next();
+    frames.pass?.(null);
     clearImmediate(flushing);
+    if (!(passed === true || (passed !== false && (await passed)))) return leave();
+    passed = true;
     if (next.done === true || response.destroyed) return false;
     const written = delivery.write(next.value);
-    // Awaited only where there is something to wait for: every word comes this way.
-    if (written === true || (written !== false && (await written))) return true;
+    // Awaited only where there is something to wait for.
+    return written === true || (written !== false && (await written)) || leave();
+  };
+  const leave = (): false => {
     log.info('a reader did not drain its stream; leaving it');
     return false;
   };
   try {
     while (await writeNext());
   } finally {
-    await frames.return?.();
+    await texts.return?.();
   }
 }
 
