@@ -223,6 +223,35 @@ describe('a stream', () => {
   });
 });
 
+describe('a part of a stream', () => {
+  const parts = ['data: a\n\n', 'data: 漢é\n\n', 'data: c\n\n'];
+  async function* frames(): AsyncGenerator<string, void> {
+    yield* parts;
+  }
+  const talk = async (request: string): Promise<string> => {
+    const { ask } = await serving(() => ({ type: 'events', frames: frames() }), MIB);
+    const socket = await ask();
+    socket.end(request);
+    let all = '';
+    for await (const chunk of socket.setEncoding('utf8')) all += String(chunk);
+    return all;
+  };
+
+  test('is a chunk, counted in bytes, also in the answer that waits behind another', async () => {
+    const all = await talk('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    const body = `9\r\n${parts[0]}\r\nd\r\n${parts[1]}\r\n9\r\n${parts[2]}\r\n0\r\n\r\n`;
+    expect(all.split(/HTTP\/1\.1 200 OK\r\n[^]*?\r\n\r\n/)).toStrictEqual(['', body, body]);
+  });
+
+  test('is no chunk for a client that knows none, and nothing for one that wants only the head', async () => {
+    const old = await talk('GET / HTTP/1.0\r\n\r\n');
+    expect(old).toMatch(new RegExp(`\\r\\n\\r\\n${parts.join('')}$`));
+    const head = await talk('HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect(head).toMatch(/0\r\n\r\nHTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n$/);
+    expect(head.endsWith('0\r\n\r\n')).toBe(false);
+  });
+});
+
 test('what is passed to a client that does not read stops, and arrives whole and in order when it reads', async () => {
   const reader: { take: ((text: string) => void) | null } = { take: null };
   const rest = Promise.withResolvers<IteratorResult<string, void>>();

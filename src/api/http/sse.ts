@@ -40,7 +40,7 @@ export async function writeEvents(
   const flushing = setImmediate(() => response.flushHeaders());
   response.socket?.setNoDelay(true);
   const heartbeat = setInterval(() => {
-    if (!response.writableNeedDrain) response.write(HEARTBEAT);
+    if (!delivery.isWaiting) response.write(HEARTBEAT);
   }, heartbeatMs);
   try {
     await writeAll(response, delivery, frames, flushing, log);
