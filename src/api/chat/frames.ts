@@ -47,6 +47,9 @@ class ChatEncoder implements Encoder<Audible> {
   /** A chunk up to its delta, and what follows its finish reason: the same for all of an answer. */
   readonly #head: string;
   readonly #tail: string;
+  /** What stands before and after the words of a chunk that has nothing else. */
+  readonly #beforeWords: string;
+  readonly #afterWords: string;
   #isBegun = false;
   /** Whether there was a word that is not the filler's. */
   #isSaid = false;
@@ -56,6 +59,8 @@ class ChatEncoder implements Encoder<Audible> {
     const start = JSON.stringify(head(reply, 'chat.completion.chunk')).slice(0, -1);
     this.#head = `data: ${start},"choices":[{"index":0,"delta":`;
     this.#tail = reply.includeUsage ? '}],"usage":null}\n\n' : '}]}\n\n';
+    this.#beforeWords = `${this.#head}{"content":`;
+    this.#afterWords = `},"logprobs":null,"finish_reason":null${this.#tail}`;
   }
 
   encode(event: Audible): string {
@@ -64,6 +69,8 @@ class ChatEncoder implements Encoder<Audible> {
       case 'text': {
         const { text: content, annotations, logprobs, isFiller } = event;
         this.#isSaid ||= isFiller !== true && content.trim() !== '';
+        if (this.#isBegun && annotations === undefined && logprobs === undefined)
+          return this.#beforeWords + JSON.stringify(content) + this.#afterWords;
         const delta = annotations === undefined ? { content } : { content, ...annotated(annotations) };
         return this.#chunk(delta, null, wireLogprobs(logprobs));
       }
