@@ -26,6 +26,7 @@ import { isRecord } from '../runs/record.ts';
 import { parseJson } from './json.ts';
 import { isThinking, Normalizer } from './normalize.ts';
 import { Patience, type Limits } from './patience.ts';
+import { PlainChunks } from './plain-chunks.ts';
 import { notAnswered, requireGood } from './refusal.ts';
 import { errorIn } from './said-errors.ts';
 import type { Route } from './upstreams.ts';
@@ -72,6 +73,8 @@ export class Exchange {
   readonly #onAbort = () => this.#answer?.abort();
   readonly #decoder = new TextDecoder();
   readonly #errorLines = new ErrorLines();
+  readonly #plainChunks = new PlainChunks();
+  readonly #onWords = (words: string) => this.#words(words);
   readonly #parser: EventSourceParser;
   #answer: UpstreamAnswer | null = null;
   #phase: Phase = 'answer';
@@ -91,6 +94,8 @@ export class Exchange {
   #blank: ModelPart[] = [];
   /** What may be an error: words without choices. They are one if the answer does not come to an end. */
   #complaint: unknown = null;
+  /** The last chunk that was parsed, and its JSON. */
+  #last: { readonly data: string; readonly chunk: unknown } | null = null;
   /** Parts that have come but were not returned yet. */
   readonly #parts: ModelPart[] = [];
 
@@ -171,15 +176,25 @@ export class Exchange {
       this.#phase = 'ended';
       return this.#bodyEnded();
     }
-    this.#bytes += packet.length;
-    if (this.#bytes > MAX_ANSWER_BYTES) {
-      throw tooLarge(this.#route, `an answer of more than ${MAX_ANSWER_BYTES / MEGABYTE} MB`);
-    }
-    this.#feed(this.#decoder.decode(packet, { stream: true }));
+    this.#packet(packet);
     if (this.#saidDone) {
       this.#phase = 'done';
       this.#end();
     }
+  }
+
+  #packet(packet: Buffer): void {
+    this.#bytes += packet.length;
+    if (this.#bytes > MAX_ANSWER_BYTES) {
+      throw tooLarge(this.#route, `an answer of more than ${MAX_ANSWER_BYTES / MEGABYTE} MB`);
+    }
+    const isQuotable = this.#text.length >= KEPT_CHARS;
+    const read = isQuotable ? this.#plainChunks.read(packet, this.#onWords) : 0;
+    if (read === packet.length) return;
+    const rest = packet.subarray(read);
+    this.#last = null;
+    this.#feed(this.#decoder.decode(rest, { stream: true }));
+    this.#plainChunks.parsed(rest, this.#last);
   }
 
   #feed(text: string): void {
@@ -229,8 +244,19 @@ export class Exchange {
     // Some servers name what went wrong in an event that says nothing else.
     if (chunk['choices'] === undefined) this.#complaint ??= errorIn(chunk, true);
     const parts = this.#normalizer.push(chunk);
+    this.#heard(parts, parts.length === 0 && isThinking(chunk));
+    this.#last = { data: text, chunk };
+  }
+
+  /** A chunk that need not be parsed. */
+  #words(words: string): void {
+    this.#events += 1;
+    this.#heard(this.#normalizer.pushWords(words), false);
+  }
+
+  #heard(parts: readonly ModelPart[], isThinkingOnly: boolean): void {
     if (this.#take(parts)) this.#patience.word();
-    else if (parts.length > 0 || isThinking(chunk)) this.#patience.thought();
+    else if (parts.length > 0 || isThinkingOnly) this.#patience.thought();
     if (this.#normalizer.reason !== null) this.#patience.hurry(TAIL_MS);
   }
 

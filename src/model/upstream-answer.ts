@@ -162,7 +162,7 @@ export class UpstreamAnswer {
   }
 
   /** The next bytes of the body; null after its end. @throws what has kept the rest from coming. */
-  async read(): Promise<Uint8Array | null> {
+  async read(): Promise<Buffer | null> {
     for (;;) {
       const packet = this.#packets.shift();
       if (packet !== undefined) {
