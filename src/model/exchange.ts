@@ -7,7 +7,7 @@
  *   X3  once the upstream has said how its answer ends, a bad end of the connection does no harm
  */
 import { createParser, type EventSourceMessage, type EventSourceParser } from 'eventsource-parser';
-import type { ModelPart } from '../runs/model.ts';
+import type { ModelPart, TakePart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
 import type { UpstreamAnswer } from './upstream-answer.ts';
 import { CallError } from './calls.ts';
@@ -61,6 +61,8 @@ export interface ExchangeOptions {
   readonly newId: NewId;
   /** Whether an answer that merely stops may be empty. */
   readonly mayBeEmpty?: boolean;
+  /** Is offered the parts that come while {@link Exchange.next} waits for the first one; it gets none that this takes. */
+  readonly take?: TakePart;
 }
 
 export class Exchange {
@@ -68,6 +70,7 @@ export class Exchange {
   readonly #signal: AbortSignal;
   readonly #limits: Limits;
   readonly #mayBeEmpty: boolean;
+  readonly #passOn: TakePart;
   readonly #patience: Patience;
   readonly #normalizer: Normalizer;
   readonly #onAbort = () => this.#answer?.abort();
@@ -75,6 +78,7 @@ export class Exchange {
   readonly #errorLines = new ErrorLines();
   readonly #plainChunks = new PlainChunks();
   readonly #onWords = (words: string) => this.#words(words);
+  readonly #onPacket = (packet: Buffer) => this.#arrived(packet);
   readonly #parser: EventSourceParser;
   #answer: UpstreamAnswer | null = null;
   #phase: Phase = 'answer';
@@ -98,12 +102,22 @@ export class Exchange {
   #last: { readonly data: string; readonly chunk: unknown } | null = null;
   /** Parts that have come but were not returned yet. */
   readonly #parts: ModelPart[] = [];
+  /** What was wrong with bytes that came while they were waited for. */
+  #wrong: { readonly error: unknown } | null = null;
 
-  constructor({ route, signal, limits, newId, mayBeEmpty = false }: ExchangeOptions) {
+  constructor({
+    route,
+    signal,
+    limits,
+    newId,
+    mayBeEmpty = false,
+    take: passOn = () => false,
+  }: ExchangeOptions) {
     this.#route = route;
     this.#signal = signal;
     this.#limits = limits;
     this.#mayBeEmpty = mayBeEmpty;
+    this.#passOn = passOn;
     this.#patience = new Patience(limits, () => this.#answer?.abort());
     this.#normalizer = new Normalizer(newId, route.upstream.thinkTags);
     this.#parser = createParser({
@@ -165,8 +179,8 @@ export class Exchange {
     if (answer === null || this.#phase !== 'reading') throw new Error('there is nothing to read now');
     let packet;
     try {
-      // Awaited in place, which costs less than handing a promise on: this runs for every token.
-      packet = await this.#patience.wait(async () => await answer.read());
+      // Awaited in place, which costs less than handing a promise on.
+      packet = await this.#patience.wait(async () => await answer.read(this.#onPacket));
     } catch (error) {
       this.#signal.throwIfAborted();
       if (this.#normalizer.reason !== null) return this.#end(); // X3
@@ -176,11 +190,25 @@ export class Exchange {
       this.#phase = 'ended';
       return this.#bodyEnded();
     }
+    if (this.#wrong !== null) throw this.#wrong.error;
     this.#packet(packet);
     if (this.#saidDone) {
       this.#phase = 'done';
       this.#end();
     }
+  }
+
+  /** A packet comes while it is waited for. What it holds is passed on at once, without a promise for each token. */
+  #arrived(packet: Buffer): boolean {
+    return this.#patience.between(() => {
+      try {
+        this.#packet(packet);
+        while (this.#parts[0] !== undefined && this.#passOn(this.#parts[0])) this.#parts.shift();
+      } catch (error) {
+        this.#wrong = { error };
+      }
+      return this.#parts.length === 0 && this.#wrong === null && !this.#saidDone;
+    });
   }
 
   #packet(packet: Buffer): void {

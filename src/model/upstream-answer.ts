@@ -45,6 +45,9 @@ const BROTLI = {
   finishFlush: constants.BROTLI_OPERATION_FLUSH,
 };
 
+/** Does something with a packet in the moment it comes. It must not throw. @returns whether it wants the next one as well */
+export type TakePacket = (packet: Buffer) => boolean;
+
 /** What unpacks a body as it comes. @param first its first packet */
 type Unpack = (first: Uint8Array) => Transform;
 
@@ -92,6 +95,9 @@ export interface Head {
 const wasKept = (error: Error): boolean =>
   error instanceof errors.SocketError && (error.socket?.bytesRead ?? 0) > 0;
 
+/** What `read` gives when all that came was taken as it came. */
+const NOTHING_MORE = Buffer.alloc(0);
+
 /** Owns the connection until the answer has come to its end; then it serves the next request. */
 export class UpstreamAnswer {
   #controller: Dispatcher.DispatchController | null = null;
@@ -106,6 +112,8 @@ export class UpstreamAnswer {
   #isEnded = false;
   /** Why nothing more will come; null as long as more may. */
   #failure: Error | null = null;
+  /** Takes packets as they come, while they are waited for. */
+  #takes: TakePacket | null = null;
   /** Wakes who waits for what comes next. */
   #wake: (() => void) | null = null;
   /** Sends the request once more; null when it was. */
@@ -161,8 +169,13 @@ export class UpstreamAnswer {
     return this.#head;
   }
 
-  /** The next bytes of the body; null after its end. @throws what has kept the rest from coming. */
-  async read(): Promise<Buffer | null> {
+  /**
+   * The next bytes of the body; null after its end.
+   * @param take is given the packets for which it would have to wait, as they come; without it they are returned. Nothing is
+   *   returned as long as it goes on, and then no bytes.
+   * @throws what has kept the rest from coming.
+   */
+  async read(take: TakePacket | null = null): Promise<Buffer | null> {
     for (;;) {
       const packet = this.#packets.shift();
       if (packet !== undefined) {
@@ -172,6 +185,7 @@ export class UpstreamAnswer {
       }
       if (this.#failure !== null) throw this.#failure;
       if (this.#isEnded) return null;
+      this.#takes = take;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
@@ -220,8 +234,13 @@ export class UpstreamAnswer {
   }
 
   #take(packet: Buffer): void {
-    this.#packets.push(packet);
-    this.#aheadBytes += packet.length;
+    if (this.#takes === null) {
+      this.#packets.push(packet);
+      this.#aheadBytes += packet.length;
+    } else {
+      if (this.#takes(packet)) return;
+      this.#packets.push(NOTHING_MORE);
+    }
     if (this.#aheadBytes > MAX_AHEAD_BYTES) {
       this.#isPaused = true;
       (this.#unpacking ?? this.#controller)?.pause();
@@ -248,6 +267,7 @@ export class UpstreamAnswer {
   }
 
   #tell(): void {
+    this.#takes = null;
     this.#wake?.();
     this.#wake = null;
   }

@@ -6,12 +6,12 @@ import type { Asides, KeptAsides } from './asides.ts';
 import { CallIds } from './call-ids.ts';
 import { textEvent, type RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
-import { ask, type Ask } from './ask.ts';
+import { ask, type Ask, type Lane } from './ask.ts';
 import { ContextRoom } from './context-room.ts';
 import type { Model, ModelError, ModelPart } from './model.ts';
 import { buildPrompt, type History, type Prompt } from './prompt.ts';
 import { estimateTokens } from './tokens.ts';
-import { ending, failedBy, type Ending } from './ending.ts';
+import { ending, failedBy, INCOMPLETE, type Ending } from './ending.ts';
 import { answererOf, calledFunction, toolNames, typeOfCalls, type StepCall } from './calls/kinds.ts';
 import { callsOf, openCalls } from './parts.ts';
 import { outputText } from './output-text.ts';
@@ -31,6 +31,8 @@ export interface Execution {
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
   /** Aborts the model call; the generator then throws the signal's reason and yields nothing more. */
   readonly signal: AbortSignal;
+  /** Takes fragments at once; without it they are yielded like everything else. */
+  readonly lane?: Lane;
   /** What the context of a model holds, answer included. */
   readonly contextTokens: (model: string, backendId: string | null, sealed: string | null) => number;
 }
@@ -259,6 +261,11 @@ class Turn {
     }
   }
 
+  /** Fragments: of a message that is open, of calls that were announced, of thoughts. */
+  adds({ type }: ModelPart): boolean {
+    return type === 'text' ? this.state.message !== null : type === 'arguments' || type === 'thought';
+  }
+
   /** Whether anything of the answer was passed on; thoughts can be taken back. */
   get hasBegun(): boolean {
     return this.state.step !== null || this.closed.length > 0;
@@ -387,13 +394,3 @@ class Turn {
     };
   }
 }
-
-const INCOMPLETE: Readonly<
-  Record<
-    Exclude<Finish['reason'], 'stop'>,
-    { run: NonNullable<Run['incomplete_details']>['reason']; message: 'max_tokens' | 'content_filter' }
-  >
-> = {
-  length: { run: 'max_completion_tokens', message: 'max_tokens' },
-  content_filter: { run: 'content_filter', message: 'content_filter' },
-};

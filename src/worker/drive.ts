@@ -120,7 +120,7 @@ export class Driver {
         onFailure: (error) => controller.abort(error),
       });
       const contextTokens = this.#contextOf.bind(this);
-      const context = { ...this.#options, contextTokens, signal: controller.signal };
+      const context = { ...this.#options, contextTokens, signal: controller.signal, lane: commits };
       const cut = this.#cutOf(state);
       let material = await history.within(cut);
       if (material === null) {
