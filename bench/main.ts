@@ -17,6 +17,7 @@ import {
   manyStreams,
   memory,
   stored,
+  warmUp,
   type Client,
   type FirstWords,
   type Flows,
@@ -30,7 +31,7 @@ import { startPeers } from './peers.ts';
 import { copyOf, copyOfThis, startService, type Copy, type Service } from './services.ts';
 
 const HELP = `npm run bench -- [options]
-  --quick          under a minute: first words, 100 streams, flows
+  --quick          one to two minutes: first words, 100 streams, flows
   --against REV    measures that commit too, in the same rotation
   --only A,B       first, streams, flows, threads, memory, stored
   --rounds N       requests of each arm for the first word (default 200)
@@ -257,6 +258,7 @@ async function streamsOf(
       arms.push({ arm: chatArm(`${prefixOf(service)}chat`, base, model), processes });
       if (run !== undefined && !isQuick) arms.push({ arm: run, processes });
     }
+    for (const { arm, processes } of arms) if (processes.length > 0) await warmUp(client, arm, load);
     const blocks: Streams[] = [];
     const turns = isQuick ? 1 : 2;
     const inBlock = isQuick ? { ...load, forMs: load.forMs / 2 } : load;

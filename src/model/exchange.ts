@@ -7,7 +7,7 @@
  *   X3  once the upstream has said how its answer ends, a bad end of the connection does no harm
  */
 import { createParser, type EventSourceMessage, type EventSourceParser } from 'eventsource-parser';
-import type { ModelPart } from '../runs/model.ts';
+import type { ModelPart, TakePart } from '../runs/model.ts';
 import type { NewId } from '../runs/ids.ts';
 import type { UpstreamAnswer } from './upstream-answer.ts';
 import { CallError } from './calls.ts';
@@ -26,6 +26,7 @@ import { isRecord } from '../runs/record.ts';
 import { parseJson } from './json.ts';
 import { isThinking, Normalizer } from './normalize.ts';
 import { Patience, type Limits } from './patience.ts';
+import { PlainChunks } from './plain-chunks.ts';
 import { notAnswered, requireGood } from './refusal.ts';
 import { errorIn } from './said-errors.ts';
 import type { Route } from './upstreams.ts';
@@ -60,6 +61,8 @@ export interface ExchangeOptions {
   readonly newId: NewId;
   /** Whether an answer that merely stops may be empty. */
   readonly mayBeEmpty?: boolean;
+  /** Is offered the parts that come while {@link Exchange.next} waits for the first one; it gets none that this takes. */
+  readonly take?: TakePart;
 }
 
 export class Exchange {
@@ -67,11 +70,15 @@ export class Exchange {
   readonly #signal: AbortSignal;
   readonly #limits: Limits;
   readonly #mayBeEmpty: boolean;
+  readonly #passOn: TakePart;
   readonly #patience: Patience;
   readonly #normalizer: Normalizer;
   readonly #onAbort = () => this.#answer?.abort();
   readonly #decoder = new TextDecoder();
   readonly #errorLines = new ErrorLines();
+  readonly #plainChunks = new PlainChunks();
+  readonly #onWords = (words: string) => this.#words(words);
+  readonly #onPacket = (packet: Buffer) => this.#arrived(packet);
   readonly #parser: EventSourceParser;
   #answer: UpstreamAnswer | null = null;
   #phase: Phase = 'answer';
@@ -91,14 +98,26 @@ export class Exchange {
   #blank: ModelPart[] = [];
   /** What may be an error: words without choices. They are one if the answer does not come to an end. */
   #complaint: unknown = null;
+  /** The last chunk that was parsed, and its JSON. */
+  #last: { readonly data: string; readonly chunk: unknown } | null = null;
   /** Parts that have come but were not returned yet. */
   readonly #parts: ModelPart[] = [];
+  /** What was wrong with bytes that came while they were waited for. */
+  #wrong: { readonly error: unknown } | null = null;
 
-  constructor({ route, signal, limits, newId, mayBeEmpty = false }: ExchangeOptions) {
+  constructor({
+    route,
+    signal,
+    limits,
+    newId,
+    mayBeEmpty = false,
+    take: passOn = () => false,
+  }: ExchangeOptions) {
     this.#route = route;
     this.#signal = signal;
     this.#limits = limits;
     this.#mayBeEmpty = mayBeEmpty;
+    this.#passOn = passOn;
     this.#patience = new Patience(limits, () => this.#answer?.abort());
     this.#normalizer = new Normalizer(newId, route.upstream.thinkTags);
     this.#parser = createParser({
@@ -160,8 +179,8 @@ export class Exchange {
     if (answer === null || this.#phase !== 'reading') throw new Error('there is nothing to read now');
     let packet;
     try {
-      // Awaited in place, which costs less than handing a promise on: this runs for every token.
-      packet = await this.#patience.wait(async () => await answer.read());
+      // Awaited in place, which costs less than handing a promise on.
+      packet = await this.#patience.wait(async () => await answer.read(this.#onPacket));
     } catch (error) {
       this.#signal.throwIfAborted();
       if (this.#normalizer.reason !== null) return this.#end(); // X3
@@ -171,15 +190,39 @@ export class Exchange {
       this.#phase = 'ended';
       return this.#bodyEnded();
     }
-    this.#bytes += packet.length;
-    if (this.#bytes > MAX_ANSWER_BYTES) {
-      throw tooLarge(this.#route, `an answer of more than ${MAX_ANSWER_BYTES / MEGABYTE} MB`);
-    }
-    this.#feed(this.#decoder.decode(packet, { stream: true }));
+    if (this.#wrong !== null) throw this.#wrong.error;
+    this.#packet(packet);
     if (this.#saidDone) {
       this.#phase = 'done';
       this.#end();
     }
+  }
+
+  /** A packet comes while it is waited for. What it holds is passed on at once, without a promise for each token. */
+  #arrived(packet: Buffer): boolean {
+    return this.#patience.between(() => {
+      try {
+        this.#packet(packet);
+        while (this.#parts[0] !== undefined && this.#passOn(this.#parts[0])) this.#parts.shift();
+      } catch (error) {
+        this.#wrong = { error };
+      }
+      return this.#parts.length === 0 && this.#wrong === null && !this.#saidDone;
+    });
+  }
+
+  #packet(packet: Buffer): void {
+    this.#bytes += packet.length;
+    if (this.#bytes > MAX_ANSWER_BYTES) {
+      throw tooLarge(this.#route, `an answer of more than ${MAX_ANSWER_BYTES / MEGABYTE} MB`);
+    }
+    const isQuotable = this.#text.length >= KEPT_CHARS;
+    const read = isQuotable ? this.#plainChunks.read(packet, this.#onWords) : 0;
+    if (read === packet.length) return;
+    const rest = packet.subarray(read);
+    this.#last = null;
+    this.#feed(this.#decoder.decode(rest, { stream: true }));
+    this.#plainChunks.parsed(rest, this.#last);
   }
 
   #feed(text: string): void {
@@ -229,8 +272,19 @@ export class Exchange {
     // Some servers name what went wrong in an event that says nothing else.
     if (chunk['choices'] === undefined) this.#complaint ??= errorIn(chunk, true);
     const parts = this.#normalizer.push(chunk);
+    this.#heard(parts, parts.length === 0 && isThinking(chunk));
+    this.#last = { data: text, chunk };
+  }
+
+  /** A chunk that need not be parsed. */
+  #words(words: string): void {
+    this.#events += 1;
+    this.#heard(this.#normalizer.pushWords(words), false);
+  }
+
+  #heard(parts: readonly ModelPart[], isThinkingOnly: boolean): void {
     if (this.#take(parts)) this.#patience.word();
-    else if (parts.length > 0 || isThinking(chunk)) this.#patience.thought();
+    else if (parts.length > 0 || isThinkingOnly) this.#patience.thought();
     if (this.#normalizer.reason !== null) this.#patience.hurry(TAIL_MS);
   }
 

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { request, type Dispatcher } from 'undici';
 import { ApiError } from '../errors.ts';
 import { ModelError } from '../runs/model.ts';
-import { CONNECTIONS } from './upstream-answer.ts';
+import { ONE_TRY_CONNECTIONS } from './upstream-answer.ts';
 import { addressOf, headersFor, callersRoute, isGood, isRedirect } from './client.ts';
 import { brokeOff, nonsense, overdue, redirected, unreachable } from './failure.ts';
 import { refusalOf, toRefusal } from './forward-refusal.ts';
@@ -218,7 +218,7 @@ class ForwardExchange {
         method: 'POST',
         headers,
         body: body instanceof Uint8Array ? body : Readable.from(this.#sending(body), { objectMode: false }),
-        dispatcher: CONNECTIONS,
+        dispatcher: ONE_TRY_CONNECTIONS,
         signal: this.#connection.signal,
       }),
     );

@@ -77,6 +77,11 @@ export class Normalizer {
     return parts;
   }
 
+  /** The parts of a chunk that has words and nothing else: what {@link push} makes of it. */
+  pushWords(words: string): readonly ModelPart[] {
+    return this.#withLogprobs(this.#text(words), null);
+  }
+
   /**
    * The parts that were held back, and the finish part.
    * @throws {CallError} when a call never got its name.

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
 import { newId, type NewId } from '../runs/ids.ts';
-import { ModelError, type Model, type ModelPart, type ModelRequest } from '../runs/model.ts';
+import { ModelError, type Model, type ModelPart, type ModelRequest, type TakePart } from '../runs/model.ts';
 import { estimateRequest } from '../runs/prompt-size.ts';
 import { callersRoute, ChatClient } from './client.ts';
 import { ContextSizes } from './context-sizes.ts';
@@ -96,7 +96,11 @@ export class OpenAiModel implements Model {
     }
   }
 
-  async *stream(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart, void> {
+  async *stream(
+    request: ModelRequest,
+    signal: AbortSignal,
+    take: TakePart = () => false,
+  ): AsyncGenerator<ModelPart, void> {
     signal.throwIfAborted();
     const { upstreams, upstreamKey } = this.#options;
     const asked = route(upstreams, request.model, request.backend_id, showsPicture(request.messages));
@@ -108,9 +112,11 @@ export class OpenAiModel implements Model {
     for (;;) {
       // A model that has used its tools may have nothing to add; one that was asked something has to answer.
       const mayBeEmpty = hasStop(request) || (waits.isLast && isAfterTools(request));
-      const exchange = this.#exchange(there, mayBeEmpty, signal);
       let isThought = false;
       let isSaid = false;
+      const mayTake = (part: ModelPart): boolean =>
+        (isSaid || (isThought && part.type === 'thought')) && take(part);
+      const exchange = this.#exchange(there, mayBeEmpty, signal, mayTake);
       try {
         await exchange.send(() => this.#client(there).ask(question.body));
         this.noteAnswer(there.upstream.name);
@@ -137,9 +143,9 @@ export class OpenAiModel implements Model {
     }
   }
 
-  #exchange(there: Route, mayBeEmpty: boolean, signal: AbortSignal): Exchange {
+  #exchange(there: Route, mayBeEmpty: boolean, signal: AbortSignal, take: TakePart): Exchange {
     const limits = limitsOf(there.upstream, this.#options.limits);
-    return new Exchange({ route: there, signal, limits, newId: this.#options.newId, mayBeEmpty });
+    return new Exchange({ route: there, signal, limits, newId: this.#options.newId, mayBeEmpty, take });
   }
 
   #waits({ upstream }: Route, { wait_ms: mostMs = Infinity }: ModelRequest): Waits {

@@ -60,21 +60,40 @@ export class Patience {
 
   /** Waits for the upstream's next bytes. */
   async wait<T>(bytes: () => Promise<T>): Promise<T> {
+    this.#begin();
+    try {
+      const found = await bytes();
+      this.#byteMs = this.#clockMs();
+      return found;
+    } finally {
+      this.#rest();
+    }
+  }
+
+  /** Does something with bytes that have come during a wait, which then goes on. The clock stands meanwhile. */
+  between<T>(work: () => T): T {
+    this.#rest();
+    this.#byteMs = this.#waitedMs;
+    try {
+      return work();
+    } finally {
+      this.#begin();
+    }
+  }
+
+  #begin(): void {
     this.#sinceMs = performance.now();
     // Bytes that come without a pause leave no moment for a timer, so the limits are checked here as well.
     if (this.#overrun() === null) {
       this.#overdueMs = null;
       this.#watch(this.#sinceMs);
     } else this.#endSoon(this.#sinceMs);
-    try {
-      const found = await bytes();
-      this.#byteMs = this.#clockMs();
-      return found;
-    } finally {
-      this.#waitedMs = this.#clockMs();
-      this.#sinceMs = null;
-      clearTimeout(this.#grace);
-    }
+  }
+
+  #rest(): void {
+    this.#waitedMs = this.#clockMs();
+    this.#sinceMs = null;
+    clearTimeout(this.#grace);
   }
 
   /** What came was a thought. */

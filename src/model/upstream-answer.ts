@@ -14,7 +14,7 @@ import {
   createInflateRaw,
   createZstdDecompress,
 } from 'node:zlib';
-import { Agent, EnvHttpProxyAgent, type Dispatcher } from 'undici';
+import { Agent, EnvHttpProxyAgent, errors, type Dispatcher } from 'undici';
 import { isRecord } from '../runs/record.ts';
 
 /** How much of an answer may wait for its reader; then its connection pauses. */
@@ -23,17 +23,30 @@ const MAX_AHEAD_BYTES = 64 * 1024;
 /** Its own limits are off: those of each upstream are watched by who asks. */
 const OPTIONS = { headersTimeout: 0, bodyTimeout: 0, allowH2: false };
 
+/**
+ * A person who speaks with a model pauses for longer than undici's 4 s, and a new connection takes two or three trips to the
+ * server. Networks forget silent connections after some minutes. A server that names a shorter time is believed.
+ */
+const KEPT_MS = 60_000;
+
 /** What Node's own agent is made with; Node puts the proxies of the environment there, if it was told to use them. */
 const settings: unknown = Reflect.get(globalAgent, 'options');
 const usesProxies = isRecord(settings) && settings['proxyEnv'] !== undefined;
+const connections = (options: Agent.Options): Dispatcher =>
+  usesProxies ? new EnvHttpProxyAgent(options) : new Agent(options);
 /** The connections to all upstreams. */
-export const CONNECTIONS: Dispatcher = usesProxies ? new EnvHttpProxyAgent(OPTIONS) : new Agent(OPTIONS);
+const CONNECTIONS = connections({ ...OPTIONS, keepAliveTimeout: KEPT_MS });
+/** Those of requests that cannot be sent again, should the upstream close a kept connection in that moment. */
+export const ONE_TRY_CONNECTIONS = connections(OPTIONS);
 
 const ZLIB = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
 const BROTLI = {
   flush: constants.BROTLI_OPERATION_FLUSH,
   finishFlush: constants.BROTLI_OPERATION_FLUSH,
 };
+
+/** Does something with a packet in the moment it comes. It must not throw. @returns whether it wants the next one as well */
+export type TakePacket = (packet: Buffer) => boolean;
 
 /** What unpacks a body as it comes. @param first its first packet */
 type Unpack = (first: Uint8Array) => Transform;
@@ -78,6 +91,13 @@ export interface Head {
   readonly headers: IncomingHttpHeaders;
 }
 
+/** Whether an error ended a connection that had brought something before. */
+const wasKept = (error: Error): boolean =>
+  error instanceof errors.SocketError && (error.socket?.bytesRead ?? 0) > 0;
+
+/** What `read` gives when all that came was taken as it came. */
+const NOTHING_MORE = Buffer.alloc(0);
+
 /** Owns the connection until the answer has come to its end; then it serves the next request. */
 export class UpstreamAnswer {
   #controller: Dispatcher.DispatchController | null = null;
@@ -92,11 +112,20 @@ export class UpstreamAnswer {
   #isEnded = false;
   /** Why nothing more will come; null as long as more may. */
   #failure: Error | null = null;
+  /** Takes packets as they come, while they are waited for. */
+  #takes: TakePacket | null = null;
   /** Wakes who waits for what comes next. */
   #wake: (() => void) | null = null;
+  /** Sends the request once more; null when it was. */
+  #again: (() => void) | null;
 
   /** Sends the request. What goes wrong is told to who waits for the answer. */
-  constructor({ address, method, headers, body }: UpstreamRequest) {
+  constructor(request: UpstreamRequest) {
+    this.#again = () => this.#send(request);
+    this.#send(request);
+  }
+
+  #send({ address, method, headers, body }: UpstreamRequest): void {
     CONNECTIONS.dispatch(
       {
         origin: address.origin,
@@ -117,9 +146,18 @@ export class UpstreamAnswer {
           if (this.#unpacking === null) this.#end();
           else this.#unpacking.end();
         },
-        onResponseError: (_controller, error) => this.#fail(error),
+        onResponseError: (_controller, error) => this.#broke(error),
       },
     );
+  }
+
+  /** An upstream may close a connection that was kept while the next request is on its way: that is sent by another one. */
+  #broke(error: Error): void {
+    const send = this.#again;
+    if (send === null || this.#head !== null || this.#failure !== null || !wasKept(error))
+      return this.#fail(error);
+    this.#again = null;
+    send();
   }
 
   /** The head of the answer. @throws what has kept it from coming. */
@@ -131,8 +169,13 @@ export class UpstreamAnswer {
     return this.#head;
   }
 
-  /** The next bytes of the body; null after its end. @throws what has kept the rest from coming. */
-  async read(): Promise<Uint8Array | null> {
+  /**
+   * The next bytes of the body; null after its end.
+   * @param take is given the packets for which it would have to wait, as they come; without it they are returned. Nothing is
+   *   returned as long as it goes on, and then no bytes.
+   * @throws what has kept the rest from coming.
+   */
+  async read(take: TakePacket | null = null): Promise<Buffer | null> {
     for (;;) {
       const packet = this.#packets.shift();
       if (packet !== undefined) {
@@ -142,6 +185,7 @@ export class UpstreamAnswer {
       }
       if (this.#failure !== null) throw this.#failure;
       if (this.#isEnded) return null;
+      this.#takes = take;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
@@ -190,8 +234,13 @@ export class UpstreamAnswer {
   }
 
   #take(packet: Buffer): void {
-    this.#packets.push(packet);
-    this.#aheadBytes += packet.length;
+    if (this.#takes === null) {
+      this.#packets.push(packet);
+      this.#aheadBytes += packet.length;
+    } else {
+      if (this.#takes(packet)) return;
+      this.#packets.push(NOTHING_MORE);
+    }
     if (this.#aheadBytes > MAX_AHEAD_BYTES) {
       this.#isPaused = true;
       (this.#unpacking ?? this.#controller)?.pause();
@@ -218,6 +267,7 @@ export class UpstreamAnswer {
   }
 
   #tell(): void {
+    this.#takes = null;
     this.#wake?.();
     this.#wake = null;
   }

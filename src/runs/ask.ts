@@ -16,9 +16,29 @@ interface PartListener {
   /** Whether anything of the answer was passed on. */
   readonly hasBegun: boolean;
   hear(part: ModelPart): readonly RunEvent[];
+  /** Whether a part only adds to what is open: then its events, if any, are fragments. */
+  adds(part: ModelPart): boolean;
   /** The model is asked again with another prompt. */
   begins(prompt: Ask): readonly RunEvent[];
   fail(error: ModelError): readonly RunEvent[];
+}
+
+/**
+ * Where fragments go in the moment they come. The generator's reader, who waits for the next batch then, is not given them:
+ * promises and generators would cost more than all else that is done here with a token.
+ */
+export interface Lane {
+  /** Whether it takes fragments now; otherwise they are yielded. */
+  readonly isOpen: boolean;
+  /** @param events fragments, which follow upon all that was yielded */
+  add(events: readonly RunEvent[]): void;
+}
+
+/** What is asked, and who hears it. */
+interface AskContext {
+  readonly model: Model;
+  readonly signal: AbortSignal;
+  readonly lane?: Lane;
 }
 
 /** How often a prompt is cut that its server refuses as too long. */
@@ -32,12 +52,18 @@ const MAX_CUTS = 2;
 export async function* ask(
   listener: PartListener,
   prompt: Ask,
-  { model, signal }: { readonly model: Model; readonly signal: AbortSignal },
+  { model, signal, lane }: AskContext,
   shorten: (refused: Ask, overflow: Overflow) => Prompt,
 ): AsyncGenerator<readonly RunEvent[], void> {
+  const take = (part: ModelPart): boolean => {
+    if (lane?.isOpen !== true || !listener.adds(part)) return false;
+    const events = listener.hear(part);
+    if (events.length > 0) lane.add(events);
+    return true;
+  };
   for (let cuts = 0, asked = prompt; ; cuts += 1) {
     try {
-      for await (const part of model.stream(asked.request, signal)) {
+      for await (const part of model.stream(asked.request, signal, take)) {
         if (part.type === 'finish' && part.usage !== null)
           model.promptCounted?.(asked.request, part.usage.prompt_tokens, asked.estimatedTokens);
         const events = listener.hear(part);

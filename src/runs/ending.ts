@@ -67,3 +67,9 @@ export function release(state: RunState, reason: 'shutdown' | 'lost', at: number
   events.push({ type: 'run.released', at, reason });
   return events;
 }
+
+/** Why the run and its message are incomplete when the model stopped before its end. */
+export const INCOMPLETE = {
+  length: { run: 'max_completion_tokens', message: 'max_tokens' },
+  content_filter: { run: 'content_filter', message: 'content_filter' },
+} as const;

@@ -4,7 +4,7 @@
  */
 import { CallIds } from './call-ids.ts';
 import { answer, type Answering } from './answer.ts';
-import { ask } from './ask.ts';
+import { ask, type Lane } from './ask.ts';
 import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
 import { ContextRoom } from './context-room.ts';
@@ -21,6 +21,8 @@ export interface Execution extends Answering {
   readonly newId: NewId;
   /** Aborts the model call; the generator then throws the signal's reason and yields nothing more. */
   readonly signal: AbortSignal;
+  /** Takes fragments at once; without it they are yielded like everything else. */
+  readonly lane?: Lane;
   /** What the context of a model holds, answer included. */
   readonly contextTokens: (model: string, backendId: string | null, sealed: string | null) => number;
 }

@@ -104,13 +104,20 @@ export type ModelPart =
       readonly asides?: Asides;
     };
 
+/**
+ * Takes a part in the moment it comes, without a promise for each token. @returns whether it did; if not, the part is to be
+ * given to who reads the stream.
+ */
+export type TakePart = (part: ModelPart) => boolean;
+
 export interface Model {
   /**
    * Asks the model. The adapter retries, and only before the first word or call. Aborting `signal` closes the upstream
    * connection at once; the stream then throws the signal's reason.
+   * @param take may be offered parts while the reader waits for the next one, in their order; the stream has those it refuses
    * @throws {ModelError} when the upstream cannot be reached, refuses, breaks off or talks nonsense.
    */
-  stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelPart>;
+  stream(request: ModelRequest, signal: AbortSignal, take?: TakePart): AsyncIterable<ModelPart>;
 
   /**
    * What the context of a model holds, answer included, in tokens as we estimate them: at most `most`, and less where the

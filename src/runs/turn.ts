@@ -4,7 +4,7 @@ import type { Ask } from './ask.ts';
 import type { CallIds } from './call-ids.ts';
 import { citationOf } from './calls/file-search.ts';
 import { answererOf, toolNames, typeOfCalls, type StepCall } from './calls/kinds.ts';
-import { ending, type Ending } from './ending.ts';
+import { ending, INCOMPLETE, type Ending } from './ending.ts';
 import { textEvent, type RunEvent } from './event.ts';
 import { referencesIn, undrawn } from './hosted.ts';
 import type { Clock, NewId } from './ids.ts';
@@ -15,7 +15,7 @@ import { apply, isExecuting, type RunState } from './run.ts';
 import { thinker, type Thought } from './thoughts.ts';
 import { estimateTokens } from './tokens.ts';
 import { noSuchTool, safeName, toolNamed } from './tool-names.ts';
-import { NO_USAGE, type Run, type ThreadItem, type Usage } from './thread.ts';
+import { NO_USAGE, type ThreadItem, type Usage } from './thread.ts';
 
 /** How often in one attempt the worker's own tools may answer; after that the model must answer without tools. */
 export const MAX_TOOL_PASSES = 8;
@@ -155,6 +155,11 @@ export class Turn {
         this.#usage = part.usage ?? this.#estimate();
         return this.say([...this.#asides(part.asides), ...this.#finish(part.reason, this.#usage)]);
     }
+  }
+
+  /** Fragments: of a message that is open, of calls that were announced, of thoughts. */
+  adds({ type }: ModelPart): boolean {
+    return type === 'text' ? this.state.message !== null : type === 'arguments' || type === 'thought';
   }
 
   /** Whether anything of the answer was passed on; thoughts can be taken back. */
@@ -304,13 +309,3 @@ export class Turn {
     };
   }
 }
-
-const INCOMPLETE: Readonly<
-  Record<
-    Exclude<Finish['reason'], 'stop'>,
-    { run: NonNullable<Run['incomplete_details']>['reason']; message: 'max_tokens' | 'content_filter' }
-  >
-> = {
-  length: { run: 'max_completion_tokens', message: 'max_tokens' },
-  content_filter: { run: 'content_filter', message: 'content_filter' },
-};

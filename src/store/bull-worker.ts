@@ -2,6 +2,7 @@
  * One BullMQ worker, which takes jobs and keeps their locks while they are done. Owns its connection, and rests when Redis
  * answers nothing but errors. What a job means is said by its kind, and queue.ts decides which worker takes jobs.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DelayedError, ErrorCode, WaitingError, Worker, type Job, type JobJson } from 'bullmq';
 import { throttled, type Logger } from '../log.ts';
 import type { JobKind } from './job-kind.ts';
@@ -31,24 +32,34 @@ export interface BullWorkerOptions<T> {
    * the longest event loop stall one accepts without a wasted model call.
    */
   readonly lockMs: number;
-  readonly process: (job: Job<T, void>, token?: string) => Promise<void>;
+  readonly process: (job: Job<T, void>, token: string | undefined, goesFirst: GoesFirst) => Promise<void>;
   /** Hears of each job that another worker had lost. */
   readonly onStalled: () => void;
 }
+
+/** Told by a job, in the tick in which it begins, of the first question that it has sent. */
+export type GoesFirst = (question: Promise<unknown>) => void;
 
 /** A job that has waited longer than this was not alone. */
 const ALONE_MS = 10;
 
 /**
  * A worker that begins a job as soon as it has it. BullMQ asks for another one first, and waits for the answer. But all that
- * waits in the queue has left a mark there, so it is enough to wait for that. Where jobs come faster than that, which shows in
- * how long they have waited, it asks at once, as BullMQ does. Leans on a private field, which a test watches.
+ * waits in the queue has left a mark there, so it is enough to wait for that. There is one after each job that was taken, so that
+ * wait ends at once and leads to a question: both come when the job has begun, in whose way they would be. Where jobs come faster
+ * than that, which shows in how long they have waited, it asks at once, as BullMQ does. Leans on private parts of BullMQ, which a
+ * test watches.
  */
 class PromptWorker<T extends object> extends Worker<T, void> {
   readonly #nowMs: () => number;
   #underWay = 0;
   /** Jobs wait for this worker. */
   #isBehind = false;
+  /** The first question of the job that was taken last. */
+  #first: Promise<unknown> | null = null;
+  #takenMs = -Infinity;
+  /** A while has passed between the last two jobs, so that another one need not be taken at once. */
+  #isCalm = false;
 
   constructor(
     { nowMs, holder }: Pick<BullWorkerOptions<T>, 'nowMs' | 'holder'>,
@@ -58,6 +69,13 @@ class PromptWorker<T extends object> extends Worker<T, void> {
     this.#nowMs = nowMs;
     // The locks of its jobs begin with this. Its own part remains, because a process may have several.
     Reflect.set(this, 'id', `${holder}${LOCK_DIVIDER}${this.id}`);
+    const wait: unknown = Reflect.get(this, 'waitForJob');
+    if (typeof wait !== 'function') throw new TypeError('BullMQ waits for jobs in another way');
+    Reflect.set(this, 'waitForJob', async (...until: unknown[]): Promise<unknown> => {
+      await this.#calm();
+      const markMs: unknown = await Reflect.apply(wait, this, until);
+      return markMs;
+    });
   }
 
   protected override async nextJobFromJobData(
@@ -66,9 +84,32 @@ class PromptWorker<T extends object> extends Worker<T, void> {
     token?: string,
   ): Promise<Job<T, void>> {
     const job = await super.nextJobFromJobData(data, jobId, token);
-    this.#isBehind = job !== undefined && this.#nowMs() - job.timestamp > ALONE_MS;
+    const nowMs = this.#nowMs();
+    this.#isBehind = job !== undefined && nowMs - job.timestamp > ALONE_MS;
     if (!this.#isBehind) Reflect.set(this, 'drained', true);
+    if (job === undefined) return job;
+    this.#isCalm = nowMs - this.#takenMs > ALONE_MS;
+    this.#takenMs = nowMs;
     return job;
+  }
+
+  /** A job has sent its first question; nothing of the queue's should come between that and what follows. */
+  goesFirst(question: Promise<unknown>): void {
+    this.#first = question.then(
+      () => {},
+      () => {},
+    );
+  }
+
+  /** Ends when the job that was taken last has begun: when its first question is answered, and what follows from that is sent. */
+  async #calm(): Promise<void> {
+    if (!this.#isCalm) return;
+    await nextTurn();
+    await this.#first;
+    this.#first = null;
+    // Commands gather for a turn.
+    await nextTurn();
+    await nextTurn();
   }
 
   /** Takes another job with the end of this one only where there is reason to; else one is being waited for already. */
@@ -90,7 +131,7 @@ class PromptWorker<T extends object> extends Worker<T, void> {
 export class BullWorker<T extends object> {
   /** How many jobs it has now. */
   jobs = 0;
-  readonly #worker: Worker<T, void>;
+  readonly #worker: PromptWorker<T>;
   readonly #locks: JobLocks;
   readonly #connection: ReturnType<typeof connect>;
   /** When the last few errors came, oldest first. */
@@ -109,7 +150,9 @@ export class BullWorker<T extends object> {
       async (job: Job<T, void>, token?: string) => {
         this.jobs += 1;
         try {
-          await this.#whileHeld(job, token, async () => process(job, token));
+          await this.#whileHeld(job, token, async () =>
+            process(job, token, (question) => this.#worker.goesFirst(question)),
+          );
         } finally {
           this.jobs -= 1;
         }

@@ -164,6 +164,13 @@ function brief(part: WirePart): Values {
 
 function without(all: object, usual: Values): Values {
   const isUnusual = ([name, value]: [string, unknown]): boolean =>
-    !(Object.hasOwn(usual, name) && isDeepStrictEqual(value, usual[name]));
+    !(Object.hasOwn(usual, name) && isSame(value, usual[name]));
   return Object.fromEntries(Object.entries(all).filter(isUnusual));
+}
+
+/** Most usual values are null, a number or empty, and a run compares forty: these are not worth a deep comparison. */
+function isSame(value: unknown, usual: unknown): boolean {
+  if (typeof usual !== 'object' || usual === null) return value === usual;
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.keys(value).length === Object.keys(usual).length && isDeepStrictEqual(value, usual);
 }

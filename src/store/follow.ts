@@ -13,6 +13,7 @@ import { decode } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import { readLog, type LoggedEvent } from './log.ts';
 import { isUnavailable } from './away.ts';
+import type { Passing } from './passing.ts';
 import { FEED_IS_BACK, type Feed } from './redis.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
@@ -32,6 +33,8 @@ export class LogGone extends Error {
 
 /** What a reader may have waiting for it, in characters of the messages it came in; more is in the log. */
 const MAX_BUFFERED_LENGTH = 256 * 1024;
+/** Longer messages are not passed: their frames might have to be written in pieces. */
+const MAX_PASSED_LENGTH = 8 * 1024;
 /** Events of the log that are read at a time, and so the most that a slow reader holds. */
 const PAGE = 64;
 /** A loss of the very last message shows no gap; this bounds how long it stays unnoticed. */
@@ -83,9 +86,20 @@ export class LogHub {
    * @param signal ends the wait; the loop then simply ends
    * @throws {LogGone} when the run is deleted, or has ended so long ago that its log has expired.
    */
-  async *follow(ref: RunRef, signal: AbortSignal): AsyncGenerator<readonly LoggedEvent[], void> {
-    const channel = this.#keys.events(ref);
+  follow(
+    ref: RunRef,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly LoggedEvent[], void> & Passing<readonly LoggedEvent[]> {
     const reader = new Reader();
+    return Object.assign(this.#follow(ref, signal, reader), { pass: reader.pass });
+  }
+
+  async *#follow(
+    ref: RunRef,
+    signal: AbortSignal,
+    reader: Reader,
+  ): AsyncGenerator<readonly LoggedEvent[], void> {
+    const channel = this.#keys.events(ref);
     const stop = (): void => reader.wake();
     signal.addEventListener('abort', stop, { once: true });
     try {
@@ -226,9 +240,10 @@ export class LogHub {
     const readers = this.#subscriptions.get(channel)?.readers;
     if (readers === undefined) return;
     const entries = parseMessage(message);
+    const isPassed = entries !== null && message.length <= MAX_PASSED_LENGTH && entries.every(isFragment);
     for (const reader of readers) {
       if (entries === null) reader.lookAgain();
-      else reader.offer(entries, message.length);
+      else if (!isPassed || !reader.takes(entries)) reader.offer(entries, message.length);
     }
   }
 
@@ -262,7 +277,33 @@ class Reader {
   #count = 0;
   /** How long the messages were in which they came. */
   #length = 0;
-  #wakeUp: (() => void) | null = null;
+  #waits: PromiseWithResolvers<void> | null = null;
+  #take: ((entries: readonly LoggedEvent[]) => void) | null = null;
+
+  /** Has fragments passed on by `take`. */
+  readonly pass = (take: ((entries: readonly LoggedEvent[]) => void) | null): void => {
+    this.#take = take;
+  };
+
+  /**
+   * Passes fragments on, where the consumer waits for just these. Then nothing lies before them: it has asked for more only
+   * when it was through with everything else.
+   */
+  takes(entries: readonly LoggedEvent[]): boolean {
+    const last = entries.at(-1);
+    if (this.#take === null || this.#waits === null || entries[0]?.seq !== this.next || last === undefined)
+      return false;
+    this.quiet = false;
+    this.next = last.seq + 1;
+    try {
+      this.#take(entries);
+    } catch (error) {
+      // Of the consumer's own: it hears of it as if it had been given them.
+      this.#waits?.reject(error);
+      this.#waits = null;
+    }
+    return true;
+  }
 
   /** Events as they are announced, in a message of that length. */
   offer(entries: readonly LoggedEvent[], length: number): void {
@@ -314,15 +355,18 @@ class Reader {
   }
 
   async wait(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wakeUp = resolve;
-    });
+    this.#waits = Promise.withResolvers();
+    return this.#waits.promise;
   }
 
   wake(): void {
-    this.#wakeUp?.();
-    this.#wakeUp = null;
+    this.#waits?.resolve();
+    this.#waits = null;
   }
+}
+
+function isFragment({ event: { type } }: LoggedEvent): boolean {
+  return type === 'message.delta' || type === 'thought.delta';
 }
 
 /** The entries from `seq` on, which are in order. */

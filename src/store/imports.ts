@@ -58,7 +58,7 @@ export class Imports {
   async thread(project: string, thread: Thread): Promise<Taken> {
     const ref = { project, threadId: thread.id };
     const [, isNew] = await Promise.all([
-      this.#threads.used(ref, thread.created_at * 1_000),
+      this.#threads.made(ref, thread.created_at * 1_000),
       this.#redis.hsetnx(this.#keys.thread(ref), thread.id, JSON.stringify(thread)),
     ]);
     return new Set(isNew === 1 ? [thread.id] : []);
@@ -83,7 +83,7 @@ export class Imports {
       }
     }
     const [, replies] = await Promise.all([
-      this.#threads.used(ref, thread.created_at * 1_000),
+      this.#threads.made(ref, thread.created_at * 1_000),
       transaction.exec(),
     ]);
     return newOnes(

@@ -39,7 +39,7 @@ export class Messages {
     const args = [ref.threadId, thread === null ? '' : JSON.stringify(thread), this.#keys.runPrefix(ref)];
     const pairs = messages.flatMap((message) => [message.id, encodePart(message)]);
     const [, reply] = await Promise.all([
-      this.#index.used(ref),
+      thread === null ? this.#index.used(ref) : this.#index.made(ref),
       this.#redis.append(names.length, ...names, ...args, ...pairs),
     ]);
     const [code, runId] = listOf(reply);

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
 import { insist } from './away.ts';
-import { BullWorker, isLockLost, isLockOf, queueErrors } from './bull-worker.ts';
+import { BullWorker, isLockLost, isLockOf, queueErrors, type GoesFirst } from './bull-worker.ts';
 import type { JobKind } from './job-kind.ts';
 import type { RedisKeys } from './keys.ts';
 import type { Client } from './scripts.ts';
@@ -155,6 +155,8 @@ export class JobQueue<T extends object> {
   }
 }
 
+export type { GoesFirst };
+
 /** What waits for a worker. */
 export interface Backlog {
   readonly waiting: number;
@@ -187,8 +189,11 @@ export interface ConsumerOptions<T> {
   readonly holder: string;
   /** How long a worker's hold on a job lasts; see {@link BullWorker}. */
   readonly lockMs: number;
-  /** Does one job. It may have been given to another worker as well, when its lock could not be renewed in time. */
-  readonly work: (job: T) => Promise<JobOutcome>;
+  /**
+   * Does one job. It may have been given to another worker as well, when its lock could not be renewed in time. May tell
+   * of its first question, so that what the queue asks next is not in its way.
+   */
+  readonly work: (job: T, goesFirst: GoesFirst) => Promise<JobOutcome>;
   /** Hears of a job that found no slot when it can be woken. */
   readonly onLaidAside?: (job: T) => void;
 }
@@ -252,8 +257,8 @@ export class JobConsumer<T extends object> {
     return new BullWorker(this.#kind, { ...this.#options, process, onStalled });
   }
 
-  async #process(job: Job<T, void>, token?: string): Promise<void> {
-    const outcome = await this.#options.work(job.data);
+  async #process(job: Job<T, void>, token: string | undefined, goesFirst: GoesFirst): Promise<void> {
+    const outcome = await this.#options.work(job.data, goesFirst);
     switch (outcome) {
       case 'done':
         return;

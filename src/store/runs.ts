@@ -105,7 +105,8 @@ export class RunStore {
     const joined = messages.length === 0 ? {} : { messages: messages.map(({ id }) => id) };
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin, ...joined }];
     const { threadIndex, recentRuns } = this.#options;
-    const use = origin.ephemeral ? null : threadIndex.used(ref);
+    const how = thread === null ? 'used' : 'made';
+    const use = origin.ephemeral ? null : threadIndex[how](ref);
     const sent = this.#send(ref, null, events, writes, { withJob: true });
     const [answer] = await Promise.all([sent, use, recentRuns.add(ref)]);
     if (answer.type === 'locked' || answer.type === 'gone') recentRuns.forgetLater(ref);

@@ -15,6 +15,10 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const BATCH = 100;
 /** A thread that is noted is made in the same moment, unless Redis is slow or away. */
 const MADE_WITHIN_MS = 60_000;
+/** A thread that this process has noted is not noted anew for so long. Threads are kept for days, so a minute is no matter. */
+const NOTED_FOR_MS = 60_000;
+/** Of so many threads this process remembers that it has noted them. */
+const MAX_NOTED = 10_000;
 
 /** Deletes a thread that nothing has joined since its `order` was read. @returns whether it is gone */
 interface Unused {
@@ -36,6 +40,8 @@ export class ThreadIndex {
   readonly #keys: RedisKeys;
   readonly #nowMs: () => number;
   readonly #log: Logger;
+  /** When this process last noted a thread, the one that was noted last behind the others. */
+  readonly #noted = new Map<string, number>();
 
   constructor({ collections, redis, keys, nowMs, log }: ThreadIndexOptions) {
     this.#collections = collections;
@@ -48,14 +54,36 @@ export class ThreadIndex {
   /**
    * Notes that the thread is used now. Call it before the write that uses it, in the same tick: both leave together, and
    * {@link endUnused} relies on this one being first.
+   */
+  async used(ref: ThreadRef): Promise<void> {
+    const notedMs = this.#noted.get(memberOf(ref));
+    if (notedMs === undefined || Math.abs(this.#nowMs() - notedMs) >= NOTED_FOR_MS) await this.made(ref);
+  }
+
+  /**
+   * The same for a thread that is made now, perhaps where another of its id was deleted.
    * @param madeMs when it was made (unix milliseconds), where that was not just now
    */
-  async used(ref: ThreadRef, madeMs?: number): Promise<void> {
-    await Promise.all([this.#touch(ref), this.#list(ref, madeMs)]);
+  async made(ref: ThreadRef, madeMs?: number): Promise<void> {
+    const nowMs = this.#nowMs();
+    const [, isListed] = await Promise.all([this.#touch(ref), this.#list(ref, madeMs)]);
+    this.#noted.delete(memberOf(ref));
+    if (isListed) this.#noted.set(memberOf(ref), nowMs);
+    if (this.#noted.size <= MAX_NOTED) return;
+    for (const oldest of this.#noted.keys()) {
+      this.#noted.delete(oldest);
+      return;
+    }
+  }
+
+  /** Whether this process has noted the thread, and does not know that it is gone. It may be gone all the same. */
+  isKnown(ref: ThreadRef): boolean {
+    return this.#noted.has(memberOf(ref));
   }
 
   /** Forgets a thread that is no more; lists remember where it stood. */
   async forget(ref: ThreadRef): Promise<void> {
+    this.#noted.delete(memberOf(ref));
     const listed = this.#keys.threadList(ref.project);
     await Promise.all([
       this.#redis.zrem(this.#keys.threads, memberOf(ref)),
@@ -65,6 +93,7 @@ export class ThreadIndex {
 
   /** Forgets a thread that is not there, although it was said to be used. Nothing waits for it. */
   forgetLater(ref: ThreadRef): void {
+    this.#noted.delete(memberOf(ref));
     const forgotten = Promise.all([
       this.#redis.zrem(this.#keys.threads, memberOf(ref)),
       this.#collections.discard(this.#keys.threadList(ref.project), ref.threadId),
@@ -133,12 +162,16 @@ export class ThreadIndex {
     await this.#redis.zadd(this.#keys.threads, this.#nowMs(), memberOf(ref));
   }
 
-  /** A thread that cannot be listed is a thread all the same, and is listed when it is used again. */
-  async #list({ project, threadId }: ThreadRef, madeMs?: number): Promise<void> {
+  /** A thread that cannot be listed is a thread all the same, and is listed when it is used again. @returns whether it is listed */
+  async #list({ project, threadId }: ThreadRef, madeMs?: number): Promise<boolean> {
     const options = madeMs === undefined ? {} : { place: placeAt(madeMs) };
-    await this.#collections
-      .add(this.#keys.threadList(project), threadId, '', options)
-      .catch((err: unknown) => this.#log.debug({ err, thread_id: threadId }, 'could not list a thread'));
+    try {
+      await this.#collections.add(this.#keys.threadList(project), threadId, '', options);
+      return true;
+    } catch (err) {
+      this.#log.debug({ err, thread_id: threadId }, 'could not list a thread');
+      return false;
+    }
   }
 
   /** The threads that were last used longest ago, and before `untilMs`. What names no thread is removed on the way. */

@@ -71,6 +71,11 @@ export class Threads {
     await this.#index.tidy(project);
   }
 
+  /** Whether this process has lately written to such a thread; it may be gone all the same. */
+  isKnown(ref: ThreadRef): boolean {
+    return this.#index.isKnown(ref);
+  }
+
   /** Whether there is such a thread, readable or not. */
   async exists(ref: ThreadRef): Promise<boolean> {
     return (await this.#redis.exists(this.#keys.thread(ref))) === 1;

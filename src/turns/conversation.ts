@@ -14,6 +14,7 @@ import type { Assistant, Message, RequiredCall } from '../runs/thread.ts';
 import { LogGone } from '../store/follow.ts';
 import type { FirstAnswer } from '../store/idempotency-records.ts';
 import type { RunRef } from '../store/keys.ts';
+import type { Passing } from '../store/passing.ts';
 import type { StoredRun } from '../store/runs.ts';
 import { chatRun, findAgentOf } from './agent.ts';
 import { begin, newRun, type RunIds } from './begin.ts';
@@ -46,7 +47,7 @@ export async function converse(
   caller: Caller,
   turn: ChatTurn,
   timing?: ServerTiming,
-): Promise<AsyncIterable<readonly TurnEvent[]>> {
+): Promise<Passing<readonly TurnEvent[]>> {
   const found = await new Conversation(means, caller, turn).find();
   // The request, perhaps with photos, is stored by now, and its run may live for minutes.
   caller.release();

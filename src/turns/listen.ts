@@ -1,6 +1,7 @@
 /** Follows the run that answers a turn: yields what it says, and acts when it stops or when its caller hangs up. */
-import { LogGone } from '../store/follow.ts';
+import { LogGone, type LoggedEvent } from '../store/follow.ts';
 import type { RunRef } from '../store/keys.ts';
+import type { Passing } from '../store/passing.ts';
 import type { RequiredCall } from '../runs/thread.ts';
 import type { Caller } from './caller.ts';
 import { cancelRun } from './changes.ts';
@@ -28,19 +29,48 @@ export type Listener = Pick<ChatTurn, 'thread' | 'answersCalls' | 'photoCaller' 
  *
  * @param timing is told of every event
  */
-export async function* listen(
+export function listen(
   means: Means,
   caller: Caller,
   listener: Listener,
   { ref, after }: Found,
   timing = new ServerTiming(),
+): AsyncGenerator<readonly TurnEvent[], void> & Passing<readonly TurnEvent[]> {
+  const log = means.hub.follow(ref, caller.gone);
+  const reader = new TurnReader(after);
+  const read: RunLog['read'] = (entries) => {
+    for (const { seq, event } of entries) if (seq > after) timing.hear(event);
+    return reader.read(entries);
+  };
+  const pass: Passing<readonly TurnEvent[]>['pass'] = (take) =>
+    log.pass?.(
+      take &&
+        ((entries) => {
+          const told = read(entries);
+          if (told.length > 0) take(told);
+        }),
+    );
+  return Object.assign(tell(means, caller, listener, { ref, log, reader, read }), { pass });
+}
+
+/** The log of a run, and who reads it. */
+interface RunLog {
+  readonly ref: RunRef;
+  readonly log: AsyncIterable<readonly LoggedEvent[]>;
+  readonly reader: TurnReader;
+  readonly read: (entries: readonly LoggedEvent[]) => readonly TurnEvent[];
+}
+
+async function* tell(
+  means: Means,
+  caller: Caller,
+  listener: Listener,
+  { ref, log, reader, read }: RunLog,
 ): AsyncGenerator<readonly TurnEvent[], void> {
   let isOver = false;
-  const reader = new TurnReader(after);
   try {
-    for await (const entries of means.hub.follow(ref, caller.gone)) {
-      for (const { seq, event } of entries) if (seq > after) timing.hear(event);
-      const told = reader.read(entries);
+    for await (const entries of log) {
+      const told = read(entries);
       // After `failed` the run may still be going on, because perhaps only reading its log has failed.
       const last = told.at(-1);
       if (last?.type === 'calls') {

@@ -1,4 +1,5 @@
 /** The beginning of an answer: waits for it before headers are sent, and fills the silence of a slow one. */
+import type { Passing } from '../store/passing.ts';
 import type { TurnEvent } from './turn-events.ts';
 
 /** What is said when nothing else was said by then; voice engines hang up after about four silent seconds. */
@@ -10,12 +11,17 @@ export interface Filler {
 /** Reads ahead by one batch, so that an endpoint can wait a limited time for what comes next without consuming it. */
 export class Lookahead<T extends TurnEvent = TurnEvent> {
   readonly #source: AsyncIterator<readonly TurnEvent[]>;
+  readonly #passFrom: Passing<readonly TurnEvent[]>['pass'];
   readonly #isHeard: (event: TurnEvent) => event is T;
+  #take: ((batch: readonly T[]) => void) | null = null;
+  /** Whether the filler was said, or is not to be said any more: what were passed before would not keep it away. */
+  #isPastFiller = false;
   #coming: Promise<IteratorResult<readonly T[]>> | null = null;
 
   /** @param isHeard other events are skipped, and `peek` does not stop at them: they are no beginning of an answer */
-  constructor(source: AsyncIterable<readonly TurnEvent[]>, isHeard: (event: TurnEvent) => event is T) {
+  constructor(source: Passing<readonly TurnEvent[]>, isHeard: (event: TurnEvent) => event is T) {
     this.#source = source[Symbol.asyncIterator]();
+    this.#passFrom = source.pass;
     this.#isHeard = isHeard;
   }
 
@@ -41,10 +47,31 @@ export class Lookahead<T extends TurnEvent = TurnEvent> {
   /**
    * Every event that is heard; the filler comes first when the first of them is late. A client that is gone gets no filler.
    */
-  async *read(filler: Filler | null = null): AsyncGenerator<readonly (T | FillerEvent)[], void> {
+  read(filler: Filler | null = null): AsyncGenerator<Heard<T>, void> & Passing<Heard<T>> {
+    const pass: Passing<Heard<T>>['pass'] = (take) => {
+      this.#take = take;
+      if (this.#isPastFiller) this.#passOn();
+    };
+    return Object.assign(this.#read(filler), { pass });
+  }
+
+  #passOn(): void {
+    const take = this.#take;
+    this.#passFrom?.(
+      take &&
+        ((told) => {
+          const heard = told.filter(this.#isHeard);
+          if (heard.length > 0) take(heard);
+        }),
+    );
+  }
+
+  async *#read(filler: Filler | null): AsyncGenerator<Heard<T>, void> {
     try {
       if (filler !== null && (await this.peek(filler.afterMs)) === null)
         yield [{ type: 'text', text: filler.text, isFiller: true }];
+      this.#isPastFiller = true;
+      this.#passOn();
       for (;;) {
         const next = await (this.#coming ?? this.#next());
         this.#coming = null;
@@ -66,4 +93,5 @@ export class Lookahead<T extends TurnEvent = TurnEvent> {
   }
 }
 
+type Heard<T> = readonly (T | FillerEvent)[];
 type FillerEvent = Extract<TurnEvent, { readonly type: 'text' }>;

@@ -36,13 +36,28 @@ export class Commits {
     this.#options = options;
   }
 
+  /** Whether fragments may be added without waiting. */
+  get isOpen(): boolean {
+    return this.#failure === null && this.#waiting < MAX_GATHERED;
+  }
+
+  /** Takes fragments. Only while it is open. */
+  add(events: readonly RunEvent[]): void {
+    this.#gather(events);
+    this.#join();
+  }
+
   /** Takes a batch. Resolves at once for fragments, else when everything so far is stored. */
   async push(events: readonly RunEvent[]): Promise<void> {
     this.#rethrow();
-    for (const event of events) pushMerged(this.#gathered, event);
-    this.#waiting += events.length;
+    this.#gather(events);
     if (!events.every(isDelta) || this.#waiting > MAX_GATHERED) await this.settled();
     else this.#join();
+  }
+
+  #gather(events: readonly RunEvent[]): void {
+    for (const event of events) pushMerged(this.#gathered, event);
+    this.#waiting += events.length;
   }
 
   /** Resolves when everything pushed is stored. It leaves now, not with the next beat. */

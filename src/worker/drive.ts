@@ -126,7 +126,13 @@ export class Driver {
       });
       const contextTokens = this.#contextOf.bind(this);
       const { hosted } = this.#options;
-      const context = { ...this.#options, runHosted: hosted.run, contextTokens, signal: controller.signal };
+      const context = {
+        ...this.#options,
+        runHosted: hosted.run,
+        contextTokens,
+        signal: controller.signal,
+        lane: commits,
+      };
       const cut = this.#cutOf(state);
       const { pictures, promptLimitBytes, room } = this.#options;
       let material = await history.within(cut);

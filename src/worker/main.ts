@@ -224,7 +224,7 @@ async function main(): Promise<void> {
     concurrency: config.workerConcurrency,
     holder: id,
     lockMs: config.lockMs,
-    work: (job) => worker.work(job),
+    work: (job, goesFirst) => worker.work(job, goesFirst),
     onLaidAside: (job) => slots.laidAside(job),
   });
   const indexing =

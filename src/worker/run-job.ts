@@ -19,7 +19,7 @@ import { isBlocked, isCancelling, isExecuting, isOverdue, isTerminal, type RunSt
 import type { LogHub } from '../store/follow.ts';
 import { Unreadable } from '../store/json.ts';
 import type { Lease } from '../store/lease.ts';
-import type { JobOutcome } from '../store/queue.ts';
+import type { GoesFirst, JobOutcome } from '../store/queue.ts';
 import { runOf, type RunJob } from '../store/run-jobs.ts';
 import { logFields } from '../store/report.ts';
 import { Refused, type StoredRun } from '../store/runs.ts';
@@ -45,6 +45,7 @@ interface Work {
   attempt: number | null;
   /** Resolves when the job is over, however it ends. */
   readonly ended: PromiseWithResolvers<void>;
+  readonly goesFirst: GoesFirst;
 }
 
 /** A key for one turn of one run. */
@@ -115,7 +116,7 @@ export class RunWorker {
    * still. That is no reason to stop: a worker that takes the run over changes it, and then our next commit is refused.
    * The queue may also give the job to this process once more; the work under way is not lost then (W4).
    */
-  async work(job: RunJob): Promise<JobOutcome> {
+  async work(job: RunJob, goesFirst: GoesFirst = () => {}): Promise<JobOutcome> {
     const startedMs = performance.now();
     const fields = { run_id: job.runId, thread_id: job.threadId, request_id: job.requestId };
     const turn = turnOf(job);
@@ -131,6 +132,7 @@ export class RunWorker {
       controller: new AbortController(),
       attempt: null,
       ended: Promise.withResolvers<void>(),
+      goesFirst,
     };
     this.#working.set(turn, work);
     try {
@@ -160,7 +162,7 @@ export class RunWorker {
 
   /** Looks at the run until it is ours to execute, or needs nothing more. */
   async #look(work: Work): Promise<JobOutcome> {
-    const { job, controller } = work;
+    const { job, controller, goesFirst } = work;
     const { runs, slots, now } = this.#options;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
       if (this.#leaving) return 'handed over';
@@ -186,6 +188,7 @@ export class RunWorker {
           const starting = this.#begin(stored);
           // Sent behind the claim, in the same tick: once that holds, nobody else changes what is read here.
           const history = this.#driver.openHistory(job);
+          goesFirst(starting);
           const started = await starting;
           if (started === null) continue;
           work.attempt = started.state.attempts;

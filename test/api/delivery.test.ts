@@ -222,3 +222,68 @@ describe('a stream', () => {
     expect(counts).toStrictEqual([0, MIB - 16 * 1024]);
   });
 });
+
+describe('a part of a stream', () => {
+  const parts = ['data: a\n\n', 'data: 漢é\n\n', 'data: c\n\n'];
+  async function* frames(): AsyncGenerator<string, void> {
+    yield* parts;
+  }
+  const talk = async (request: string): Promise<string> => {
+    const { ask } = await serving(() => ({ type: 'events', frames: frames() }), MIB);
+    const socket = await ask();
+    socket.end(request);
+    let all = '';
+    for await (const chunk of socket.setEncoding('utf8')) all += String(chunk);
+    return all;
+  };
+
+  test('is a chunk, counted in bytes, also in the answer that waits behind another', async () => {
+    const all = await talk('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    const body = `9\r\n${parts[0]}\r\nd\r\n${parts[1]}\r\n9\r\n${parts[2]}\r\n0\r\n\r\n`;
+    expect(all.split(/HTTP\/1\.1 200 OK\r\n[^]*?\r\n\r\n/)).toStrictEqual(['', body, body]);
+  });
+
+  test('is no chunk for a client that knows none, and nothing for one that wants only the head', async () => {
+    const old = await talk('GET / HTTP/1.0\r\n\r\n');
+    expect(old).toMatch(new RegExp(`\\r\\n\\r\\n${parts.join('')}$`));
+    const head = await talk('HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect(head).toMatch(/0\r\n\r\nHTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n$/);
+    expect(head.endsWith('0\r\n\r\n')).toBe(false);
+  });
+});
+
+test('what is passed to a client that does not read stops, and arrives whole and in order when it reads', async () => {
+  const reader: { take: ((text: string) => void) | null } = { take: null };
+  const rest = Promise.withResolvers<IteratorResult<string, void>>();
+  const answers: Promise<IteratorResult<string, void>>[] = [
+    rest.promise,
+    Promise.resolve({ done: true, value: undefined }),
+  ];
+  const frames = {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => answers.shift() ?? rest.promise,
+    }),
+    pass: (given: typeof reader.take): void => {
+      reader.take = given;
+    },
+  };
+  const { ask, responses } = await serving(() => ({ type: 'events', frames }), MIB);
+  const socket = await ask();
+  await until(() => reader.take !== null);
+  const told: string[] = [];
+  while (reader.take !== null && told.length < 10_000) {
+    const text = `data: ${told.length} ${'x'.repeat(8_000)}\n\n`;
+    told.push(text);
+    reader.take(text);
+  }
+  expect(reader.take).toBeNull();
+  expect(responses[0]?.socket?.writableNeedDrain).toBe(true);
+  rest.resolve({ done: false, value: 'data: last\n\n' });
+  let all = '';
+  for await (const chunk of socket.setEncoding('latin1')) {
+    all += String(chunk);
+    if (all.endsWith('0\r\n\r\n')) break;
+  }
+  const seen = [...all.matchAll(/data: (\w+)/g)].map(([, word]) => word);
+  expect(seen).toStrictEqual([...told.map((_, index) => String(index)), 'last']);
+});

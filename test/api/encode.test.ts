@@ -82,6 +82,22 @@ describe('the texts of a stream', () => {
     expect(source.isClosed).toBe(true);
   });
 
+  test('are passed as they come, where the source passes its batches', async () => {
+    const reader: { take: ((batch: readonly string[]) => void) | null } = { take: null };
+    const pass = (given: typeof reader.take): void => {
+      reader.take = given;
+    };
+    const texts = encoded(Object.assign(sourceOf(['a']), { pass }), new Plain());
+    const passed: string[] = [];
+    texts.pass?.((text) => passed.push(text));
+    expect((await texts.next()).value).toBe('a');
+    void texts.next();
+    for (const batch of [['b', 'c'], [''], ['d']]) reader.take?.(batch);
+    expect(passed).toStrictEqual(['bc', 'd']);
+    texts.pass?.(null);
+    expect(reader.take).toBeNull();
+  });
+
   test('do not hold what was told while nothing follows', async () => {
     const batches = [['a']];
     const [told] = batches.map((batch) => new WeakRef(batch));

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OtherEndpoints, sendJson } from '../support/endpoints.ts';
+import { lookUntil } from '../support/looks.ts';
 import { metricsOf } from '../support/metrics.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import type { LogLine } from '../support/service.ts';
@@ -63,9 +64,11 @@ const wire = new Wire(() => service.baseUrl, { authorization: `Bearer ${KEY}` })
 const figure = async (name: string): Promise<number> => (await metricsOf(service.url)).get(name) ?? 0;
 const memory = async (): Promise<number> => figure('longrun_memory_bytes');
 /** Resolves when nothing is passed on any more. */
-const allOver = async (): Promise<void> => {
-  while ((await figure('longrun_forwarded_open')) > 0);
-};
+const allOver = (): Promise<number> =>
+  lookUntil(
+    () => figure('longrun_forwarded_open'),
+    (open) => open === 0,
+  );
 
 /** The next line about a request that was passed on. */
 function nextLine(): Promise<LogLine> {

@@ -1,5 +1,6 @@
 /** What a monitor reads at any API process: that process, the queue, and every worker of the deployment. */
 import { beforeAll, expect, test } from 'vitest';
+import { lookUntil } from '../support/looks.ts';
 import { metricsOf } from '../support/metrics.ts';
 import { gate, refuses, says } from '../support/upstream.ts';
 import { Wire } from '../support/wire.ts';
@@ -19,14 +20,9 @@ beforeAll(async () => {
  * The figures, once they are as `fits` wants them. A worker says its own every few seconds, at any moment of a
  * run's life, so `fits` must ask for what comes last.
  */
-async function figuresWhen(
+const figuresWhen = (
   fits: (figures: ReadonlyMap<string, number>) => boolean,
-): Promise<ReadonlyMap<string, number>> {
-  for (;;) {
-    const figures = await metricsOf(service.url);
-    if (fits(figures)) return figures;
-  }
-}
+): Promise<ReadonlyMap<string, number>> => lookUntil(() => metricsOf(service.url), fits);
 
 test('a deployment says how it is, without a key and without telling hosts', async () => {
   const door = gate();

@@ -4,6 +4,7 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { Admission } from '../../src/turns/admission.ts';
+import { lookUntil } from '../support/looks.ts';
 import { startPrivateRedis } from '../support/redis.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { startService, type Service } from '../support/service.ts';
@@ -114,9 +115,8 @@ describe('as many open runs as a project may have', () => {
     const { by, again, thread } = await asking('one');
     const first = await again();
     expect(first.status).toBe(200);
-    let refused = await again();
     // A run that is created at the moment of a look is counted by the next one; its thread is busy until then.
-    while (refused.status === 400) refused = await again();
+    const refused = await lookUntil(again, ({ status }) => status !== 400);
     expectRefusal(refused, {
       status: 429,
       type: 'requests',
@@ -128,8 +128,7 @@ describe('as many open runs as a project may have', () => {
     const [open] = await by.list(`/threads/${thread}/runs`);
     await by.ok('POST', `/threads/${thread}/runs/${open?.id}/cancel`, {});
     // Counted once a second.
-    let next = await again();
-    while (next.status === 429) next = await again();
+    const next = await lookUntil(again, ({ status }) => status !== 429);
     expect(next.status).toBe(200);
   });
 });
@@ -170,9 +169,9 @@ describe('as many streams as there may be', () => {
     expect(watch.status).toBe(503);
     door.open();
     await first.rest();
-    while ((await ready()).status !== 200);
+    await lookUntil(ready, ({ status }) => status === 200);
     expect(await wire.rested(quiet)).toMatchObject({ status: 'completed' });
-    while ((await ready()).status !== 200);
+    await lookUntil(ready, ({ status }) => status === 200);
     expect((await wire.ask('POST', path, again)).status).toBe(200);
   });
 });

@@ -1,6 +1,7 @@
 /** `GET /ready` while Redis answers every question and takes no write. */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { lookUntil } from '../support/looks.ts';
 import { startPrivateRedis, type PrivateRedis } from '../support/redis.ts';
 import { startService, type Service } from '../support/service.ts';
 import { Wire } from '../support/wire.ts';
@@ -25,10 +26,7 @@ const ready = async () => new Wire(service.url).ask('GET', '/ready');
 
 /** Asks until the answer changes to that status: Redis is asked once a second. */
 async function until(status: number): Promise<unknown> {
-  for (;;) {
-    const reply = await ready();
-    if (reply.status === status) return reply.body;
-  }
+  return (await lookUntil(ready, (reply) => reply.status === status)).body;
 }
 
 const WAYS: readonly (readonly [string, () => Promise<unknown>, () => Promise<unknown>, string])[] = [

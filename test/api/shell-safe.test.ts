@@ -6,6 +6,7 @@ import path from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fitJson, shellSafe } from '../../src/api/http/shell-safe.ts';
+import { character } from '../support/character.ts';
 
 const safe = (value: unknown): string => shellSafe(JSON.stringify(value));
 
@@ -48,7 +49,7 @@ const nastyText = fc.string({
       'u',
       '#',
     ),
-    fc.string({ unit: 'binary', maxLength: 2 }),
+    fc.string({ unit: character, maxLength: 2 }),
   ),
   maxLength: 30,
 });

@@ -5,6 +5,7 @@ import { agentFrames } from '../../src/api/agents/frames.ts';
 import { assistantsStream, watchStream } from '../../src/api/assistants/frames.ts';
 import { chatFrames, type ChatReply } from '../../src/api/chat/frames.ts';
 import type { LoggedEvent } from '../../src/store/follow.ts';
+import type { Passing } from '../../src/store/passing.ts';
 import { isAudible, TurnReader, type TurnEvent } from '../../src/turns/turn-events.ts';
 import { histories, type History } from '../runs/histories.ts';
 
@@ -35,8 +36,30 @@ const IDS = { request_id: 'req_1', agent_id: ODD, user_id: 'u', conversation_id:
 
 type Batches = readonly (readonly LoggedEvent[])[];
 
-async function* of<T>(batches: readonly T[]): AsyncGenerator<T, void> {
-  yield* batches;
+/** A source of these batches, which passes those that are nothing but fragments if it is asked to. */
+function of<T>(batches: readonly (readonly T[])[], typeOf: (event: T) => string): Passing<readonly T[]> {
+  let take: ((batch: readonly T[]) => void) | null = null;
+  async function* source(): AsyncGenerator<readonly T[], void> {
+    for (const batch of batches) {
+      if (take !== null && batch.every((event) => FRAGMENTS.has(typeOf(event)))) take(batch);
+      else yield batch;
+    }
+  }
+  return Object.assign(source(), {
+    pass: (given: typeof take): void => {
+      take = given;
+    },
+  });
+}
+
+const FRAGMENTS: ReadonlySet<string> = new Set(['message.delta', 'thought.delta', 'text', 'thought']);
+
+/** The whole text of a stream. @param isPassed whether it may come without a wait */
+async function textOf(stream: Passing<string>, isPassed: boolean): Promise<string> {
+  let text = '';
+  if (isPassed) stream.pass?.((passed) => (text += passed));
+  for await (const told of stream) text += told;
+  return text;
 }
 
 /** What a turn hears of these batches, batch by batch. */
@@ -49,20 +72,23 @@ function heard(batches: Batches): readonly (readonly TurnEvent[])[] {
 }
 
 /** The streams of all protocols for one log. */
-async function streamsOf(batches: Batches): Promise<readonly string[]> {
+async function streamsOf(batches: Batches, isPassed = false): Promise<readonly string[]> {
   const told = heard(batches);
   const audible = told.map((batch) => batch.filter(isAudible));
   const options = { after: 0, thread: null, labels: async () => null };
   const [queued] = batches.flat();
   if (queued?.event.type !== 'run.queued') throw new Error('this is no log');
   const streams = [
-    assistantsStream(of(batches), options),
-    watchStream(of(batches), 0, queued.event.run),
-    agentFrames(of(told), IDS, ODD),
-    ...REPLIES.map((reply) => chatFrames(of(audible), reply)),
+    assistantsStream(of(batches, typeOfEntry), options),
+    watchStream(of(batches, typeOfEntry), 0, queued.event.run),
+    agentFrames(of(told, typeOfEvent), IDS, ODD),
+    ...REPLIES.map((reply) => chatFrames(of(audible, typeOfEvent), reply)),
   ];
-  return Promise.all(streams.map(async (stream) => (await Array.fromAsync(stream)).join('')));
+  return Promise.all(streams.map(async (stream) => textOf(stream, isPassed)));
 }
+
+const typeOfEntry = ({ event }: LoggedEvent): string => event.type;
+const typeOfEvent = ({ type }: TurnEvent): string => type;
 
 const logOf = ({ events }: History): readonly LoggedEvent[] =>
   events.map((event, index) => ({ seq: index + 1, event }));
@@ -94,6 +120,16 @@ test('a log has the same bytes however it comes, in one batch or event by event'
       const whole = await streamsOf([log]);
       expect(await streamsOf(log.map((entry) => [entry]))).toStrictEqual(whole);
       expect(await streamsOf([...cut, log.slice(at)])).toStrictEqual(whole);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('a log has the same bytes when its fragments are passed without a wait', async () => {
+  await fc.assert(
+    fc.asyncProperty(histories, async (history) => {
+      const batches = logOf(history).map((entry) => [entry]);
+      expect(await streamsOf(batches, true)).toStrictEqual(await streamsOf(batches));
     }),
     { numRuns: 30 },
   );

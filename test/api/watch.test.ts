@@ -4,6 +4,7 @@
  */
 /* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
 import { beforeAll, describe, expect, inject, test } from 'vitest';
+import { lookUntil } from '../support/looks.ts';
 import { problemsOf } from '../support/order.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { startService } from '../support/service.ts';
@@ -201,10 +202,11 @@ describe('a run whose log has expired', () => {
       const own = new Wire(forgetful.baseUrl);
       const assistant = (await own.ok('POST', '/assistants', { model: 'm' })).id;
       const run = await own.play(await own.thread('a story'), { assistant_id: assistant });
-      let frames: readonly Frame[] = [];
       // Nobody is told when a key expires, so it is asked for until it has.
-      do frames = await (await own.stream('GET', pathOf(run))).rest();
-      while (namesOf(frames).includes('thread.run.created'));
+      const frames = await lookUntil(
+        async () => (await own.stream('GET', pathOf(run))).rest(),
+        (told) => !namesOf(told).includes('thread.run.created'),
+      );
       expect(frames).toEqual([
         { id: null, name: 'thread.run.completed', data: run },
         { id: null, name: 'done', data: '[DONE]' },

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { COMPILE_CACHE } from '../support/compile-cache.ts';
 
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/longrun/', import.meta.url));
 /** Limits for what hangs, each a little shorter than the test's or hook's own, which would not say what the program wrote. */
@@ -20,7 +21,7 @@ export interface Ended {
 
 interface Surroundings {
   readonly cwd?: string;
-  /** Besides PATH and HOME, which every program gets; nothing else of this process' environment. */
+  /** Besides PATH, HOME and Node's compile cache, which every program gets; nothing else of this process' environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** After this long the program is killed; what it had written is in the result. */
   readonly timeoutMs?: number;
@@ -35,7 +36,7 @@ export function runProgram(
   const { PATH, HOME } = process.env;
   const child = spawn(command, args, {
     cwd: around.cwd,
-    env: { PATH, HOME, ...around.env },
+    env: { PATH, HOME, NODE_COMPILE_CACHE: COMPILE_CACHE, ...around.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });

@@ -1,6 +1,7 @@
 /** The bytes of a request to an upstream and of its answer, as they are sent and read. */
 import { execFile } from 'node:child_process';
 import type { ServerResponse } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import {
   brotliCompressSync,
@@ -61,6 +62,74 @@ test('a request has our own headers, and those that it cannot do without', async
     JSON.stringify(upstream.asked[0]?.body).length,
     new URL(upstream.url).host,
   ]);
+});
+
+/** Answers, and leaves it to the client how long the connection is kept. */
+function greet(response: ServerResponse): void {
+  response.setHeader('connection', 'keep-alive');
+  response.end('hello');
+}
+
+/** One request, until its connection serves the next. */
+async function greeting(): Promise<string> {
+  const text = await new UpstreamAnswer({
+    address: new URL(upstream.url),
+    method: 'POST',
+    headers: {},
+    body: '{"is":"sent"}',
+  }).text(1024);
+  await nextTurn();
+  return text;
+}
+
+const sockets = (): readonly unknown[] => upstream.asked.map(({ socket }) => socket);
+
+test('a connection is kept for the pauses of a conversation', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    upstream = await startUpstream(greet);
+    await greeting();
+    vi.advanceTimersByTime(50_000);
+    await greeting();
+    vi.advanceTimersByTime(70_000);
+    await greeting();
+    const [first, second, third] = sockets();
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+describe('an upstream that closes a connection in place of an answer', () => {
+  const closing = async (...numbers: readonly number[]): Promise<TestUpstream> =>
+    startUpstream((response, count) => {
+      if (numbers.includes(count)) response.socket?.end();
+      else greet(response);
+    });
+
+  test('is asked once more where the connection was kept', async () => {
+    upstream = await closing(2);
+    await greeting();
+    expect(await greeting()).toBe('hello');
+    const [first, second, third] = sockets();
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
+    expect(upstream.asked[2]?.body).toEqual({ is: 'sent' });
+  });
+
+  test('is not asked once more where it was new', async () => {
+    upstream = await closing(1);
+    await expect(greeting()).rejects.toThrow('closed');
+    expect(upstream.asked).toHaveLength(1);
+  });
+
+  test('is not asked a third time', async () => {
+    upstream = await closing(2, 3);
+    await greeting();
+    await expect(greeting()).rejects.toThrow('closed');
+    expect(upstream.asked).toHaveLength(3);
+  });
 });
 
 test.each([

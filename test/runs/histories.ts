@@ -12,6 +12,7 @@ import {
   type Usage,
   type RequiredCall,
 } from '../../src/runs/thread.ts';
+import { character } from '../support/character.ts';
 
 export const EXPIRES_AT = 1_600;
 
@@ -185,7 +186,7 @@ export function outcomes(state: RunState | null): Record<string, RunStatus | 'il
 const choices = fc.array(
   fc.record({
     pick: fc.nat(),
-    text: fc.string({ unit: 'binary', maxLength: 3 }),
+    text: fc.string({ unit: character, maxLength: 3 }),
     tokens: fc.nat({ max: 3 }),
   }),
   { maxLength: 60, size: 'max' },

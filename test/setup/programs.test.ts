@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { COMPILE_CACHE } from '../support/compile-cache.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
 const read = (name: string): string => readFileSync(join(REPOSITORY, name), 'utf8');
@@ -37,7 +38,7 @@ test('an older Node is told what to do', () => {
 test.each(['api', 'worker'])('a wrong PORT ends %s with a sentence', (program) => {
   const { status, stderr } = spawnSync(process.execPath, [join(REPOSITORY, 'src', program, 'main.ts')], {
     encoding: 'utf8',
-    env: { PORT: 'abc' },
+    env: { PORT: 'abc', NODE_COMPILE_CACHE: COMPILE_CACHE },
   });
   expect(status).toBe(1);
   expect(stderr).toBe('The configuration has 1 problem(s):\n  - PORT: must be a number.\n');

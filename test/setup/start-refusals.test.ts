@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { runProgram } from '../clients/programs.ts';
+import { COMPILE_CACHE } from '../support/compile-cache.ts';
 import { startPrivateRedis, type PrivateRedis } from '../support/redis.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
@@ -66,7 +67,11 @@ describe.each(['api', 'worker'])('npm run %s', (name) => {
 
   test('says where it looks for a Redis that is not there, and goes on', async () => {
     const child = spawn(process.execPath, [program(name)], {
-      env: { REDIS_URL: 'redis://:a-password@127.0.0.1:1', PORT: '0' },
+      env: {
+        REDIS_URL: 'redis://:a-password@127.0.0.1:1',
+        PORT: '0',
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
+      },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     onTestFinished(() => void child.kill('SIGKILL'));

@@ -55,12 +55,31 @@ const WATCHDOG_MS = 5_000;
 /** A reader of a run's log that keeps what it is given. */
 class Follower {
   readonly entries: LoggedEvent[] = [];
-  readonly #batches: AsyncGenerator<readonly LoggedEvent[], void>;
+  /** The sequence numbers of those that were passed to it. */
+  readonly passed: number[] = [];
+  readonly #batches: ReturnType<LogHub['follow']>;
   readonly #controller = new AbortController();
 
   constructor(hub: LogHub, ref = refOf()) {
     this.#batches = hub.follow(ref, this.#controller.signal);
     onTestFinished(async () => this.leave());
+  }
+
+  /** Wants fragments without a wait. */
+  wantsPassed(): this {
+    this.#batches.pass?.((entries) => {
+      this.entries.push(...entries);
+      this.passed.push(...entries.map(({ seq }) => seq));
+    });
+    return this;
+  }
+
+  /** Cannot take what is passed. */
+  failsAtPassed(): this {
+    this.#batches.pass?.(() => {
+      throw new Error('no');
+    });
+    return this;
   }
 
   /** Reads one batch further. @returns false when the log says no more. */
@@ -242,6 +261,68 @@ describe('subscriptions', () => {
     gate.resolve();
     await reading;
     expect(readers.map(({ seqs }) => seqs)).toStrictEqual([upTo(2), upTo(2)]);
+  });
+});
+
+describe('fragments', () => {
+  test('are passed to a reader that waits, and all else comes as ever, in order', async () => {
+    const store = await openStore(server.url);
+    const { hub } = await openHub(store);
+    const talking = await startTalking(store);
+    const reader = await new Follower(hub).wantsPassed().reach(4);
+    const reading = reader.step();
+    let held = await store.runs.commit(talking, [delta('a')]);
+    held = await store.runs.commit(held, [delta('b'), delta('c')]);
+    await store.runs.commit(held, COMPLETED);
+    await reading;
+    expect(reader.passed).toStrictEqual([5, 6, 7]);
+    await reader.reach(10);
+    expect(reader.seqs).toStrictEqual(upTo(10));
+    expect(textIn(reader.entries)).toBe('abc');
+  });
+
+  test('wait for a reader that does not wait for them', async () => {
+    const store = await openStore(server.url);
+    const { hub } = await openHub(store);
+    const talking = await startTalking(store);
+    const reader = await new Follower(hub).wantsPassed().reach(4);
+    const other = await new Follower(hub).reach(4);
+    await store.runs.commit(talking, [delta('a')]);
+    await other.reach(5);
+    expect(reader.seqs).toStrictEqual(upTo(4));
+    await reader.reach(5);
+    expect(reader.seqs).toStrictEqual(upTo(5));
+    expect(reader.passed).toStrictEqual([]);
+  });
+
+  test('behind a gap come with what is missing', async () => {
+    const store = await openStore(server.url);
+    const { hub, feed } = await openHub(store);
+    const talking = await startTalking(store);
+    const reader = await new Follower(hub).wantsPassed().reach(4);
+    const reading = reader.step();
+    await feed.sunsubscribe(store.keys.events(refOf()));
+    const held = await store.runs.commit(talking, [delta('un')]);
+    await feed.ssubscribe(store.keys.events(refOf()));
+    await store.runs.commit(held, [delta('heard')]);
+    await reading;
+    expect(reader.seqs).toStrictEqual(upTo(6));
+    expect(reader.passed).toStrictEqual([]);
+  });
+
+  test('that a reader fails at are its own failure, and no other reader’s', async () => {
+    const store = await openStore(server.url);
+    const { hub } = await openHub(store);
+    const talking = await startTalking(store);
+    const failing = await new Follower(hub).failsAtPassed().reach(4);
+    const other = await new Follower(hub).wantsPassed().reach(4);
+    const failed = failing.step().catch(String);
+    const reading = other.step();
+    const held = await store.runs.commit(talking, [delta('a')]);
+    await store.runs.commit(held, COMPLETED);
+    expect(await failed).toBe('Error: no');
+    await reading;
+    expect(other.passed).toStrictEqual([5]);
   });
 });
 

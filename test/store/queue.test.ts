@@ -50,7 +50,7 @@ async function waiting({ url, keys }: Store): Promise<readonly (string | undefin
 /** A worker process, as far as the queue sees it, whose jobs end as `work` says. */
 async function consume(
   { url, keys }: Store,
-  work: (job: RunJob) => Promise<JobOutcome>,
+  work: ConsumerOptions<RunJob>['work'],
   more: Partial<ConsumerOptions<RunJob>> = {},
 ): Promise<JobConsumer<RunJob>> {
   const consumer = new JobConsumer(RUN_JOBS, {
@@ -283,6 +283,42 @@ describe('a job that is taken', () => {
     await vi.waitUntil(() => said.includes('end'));
     // The second look is for the mark that the first one left: other jobs could have come with it.
     expect(said).toStrictEqual(['rpoplpush', 'echo', 'rpoplpush', 'end']);
+  });
+
+  test('and comes alone is begun before the queue is looked at again', async () => {
+    const store = await openStore(server.url);
+    const work: ConsumerOptions<RunJob>['work'] = async (_, goesFirst) => {
+      const question = store.redis.echo('begun');
+      goesFirst(question);
+      await question;
+      await store.redis.echo('going on');
+      return 'done';
+    };
+    await consume(store, work, noWait);
+    const said = await overheard(store, /^(echo|bzpopmin|rpoplpush)$/i);
+    await create(store);
+    await drained(store);
+    await store.redis.ping('end');
+    await vi.waitUntil(() => said.includes('end'));
+    const order = ['rpoplpush', 'echo', 'echo', 'bzpopmin', 'rpoplpush'];
+    expect(said.slice(said.indexOf('rpoplpush')).slice(0, order.length)).toStrictEqual(order);
+  });
+
+  test('keeps others waiting no longer than its first question, even if that fails', async () => {
+    const store = await openStore(server.url);
+    const question = Promise.withResolvers<void>();
+    const taken: string[] = [];
+    const work: ConsumerOptions<RunJob>['work'] = async ({ runId }, goesFirst) => {
+      if (taken.push(runId) === 1) goesFirst(question.promise);
+      return 'done';
+    };
+    await consume(store, work, noWait);
+    await create(store);
+    await drained(store);
+    await create(store, refOf('run_2', { project: PROJECT, threadId: 'thread_2' }));
+    question.reject(new Error('no answer'));
+    await drained(store);
+    expect(taken).toStrictEqual(['run_1', 'run_2']);
   });
 
   test('after it has waited for long is a sign that others wait, which are then asked for at once', async () => {

@@ -106,7 +106,9 @@ describe('the index of threads', () => {
     const store = await openStore(server.url, (redis) => listening(redis, sent));
     await made(store, 'thread_1');
     sent.length = 0;
+    later(1);
     await store.objects.messages.add(THREAD, newMessage('msg_more'));
+    later(2);
     await create(store, refOf(), { thread: null });
     await store.objects.threads.delete(THREAD);
     expect(sent).toEqual([
@@ -115,6 +117,28 @@ describe('the index of threads', () => {
       ['zadd', 'add', 'commit', 'remind', 'add'],
       ['drop', 'zrem', 'remove'],
     ]);
+  });
+
+  test('is written once a minute by each process, because threads are kept for days', async () => {
+    const sent: string[][] = [];
+    const store = await openStore(server.url, (redis) => listening(redis, sent));
+    await made(store, 'thread_1');
+    sent.length = 0;
+    await store.objects.messages.add(THREAD, newMessage('msg_2'));
+    vi.setSystemTime(MADE_MS + 59_000);
+    await store.objects.messages.add(THREAD, newMessage('msg_3'));
+    vi.setSystemTime(MADE_MS + 60_000);
+    await store.objects.messages.add(THREAD, newMessage('msg_4'));
+    expect(sent).toEqual([['append'], ['append'], ['zadd', 'add', 'append']]);
+  });
+
+  test('has a thread again that was deleted elsewhere and made anew under its id', async () => {
+    const here = await openStore(server.url);
+    await made(here, 'thread_1');
+    await here.redis.unlink(here.keys.thread(THREAD));
+    await here.redis.unlink(here.keys.threads);
+    await made(here, 'thread_1');
+    expect(await daysOf(here)).toStrictEqual({ 'p/thread_1': 0 });
   });
 });
 

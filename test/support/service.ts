@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { COMPILE_CACHE } from './compile-cache.ts';
 
 export interface ServiceOptions {
   readonly redisUrl: string;
@@ -32,7 +33,6 @@ const API = fileURLToPath(new URL('../../src/api/main.ts', import.meta.url));
 const WORKER = fileURLToPath(new URL('../../src/worker/main.ts', import.meta.url));
 /** A folder without a developer's `longrun.config.json`. */
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
-const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/node-compile', import.meta.url));
 /**
  * Limits for processes that hang, since a busy machine loads modules slowly. They are below vitest's own limits, which
  * would not say why a test failed.
@@ -111,7 +111,6 @@ export class Service {
     this.#env = {
       // Not the whole environment: a developer's own OPENAI_API_KEY or PORT must not steer a test.
       PATH: process.env['PATH'],
-      // Half of what a process costs at its start is reading the same sources again.
       NODE_COMPILE_CACHE: COMPILE_CACHE,
       PORT: '0',
       REDIS_URL: redisUrl,

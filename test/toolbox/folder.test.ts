@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BUILT_IN, loadFolders, ToolFilesError } from '../../src/toolbox/folder.ts';
 import { ToolPool } from '../../src/toolbox/pool.ts';
 import { toolContext } from '../support/tool-context.ts';
+import { TOOL_ENV } from './tool-files.ts';
 
 const tool = (name: string): string => `
 import { z } from 'zod';
@@ -24,7 +25,7 @@ beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'longrun-tools-'));
   pool = new ToolPool({
     processes: 2,
-    env: { PATH: process.env['PATH'] ?? '' },
+    env: TOOL_ENV,
     allowedTo: () => [],
     log: pino({ level: 'silent' }),
   });

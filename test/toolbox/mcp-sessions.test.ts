@@ -40,6 +40,10 @@ const refusal =
 class Forgetful {
   readonly #refuse: Refuse;
   #sessions = new Set<string>();
+  /** Whether it knows no session any more when a tool is called, however new the session is. */
+  forgetsAtCalls = false;
+  /** The calls before which it has forgotten all sessions. */
+  forgotten = 0;
   opened = 0;
   /** The calls of tools that it has answered. */
   calls = 0;
@@ -78,6 +82,10 @@ class Forgetful {
         { protocolVersion: params?.protocolVersion, capabilities, serverInfo },
         { 'mcp-session-id': session },
       );
+    }
+    if (this.forgetsAtCalls && method === 'tools/call') {
+      this.forgotten += 1;
+      this.forget();
     }
     if (!this.#sessions.has(String(request.headers['mcp-session-id']))) return this.#refuse(response, id);
     if (id === undefined) return void response.writeHead(202).end();
@@ -121,10 +129,9 @@ describe('a session that the server has forgotten', () => {
     const server = new Forgetful(refusal(404, ''));
     const opened = openSource({ url: await server.listen(), headers: {} });
     await connected(opened);
-    const forgetting = setInterval(() => server.forget(), 1);
+    server.forgetsAtCalls = true;
     await expect(opened.call('act')).rejects.toThrow(ToolError);
-    clearInterval(forgetting);
-    expect(server.calls).toBe(0);
+    expect([server.forgotten, server.calls]).toEqual([2, 0]);
   });
 
   test('is not thought of when the server refuses the call for another reason', async () => {

@@ -2,11 +2,12 @@
 import { pino } from 'pino';
 import { ToolPool } from '../../src/toolbox/pool.ts';
 import { toolContext } from '../support/tool-context.ts';
+import { TOOL_ENV } from './tool-files.ts';
 
 const [, , file = ''] = process.argv;
 const pool = new ToolPool({
   processes: 1,
-  env: { PATH: process.env['PATH'] ?? '' },
+  env: TOOL_ENV,
   allowedTo: () => [],
   log: pino(),
 });

@@ -6,7 +6,11 @@ import path from 'node:path';
 import { pino } from 'pino';
 import type { Tool, ToolContext } from '../../src/runs/tool.ts';
 import { ToolPool, type ToolPoolOptions } from '../../src/toolbox/pool.ts';
+import { COMPILE_CACHE } from '../support/compile-cache.ts';
 import { toolContext } from '../support/tool-context.ts';
+
+/** All that the processes of tools see of an environment. */
+export const TOOL_ENV = { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: COMPILE_CACHE };
 
 export class ToolFiles {
   readonly folder: string;
@@ -19,7 +23,7 @@ export class ToolFiles {
     this.folder = folder;
     this.pool = new ToolPool({
       processes: 2,
-      env: { PATH: process.env['PATH'] ?? '' },
+      env: TOOL_ENV,
       allowedTo: () => [],
       log: pino({}, { write: (line) => this.lines.push(JSON.parse(line)) }),
       ...options,

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ToolError } from '../../src/runs/tool.ts';
 import { loadFolders, ToolFilesError } from '../../src/toolbox/folder.ts';
 import type { ToolPoolOptions } from '../../src/toolbox/pool.ts';
-import { run, ToolFiles } from './tool-files.ts';
+import { run, TOOL_ENV, ToolFiles } from './tool-files.ts';
 
 // A process comes up in a fifth of a second, on a loaded machine in half a minute.
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 60_000 });
@@ -18,7 +18,7 @@ afterEach(() => files.close());
 /** Pools start their processes by `nice`; this one stands in its way. */
 async function openBehind(script: string): Promise<ToolFiles> {
   const system = process.env['PATH'] ?? '';
-  const env = { PATH: system };
+  const env = { ...TOOL_ENV };
   const opened = await open({ processes: 1, env });
   const bin = path.join(opened.folder, 'bin');
   env.PATH = `${bin}:${system}`;

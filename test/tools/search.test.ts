@@ -6,6 +6,7 @@ import { shellSafe } from '../../src/api/http/shell-safe.ts';
 import search from '../../src/tools/search.ts';
 import { MAX_ANSWER_BYTES } from '../../src/tools/search/fit.ts';
 import { NOTES } from '../../src/tools/search/notes.ts';
+import { character } from '../support/character.ts';
 import { toolContext } from '../support/tool-context.ts';
 
 const answerSchema = z.strictObject({
@@ -245,7 +246,7 @@ describe('what providers say', () => {
     unit: fc.constantFrom('a', ' ', '"', '\\', '*', '?', '[', '臺', '🍵', '&lt;', '\n', '+('),
   });
   const anything = fc.oneof(
-    fc.string({ unit: 'binary', maxLength: 3_000 }),
+    fc.string({ unit: character, maxLength: 3_000 }),
     nasty,
     fc.tuple(nasty, fc.nat(3_000)).map(([text, count]) => text.repeat(count).slice(0, 5_000)),
   );

@@ -1,5 +1,5 @@
 /** Reading ahead of an answer without losing any of it, and what is said while there is nothing to read. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Lookahead } from '../../src/turns/lookahead.ts';
 import { isAudible, isSpeakable, type Audible, type TurnEvent } from '../../src/turns/turn-events.ts';
 
@@ -109,6 +109,27 @@ describe('the filler', () => {
       await Array.fromAsync(new Lookahead(source, isAudible).read({ afterMs: 10_000, text: 'Hm.' })),
     ).toEqual([]);
   });
+});
+
+test('what is passed without a wait comes after the filler, never before it or in its place', async () => {
+  const { source, feed } = byHand();
+  const passed: Audible[] = [];
+  const reader: { take: ((batch: readonly TurnEvent[]) => void) | null } = { take: null };
+  const pass = (given: typeof reader.take): void => {
+    reader.take = given;
+  };
+  const says = new Lookahead(Object.assign(source, { pass }), isSpeakable).read({ afterMs: 0, text: 'Hm.' });
+  says.pass?.((batch) => passed.push(...batch));
+  expect(reader.take).toBeNull();
+  expect((await says.next()).value).toEqual([{ ...word('Hm.'), isFiller: true }]);
+  expect(reader.take).toBeNull();
+  const rest = says.next();
+  await vi.waitUntil(() => reader.take !== null);
+  reader.take?.([word('a'), { type: 'thought', field: 'reasoning', text: 'Hm.' }]);
+  reader.take?.([{ type: 'thought', field: 'reasoning', text: 'Hm.' }]);
+  expect(passed).toEqual([word('a')]);
+  feed('b');
+  expect((await rest).value).toEqual([word('b')]);
 });
 
 test('the server’s own tools are not heard', async () => {

@@ -115,6 +115,31 @@ describe('fragments', () => {
     expect(gate.texts).toHaveLength(2);
   });
 
+  test('that are added gather likewise, in their order, until there are too many', async () => {
+    const gate = new Gate();
+    gate.commits.add([delta('a')]);
+    await gate.commits.push([delta('b')]);
+    gate.commits.add([delta('c')]);
+    expect(gate.texts).toStrictEqual(['a']);
+    await gate.pass();
+    expect(gate.texts).toStrictEqual(['a', 'bc']);
+    for (let count = 0; count < 256; count++) {
+      expect(gate.commits.isOpen).toBe(true);
+      gate.commits.add([toolDelta(0)]);
+    }
+    expect(gate.commits.isOpen).toBe(false);
+    await gate.pass();
+    expect(gate.commits.isOpen).toBe(true);
+  });
+
+  test('are not taken any more when a commit has failed', async () => {
+    const gate = new Gate();
+    gate.commits.add([delta('a')]);
+    await gate.fail(new Error('refused'));
+    expect(gate.commits.isOpen).toBe(false);
+    await expect(gate.commits.push([delta('b')])).rejects.toThrow('refused');
+  });
+
   test('each commit builds on the run as the one before it left it', async () => {
     const gate = new Gate();
     await gate.commits.push([toolDelta(0), toolDelta(1), toolDelta(0)]);

@@ -4,7 +4,8 @@
  * `message`, `error`, `end`.
  */
 import type { ApiError } from '../../errors.ts';
-import { encoded, type Encoder } from '../http/encode.ts';
+import type { Passing } from '../../store/passing.ts';
+import { encoded, type Encoder, type Texts } from '../http/encode.ts';
 import type { RefusalOfPaths } from '../http/endpoint.ts';
 import { calledFunction } from '../../runs/calls/kinds.ts';
 import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
@@ -91,11 +92,7 @@ class AgentAnswer {
 }
 
 /** The answer as frames. */
-export function agentFrames(
-  batches: AsyncIterable<readonly TurnEvent[]>,
-  ids: AgentIds,
-  name: string,
-): AsyncIterableIterator<string, void> {
+export function agentFrames(batches: Passing<readonly TurnEvent[]>, ids: AgentIds, name: string): Texts {
   const answer = new AgentAnswer(ids);
   const encoder: Encoder<TurnEvent> = {
     encode: (said) => answer.tell(said).map(agentFrame).join(''),

@@ -17,7 +17,8 @@ import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.t
 import { PLAIN_VIEW, shownStep } from '../../runs/step-view.ts';
 import type { Metadata, Run, Thread } from '../../runs/thread.ts';
 import { LogGone, type LoggedEvent } from '../../store/follow.ts';
-import { encoded } from '../http/encode.ts';
+import type { Passing } from '../../store/passing.ts';
+import { encoded, type Texts } from '../http/encode.ts';
 
 const DONE = 'event: done\ndata: [DONE]\n\n';
 /** An event of the wire: its name and its object. */
@@ -209,9 +210,9 @@ interface StreamOptions {
 
 /** The frames of a run's stream, from the client's cursor to where the run rests. */
 export function assistantsStream(
-  log: AsyncIterable<readonly LoggedEvent[]>,
+  log: Passing<readonly LoggedEvent[]>,
   { after, thread, labels, view = PLAIN_VIEW }: StreamOptions,
-): AsyncIterableIterator<string, void> {
+): Texts {
   const events = new AssistantsEncoder(view);
   const encoder = {
     isOver: false,

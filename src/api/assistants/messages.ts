@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { notFound, threadLocked } from '../../errors.ts';
 import { toMessage } from '../../runs/parts.ts';
+import type { Message } from '../../runs/thread.ts';
+import type { ThreadRef } from '../../store/keys.ts';
 import { checkMessages, jsonBytes } from '../../turns/budgets.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
@@ -12,6 +14,7 @@ import { attach, requireAttached } from '../../turns/resources.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
+import { threadFirst } from './thread-first.ts';
 
 const PATH = '/threads/:thread_id/messages';
 const modifyBody = z.strictObject({ metadata: shapes.metadata });
@@ -33,35 +36,41 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
       : notFound('message', id);
   };
 
+  /** What a message attaches is the thread's before the message is. */
+  const attachTo = async (ref: ThreadRef, call: Call, message: Message): Promise<void> => {
+    if (message.attachments.length === 0) return;
+    const { exists, runId } = await objects.threads.activeRun(ref);
+    if (!exists) throw notFound('thread', ref.threadId);
+    await requireAttached(services, ref.project, [message]);
+    if (runId !== null) await runs.attend({ ...ref, runId });
+    await attach(services, call, ref, [message]);
+  };
+
   return [
     {
       method: 'POST',
       path: PATH,
       handle: async (call) => {
         const ref = refOf(call);
-        const active = await objects.threads.activeRun(ref);
-        if (!active.exists) throw notFound('thread', ref.threadId);
-        const given = call.body(shapes.newMessage);
-        checkMessages([given], () => 'content', settings.messageLimitBytes);
-        await checkPictureFiles(services, call.project, [given], () => 'content');
-        const message = toMessage(given, ref.threadId, call.newId('msg'), now());
-        // The answer repeats it.
-        call.admit(call.bodyBytes);
-        await admitWrite(services, call, {});
-        if (message.attachments.length > 0) {
-          await requireAttached(services, ref.project, [message]);
-          if (active.runId !== null) await runs.attend({ ...ref, runId: active.runId });
-          await attach(services, call, ref, [message]);
-        }
-        let added = await objects.messages.add(ref, message);
-        // The run that holds the thread may be overdue and not ended yet.
-        if (added.type === 'locked') {
-          await runs.attend({ ...ref, runId: added.runId });
-          added = await objects.messages.add(ref, message);
-        }
-        if (added.type === 'locked') throw threadLocked(ref.threadId, added.runId);
-        if (added.type === 'no thread') throw notFound('thread', ref.threadId);
-        return json(message);
+        return threadFirst(services, ref, async () => {
+          const given = call.body(shapes.newMessage);
+          checkMessages([given], () => 'content', settings.messageLimitBytes);
+          await checkPictureFiles(services, call.project, [given], () => 'content');
+          const message = toMessage(given, ref.threadId, call.newId('msg'), now());
+          // The answer repeats it.
+          call.admit(call.bodyBytes);
+          await admitWrite(services, call, {});
+          await attachTo(ref, call, message);
+          let added = await objects.messages.add(ref, message);
+          // The run that holds the thread may be overdue and not ended yet.
+          if (added.type === 'locked') {
+            await runs.attend({ ...ref, runId: added.runId });
+            added = await objects.messages.add(ref, message);
+          }
+          if (added.type === 'locked') throw threadLocked(ref.threadId, added.runId);
+          if (added.type === 'no thread') throw notFound('thread', ref.threadId);
+          return json(message);
+        });
       },
     },
     {

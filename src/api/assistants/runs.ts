@@ -26,6 +26,7 @@ import { newThread, withResources } from './new-thread.ts';
 import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
 import { endInTime, findRun, pollHeaders, runStream } from './stream.ts';
+import { threadFirst } from './thread-first.ts';
 
 const PATH = '/threads/:thread_id/runs';
 const RUN_PATH = `${PATH}/:run_id`;
@@ -98,20 +99,17 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       path: PATH,
       handle: async (call) => {
         const ref: ThreadRef = { project: call.project, threadId: call.id('thread_id') };
-        // Both are looked up at once, but errors are reported in order: the path, the body, the assistant.
-        const [active, assistant] = await Promise.all([
-          objects.threads.activeRun(ref),
-          objects.assistants.recall(call.project, call.peek('assistant_id')),
-        ]);
-        if (!active.exists) throw notFound('thread', ref.threadId);
-        const input = call.body(createRunBody);
-        const at = now();
-        const added = input.additional_messages ?? [];
-        const paramOf = (n: number): string => `additional_messages[${n}].content`;
-        checkMessages(added, paramOf, settings.messageLimitBytes);
-        await checkPictureFiles(services, call.project, added, paramOf);
-        const messages = added.map((message) => toMessage(message, ref.threadId, call.newId('msg'), at));
-        return create(call, input, assistant, null, messages);
+        return threadFirst(services, ref, async () => {
+          const input = call.body(createRunBody);
+          const assistant = await objects.assistants.recall(call.project, input.assistant_id);
+          const at = now();
+          const added = input.additional_messages ?? [];
+          const paramOf = (n: number): string => `additional_messages[${n}].content`;
+          checkMessages(added, paramOf, settings.messageLimitBytes);
+          await checkPictureFiles(services, call.project, added, paramOf);
+          const messages = added.map((message) => toMessage(message, ref.threadId, call.newId('msg'), at));
+          return create(call, input, assistant, null, messages);
+        });
       },
     },
     {

@@ -11,7 +11,8 @@ import type { ChatCall } from '../../runs/model.ts';
 import type { ThoughtField, ThoughtFields } from '../../runs/thoughts.ts';
 import type { Annotation, RequiredCall, Usage } from '../../runs/thread.ts';
 import type { Audible, TurnAsides, TurnEvent } from '../../turns/turn-events.ts';
-import { encoded, type Encoder } from '../http/encode.ts';
+import type { Passing } from '../../store/passing.ts';
+import { encoded, type Encoder, type Texts } from '../http/encode.ts';
 
 export interface ChatReply {
   readonly id: string;
@@ -36,10 +37,7 @@ export const BROKEN_OFF =
   frame(new ApiError(500, 'The answer broke off. Ask again.', { type: 'server_error' }).body) + DONE;
 
 /** The answer as chunks. */
-export function chatFrames(
-  batches: AsyncIterable<readonly Audible[]>,
-  reply: ChatReply,
-): AsyncIterableIterator<string, void> {
+export function chatFrames(batches: Passing<readonly Audible[]>, reply: ChatReply): Texts {
   return encoded(batches, new ChatEncoder(reply));
 }
 
@@ -49,6 +47,9 @@ class ChatEncoder implements Encoder<Audible> {
   /** A chunk up to its delta, and what follows its finish reason: the same for all of an answer. */
   readonly #head: string;
   readonly #tail: string;
+  /** What stands before and after the words of a chunk that has nothing else. */
+  readonly #beforeWords: string;
+  readonly #afterWords: string;
   #isBegun = false;
   /** Whether there was a word that is not the filler's. */
   #isSaid = false;
@@ -58,6 +59,8 @@ class ChatEncoder implements Encoder<Audible> {
     const start = JSON.stringify(head(reply, 'chat.completion.chunk')).slice(0, -1);
     this.#head = `data: ${start},"choices":[{"index":0,"delta":`;
     this.#tail = reply.includeUsage ? '}],"usage":null}\n\n' : '}]}\n\n';
+    this.#beforeWords = `${this.#head}{"content":`;
+    this.#afterWords = `},"logprobs":null,"finish_reason":null${this.#tail}`;
   }
 
   encode(event: Audible): string {
@@ -66,6 +69,8 @@ class ChatEncoder implements Encoder<Audible> {
       case 'text': {
         const { text: content, annotations, logprobs, isFiller } = event;
         this.#isSaid ||= isFiller !== true && content.trim() !== '';
+        if (this.#isBegun && annotations === undefined && logprobs === undefined)
+          return this.#beforeWords + JSON.stringify(content) + this.#afterWords;
         const delta = annotations === undefined ? { content } : { content, ...annotated(annotations) };
         return this.#chunk(delta, null, wireLogprobs(logprobs));
       }

@@ -249,12 +249,6 @@ export class Call extends Identified implements Caller {
     return typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
   }
 
-  /** A string of the body before it is checked, for early look-ups; empty when there is none of that name. */
-  peek(name: string): string {
-    const value = this.glance(name);
-    return typeof value === 'string' ? value : '';
-  }
-
   /** The keys of the body, before it is checked. */
   get names(): readonly string[] {
     const body = this.#json();

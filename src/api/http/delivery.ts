@@ -2,6 +2,8 @@
  * An answer on its way to its client. This process holds what the client has not read yet. Those bytes count in one
  * budget for all answers and streams, and are kept only while the client goes on reading.
  */
+import type { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import type { Response } from 'express';
 import { answersFull } from '../../errors.ts';
 import type { HeldBytes, HeldShare } from './held.ts';
@@ -24,6 +26,8 @@ export class Delivery {
   readonly #idleMs: number;
   /** Bytes held besides the answer itself, for as long as it takes. */
   #besideBytes = 0;
+  /** Whether a part of the stream was written, and before it the head. */
+  #isBegun = false;
 
   constructor(response: Response, { answers, idleMs = IDLE_MS }: DeliveryOptions) {
     this.#response = response;
@@ -81,9 +85,19 @@ export class Delivery {
     if (response.destroyed) return false;
     const bytes = typeof part === 'string' ? Buffer.byteLength(part) : part.byteLength;
     if (bytes > PIECE_BYTES || !this.#hold(bytes)) return this.#writeInTime(part, bytes);
+    const { socket } = response;
     // Where nothing of the share counts, nothing has to be given back when the part is taken.
-    const isTaken = this.#share.counts ? response.write(part, 'utf8', this.#onTaken) : response.write(part);
-    return isTaken || this.#stays(this.#drained());
+    const onTaken = this.#share.counts ? this.#onTaken : undefined;
+    const isChunk = this.#isBegun && typeof part === 'string' && bytes > 0 && response.chunkedEncoding;
+    if (isChunk && socket?.writable === true)
+      return writeChunk(socket, part, bytes, onTaken) || this.#stays(this.#drained(socket));
+    this.#isBegun = true;
+    return response.write(part, 'utf8', onTaken) || this.#stays(this.#drained());
+  }
+
+  /** Whether the client has yet to take what was written. */
+  get isWaiting(): boolean {
+    return this.#response.writableNeedDrain || this.#response.socket?.writableNeedDrain === true;
   }
 
   async #writeInTime(part: string | Uint8Array, bytes: number): Promise<boolean> {
@@ -135,8 +149,8 @@ export class Delivery {
     return false;
   }
 
-  async #drained(): Promise<boolean> {
-    return this.#hears((done) => this.#on('drain', done));
+  async #drained(from: Writable = this.#response): Promise<boolean> {
+    return this.#hears((done) => on(from, 'drain', done));
   }
 
   /** Waits until the client has taken the rest of a finished answer; until then the connection serves no other. */
@@ -144,16 +158,11 @@ export class Delivery {
     const response = this.#response;
     if (response.writableLength === 0 || response.destroyed) return;
     const finished = async (): Promise<void> => {
-      if (!(await this.#hears((done) => this.#on('finish', done)))) response.destroy();
+      if (!(await this.#hears((done) => on(response, 'finish', done)))) response.destroy();
     };
     // It waits behind another answer on its connection, and has not begun.
     if (response.socket === null) response.once('socket', () => void finished());
     else void finished();
-  }
-
-  #on(event: 'drain' | 'finish', done: () => void): () => void {
-    this.#response.on(event, done);
-    return () => this.#response.off(event, done);
   }
 
   /** Whether the awaited event came before the client was gone or had read nothing for too long. */
@@ -173,4 +182,20 @@ export class Delivery {
       response.on('close', onClose);
     });
   }
+}
+
+function on(from: Writable, event: 'drain' | 'finish', done: () => void): () => void {
+  from.on(event, done);
+  return () => from.off(event, done);
+}
+
+/**
+ * Writes a part of a body that is sent in chunks, as Node would, but in one piece: Node makes three of it, gathers them
+ * until the next tick, and has the system put them together, which takes as long again.
+ * @param socket of a response whose head was written to it. A response that waits behind another has none yet.
+ */
+function writeChunk(socket: Socket, part: string, bytes: number, onTaken?: () => void): boolean {
+  // Text of single bytes needs no look at each of its characters.
+  const encoding = bytes === part.length ? 'latin1' : 'utf8';
+  return socket.write(`${bytes.toString(16)}\r\n${part}\r\n`, encoding, onTaken);
 }

@@ -1,8 +1,9 @@
 /** From events to the text of a stream: what comes together is written together. */
+import type { Passing } from '../../store/passing.ts';
 
 /** Makes the frames of one stream. It is given every event once and in order, and may remember what came before. */
 export interface Encoder<T> {
-  /** The frames of the next event, whole; empty where it has nothing to show. */
+  /** The frames of the next event, whole; empty where it has nothing to show. Those of fragments are made at once. */
   readonly encode: (event: T) => string | Promise<string>;
   /** The frames just made are the stream's last. */
   readonly isOver: boolean;
@@ -16,16 +17,16 @@ const TOGETHER_LENGTH = 64 * 1024;
  * because what a token costs is mostly the write to the client.
  * @param first goes before all others, at once
  */
-export function encoded<T>(
-  batches: AsyncIterable<readonly T[]>,
-  encoder: Encoder<T>,
-  first = '',
-): AsyncIterableIterator<string, void> {
-  return new Encoded(batches[Symbol.asyncIterator](), encoder, first);
+export function encoded<T>(batches: Passing<readonly T[]>, encoder: Encoder<T>, first = ''): Texts {
+  return new Encoded(batches, encoder, first);
 }
 
+/** The texts of a stream. */
+export type Texts = AsyncIterableIterator<string, void> & Passing<string>;
+
 /** No generator: that would hold its last text, which may show a whole run, for as long as nothing follows. */
-class Encoded<T> implements AsyncIterableIterator<string, void> {
+class Encoded<T> implements AsyncIterableIterator<string, void>, Passing<string> {
+  readonly #batches: Passing<readonly T[]>;
   readonly #source: AsyncIterator<readonly T[]>;
   readonly #encoder: Encoder<T>;
   #first: string;
@@ -34,14 +35,32 @@ class Encoded<T> implements AsyncIterableIterator<string, void> {
   /** Why no frame could be made, told once the frames before it have been given. */
   #failure: { readonly error: unknown } | null = null;
 
-  constructor(source: AsyncIterator<readonly T[]>, encoder: Encoder<T>, first: string) {
-    this.#source = source;
+  constructor(batches: Passing<readonly T[]>, encoder: Encoder<T>, first: string) {
+    this.#batches = batches;
+    this.#source = batches[Symbol.asyncIterator]();
     this.#encoder = encoder;
     this.#first = first;
   }
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  pass(take: ((text: string) => void) | null): void {
+    this.#batches.pass?.(take && ((events) => this.#passOn(events, take)));
+  }
+
+  #passOn(events: readonly T[], take: (text: string) => void): void {
+    let text = '';
+    try {
+      for (const event of events) {
+        const frames = this.#encoder.encode(event);
+        if (typeof frames !== 'string') throw new Error('the frames of a fragment have to be there at once');
+        text += frames;
+      }
+    } finally {
+      if (text !== '') take(text);
+    }
   }
 
   async next(): Promise<IteratorResult<string, void>> {

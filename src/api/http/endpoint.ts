@@ -17,6 +17,7 @@ import { NewerFormat } from '../../runs/format.ts';
 import { Unreadable } from '../../store/json.ts';
 import type { RunRef } from '../../store/keys.ts';
 import { isFull, isUnavailable } from '../../store/away.ts';
+import type { Passing } from '../../store/passing.ts';
 import { writeBytes } from './bytes.ts';
 import { Call } from './call.ts';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
@@ -41,7 +42,7 @@ export type Answer =
   /** Frames of an event stream, as they come; the connection closes after the last. */
   | {
       readonly type: 'events';
-      readonly frames: AsyncIterable<string>;
+      readonly frames: Passing<string>;
       readonly headers?: Headers;
       /** The frames that end a stream after a fault of ours; by default those of the Assistants API. */
       readonly failure?: string;

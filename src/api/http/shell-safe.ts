@@ -5,8 +5,8 @@
  * value. Owns how such text is written and cut to a length; knows nothing of its meaning.
  */
 
-/** Every place where a string may need another spelling; quotes are matched to tell strings from structure. */
-const SPOTS = /"|\\(?:u[0-9A-Fa-f]{4}|.)|[*?[]| {2,}|[+@!](?=\()/g;
+/** Every place where a string may need another spelling. Only brackets are found outside of strings as well. */
+const SPOTS = /\\(?:u[0-9A-Fa-f]{4}|.)|[*?[]| {2,}|[+@!](?=\()/g;
 
 /** The meaning of the letter in a short escape; the others (`"`, `\`, `/`) stand for themselves. */
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
@@ -18,11 +18,15 @@ const SHORT_ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '
  * with a double quote in them. A text that is itself an array lacks this protection, so answer with objects.
  */
 export function shellSafe(json: string): string {
-  let inString = false;
-  return json.replace(SPOTS, (spot) => {
-    if (spot === '"') {
-      inString = !inString;
-      return spot;
+  // Quotes are counted only where a bracket asks: every poll of a run comes here, and a run has a hundred of them.
+  let [inString, quote] = [false, quoteFrom(json, 0)];
+  return json.replace(SPOTS, (spot, offset: number) => {
+    if (spot === '[') {
+      for (; quote < offset; quote = quoteFrom(json, quote + 1)) inString = !inString;
+    } else {
+      inString = true;
+      const end = offset + spot.length;
+      if (quote < end) quote = quoteFrom(json, end);
     }
     if (!inString || spot.startsWith('\\u')) return spot;
     if (spot.startsWith('\\')) return escaped(SHORT_ESCAPES[spot.slice(1)] ?? spot.slice(1));
@@ -30,6 +34,12 @@ export function shellSafe(json: string): string {
     if (spot.startsWith(' ')) return ` ${escaped(' ').repeat(spot.length - 1)}`;
     return escaped(spot);
   });
+}
+
+/** Where the next quote is; behind the end where there is none. */
+function quoteFrom(json: string, start: number): number {
+  const at = json.indexOf('"', start);
+  return at === -1 ? json.length : at;
 }
 
 function escaped(character: string): string {

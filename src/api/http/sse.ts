@@ -1,9 +1,11 @@
 /**
- * Writes an event stream: headers at once, frames as they come, a comment as heartbeat in between. It waits for a slow
+ * Writes an event stream: headers at once, together with the frames that are there by then, further frames as they come, and a
+ * comment as heartbeat in between. It waits for a slow
  * reader, and gives it up after a while (delivery.ts): what the reader missed is in the run's log.
  */
 import type { Response } from 'express';
 import { LogGone } from '../../store/follow.ts';
+import type { Passing } from '../../store/passing.ts';
 import type { Logger } from '../../log.ts';
 import type { Delivery } from './delivery.ts';
 
@@ -25,7 +27,7 @@ const HEARTBEAT = ': ping\n';
 export async function writeEvents(
   response: Response,
   delivery: Delivery,
-  frames: AsyncIterable<string>,
+  frames: Passing<string>,
   { heartbeatMs, headers, log, failure }: EventsOptions,
 ): Promise<void> {
   response.writeHead(200, {
@@ -34,14 +36,16 @@ export async function writeEvents(
     'cache-control': 'no-store, no-cache, no-transform',
     'x-accel-buffering': 'no',
   });
-  response.flushHeaders();
+  // A write takes as long as all else about a first word, so the headers do not take one of their own where a word is there.
+  const flushing = setImmediate(() => response.flushHeaders());
   response.socket?.setNoDelay(true);
   const heartbeat = setInterval(() => {
-    if (!response.writableNeedDrain) response.write(HEARTBEAT);
+    if (!delivery.isWaiting) response.write(HEARTBEAT);
   }, heartbeatMs);
   try {
-    await writeAll(response, delivery, frames[Symbol.asyncIterator](), log);
+    await writeAll(response, delivery, frames, flushing, log);
   } catch (error) {
+    clearImmediate(flushing);
     if (!(error instanceof LogGone)) log.error({ err: error }, 'stream failed');
     const message = error instanceof LogGone ? GONE[error.why] : BROKEN_OFF;
     response.write(failure ?? errorFrames(message));
@@ -54,23 +58,39 @@ export async function writeEvents(
 async function writeAll(
   response: Response,
   delivery: Delivery,
-  frames: AsyncIterator<string>,
+  frames: Passing<string>,
+  flushing: NodeJS.Immediate,
   log: Logger,
 ): Promise<void> {
+  const texts = frames[Symbol.asyncIterator]();
+  /** Whether the client has taken, or will take, what was passed. */
+  let passed: boolean | Promise<boolean> = true;
+  const take = (text: string): void => {
+    if (response.destroyed) return;
+    passed = delivery.write(text);
+    if (passed !== true) frames.pass?.(null);
+  };
   /** Writes what comes next, and does not hold it while nothing comes. @returns whether more may follow */
   const writeNext = async (): Promise<boolean> => {
-    const next = await frames.next();
+    frames.pass?.(take);
+    const next = await texts.next();
+    frames.pass?.(null);
+    clearImmediate(flushing);
+    if (!(passed === true || (passed !== false && (await passed)))) return leave();
+    passed = true;
     if (next.done === true || response.destroyed) return false;
     const written = delivery.write(next.value);
-    // Awaited only where there is something to wait for: every word comes this way.
-    if (written === true || (written !== false && (await written))) return true;
+    // Awaited only where there is something to wait for.
+    return written === true || (written !== false && (await written)) || leave();
+  };
+  const leave = (): false => {
     log.info('a reader did not drain its stream; leaving it');
     return false;
   };
   try {
     while (await writeNext());
   } finally {
-    await frames.return?.();
+    await texts.return?.();
   }
 }
 

@@ -137,7 +137,7 @@ function bound(stream: NodeJS.WriteStream): void {
 resolveFromHere();
 for (const stream of [process.stdout, process.stderr]) bound(stream);
 const watchdog = new Worker(new URL('watchdog.ts', import.meta.url), {
-  workerData: { maxResidentBytes: MAX_RESIDENT_BYTES },
+  argv: [String(MAX_RESIDENT_BYTES)],
 });
 // A thread starts with the help of the main thread, which a tool may soon keep busy for ever.
 await once(watchdog, 'message');

@@ -3,11 +3,11 @@
  * keeps the main thread busy.
  */
 import { writeSync } from 'node:fs';
-import { parentPort, workerData } from 'node:worker_threads';
-import { z } from 'zod';
+import { parentPort } from 'node:worker_threads';
 
 const CHECK_MS = 250;
-const { maxResidentBytes } = z.object({ maxResidentBytes: z.number() }).parse(workerData);
+/** As an argument, which needs no library to be read: every start of a tool's process waits for this thread. */
+const maxResidentBytes = Number(process.argv[2]);
 parentPort?.postMessage('watching');
 
 setInterval(() => {
