@@ -10,7 +10,7 @@ import { codeFields, codeSettingsOf } from './config/code.ts';
 import type { Env } from './config/env.ts';
 import { filesFields, s3EnvironmentOf } from './config/files.ts';
 import { keptFields } from './config/kept.ts';
-import { libraryFields } from './config/library.ts';
+import { libraryFields, withoutLibraryPassword } from './config/library.ts';
 import { list } from './config/list.ts';
 import { NAMES } from './config/names.ts';
 import { inWords } from './config/problems.ts';
@@ -289,6 +289,7 @@ export function redacted({ notes: _notes, ...config }: Config): Record<string, u
   return {
     ...config,
     redisUrl: withoutRedisPassword(config.redisUrl),
+    libraryUrl: withoutLibraryPassword(config.libraryUrl),
     ...(config.apiKey !== undefined && { apiKey: '[redacted]' }),
     ...(config.secret !== undefined && { secret: '[redacted]' }),
     ...(config.braveApiKey !== undefined && { braveApiKey: '[redacted]' }),

@@ -17,3 +17,14 @@ export const libraryFields = {
   /** Files of vector stores that one worker process reads at a time. */
   indexConcurrency: z.coerce.number().int().min(0).max(64).default(2),
 };
+
+/** The address as a log may show it. What cannot be taken apart is not shown. */
+export function withoutLibraryPassword(url: string): string {
+  if (!/^postgres(?:ql)?:\/\//.test(url)) return url;
+  const shown = URL.parse(url);
+  if (shown === null) return '[redacted]';
+  if (shown.password !== '') shown.password = 'redacted';
+  // Passwords may stand among the options as well.
+  shown.search = '';
+  return shown.href;
+}

@@ -30,6 +30,42 @@ const containing = (text: string): unknown => expect.stringContaining(text);
 const A_NUMBER: unknown = expect.any(Number);
 
 describe('a vector store', () => {
+  /** Shows A-STORE-01. */
+  test('is created, listed, retrieved, modified and deleted', async () => {
+    const expires_after = { anchor: 'last_active_at', days: 3 } as const;
+    const metadata = { team: 'one' };
+    const made = await client().vectorStores.create({ name: 'first', expires_after, metadata });
+    expect(made).toStrictEqual({
+      id: made.id,
+      object: 'vector_store',
+      created_at: A_NUMBER,
+      name: 'first',
+      description: null,
+      usage_bytes: 0,
+      file_counts: { in_progress: 0, completed: 0, failed: 0, cancelled: 0, total: 0 },
+      status: 'completed',
+      expires_after,
+      expires_at: made.created_at + 3 * 86_400,
+      last_active_at: made.created_at,
+      metadata,
+    });
+    expect(made.id).toMatch(/^vs_[A-Za-z0-9]{24}$/);
+    expect(await client().vectorStores.retrieve(made.id)).toStrictEqual(made);
+    const changed = await client().vectorStores.update(made.id, { name: 'second', expires_after: null });
+    expect(changed).toMatchObject({ id: made.id, name: 'second', expires_at: null, metadata });
+    const later = await client().vectorStores.create({ name: 'third' });
+    const { data } = await client().vectorStores.list({ limit: 2 });
+    expect(data.map(({ name }) => name)).toStrictEqual(['third', 'second']);
+    expect(await client().vectorStores.delete(made.id)).toStrictEqual({
+      id: made.id,
+      object: 'vector_store.deleted',
+      deleted: true,
+    });
+    expect((await wire.ask('GET', `/vector_stores/${made.id}`)).status).toBe(404);
+    expect((await client().vectorStores.list({ limit: 1 })).data).toMatchObject([{ id: later.id }]);
+  });
+
+  /** Shows A-STORE-02, A-STORE-03. */
   test('reads files, counts them, finds what is in them, and shows their texts', async () => {
     const { id, foods, ships } = await store();
     expect(await client().vectorStores.retrieve(id)).toMatchObject({
@@ -52,6 +88,7 @@ describe('a vector store', () => {
     expect(listed.data.map((file) => file.id)).toStrictEqual([foods, ships]);
   });
 
+  /** Shows A-STORE-06. */
   test('finds only files whose attributes fit', async () => {
     const { id, foods, ships } = await store();
     await client().vectorStores.files.update(foods, {
@@ -78,6 +115,7 @@ describe('a vector store', () => {
     ).toStrictEqual([ships]);
   });
 
+  /** Shows A-STORE-02, A-STORE-08. */
   test('forgets a file that is taken out, and one that is deleted', async () => {
     const { id, foods, ships } = await store();
     const search = async (): Promise<readonly string[]> =>
@@ -94,6 +132,7 @@ describe('a vector store', () => {
     });
   });
 
+  /** Shows A-STORE-07. */
   test('says why a file could not be read', async () => {
     const made = await client().vectorStores.create({});
     expect(made.name).toBe('');
@@ -105,6 +144,7 @@ describe('a vector store', () => {
     });
   });
 
+  /** Shows A-STORE-09. */
   test('refuses what it does not have, by name', async () => {
     const made = await client().vectorStores.create({});
     const unknown = await wire.ask('POST', `/vector_stores/${made.id}/files`, {
@@ -132,6 +172,7 @@ describe('a vector store', () => {
 });
 
 describe('a run with file_search', () => {
+  /** Shows A-HOSTED-02, A-HOSTED-05, A-HOSTED-09, A-HOSTED-10, A-HOSTED-11. */
   test('finds what is in an attachment, streams the step, and cites the file in the answer', async () => {
     const file = await upload(FOODS, 'foods.md');
     const assistant = await client().beta.assistants.create({ model: 'm', tools: [{ type: 'file_search' }] });
@@ -231,7 +272,57 @@ describe('a run with file_search', () => {
   });
 });
 
+describe('resources', () => {
+  /** Shows A-HOSTED-03. */
+  test('of assistants and threads are the files and stores that they name', async () => {
+    const { id, ships } = await store();
+    const tool_resources = {
+      code_interpreter: { file_ids: [ships] },
+      file_search: { vector_store_ids: [id] },
+    };
+    const assistant = await client().beta.assistants.create({ model: 'm', tool_resources });
+    expect(assistant.tool_resources).toStrictEqual(tool_resources);
+    const thread = await client().beta.threads.create({ tool_resources });
+    expect(thread.tool_resources).toStrictEqual(tool_resources);
+    const other = await client().vectorStores.create({});
+    const file_search = { vector_store_ids: [other.id] };
+    const changed = await client().beta.threads.update(thread.id, { tool_resources: { file_search } });
+    expect(changed.tool_resources).toMatchObject({ file_search });
+  });
+});
+
+describe('files that nobody has read yet', () => {
+  const idle = withService({ workers: 0 });
+
+  /** Shows A-STORE-02, A-STORE-04, A-STORE-05. */
+  test('say when to ask for them again, alone and in batches, until their batch is cancelled', async () => {
+    const openai = new OpenAI({ baseURL: idle.service.baseUrl, apiKey: 'none', maxRetries: 0 });
+    const file = await toFile(Buffer.from(SHIPS), 'ships.md');
+    const { id: file_id } = await openai.files.create({ file, purpose: 'assistants' });
+    const made = await idle.wire.ok('POST', '/vector_stores', {});
+    const base = `/vector_stores/${made.id}`;
+    const batch = await idle.wire.ok('POST', `${base}/file_batches`, { file_ids: [file_id] });
+    const paths = [`${base}/files/${file_id}`, `${base}/file_batches/${batch.id}`];
+    for (const path of paths) {
+      const { headers, body } = await idle.wire.ask('GET', path);
+      expect(body).toMatchObject({ status: 'in_progress' });
+      expect(headers.get('openai-poll-after-ms')).toMatch(/^[1-9]\d*$/);
+    }
+    expect(await idle.wire.list(`${base}/file_batches/${batch.id}/files`)).toMatchObject([{ id: file_id }]);
+    expect(await idle.wire.ok('POST', `${base}/file_batches/${batch.id}/cancel`)).toMatchObject({
+      status: 'cancelled',
+      file_counts: { in_progress: 0, cancelled: 1, total: 1 },
+    });
+    for (const path of paths) {
+      const { headers, body } = await idle.wire.ask('GET', path);
+      expect(body).toMatchObject({ status: 'cancelled' });
+      expect(headers.get('openai-poll-after-ms')).toBeNull();
+    }
+  });
+});
+
 describe('stores that are made on the way', () => {
+  /** Shows A-HOSTED-03. */
   test('belong to the assistant that asked for one', async () => {
     const file = await upload(SHIPS, 'ships.md');
     const assistant = await client().beta.assistants.create({
@@ -244,5 +335,35 @@ describe('stores that are made on the way', () => {
       expires_after: null,
       file_counts: { total: 1 },
     });
+  });
+});
+
+describe('a request that is refused', () => {
+  const storeCount = async (): Promise<number> =>
+    (await client().vectorStores.list({ limit: 100 })).data.length;
+
+  test('leaves no store behind, and nothing in its thread', async () => {
+    const file = await upload(FOODS, 'foods.md');
+    const before = await storeCount();
+    const messages = [
+      { role: 'user', content: 'Look.', attachments: [{ file_id: file, tools: [{ type: 'file_search' }] }] },
+    ];
+    const unknown = await wire.ask('POST', '/threads/runs', {
+      body: { assistant_id: 'asst_none', thread: { messages } },
+    });
+    expect(unknown.status).toBe(404);
+    const assistant = await client().beta.assistants.create({ model: 'm', tools: [{ type: 'file_search' }] });
+    const choice = { type: 'function', function: { name: 'none' } };
+    const chosen = await wire.ask('POST', '/threads/runs', {
+      body: { assistant_id: assistant.id, tool_choice: choice, thread: { messages } },
+    });
+    expect(chosen.status).toBe(400);
+    const thread = await client().beta.threads.create({});
+    const added = await wire.ask('POST', `/threads/${thread.id}/runs`, {
+      body: { assistant_id: assistant.id, tool_choice: choice, additional_messages: messages },
+    });
+    expect(added.status).toBe(400);
+    expect((await client().beta.threads.retrieve(thread.id)).tool_resources).toStrictEqual({});
+    expect(await storeCount()).toBe(before);
   });
 });

@@ -18,7 +18,7 @@ const common = {
   model: z.string().min(1).max(256).nullish(),
   instructions: z.string().max(shapes.MAX_INSTRUCTIONS_LENGTH).nullish(),
   tools: shapes.tools.nullish(),
-  tool_resources: shapes.toolResources,
+  tool_resources: shapes.namedResources,
   metadata: shapes.metadata,
   temperature: shapes.temperature,
   top_p: shapes.topP,

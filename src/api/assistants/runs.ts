@@ -4,13 +4,14 @@ import { notFound, threadBusy } from '../../errors.ts';
 import { toMessage } from '../../runs/parts.ts';
 import { isOverdue } from '../../runs/run.ts';
 import { stepView } from '../../runs/step-view.ts';
-import type { Assistant, Message, Run, Thread } from '../../runs/thread.ts';
-import type { ThreadRef } from '../../store/keys.ts';
+import type { Assistant, Message, Run, Thread, ToolResources } from '../../runs/thread.ts';
+import type { RunRef, ThreadRef } from '../../store/keys.ts';
+import type { NewRun } from '../../store/new-run.ts';
 import { runView } from '../../store/poll-grace.ts';
 import { begin, newRun } from '../../turns/begin.ts';
 import { checkMessages, runBytes } from '../../turns/budgets.ts';
 import { cancelEvents } from '../../turns/changes.ts';
-import { attach, requireAttached, resourcesFrom } from '../../turns/resources.ts';
+import { attach, requireAttached, resourcesFrom, type ResourcesInput } from '../../turns/resources.ts';
 import { sealedKey } from '../../turns/seal-request.ts';
 import { whenBusy } from '../../turns/settle.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
@@ -22,7 +23,7 @@ import type { Services } from '../http/services.ts';
 import { watchStream } from './frames.ts';
 import { viewOf } from './include.ts';
 import { createRunBody, createThreadAndRunBody, multitaskOf, runRequest, type RunInput } from './new-run.ts';
-import { newThread, withResources } from './new-thread.ts';
+import { newThread, withResources, type NewThread } from './new-thread.ts';
 import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
 import { endInTime, findRun, pollHeaders, runStream } from './stream.ts';
@@ -30,6 +31,8 @@ import { threadFirst } from './thread-first.ts';
 
 const PATH = '/threads/:thread_id/runs';
 const RUN_PATH = `${PATH}/:run_id`;
+/** Others may begin a run in the moment when one has ended. */
+const MAX_LOOKS = 20;
 const modifyBody = z.strictObject({ metadata: shapes.metadata });
 const watchQuery = z.object({ after: z.coerce.number().int().min(0).optional() });
 
@@ -39,28 +42,51 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
   /** Answers with the run, and when to ask again. */
   const answer = (run: Run): Answer => ({ type: 'shell-safe', value: run, headers: pollHeaders(services) });
 
+  /** Waits until no run holds the thread, as far as the request says that it wants to. */
+  const whenFree = async (ref: ThreadRef, makeRoom: (holder: RunRef) => Promise<void>): Promise<void> => {
+    for (let tries = 0; tries < MAX_LOOKS; tries += 1) {
+      const { runId } = await objects.threads.activeRun(ref);
+      if (runId === null) return;
+      await makeRoom({ ...ref, runId });
+    }
+  };
+
   const create = async (
     call: Call,
     input: RunInput,
     assistant: Assistant | null,
-    thread: Thread | null,
+    given: NewThread | null,
     messages: readonly Message[],
+    asksFor?: ResourcesInput | null,
   ): Promise<Answer> => {
     if (assistant === null) throw notFound('assistant', input.assistant_id);
     if (input.stream === true) admission.admitStream(call.gone);
-    const threadId = thread?.id ?? call.id('thread_id');
+    const threadId = given?.thread.id ?? call.id('thread_id');
     const ref = { project: call.project, threadId };
-    await requireAttached(services, call.project, messages);
-    if (thread === null) await attach(services, call, ref, messages);
-    if (input.tool_resources != null) await resourcesFrom(services, call, input.tool_resources, null);
-    const isHosted = (input.tools ?? assistant.tools).some(({ type }) => type !== 'function');
-    const own = isHosted ? (thread ?? (await objects.threads.get(ref))) : null;
-    const asked = runRequest(services, input, assistant, sealedKey(services, call), own?.tool_resources);
+    const ids = { runId: call.newId('run'), threadId };
+    const sealed = sealedKey(services, call);
+    const ask = (resources: ToolResources | null): Pick<NewRun, 'run' | 'origin'> =>
+      newRun(services, call, ids, runRequest(services, input, assistant, sealed, resources));
     const how = multitaskOf(input);
-    const made = newRun(services, call, { runId: call.newId('run'), threadId }, asked);
+    // Whatever is wrong with the request is told before anything of it is kept.
+    let made = ask(null);
+    await requireAttached(services, call.project, messages);
+    if (input.tool_resources != null) await resourcesFrom(services, call, input.tool_resources, null);
     const bytes = runBytes(made.run);
     call.admit(bytes);
     const makeRoom = whenBusy(services, call, how, ({ runId }) => threadBusy(threadId, runId));
+    const isHosted = made.run.tools.some(({ type }) => type !== 'function');
+    let thread: Thread | null = null;
+    if (given !== null) {
+      ({ thread } = await withResources(services, call, asksFor, given));
+      if (isHosted) made = ask(thread.tool_resources);
+    } else {
+      if (messages.some(({ attachments }) => attachments.length > 0)) {
+        await whenFree(ref, makeRoom);
+        await attach(services, call, ref, messages);
+      }
+      if (isHosted) made = ask((await objects.threads.get(ref))?.tool_resources ?? null);
+    }
     return begin<Answer>(
       services,
       call,
@@ -90,8 +116,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const made = newThread(given ?? { metadata: {} }, call, now(), first);
         const paramOf = (n: number): string => `thread.messages[${n}].content`;
         await checkPictureFiles(services, call.project, made.messages, paramOf);
-        const { thread, messages } = await withResources(services, call, given?.tool_resources, made);
-        return create(call, input, assistant, thread, messages);
+        return create(call, input, assistant, made, made.messages, given?.tool_resources);
       },
     },
     {

@@ -82,13 +82,24 @@ const newStore = z.strictObject({
   metadata,
 });
 
+const codeFiles = z.strictObject({ file_ids: fileIds.max(20).nullish() }).nullish();
+const storeIds = z.array(z.string()).max(1).nullish();
+
+/** Resources of a run, in place of its assistant's: what is there already. */
+export const namedResources = z
+  .strictObject({
+    code_interpreter: codeFiles,
+    file_search: z.strictObject({ vector_store_ids: storeIds }).nullish(),
+  })
+  .nullish();
+
 /** Resources as clients name them, or ask for a store with these files. */
 export const toolResources = z
   .strictObject({
-    code_interpreter: z.strictObject({ file_ids: fileIds.max(20).nullish() }).nullish(),
+    code_interpreter: codeFiles,
     file_search: z
       .strictObject({
-        vector_store_ids: z.array(z.string()).max(1).nullish(),
+        vector_store_ids: storeIds,
         vector_stores: z.array(newStore).max(1).nullish(),
       })
       .superRefine((value, context) => {

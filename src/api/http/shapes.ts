@@ -69,7 +69,7 @@ export const functionTool = z.strictObject({
 /** The schema that the hosted API echoed for a function without one. */
 export const EMPTY_SCHEMA = { type: 'object', properties: {} };
 
-/** Hosted tools: their shape is known, so that the refusal can say what is missing instead of "unknown". */
+/** Tools of assistants: their shape is known, so that a chat that declares one is told where it belongs. */
 export const hostedTool = z.looseObject({ type: z.enum(['code_interpreter', 'file_search']) });
 
 /**
