@@ -227,7 +227,7 @@ describe.each(FOUNDRY)('the agents client at %s', (base) => {
   test('reads a code and a target in every refusal, whoever makes it', async () => {
     expectFoundry(await wire.ask('GET', `${base}/assistants/asst_none`), 404, 'not_found', null);
     expectFoundry(await wire.ask('GET', `${base}/nothing`), 404, 'not_found', null);
-    expectFoundry(await wire.ask('GET', `${base}/vector_stores`), 400, 'unsupported', null);
+    expectFoundry(await wire.ask('GET', `${base}/responses`), 400, 'unsupported', null);
     expectFoundry(await wire.ask('DELETE', `${base}/assistants`), 405, 'method_not_supported', null);
     expectFoundry(await wire.ask('POST', `${base}/assistants`, { body: '{' }), 400, 'bad_request', null);
     const unnamed = await wire.ask('POST', `${base}/assistants`, { body: {} });

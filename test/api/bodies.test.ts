@@ -78,6 +78,8 @@ const pairs = (count: number): object =>
   Object.fromEntries(Array.from({ length: count }, (_, n) => [`key ${n}`, 'value']));
 const tool = (fields: object = {}): object => ({ type: 'function', function: { name: 'f', ...fields } });
 const said = { role: 'user', content: 'x' };
+/** What is echoed of a function that came without a schema. */
+const EMPTY = { parameters: { type: 'object', properties: {} }, strict: false };
 
 /** The hosted API's sentences about bounds. */
 const SENTENCES: Readonly<Record<string, RegExp>> = {
@@ -104,7 +106,6 @@ const SENTENCES: Readonly<Record<string, RegExp>> = {
   invalid_type:
     /^Invalid type for '\S+': expected (?:one of )?an? \w+(?: or \w+)*, but got an? (?:\w+|null value) instead\.$/,
   invalid_value: /^Invalid /,
-  unsupported: / (?:is|are) not supported by this server yet\.$/,
 };
 const sentence = (code: string): RegExp => SENTENCES[code] ?? /never/;
 
@@ -330,39 +331,86 @@ describe('a value of the wrong type is refused by its path', () => {
   });
 });
 
-describe('what this server cannot do yet is said, not taken', () => {
-  const rows: readonly (readonly [Kind, object, string])[] = [
-    ...[...ASSISTANTS, ...RUNS].flatMap((kind) => [
-      [kind, { tools: [tool(), { type: 'code_interpreter' }] }, 'tools[1].type'] as const,
-      [kind, { tools: [{ type: 'file_search', file_search: {} }] }, 'tools[0].type'] as const,
-    ]),
-    ['run', { tool_choice: { type: 'file_search' } }, 'tool_choice.type'],
-    ['run', { tool_choice: { type: 'code_interpreter' } }, 'tool_choice.type'],
+describe('the hosted tools', () => {
+  const ranking_options = { ranker: 'default_2024_08_21', score_threshold: 0 };
+  const rows: readonly (readonly [object, object])[] = [
+    [{ type: 'code_interpreter' }, { type: 'code_interpreter' }],
+    [{ type: 'file_search' }, { type: 'file_search', file_search: { ranking_options } }],
     [
-      'assistant',
-      { tool_resources: { code_interpreter: { file_ids: ['file-1'] } } },
-      'tool_resources.code_interpreter.file_ids',
+      { type: 'file_search', file_search: { max_num_results: 3, ranking_options: { score_threshold: 0.5 } } },
+      {
+        type: 'file_search',
+        file_search: { max_num_results: 3, ranking_options: { ...ranking_options, score_threshold: 0.5 } },
+      },
     ],
-    [
-      'thread',
-      { tool_resources: { file_search: { vector_stores: [{}] } } },
-      'tool_resources.file_search.vector_stores',
-    ],
-    [
-      'thread and run',
-      { tool_resources: { file_search: { vector_store_ids: ['vs_1'] } } },
-      'tool_resources.file_search.vector_store_ids',
-    ],
-    [
-      'run',
-      { tool_resources: { code_interpreter: { file_ids: ['file-1'] } } },
-      'tool_resources.code_interpreter.file_ids',
-    ],
-    ['message', { attachments: [{ file_id: 'file-1', tools: [] }] }, 'attachments'],
   ];
-  /** Shows A-NOTYET-01, A-NOTYET-02, A-NOTYET-03, A-NOTYET-05. */
-  test.each(rows)('%s %j', async (kind, fields, param) => {
-    await expectRefused(kind, fields, param, 'unsupported', sentence('unsupported'));
+  /** Shows A-HOSTED-01, A-HOSTED-02. */
+  test.each(rows)('are taken and echoed: %j', async (given, echoed) => {
+    const declared = { type: 'function', function: { name: 'f', description: '', ...EMPTY } };
+    const whole = [declared, echoed];
+    const made = await wire.ok('POST', '/assistants', { model: 'm', tools: [tool(), given] });
+    expect(toolsSchema.parse(made).tools).toStrictEqual(whole);
+    const other = await wire.ok('POST', '/assistants', { model: 'm' });
+    const changed = await wire.ok('POST', `/assistants/${other.id}`, { tools: [tool(), given] });
+    expect(toolsSchema.parse(changed).tools).toStrictEqual(whole);
+    for (const kind of RUNS) {
+      const reply = await send(kind, { tools: [tool(), given] });
+      expect(toolsSchema.parse(reply.body).tools).toStrictEqual(whole);
+    }
+  });
+
+  test('give room for files to an assistant that has a code interpreter', async () => {
+    const room = { code_interpreter: { file_ids: [] } };
+    const made = await wire.ok('POST', '/assistants', { model: 'm', tools: [{ type: 'code_interpreter' }] });
+    expect(made['tool_resources']).toStrictEqual(room);
+    const search = await wire.ok('POST', '/assistants', { model: 'm', tools: [{ type: 'file_search' }] });
+    expect(search['tool_resources']).toStrictEqual({});
+  });
+
+  /** Shows A-HOSTED-07, A-HOSTED-08. */
+  test.each(['file_search', 'code_interpreter'])('can be chosen where they are there: %s', async (type) => {
+    for (const kind of RUNS) {
+      const reply = await send(kind, { tools: [{ type }], tool_choice: { type } });
+      expect(reply).toMatchObject({ status: 200, body: { tool_choice: { type } } });
+      const message = `Tool choice '${type}' not found in 'tools' parameter.`;
+      const refused = await send(kind, { tools: [tool()], tool_choice: { type } });
+      expectRefusal(refused, { message, param: 'tool_choice', code: 'invalid_value' });
+    }
+  });
+});
+
+describe('files and stores that are not there are refused by their place', () => {
+  const files = { code_interpreter: { file_ids: ['file-1'] } };
+  const stores = { file_search: { vector_store_ids: ['vs_1'] } };
+  const noFile = /^No file found with id 'file-1'\./;
+  const noStore = /^No vector store found with id 'vs_1'\.$/;
+  const resources = [...ASSISTANTS, 'thread', ...RUNS] as const;
+  /** Shows A-HOSTED-04. */
+  test.each(resources)('as resources of: %s', async (kind) => {
+    const ofFiles = 'tool_resources.code_interpreter.file_ids';
+    await expectRefused(kind, { tool_resources: files }, ofFiles, 'file_not_found', noFile);
+    const ofStores = 'tool_resources.file_search.vector_store_ids';
+    await expectRefused(kind, { tool_resources: stores }, ofStores, 'vector_store_not_found', noStore);
+  });
+
+  /** Shows A-HOSTED-04. */
+  test.each(['assistant', 'thread'] as const)('as files of a new store: %s', async (kind) => {
+    const tool_resources = { file_search: { vector_stores: [{ file_ids: ['file-1'] }] } };
+    const param = 'tool_resources.file_search.vector_stores[0].file_ids';
+    await expectRefused(kind, { tool_resources }, param, 'file_not_found', noFile);
+  });
+
+  const attaching = { ...said, attachments: [{ file_id: 'file-1', tools: [{ type: 'file_search' }] }] };
+  const attached: readonly (readonly [Kind, object])[] = [
+    ['message', { attachments: attaching.attachments }],
+    ['message', { attachments: [{ file_id: 'file-1', tools: [] }] }],
+    ['thread', { messages: [attaching] }],
+    ['run', { additional_messages: [attaching] }],
+    ['thread and run', { thread: { messages: [attaching] } }],
+  ];
+  /** Shows A-HOSTED-06. */
+  test.each(attached)('as attachments: %s %j', async (kind, fields) => {
+    await expectRefused(kind, fields, 'attachments', 'file_not_found', noFile);
   });
 });
 

@@ -137,6 +137,18 @@ describe.each([true, false, undefined])('with stream: %s', (stream) => {
   });
 });
 
+/** Shows A-HOSTED-16. */
+test.each(['file_search', 'code_interpreter'])('a hosted tool, by who has it: %s', async (type) => {
+  const message = `The tool '${type}' belongs to assistants: create one that has it, and name the assistant as the model.`;
+  const refused = { status: 400, code: 'unsupported', message };
+  expect(await refusalOf(await chat(withTool({ type })))).toMatchObject({
+    ...refused,
+    param: 'tools[0].type',
+  });
+  const chosen = withField({ tool_choice: { type } });
+  expect(await refusalOf(await chat(chosen))).toMatchObject({ ...refused, param: 'tool_choice.type' });
+});
+
 test('a stream that is neither wanted nor not', async () => {
   expect(await refusalOf(await chat(asking('hi', { stream: 'yes' })))).toMatchObject({ param: 'stream' });
 });

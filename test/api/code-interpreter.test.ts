@@ -38,6 +38,7 @@ plt.show()
 frame.describe().to_csv('/mnt/data/out.csv')
 `;
 
+  /** Shows A-HOSTED-05, A-HOSTED-12, A-HOSTED-13, A-HOSTED-14. */
   test('reads an attached table, streams what it prints and draws, and hands out the files that it made', async () => {
     const csv = await client().files.create({
       file: await toFile(Buffer.from('month,amount\n1,20\n2,22\n'), 'sales.csv'),
@@ -122,6 +123,7 @@ frame.describe().to_csv('/mnt/data/out.csv')
 describe('a server that runs no code', () => {
   const { upstream, service } = withService({ env: { CODE_SANDBOX: 'off' } });
 
+  /** Shows A-HOSTED-15. */
   test('fails the run, and says why', async () => {
     const openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'none', maxRetries: 0 });
     const assistant = await openai.beta.assistants.create({

@@ -9,7 +9,6 @@
  */
 import { CLIENTS } from './clients.ts';
 import { FILES } from './files.ts';
-import { LATER } from './later.ts';
 import { OBJECTS } from './objects.ts';
 import { REQUESTS } from './requests.ts';
 import type { Group } from './requirement.ts';
@@ -23,5 +22,4 @@ export const ASSISTANTS: readonly Group[] = [
   ...CLIENTS,
   ...RUNS,
   ...FILES,
-  ...LATER,
 ];

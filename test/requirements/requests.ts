@@ -263,27 +263,14 @@ export const REQUESTS: readonly Group[] = [
   },
   {
     key: 'NOTYET',
-    about: 'what is refused because it is not built',
+    about: 'what is refused because it is not built, and what asks for nothing',
     requirements: {
-      'A-NOTYET-01': {
-        says: 'The tools `code_interpreter` and `file_search` are refused for assistants and runs, with 400 and `unsupported`.',
-        evidence: 'decision',
-      },
-      'A-NOTYET-02': {
-        says: 'A `tool_choice` of `code_interpreter` or `file_search` is refused with 400 and `unsupported`.',
-        evidence: 'decision',
-      },
-      'A-NOTYET-03': {
-        says: 'Tool resources that name files or vector stores are refused.',
-        evidence: 'decision',
-      },
-      'A-NOTYET-05': { says: 'Attachments are refused.', evidence: 'decision' },
-      'A-NOTYET-07': {
-        says: 'The addresses of vector stores answer with 400 and `unsupported`.',
-        evidence: 'decision',
-      },
       'A-NOTYET-08': {
         says: 'Empty lists of files, stores and attachments are taken, since they ask for nothing.',
+        evidence: 'decision',
+      },
+      'A-NOTYET-09': {
+        says: 'The addresses of Responses and Conversations answer with 400 and `unsupported`.',
         evidence: 'decision',
       },
     },

@@ -97,6 +97,7 @@ describe('file_search', () => {
     { type: 'answer', answer: { type: 'found', number: 1, results: RESULTS } },
   ];
 
+  /** Shows A-HOSTED-10. */
   test('is offered as a function, run by the worker, and told to the model with headings that it can cite', async () => {
     const { asked, requests, events } = await play([FILE_SEARCH], searching, found);
     expect(asked[0]?.tools.map((tool) => tool.type === 'function' && tool.function.name)).toStrictEqual([
@@ -128,6 +129,7 @@ describe('file_search', () => {
     ]);
   });
 
+  /** Shows A-HOSTED-11. */
   test('is cited in one delta with its annotation', async () => {
     const { events } = await play([FILE_SEARCH], searching, found);
     expect(messageIn(events).slice(1)).toStrictEqual([
@@ -168,32 +170,7 @@ describe('file_search', () => {
     expect(after.run.tools).toStrictEqual([FILE_SEARCH]);
   });
 
-  test('may be demanded: models are asked for the function', async () => {
-    const { run, ...rest } = stateAfter(['run.started']);
-    const state: RunState = {
-      ...rest,
-      run: { ...run, tools: [FILE_SEARCH], tool_choice: { type: 'file_search' } },
-    };
-    const asked: ModelRequest[] = [];
-    const execution: Execution = {
-      model: {
-        async *stream(request) {
-          asked.push(request);
-          yield* words('Hi');
-        },
-      },
-      runTool: async () => '',
-      async *runHosted() {},
-      secretsIn: () => ({}),
-      now: () => 2_000,
-      newId: (prefix) => `${prefix}_x`,
-      signal: new AbortController().signal,
-      contextTokens: () => 10_000,
-    };
-    await execute(state, { input: [{ role: 'user', content: 'Hi' }], items: [] }, execution).next();
-    expect(asked[0]?.tool_choice).toStrictEqual({ type: 'function', function: { name: 'file_search' } });
-  });
-
+  /** Shows A-HOSTED-09. */
   test('shows its results without their texts, and with them to who asks for that', () => {
     const begun = growCall(
       beginCall('file_search', 'call_1', 'file_search', [FILE_SEARCH]),
@@ -230,6 +207,7 @@ describe('code_interpreter', () => {
     },
   ];
 
+  /** Shows A-HOSTED-13. */
   test('tells what code prints and draws while it runs, and the model in the end', async () => {
     const { asked, events } = await play([CODE], coding, ran);
     expect(typesOf(events).slice(0, 8)).toStrictEqual([
@@ -248,6 +226,7 @@ describe('code_interpreter', () => {
     });
   });
 
+  /** Shows A-HOSTED-14. */
   test('puts pictures before the words of the answer, and marks links to its files', async () => {
     const { events } = await play([CODE], coding, ran);
     expect(messageIn(events)).toMatchObject([
@@ -263,6 +242,7 @@ describe('code_interpreter', () => {
     ]);
   });
 
+  /** Shows A-HOSTED-12. */
   test('joins what is printed in one output until a picture comes', () => {
     const drawn = ran().reduce(
       (one, reply) => (reply.type === 'output' ? putOut(one, reply.output) : one),
@@ -283,4 +263,31 @@ describe('code_interpreter', () => {
       'It was cut.',
     );
   });
+});
+
+/** Shows A-HOSTED-07, A-HOSTED-08. */
+test.each([FILE_SEARCH, CODE])('$type may be demanded: models are asked for the function', async (tool) => {
+  const { run, ...rest } = stateAfter(['run.started']);
+  const state: RunState = {
+    ...rest,
+    run: { ...run, tools: [tool], tool_choice: { type: tool.type } },
+  };
+  const asked: ModelRequest[] = [];
+  const execution: Execution = {
+    model: {
+      async *stream(request) {
+        asked.push(request);
+        yield* words('Hi');
+      },
+    },
+    runTool: async () => '',
+    async *runHosted() {},
+    secretsIn: () => ({}),
+    now: () => 2_000,
+    newId: (prefix) => `${prefix}_x`,
+    signal: new AbortController().signal,
+    contextTokens: () => 10_000,
+  };
+  await execute(state, { input: [{ role: 'user', content: 'Hi' }], items: [] }, execution).next();
+  expect(asked[0]?.tool_choice).toStrictEqual({ type: 'function', function: { name: tool.type } });
 });

@@ -100,13 +100,13 @@ describe("Python's azure-ai-agents", () => {
       'with thread': ['completed', ['hello', 'You said: hello']],
       cancelled: 'cancelling',
       agents: true,
+      'with hosted tools': ['code_interpreter', 'file_search'],
       pages: ['4', '3', '2', '1', '0'],
       runs: true,
       refused: {
         nobody: ['ResourceNotFoundError', 404, 'not_found', null, "No assistant found with id 'asst_none'."],
         bing: refusedTool('bing_grounding'),
-        interpreter: refusedTool('code_interpreter'),
-        files: ['HttpResponseError', 400, 'unsupported', null, 'Files are not supported by this server yet.'],
+        file: ['ResourceNotFoundError', 404, 'not_found', 'id', 'No such File object: file-none'],
       },
       deleted: 404,
     });

@@ -122,6 +122,10 @@ told["cancelled"] = client.runs.cancel(thread_id=thread, run_id=run.id).status
 
 mine = [agent.id, helper.id, by_hand.id]
 told["agents"] = [listed.id for listed in client.list_agents(limit=2) if listed.id in mine][::-1] == mine
+hosted = models.CodeInterpreterTool().definitions + models.FileSearchTool().definitions
+equipped = client.create_agent(model="m", name="equipped", tools=hosted)
+told["with hosted tools"] = [tool.type for tool in equipped.tools]
+client.delete_agent(equipped.id)
 numbers = client.threads.create().id
 for number in range(5):
     client.messages.create(thread_id=numbers, role="user", content=str(number))
@@ -143,10 +147,7 @@ told["refused"] = {
             model="m", name="bing", tools=models.BingGroundingTool(connection_id="c").definitions
         )
     ),
-    "interpreter": refused(
-        lambda: client.create_agent(model="m", name="i", tools=models.CodeInterpreterTool().definitions)
-    ),
-    "files": refused(lambda: client.files.list()),
+    "file": refused(lambda: client.files.get("file-none")),
 }
 assert issubclass(ResourceNotFoundError, HttpResponseError)
 

@@ -80,7 +80,7 @@ describe.each([2, 3])("Python's openai %i", (major) => {
       'assistants beside a deployment': true,
       errors: {
         assistant: ['NotFoundError', 404, null],
-        files: ['BadRequestError', 400, 'unsupported'],
+        file: ['NotFoundError', 404, null],
         key: ['AuthenticationError', 401, 'invalid_api_key'],
       },
     });

@@ -121,7 +121,7 @@ told["assistants beside a deployment"] = deployed.beta.assistants.retrieve(assis
 told["errors"] = {}
 for name, asking in {
     "assistant": lambda: client.beta.assistants.retrieve("asst_none"),
-    "files": lambda: client.files.list(),
+    "file": lambda: client.files.retrieve("file-none"),
     "key": lambda: client.with_options(api_key="wrong").models.list(),
 }.items():
     try:
