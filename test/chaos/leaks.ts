@@ -5,9 +5,11 @@ import type { Violation } from './checkers.ts';
 import type { Deployment } from './deployment.ts';
 
 /** Kinds of keys that must expire; the names are those of src/store/keys.ts. */
-const EXPIRING = /:(?:log|audience|photo|answer|input|tool):|:usage\}:|:sweeper$/;
-/** A job of the queue, or its lock. */
-const JOB = /:runs:run_\w+-\d+(?::lock)?$/;
+const EXPIRING = /:(?:log|audience|photo|answer|input|tool):|:usage\}:|:sweeper$|:files:looked$/;
+/** A job of a queue, or its lock: of a run, or of a file that is to be read. */
+const JOB = /:(?:runs:run_\w+-\d+|index:vs_\w+-[\w.-]+)(?::lock)?$/;
+/** A key of one vector store: what its files and batches are. */
+const OF_STORE = /^(.+):\{(vs_\w+)\}:(?:files|counts|batch)/;
 const LOOK_EVERY_MS = 250;
 /** Sweeps, heartbeats and reconnects all happen far more often, on a busy machine as well. */
 const IDLE_WITHIN_MS = 60_000;
@@ -72,7 +74,12 @@ async function leftKeys({ admin, service }: Deployment): Promise<readonly Violat
   );
   for (const { key } of lives.filter(({ ms }) => ms === -1)) wrong('what should expire does', key);
   for (const key of keys.filter((name) => name.endsWith(':active'))) wrong('no thread stays locked', key);
-  for (const key of keys.filter((name) => JOB.test(name))) wrong('no job outlives its run', key);
+  for (const key of keys.filter((name) => JOB.test(name))) wrong('no job outlives its run or file', key);
+  for (const key of keys) {
+    const [, base = '', id = ''] = OF_STORE.exec(key) ?? [];
+    if (id !== '' && (await admin.hexists(`${base}:{stores}`, id)) === 0)
+      wrong('what a store had goes with it', key);
+  }
   const open = await admin.zrange(`${service.redisPrefix}:open`, '0', '-1');
   for (const member of open) wrong('ended runs leave the open index', member);
   return found;

@@ -63,6 +63,8 @@ const ENV = {
   UPSTREAM_RETRIES: '1',
   MAX_ATTEMPTS: '5',
   TOOL_PROCESSES: '2',
+  // Whether code is run would depend on the machine.
+  CODE_SANDBOX: 'off',
   NODE_OPTIONS: `--trace-warnings --import=${TELL_MEMORY}`,
 };
 

@@ -12,6 +12,12 @@ interface Part {
   readonly id: string;
 }
 
+/** A file, or a batch of files, in a vector store. */
+interface InStore {
+  readonly store: string;
+  readonly id: string;
+}
+
 /** A run, and the calls it waited for when it was last seen. */
 export interface KnownRun extends Part {
   readonly calls: readonly string[];
@@ -24,6 +30,7 @@ const callsSchema = z.looseObject({
   }),
 });
 const stepSchema = z.looseObject({ run_id: z.string() });
+const inStoreSchema = z.looseObject({ vector_store_id: z.string() });
 
 export class Known {
   readonly assistants: string[] = [];
@@ -36,6 +43,9 @@ export class Known {
   readonly files: string[] = [];
   readonly uploads: string[] = [];
   readonly parts: string[] = [];
+  readonly stores: string[] = [];
+  readonly shelved: InStore[] = [];
+  readonly batches: InStore[] = [];
 
   /** Remembers every object in an answer. */
   learn(value: unknown, depth = 0): void {
@@ -49,11 +59,18 @@ export class Known {
     if (object === 'thread.message') keep(this.messages, { thread, id });
     if (object === 'thread.run.step')
       keep(this.steps, { thread, id, run: stepSchema.safeParse(value).data?.run_id ?? '' });
+    this.#learnOfStore(data, value);
     if (object !== 'thread.run') return;
     const action = callsSchema.safeParse(value).data?.required_action;
     const run = { thread, id, calls: action?.submit_tool_outputs.tool_calls.map((call) => call.id) ?? [] };
     keep(this.runs, run);
     if (run.calls.length > 0) keep(this.waiting, run);
+  }
+
+  #learnOfStore({ id, object }: z.infer<typeof objectSchema>, value: object): void {
+    const store = inStoreSchema.safeParse(value).data?.vector_store_id ?? '';
+    if (object === 'vector_store.file') keep(this.shelved, { store, id });
+    if (object === 'vector_store.files_batch') keep(this.batches, { store, id });
   }
 
   /** Ids that belong to nothing else. */
@@ -64,6 +81,7 @@ export class Known {
       file: this.files,
       upload: this.uploads,
       'upload.part': this.parts,
+      vector_store: this.stores,
     };
     return lists[object] ?? [];
   }
@@ -73,6 +91,9 @@ export class Known {
     remove(this.assistants, (one) => one === id);
     remove(this.threads, (one) => one === id);
     remove(this.files, (one) => one === id);
+    remove(this.stores, (one) => one === id);
+    remove(this.shelved, (one) => one.id === id || one.store === id);
+    remove(this.batches, ({ store }) => store === id);
     const isOf = (part: Part): boolean => part.id === id || part.thread === id;
     remove(this.messages, isOf);
     remove(this.runs, isOf);
@@ -89,6 +110,8 @@ export class Known {
       oneOf(random, this.runs)?.id ?? 'run_none',
       oneOf(random, this.steps)?.id ?? 'step_none',
       oneOf(random, this.files) ?? 'file-none',
+      oneOf(random, this.stores) ?? 'vs_none',
+      oneOf(random, this.batches)?.id ?? 'vsfb_none',
       'undefined',
       'null',
       'thread_',

@@ -38,6 +38,10 @@ export const MODELS: Readonly<Record<string, () => Script>> = {
   'long arguments': () => calls([{ name: 'look_up', arguments: { query: 'x'.repeat(LONG) } }]),
   'broken arguments': () => calls([{ name: 'clock', arguments: '{"zone": "Asia/' }]),
   'arguments of __proto__': () => calls([{ name: 'clock', arguments: '{"__proto__":{"a":1}}' }]),
+  searches: () => calls([{ name: 'file_search', arguments: { queries: ['hello', '"', 'a* NEAR('] } }]),
+  'searches deep': () => calls([{ name: 'file_search', arguments: deep(DEEP) }]),
+  'writes code': () => calls([{ name: 'code_interpreter', arguments: { code: 'print(6 * 7)' } }]),
+  'cites oddly': () => [text('So【0:'), text('0†a】【1e9:9†'), text('】【'), finish('stop')],
   'nameless call': () => [
     call({ index: 0, id: 'call_1', type: 'function', function: {} }),
     finish('tool_calls'),

@@ -5,6 +5,7 @@ import { FILE_ROUTES } from './file-routes.ts';
 import { oneOf, type Known } from './known.ts';
 import { MODELS } from './model.ts';
 import { deep } from './mutate.ts';
+import { attachments, hostedTools, STORE_ROUTES, toolResources } from './store-routes.ts';
 
 const PIXEL =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
@@ -43,7 +44,10 @@ const tool = (random: Random): object => ({
 const tools = (random: Random): readonly object[] =>
   Array.from({ length: random.between(0, 2) }, () => tool(random));
 
-const message = (random: Random): object => ({
+/** Of assistants and runs. */
+const agentTools = (random: Random): readonly object[] => [...tools(random), ...hostedTools(random)];
+
+const message = (random: Random, known: Known): object => ({
   role: random.pick(['user', 'user', 'user', 'assistant']),
   content: random.chance(0.8)
     ? say(random)
@@ -51,10 +55,10 @@ const message = (random: Random): object => ({
         { type: 'text', text: say(random) },
         { type: 'image_url', image_url: { url: PIXEL, detail: 'low' } },
       ],
-  ...(random.chance(0.2) && { metadata: metadata(random), attachments: [] }),
+  ...(random.chance(0.2) && { metadata: metadata(random), attachments: attachments(random, known) }),
 });
-const messages = (random: Random): readonly object[] =>
-  Array.from({ length: random.between(0, 3) }, () => message(random));
+const messages = (random: Random, known: Known): readonly object[] =>
+  Array.from({ length: random.between(0, 3) }, () => message(random, known));
 
 const sampling = (random: Random): object =>
   some(random, {
@@ -64,15 +68,15 @@ const sampling = (random: Random): object =>
     response_format: random.pick(['auto', { type: 'text' }, { type: 'json_object' }]),
   });
 
-const assistant = (random: Random): object => ({
+const assistant = (random: Random, known: Known): object => ({
   model: 'm',
   ...some(random, {
     name: random.pick(['', 'Aide', '助手']),
     description: 'An assistant.',
     instructions: 'Answer.',
-    tool_resources: {},
+    tool_resources: toolResources(random, known),
   }),
-  tools: tools(random),
+  tools: agentTools(random),
   metadata: metadata(random),
   ...sampling(random),
 });
@@ -81,7 +85,7 @@ const runFields = (random: Random, known: Known): object => ({
   assistant_id: oneOf(random, known.assistants) ?? 'asst_none',
   ...some(random, {
     instructions: 'Answer.',
-    tools: tools(random),
+    tools: agentTools(random),
     metadata: metadata(random),
     stream: random.chance(0.7),
     tool_choice: random.pick(['none', 'auto']),
@@ -94,7 +98,7 @@ const runFields = (random: Random, known: Known): object => ({
 
 const chat = (random: Random, known: Known): object => ({
   model: random.pick(['m', '<Aide>', oneOf(random, known.assistants) ?? 'm']),
-  messages: [...messages(random), { role: 'user', content: say(random) }],
+  messages: [...messages(random, known), { role: 'user', content: say(random) }],
   ...some(random, {
     stream: random.chance(0.6),
     stream_options: { include_usage: true },
@@ -207,7 +211,14 @@ export const ROUTES: Routes = {
     10,
     post(
       () => '/v1/threads/runs',
-      (random, known) => ({ ...runFields(random, known), thread: { messages: messages(random) } }),
+      (random, known) => ({
+        ...runFields(random, known),
+        thread: {
+          messages: messages(random, known),
+          ...some(random, { tool_resources: toolResources(random, known) }),
+        },
+        ...some(random, { tool_resources: toolResources(random, known) }),
+      }),
     ),
   ],
   'POST /v1/threads/:thread_id/runs': [
@@ -216,7 +227,7 @@ export const ROUTES: Routes = {
       (random, known) => `/v1/threads/${thread(random, known)}/runs`,
       (random, known) => ({
         ...runFields(random, known),
-        ...some(random, { additional_messages: messages(random) }),
+        ...some(random, { additional_messages: messages(random, known) }),
       }),
     ),
   ],
@@ -276,7 +287,10 @@ export const ROUTES: Routes = {
     6,
     post(
       () => '/v1/threads',
-      (random) => ({ messages: messages(random), ...some(random, { metadata: metadata(random) }) }),
+      (random, known) => ({
+        messages: messages(random, known),
+        ...some(random, { metadata: metadata(random), tool_resources: toolResources(random, known) }),
+      }),
     ),
   ],
   'GET /v1/threads/:thread_id': [2, get((random, known) => `/v1/threads/${thread(random, known)}`)],
@@ -284,7 +298,10 @@ export const ROUTES: Routes = {
     2,
     post(
       (random, known) => `/v1/threads/${thread(random, known)}`,
-      (random) => ({ metadata: metadata(random), tool_resources: null }),
+      (random, known) => ({
+        metadata: metadata(random),
+        tool_resources: random.pick([null, toolResources(random, known)]),
+      }),
     ),
   ],
   'DELETE /v1/threads/:thread_id': [2, remove((random, known) => `/v1/threads/${thread(random, known)}`)],
@@ -303,6 +320,7 @@ export const ROUTES: Routes = {
   ],
   'DELETE /v1/threads/:thread_id/messages/:message_id': [1, remove(messagePath)],
   ...FILE_ROUTES,
+  ...STORE_ROUTES,
   'GET /v1/usage': [
     1,
     get(
@@ -322,7 +340,7 @@ export const ROUTES: Routes = {
         data: [
           { id: `thread_f${random.between(0, 99)}`, object: 'thread', created_at: 1_700_000_000 },
           {
-            ...message(random),
+            ...message(random, known),
             id: `msg_f${random.between(0, 999)}`,
             object: 'thread.message',
             created_at: 1_700_000_000,
@@ -357,7 +375,6 @@ const ELSEWHERE: readonly string[] = [
   '/health',
   '/ready',
   '/metrics',
-  '/v1/vector_stores/vs_1',
   '/v1/responses',
   '/v1/nothing',
   '/openai/threads/thread_none?api-version=v1',

@@ -32,6 +32,26 @@ function threadKeys(project: string, threadId: string): readonly string[] {
   return [...Object.values(own), ...Object.values(keys.runKeys(ref)), keys.mark(ref), keys.events(ref)];
 }
 
+/** The keys of a vector store with one batch. */
+function storeKeys(project: string, storeId: string): readonly string[] {
+  const ref = { project, storeId };
+  return [
+    ...names(keys.storeFiles(ref)),
+    keys.storeCounts(ref),
+    keys.storeBatches(ref),
+    ...[null, 'vsfb_1'].flatMap((batch) => [keys.batchCounts(ref, batch), keys.batchFiles(ref, batch)]),
+  ];
+}
+
+/** The keys of a project's files, with one open upload. */
+const fileKeys = (project: string): readonly string[] => [
+  ...names(keys.files.list(project)),
+  keys.files.listFor(project, 'vision'),
+  keys.files.bytes(project),
+  keys.files.uploads(project),
+  keys.files.parts(project, 'upload_1'),
+];
+
 const names = ({ docs, index, gone }: CollectionKeys): readonly string[] => [docs, index, gone];
 
 describe('keys', () => {
@@ -48,6 +68,11 @@ describe('keys', () => {
     expect(isSafeId('p/threads')).toBe(false);
   });
 
+  test('all of one vector store is in one slot, and all of a project’s files', () => {
+    for (const key of storeKeys('p', 'vs_1')) expect(key.match(/\{[^}]*\}/g)).toStrictEqual(['{vs_1}']);
+    for (const key of fileKeys('p')) expect(key.match(/\{[^}]*\}/g)).toStrictEqual(['{p/files}']);
+  });
+
   test('no two things share a key, in whatever project, thread or service', () => {
     const all = [
       ...threadKeys('p', 'thread_1'),
@@ -59,6 +84,19 @@ describe('keys', () => {
       ...names(keys.threadList('q')),
       ...names(keys.recentRuns('p')),
       ...names(keys.recentRuns('q')),
+      ...storeKeys('p', 'vs_1'),
+      ...storeKeys('p', 'vs_2'),
+      ...storeKeys('q', 'vs_1'),
+      ...names(keys.vectorStores('p')),
+      ...names(keys.vectorStores('q')),
+      keys.storesOf('p', 'file-1'),
+      keys.storesOf('q', 'file-1'),
+      keys.shelves,
+      ...fileKeys('p'),
+      ...fileKeys('q'),
+      keys.files.ends,
+      keys.files.hosts,
+      keys.files.looked,
       keys.answer('p', 'digest'),
       keys.answer('q', 'digest'),
       keys.usage('p', '2026-11-26'),
