@@ -1,9 +1,10 @@
 # One image for the API and the workers; docker-compose.yml says which command runs in which container. Without compose,
 # beside a Redis of your own (docs/configuration.md has both commands in full):
 #
-#   docker run -e REDIS_URL=… -e API_KEY=… -e FILES_SHARED=true -v longrun-files:/files -p 127.0.0.1:8080:8080 longrun
 #   docker run -e REDIS_URL=… -e API_KEY=… -e FILES_SHARED=true -v longrun-files:/files \
-#     --health-cmd 'node src/worker/health.ts' longrun node src/worker/main.ts
+#     -v longrun-library:/library -p 127.0.0.1:8080:8080 longrun
+#   docker run -e REDIS_URL=… -e API_KEY=… -e FILES_SHARED=true -v longrun-files:/files \
+#     -v longrun-library:/library --health-cmd 'node src/worker/health.ts' longrun node src/worker/main.ts
 #
 # The base image by its digest: what was tried is what is built, whatever its tag leads to later. Its version is that of
 # the `node` package in package.json. For an image of your own: docker build --build-arg NODE_IMAGE=…
@@ -17,12 +18,12 @@ COPY package.json package-lock.json ./
 # a native decoder of messages that only ever get encoded here.
 RUN npm ci --omit=dev --omit=optional --no-audit --no-fund && npm cache clean --force
 COPY src ./src
-# Readable however private the folder was that they come from. And where compose keeps what it makes up, and files, in volumes
-# that take their owner from here.
-RUN chmod -R u=rwX,go=rX package.json package-lock.json src && install -d -o node -g node /keys /files
+# Readable however private the folder was that they come from. And where compose keeps what it makes up, files, and their
+# index, in volumes that take their owner from here.
+RUN chmod -R u=rwX,go=rX package.json package-lock.json src && install -d -o node -g node /keys /files /library
 
 # A container's loopback address is nobody's but its own; and who listens on another one asks for a key.
-ENV HOST=0.0.0.0 AUTH=key FILES_URL=/files
+ENV HOST=0.0.0.0 AUTH=key FILES_URL=/files LIBRARY_URL=/library/library.sqlite
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \

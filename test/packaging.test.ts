@@ -180,6 +180,15 @@ describe('docker-compose.yml', () => {
     expect(Object.keys(volumes)).toContain('own');
   });
 
+  test('shares files and their index among the API and the workers', () => {
+    for (const volume of ['files', 'library']) {
+      expect(Object.keys(volumes)).toContain(volume);
+      for (const name of ['api', 'worker']) expect(services[name]?.volumes).toContain(`${volume}:/${volume}`);
+      // A new volume takes its owner from the folder of the image.
+      expect(dockerfile).toMatch(new RegExp(`install -d -o node -g node .*/${volume}\\b`));
+    }
+  });
+
   test('bounds Redis, and keeps what it has', () => {
     const command = services['redis']?.command.join(' ') ?? '';
     expect(command).toContain('--maxmemory ${REDIS_MAXMEMORY:-3gb} --maxmemory-policy noeviction');
@@ -213,7 +222,10 @@ const API_ONLY = {
   MAX_OPEN_RUNS_PER_PROJECT: 'the same',
   MAX_MEMORY_MB: 'the API says at GET /ready',
 } as const;
-const WORKERS_ONLY = { WORKER_CONCURRENCY: 'the API executes nothing' } as const;
+const WORKERS_ONLY = {
+  WORKER_CONCURRENCY: 'the API executes nothing',
+  INDEX_CONCURRENCY: 'workers read the files of vector stores',
+} as const;
 
 /** What `npm ci` installs when it is told to leave out development packages, optional ones, or both. */
 function installedWithout(omitted: { readonly dev: boolean; readonly optional: boolean }): string[] {

@@ -27,14 +27,14 @@ interface CodeFile {
   open(): Promise<{ createReadStream(): AsyncIterable<Uint8Array>; close(): Promise<void> }>;
 }
 
-type Said =
+type KernelSaid =
   | { readonly type: 'logs'; readonly logs: string }
   | { readonly type: 'image'; readonly image: CodeFile };
 
 interface CodeKernel {
   run(
     code: string,
-    options: { readonly signal: AbortSignal; readonly onOutput: (output: Said) => void },
+    options: { readonly signal: AbortSignal; readonly onOutput: (output: KernelSaid) => void },
   ): Promise<{ readonly status: string; readonly files: readonly CodeFile[] }>;
   close(): Promise<void>;
 }
@@ -139,7 +139,7 @@ export class CodeInterpreter {
     workspace.kernel ??= await this.#options.open({ dataDir: workspace.folder, signal });
     // Images are kept while the code goes on, and told in their place.
     let told: Promise<void> = Promise.resolve();
-    const onOutput = (output: Said): void => {
+    const onOutput = (output: KernelSaid): void => {
       told = told.then(async () => {
         if (output.type === 'logs') return say({ type: 'output', output });
         const file_id = await this.#keep(project, output.image);

@@ -1,6 +1,7 @@
 /** Every example of README and docs, and what shows that it is true. */
 import { createServer } from 'node:http';
 import { expect } from 'vitest';
+import { runProgram } from '../clients/programs.ts';
 import { blocksOf } from './blocks.ts';
 import * as checks from './checks.ts';
 import * as foundry from './foundry.ts';
@@ -66,6 +67,9 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   'docs/performance.md': [['npm run bench -- --quick', checks.isCampaign]],
   'docs/files.md': [
     ['client.files.create(', checks.keepsAFile],
+    ['client.vectorStores.create(', findsInAFile],
+    ['LIBRARY_URL=postgres://', checks.starts],
+    ['profile bwrap /usr/bin/bwrap', isProfile],
     ['FILES_URL=s3://my-bucket/longrun', checks.starts],
   ],
   'docs/forward.md': [['client.embeddings.create(', checks.embedsInNode]],
@@ -106,6 +110,19 @@ export async function prepare(document: string, stage: Stage): Promise<void> {
   }
   const config = blocks.find(({ text }) => text.includes('"toolFolders"'));
   if (config !== undefined) stage.env['LONGRUN_CONFIG'] = await stage.write('tools.json', config.text);
+}
+
+/** A program prints what it finds in the file that it has put into a store. */
+async function findsInAFile(...[block, stage]: Parameters<checks.Check>): Promise<void> {
+  const path = await stage.write('stores.mjs', await stage.addressed(block.text));
+  const ended = await runProgram(process.execPath, [path], { cwd: stage.folder });
+  const stdout = 'handbook.md Everybody has thirty days of holidays.\n';
+  expect(ended).toEqual({ code: 0, stderr: '', stdout });
+}
+
+/** AppArmor itself is not everywhere: the profile names the program that the sandbox starts, and lets it have namespaces. */
+function isProfile(...[{ text }]: Parameters<checks.Check>): void {
+  expect(text).toMatch(/^profile \w+ \/usr\/bin\/bwrap flags=\(unconfined\) \{\n {2}userns,\n\}$/m);
 }
 
 const PARCELS = 'https://parcels.example.com';
