@@ -4,7 +4,8 @@
 #   docker run -e REDIS_URL=… -e API_KEY=… -e FILES_SHARED=true -v longrun-files:/files \
 #     -v longrun-library:/library -p 127.0.0.1:8080:8080 longrun
 #   docker run -e REDIS_URL=… -e API_KEY=… -e FILES_SHARED=true -v longrun-files:/files \
-#     -v longrun-library:/library --health-cmd 'node src/worker/health.ts' longrun node src/worker/main.ts
+#     -v longrun-library:/library --health-cmd 'node src/worker/health.ts' longrun \
+#     node --min-semi-space-size=8 --max-semi-space-size=8 src/worker/main.ts
 #
 # The base image by its digest: what was tried is what is built, whatever its tag leads to later. Its version is that of
 # the `node` package in package.json. For an image of your own: docker build --build-arg NODE_IMAGE=…
@@ -28,4 +29,5 @@ USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/health`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "src/api/main.ts"]
+# As src/memory.ts says.
+CMD ["node", "--min-semi-space-size=8", "--max-semi-space-size=8", "src/api/main.ts"]

@@ -40,7 +40,7 @@ async function run({ node, env }, file) {
   // Ctrl-C reaches it from the terminal, and through npm and us once more; it takes signals close together as one. The
   // channel says nothing; that it closes tells the child when this process is killed outright.
   const stdio = ['inherit', 'inherit', 'inherit', 'ipc'];
-  const { code } = await runChild(node, [program], settings, { stdio });
+  const { code } = await runChild(node, [...process.execArgv, program], settings, { stdio });
   return code;
 }
 

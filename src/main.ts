@@ -16,18 +16,13 @@ import { checkGivenRedis, privateRedis } from './local/redis.ts';
 import { localSecret } from './local/secret.ts';
 import { upstreamProblem, welcome, type Welcome } from './local/welcome.ts';
 import { defaultWorkers, Succession } from './local/workers.ts';
-import { endOfStart } from './memory.ts';
+import { endOfStart, YOUNG_GENERATION } from './memory.ts';
 import { onStop } from './shutdown.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Relative to the repository, which becomes the working folder: the path of a socket may have about 100 characters. */
 const DATA = '.data';
 const LOGS = join(DATA, 'log');
-/**
- * V8's young generation in API and workers, in MB. After the end of their start it would grow from 1 MB, too slowly for a
- * load that comes at once, which would cost a fifth more processor time. What is not used of it takes no memory.
- */
-const ROOM_FOR_LOAD = '--min-semi-space-size=32';
 /** Time beyond the drain time, so that a worker can hand its runs over by itself. */
 const MARGIN_S = 10;
 /** Length of the demo model's key, which no page in a browser may guess. */
@@ -143,7 +138,7 @@ async function startService(
   ): Part =>
     new Part({
       name,
-      command: [process.execPath, ROOM_FOR_LOAD, join(ROOT, 'src', file)],
+      command: [process.execPath, ...YOUNG_GENERATION, join(ROOT, 'src', file)],
       env: envOfChild,
       logPath: join(LOGS, `${name.replace(' ', '-')}.log`),
       isUp: (_line, entry) => entry !== null && isUp(entry),

@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { ENV, readConfig } from '../src/config.ts';
+import { YOUNG_GENERATION } from '../src/memory.ts';
 
 const REPOSITORY = join(import.meta.dirname, '..');
 const REGISTRY = 'https://registry.npmjs.org/';
@@ -26,7 +27,10 @@ const lockSchema = z.object({
     }),
   ),
 });
-const manifestSchema = z.looseObject({ devDependencies: z.record(z.string(), z.string()) });
+const manifestSchema = z.looseObject({
+  scripts: z.record(z.string(), z.string()),
+  devDependencies: z.record(z.string(), z.string()),
+});
 const composeSchema = z.looseObject({
   services: z.record(
     z.string(),
@@ -103,12 +107,20 @@ describe('the image', () => {
     expect(() => readConfig(env, nowhere)).toThrow('AUTH is key, but API_KEY is not set.');
     const given = { ...env, API_KEY: 'k', REDIS_URL: 'redis://redis:6379' };
     expect(readConfig(given, nowhere)).toMatchObject({ host: '0.0.0.0', auth: 'key', port: 8080 });
-    expect(dockerfile).toContain('CMD ["node", "src/api/main.ts"]');
+    const command = ['node', ...YOUNG_GENERATION, 'src/api/main.ts'];
+    expect(dockerfile).toContain(`CMD ${JSON.stringify(command).replaceAll(',', ', ')}`);
   });
 
   test('is not run by root', () => {
     expect(dockerfile.match(/^USER .+$/gm)?.at(-1)).toBe('USER node');
   });
+});
+
+test.each(['api', 'worker'])('%s has a young generation of one size wherever it is started', (name) => {
+  const flags = YOUNG_GENERATION.join(' ');
+  expect(manifest.scripts[name]).toBe(`exec node ${flags} setup/run.mjs ${name}`);
+  expect(services[name]?.command.join(' ')).toContain(`${flags} src/${name}/main.ts`);
+  expect(text('docs/configuration.md')).toContain(`longrun node ${flags} src/worker/main.ts`);
 });
 
 describe('docker-compose.yml', () => {

@@ -243,7 +243,7 @@ export const runsInDocker: Check = (block) => {
   const commands = commandsIn(block);
   for (const command of commands) {
     expect(command).toMatch(
-      /^docker run -d .*--env-file longrun\.env longrun( node src\/worker\/main\.ts)?$/,
+      /^docker run -d .*--env-file longrun\.env longrun( node (--\S+ )*src\/worker\/main\.ts)?$/,
     );
     for (const [file] of command.matchAll(/src\/\S+\.ts/g))
       expect(existsSync(join(REPOSITORY, file))).toBe(true);
