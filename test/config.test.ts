@@ -441,15 +441,6 @@ describe('secrets', () => {
     expect(redacted(config)).toMatchObject({ port: 8080, apiKey: '[redacted]' });
   });
 
-  test.each([`postgres://me:${SECRET}@host/name`, `postgres://host/name?user=me&password=${SECRET}`])(
-    'nor the password of a database: %s',
-    (LIBRARY_URL) => {
-      const config = readConfig({ LIBRARY_URL }, NO_FILE);
-      expect(JSON.stringify(redacted(config))).not.toContain(SECRET);
-      expect(config.libraryUrl).toBe(LIBRARY_URL);
-    },
-  );
-
   test('are not in problems, even when they are what is wrong', () => {
     const wrong = file({
       apiKey: [SECRET],

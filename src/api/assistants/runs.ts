@@ -36,6 +36,11 @@ const MAX_LOOKS = 20;
 const modifyBody = z.strictObject({ metadata: shapes.metadata });
 const watchQuery = z.object({ after: z.coerce.number().int().min(0).optional() });
 
+/** A thread that is to be made with its first run, and the resources that its request asks for. */
+interface GivenThread extends NewThread {
+  readonly asksFor: ResourcesInput | null | undefined;
+}
+
 export function runEndpoints(services: Services): readonly Endpoint[] {
   const { runs, objects, hub, admission, now, nowMs, settings } = services;
 
@@ -55,9 +60,8 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     call: Call,
     input: RunInput,
     assistant: Assistant | null,
-    given: NewThread | null,
+    given: GivenThread | null,
     messages: readonly Message[],
-    asksFor?: ResourcesInput | null,
   ): Promise<Answer> => {
     if (assistant === null) throw notFound('assistant', input.assistant_id);
     if (input.stream === true) admission.admitStream(call.gone);
@@ -78,7 +82,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     const isHosted = made.run.tools.some(({ type }) => type !== 'function');
     let thread: Thread | null = null;
     if (given !== null) {
-      ({ thread } = await withResources(services, call, asksFor, given));
+      ({ thread } = await withResources(services, call, given.asksFor, given));
       if (isHosted) made = ask(thread.tool_resources);
     } else {
       if (messages.some(({ attachments }) => attachments.length > 0)) {
@@ -116,7 +120,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         const made = newThread(given ?? { metadata: {} }, call, now(), first);
         const paramOf = (n: number): string => `thread.messages[${n}].content`;
         await checkPictureFiles(services, call.project, made.messages, paramOf);
-        return create(call, input, assistant, made, made.messages, given?.tool_resources);
+        return create(call, input, assistant, { ...made, asksFor: given?.tool_resources }, made.messages);
       },
     },
     {
