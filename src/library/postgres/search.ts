@@ -11,6 +11,8 @@ import { vectorText } from './write.ts';
 
 /** PostgreSQL's rank of a word that stands in a text once. */
 const RANK_OF_ONE = 0.0607927;
+/** Of so many times the chunks that are wanted, the places of words are read; of others only which words they have. */
+const LIKELY = 2;
 /** So many vectors are compared one by one: an index that is filtered finds less, and is not faster then. */
 const EXACT_CHUNKS = 10_000;
 /** How far the index is looked through when a filter lets little through. */
@@ -90,21 +92,26 @@ async function byWords(
   const words = tsqueriesOf(text);
   if (words.length === 0 || scope.chunks === 0) return [];
   const bindings = numbered();
-  const any = bindings.bind(words.join(' | '));
-  const hits = `SELECT c.id, c.words, length(c.words)::float8 AS size FROM longrun.chunks c JOIN longrun.files f ON f.id = c.file
-    WHERE c.words @@ ${any}::tsquery AND ${within(search, bindings)}`;
-  const total = bindings.bind(scope.chunks);
   const rows = words.map((word) => `(${bindings.bind(word)}::tsquery)`).join(', ');
+  const files = within(search, bindings);
+  const total = bindings.bind(scope.chunks);
   const found = await transaction.query<{ id: string }>(
-    `WITH hits AS MATERIALIZED (${hits}),
-      pairs AS MATERIALIZED (
-        SELECT h.id, h.size, t.word, ts_rank(h.words, t.word) / ${RANK_OF_ONE} AS times
-        FROM hits h JOIN (VALUES ${rows}) AS t (word) ON h.words @@ t.word),
+    `WITH pairs AS MATERIALIZED (
+        SELECT c.id, t.word FROM (VALUES ${rows}) AS t (word)
+        JOIN longrun.chunks c ON c.words @@ t.word JOIN longrun.files f ON f.id = c.file WHERE ${files}),
       rare AS (
         SELECT word, ln(1 + (${total}::float8 - count(*) + 0.5) / (count(*) + 0.5)) AS weight FROM pairs GROUP BY word),
-      usual AS (SELECT avg(size) AS size FROM hits)
-     SELECT p.id FROM pairs p JOIN rare r ON r.word = p.word CROSS JOIN usual u GROUP BY p.id
-     ORDER BY sum(r.weight * p.times / (p.times + 1.2 * (0.25 + 0.75 * p.size / u.size))) DESC, p.id
+      likely AS (
+        SELECT p.id FROM pairs p JOIN rare r ON r.word = p.word
+        GROUP BY p.id ORDER BY sum(r.weight) DESC, p.id LIMIT ${bindings.bind(depth * LIKELY)}),
+      looked AS MATERIALIZED (
+        SELECT c.id, c.words, length(c.words)::float8 AS size FROM likely l JOIN longrun.chunks c ON c.id = l.id),
+      usual AS (SELECT avg(size) AS size FROM looked),
+      counted AS (
+        SELECT l.id, l.size, r.weight, ts_rank(l.words, r.word) / ${RANK_OF_ONE} AS times
+        FROM looked l JOIN rare r ON l.words @@ r.word)
+     SELECT c.id FROM counted c CROSS JOIN usual u GROUP BY c.id
+     ORDER BY sum(c.weight * c.times / (c.times + 1.2 * (0.25 + 0.75 * c.size / u.size))) DESC, c.id
      LIMIT ${bindings.bind(depth)}`,
     bindings.values,
   );
