@@ -3,7 +3,6 @@
  * machine would be missing on the other, and nobody would notice before a client asks for it.
  */
 import { CannotStart } from '../cannot-start.ts';
-import { isFull } from './away.ts';
 import type { Presence } from './presence.ts';
 
 const BEAT_MS = 5_000;
@@ -20,15 +19,10 @@ export async function announceFolder(
 ): Promise<() => Promise<void>> {
   const beat = async (): Promise<void> => {
     const atMs = nowMs();
-    await Promise.all([
-      redis.zadd(keys.files.hosts, atMs, host),
-      redis.zremrangebyscore(keys.files.hosts, '-inf', atMs - ABSENT_AFTER_MS),
-    ]);
+    await redis.host(1, keys.files.hosts, host, atMs, atMs - ABSENT_AFTER_MS);
   };
   // Said first and looked then: of two that start at once, each sees the other.
-  await beat().catch((error: unknown) => {
-    if (!isFull(error)) throw error;
-  });
+  await beat();
   const hosts = await redis.zrangebyscore(keys.files.hosts, nowMs() - ABSENT_AFTER_MS, '+inf');
   const others = hosts.filter((other) => other !== host);
   const leave = async (): Promise<void> => void (await redis.zrem(keys.files.hosts, host).catch(() => 0));

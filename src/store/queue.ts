@@ -45,6 +45,8 @@ export class JobQueue<T extends object> {
       // BullMQ asks for the version once, and holds a lost connection against it for good.
       if ((tries += 1) > 1) this.#queue = this.#open();
       await this.#queue.waitUntilReady();
+      // BullMQ has just sent what it notes of the queue, and does not wait for the answer.
+      await this.#options.redis.exists(this.#queue.toKey('meta'));
     });
   }
 

@@ -42,6 +42,7 @@ const SCRIPTS = [
   'part',
   'endupload',
   'shelf',
+  'host',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];

@@ -65,6 +65,9 @@ const STOP_MARGIN_MS = 10_000;
 const LARGE_PROMPTS_SHARE = 1 / 8;
 const DRAIN_CHECK_MS = 50;
 
+/** Files under way are given back by then. */
+const INDEXING_CLOSES_MS = 1_000;
+
 async function main(): Promise<void> {
   const config = readConfig();
   const { name, ended } = readSuccession();
@@ -247,6 +250,14 @@ async function main(): Promise<void> {
     rebuild: () => consumer.rebuild(),
     log,
   });
+  const indexWatch =
+    indexing &&
+    new QueueWatch({
+      next: () => indexQueue.next(),
+      hasRoom: () => indexing.hasRoom,
+      rebuild: () => indexing.rebuild(),
+      log,
+    });
   const leave = await announceWorker({ redis, keys, nowMs }, id, () => {
     const figures: WorkerFigures = {
       busy: worker.busy,
@@ -298,6 +309,7 @@ async function main(): Promise<void> {
       },
       stop: async () => {
         watch.stop();
+        indexWatch?.stop();
         await leave();
         await stopSweeping();
         await fileCare.stop();
@@ -305,7 +317,8 @@ async function main(): Promise<void> {
         while (worker.busy > 0 && performance.now() < drainedByMs) await delay(DRAIN_CHECK_MS);
         worker.handOver();
         indexer.handOver();
-        await Promise.all([consumer.close(), indexing?.close()]);
+        // The consumer of files has nothing to finish, and may wait for a server that was lost.
+        await Promise.all([consumer.close(), Promise.race([indexing?.close(), delay(INDEXING_CLOSES_MS)])]);
         worker.stop();
         await lease.end();
         await toolbox.close();

@@ -3,7 +3,7 @@
  * (`go install github.com/versity/versitygw/cmd/versitygw@latest`). On other machines these tests are skipped, and say so.
  */
 import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { pino } from 'pino';
 import { CannotStart } from '../../src/cannot-start.ts';
 import { openVault } from '../../src/vault/open.ts';
@@ -21,12 +21,15 @@ describe.skipIf(program === null)('S3', () => {
   let client: S3Client;
   beforeAll(async () => {
     await server.start();
-    Object.assign(process.env, server.env);
+    for (const [name, value] of Object.entries(server.env)) vi.stubEnv(name, value);
     client = new S3Client({ forcePathStyle: true, region: 'us-east-1' });
     await client.send(new CreateBucketCommand({ Bucket: 'files' }));
     vault = await openVault('s3://files/long/run', environment, log);
   });
-  afterAll(async () => server.stop());
+  afterAll(async () => {
+    vi.unstubAllEnvs();
+    await server.stop();
+  });
 
   testPromises(() => vault);
 
@@ -47,12 +50,12 @@ describe.skipIf(program === null)('S3', () => {
     await expect(refused).rejects.toThrow(
       /^FILES_URL: files cannot be kept at s3:\/\/files: SignatureDoesNotMatch/,
     );
-    Object.assign(process.env, server.env);
+    for (const [name, value] of Object.entries(server.env)) vi.stubEnv(name, value);
   });
 
   test('that is away for now is waited for', async () => {
     process.env['AWS_ENDPOINT_URL'] = 'http://127.0.0.1:1';
     await expect(openVault('s3://files', environment, log)).resolves.toBeDefined();
-    Object.assign(process.env, server.env);
+    for (const [name, value] of Object.entries(server.env)) vi.stubEnv(name, value);
   });
 });
