@@ -6,7 +6,7 @@ import { Assistants } from '../../src/store/assistants.ts';
 import { Collections } from '../../src/store/collection.ts';
 import { Damage } from '../../src/store/damage.ts';
 import { Imports } from '../../src/store/imports.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
+import { needsOneServer, startRedis, type RedisServer } from '../support/redis.ts';
 import {
   create,
   CREATED_AT,
@@ -153,7 +153,8 @@ test('what another process changes is seen as well when the last stream of this 
   await soon(model, 'better');
 });
 
-test('a channel that was lost is not believed', async () => {
+test('a channel that was lost is not believed', async (context) => {
+  needsOneServer(context);
   const { store, assistants, hub, feedId, make } = await remembering();
   await make(assistant('asst_1'));
   const model = async () => (await assistants.recall(PROJECT, 'asst_1'))?.model ?? null;

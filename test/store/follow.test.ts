@@ -16,7 +16,7 @@ import {
 import { LogGone, type LoggedEvent, type LogHub } from '../../src/store/follow.ts';
 import { readLog } from '../../src/store/log.ts';
 import type { Feed } from '../../src/store/redis.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
+import { needsOneServer, startRedis, type RedisServer } from '../support/redis.ts';
 import {
   CALL,
   CANCELLING,
@@ -218,7 +218,8 @@ describe('subscriptions', () => {
     await Promise.all(readers.map(async (reader) => reader.reach(2)));
   });
 
-  test('each process has its own', async () => {
+  test('each process has its own', async (context) => {
+    needsOneServer(context);
     const store = await openStore(server.url);
     const [one, two] = [await openHub(store), await openHub(store)];
     const queued = await create(store);
@@ -354,7 +355,8 @@ describe('messages that are lost', () => {
     expect((await reading).seqs).toStrictEqual(upTo(5));
   });
 
-  test('with their connection: the log is read when it is back, and nothing is missing', async () => {
+  test('with their connection: the log is read when it is back, and nothing is missing', async (context) => {
+    needsOneServer(context);
     const store = await openStore(server.url);
     const { hub, feed, feedId } = await openHub(store);
     const talking = await startTalking(store);

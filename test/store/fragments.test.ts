@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readLog } from '../../src/store/log.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { Refused, type StoredRun } from '../../src/store/runs.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
+import { needsOneServer, startRedis, type RedisServer } from '../support/redis.ts';
 import {
   CANCELLING,
   delta,
@@ -57,7 +57,8 @@ async function sayAll(store: Store, held: readonly StoredRun[]): Promise<readonl
 }
 
 describe('fragments of many runs', () => {
-  test('that come at once are one command, and each run has its own', async () => {
+  test('that come at once are one command, and each run has its own', async (context) => {
+    needsOneServer(context);
     const { store, held, commands } = await talking(5);
     const before = held.map(({ seq }) => seq);
     expect(await sayAll(store, held)).toStrictEqual(before.map((seq) => seq + 1));
@@ -67,7 +68,8 @@ describe('fragments of many runs', () => {
     );
   });
 
-  test('are more commands where they are very many', async () => {
+  test('are more commands where they are very many', async (context) => {
+    needsOneServer(context);
     const { store, held, commands } = await talking(70);
     await sayAll(store, held);
     expect(commands).toHaveLength(2);
@@ -97,7 +99,8 @@ describe('fragments of many runs', () => {
 });
 
 describe('a server that refuses to write for now', () => {
-  test('is asked again for all of them, and nothing is written twice', async () => {
+  test('is asked again for all of them, and nothing is written twice', async (context) => {
+    needsOneServer(context);
     const { store, held, commands } = await talking(3);
     await store.redis.config('SET', 'min-replicas-to-write', '1');
     const saying = sayAll(store, held);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { JobLocks } from '../../src/store/job-locks.ts';
 import { Lease } from '../../src/store/lease.ts';
 import { announceWorker, type WorkerFigures } from '../../src/store/presence.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
+import { needsOneServer, startRedis, type RedisServer } from '../support/redis.ts';
 import { openStore, silent, withMethod, type Store } from './fixture.ts';
 
 const LEASE_MS = 400;
@@ -44,7 +44,8 @@ describe('a worker', () => {
     expect(await a.survivors(['b'], 'run_2')).toStrictEqual(new Set(['a']));
   });
 
-  test('leaves in good order also while Redis refuses writes', async () => {
+  test('leaves in good order also while Redis refuses writes', async (context) => {
+    needsOneServer(context);
     const store = await openStore(server.url);
     const a = await leaseOf(store, 'a');
     const figures = (): WorkerFigures => ({

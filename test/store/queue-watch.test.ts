@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { JobConsumer, type JobOutcome } from '../../src/store/queue.ts';
 import { RUN_JOBS, type RunJob } from '../../src/store/run-jobs.ts';
 import { QueueWatch } from '../../src/store/queue-watch.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
+import { needsOneServer, startRedis, type RedisServer } from '../support/redis.ts';
 import { must, openStore, silent, type Store } from './fixture.ts';
 
 let server: RedisServer;
@@ -126,7 +126,8 @@ async function blocked({ redis }: Store): Promise<void> {
 }
 
 describe('a worker that has gone deaf', () => {
-  test('takes jobs again through new connections, while the job it has goes on and stays its own', async () => {
+  test('takes jobs again through new connections, while the job it has goes on and stays its own', async (context) => {
+    needsOneServer(context);
     const taken: string[] = [];
     const first = Promise.withResolvers<JobOutcome>();
     const second = Promise.withResolvers<JobOutcome>();

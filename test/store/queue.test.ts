@@ -10,7 +10,7 @@ import type { JobKind } from '../../src/store/job-kind.ts';
 import { jobOf, RUN_JOBS, runOf, type RunJob } from '../../src/store/run-jobs.ts';
 import { connect, isSharded } from '../../src/store/redis.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
+import { needsOneServer, startRedis, type RedisServer } from '../support/redis.ts';
 import {
   ANSWERED,
   CALL,
@@ -263,7 +263,8 @@ describe('the job of a run', () => {
 });
 
 describe('a job that is taken', () => {
-  test('is begun before another is asked for, and ends without asking for one', async () => {
+  test('is begun before another is asked for, and ends without asking for one', async (context) => {
+    needsOneServer(context);
     const store = await openStore(server.url);
     const done = Promise.withResolvers<void>();
     await consume(
@@ -285,7 +286,8 @@ describe('a job that is taken', () => {
     expect(said).toStrictEqual(['rpoplpush', 'echo', 'rpoplpush', 'end']);
   });
 
-  test('and comes alone is begun before the queue is looked at again', async () => {
+  test('and comes alone is begun before the queue is looked at again', async (context) => {
+    needsOneServer(context);
     const store = await openStore(server.url);
     const work: ConsumerOptions<RunJob>['work'] = async (_, goesFirst) => {
       const question = store.redis.echo('begun');
@@ -321,7 +323,8 @@ describe('a job that is taken', () => {
     expect(taken).toStrictEqual(['run_1', 'run_2']);
   });
 
-  test('after it has waited for long is a sign that others wait, which are then asked for at once', async () => {
+  test('after it has waited for long is a sign that others wait, which are then asked for at once', async (context) => {
+    needsOneServer(context);
     const store = await openStore(server.url);
     const refs = ['run_1', 'run_2', 'run_3'].map((id) =>
       refOf(id, { project: PROJECT, threadId: `thread_${id}` }),
@@ -349,7 +352,8 @@ describe('a job that is taken', () => {
     ]);
   });
 
-  test('does not keep a worker that leaves while its connection is lost', async () => {
+  test('does not keep a worker that leaves while its connection is lost', async (context) => {
+    needsOneServer(context);
     const store = await openStore(server.url);
     const admin = new Redis(server.url);
     onTestFinished(() => admin.disconnect());
@@ -425,7 +429,8 @@ describe('a job that is taken', () => {
   });
 });
 
-test('a queue whose connection breaks while it opens is ready all the same', async () => {
+test('a queue whose connection breaks while it opens is ready all the same', async (context) => {
+  needsOneServer(context);
   const { keys } = await openStore(server.url);
   const { hostname, port } = new URL(server.url);
   let cuts = 0;

@@ -7,7 +7,7 @@ import { readLog, type LoggedEvent } from '../../src/store/log.ts';
 import { Refused, type StoredRun } from '../../src/store/runs.ts';
 import { runView } from '../../src/store/poll-grace.ts';
 import { fold } from '../runs/histories.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
+import { needsOneServer, startRedis, type RedisServer } from '../support/redis.ts';
 import {
   ANSWERED,
   CALL,
@@ -382,7 +382,8 @@ describe('lifetimes', () => {
     expect(await logTtlS()).toBe(LOG_KEPT_S);
   });
 
-  test('a run without a thread never has a key without an expiry, and few commands see to that', async () => {
+  test('a run without a thread never has a key without an expiry, and few commands see to that', async (context) => {
+    needsOneServer(context);
     const store = await openStore(server.url);
     const origin = { ...PLAIN_ORIGIN, project: PROJECT, request_id: 'req_1', ephemeral: true };
     const ttlsMs = async (): Promise<readonly number[]> => {

@@ -4,7 +4,7 @@ import { PLAIN_ORIGIN } from '../../src/runs/event.ts';
 import type { ListPage, PageQuery } from '../../src/store/collection.ts';
 import { Imports } from '../../src/store/imports.ts';
 import type { ThreadRef } from '../../src/store/keys.ts';
-import { startPrivateRedis, startRedis, type RedisServer } from '../support/redis.ts';
+import { needsOneServer, startPrivateRedis, startRedis, type RedisServer } from '../support/redis.ts';
 import { create, newMessage, newThread, openStore, PROJECT, refOf, type Store } from './fixture.ts';
 
 const NOW_MS = 1_700_000_000_000;
@@ -143,7 +143,8 @@ describe('a thread that is gone', () => {
     expect(await store.redis.zrange(store.keys.threadList(PROJECT).index, '0', '-1')).toEqual(['b']);
   });
 
-  test('and was not taken from the list is passed over and forgotten, but not in the minute in which it may be made', async () => {
+  test('and was not taken from the list is passed over and forgotten, but not in the minute in which it may be made', async (context) => {
+    needsOneServer(context);
     const store = await openStore(server.url);
     const { index } = store.keys.threadList(PROJECT);
     await make(store, 'a b c d');

@@ -1,7 +1,7 @@
 /** Whether Redis takes writes: asked seldom, however many want to know. */
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { WriteProbe } from '../../src/store/write-probe.ts';
-import { startRedis, type RedisServer } from '../support/redis.ts';
+import { needsOneServer, startRedis, type RedisServer } from '../support/redis.ts';
 import { openStore, withMethod } from './fixture.ts';
 
 let server: RedisServer;
@@ -10,7 +10,8 @@ beforeAll(async () => {
 });
 afterAll(async () => server.stop());
 
-test('is asked of Redis once for all who ask within a second', async () => {
+test('is asked of Redis once for all who ask within a second', async (context) => {
+  needsOneServer(context);
   const store = await openStore(server.url);
   const probed = vi.fn<() => Promise<string>>().mockResolvedValue('OK');
   const probe = new WriteProbe(withMethod(store.redis, 'probe', probed), store.keys);

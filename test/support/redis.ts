@@ -3,6 +3,7 @@
  * where a Docker engine answers; tests of the service share the server of `startNamedRedis`.
  */
 import { createConnection } from 'node:net';
+import type { TestContext } from 'vitest';
 import { startServer, type RedisProcess } from './redis-process.ts';
 import { startCluster, startSentinel } from './topologies.ts';
 
@@ -44,6 +45,12 @@ export async function startNamedRedis(): Promise<RedisServer> {
     default:
       throw new Error(`TEST_REDIS is ${name}; it may be single, sentinel or cluster`);
   }
+}
+
+/** For tests that look into the one server there is, or count what it is asked: skips them where there are several. */
+export function needsOneServer({ skip }: Pick<TestContext, 'skip'>): void {
+  const name = process.env['TEST_REDIS'] || 'single';
+  if (name !== 'single') skip(`looks into one server, and TEST_REDIS is ${name}`);
 }
 
 /**
