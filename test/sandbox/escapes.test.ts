@@ -156,7 +156,10 @@ print(json.dumps(results))
   test('that takes memory is ended, alone or by its children together', async () => {
     const { run } = await newKernel({ codeMemoryMb: 256 });
     expect(logsOf(await run('x = bytearray(2_500_000_000)'))).toMatch(/\nMemoryError\n$/);
-    const alone = await run('import numpy\nx = []\nwhile True: x.append(numpy.ones(500_000))');
+    // Not so fast that the address space is full before anybody looks.
+    const alone = await run(
+      'import numpy, time\nx = []\nwhile True: x.append(numpy.ones(500_000)); time.sleep(0.02)',
+    );
     expect(alone.status).toBe('memory');
     expect(logsOf(alone)).toMatch(/\[The code was ended: it took more than 256 MB of memory\.\]\n$/);
     const together = await run(`
