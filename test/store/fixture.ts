@@ -14,7 +14,7 @@ import { RedisKeys, type RunRef, type ThreadRef } from '../../src/store/keys.ts'
 import { openObjects, type Objects } from '../../src/store/objects.ts';
 import { OpenRuns } from '../../src/store/open-runs.ts';
 import { JobQueue } from '../../src/store/queue.ts';
-import { openFeed, openState, type Feed } from '../../src/store/redis.ts';
+import { masters, openFeed, openState, type Feed } from '../../src/store/redis.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { ThreadIndex } from '../../src/store/thread-index.ts';
 import { RecentRuns } from '../../src/store/recent-runs.ts';
@@ -116,6 +116,15 @@ export async function openHub(
   const hub = new LogHub(store.redis, wrap(feed), store.keys, silent);
   onTestFinished(() => hub.close());
   return { hub, feed, feedId };
+}
+
+/** Gives every server of a deployment a setting, as CONFIG SET does for one. */
+export async function setEverywhere(
+  { redis }: Pick<Store, 'redis'>,
+  name: string,
+  value: string,
+): Promise<void> {
+  await Promise.all(masters(redis).map(async (server) => server.config('SET', name, value)));
 }
 
 /** An object whose method `name` is `method`, and which is `target` in everything else. */

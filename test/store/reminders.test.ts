@@ -20,7 +20,17 @@ import {
   type WorkerFigures,
 } from '../../src/store/presence.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { ANSWERED, CALL, create, openStore, PROJECT, refOf, start, type Store } from './fixture.ts';
+import {
+  ANSWERED,
+  CALL,
+  create,
+  openStore,
+  PROJECT,
+  refOf,
+  setEverywhere,
+  start,
+  type Store,
+} from './fixture.ts';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -106,11 +116,11 @@ describe('the index of open runs', () => {
 
   test('waits, as a commit does, while Redis refuses writes', async () => {
     const store = await openStore(server.url);
-    await store.redis.config('SET', 'maxmemory', '1');
+    await setEverywhere(store, 'maxmemory', '1');
     const remembered = store.open.add(refOf(), null);
     const early = await Promise.race([remembered.then(() => 'done'), store.redis.ping()]);
     expect(early).toBe('PONG');
-    await store.redis.config('SET', 'maxmemory', '0');
+    await setEverywhere(store, 'maxmemory', '0');
     await remembered;
     expect(await store.redis.zcard(store.keys.open)).toBe(1);
   });
