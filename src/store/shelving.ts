@@ -61,6 +61,8 @@ export class Shelving {
     batchId: string | null,
   ): Promise<ShelvedFile> {
     const { storeFiles, redis, keys, now } = this.#options;
+    // Before anything is waited for, so that the files stand in the order in which they were given.
+    const place = storeFiles.nextPlace();
     const file: ShelvedFile = {
       id: fileId,
       object: 'vector_store.file',
@@ -74,10 +76,10 @@ export class Shelving {
       stamp: randomText(STAMP_LENGTH),
       batch_id: batchId,
     };
-    const place = { ...ref, fileId };
+    const shelf = { ...ref, fileId };
     await redis.sadd(keys.storesOf(ref.project, fileId), ref.storeId);
-    await storeFiles.change(place, () => file);
-    await this.addJob(place, file);
+    await storeFiles.change(shelf, () => file, place);
+    await this.addJob(shelf, file);
     return file;
   }
 

@@ -25,6 +25,7 @@ interface Replacement {
   readonly text: string;
   readonly old: ShelvedFile | null;
   readonly next: ShelvedFile | null;
+  readonly place: number;
 }
 
 /** As what a file counts in the batch that it has left. */
@@ -50,6 +51,11 @@ export class StoreFiles {
     this.#keys = keys;
   }
 
+  /** A place behind all that were given out before. */
+  nextPlace(): number {
+    return this.#collections.nextPlace();
+  }
+
   async get(ref: ShelfRef): Promise<ShelvedFile | null> {
     return this.#collections.get(
       this.#keys.storeFiles(ref).docs,
@@ -62,11 +68,13 @@ export class StoreFiles {
    * Changes a file, or puts it there.
    * @param change makes the new file of the old one, which is null where there is none; it may leave it (undefined), or take
    *   it out (null)
+   * @param place of a file that is put there; by default behind all others
    * @returns the file as it is now; null when it is not there
    */
   async change(
     ref: ShelfRef,
     change: (old: ShelvedFile | null) => ShelvedFile | null | undefined,
+    place: number = this.nextPlace(),
   ): Promise<ShelvedFile | null> {
     const { docs } = this.#keys.storeFiles(ref);
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -74,13 +82,13 @@ export class StoreFiles {
       const old = decodeObject<ShelvedFile>(text, `file ${ref.fileId} of a store`);
       const next = change(old);
       if (next === undefined || (next === null && old === null)) return old;
-      if (await this.#replace(ref, { text: text ?? '', old, next })) return next;
+      if (await this.#replace(ref, { text: text ?? '', old, next, place })) return next;
     }
     throw new Error(`${ref.fileId} is being changed by too many at once`);
   }
 
   /** @returns whether the file was still as it was read */
-  async #replace(ref: ShelfRef, { text, old, next }: Replacement): Promise<boolean> {
+  async #replace(ref: ShelfRef, { text, old, next, place }: Replacement): Promise<boolean> {
     const { docs, index, gone } = this.#keys.storeFiles(ref);
     const [before, after] = [old?.batch_id ?? null, next?.batch_id ?? null];
     const names = [
@@ -95,7 +103,7 @@ export class StoreFiles {
     const was = [text, old?.status ?? '', old?.usage_bytes ?? 0];
     const is = next === null ? ['', '', 0] : [JSON.stringify(next), next.status, next.usage_bytes];
     const left = before === after ? '' : leftAs(old);
-    const more = [this.#collections.nextPlace(), left, REMEMBERED_GONE];
+    const more = [place, left, REMEMBERED_GONE];
     return (await this.#redis.shelf(names.length, ...names, ref.fileId, ...was, ...is, ...more)) === 1;
   }
 
