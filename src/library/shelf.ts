@@ -5,7 +5,8 @@
 import type { Logger } from '../log.ts';
 import type { FileResult } from '../runs/calls/file-search.ts';
 import type { Embedder } from '../runs/embedder.ts';
-import type { AttributeFilter, FileAttributes } from '../runs/vector-store.ts';
+import type { ShelfSearch } from '../runs/shelf.ts';
+import type { FileAttributes } from '../runs/vector-store.ts';
 import type { FilePlace, FoundChunk, Library, StorePlace } from './library.ts';
 
 export interface ShelfOptions {
@@ -22,15 +23,6 @@ export interface FileDescription {
   readonly attributes: FileAttributes;
 }
 
-interface Wanted {
-  readonly project: string;
-  readonly storeIds: readonly string[];
-  readonly queries: readonly string[];
-  readonly filter: AttributeFilter | null;
-  readonly limit: number;
-  readonly minScore: number;
-}
-
 export class LibraryShelf {
   readonly #options: ShelfOptions;
 
@@ -40,7 +32,7 @@ export class LibraryShelf {
 
   /** What is found, the best first. Where the model server cannot make vectors, files are found by their words. */
   async search(
-    { project, storeIds, queries, filter, limit, minScore }: Wanted,
+    { project, storeIds, queries, filter, limit, minScore }: ShelfSearch,
     signal: AbortSignal,
   ): Promise<readonly FileResult[]> {
     if (storeIds.length === 0) return [];

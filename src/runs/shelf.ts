@@ -1,5 +1,6 @@
 /** Vector stores, their files and batches as they are stored, and how clients see them. Pure. */
 import type {
+  AttributeFilter,
   FileCounts,
   IndexStatus,
   VectorStore,
@@ -87,4 +88,16 @@ export function batchView(
 function batchStatus({ in_progress, failed, total }: FileCounts): IndexStatus {
   if (in_progress > 0) return 'in_progress';
   return total > 0 && failed === total ? 'failed' : 'completed';
+}
+
+/** A search in vector stores of a project. */
+export interface ShelfSearch {
+  readonly project: string;
+  readonly storeIds: readonly string[];
+  /** All are asked at once. */
+  readonly queries: readonly string[];
+  readonly filter: AttributeFilter | null;
+  readonly limit: number;
+  /** From 0 to 1. */
+  readonly minScore: number;
 }

@@ -1,20 +1,9 @@
 /** What was read of the files in vector stores, for whoever searches it. The composition root brings it in. */
 import type { FileResult } from '../runs/calls/file-search.ts';
-import type { AttributeFilter, FileAttributes } from '../runs/vector-store.ts';
+import type { ShelfSearch } from '../runs/shelf.ts';
+import type { FileAttributes } from '../runs/vector-store.ts';
 import type { StoreRef } from '../store/keys.ts';
 import type { ShelfRef } from '../store/store-files.ts';
-
-/** A search in vector stores of a project. */
-export interface ShelfSearch {
-  readonly project: string;
-  readonly storeIds: readonly string[];
-  /** All are asked at once. */
-  readonly queries: readonly string[];
-  readonly filter: AttributeFilter | null;
-  readonly limit: number;
-  /** From 0 to 1. */
-  readonly minScore: number;
-}
 
 export interface Shelf {
   /** What is found, the best first. */

@@ -7,8 +7,7 @@
  *   C3  what the code draws and makes is kept in files of the project before it is told
  */
 import { createWriteStream } from 'node:fs';
-import { link, mkdir, mkdtemp, readdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { link } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Logger } from '../log.ts';
@@ -19,6 +18,7 @@ import type { FileObject } from '../runs/file.ts';
 import type { HostedReply, HostedRequest } from '../runs/hosted.ts';
 import type { Engine } from './hosted.ts';
 import { Outlet } from './outlet.ts';
+import { ownFolder } from './own-folders.ts';
 
 /** A file that code has made (sandbox/sandbox.ts). */
 interface CodeFile {
@@ -60,8 +60,9 @@ export interface CodeInterpreterOptions {
 
 /** Files that one call may leave. */
 const MAX_FILES = 20;
+/** Of a name in most file systems; a file with a longer one is found by its id. */
+const MAX_NAME_BYTES = 255;
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
-const FOLDERS = join(tmpdir(), 'longrun-code');
 
 /** What a run has while it is executed. */
 interface Workspace {
@@ -79,14 +80,6 @@ export class CodeInterpreter {
     this.#options = options;
   }
 
-  /** Removes the folders of processes that are gone. */
-  async tidy(): Promise<void> {
-    const names = await readdir(FOLDERS).catch(() => []);
-    for (const name of names) {
-      if (!isAlive(Number.parseInt(name, 10))) await this.#options.remove(join(FOLDERS, name));
-    }
-  }
-
   readonly engine: Engine = (request, signal) => {
     const outlet = new Outlet<HostedReply>();
     this.#answer(request, signal, (reply) => outlet.say(reply)).then(
@@ -98,8 +91,10 @@ export class CodeInterpreter {
 
   /** The execution of a run is over: its kernel ends, and its folder goes. */
   async ended(runId: string): Promise<void> {
-    const workspace = await this.#workspaces.get(runId)?.catch(() => null);
+    const opening = this.#workspaces.get(runId);
+    // At once: the run may be executed again while this one is put away.
     this.#workspaces.delete(runId);
+    const workspace = await opening?.catch(() => null);
     if (!workspace) return;
     await workspace.last.catch(() => {});
     await workspace.kernel?.close();
@@ -181,23 +176,33 @@ export class CodeInterpreter {
     if (known !== undefined) return known;
     const opening = this.#open(project, resources.file_ids, signal);
     this.#workspaces.set(run.id, opening);
+    opening.catch(() => {
+      // The next call tries again.
+      if (this.#workspaces.get(run.id) === opening) this.#workspaces.delete(run.id);
+    });
     return opening;
   }
 
   /** C2 */
   async #open(project: string, fileIds: readonly string[], signal: AbortSignal): Promise<Workspace> {
-    await mkdir(FOLDERS, { recursive: true, mode: 0o700 });
-    const folder = await mkdtemp(join(FOLDERS, `${process.pid}-`));
-    const names = new Set<string>();
-    for (const id of fileIds) {
-      const found = await this.#options.read(project, id);
-      if (found === null) continue;
-      const own = names.has(found.file.filename) ? `${id}-${found.file.filename}` : found.file.filename;
-      names.add(own);
-      await pipeline(found.chunks, createWriteStream(join(folder, own), { flags: 'wx' }), { signal });
-      if (own !== id) await link(join(folder, own), join(folder, id));
+    const folder = await ownFolder('code');
+    try {
+      const names = new Set<string>();
+      for (const id of fileIds) {
+        const found = await this.#options.read(project, id);
+        if (found === null) continue;
+        const { filename } = found.file;
+        const isFree = !names.has(filename) && !fileIds.includes(filename);
+        const own = isFree && Buffer.byteLength(filename) <= MAX_NAME_BYTES ? filename : id;
+        names.add(own);
+        await pipeline(found.chunks, createWriteStream(join(folder, own), { flags: 'wx' }), { signal });
+        if (own !== id) await link(join(folder, own), join(folder, id));
+      }
+      return { folder, kernel: null, last: Promise.resolve() };
+    } catch (error) {
+      await this.#options.remove(folder);
+      throw error;
     }
-    return { folder, kernel: null, last: Promise.resolve() };
   }
 }
 
@@ -208,13 +213,5 @@ async function* bounded(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
     size += chunk.length;
     if (size > MAX_FILE_BYTES) throw new Error('a file of the code grew too large while it was read');
     yield chunk;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return Number.isInteger(pid) && process.kill(pid, 0);
-  } catch {
-    return false;
   }
 }

@@ -1,13 +1,13 @@
 /** Brings a file to the reader of documents, and its chunks back: the reader works on a copy in a private folder. */
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { ReadDocument } from '../runs/document.ts';
 import type { FileObject } from '../runs/file.ts';
 import type { ChunkSizes, ChunkText } from '../runs/vector-store.ts';
 import { Unindexable } from './indexer.ts';
+import { ownFolder } from './own-folders.ts';
 
 export interface DocumentSource {
   /** The bytes of a file; null where there are none. */
@@ -26,7 +26,7 @@ export async function* documentChunks(
   sizes: ChunkSizes,
   signal: AbortSignal,
 ): AsyncGenerator<readonly ChunkText[], void> {
-  const folder = await mkdtemp(join(tmpdir(), 'longrun-document-'));
+  const folder = await ownFolder('document');
   try {
     const chunks = await bytes(project, id);
     if (chunks === null) throw new Unindexable({ code: 'invalid_file', message: 'The file was deleted.' });

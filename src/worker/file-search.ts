@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { calledFunction } from '../runs/calls/kinds.ts';
 import type { FileResult } from '../runs/calls/file-search.ts';
+import type { ShelfSearch } from '../runs/shelf.ts';
 import type { HostedReply, HostedRequest } from '../runs/hosted.ts';
 import { estimateTokens } from '../runs/tokens.ts';
 import type { FileSearchTool } from '../runs/thread.ts';
@@ -22,17 +23,7 @@ const MAX_QUERY_LENGTH = 2_000;
 export interface FileSearchOptions {
   /** A store of the project; null where there is none. */
   readonly store: (project: string, id: string) => Promise<VectorStore | null>;
-  readonly search: (
-    wanted: {
-      readonly project: string;
-      readonly storeIds: readonly string[];
-      readonly queries: readonly string[];
-      readonly filter: null;
-      readonly limit: number;
-      readonly minScore: number;
-    },
-    signal: AbortSignal,
-  ) => Promise<readonly FileResult[]>;
+  readonly search: (wanted: ShelfSearch, signal: AbortSignal) => Promise<readonly FileResult[]>;
   /** The stores are used now. */
   readonly touch: (project: string, ids: readonly string[]) => Promise<void>;
   readonly log: Logger;

@@ -51,6 +51,8 @@ export interface IndexerOptions {
   readonly write: (job: IndexJob, shelved: ShelvedFile, space: string | null) => Promise<Writing>;
   /** Removes what the library has of a file. */
   readonly remove: (job: IndexJob) => Promise<void>;
+  /** Removes what writers have left that died. */
+  readonly tidy: () => Promise<void>;
   /** Null where files are found by their words alone. */
   readonly embedder: Embedder | null;
   readonly log: Logger;
@@ -60,10 +62,12 @@ export interface IndexerOptions {
 const GROUP = 64;
 /** X4 */
 const MAX_TRIES = 4;
+const TIDY_EVERY_MS = 60 * 60 * 1000;
 
 export class Indexer {
   readonly #options: IndexerOptions;
   readonly #leaving = new AbortController();
+  #tidiedMs = -Infinity;
 
   constructor(options: IndexerOptions) {
     this.#options = options;
@@ -98,7 +102,16 @@ export class Indexer {
       );
       await this.#end(job, { status: 'failed', usage_bytes: 0, last_error });
     }
+    await this.#tidy();
     return 'done';
+  }
+
+  /** Now and then, where files are read: a library that nobody uses is not opened for it. */
+  async #tidy(): Promise<void> {
+    if (performance.now() - this.#tidiedMs < TIDY_EVERY_MS) return;
+    this.#tidiedMs = performance.now();
+    const { tidy, log } = this.#options;
+    await tidy().catch((err: unknown) => log.warn({ err }, 'could not tidy the library'));
   }
 
   /** @returns the bytes of its chunks; null where another try, or nobody, wants them */

@@ -52,6 +52,7 @@ import { Indexer } from './indexer.ts';
 import { lookAfterShelves } from './shelves.ts';
 import { isFolder, openVault } from '../vault/open.ts';
 import { FileCare } from './files.ts';
+import { tidyFolders } from './own-folders.ts';
 import { Pictures } from './pictures.ts';
 import { Room } from './room.ts';
 import { RunWorker } from './run-job.ts';
@@ -122,6 +123,7 @@ async function main(): Promise<void> {
     write: ({ project, storeId, fileId }, { attributes }, space) =>
       library.write({ project, storeId, fileId, attributes, space }),
     remove: (job) => library.removeFile(job),
+    tidy: () => library.tidy(),
     embedder,
     log,
   });
@@ -152,7 +154,7 @@ async function main(): Promise<void> {
     },
     log,
   });
-  await codeInterpreter.tidy();
+  await tidyFolders(removeFolder, log);
   const trial = new Trial(redis, keys, nowMs);
   const lease = new Lease({ redis, keys, id, leaseMs: config.lockMs, log });
   const slots = new Slots({
