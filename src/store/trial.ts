@@ -53,7 +53,7 @@ export interface TrialWrite {
   /** The same for every sending of one request. */
   readonly id: string;
   /**
-   * What it makes, for the day it is deleted: the id of a thread or assistant, `answer:` and a digest, `chat:` and
+   * What it makes, for the day it is deleted: the id of an object of its own, `answer:` and a digest, `chat:` and
    * `threadId/runId` for a chat without a thread; else empty.
    */
   readonly makes: string;
@@ -193,6 +193,8 @@ export class Trial {
     else if (made.startsWith('thread_')) await objects.threads.delete({ project, threadId: made });
     // Bytes without a file are found later, and those of uploads end by themselves.
     else if (made.startsWith('file-')) await objects.files.delete(project, made);
+    // What was read of its files goes when the sweeper looks at the store.
+    else if (made.startsWith('vs_')) await objects.vectorStores.delete(project, made);
     else if (made.startsWith(CHAT)) await this.#redis.unlink(...keysOfChat(this.#keys, project, made));
     else if (made.startsWith('answer:'))
       await this.#redis.del(this.#keys.answer(project, made.slice('answer:'.length)));

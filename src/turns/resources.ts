@@ -11,6 +11,7 @@ import type { ThreadRef } from '../store/keys.ts';
 import type { Caller } from './caller.ts';
 import type { Means } from './means.ts';
 import { createStore, endStore, requireFiles } from './stores.ts';
+import { admitWrite } from './trial-writes.ts';
 
 /** What a client says about resources; null and absent are the same. */
 export interface ResourcesInput {
@@ -35,7 +36,7 @@ export interface NewStoreInput {
 export const THREADS_STORE_KEPT: StoreExpiry = { anchor: 'last_active_at', days: 7 };
 const MAX_TRIES = 20;
 
-type Resourceful = Pick<Means, 'objects' | 'shelving' | 'shelf' | 'now'>;
+type Resourceful = Pick<Means, 'objects' | 'shelving' | 'shelf' | 'now' | 'trial'>;
 
 /**
  * The resources that a client names or asks for, as they are stored: those of the mentioned tools only.
@@ -44,17 +45,18 @@ type Resourceful = Pick<Means, 'objects' | 'shelving' | 'shelf' | 'now'>;
  */
 export async function resourcesFrom(
   means: Resourceful,
-  { project, newId }: Pick<Caller, 'project' | 'newId'>,
+  caller: Caller,
   given: ResourcesInput | null | undefined,
   kept: StoreExpiry | null,
 ): Promise<ToolResources> {
+  const { project } = caller;
   const files = given?.code_interpreter?.file_ids ?? [];
   await requireFiles(means, project, files, 'tool_resources.code_interpreter.file_ids');
   const search = given?.file_search;
   const stores = search?.vector_store_ids ?? [];
   await requireStores(means, project, stores);
   const [asked] = search?.vector_stores ?? [];
-  const made = asked === undefined ? null : await makeStore(means, project, newId('vs'), asked, kept);
+  const made = asked === undefined ? null : await makeStore(means, caller, asked, kept);
   return {
     ...(given?.code_interpreter != null && { code_interpreter: { file_ids: files } }),
     ...(search != null && { file_search: { vector_store_ids: made === null ? stores : [made] } }),
@@ -71,14 +73,16 @@ export function storedIn({ code_interpreter: code, file_search: search }: Resour
 
 async function makeStore(
   means: Resourceful,
-  project: string,
-  id: string,
+  caller: Caller,
   { file_ids, chunking_strategy: chunking, metadata = {} }: NewStoreInput,
   expiresAfter: StoreExpiry | null,
 ): Promise<string> {
+  const { project } = caller;
   const files = file_ids ?? [];
   await requireFiles(means, project, files, 'tool_resources.file_search.vector_stores[0].file_ids');
   const entries = files.map((fileId) => ({ fileId, chunking, attributes: {} }));
+  const id = caller.newId('vs');
+  await admitWrite(means, caller, { makes: id, textBytes: 0 });
   await createStore(means, project, { id, name: '', description: null, expiresAfter, metadata, entries });
   return id;
 }
@@ -114,17 +118,18 @@ export async function requireAttached(
  */
 export async function withAttached(
   means: Resourceful,
-  { project, newId }: Pick<Caller, 'project' | 'newId'>,
+  caller: Caller,
   own: ToolResources,
   messages: readonly { readonly attachments: readonly Attachment[] }[],
 ): Promise<ToolResources> {
+  const { project } = caller;
   const wanted = attachedIn(messages);
   let resources = own;
   if (wanted.code.length > 0) resources = withCodeFiles(resources, wanted.code);
   if (wanted.search.length === 0) return resources;
   const storeId =
     storeOf(resources) ??
-    (await makeStore(means, project, newId('vs'), { chunking_strategy: AUTO_CHUNKING }, THREADS_STORE_KEPT));
+    (await makeStore(means, caller, { chunking_strategy: AUTO_CHUNKING }, THREADS_STORE_KEPT));
   await fill(means, project, storeId, wanted.search);
   return { ...resources, file_search: { vector_store_ids: [storeId] } };
 }
@@ -132,7 +137,7 @@ export async function withAttached(
 /** As {@link withAttached}, for a thread that is there, which others may change at the same time. */
 export async function attach(
   means: Resourceful,
-  { newId }: Pick<Caller, 'newId'>,
+  caller: Caller,
   ref: ThreadRef,
   messages: readonly { readonly attachments: readonly Attachment[] }[],
 ): Promise<void> {
@@ -144,13 +149,7 @@ export async function attach(
     const thread = await means.objects.threads.get(ref);
     if (thread === null) return;
     if (wanted.search.length > 0 && storeOf(thread.tool_resources) === null)
-      made ??= await makeStore(
-        means,
-        project,
-        newId('vs'),
-        { chunking_strategy: AUTO_CHUNKING },
-        THREADS_STORE_KEPT,
-      );
+      made ??= await makeStore(means, caller, { chunking_strategy: AUTO_CHUNKING }, THREADS_STORE_KEPT);
     const candidate = made;
     const changed = await means.objects.threads.update(ref, (old) => ({
       ...old,

@@ -23,7 +23,7 @@ export interface NewThread {
 /** The thread with the resources that its request names or asks for, and those that its messages attach. */
 export async function withResources(
   services: Services,
-  caller: Pick<Caller, 'project' | 'newId'>,
+  caller: Caller,
   given: ResourcesInput | null | undefined,
   { thread, messages }: NewThread,
 ): Promise<NewThread> {
