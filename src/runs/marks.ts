@@ -54,9 +54,13 @@ export class Marks {
     const said = this.#held;
     const annotations: Annotation[] = [];
     let at = 0;
+    // Each is looked for again only once it was passed: an answer may have a million of the other.
+    let [bracket, link] = [-1, -1];
     for (;;) {
-      const start = this.#candidate(said, at);
-      if (start === -1) {
+      if (bracket < at) bracket = this.#bracketFrom(said, at);
+      if (link < at) link = this.#linkFrom(said, at);
+      const start = Math.min(bracket, link);
+      if (start === Infinity) {
         at = said.length;
         break;
       }
@@ -74,11 +78,15 @@ export class Marks {
     return { text: said.slice(0, at), annotations };
   }
 
-  /** Where the next mark may begin; -1 for nowhere. */
-  #candidate(said: string, from: number): number {
-    const bracket = this.#references.results.size > 0 ? said.indexOf(OPENING, from) : -1;
-    const link = this.#links.length > 0 ? beginningOf(LINK, said, from) : -1;
-    return bracket === -1 || (link !== -1 && link < bracket) ? link : bracket;
+  /** Where the next bracket is, and the next link may be; Infinity for nowhere. */
+  #bracketFrom(said: string, from: number): number {
+    const found = this.#references.results.size > 0 ? said.indexOf(OPENING, from) : -1;
+    return found === -1 ? Infinity : found;
+  }
+
+  #linkFrom(said: string, from: number): number {
+    const found = this.#links.length > 0 ? beginningOf(LINK, said, from) : -1;
+    return found === -1 ? Infinity : found;
   }
 
   /** The mark that `rest` begins with, at `start` of the answer; `open` where it may still become one. */
@@ -87,8 +95,10 @@ export class Marks {
   }
 
   #citation(rest: string, start: number, isOver: boolean): Annotation | 'open' | null {
-    if (!rest.includes(CLOSING)) return !isOver && rest.length <= MAX_CITATION_LENGTH ? 'open' : null;
-    const [text, number, index] = CITATION.exec(rest) ?? [];
+    // No further: an answer of nothing but brackets would be looked through once for each.
+    const near = rest.slice(0, MAX_CITATION_LENGTH);
+    if (!near.includes(CLOSING)) return !isOver && rest.length <= MAX_CITATION_LENGTH ? 'open' : null;
+    const [text, number, index] = CITATION.exec(near) ?? [];
     const file_id = this.#references.results.get(`${Number(number)}:${Number(index)}`);
     if (text === undefined || file_id === undefined) return null;
     const place = { start_index: start, end_index: start + text.length };

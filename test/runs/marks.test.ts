@@ -121,3 +121,9 @@ test('the marks are the same in whatever pieces the answer comes, and nothing of
     }),
   );
 });
+
+test('an answer of nothing but beginnings is looked through once', () => {
+  // Once for each beginning would take minutes, and the test its limit.
+  const text = '【'.repeat(3_000_000) + 'sandbox:'.repeat(300_000);
+  expect(told([text]).text).toHaveLength(text.length);
+});
