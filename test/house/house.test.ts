@@ -39,6 +39,16 @@ describe('the house', () => {
   test(`no file is longer than ${MAX_LINES} lines`, () => expect(longFiles(house)).toEqual([]));
   test('no folder has a name that could hold anything', () => expect(vagueFolders(house)).toEqual([]));
   test('no two types have one name', () => expect(sharedNames(house)).toEqual([]));
+  test('hooks are set by the files of tests, which share processes, and not by what they import', () => {
+    const setting = walk(join(REPOSITORY, 'test')).filter(
+      (file) =>
+        /^(?:before|after)(?:All|Each)\(/m.test(readFileSync(file, 'utf8')) && !file.endsWith('.test.ts'),
+    );
+    // It is loaded for each file anew.
+    expect(setting.map((file) => file.slice(REPOSITORY.length + 1))).toEqual([
+      'test/support/nothing-left.ts',
+    ]);
+  });
   test('private members are written with #', () => expect(privateWords(house)).toEqual([]));
 
   test('a file leans on two or three others, not on a crowd', () => {

@@ -15,7 +15,10 @@ import {
   parameter,
   SECRET,
   type Opened,
+  withOpenApi,
 } from './openapi-source.ts';
+
+withOpenApi();
 
 describe('arguments', () => {
   const get = (parameters: readonly object[], at = '/op'): Promise<Opened> =>

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, afterEach, expect, onTestFinished } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished } from 'vitest';
 import { ToolArgumentError, ToolError, type Tool, type ToolContext } from '../../src/runs/tool.ts';
 import {
   createOpenApiSource,
@@ -17,17 +17,25 @@ export const SECRET = 'key-of-the-operator-0123456789';
 /** Unix seconds. */
 export const NOW = 1_700_000_000;
 
-export const folder = mkdtempSync(path.join(tmpdir(), 'longrun-openapi-'));
+export let folder = '';
 /** Says `{"ok":true}` at the beginning of every test. */
-export const api: Api = await startApi();
-afterEach(() => {
-  api.asked.length = 0;
-  api.answer = (_, response) => sendJson(response, { ok: true });
-});
-afterAll(async () => {
-  await api.close();
-  rmSync(folder, { recursive: true });
-});
+export let api: Api;
+
+/** Brings the server and the folder up, for the tests of the file that calls this. */
+export function withOpenApi(): void {
+  beforeAll(async () => {
+    folder = mkdtempSync(path.join(tmpdir(), 'longrun-openapi-'));
+    api = await startApi();
+  });
+  afterEach(() => {
+    api.asked.length = 0;
+    api.answer = (_, response) => sendJson(response, { ok: true });
+  });
+  afterAll(async () => {
+    await api.close();
+    rmSync(folder, { recursive: true });
+  });
+}
 
 type Options = Partial<OpenApiOptions> & Pick<OpenApiOptions, 'document'>;
 export type Opened = OpenApiSource & { readonly log: ReadableLog };

@@ -24,7 +24,10 @@ import {
   refusal,
   SECRET,
   type Opened,
+  withOpenApi,
 } from './openapi-source.ts';
+
+withOpenApi();
 
 const PETSTORE = path.join(import.meta.dirname, 'petstore');
 
