@@ -126,22 +126,26 @@ const MAX_FILTER_DEPTH = 8;
 const MAX_COMPARISONS = 100;
 const MAX_COMPARED_VALUES = 1_000;
 
-/** Why a filter is too large; null if it is not. */
-export function filterProblem(filter: AttributeFilter): string | null {
-  let comparisons = 0;
+/** Why a filter is too large; null if it is not. What else may be wrong with it is not looked at, so it is bounded first. */
+export function filterProblem(filter: unknown): string | null {
+  let parts = 0;
   let values = 0;
-  let level: readonly AttributeFilter[] = [filter];
+  let level: readonly unknown[] = [filter];
   for (let depth = 1; level.length > 0; depth += 1) {
     if (depth > MAX_FILTER_DEPTH) return `Filters may be nested at most ${MAX_FILTER_DEPTH} levels deep.`;
-    for (const one of level) {
-      if ('filters' in one) continue;
-      comparisons += 1;
-      values += Array.isArray(one.value) ? one.value.length : 1;
-    }
-    level = level.flatMap((one) => ('filters' in one ? one.filters : []));
+    parts += level.length;
+    if (parts > MAX_COMPARISONS)
+      return `A filter may have at most ${MAX_COMPARISONS} comparisons, groups of them included.`;
+    values += level.reduce<number>((sum, one) => sum + listIn(one, 'value', 1).length, 0);
+    if (values > MAX_COMPARED_VALUES)
+      return `A filter may compare with at most ${MAX_COMPARED_VALUES} values in all.`;
+    level = level.flatMap((one) => listIn(one, 'filters', 0));
   }
-  if (comparisons > MAX_COMPARISONS) return `A filter may make at most ${MAX_COMPARISONS} comparisons.`;
-  if (values > MAX_COMPARED_VALUES)
-    return `A filter may compare with at most ${MAX_COMPARED_VALUES} values in all.`;
   return null;
+}
+
+/** A list in a part of a filter; of something else there is so much. */
+function listIn(part: unknown, name: string, otherwise: 0 | 1): readonly unknown[] {
+  const value: unknown = typeof part === 'object' && part !== null ? Reflect.get(part, name) : undefined;
+  return Array.isArray(value) ? value : Array.from({ length: otherwise });
 }

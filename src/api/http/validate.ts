@@ -79,8 +79,10 @@ function refusal(issue: Issue, root: unknown, base: Path): ApiError {
       return invalid(param, 'invalid_value', text);
     }
     case 'custom': {
-      const code = String(issue.params?.['code']);
-      return invalid(param, code, String(issue.params?.['message']).replaceAll('{param}', param));
+      const { code, message } = issue.params ?? {};
+      if (typeof message !== 'string')
+        return invalid(param, 'invalid_value', `Invalid ${where}: ${issue.message}`);
+      return invalid(param, String(code), message.replaceAll('{param}', param));
     }
     case 'invalid_element':
     case 'not_multiple_of':

@@ -1,16 +1,14 @@
 /** Request shapes of vector stores, with the bounds of the hosted API; each turns what clients send into what is stored. */
 import { z } from 'zod';
-import type { AttributeFilter } from '../../runs/vector-store.ts';
+import { filterProblem, type AttributeFilter } from '../../runs/vector-store.ts';
 import { chunking } from '../http/chunking.ts';
+import { refuse } from '../http/shapes.ts';
 
 export const MAX_BATCH_FILES = 2_000;
 const MAX_FIRST_FILES = 500;
 const MAX_ATTRIBUTES = 16;
 const MAX_KEY_LENGTH = 64;
 const MAX_VALUE_LENGTH = 512;
-/** Filters are nested no deeper, and have no more parts, than anybody needs: each part is a condition in SQL. */
-const MAX_FILTER_DEPTH = 8;
-const MAX_FILTER_PARTS = 100;
 const MAX_QUERIES = 10;
 const MAX_QUERY_LENGTH = 4_096;
 
@@ -69,25 +67,25 @@ const comparison = z.union([
   z.strictObject({
     type: z.enum(['in', 'nin']),
     key: z.string().max(MAX_KEY_LENGTH),
-    value: z.array(attributeValue).max(MAX_FILTER_PARTS),
+    value: z.array(attributeValue),
   }),
 ]);
 
-/** A filter no deeper than this. */
-function filterOf(depth: number): z.ZodType<AttributeFilter> {
-  if (depth === 0) return comparison;
-  const inner = z.array(z.lazy(() => filterOf(depth - 1))).max(MAX_FILTER_PARTS);
-  return z.union([comparison, z.strictObject({ type: z.enum(['and', 'or']), filters: inner })]);
-}
+const group: z.ZodType<AttributeFilter> = z.strictObject({
+  type: z.enum(['and', 'or']),
+  filters: z.array(z.lazy(() => part)),
+});
+const part: z.ZodType<AttributeFilter> = z.union([comparison, group]);
 
-const filter: z.ZodType<AttributeFilter> = filterOf(MAX_FILTER_DEPTH).refine(
-  (value) => partsOf(value) <= MAX_FILTER_PARTS,
-  { message: `A filter may have at most ${MAX_FILTER_PARTS} comparisons.` },
-);
-
-function partsOf(one: AttributeFilter): number {
-  return 'filters' in one ? one.filters.reduce((sum, inner) => sum + partsOf(inner), 0) : 1;
-}
+/** Bounded before it is read: a part that is wrong is told with every way in which it could be meant. */
+const filter = z
+  .unknown()
+  .superRefine((value, context) => {
+    const problem = value == null ? null : filterProblem(value);
+    if (problem !== null)
+      refuse(context, { code: 'invalid_value', message: `Invalid '{param}': ${problem}` });
+  })
+  .pipe(part.nullish());
 
 const query = z.string().trim().min(1).max(MAX_QUERY_LENGTH);
 
@@ -95,7 +93,7 @@ export const searchBody = z.strictObject({
   query: z.union([query, z.array(query).min(1).max(MAX_QUERIES)]),
   rewrite_query: z.boolean().nullish(),
   max_num_results: z.int().min(1).max(50).nullish(),
-  filters: filter.nullish(),
+  filters: filter.optional(),
   ranking_options: z
     .strictObject({
       ranker: z.enum(['none', 'auto', 'default-2024-11-15', 'default_2024_08_21']).nullish(),
