@@ -52,7 +52,8 @@ function valueFor(
   if (!isRequired) return undefined;
   if (Array.isArray(schema['enum'])) return schema['enum'][0];
   if (type === 'boolean') return true;
-  if (type === 'array') return [];
+  if (type === 'array')
+    return isRecord(schema['items']) && schema['items']['type'] === 'string' ? [question] : [];
   return type === 'object' ? {} : question;
 }
 
