@@ -52,6 +52,8 @@ export class Shelving {
       const some = entries.slice(at, at + BATCH);
       put.push(...(await Promise.all(some.map(async (entry) => this.#putOne(ref, entry, batchId)))));
     }
+    // Deleted meanwhile: what was put after it was wiped is found by a later look.
+    if (!(await this.#options.stores.exists(ref))) await this.#options.stores.lookSoon(ref);
     return put;
   }
 
@@ -98,12 +100,16 @@ export class Shelving {
     return storeIds.length > 0;
   }
 
-  /** Removes what a deleted store has left in Redis. */
-  async wipe(ref: StoreRef): Promise<void> {
+  /**
+   * Removes what a deleted store has left in Redis. It is looked at again, because files may still be on their way into it.
+   * @returns whether anything was left
+   */
+  async wipe(ref: StoreRef): Promise<boolean> {
     const { stores, storeFiles, redis, keys } = this.#options;
-    for (const fileId of await storeFiles.ids(ref))
-      await redis.srem(keys.storesOf(ref.project, fileId), ref.storeId);
+    const ids = await storeFiles.ids(ref);
+    for (const fileId of ids) await redis.srem(keys.storesOf(ref.project, fileId), ref.storeId);
     await stores.wipe(ref);
+    return ids.length > 0;
   }
 
   /** Adds the job that reads a file. Where it exists already, this changes nothing. */

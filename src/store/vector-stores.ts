@@ -87,7 +87,12 @@ export class VectorStores {
     return this.#stored.delete(project, id);
   }
 
-  /** Removes what a deleted store has left here. */
+  /** Whether there is such a store, expired or not. */
+  async exists({ project, storeId }: StoreRef): Promise<boolean> {
+    return (await this.#redis.hexists(this.#keys.vectorStores(project).docs, storeId)) === 1;
+  }
+
+  /** Removes what a deleted store has left here; {@link Shelving.wipe} says when it is looked at again. */
   async wipe(ref: StoreRef): Promise<void> {
     const { docs, index, gone } = this.#keys.storeFiles(ref);
     const batches = await this.#redis.hkeys(this.#keys.storeBatches(ref));
@@ -97,7 +102,6 @@ export class VectorStores {
     ]);
     const own = [docs, index, gone, this.#keys.storeCounts(ref), this.#keys.storeBatches(ref)];
     await this.#redis.unlink(...own, ...ofBatches);
-    await this.forget(ref);
   }
 
   /** Look at the store in a while: something is under way. */

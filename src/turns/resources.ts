@@ -127,8 +127,9 @@ export async function withAttached(
   let resources = own;
   if (wanted.code.length > 0) resources = withCodeFiles(resources, wanted.code);
   if (wanted.search.length === 0) return resources;
+  const named = storeOf(resources);
   const storeId =
-    storeOf(resources) ??
+    (named !== null && (await isLive(means, project, named)) ? named : null) ??
     (await makeStore(means, caller, { chunking_strategy: AUTO_CHUNKING }, THREADS_STORE_KEPT));
   await fill(means, project, storeId, wanted.search);
   return { ...resources, file_search: { vector_store_ids: [storeId] } };
@@ -148,12 +149,14 @@ export async function attach(
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const thread = await means.objects.threads.get(ref);
     if (thread === null) return;
-    if (wanted.search.length > 0 && storeOf(thread.tool_resources) === null)
+    const own = storeOf(thread.tool_resources);
+    const lost = own !== null && !(await isLive(means, project, own)) ? own : null;
+    if (wanted.search.length > 0 && (own === null || lost !== null))
       made ??= await makeStore(means, caller, { chunking_strategy: AUTO_CHUNKING }, THREADS_STORE_KEPT);
     const candidate = made;
     const changed = await means.objects.threads.update(ref, (old) => ({
       ...old,
-      tool_resources: withStore(withCodeFiles(old.tool_resources, wanted.code), candidate),
+      tool_resources: withStore(withCodeFiles(old.tool_resources, wanted.code), candidate, lost),
     }));
     if (changed === null) return;
     const storeId = storeOf(changed.tool_resources);
@@ -200,9 +203,16 @@ function attachedIn(messages: readonly { readonly attachments: readonly Attachme
 
 const storeOf = ({ file_search }: ToolResources): string | null => file_search?.vector_store_ids[0] ?? null;
 
-/** With a store where there is none yet. */
-function withStore(resources: ToolResources, storeId: string | null): ToolResources {
-  if (storeId === null || storeOf(resources) !== null) return resources;
+/** Whether there is such a store that has not expired. */
+async function isLive({ objects }: Resourceful, project: string, storeId: string): Promise<boolean> {
+  const store = await objects.vectorStores.get(project, storeId);
+  return store !== null && store.status !== 'expired';
+}
+
+/** With a store where there is none, or one that is lost. */
+function withStore(resources: ToolResources, storeId: string | null, lost: string | null): ToolResources {
+  const own = storeOf(resources);
+  if (storeId === null || (own !== null && own !== lost)) return resources;
   return { ...resources, file_search: { vector_store_ids: [storeId] } };
 }
 

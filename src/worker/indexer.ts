@@ -37,6 +37,8 @@ interface Writing {
 
 export interface IndexerOptions {
   readonly storeFiles: StoreFiles;
+  /** Whether the store is still there. */
+  readonly storeExists: (job: IndexJob) => Promise<boolean>;
   readonly file: (project: string, id: string) => Promise<FileObject | null>;
   /**
    * The chunks of a file, some at a time.
@@ -79,9 +81,11 @@ export class Indexer {
   }
 
   async work(job: IndexJob): Promise<JobOutcome> {
-    const { storeFiles, log } = this.#options;
+    const { storeFiles, storeExists, log } = this.#options;
     const { signal } = this.#leaving;
     if (signal.aborted) return 'handed over';
+    // What is left of a deleted store, the sweeper removes.
+    if (!(await storeExists(job))) return 'done';
     const begun = await storeFiles.change(job, (old) =>
       isOf(job, old) ? { ...old, tries: (old.tries ?? 0) + 1 } : undefined,
     );
@@ -116,7 +120,7 @@ export class Indexer {
 
   /** @returns the bytes of its chunks; null where another try, or nobody, wants them */
   async #read(job: IndexJob, shelved: ShelvedFile, signal: AbortSignal): Promise<number | null> {
-    const { file: find, chunks, write, embedder, storeFiles, remove } = this.#options;
+    const { file: find, chunks, write, embedder, storeFiles, storeExists, remove } = this.#options;
     const file = await find(job.project, job.fileId);
     if (file === null) throw new Unindexable({ code: 'invalid_file', message: 'The file was deleted.' });
     const writing = await write(job, shelved, embedder?.space ?? null);
@@ -134,7 +138,7 @@ export class Indexer {
       }
       const { bytes } = await writing.commit();
       // Taken out between the last look and now: who took it out may have come before us.
-      if ((await storeFiles.get(job)) === null) await remove(job);
+      if ((await storeFiles.get(job)) === null || !(await storeExists(job))) await remove(job);
       return bytes;
     } catch (error) {
       await writing.abort().catch(() => {

@@ -111,6 +111,7 @@ async function main(): Promise<void> {
   const shelf = new LibraryShelf({ library, embedder, describe: (ref) => describeFile(objects, ref), log });
   const indexer = new Indexer({
     storeFiles,
+    storeExists: (job) => stores.exists(job),
     file: (project, fileId) => files.get(project, fileId),
     chunks: (project, file, sizes, signal) =>
       documentChunks(

@@ -40,9 +40,15 @@ async function lookAfterOne(
   ref: StoreRef,
 ): Promise<void> {
   const store = await stores.get(ref.project, ref.storeId);
-  if (store === null || store.status === 'expired') {
+  if (store === null) {
     await emptied(ref);
-    await (store === null ? shelving.wipe(ref) : stores.forget(ref));
+    // Forgotten once nothing is left: files that were on their way may have come since the last look.
+    await ((await shelving.wipe(ref)) ? stores.lookAt(ref, nowMs() + LOOK_AGAIN_MS) : stores.forget(ref));
+    return;
+  }
+  if (store.status === 'expired') {
+    await emptied(ref);
+    await stores.forget(ref);
     return;
   }
   for (let after: string | null = null; ;) {

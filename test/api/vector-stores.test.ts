@@ -1,10 +1,17 @@
 /** Vector stores and file_search end to end: files are read, found, cited and forgotten, by the official SDK's own helpers. */
 import OpenAI, { toFile } from 'openai';
-import { describe, expect, test } from 'vitest';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { calls, says } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
 
 const { upstream, service, wire } = withService();
+
+let redis: Redis;
+beforeAll(() => {
+  redis = new Redis(inject('redisUrl'));
+});
+afterAll(async () => redis.quit());
 
 const client = (): OpenAI => new OpenAI({ baseURL: service.baseUrl, apiKey: 'none', maxRetries: 0 });
 
@@ -367,3 +374,78 @@ describe('a request that is refused', () => {
     expect(await storeCount()).toBe(before);
   });
 });
+
+describe('a store that is deleted while files come into it', () => {
+  test('keeps nothing of them', async () => {
+    const file = await upload(FOODS, 'foods.md');
+    const made = await client().vectorStores.create({});
+    const files = Array.from({ length: 5 }, () =>
+      wire.ask('POST', `/vector_stores/${made.id}/files`, { body: { file_id: file } }),
+    );
+    await client().vectorStores.delete(made.id);
+    await Promise.all(files);
+    await vi.waitFor(
+      async () => {
+        const left = await redis.keys(`*{${made.id}}:files`);
+        const texts = await wire.ask('GET', `/vector_stores/${made.id}/files/${file}/content`);
+        expect([left, texts.status]).toStrictEqual([[], 404]);
+      },
+      { timeout: 100_000, interval: 200 },
+    );
+  });
+});
+
+describe('what is wrong with a request', () => {
+  const refusals: readonly [string, object, string, string][] = [
+    [
+      '/files',
+      {
+        file_id: 'x',
+        chunking_strategy: {
+          type: 'static',
+          static: { max_chunk_size_tokens: 100, chunk_overlap_tokens: 60 },
+        },
+      },
+      'chunking_strategy.static.chunk_overlap_tokens',
+      'at most half',
+    ],
+    [
+      '/file_batches',
+      { file_ids: ['x'], files: [{ file_id: 'x' }] },
+      'file_ids',
+      "either 'file_ids' or 'files'",
+    ],
+    ['/search', { query: 'x', filters: nested(8) }, 'filters', 'at most 8 levels deep'],
+    ['/search', { query: 'x', filters: nested(20) }, 'filters', 'at most 8 levels deep'],
+    [
+      '/search',
+      {
+        query: 'x',
+        filters: { type: 'or', filters: Array.from({ length: 200 }, () => ({ type: 'and', filters: [] })) },
+      },
+      'filters',
+      'at most 100 comparisons',
+    ],
+    [
+      '/search',
+      { query: 'x', filters: { type: 'in', key: 'a', value: Array.from({ length: 1_001 }, String) } },
+      'filters',
+      'at most 1000 values',
+    ],
+  ];
+
+  test.each(refusals)('%s %j is told in words', async (path, body, param, words) => {
+    const made = await client().vectorStores.create({});
+    const reply = await wire.ask('POST', `/vector_stores/${made.id}${path}`, { body });
+    expect(reply).toMatchObject({
+      status: 400,
+      body: { error: { param, message: containing(words), code: 'invalid_value' } },
+    });
+  });
+});
+
+/** A comparison in so many groups. */
+function nested(groups: number): object {
+  const comparison = { type: 'eq', key: 'a', value: 1 };
+  return groups === 0 ? comparison : { type: 'and', filters: [nested(groups - 1)] };
+}
