@@ -4,12 +4,15 @@
  * while there are requests; nothing fails when one does not answer.
  */
 import type { Logger } from '../log.ts';
+import { whenAwakeFor } from './awake.ts';
 import { askForModels, type ListedByUpstream } from './listing.ts';
 import { familyOwning, type ServerFamilies } from './settings.ts';
 import type { Upstream } from './upstreams.ts';
 
 /** The longest that the first requests wait for the first answer. */
 const FIRST_WAIT_MS = 1_000;
+/** Nobody waits for what comes after that, and a server that loads its model answers late. */
+const ASK_LIMIT_MS = 30_000;
 /** A server may be started anew with another model or another context. */
 const FRESH_MS = 300_000;
 /** A server that could not be reached is asked again, but not with every request. */
@@ -99,7 +102,7 @@ export class Descriptions {
     known.askedMs = this.#now();
     known.freshMs = FRESH_MS;
     try {
-      const models = await askForModels(known.upstream);
+      const models = await askForModels(known.upstream, ASK_LIMIT_MS);
       known.models = new Map(models.map((model) => [model.id, model]));
       known.family = models
         .map(({ ownedBy }) => familyOwning(this.#families, ownedBy))
@@ -117,10 +120,8 @@ export class Descriptions {
 
 /** Settles with `asked`, or after a second. */
 async function soon(asked: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, FIRST_WAIT_MS).unref();
-  });
-  await Promise.race([asked, late]);
-  clearTimeout(timer);
+  const late = Promise.withResolvers<void>();
+  const inTime = whenAwakeFor(FIRST_WAIT_MS, late.resolve);
+  await Promise.race([asked, late.promise]);
+  inTime();
 }

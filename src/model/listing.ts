@@ -1,5 +1,6 @@
 /** What an upstream's list of models says: their names, whose they are, and how much they take. */
 import { UpstreamAnswer } from './upstream-answer.ts';
+import { whenAwakeFor } from './awake.ts';
 import { addressOf, headersFor, isGood, isRedirect } from './client.ts';
 import { redirected, unreachable, UpstreamFailure } from './failure.ts';
 import { isRecord } from '../runs/record.ts';
@@ -38,10 +39,10 @@ export async function askForList(upstream: Upstream, limitMs: number): Promise<L
     headers: { ...headersFor(upstream), accept: 'application/json' },
   });
   let isLate = false;
-  const clock = setTimeout(() => {
+  const inTime = whenAwakeFor(limitMs, () => {
     isLate = true;
     answer.abort();
-  }, limitMs);
+  });
   try {
     const { status, headers } = await answer.head();
     if (isRedirect(status)) throw redirected(upstream, status, headers.location ?? null);
@@ -50,14 +51,17 @@ export async function askForList(upstream: Upstream, limitMs: number): Promise<L
     if (isLate) throw new Error(`GET /models was not answered within ${limitMs / 1_000} s`, { cause: error });
     throw error instanceof UpstreamFailure ? error : unreachable({ upstream }, error);
   } finally {
-    clearTimeout(clock);
+    inTime();
     answer.abort();
   }
 }
 
 /** The models that an upstream lists. @throws when it sends no list in time. */
-export async function askForModels(upstream: Upstream): Promise<readonly ListedByUpstream[]> {
-  const { status, said } = await askForList(upstream, ASK_LIMIT_MS);
+export async function askForModels(
+  upstream: Upstream,
+  limitMs = ASK_LIMIT_MS,
+): Promise<readonly ListedByUpstream[]> {
+  const { status, said } = await askForList(upstream, limitMs);
   const models = isGood(status) ? modelsIn(said) : null;
   if (models === null) throw new Error(`GET /models is answered ${status}, without a list of models`);
   return models.slice(0, MAX_MODELS).flatMap(readModel);

@@ -99,7 +99,7 @@ export async function checkOutcome(
     .parse(await wire.list(`/threads/${threadId}/messages?order=asc&limit=100`))
     .filter((message) => message.run_id !== null);
   checkMessages(plan, run, messages, steps, wrong);
-  checkUsage(plan, run, steps, wrong);
+  checkUsage(plan, run, steps, model, wrong);
   checkOutputs(plan, run, steps, model, wrong);
   const log = await readLog(wire, path);
   checkLog(log, messages, wrong);
@@ -143,13 +143,24 @@ function checkMessages(
     wrong('every turn is said once', `${JSON.stringify(said)} instead of ${JSON.stringify(wanted)}`);
 }
 
-function checkUsage(plan: RunPlan, run: Run, steps: readonly Step[], wrong: Wrong): void {
+function checkUsage(
+  plan: RunPlan,
+  run: Run,
+  steps: readonly Step[],
+  model: CountingModel,
+  wrong: Wrong,
+): void {
   const total = steps.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0);
   if (run.usage?.total_tokens !== total)
     wrong("a run's usage is that of its steps", `${run.usage?.total_tokens} and ${total}`);
+  if (run.status !== 'completed') return;
+  const paid = steps.filter(({ usage }) => usage !== null && usage.total_tokens > 0).length;
+  if (paid !== plan.turns.length)
+    wrong('every turn is paid once', `${paid} steps have a usage, of ${plan.turns.length} turns`);
+  // What the model was not asked to say is an estimate.
+  if (model.asked.some((asked) => asked.plan === plan && !asked.wantsUsage)) return;
   const wanted = plan.turns.length * TURN_USAGE.total_tokens;
-  if (run.status === 'completed' && total !== wanted)
-    wrong('every turn is paid once', `${total} tokens instead of ${wanted}`);
+  if (total !== wanted) wrong('every turn is paid once', `${total} tokens instead of ${wanted}`);
 }
 
 function checkOutputs(

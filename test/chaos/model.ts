@@ -16,6 +16,8 @@ export interface Asked {
   readonly turn: number;
   /** The outputs of all calls so far, as the model was told them. */
   readonly outputs: readonly string[];
+  /** Whether it wants to hear the usage: a worker that does not know yet what server this is asks for none. */
+  readonly wantsUsage: boolean;
 }
 
 export class CountingModel {
@@ -34,7 +36,8 @@ export class CountingModel {
     if (plan === null) throw new Error(`nobody planned to ask "${request.text}"`);
     const { outputs } = request;
     const turn = turnAfter(plan, outputs.length);
-    this.asked.push({ plan, turn, outputs });
+    const wantsUsage = request.body.stream_options?.include_usage === true;
+    this.asked.push({ plan, turn, outputs, wantsUsage });
     const script = scriptOf(plan, turn);
     if (plan.upstream === 'none' || this.#struck.has(plan.index)) return script;
     this.#struck.add(plan.index);

@@ -233,6 +233,22 @@ describe('what a server says of itself', () => {
     for (let times = 0; times < 40; times += 1) expect(await partsOf(model)).toEqual(HELLO_PARTS);
     expect(upstream.asked.filter(({ path }) => path.endsWith('/models'))).toHaveLength(1);
   });
+
+  test('a process that stood still reads the answer before it finds it late', async () => {
+    upstream = await startUpstream((response, _count, { url = '' }) => {
+      if (!url.endsWith('/models')) {
+        begin(response);
+        return void response.end(HELLO);
+      }
+      response.end(JSON.stringify({ data: [{ id: 'gpt-test', owned_by: 'vllm' }] }));
+      // As when the process or its machine is paused.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500);
+    });
+    const model = knowing();
+    model.describe();
+    await partsOf(model);
+    expect(lastBody()).toHaveProperty('stream_options');
+  });
 });
 
 describe('families', () => {
