@@ -4,7 +4,7 @@
  */
 import type { NewId } from './ids.ts';
 import { callsOf } from './parts.ts';
-import type { History } from './prompt.ts';
+import type { History } from './blocks.ts';
 
 /** Gives each call an id that none has in what the prompt knows. */
 export class CallIds {

@@ -44,10 +44,27 @@ export interface RunOrigin {
   readonly offered_until_picture?: readonly string[];
   /** Whether the caller is served without tools as well, as devices are. Missing on runs of older versions. */
   readonly tools_optional?: boolean;
+  /** Whether calls that the client must answer end the run; missing: the run waits for their outputs. */
+  readonly leaves_calls?: boolean;
+  /** What a client of the Responses API is told of its request again; missing on runs of other protocols. */
+  readonly response?: ResponseOrigin;
   /** What the hosted tools of the run work with; missing where it has none. */
   readonly resources?: RunResources;
   /** Tells whether a repeated chat request means this same turn; null for runs that no chat created. */
   readonly turn_key: string | null;
+}
+
+/** What a response says of the request that it answers, as far as the run does not. */
+export interface ResponseOrigin {
+  /** The run of the response that this one continues. */
+  readonly previous: string | null;
+  /** Whether it was asked for in a conversation, and in the background. */
+  readonly in_conversation: boolean;
+  readonly background: boolean;
+  /** How many items joined the thread directly before the run: those of its input. */
+  readonly inputs: number;
+  /** Fields that are shown as they came. */
+  readonly shown: Readonly<Record<string, unknown>>;
 }
 
 /** The vector stores that a run searches, the files that its code finds, and whether its stream shows what was found. */
@@ -109,6 +126,8 @@ export type RunEvent =
   | (At & { readonly type: 'step.created'; readonly step_id: string; readonly message_id: string | null })
   /** `outputs` answers, by call id, the calls the worker did not answer itself; null for a message step. */
   | (Closing & { readonly type: 'step.completed'; readonly outputs: Readonly<Record<string, string>> | null })
+  /** Its open calls are left to whoever goes on with the thread: their outputs come as items of a later run. */
+  | (Closing & { readonly type: 'step.left' })
   | (Closing & { readonly type: 'step.failed'; readonly error: RunError })
   | (Closing & { readonly type: 'step.cancelled' })
   | (Closing & { readonly type: 'step.expired' })

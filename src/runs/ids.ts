@@ -12,6 +12,7 @@ export type IdPrefix =
   | 'msg'
   | 'run'
   | 'step'
+  | 'item'
   | 'call'
   | 'req'
   | 'file'

@@ -47,6 +47,7 @@ const CLOSING: ReadonlySet<RunEvent['type']> = new Set([
   'message.completed',
   'message.incomplete',
   'step.completed',
+  'step.left',
   'step.failed',
   'step.cancelled',
   'step.expired',

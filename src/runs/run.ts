@@ -96,6 +96,7 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'run.expired': { from: ['queued', 'in_progress', 'requires_action'], to: 'expired' },
   'step.created': { from: ['in_progress'], to: null },
   'step.completed': { from: CLOSABLE, to: null },
+  'step.left': { from: ['in_progress'], to: null },
   'step.failed': { from: CLOSABLE, to: null },
   'step.cancelled': { from: CLOSABLE, to: null },
   'step.expired': { from: CLOSABLE, to: null },
@@ -188,7 +189,7 @@ function isRunEvent(event: RunEvent): event is OwnEvent {
 }
 
 function begin(run: Run, origin: RunOrigin): Applied {
-  const format = formatOf(run);
+  const format = formatOf(run, origin);
   const state: RunState = {
     ...(format > 1 && { v: format }),
     run,
@@ -290,6 +291,9 @@ function applyToPart(state: RunState, event: PartEvent, status: From): Applied {
       const step_details = { type: 'tool_calls', tool_calls: answered } as const;
       return closeStep(event, { status: 'completed', completed_at: at, step_details });
     }
+    case 'step.left':
+      if (openCalls(openStep()).length === 0) return illegal('it has no open call');
+      return closeStep(event, { status: 'completed', completed_at: event.at });
     case 'step.failed':
       return closeStep(event, failure(event));
     case 'step.cancelled':

@@ -4,6 +4,7 @@
  * (docs/decisions/0002-domain-objects-are-wire-objects.md). Data only; what happens to a run is in run.ts.
  */
 import type { DeclaredTool, StepCall } from './calls/kinds.ts';
+import type { StoredItem } from './items.ts';
 
 /**
  * Up to 16 pairs that a client attaches to an object; stored and echoed. We read its `backend_id`, `auto_tools` and
@@ -302,8 +303,11 @@ export interface RunStep {
   readonly usage: Usage | null;
 }
 
-/** What a thread is made of, in the order it happened: messages, and the tool steps between them. */
-export type ThreadItem = Message | RunStep;
+/**
+ * What a thread is made of, in the order it happened: messages, the tool steps between them, and what clients of the Responses
+ * API have put beside both.
+ */
+export type ThreadItem = Message | RunStep | StoredItem;
 
 export const NO_USAGE: Usage = {
   prompt_tokens: 0,

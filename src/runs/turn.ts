@@ -110,7 +110,7 @@ export class Turn {
     const at = this.#now();
     const { step } = this.state;
     const rest = step === null ? [] : openCalls(step);
-    if (rest.length > 0) return this.say([{ type: 'run.blocked', at, usage: this.#usage }]);
+    if (rest.length > 0) return this.say(this.#leftToClient(at, this.#usage));
     return this.say([{ type: 'step.completed', at, usage: this.#usage, outputs: {} }]);
   }
 
@@ -255,7 +255,7 @@ export class Turn {
   #finish(reason: Finish['reason'], usage: Usage): readonly RunEvent[] {
     const at = this.#now();
     if (reason === 'stop' && this.#hasCalled()) {
-      return this.ownCalls().length > 0 ? [] : [{ type: 'run.blocked', at, usage }];
+      return this.ownCalls().length > 0 ? [] : this.#leftToClient(at, usage);
     }
     if (reason === 'stop' && this.#refused !== null && this.state.message === null) {
       return ending(this.state, this.#onlyCalled(this.#refused), at);
@@ -278,6 +278,15 @@ export class Turn {
       { type: 'message.incomplete', at, reason: INCOMPLETE[reason].message, dropped: false },
       { type: 'step.completed', at, usage, outputs: null },
       incomplete,
+    ];
+  }
+
+  /** The open calls are the client's: the run waits for their outputs, or leaves them. */
+  #leftToClient(at: number, usage: Usage | null): readonly RunEvent[] {
+    if (this.state.origin.leaves_calls !== true) return [{ type: 'run.blocked', at, usage }];
+    return [
+      { type: 'step.left', at, usage },
+      { type: 'run.completed', at },
     ];
   }
 

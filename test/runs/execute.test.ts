@@ -5,7 +5,7 @@ import { noHostedTools } from '../support/hosted.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { execute, type Execution } from '../../src/runs/execute.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from '../../src/runs/model.ts';
-import type { History } from '../../src/runs/prompt.ts';
+import type { History } from '../../src/runs/blocks.ts';
 import { callsOf } from '../../src/runs/parts.ts';
 import { applyAll, isBlocked, isTerminal, pendingCalls, type RunState } from '../../src/runs/run.ts';
 import type { FunctionTool, Message, Run } from '../../src/runs/thread.ts';

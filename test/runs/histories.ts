@@ -107,6 +107,7 @@ export function eventsFor(
       ...closing,
       outputs: details?.type === 'tool_calls' ? outputs : null,
     },
+    'step.left': { type: 'step.left', ...closing },
     'step.failed': { type: 'step.failed', ...closing, error: ERROR },
     'step.cancelled': { type: 'step.cancelled', ...closing },
     'step.expired': { type: 'step.expired', ...closing },

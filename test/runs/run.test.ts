@@ -94,7 +94,14 @@ const PLACES: readonly (readonly [
     {
       'run.blocked': 'requires_action',
       'run.cancelling': 'cancelling',
-      ...all('in_progress', [...CLOSE_STEP, 'tool.called', 'tool.delta', 'tool.output', 'tool.answered']),
+      ...all('in_progress', [
+        ...CLOSE_STEP,
+        'step.left',
+        'tool.called',
+        'tool.delta',
+        'tool.output',
+        'tool.answered',
+      ]),
       ...TELLING,
     },
   ],
@@ -107,6 +114,7 @@ const PLACES: readonly (readonly [
       'run.cancelling': 'cancelling',
       ...all('in_progress', [
         ...CLOSE_STEP,
+        'step.left',
         'step.dropped',
         'tool.called',
         'tool.delta',
@@ -175,7 +183,7 @@ describe('the transition table', () => {
 
   test('the table has a row for every event, and every status is tried below', () => {
     expect(Object.keys(TRANSITIONS).toSorted()).toStrictEqual(EVENT_TYPES.toSorted());
-    expect(EVENT_TYPES).toHaveLength(28);
+    expect(EVENT_TYPES).toHaveLength(29);
     const tried = new Set(PLACES.map(([, status]) => status));
     expect(tried.size).toBe(9);
   });

@@ -66,9 +66,9 @@ describe('a run that is lost', () => {
   test.each(LOSSES)('%s, does not keep messages from its thread', async (_, lose) => {
     const store = await openStore(server.url);
     await create(store);
-    expect(await store.objects.messages.add(THREAD, newMessage('msg_2'))).toMatchObject({ type: 'locked' });
+    expect(await store.objects.line.add(THREAD, newMessage('msg_2'))).toMatchObject({ type: 'locked' });
     await lose(store);
-    expect(await store.objects.messages.add(THREAD, newMessage('msg_2'))).toStrictEqual({ type: 'appended' });
+    expect(await store.objects.line.add(THREAD, newMessage('msg_2'))).toStrictEqual({ type: 'appended' });
     expect(await store.redis.exists(store.keys.active(THREAD))).toBe(0);
   });
 

@@ -96,7 +96,7 @@ describe('the history of a run', () => {
     await store.runs.change(refOf(), () => ANSWERED);
     const talking = await store.runs.commit(await read(store), [STARTED]);
     await store.runs.commit(await store.runs.commit(talking, OPEN_MESSAGE), COMPLETED);
-    await store.objects.messages.add(THREAD, newMessage('b'));
+    await store.objects.line.add(THREAD, newMessage('b'));
     expect((await historyOf(store)).items.map(({ id }) => id)).toStrictEqual([
       'a',
       'step_tools',

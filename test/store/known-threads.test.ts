@@ -1,7 +1,8 @@
 /** What a worker knows of a thread from earlier turns: it is not read again, and never stands for what the thread has become. */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildPrompt, type History, type Prompt } from '../../src/runs/prompt.ts';
+import type { History } from '../../src/runs/blocks.ts';
+import { buildPrompt, type Prompt } from '../../src/runs/prompt.ts';
 import type { RunState } from '../../src/runs/run.ts';
 import type { Message, ThreadItem } from '../../src/runs/thread.ts';
 import { HistoryItem } from '../../src/store/history-item.ts';
@@ -188,14 +189,14 @@ describe('the next turn of a thread', () => {
         await imports.messages(PROJECT, newThread(threadId), [{ ...about, created_at: 1 }]);
         for (let index = 0; index < 90; index++) {
           const role = index % 2 === 0 ? 'user' : 'assistant';
-          await store.objects.messages.add(
+          await store.objects.line.add(
             ref,
             said(`m${index}`, index % 7 === 5 ? '' : `message ${index}`, role),
           );
         }
         for (const [index, one] of moves.entries()) {
           const all = await everything(store, ref);
-          if (one.type === 'add') await store.objects.messages.add(ref, said(`a${index}`, one.words));
+          if (one.type === 'add') await store.objects.line.add(ref, said(`a${index}`, one.words));
           else if (one.type === 'import') {
             const imported = { ...said(`i${one.at}`, one.words), created_at: 2 + one.at };
             await imports.messages(PROJECT, newThread(threadId), [imported]);

@@ -92,7 +92,7 @@ describe('pages', () => {
   /** Shows A-LIST-04. */
   test('come in the order of insertion, though all were created in the same second, or the other way round', async () => {
     const store = await withMessages('c', 'a', 'b');
-    await store.objects.messages.add(THREAD, newMessage('0'));
+    await store.objects.line.add(THREAD, newMessage('0'));
     expect(await list(store)).toBe('c a b 0');
     expect(await list(store, { order: 'desc' })).toBe('0 b a c');
   });
@@ -327,25 +327,25 @@ describe('adding messages', () => {
   test('a thread takes them until a run holds it, and again when that has ended', async () => {
     const store = await withMessages('a');
     const talking = await startTalking(store);
-    expect(await store.objects.messages.add(THREAD, newMessage('b'))).toStrictEqual({
+    expect(await store.objects.line.add(THREAD, newMessage('b'))).toStrictEqual({
       type: 'locked',
       runId: 'run_1',
     });
     expect(await store.objects.messages.get(THREAD, 'b')).toBeNull();
     await store.runs.commit(talking, COMPLETED);
-    expect(await store.objects.messages.add(THREAD, newMessage('b'))).toStrictEqual({ type: 'appended' });
+    expect(await store.objects.line.add(THREAD, newMessage('b'))).toStrictEqual({ type: 'appended' });
     expect(await list(store)).toBe('a msg_1 b');
   });
 
   test('a thread that is not there takes none', async () => {
     const store = await openStore(server.url);
-    expect(await store.objects.messages.add(THREAD, newMessage('a'))).toStrictEqual({ type: 'no thread' });
+    expect(await store.objects.line.add(THREAD, newMessage('a'))).toStrictEqual({ type: 'no thread' });
     expect(await keysOf(store)).toStrictEqual([]);
   });
 
   test('one that arrives twice is there once, at its first place', async () => {
     const store = await withMessages('a', 'b');
-    await store.objects.messages.add(THREAD, newMessage('a'));
+    await store.objects.line.add(THREAD, newMessage('a'));
     expect(await list(store)).toBe('a b');
   });
 });

@@ -62,7 +62,7 @@ describe('the index of threads', () => {
     later(3);
     await store.objects.threads.get(read);
     await store.objects.messages.list(read, null, { limit: 10, order: 'asc', after: null, before: null });
-    await store.objects.messages.add(written, newMessage('msg_more', 'written'));
+    await store.objects.line.add(written, newMessage('msg_more', 'written'));
     later(5);
     await create(store, refOf('run_1', { project: PROJECT, threadId: 'run' }), { thread: null });
     await create(store, refOf('run_2', { project: PROJECT, threadId: 'both' }));
@@ -75,7 +75,7 @@ describe('the index of threads', () => {
     const origin = { ...PLAIN_ORIGIN, project: PROJECT, request_id: 'req_1', ephemeral: true };
     await create(store, refOf(), { origin, thread: null });
     const nowhere = { project: PROJECT, threadId: 'nowhere' };
-    expect(await store.objects.messages.add(nowhere, newMessage('m', 'nowhere'))).toEqual({
+    expect(await store.objects.line.add(nowhere, newMessage('m', 'nowhere'))).toEqual({
       type: 'no thread',
     });
     const run = newRun(refOf('run_2', nowhere), { thread: null });
@@ -89,7 +89,7 @@ describe('the index of threads', () => {
     const ref = await made(store, 'old');
     await store.redis.del(store.keys.threads);
     later(1);
-    await store.objects.messages.add(ref, newMessage('msg_new', 'old'));
+    await store.objects.line.add(ref, newMessage('msg_new', 'old'));
     expect(await daysOf(store)).toStrictEqual({ 'p/old': 1 });
   });
 
@@ -107,7 +107,7 @@ describe('the index of threads', () => {
     await made(store, 'thread_1');
     sent.length = 0;
     later(1);
-    await store.objects.messages.add(THREAD, newMessage('msg_more'));
+    await store.objects.line.add(THREAD, newMessage('msg_more'));
     later(2);
     await create(store, refOf(), { thread: null });
     await store.objects.threads.delete(THREAD);
@@ -124,11 +124,11 @@ describe('the index of threads', () => {
     const store = await openStore(server.url, (redis) => listening(redis, sent));
     await made(store, 'thread_1');
     sent.length = 0;
-    await store.objects.messages.add(THREAD, newMessage('msg_2'));
+    await store.objects.line.add(THREAD, newMessage('msg_2'));
     vi.setSystemTime(MADE_MS + 59_000);
-    await store.objects.messages.add(THREAD, newMessage('msg_3'));
+    await store.objects.line.add(THREAD, newMessage('msg_3'));
     vi.setSystemTime(MADE_MS + 60_000);
-    await store.objects.messages.add(THREAD, newMessage('msg_4'));
+    await store.objects.line.add(THREAD, newMessage('msg_4'));
     expect(sent).toEqual([['append'], ['append'], ['zadd', 'add', 'append']]);
   });
 
@@ -176,7 +176,7 @@ describe('a thread that nobody has used for so long', () => {
   test.each(['before', 'after'] as const)(
     'and that is used in that moment, just %s its last use is read, stays',
     async (when) => {
-      const used = async (): Promise<unknown> => objects.messages.add(THREAD, newMessage('msg_new'));
+      const used = async (): Promise<unknown> => objects.line.add(THREAD, newMessage('msg_new'));
       const store = await openStore(server.url, (redis) =>
         withMethod(redis, 'zscore', async (key: string, member: string) => {
           vi.setSystemTime(OVER_MS);

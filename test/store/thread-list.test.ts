@@ -68,7 +68,7 @@ describe('the threads of a project', () => {
     const store = await openStore(server.url);
     await make(store, 'a b');
     later(MINUTE_MS);
-    await store.objects.messages.add(refTo('a'), newMessage('msg_1', 'a'));
+    await store.objects.line.add(refTo('a'), newMessage('msg_1', 'a'));
     await create(store, refOf('run_1', refTo('a')), { thread: null });
     expect(await list(store)).toBe('b a');
   });
@@ -108,7 +108,7 @@ describe('the threads of a project', () => {
     expect(await list(store)).toBe('new');
     // This process has just listed it, and does so again after a minute.
     later(MINUTE_MS);
-    await store.objects.messages.add(refTo('old'), newMessage('msg_1', 'old'));
+    await store.objects.line.add(refTo('old'), newMessage('msg_1', 'old'));
     expect(await list(store)).toBe('old new');
   });
 
@@ -159,7 +159,7 @@ describe('a thread that is gone', () => {
 
   test('or never was, is not listed', async () => {
     const store = await openStore(server.url);
-    await store.objects.messages.add(refTo('nowhere'), newMessage('msg_1', 'nowhere'));
+    await store.objects.line.add(refTo('nowhere'), newMessage('msg_1', 'nowhere'));
     expect(await list(store)).toBe('');
     expect(await store.redis.zcard(store.keys.threadList(PROJECT).index)).toBe(0);
   });

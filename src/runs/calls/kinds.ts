@@ -37,10 +37,17 @@ const FORMATS: Readonly<Record<CallType, number>> = {
   code_interpreter: 4,
 };
 
-/** The format of a run: the newest that its tools or its choice among them need. */
-export function formatOf({ tools, tool_choice: choice }: Pick<Run, 'tools' | 'tool_choice'>): number {
-  return Math.max(formatOfChoice(choice), ...tools.map(({ type }) => FORMATS[type]));
+/** The format of a run: the newest that its tools, its choice among them, or what becomes of its calls need. */
+export function formatOf(
+  { tools, tool_choice: choice }: Pick<Run, 'tools' | 'tool_choice'>,
+  { leaves_calls: leavesCalls, response }: Pick<RunOrigin, 'leaves_calls' | 'response'>,
+): number {
+  const ofOrigin = leavesCalls === true || response !== undefined ? LINE_FORMAT : 1;
+  return Math.max(ofOrigin, formatOfChoice(choice), ...tools.map(({ type }) => FORMATS[type]));
 }
+
+/** Of runs among items, and of those that leave their calls (format.ts). */
+const LINE_FORMAT = 5;
 
 function formatOfChoice(choice: ToolChoice): number {
   if (typeof choice === 'string') return 1;
