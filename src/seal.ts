@@ -17,6 +17,8 @@ const secretsSchema = z.object({
   variables: z.record(z.string(), z.string()),
 });
 
+const textSchema = z.object({ text: z.string() });
+
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
@@ -29,20 +31,42 @@ export class Seal {
   }
 
   close(secrets: Secrets): string {
+    return this.#close(JSON.stringify(secrets));
+  }
+
+  /** Seals a text that a client is to keep and bring back. */
+  closeText(text: string): string {
+    return this.#close(JSON.stringify({ text }));
+  }
+
+  /** The text that {@link closeText} sealed; null for anything else, such as what another server has sealed. */
+  openText(sealed: string): string | null {
+    try {
+      return textSchema.parse(JSON.parse(this.#open(sealed))).text;
+    } catch {
+      return null;
+    }
+  }
+
+  #close(clear: string): string {
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv('aes-256-gcm', this.#key, nonce);
-    const sealed = Buffer.concat([cipher.update(JSON.stringify(secrets), 'utf8'), cipher.final()]);
+    const sealed = Buffer.concat([cipher.update(clear, 'utf8'), cipher.final()]);
     return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
   }
 
   /** @throws when it was sealed under another secret, or changed. */
   open(sealed: string): Secrets {
+    return secretsSchema.parse(JSON.parse(this.#open(sealed)));
+  }
+
+  #open(sealed: string): string {
     const bytes = Buffer.from(sealed, 'base64');
     const nonce = bytes.subarray(0, NONCE_BYTES);
     // Without an explicit length, a shortened tag would be accepted.
     const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: TAG_BYTES });
     decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
     const clear = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
-    return secretsSchema.parse(JSON.parse(clear.toString('utf8')));
+    return clear.toString('utf8');
   }
 }

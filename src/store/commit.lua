@@ -8,7 +8,7 @@
 -- KEYS and ARGV have the names below, which commit-script.ts fills in.
 --   expectedVersion  '' creates the run
 --   version          from now on
---   expectedSeq      '' takes any
+--   expectedSeq      '' takes any; of a run that is created, what the counter of its thread's places must have come to
 --   doc              of the run
 --   lock             'take' or 'free' the thread's lock; '' leaves it
 --   logLifeMs        milliseconds the log lives on: set when it begins and when the run ends; in between it is the same
@@ -18,7 +18,7 @@
 --   ephemeral        '1' for a run without a thread: no lock, and all its keys live only as long as its log
 --   eventCount       how many events follow; then writes follow in threes: kind, id, document
 -- Returns {1, last seq} when committed; {0} when refused by the fence; {-1} when run or thread is gone;
---         {-2, run id} when another run holds the thread.
+--         {-2, run id} when another run holds the thread; {-3} when the thread has gone on.
 
 local run, log, thread, active, order, messages, messagesIndex, runMessages, steps, runSteps, toolSteps, runs, input =
   unpack(KEYS)
@@ -39,6 +39,7 @@ if expectedVersion == '' then
   local holder = redis.call('GET', active)
   -- The keys of a thread's runs differ in the run's id only.
   if holder and not isLost(string.sub(run, 1, -1 - #runId) .. holder) then return {-2, holder} end
+  if expectedSeq ~= '' and redis.call('GET', order) ~= expectedSeq then return {-3} end
 else
   if not stored[1] then return {-1} end
   if stored[1] ~= expectedVersion then
@@ -75,7 +76,7 @@ end
 
 for i = writes, #ARGV, 3 do
   local kind, id, json = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if kind == 'thread' then
+  if kind == 'thread' or kind == 'base' then
     put(thread, id, json)
   elseif kind == 'message.new' then
     put(messages, id, json)
@@ -97,6 +98,9 @@ for i = writes, #ARGV, 3 do
     if kind == 'step.tools' then place(toolSteps, id) end
   elseif kind == 'step' then
     put(steps, id, json)
+  elseif kind == 'item.new' then
+    put(steps, id, json)
+    place(toolSteps, id)
   elseif kind == 'input' then
     redis.call('SET', input, json)
     made[input] = true

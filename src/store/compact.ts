@@ -8,6 +8,7 @@ import { formatOf } from '../runs/calls/kinds.ts';
 import type { RunOrigin } from '../runs/event.ts';
 import { SHARING_FORMAT } from '../runs/format.ts';
 import { isTerminal, type RunState } from '../runs/run.ts';
+import type { StoredItem } from '../runs/items.ts';
 import { NO_USAGE, type Message, type Run, type RunStep, type Usage } from '../runs/thread.ts';
 
 // Documents in Redis rely on these values: one that is changed here changes what they say. New ones may join.
@@ -82,16 +83,19 @@ const USAGE = {
   completion_tokens_details: { reasoning_tokens: 0 },
 } as const satisfies Partial<Usage>;
 
-type WirePart = Message | RunStep | Run;
+const ITEM = { run_id: null, status: 'completed' } as const satisfies Partial<StoredItem>;
+
+type WirePart = Message | RunStep | StoredItem | Run;
 type Values = Readonly<Record<string, unknown>>;
 
 const USUAL: Readonly<Record<WirePart['object'], Values>> = {
   'thread.message': MESSAGE,
   'thread.run.step': STEP,
+  'thread.item': ITEM,
   'thread.run': ENDED_RUN,
 };
 
-/** What is stored of a message or step. */
+/** What is stored of a message, a step or an item. */
 export function encodePart(part: WirePart): string {
   return JSON.stringify(brief(part));
 }
@@ -149,8 +153,8 @@ export function wholeRun(stored: StoredState, threadId: string, content: RunCont
   if (!isTerminal(stored.run)) return stored;
   const run = { ...wholePart(stored.run, threadId), ...content };
   const { content: _, v = 1, ...state } = stored;
-  const format = content === null ? v : formatOf(run);
   const origin = { ...ENDED_ORIGIN, ...stored.origin };
+  const format = content === null ? v : formatOf(run, origin);
   const spent = run.usage ?? NO_USAGE;
   return { ...ENDED_STATE, ...(format > 1 && { v: format }), ...state, run, origin, spent };
 }

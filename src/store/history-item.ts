@@ -1,6 +1,6 @@
 /** An item of a thread as it was read for a prompt. */
 import type { KeptAsides } from '../runs/asides.ts';
-import { leastTokens } from '../runs/prompt.ts';
+import { leastTokens } from '../runs/blocks.ts';
 import type { KeptThought } from '../runs/thoughts.ts';
 import type { ThreadItem } from '../runs/thread.ts';
 import type { Damage } from './damage.ts';

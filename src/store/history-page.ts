@@ -2,7 +2,9 @@
 import { listOf } from './collection.ts';
 import type { Damage } from './damage.ts';
 import { HistoryItem } from './history-item.ts';
+import { decode } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
+import type { ThreadBase } from './new-run.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 /** Items that a process has of a thread, without a gap, and what shows that the thread still has the same. */
@@ -80,9 +82,19 @@ export interface HistoryPage {
   readonly input: string;
   /** The thread's first message, with the newest page; null where there is none. */
   readonly first: HistoryItem | 'known' | null;
+  /** What the thread goes on from; null for one that begins by itself. */
+  readonly base: ThreadBase | null;
 }
 
-const KEY_NAMES = ['messagesIndex', 'messages', 'messagesGone', 'toolSteps', 'steps', 'runs'] as const;
+const KEY_NAMES = [
+  'messagesIndex',
+  'messages',
+  'messagesGone',
+  'toolSteps',
+  'steps',
+  'runs',
+  'thread',
+] as const;
 const END: Readonly<Record<string, HistoryPage['end']>> = {
   all: 'all',
   known: 'known',
@@ -97,11 +109,15 @@ export interface PageSource {
   readonly damage: Damage;
 }
 
-/** Reads one page, in one request that leaves in this tick. */
+/**
+ * Reads one page, in one request that leaves in this tick.
+ * @param shift is taken from all places, so that the items of a thread stand before those of another that goes on from it
+ */
 export async function readPage(
   { redis, keys, damage }: PageSource,
   ref: RunRef,
   ask: PageAsk,
+  shift = 0,
 ): Promise<HistoryPage> {
   const { threadId } = ref;
   const own = keys.ownKeys(ref);
@@ -110,15 +126,16 @@ export async function readPage(
   const limits = [mostMessages, mostSteps, mostItems, enoughBytes, mostBytes, inputBytes, firstBytes].map(
     (limit) => Math.min(limit, Number.MAX_SAFE_INTEGER),
   );
-  const start = [from?.before ?? '', from?.skipMessages ?? 0, from?.skipSteps ?? 0];
+  const start = [from === null ? '' : from.before + shift, from?.skipMessages ?? 0, from?.skipSteps ?? 0];
   const args = [ref.runId, ...start, ...limits, ...knownArgs(ask.known)];
   const reply = listOf(await redis.history(names.length, ...names, ...args));
   const [end, nextPlace, isKnown, olderMessages, olderSteps, began, gone, input, first, ...rows] = reply;
-  const [messageRows, messages, stepRows, steps] = rows;
+  const [messageRows, messages, stepRows, steps, base] = rows;
+  const placeOf = (text: unknown): number => Number(text) - shift;
   const itemsOf = (found: unknown, docs: unknown, isMessage: boolean): readonly HistoryItem[] => {
     const [list, texts] = [listOf(found), listOf(docs)];
     return Array.from({ length: list.length / 2 }, (_, at) => {
-      const where = { threadId, id: textOf(list[2 * at]), place: Number(list[2 * at + 1]), isMessage };
+      const where = { threadId, id: textOf(list[2 * at]), place: placeOf(list[2 * at + 1]), isMessage };
       const documents = isMessage
         ? { item: textOf(texts[at]), thoughts: '', asides: '' }
         : {
@@ -134,13 +151,13 @@ export async function readPage(
   const firstOf = (): HistoryPage['first'] => {
     if (typeof firstId !== 'string') return null;
     if (firstPlace === undefined) return items.find(({ id }) => id === firstId) ?? 'known';
-    const where = { threadId, id: firstId, place: Number(firstPlace), isMessage: true };
+    const where = { threadId, id: firstId, place: placeOf(firstPlace), isMessage: true };
     const documents = { item: textOf(firstDoc), thoughts: '', asides: '' };
     return new HistoryItem(where, documents, damage, Number(firstSize));
   };
   return {
     end: END[String(end)] ?? 'full',
-    nextPlace: Number(nextPlace),
+    nextPlace: placeOf(nextPlace),
     items,
     isKnown: isKnown === '1',
     began: began === '' ? Infinity : Number(began),
@@ -149,6 +166,7 @@ export async function readPage(
     gone: Number(gone),
     input: textOf(input),
     first: firstOf(),
+    base: decode<ThreadBase | null>(textOf(base) || null),
   };
 }
 

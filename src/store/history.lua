@@ -17,8 +17,9 @@
 --   '1' where what the caller knows still holds; how many messages and how many steps are older than that;
 --   the place of the run; how many messages of the thread were deleted; the input;
 --   the first message: {id, place, bytes, document}, or {id} where the page has it or the caller knows it;
---   messages: {id, place, …}, {document, …}; steps: {id, place, …}, {document, thoughts, asides, …}
-local messagesIndex, messages, messagesGone, toolSteps, steps, runs, input = unpack(KEYS)
+--   messages: {id, place, …}, {document, …}; steps and items: {id, place, …}, {document, thoughts, asides, …};
+--   what the thread goes on from, or ''
+local messagesIndex, messages, messagesGone, toolSteps, steps, runs, thread, input = unpack(KEYS)
 local runId, before, skipMessages, skipSteps, mostMessages, mostSteps, mostItems, enoughBytes, mostBytes, inputBytes, firstBytes, anchor, anchorPlace, newest, oldest, knownMessages, knownSteps, knownFirst =
   unpack(ARGV)
 mostItems, enoughBytes, mostBytes = tonumber(mostItems), tonumber(enoughBytes), tonumber(mostBytes)
@@ -126,4 +127,5 @@ return {
   documents(messages, ofMessages.ids),
   ofSteps.rows,
   documents(steps, fields),
+  redis.call('HGET', thread, 'base') or '',
 }

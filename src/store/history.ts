@@ -4,19 +4,20 @@
  */
 import type { KeptAsides } from '../runs/asides.ts';
 import type { ChatMessage } from '../runs/model.ts';
-import type { History } from '../runs/prompt.ts';
+import type { History } from '../runs/blocks.ts';
 import type { KeptThought } from '../runs/thoughts.ts';
 import type { ThreadItem } from '../runs/thread.ts';
 import type { Damage } from './damage.ts';
 import { choose, FIRST_SHARE, type HistoryChoice, type HistoryBudget } from './history-choice.ts';
 import {
   readPage,
+  type Cursor,
   type HistoryPage,
   type KnownItems,
   type PageAsk,
   type PageSource,
 } from './history-page.ts';
-import { cursorAfter, ItemsRead } from './items-read.ts';
+import { BASE_SHIFT, cursorAfter, ItemsRead } from './items-read.ts';
 import { decode } from './json.ts';
 import { KnownThreads } from './known-threads.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
@@ -68,6 +69,13 @@ interface HistorySource extends PageSource {
   readonly known: KnownThreads;
 }
 
+/** A thread, and where its reading begins: at its newest item, or at the place from which another one goes on. */
+interface ThreadPart {
+  readonly ref: RunRef;
+  readonly shift: number;
+  readonly from: Cursor | null;
+}
+
 /** Reads what prompts are made from. */
 export class Histories {
   readonly #source: HistorySource;
@@ -90,12 +98,15 @@ export class HistoryReading {
   readonly #thread: string;
   readonly #known: KnownItems | null;
   readonly #newest: Promise<HistoryPage>;
+  /** The thread that is being read: the run's own, or one that it goes on from. */
+  #part: ThreadPart;
 
   constructor(source: HistorySource, ref: RunRef, limits: ReadLimits) {
     this.#source = source;
     this.#ref = ref;
     this.#limits = limits;
     this.#thread = source.keys.thread(ref);
+    this.#part = { ref, shift: 0, from: null };
     this.#known = source.known.find(this.#thread);
     this.#newest = this.#page({
       from: null,
@@ -138,8 +149,9 @@ export class HistoryReading {
 
   async #older(read: ItemsRead, enoughBytes: number): Promise<HistoryPage> {
     const { maxBytes, largeBytes } = this.#limits;
+    this.#goOn(read);
     return this.#page({
-      from: read.cursor,
+      from: this.#from(read),
       mostMessages: read.messagesLeft,
       mostSteps: read.stepsLeft,
       mostItems: PAGE_ITEMS,
@@ -149,11 +161,25 @@ export class HistoryReading {
     });
   }
 
+  /** Where the thread is over, goes on with what it goes on from. */
+  #goOn(read: ItemsRead): void {
+    const base = read.takeBase();
+    if (base === null) return;
+    const ref = { project: this.#ref.project, threadId: base.thread_id, runId: '' };
+    // A cursor begins at its place, and the base ends before its own.
+    const from = { before: base.before - 1 - BASE_SHIFT, skipMessages: 0, skipSteps: 0 };
+    this.#part = { ref, shift: BASE_SHIFT, from };
+  }
+
+  #from({ cursor }: ItemsRead): Cursor | null {
+    return cursor ?? this.#part.from;
+  }
+
   /** The next item does not fit, so nothing older is wanted but the question. */
   async #passOver(read: ItemsRead, place: number, { hasQuestion }: HistoryChoice): Promise<void> {
     const { maxBytes } = this.#limits;
     if (place > read.began) throw new HistoryTooLarge(this.#ref, maxBytes);
-    let from = read.cursor;
+    let from = this.#from(read);
     let left = hasQuestion ? 0 : read.messagesLeft;
     while (left > 0) {
       const { items, end } = await this.#page({
@@ -177,7 +203,8 @@ export class HistoryReading {
   async #page(ask: Omit<PageAsk, 'inputBytes' | 'firstBytes'>): Promise<HistoryPage> {
     const { maxBytes, largeBytes } = this.#limits;
     const firstBytes = Math.min(maxBytes * FIRST_SHARE, largeBytes);
-    return readPage(this.#source, this.#ref, { ...ask, inputBytes: largeBytes, firstBytes });
+    const { ref, shift } = this.#part;
+    return readPage(this.#source, ref, { ...ask, inputBytes: largeBytes, firstBytes }, shift);
   }
 
   /** For the next turn. */

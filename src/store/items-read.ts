@@ -1,6 +1,7 @@
 /** The items of a thread as its pages come in. */
 import type { ReadSoFar } from './history-choice.ts';
 import type { HistoryItem } from './history-item.ts';
+import type { ThreadBase } from './new-run.ts';
 import { sumsOf, type Cursor, type HistoryPage, type KnownItems, type Sums } from './history-page.ts';
 
 /** So many known items are enough where a run wants the last few messages only. */
@@ -8,7 +9,13 @@ const FEW = 32;
 /** More items may be kept than may be looked at, so that they need not be counted each time. */
 const MOST_KEPT = 1.2;
 
-/** What has been read of a thread so far, newest first. */
+/**
+ * So far are the places of threads that others go on from below their own, so that their items are older than all of the
+ * thread's. Imported messages have places down to half of that.
+ */
+export const BASE_SHIFT = 2 ** 48;
+
+/** What has been read of a thread so far, newest first, and of the threads that it goes on from. */
 export class ItemsRead implements ReadSoFar {
   readonly began: number;
   /** How many messages of the thread had been deleted. */
@@ -25,7 +32,12 @@ export class ItemsRead implements ReadSoFar {
   #hasGap = false;
   #met: (KnownItems & Pick<HistoryPage, 'olderMessages' | 'olderSteps'>) | null = null;
   #first: HistoryItem | null;
-  #isAll = false;
+  /** Nothing older is in the thread that was read last. */
+  #isThreadOver = false;
+  /** The items of that begin here. */
+  #threadFrom = 0;
+  /** What that goes on from. */
+  #base: ThreadBase | null;
   #largePlace: number | null = null;
   olderQuestion: HistoryItem | null = null;
 
@@ -38,14 +50,16 @@ export class ItemsRead implements ReadSoFar {
     this.#gone = newest.gone;
     this.#most = most;
     this.#ahead = known;
+    this.#base = newest.base;
     this.#first = newest.first === 'known' ? (known?.first ?? null) : newest.first;
     this.add(newest);
   }
 
   /** Adds the page that goes on where the items end. */
-  add({ items, end, isKnown, nextPlace, olderMessages, olderSteps }: HistoryPage): void {
+  add({ items, end, isKnown, nextPlace, olderMessages, olderSteps, base }: HistoryPage): void {
     this.#push(items, sumsOf(items));
-    this.#isAll = end === 'all';
+    this.#isThreadOver = end === 'all';
+    this.#base = base;
     this.#largePlace = end === 'size' ? nextPlace : null;
     const known = isKnown ? this.#ahead : null;
     this.#ahead = end === 'known' ? null : known;
@@ -62,7 +76,7 @@ export class ItemsRead implements ReadSoFar {
     const more = met.items.slice(this.#knownTaken, this.#knownTaken === 0 ? FEW : undefined);
     this.#knownTaken += more.length;
     this.#push(more, sumsOf(more));
-    this.#isAll =
+    this.#isThreadOver =
       this.#knownTaken === met.items.length &&
       (met.olderMessages === 0 || this.messagesLeft === 0) &&
       (met.olderSteps === 0 || this.stepsLeft === 0);
@@ -71,8 +85,18 @@ export class ItemsRead implements ReadSoFar {
 
   /** Nothing older is wanted. */
   close(): void {
-    this.#isAll = true;
+    this.#isThreadOver = true;
+    this.#base = null;
     this.#largePlace = null;
+  }
+
+  /** Goes on with what the thread goes on from, which then has to be added; null while there is more of the thread itself. */
+  takeBase(): ThreadBase | null {
+    const base = this.#isThreadOver ? this.#base : null;
+    if (base === null) return null;
+    this.#isThreadOver = false;
+    this.#threadFrom = this.#items.length;
+    return base;
   }
 
   #push(items: readonly HistoryItem[], { messages, bytes }: Sums): void {
@@ -99,7 +123,7 @@ export class ItemsRead implements ReadSoFar {
   }
 
   get isAll(): boolean {
-    return this.#isAll;
+    return this.#isThreadOver && this.#base === null;
   }
 
   /** The place of the next item, where that is known to be larger than what was left of the bytes. */
@@ -119,8 +143,9 @@ export class ItemsRead implements ReadSoFar {
     return this.#most - (this.#items.length - this.#sums.messages);
   }
 
+  /** Where the thread that was read last goes on; null before its first item. */
   get cursor(): Cursor | null {
-    return cursorAfter(this.#items);
+    return cursorAfter(this.#items.slice(this.#threadFrom));
   }
 
   /**
@@ -129,8 +154,9 @@ export class ItemsRead implements ReadSoFar {
    */
   get kept(): Pick<KnownItems, 'items' | 'sums' | 'first'> {
     const all = this.#items;
-    let end = all.length;
-    if (this.messagesLeft === 0) end = all.findLastIndex(({ isMessage }) => isMessage) + 1;
+    const ofBase = all.findIndex(({ place }) => place < -BASE_SHIFT / 2);
+    let end = ofBase === -1 ? all.length : ofBase;
+    if (this.messagesLeft === 0) end = Math.min(end, all.findLastIndex(({ isMessage }) => isMessage) + 1);
     if (this.stepsLeft === 0) end = Math.min(end, all.findLastIndex(({ isMessage }) => !isMessage) + 1);
     let from = 0;
     for (let at = 0; at < end; at++) {

@@ -5,7 +5,7 @@
 
 import { requireKnown } from '../runs/format.ts';
 import type { RunState } from '../runs/run.ts';
-import type { Message, RunStep } from '../runs/thread.ts';
+import type { ThreadItem } from '../runs/thread.ts';
 import { wholePart, wholeRun, type RunContent, type StoredState } from './compact.ts';
 import type { RunRef } from './keys.ts';
 import { withOldCamera } from './old-photos.ts';
@@ -51,8 +51,8 @@ export function decodeObject(doc: string | null, what: string): unknown {
   return value;
 }
 
-/** What {@link encodePart} stored of a message or step of that thread. @throws {Unreadable} when it is none. */
-export function decodePart<T extends Message | RunStep>(doc: string, what: string, threadId: string): T {
+/** What {@link encodePart} stored of a message, step or item of that thread. @throws {Unreadable} when it is none. */
+export function decodePart<T extends ThreadItem>(doc: string, what: string, threadId: string): T {
   return wholePart(decodeObject<T>(doc, what), threadId);
 }
 
@@ -99,6 +99,8 @@ function isWireObject(value: unknown): value is object {
       return Array.isArray(field('content'));
     case 'thread.run.step':
       return isObject(field('step_details'));
+    case 'thread.item':
+      return isObject(field('item'));
     case 'thread.run':
       return typeof field('status') === 'string';
     default:

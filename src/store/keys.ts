@@ -234,7 +234,10 @@ export class RedisKeys {
     return `${this.#prefix}:{${project}:usage}:counted:${runId}`;
   }
 
-  /** Hash with the thread's document under its id. Exists exactly as long as the thread. */
+  /**
+   * Hash with the thread's document under its id, and under {@link BASE_FIELD} what it goes on from. Exists exactly as long as
+   * the thread.
+   */
   thread(ref: ThreadRef): string {
     return `${this.#base(ref)}:thread`;
   }
@@ -362,6 +365,9 @@ export class RedisKeys {
 export function isSafeId(id: string): boolean {
   return /^[\w.-]{1,128}$/.test(id);
 }
+
+/** The field of a thread's hash that names the place in another thread from which it goes on. No id is like it. */
+export const BASE_FIELD = 'base';
 
 /** The field of the thoughts of a step, in the hash of the steps. */
 export function thoughtsOf(stepId: string): string {

@@ -7,6 +7,7 @@ import { Files } from './files.ts';
 import { Histories } from './history.ts';
 import type { RedisKeys } from './keys.ts';
 import { Labels } from './labels.ts';
+import { ThreadLine } from './line.ts';
 import { Messages } from './messages.ts';
 import { OpenParts } from './open-parts.ts';
 import type { RecentRuns } from './recent-runs.ts';
@@ -22,6 +23,8 @@ import { VectorStores } from './vector-stores.ts';
 export interface Objects {
   readonly assistants: Assistants;
   readonly threads: Threads;
+  /** Messages, steps of calls and items of a thread, together. */
+  readonly line: ThreadLine;
   readonly messages: Messages;
   readonly vectorStores: VectorStores;
   readonly storeFiles: StoreFiles;
@@ -54,11 +57,12 @@ export interface ObjectsOptions {
 export function openObjects(options: ObjectsOptions): Objects {
   const { collections, redis, keys, threadIndex, recentRuns, damage } = options;
   const files = new Files(options);
-  const messages = new Messages(collections, redis, keys, threadIndex);
+  const line = new ThreadLine(collections, redis, keys, threadIndex);
   return {
     assistants: new Assistants(collections, redis, keys),
-    threads: new Threads({ ...options, messages }),
-    messages,
+    threads: new Threads({ ...options, line }),
+    line,
+    messages: new Messages(collections, redis, keys),
     vectorStores: new VectorStores(collections, redis, keys, () => Math.floor(options.nowMs() / 1_000)),
     storeFiles: new StoreFiles(collections, redis, keys),
     runs: new RunLists(options),

@@ -35,6 +35,7 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
     case 'step.created':
       return write(event.message_id === null ? 'step.tools' : 'step.new');
     case 'step.completed':
+    case 'step.left':
     case 'step.failed':
     case 'step.cancelled':
     case 'step.expired':
@@ -75,7 +76,7 @@ function thoughtWrites(event: RunEvent, before: RunState | null): readonly strin
   const { run, origin, thoughts = [], step, preface } = before;
   if (thoughts.length === 0) return [];
   const isOver = event.type === 'run.completed' || event.type === 'run.incomplete';
-  const ofCalls = event.type === 'step.completed' && step?.type === 'tool_calls' ? step : null;
+  const ofCalls = closesCalls(event) && step?.type === 'tool_calls' ? step : null;
   const done = isOver ? preface : ofCalls;
   if (done === null) return [];
   const by = thinker(run.model, origin.backend_id);
@@ -83,9 +84,11 @@ function thoughtWrites(event: RunEvent, before: RunState | null): readonly strin
   return ['step', thoughtsOf(done.id), JSON.stringify(kept)];
 }
 
+const closesCalls = ({ type }: RunEvent): boolean => type === 'step.completed' || type === 'step.left';
+
 /** Asides are kept as thoughts are. Those of words alone go back to nobody. */
 function asideWrites(event: RunEvent, before: RunState | null): readonly string[] {
-  if (event.type !== 'step.completed' || before === null) return [];
+  if (!closesCalls(event) || before === null) return [];
   const { run, origin, asides, step } = before;
   if (!asides || step?.type !== 'tool_calls' || asides.step !== step.id) return [];
   const { message, calls } = asides;

@@ -42,6 +42,11 @@ export class RecentRuns {
       .catch((err: unknown) => log.debug({ err, run_id: runId }, 'could not note a recent run'));
   }
 
+  /** The thread of one of them; null for a run that is not among them any more. */
+  async threadOf(project: string, runId: string): Promise<string | null> {
+    return this.#options.redis.hget(this.#options.keys.recentRuns(project).docs, runId);
+  }
+
   /** The newest runs of a project, at most 10,000 of them, as clients see them. */
   async list(project: string, query: PageQuery): Promise<ListPage<Run>> {
     const { collections, redis, keys, nowMs } = this.#options;

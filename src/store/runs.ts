@@ -19,7 +19,7 @@ import {
 } from '../runs/run.ts';
 import type { Metadata, Run } from '../runs/thread.ts';
 import { commitCall, lockMove, logLifeMs, replyOf } from './commit-script.ts';
-import { encodePart, encodeRun } from './compact.ts';
+import { encodeRun } from './compact.ts';
 import type { Contents } from './contents.ts';
 import type { Damage } from './damage.ts';
 import { FragmentLog } from './fragments.ts';
@@ -27,7 +27,7 @@ import { decode, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
 import { beginGrace, GRACE_FIELD, readGrace, type Shown } from './poll-grace.ts';
-import type { Created, NewRun } from './new-run.ts';
+import { creationWrites, type Created, type NewRun } from './new-run.ts';
 import type { OpenRuns } from './open-runs.ts';
 import type { RecentRuns } from './recent-runs.ts';
 import type { JobQueue } from './queue.ts';
@@ -96,21 +96,21 @@ export class RunStore {
   }
 
   /** Creates a run, its messages and its thread's lock in one step, then its job. */
-  async create(project: string, { run, origin, messages, thread, input }: NewRun): Promise<Created> {
+  async create(project: string, made: NewRun): Promise<Created> {
+    const { run, origin, messages, thread, expectedOrder } = made;
     const ref: RunRef = { project, threadId: run.thread_id, runId: run.id };
-    const writes: string[] = [];
-    if (thread !== null) writes.push('thread', thread.id, JSON.stringify(thread));
-    for (const message of messages) writes.push('message.new', message.id, encodePart(message));
-    if (input.length > 0) writes.push('input', run.id, JSON.stringify(input));
     const joined = messages.length === 0 ? {} : { messages: messages.map(({ id }) => id) };
     const events: RunEvent[] = [{ type: 'run.queued', at: run.created_at, run, origin, ...joined }];
     const { threadIndex, recentRuns } = this.#options;
     const how = thread === null ? 'used' : 'made';
     const use = origin.ephemeral ? null : threadIndex[how](ref);
-    const sent = this.#send(ref, null, events, writes, { withJob: true });
+    const sent = this.#send(ref, null, events, creationWrites(made), {
+      withJob: true,
+      ...(expectedOrder !== undefined && { expectedOrder }),
+    });
     const [answer] = await Promise.all([sent, use, recentRuns.add(ref)]);
-    if (answer.type === 'locked' || answer.type === 'gone') recentRuns.forgetLater(ref);
-    if (answer.type === 'locked') return answer;
+    if (NOT_CREATED.has(answer.type)) recentRuns.forgetLater(ref);
+    if (answer.type === 'locked' || answer.type === 'gone on') return answer;
     if (answer.type === 'gone') {
       threadIndex.forgetLater(ref);
       return { type: 'no thread' };
@@ -313,7 +313,7 @@ export class RunStore {
     before: StoredRun | null,
     events: readonly RunEvent[],
     extraWrites: readonly string[],
-    { exact = false, worker = false, withJob = false },
+    { exact = false, worker = false, withJob = false, expectedOrder = '' },
   ): Promise<CommitOutcome> {
     const { redis, keys, open, queue, contents } = this.#options;
     const held = before ?? NOTHING;
@@ -324,7 +324,7 @@ export class RunStore {
       ...commitCall(keys, ref, {
         expectedVersion: held.version,
         version,
-        expectedSeq: exact ? held.seq : '',
+        expectedSeq: exact ? held.seq : expectedOrder,
         doc,
         lock: lockMove(before === null, state),
         logLifeMs: logLifeMs(state, this.#options.now(), this.#options.logKeptS),
@@ -357,6 +357,9 @@ export class RunStore {
         // The caller may try again with the same run.
         await job?.refused();
         return { type: 'locked', runId: String(detail) };
+      case -3:
+        await job?.refused();
+        return { type: 'gone on' };
       default:
         return { type: 'conflict' };
     }
@@ -370,6 +373,8 @@ export class RunStore {
   }
 }
 
+const NOT_CREATED: ReadonlySet<CommitOutcome['type']> = new Set(['locked', 'gone', 'gone on']);
+
 /** What there is of a run before it is created. */
 const NOTHING = { state: null, version: '', seq: 0 };
 
@@ -377,6 +382,7 @@ type CommitOutcome =
   | { readonly type: 'committed'; readonly stored: StoredRun }
   | { readonly type: 'conflict' }
   | { readonly type: 'gone' }
+  | { readonly type: 'gone on' }
   | { readonly type: 'locked'; readonly runId: string };
 
 function nothingIfUnreadable(error: unknown): [] {

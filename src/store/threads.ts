@@ -3,7 +3,7 @@ import type { Message, Metadata, Thread } from '../runs/thread.ts';
 import { listOf, type Collections, type ListPage, type PageQuery, type Row } from './collection.ts';
 import { decodeObject } from './json.ts';
 import type { RedisKeys, ThreadRef } from './keys.ts';
-import type { Messages } from './messages.ts';
+import type { ThreadLine } from './line.ts';
 import type { RecentRuns } from './recent-runs.ts';
 import { scan } from './scan.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -18,7 +18,7 @@ export interface ThreadsOptions {
   readonly keys: RedisKeys;
   readonly threadIndex: ThreadIndex;
   readonly recentRuns: RecentRuns;
-  readonly messages: Messages;
+  readonly line: ThreadLine;
 }
 
 export class Threads {
@@ -27,20 +27,20 @@ export class Threads {
   readonly #keys: RedisKeys;
   readonly #index: ThreadIndex;
   readonly #recentRuns: RecentRuns;
-  readonly #messages: Messages;
+  readonly #line: ThreadLine;
 
-  constructor({ collections, redis, keys, threadIndex, recentRuns, messages }: ThreadsOptions) {
+  constructor({ collections, redis, keys, threadIndex, recentRuns, line }: ThreadsOptions) {
     this.#collections = collections;
     this.#redis = redis;
     this.#keys = keys;
     this.#index = threadIndex;
     this.#recentRuns = recentRuns;
-    this.#messages = messages;
+    this.#line = line;
   }
 
   /** Creates a thread with its first messages. */
   async create(project: string, thread: Thread, messages: readonly Message[]): Promise<void> {
-    await this.#messages.append({ project, threadId: thread.id }, thread, messages);
+    await this.#line.append({ project, threadId: thread.id }, thread, messages);
   }
 
   async get(ref: ThreadRef): Promise<Thread | null> {

@@ -71,6 +71,9 @@ export function newRun(
   return { run, origin: { ...PLAIN_ORIGIN, project, request_id: requestId, ...origin } };
 }
 
+/** Something has joined the thread since it was looked at, so the run was not created. */
+export class ThreadGoneOn extends Error {}
+
 /** What to do around the creation of a run. */
 export interface Beginning<T> {
   /**
@@ -88,7 +91,7 @@ export interface Beginning<T> {
  * Creates a run, together with the messages that join its thread.
  * @throws {ApiError} 429 when too many runs wait for a worker, or the project has too many open; 403 for a key on trial
  *   that has no room left; 404 for a thread that does not exist; {@link Unconfirmed} for a run that could still be lost
- *   with its Redis server; and what `whenBusy` throws.
+ *   with its Redis server; {@link ThreadGoneOn} where the thread has gone on; and what `whenBusy` throws.
  */
 export async function begin<T>(
   means: Means,
@@ -110,6 +113,8 @@ export async function begin<T>(
         await whenBusy({ project, threadId: run.thread_id, runId: created.runId });
         if (tries < MAX_TRIES && !caller.gone.aborted) continue;
         throw tooBusy(run.thread_id);
+      case 'gone on':
+        throw new ThreadGoneOn();
       case 'created': {
         const { stored, confirmed } = created;
         const given = answer(stored);

@@ -271,6 +271,7 @@ function eventsOf(
     case 'run.cancelling':
     case 'step.created':
     case 'step.completed':
+    case 'step.left':
     case 'step.failed':
     case 'step.cancelled':
     case 'step.expired':
