@@ -3,7 +3,7 @@
  * everything else. A protocol adds endpoints to all base paths, or takes those endpoints and mounts them elsewhere.
  */
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
-import { unknownRoute, unsupported } from '../errors.ts';
+import { unknownRoute } from '../errors.ts';
 import type { Tally } from '../metrics.ts';
 import { agentEndpoints } from './agents/execute.ts';
 import { agentRefusals } from './agents/frames.ts';
@@ -25,17 +25,12 @@ import { meantPath, readTypedPath } from './http/typed-path.ts';
 import { modelEndpoints } from './models/models.ts';
 import { statusEndpoints } from './ops/status.ts';
 import { pluginEndpoints } from './plugins/plugins.ts';
+import { responsesApi } from './responses/endpoints.ts';
 import type { Services } from './http/services.ts';
 import { storesApi } from './stores/endpoints.ts';
 import { usageEndpoints } from './usage/usage.ts';
 
 const BASE_PATHS = ['/v1', '/api/assts/v1'];
-
-/** Parts of the hosted API that are missing here, with the beginning of the refusal. */
-const UNSUPPORTED = {
-  '/responses': 'The Responses API is',
-  '/conversations': 'The Conversations API is',
-} as const;
 
 /** Protocols with base paths of their own, which may also mount the other protocols' endpoints. */
 const ELSEWHERE: readonly ((endpoints: readonly Endpoint[]) => readonly Mount[])[] = [azureMounts];
@@ -68,6 +63,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...chatEndpoints(services, options.chat),
     ...filesApi(services, options.files),
     ...storesApi(services),
+    ...responsesApi(services),
     ...forwardEndpoints(services, options),
   ].map((endpoint) => repeatable(endpoint, services, openStream));
   const mounts: readonly Mount[] = [
@@ -101,7 +97,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   // Everything is read as JSON, whatever its content type: shell clients rarely say the right one.
   const body = bodyReader(options, (request) => isForm(request) || bringsFile(request));
   for (const mount of mounts)
-    app.use(mount.base, authenticated, body, router(mount.endpoints, options, mount.refusal), later);
+    app.use(mount.base, authenticated, body, router(mount.endpoints, options, mount.refusal));
   const beside = [...devices, ...menus];
   for (const { path } of beside) app.all(path, authenticated, body);
   app.use(router([...beside, ...status.filter(({ path }) => path === root)], options));
@@ -152,11 +148,3 @@ function counted(requests: Tally): RequestHandler {
     next();
   };
 }
-
-/** Refuses known but missing parts of the API as not supported, so that they do not look like a wrong path. */
-const later: RequestHandler = (request, _response, next) => {
-  for (const [path, what] of Object.entries(UNSUPPORTED)) {
-    if (request.path === path || request.path.startsWith(`${path}/`)) throw unsupported(what, null);
-  }
-  next();
-};

@@ -356,16 +356,6 @@ describe('routes and methods', () => {
     expectRefusal(reply, { status: 405, message, code: 'method_not_supported' });
     expect(reply.headers.get('allow')).toBe(allowed);
   });
-
-  const later: readonly [string, string, string][] = [
-    ['POST', '/responses', 'The Responses API is'],
-    ['POST', '/conversations', 'The Conversations API is'],
-  ];
-  /** Shows A-NOTYET-09. */
-  test.each(later)('%s %s is still to come', async (method, path, what) => {
-    const message = `${what} not supported by this server yet.`;
-    await expectRefused(method, path, {}, { message, code: 'unsupported' });
-  });
 });
 
 describe('a list', () => {

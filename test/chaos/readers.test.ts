@@ -12,13 +12,7 @@ const RUNS = 10;
 const LOOK_EVERY_MS = 20;
 
 test(`an API dies under ${READERS} readers, and each hears every event exactly once`, async () => {
-  const deployment = await Deployment.start({
-    apis: 2,
-    workers: 2,
-    persistence: 'everysec',
-    // The model is silent until every reader has come, which takes a busy machine a while.
-    env: { UPSTREAM_IDLE_MS: '120000' },
-  });
+  const deployment = await Deployment.start({ apis: 2, workers: 2, persistence: 'everysec' });
   try {
     const { service, upstream } = deployment;
     const [dying = '', other = ''] = service.origins;

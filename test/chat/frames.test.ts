@@ -1,7 +1,8 @@
 /** The chat dialect frame by frame, for what no live test shows: who reads which key of a call, and failures that are spoken. */
 import { describe, expect, test } from 'vitest';
 import type { Audible } from '../../src/turns/turn-events.ts';
-import { chatFrames, chatObject, errorOf, type ChatReply } from '../../src/api/chat/frames.ts';
+import { chatFrames, chatObject, type ChatReply } from '../../src/api/chat/frames.ts';
+import { turnError } from '../../src/turns/turn-error.ts';
 import { cited } from '../runs/histories.ts';
 import { NO_USAGE, type RequiredCall } from '../../src/runs/thread.ts';
 
@@ -243,11 +244,11 @@ describe('what the model server calls its error', () => {
     ['server_error', 502, 'server_error', 'upstream_error'],
   ] as const)('is told for %s, early and in the stream', async (code, status, type, ours) => {
     const failed: Audible = { type: 'failed', error: { code, message: 'm' }, said };
-    expect(errorOf(failed)).toMatchObject({ status, type, ...said });
+    expect(turnError(failed)).toMatchObject({ status, type, ...said });
     expect(await framesOf(REPLY, word('a'), failed)).toContainEqual({
       error: { message: 'm', type, ...said },
     });
-    expect(errorOf({ ...failed, said: {} })).toMatchObject({ param: null, code: ours });
+    expect(turnError({ ...failed, said: {} })).toMatchObject({ param: null, code: ours });
   });
 });
 
@@ -282,5 +283,5 @@ describe('an object', () => {
 
 test('errors are never repeated by an SDK on its own: the upstream was asked often enough', () => {
   for (const code of ['server_error', 'rate_limit_exceeded', 'invalid_prompt'] as const)
-    expect(errorOf({ error: { code, message: 'm' } }).headers).toMatchObject({ 'x-should-retry': 'false' });
+    expect(turnError({ error: { code, message: 'm' } }).headers).toMatchObject({ 'x-should-retry': 'false' });
 });

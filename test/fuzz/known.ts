@@ -44,6 +44,8 @@ export class Known {
   readonly uploads: string[] = [];
   readonly parts: string[] = [];
   readonly stores: string[] = [];
+  readonly responses: string[] = [];
+  readonly conversations: string[] = [];
   readonly shelved: InStore[] = [];
   readonly batches: InStore[] = [];
 
@@ -82,6 +84,8 @@ export class Known {
       upload: this.uploads,
       'upload.part': this.parts,
       vector_store: this.stores,
+      response: this.responses,
+      conversation: this.conversations,
     };
     return lists[object] ?? [];
   }
@@ -92,6 +96,8 @@ export class Known {
     remove(this.threads, (one) => one === id);
     remove(this.files, (one) => one === id);
     remove(this.stores, (one) => one === id);
+    remove(this.responses, (one) => one === id);
+    remove(this.conversations, (one) => one === id);
     remove(this.shelved, (one) => one.id === id || one.store === id);
     remove(this.batches, ({ store }) => store === id);
     const isOf = (part: Part): boolean => part.id === id || part.thread === id;

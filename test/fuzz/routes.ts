@@ -5,6 +5,7 @@ import { FILE_ROUTES } from './file-routes.ts';
 import { oneOf, type Known } from './known.ts';
 import { MODELS } from './model.ts';
 import { deep } from './mutate.ts';
+import { RESPONSE_ROUTES } from './response-routes.ts';
 import { attachments, hostedTools, STORE_ROUTES, toolResources } from './store-routes.ts';
 
 const PIXEL =
@@ -321,6 +322,7 @@ export const ROUTES: Routes = {
   'DELETE /v1/threads/:thread_id/messages/:message_id': [1, remove(messagePath)],
   ...FILE_ROUTES,
   ...STORE_ROUTES,
+  ...RESPONSE_ROUTES,
   'GET /v1/usage': [
     1,
     get(
@@ -375,7 +377,6 @@ const ELSEWHERE: readonly string[] = [
   '/health',
   '/ready',
   '/metrics',
-  '/v1/responses',
   '/v1/nothing',
   '/openai/threads/thread_none?api-version=v1',
   '/api/projects/p/assistants?api-version=v1',

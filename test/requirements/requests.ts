@@ -269,10 +269,6 @@ export const REQUESTS: readonly Group[] = [
         says: 'Empty lists of files, stores and attachments are taken, since they ask for nothing.',
         evidence: 'decision',
       },
-      'A-NOTYET-09': {
-        says: 'The addresses of Responses and Conversations answer with 400 and `unsupported`.',
-        evidence: 'decision',
-      },
     },
   },
 ];

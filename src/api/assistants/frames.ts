@@ -102,6 +102,7 @@ class AssistantsEncoder {
           { name: 'thread.run.step.in_progress', data: this.#shown(subject) },
         ];
       case 'step.completed':
+      case 'step.left':
       case 'step.failed':
       case 'step.cancelled':
       case 'step.expired':

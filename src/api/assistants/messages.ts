@@ -61,11 +61,11 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
           call.admit(call.bodyBytes);
           await admitWrite(services, call, {});
           await attachTo(ref, call, message);
-          let added = await objects.messages.add(ref, message);
+          let added = await objects.line.add(ref, message);
           // The run that holds the thread may be overdue and not ended yet.
           if (added.type === 'locked') {
             await runs.attend({ ...ref, runId: added.runId });
-            added = await objects.messages.add(ref, message);
+            added = await objects.line.add(ref, message);
           }
           if (added.type === 'locked') throw threadLocked(ref.threadId, added.runId);
           if (added.type === 'no thread') throw notFound('thread', ref.threadId);

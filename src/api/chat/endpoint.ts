@@ -6,10 +6,11 @@ import { Lookahead, type Filler } from '../../turns/lookahead.ts';
 import { readChat } from './request.ts';
 import { isAudible, isSpeakable, type Audible, type TurnEvent } from '../../turns/turn-events.ts';
 import { threadIdOf } from '../../turns/thread.ts';
+import { turnError } from '../../turns/turn-error.ts';
 import type { ChatTurn } from '../../turns/turn.ts';
 import { ApiError } from '../../errors.ts';
 import { memoryEndpoints } from './memory.ts';
-import { BROKEN_OFF, chatFrames, chatObject, errorOf, isHttpError, type ChatReply } from './frames.ts';
+import { BROKEN_OFF, chatFrames, chatObject, isHttpError, type ChatReply } from './frames.ts';
 import type { Call } from '../http/call.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 import { isSafeId } from '../../store/keys.ts';
@@ -185,7 +186,7 @@ async function* spoken(
 /** A run that failed before its first word becomes an HTTP error, unless an apology is spoken instead. */
 function refuseEarly(coming: IteratorResult<readonly Audible[]> | null, reply: ChatReply): void {
   const [first] = coming?.done === false ? coming.value : [];
-  if (first?.type === 'failed' && isHttpError(first, reply)) throw errorOf(first);
+  if (first?.type === 'failed' && isHttpError(first, reply)) throw turnError(first);
 }
 
 /** A header with the id under which the Assistants API shows the conversation; none for an id that it would refuse. */

@@ -3,14 +3,15 @@
  * one chunk with their finish reason, and each has its arguments under both names that devices read. SDKs and devices
  * both accept that.
  */
-import { ApiError, retryAfter } from '../../errors.ts';
+import { turnError, type FailedTurn } from '../../turns/turn-error.ts';
+import { ApiError } from '../../errors.ts';
 import { withAsides, type AsideFields } from '../../runs/asides.ts';
 import { calledFunction } from '../../runs/calls/kinds.ts';
 import type { Logprobs } from '../../runs/logprobs.ts';
 import type { ChatCall } from '../../runs/model.ts';
 import type { ThoughtField, ThoughtFields } from '../../runs/thoughts.ts';
 import type { Annotation, RequiredCall, Usage } from '../../runs/thread.ts';
-import type { Audible, TurnAsides, TurnEvent } from '../../turns/turn-events.ts';
+import type { Audible, TurnAsides } from '../../turns/turn-events.ts';
 import type { Passing } from '../../store/passing.ts';
 import { encoded, type Encoder, type Texts } from '../http/encode.ts';
 
@@ -98,7 +99,7 @@ class ChatEncoder implements Encoder<Audible> {
         this.isOver = true;
         const sorry = this.#apology();
         const end = sorry === '' ? '' : this.#chunk({}, 'stop');
-        return sorry + end + (reply.hidesErrors ? '' : frame(errorOf(event).body)) + DONE;
+        return sorry + end + (reply.hidesErrors ? '' : frame(turnError(event).body)) + DONE;
       }
     }
   }
@@ -188,7 +189,7 @@ export async function chatObject(
           return whole({ ...message, content }, event.reason, event.usage);
         }
         case 'failed':
-          if (isHttpError(event, reply)) throw errorOf(event);
+          if (isHttpError(event, reply)) throw turnError(event);
           return whole({ content: reply.apology ?? '' }, 'stop', null);
       }
     }
@@ -196,41 +197,12 @@ export async function chatObject(
   return whole({ content: text }, 'stop', null);
 }
 
-type FailedTurn = Pick<Extract<TurnEvent, { type: 'failed' }>, 'error' | 'retryAfterMs' | 'said'>;
-
 /**
  * Whether a failure that comes before the first frame is an HTTP error, and no apology. For engines a busy model server is
  * one as well: only the error says how long to wait.
  */
 export function isHttpError({ error }: FailedTurn, { apology, hidesErrors }: ChatReply): boolean {
   return apology === null || (!hidesErrors && error.code === 'rate_limit_exceeded');
-}
-
-/**
- * A failed run as an error that chat clients know. The caller decides whether to try again, because the upstream was
- * retried already.
- */
-export function errorOf({ error: { code, message }, retryAfterMs, said = {} }: FailedTurn): ApiError {
-  const told = { param: said.param ?? null, code: said.code ?? code };
-  const headers = {
-    'x-should-retry': 'false',
-    ...(retryAfterMs !== undefined && retryAfter(retryAfterMs)),
-  };
-  switch (code) {
-    case 'rate_limit_exceeded':
-      return new ApiError(429, message, { type: 'rate_limit_error', ...told, headers });
-    case 'invalid_prompt':
-    case 'cancelled':
-      // Clients try a 5xx again, and would interrupt the very turn that theirs was interrupted for.
-      return new ApiError(400, message, { ...told, headers });
-    case 'server_error':
-      return new ApiError(502, message, {
-        type: 'server_error',
-        ...told,
-        code: said.code ?? 'upstream_error',
-        headers,
-      });
-  }
 }
 
 function head({ id, created, model }: ChatReply, object: string): Record<string, unknown> {

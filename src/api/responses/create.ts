@@ -1,0 +1,129 @@
+/** Begins the run that a response is. */
+import { ApiError } from '../../errors.ts';
+import type { Assistant, Message } from '../../runs/thread.ts';
+import type { StoredItem } from '../../runs/items.ts';
+import type { RunRef } from '../../store/keys.ts';
+import { findAgent } from '../../turns/agent.ts';
+import { begin, newRun, ThreadGoneOn } from '../../turns/begin.ts';
+import { checkMessages } from '../../turns/budgets.ts';
+import { MULTITASK, whenBusy, type Multitask } from '../../turns/settle.ts';
+import type { StoredRun } from '../../store/runs.ts';
+import type { Call } from '../http/call.ts';
+import type { Services } from '../http/services.ts';
+import { checkCalls, checkedItem, toLine, type Unseal } from './input.ts';
+import { conversationId } from './ids.ts';
+import { callsBefore, placeOf, type AskedPlace, type ResponsePlace } from './place.ts';
+import { resolved } from './references.ts';
+import type { ResponseBody } from './request.ts';
+import { runRequest } from './run-request.ts';
+
+/**
+ * Creates the run of a response, with its input.
+ * @throws {ApiError} for whatever is wrong with the request, before anything of it is kept.
+ */
+export async function createResponse(
+  services: Services,
+  call: Call,
+  given: ResponseBody,
+): Promise<StoredRun> {
+  const agent = await agentOf(services, call, given);
+  const asked = askedOf(given, agent);
+  const items = given.input.map((item, index) => checkedItem(item, `input[${index}]`));
+  const whole = await resolved(services, call, items);
+  for (let mayJoin = true; ; mayJoin = false) {
+    const place = await placeOf(services, call, asked, mayJoin);
+    const making = { now: services.now(), unseal: unsealer(services) };
+    const line = whole.map((item) => toLine(making, call, place.threadId, item));
+    const before = await callsBefore(services, call.project, place);
+    checkCalls(line, before.open, (id) => before.known.has(id));
+    checkMessages(messagesIn(line), (n) => `input[${n}].content`, services.settings.messageLimitBytes);
+    const request = runRequest(services, call, given, { ...asked, agent, place, inputs: line.length });
+    const made = newRun(services, call, place, request);
+    try {
+      return await begin<StoredRun>(
+        services,
+        call,
+        {
+          ...made,
+          thread: place.thread,
+          messages: line,
+          input: [],
+          ...(place.base !== undefined && { base: place.base }),
+          ...(place.expectedOrder !== undefined && { expectedOrder: place.expectedOrder }),
+        },
+        {
+          whenBusy: busyPolicy(services, call, given, place),
+          answer: (stored) => stored,
+          comesBack: call.idempotencyKey !== null,
+        },
+      );
+    } catch (error) {
+      // Another response has joined the thread in between: this one goes on from the same place beside it.
+      if (!(error instanceof ThreadGoneOn) || !mayJoin) throw error;
+    }
+  }
+}
+
+/** Where a response is to stand, and what it asks. @throws {ApiError} 400 where that is not said. */
+function askedOf(given: ResponseBody, agent: Assistant | null): AskedPlace & { readonly model: string } {
+  const { conversation, previous_response_id: previous = null, input, instructions, store } = given;
+  const model = given.model ?? agent?.model;
+  if (model === undefined) throw missing('model');
+  const named = typeof conversation === 'string' ? conversation : (conversation?.id ?? null);
+  const hasWords = input.length > 0 || Boolean(instructions) || Boolean(agent?.instructions);
+  if (!hasWords && previous === null && named === null) throw missing('input');
+  // What joins a conversation is kept, whatever the request says.
+  return { model, previous, conversation: named, isKept: store !== false || named !== null };
+}
+
+const messagesIn = (line: readonly (Message | StoredItem)[]): readonly Message[] =>
+  line.filter((each) => each.object === 'thread.message');
+
+/** The assistant that answers: a prompt's, or one that is named as the model. */
+async function agentOf(
+  services: Services,
+  call: Call,
+  { model, prompt }: ResponseBody,
+): Promise<Assistant | null> {
+  if (prompt == null) return model == null ? null : findAgent(services, call.project, model);
+  const agent = await findAgent(services, call.project, prompt.id);
+  if (agent !== null) return agent;
+  const text = `Prompt '${prompt.id}' not found. A prompt is an assistant here: create one, and send its id or its name.`;
+  throw new ApiError(404, text, { param: 'prompt.id' });
+}
+
+function busyPolicy(
+  services: Services,
+  call: Call,
+  given: ResponseBody,
+  { inConversation }: ResponsePlace,
+): (holder: RunRef) => Promise<void> {
+  // A chain branches where its thread has a run.
+  if (!inConversation)
+    return async () => {
+      throw new ThreadGoneOn();
+    };
+  return whenBusy(services, call, multitaskOf(given), ({ threadId }) => conversationLocked(threadId));
+}
+
+function multitaskOf({ metadata }: ResponseBody): Multitask {
+  const asked = metadata?.['multitask'];
+  return MULTITASK.find((known) => known === asked) ?? 'reject';
+}
+
+export function conversationLocked(threadId: string): ApiError {
+  const text = `Another process is currently operating on conversation ${conversationId(threadId)}. Please retry in a few seconds.`;
+  return new ApiError(400, text, { param: 'conversation', code: 'conversation_locked' });
+}
+
+/** Opens texts that this server has sealed for clients that keep them. */
+function unsealer({ seal }: Services): Unseal {
+  return (sealed) => seal?.openText(sealed) ?? null;
+}
+
+function missing(param: string): ApiError {
+  return new ApiError(400, `Missing required parameter: '${param}'.`, {
+    param,
+    code: 'missing_required_parameter',
+  });
+}

@@ -1,0 +1,396 @@
+/**
+ * The frames of the Responses API: a run's events as that API streams them. The encoder reads the whole log, because numbers
+ * and indices count from its beginning, and yields nothing up to the client's cursor. So a stream that is read again, at
+ * another process or later, has the same numbers.
+ *
+ *   E1  every frame has a number, one more than the last; the first is `response.created`
+ *   E2  each item is added before anything is said of it, and done once; indices count up
+ *   E3  the last frame is `response.completed`, `response.incomplete` or `response.failed`, and says what was done
+ *   E4  an item that a lost worker left half said ends as incomplete, and is not in the response
+ */
+import { calledFunction, type StepCall } from '../../runs/calls/kinds.ts';
+import type { RunEvent } from '../../runs/event.ts';
+import { callsOf } from '../../runs/parts.ts';
+import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
+import type { LoggedEvent } from '../../store/follow.ts';
+import type { Encoder } from '../http/encode.ts';
+import { ARGUMENTS, argumentsOf, beginningsOf, endingsOf } from './call-events.ts';
+import { FrameWriter, sseFrame, type FrameForm } from './frame-writer.ts';
+import {
+  annotationOf,
+  callItem,
+  messageItem,
+  reasoningId,
+  reasoningItem,
+  textPart,
+  type ItemStatus,
+  type OutputItem,
+  type View,
+} from './output.ts';
+import { itemId } from './ids.ts';
+import { responseObject, type ResponseStatus } from './response.ts';
+
+/** The text that is being said: of a message, or of a thought. */
+interface OpenText {
+  readonly type: 'message' | 'reasoning';
+  readonly id: string;
+  readonly index: number;
+  text: string;
+  readonly annotations: object[];
+  readonly logprobs: unknown[];
+  /** The fields of its deltas before their words. */
+  readonly head: string;
+}
+
+interface OpenCall {
+  readonly id: string;
+  readonly index: number;
+  /** How much of its arguments was told. */
+  told: number;
+  isDone: boolean;
+}
+
+type Sealer = ((text: string) => string) | null;
+
+/** Encodes one run's log, from its first event on. */
+export class ResponsesEncoder implements Encoder<LoggedEvent> {
+  isOver = false;
+  readonly #writer: FrameWriter;
+  readonly #sealer: Sealer;
+  readonly #output: OutputItem[] = [];
+  #state: RunState | null = null;
+  #index = 0;
+  #steps = 0;
+  #open: OpenText | null = null;
+  #calls: OpenCall[] = [];
+  #hasBegun = false;
+  /** The place of each item, by its id. */
+  readonly #indices = new Map<string, number>();
+
+  /**
+   * @param startingAfter the number of the last frame that the client has; -1 for none
+   * @param sealer seals thoughts for the client; null where it wants none
+   */
+  constructor(startingAfter: number, sealer: Sealer, form: FrameForm = sseFrame) {
+    this.#writer = new FrameWriter(startingAfter, form);
+    this.#sealer = sealer;
+  }
+
+  /** The response as the log has it so far; null before the first event. */
+  get response(): object | null {
+    const state = this.#state;
+    return state && responseObject(state.run, state.origin, this.#output);
+  }
+
+  /** Whether nothing was said or done so far. */
+  get isSilent(): boolean {
+    return this.#index === 0;
+  }
+
+  encode({ event }: LoggedEvent): string {
+    if (event.type === 'message.delta' && this.#open?.type === 'message')
+      return this.#said(this.#open, event);
+    if (event.type === 'thought.delta') return this.#thought(event.text);
+    if (event.type === 'thought.dropped') return '';
+    const applied = apply(this.#state, event);
+    this.#state = applied.state;
+    return this.#frames(event, applied);
+  }
+
+  #frames(event: RunEvent, { state, subject }: Applied): string {
+    switch (event.type) {
+      case 'run.queued':
+        return this.#created(state);
+      case 'run.started':
+        return this.#begun();
+      case 'step.created':
+        this.#steps += 1;
+        this.#calls = [];
+        return this.#closeThought();
+      case 'message.created':
+        return this.#openMessage(event.message_id, state);
+      case 'message.delta':
+        return '';
+      case 'message.completed':
+        return this.#closeText('completed', true);
+      case 'message.incomplete':
+        return this.#closeText('incomplete', !event.dropped);
+      case 'step.dropped':
+        return this.#dropped(subject.object === 'thread.run.step' ? subject.step_details : null);
+      case 'tool.called':
+      case 'tool.delta':
+      case 'tool.output':
+      case 'tool.answered':
+        return this.#call(event, state);
+      case 'run.blocked':
+      case 'step.left':
+      case 'step.completed':
+        return this.#closeCalls('completed', subject);
+      case 'step.failed':
+      case 'step.cancelled':
+      case 'step.expired':
+        return this.#closeCalls('incomplete', subject);
+      case 'run.completed':
+      case 'run.incomplete':
+      case 'run.failed':
+      case 'run.cancelled':
+      case 'run.expired':
+        return this.#ended(state);
+      case 'thought.delta':
+      case 'thought.dropped':
+      case 'asides.told':
+      case 'run.released':
+      case 'run.resumed':
+      case 'run.cancelling':
+        return '';
+    }
+  }
+
+  #created(state: RunState): string {
+    const isBackground = state.origin.response?.background === true;
+    const status = isBackground ? 'queued' : 'in_progress';
+    return (
+      this.#lifecycle('response.created', state, status) +
+      (isBackground ? this.#lifecycle('response.queued', state, status) : '')
+    );
+  }
+
+  #begun(): string {
+    if (this.#hasBegun || this.#state === null) return '';
+    this.#hasBegun = true;
+    return this.#lifecycle('response.in_progress', this.#state, 'in_progress');
+  }
+
+  #openMessage(messageId: string, { run }: RunState): string {
+    const id = itemId('msg', messageId, { threadId: run.thread_id });
+    const index = this.#nextIndex();
+    this.#open = {
+      type: 'message',
+      id,
+      index,
+      text: '',
+      annotations: [],
+      logprobs: [],
+      head: deltaHead('response.output_text.delta', id, index),
+    };
+    return (
+      this.#emit('response.output_item.added', {
+        output_index: index,
+        item: messageItem(id, [], 'in_progress'),
+      }) + this.#emit('response.content_part.added', { ...placeOf(this.#open), part: textPart('', []) })
+    );
+  }
+
+  #said(
+    open: OpenText,
+    { text, annotations = [], logprobs }: Extract<RunEvent, { type: 'message.delta' }>,
+  ): string {
+    open.text += text;
+    const probable: readonly unknown[] = logprobs?.content ?? [];
+    open.logprobs.push(...probable);
+    let frames = text === '' && annotations.length > 0 ? '' : this.#delta(open, text, probable);
+    for (const mark of annotations) {
+      const annotation = annotationOf(mark);
+      frames += this.#emit('response.output_text.annotation.added', {
+        ...placeOf(open),
+        annotation_index: open.annotations.length,
+        annotation,
+      });
+      open.annotations.push(annotation);
+    }
+    return frames;
+  }
+
+  /** Written by hand, because there is one for every token. */
+  #delta({ head, type }: OpenText, text: string, logprobs: readonly unknown[]): string {
+    const said = type === 'message' ? `,"logprobs":${JSON.stringify(logprobs)}` : '';
+    const name = type === 'message' ? 'response.output_text.delta' : 'response.reasoning_text.delta';
+    return this.#writer.writeText(name, head, text, said);
+  }
+
+  #thought(text: string): string {
+    const view = this.#view();
+    if (view === null) return '';
+    let frames = '';
+    if (this.#open === null) {
+      const id = reasoningId(view, this.#steps);
+      const index = this.#nextIndex();
+      const head = deltaHead('response.reasoning_text.delta', id, index);
+      this.#open = { type: 'reasoning', id, index, text: '', annotations: [], logprobs: [], head };
+      const item = reasoningItem(view, id, '', 'in_progress');
+      frames += this.#emit('response.output_item.added', { output_index: index, item });
+      frames += this.#emit('response.content_part.added', {
+        ...placeOf(this.#open),
+        part: { type: 'reasoning_text', text: '' },
+      });
+    }
+    // Servers that think while they speak have no place for it here.
+    if (this.#open.type !== 'reasoning') return frames;
+    this.#open.text += text;
+    return frames + this.#delta(this.#open, text, []);
+  }
+
+  #closeThought(): string {
+    return this.#open?.type === 'reasoning' ? this.#closeText('completed', true) : '';
+  }
+
+  /** Ends the open text. @param isKept whether it stays in the output */
+  #closeText(status: ItemStatus, isKept: boolean): string {
+    const open = this.#open;
+    const view = this.#view();
+    if (open === null || view === null) return '';
+    this.#open = null;
+    const { id, index, text, annotations, logprobs } = open;
+    const isMessage = open.type === 'message';
+    const part = isMessage ? textPart(text, annotations, logprobs) : { type: 'reasoning_text', text };
+    const item = isMessage ? messageItem(id, [part], status) : reasoningItem(view, id, text, status);
+    if (isKept) this.#output.push(item);
+    const name = isMessage ? 'response.output_text.done' : 'response.reasoning_text.done';
+    return (
+      this.#emit(name, { ...placeOf(open), text, ...(isMessage && { logprobs }) }) +
+      this.#emit('response.content_part.done', { ...placeOf(open), part }) +
+      this.#emit('response.output_item.done', { output_index: index, item })
+    );
+  }
+
+  /** Takes words back that came before the calls of a lost worker. */
+  #dropped(
+    details: { readonly type: string; readonly message_creation?: { readonly message_id: string } } | null,
+  ): string {
+    const state = this.#state;
+    if (state === null || details?.message_creation === undefined) return '';
+    const id = itemId('msg', details.message_creation.message_id, { threadId: state.run.thread_id });
+    const at = this.#output.findIndex((item) => item.id === id);
+    if (at !== -1) this.#output.splice(at, 1);
+    return '';
+  }
+
+  #call(event: Extract<RunEvent, { type: `tool.${string}` }>, { step }: RunState): string {
+    const view = this.#view();
+    const call = step === null ? undefined : callsOf(step)[event.index];
+    if (view === null || step === null || call === undefined) return '';
+    if (event.type === 'tool.called') return this.#openCall(view, step.id, event.index, call);
+    const open = this.#calls[event.index];
+    if (open === undefined) return '';
+    if (event.type === 'tool.delta') return this.#grown(view, step.id, event.index, call);
+    return event.type === 'tool.answered'
+      ? this.#closeCall(view, step.id, event.index, call, 'completed')
+      : '';
+  }
+
+  #openCall(view: View, stepId: string, index: number, call: StepCall): string {
+    const item = callItem(view, stepId, index, call, 'in_progress');
+    const open: OpenCall = { id: item.id, index: this.#nextIndex(), told: 0, isDone: false };
+    this.#calls[index] = open;
+    const place = { item_id: open.id, output_index: open.index };
+    return (
+      this.#emit('response.output_item.added', { output_index: open.index, item }) +
+      beginningsOf(item.type)
+        .map((name) => this.#emit(name, place))
+        .join('')
+    );
+  }
+
+  /** Tells what the call has grown by. */
+  #grown(view: View, stepId: string, index: number, call: StepCall): string {
+    const open = this.#calls[index];
+    const { type } = callItem(view, stepId, index, call, 'in_progress');
+    const [name] = ARGUMENTS[type] ?? [];
+    if (open === undefined || name === undefined) return '';
+    const text = argumentsOf(call);
+    const delta = text.slice(open.told);
+    open.told = text.length;
+    return delta === ''
+      ? ''
+      : this.#emit(`${name}.delta`, { item_id: open.id, output_index: open.index, delta });
+  }
+
+  #closeCall(view: View, stepId: string, index: number, call: StepCall, status: ItemStatus): string {
+    const open = this.#calls[index];
+    if (open === undefined || open.isDone) return '';
+    let frames = this.#grown(view, stepId, index, call);
+    open.isDone = true;
+    const item = callItem(view, stepId, index, call, status);
+    if (status === 'completed') this.#output.push(item);
+    const place = { item_id: open.id, output_index: open.index };
+    const [name, field] = ARGUMENTS[item.type] ?? [];
+    if (name !== undefined && field !== undefined) {
+      const named = item.type === 'function_call' ? { name: calledFunction(call).name } : {};
+      frames += this.#emit(`${name}.done`, { ...place, ...named, [field]: argumentsOf(call) });
+    }
+    const endings = status === 'completed' ? endingsOf(item.type) : [];
+    for (const ending of endings) frames += this.#emit(ending, place);
+    return frames + this.#emit('response.output_item.done', { output_index: open.index, item });
+  }
+
+  #closeCalls(status: ItemStatus, subject: Applied['subject']): string {
+    const view = this.#view();
+    const step = subject.object === 'thread.run.step' ? subject : (this.#state?.step ?? null);
+    if (view === null || step === null) return '';
+    return callsOf(step)
+      .map((call, index) => this.#closeCall(view, step.id, index, call, status))
+      .join('');
+  }
+
+  #ended(state: RunState): string {
+    this.isOver = true;
+    this.#output.sort((a, b) => this.#placeIn(a) - this.#placeIn(b));
+    const { status } = state.run;
+    const type = END[status] ?? 'response.failed';
+    return this.#closeThought() + this.#lifecycle(type, state) + this.#writer.end();
+  }
+
+  #placeIn({ id }: OutputItem): number {
+    return this.#indices.get(id) ?? 0;
+  }
+
+  #lifecycle(type: string, { run, origin }: RunState, status?: ResponseStatus): string {
+    const output = isTerminal(run) ? this.#output : [];
+    return this.#emit(type, { response: responseObject(run, origin, output, status) });
+  }
+
+  #emit(type: string, data: Readonly<Record<string, unknown>>): string {
+    const { item, output_index: index } = data;
+    if (type === 'response.output_item.added' && typeof index === 'number') this.#remember(item, index);
+    return this.#writer.write(type, data);
+  }
+
+  #remember(item: unknown, index: number): void {
+    if (typeof item === 'object' && item !== null && 'id' in item) this.#indices.set(String(item.id), index);
+  }
+
+  #nextIndex(): number {
+    this.#index += 1;
+    return this.#index - 1;
+  }
+
+  #view(): View | null {
+    const state = this.#state;
+    return state && { run: state.run, origin: state.origin, seal: this.#sealer };
+  }
+}
+
+const END: Readonly<Record<string, string>> = {
+  completed: 'response.completed',
+  incomplete: 'response.incomplete',
+  // The wire has no event for it, and its helpers stop at this one without a look at the status.
+  cancelled: 'response.incomplete',
+};
+
+const placeOf = ({ id, index }: Pick<OpenText, 'id' | 'index'>) => ({
+  item_id: id,
+  output_index: index,
+  content_index: 0,
+});
+
+function deltaHead(type: string, id: string, index: number): string {
+  return `{"type":"${type}","item_id":${JSON.stringify(id)},"output_index":${index},"content_index":0,"delta":`;
+}
+
+/** What ends a stream that breaks off: the flat form of this API, which its helpers raise. */
+export const BROKEN_OFF = `event: error\ndata: ${JSON.stringify({
+  type: 'error',
+  code: 'server_error',
+  message: 'The stream broke off. The response goes on where it is stored; retrieve it to see how it ends.',
+  param: null,
+})}\n\n`;

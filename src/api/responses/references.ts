@@ -1,0 +1,83 @@
+/** Items that a request names by their ids: each is found in the thread that its id tells, and taken as if it had been sent. */
+import { ApiError, echo } from '../../errors.ts';
+import type { WireItem } from '../../runs/items.ts';
+import type { RunStep } from '../../runs/thread.ts';
+import type { Caller } from '../../turns/caller.ts';
+import type { Services } from '../http/services.ts';
+import { itemName, type ItemName } from './ids.ts';
+import { reasoningItem, thoughtText, type OutputItem } from './output.ts';
+import { lineItems } from './line.ts';
+
+/** The items, with those that are references replaced. @throws {ApiError} 404 for an item that is not there. */
+export async function resolved(
+  services: Services,
+  caller: Caller,
+  items: readonly WireItem[],
+): Promise<readonly WireItem[]> {
+  return Promise.all(
+    items.map(async (item) => {
+      if (item.type !== 'item_reference') return item;
+      const id = String(item['id']);
+      const found = await findItem(services, caller.project, id);
+      if (found === null) throw itemNotFound(id);
+      return found;
+    }),
+  );
+}
+
+/** An item of a project, by its id; null where there is none. */
+export async function findItem(services: Services, project: string, id: string): Promise<OutputItem | null> {
+  const name = itemName(id);
+  if (name.threadId === null) return null;
+  return name.prefix === 'rs' && name.number !== null
+    ? thoughtNamed(services, project, id, name)
+    : itemNamed(services, project, id, name);
+}
+
+async function itemNamed(
+  { objects }: Services,
+  project: string,
+  id: string,
+  { prefix, own, number, threadId }: ItemName,
+): Promise<OutputItem | null> {
+  const ref = { project, threadId: threadId ?? '' };
+  if (number !== null) {
+    const found = await objects.line.find(ref, `step_${own}`);
+    const items = found === null ? [] : lineItems(found);
+    // A call of the server's own tools has another prefix in the response that made it.
+    const isNamed = (item: OutputItem): boolean => item.id === id || itemName(item.id).number === number;
+    return items.find((item) => item.id === id) ?? items.find(isNamed) ?? null;
+  }
+  const found =
+    (prefix === 'msg' ? await objects.line.find(ref, `msg_${own}`) : null) ??
+    (await objects.line.find(ref, `item_${own}`));
+  return found === null ? null : (lineItems(found).find((item) => item.id === id) ?? null);
+}
+
+/** A thought is kept with the step that it led to, and named by that step's number in its run. */
+async function thoughtNamed(
+  { objects }: Services,
+  project: string,
+  id: string,
+  { own, number, threadId }: ItemName,
+): Promise<OutputItem | null> {
+  const thread = threadId ?? '';
+  const ref = { project, threadId: thread, runId: `run_${own}_${thread.slice('thread_'.length)}` };
+  const query = { limit: 100, order: 'asc', after: null, before: null } as const;
+  const page = await objects.steps.list(ref, query);
+  const steps: readonly RunStep[] = page.type === 'page' ? page.items : [];
+  const at = number ?? 0;
+  const thoughts = await objects.line.thoughts(
+    ref,
+    steps.slice(at, at + 2).map((step) => step.id),
+  );
+  const kept = steps.slice(at, at + 2).flatMap((step) => thoughts.get(step.id) ?? []);
+  const text = thoughtText(kept);
+  if (text === '') return null;
+  const run = { id: ref.runId, thread_id: thread, tools: [] };
+  return reasoningItem({ run, origin: { server_tools: [] }, seal: null }, id, text, 'completed');
+}
+
+export function itemNotFound(id: string): ApiError {
+  return new ApiError(404, `WireItem with id '${echo(id)}' not found.`);
+}

@@ -1,0 +1,217 @@
+/** The Responses API: create, stream, retrieve, cancel and delete responses, and list what went into them. */
+import { z } from 'zod';
+import { estimateTokens } from '../../runs/tokens.ts';
+import { isTerminal, type RunState } from '../../runs/run.ts';
+import type { Message, RunStep } from '../../runs/thread.ts';
+import { LogGone } from '../../store/follow.ts';
+import type { RunRef } from '../../store/keys.ts';
+import type { StoredRun } from '../../store/runs.ts';
+import { runBytes } from '../../turns/budgets.ts';
+import { cancelEvents, cancelRun } from '../../turns/changes.ts';
+import { turnError } from '../../turns/turn-error.ts';
+import type { Call } from '../http/call.ts';
+import { encoded } from '../http/encode.ts';
+import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
+import type { Services } from '../http/services.ts';
+import { createResponse } from './create.ts';
+import { BROKEN_OFF, ResponsesEncoder } from './frames.ts';
+import { responseId } from './ids.ts';
+import { inputItems, itemPage } from './item-list.ts';
+import { includes, outputItems, type View } from './output.ts';
+import { previousOf, responseNotFound } from './place.ts';
+import { body, type ResponseBody } from './request.ts';
+import { responseObject } from './response.ts';
+
+const PATH = '/responses';
+const ONE = `${PATH}/:response_id`;
+const flag = z
+  .union([z.boolean(), z.enum(['true', 'false', '1', '0'])])
+  .optional()
+  .transform((value) => value === true || value === 'true' || value === '1');
+const retrieveQuery = z.looseObject({
+  stream: flag,
+  starting_after: z.coerce.number().int().min(0).optional(),
+});
+/** What is wanted of a thought that goes to the client for keeping. */
+const SEALED_THOUGHTS = 'reasoning.encrypted_content';
+/** Steps and messages of one run that are shown. */
+const MAX_PARTS = 100;
+
+export function responseEndpoints(services: Services): readonly Endpoint[] {
+  const { runs, admission, now } = services;
+
+  const find = async (call: Call): Promise<StoredRun> => {
+    const id = call.part('response_id');
+    const found = await previousOf(services, call.project, id);
+    if (found === null) throw responseNotFound(id);
+    return found;
+  };
+
+  return [
+    {
+      method: 'POST',
+      path: PATH,
+      handle: async (call) => {
+        const given = call.body(body);
+        if (given.stream === true) admission.admitStream(call.gone);
+        const stored = await createResponse(services, call, given);
+        if (given.stream === true) return stream(services, call, stored, -1, isLeftRunning(given));
+        if (given.background === true) return json(responseObject(stored.state.run, stored.state.origin, []));
+        return whole(services, call, stored);
+      },
+    },
+    {
+      method: 'GET',
+      path: ONE,
+      handle: async (call) => {
+        const { stream: streams, starting_after: after } = call.query(retrieveQuery);
+        const stored = await find(call);
+        if (!streams) return json(await shown(services, stored));
+        admission.admitStream(call.gone);
+        return stream(services, call, stored, after ?? -1, true);
+      },
+    },
+    {
+      method: 'POST',
+      path: `${ONE}/cancel`,
+      handle: async (call) => {
+        const stored = await find(call);
+        const changed = await runs.change(stored.ref, ({ state }) =>
+          isTerminal(state.run) ? null : cancelEvents(state, now()),
+        );
+        if (changed === null) throw responseNotFound(call.part('response_id'));
+        const left = await settled(services, call, changed.stored);
+        return json(await shown(services, left));
+      },
+    },
+    {
+      method: 'DELETE',
+      path: ONE,
+      handle: async (call) => {
+        const { ref, state } = await find(call);
+        if (!isTerminal(state.run)) await cancelRun(services, ref);
+        await services.objects.line.forgetResponse(ref);
+        return json({ id: responseId(ref.runId), object: 'response', deleted: true });
+      },
+    },
+    {
+      method: 'GET',
+      path: `${ONE}/input_items`,
+      handle: async (call) => {
+        const stored = await find(call);
+        return itemPage(call, await inputItems(services, stored));
+      },
+    },
+    {
+      method: 'POST',
+      path: `${PATH}/input_tokens`,
+      handle: (call) => {
+        const { input, instructions, tools } = call.body(body);
+        const texts = [
+          ...input.map((item) => JSON.stringify(item)),
+          instructions ?? '',
+          JSON.stringify(tools ?? []),
+        ];
+        const input_tokens = texts.reduce((sum, text) => sum + estimateTokens(text), 0);
+        return json({ object: 'response.input_tokens', input_tokens });
+      },
+    },
+  ];
+}
+
+/** Whether the response goes on when its caller hangs up: what is kept does, what is not has nobody else to read it. */
+const isLeftRunning = ({ store, background }: ResponseBody): boolean =>
+  store !== false || background === true;
+
+/** How thoughts are sealed for the client that asked for it; null where it did not, or where there is no SECRET. */
+function sealerOf(
+  { seal }: Services,
+  { origin }: Pick<RunState, 'origin'>,
+): ((text: string) => string) | null {
+  return seal !== null && includes({ origin }, SEALED_THOUGHTS) ? (text) => seal.closeText(text) : null;
+}
+
+/** @param after the number of the last frame that the client has; -1 for none */
+function stream(
+  services: Services,
+  call: Call,
+  { ref, state }: StoredRun,
+  after: number,
+  goesOn: boolean,
+): Answer {
+  call.admitBeside(runBytes(state.run));
+  const encoder = new ResponsesEncoder(after, sealerOf(services, state));
+  if (!goesOn) {
+    call.gone.addEventListener('abort', () => {
+      if (encoder.isOver) return;
+      cancelRun(services, ref).catch((err: unknown) =>
+        call.log.warn({ err, run_id: ref.runId }, 'could not cancel a response whose caller has gone'),
+      );
+    });
+  }
+  return {
+    type: 'events',
+    frames: encoded(services.hub.follow(ref, call.gone), encoder),
+    failure: BROKEN_OFF,
+  };
+}
+
+/** Waits for the end of the run. @throws {ApiError} where it failed before it said or did anything. */
+async function whole(services: Services, call: Call, stored: StoredRun): Promise<Answer> {
+  const encoder = new ResponsesEncoder(Infinity, sealerOf(services, stored.state));
+  call.release();
+  for await (const entries of services.hub.follow(stored.ref, call.gone)) {
+    for (const entry of entries) {
+      encoder.encode(entry);
+      const { event } = entry;
+      if (event.type === 'run.failed' && encoder.isSilent)
+        throw turnError({ error: event.error, retryAfterMs: event.retry_after_ms, said: event.facts });
+    }
+    if (encoder.isOver) break;
+  }
+  if (!encoder.isOver && stored.state.origin.ephemeral) await cancelRun(services, stored.ref);
+  return json(encoder.response);
+}
+
+/** The run once it has ended, as far as its worker ends it soon: a cancel is accepted before that. */
+async function settled(services: Services, call: Call, stored: StoredRun): Promise<StoredRun> {
+  if (isTerminal(stored.state.run)) return stored;
+  const encoder = new ResponsesEncoder(Infinity, null);
+  try {
+    for await (const entries of services.hub.follow(stored.ref, call.gone)) {
+      for (const entry of entries) encoder.encode(entry);
+      if (encoder.isOver) break;
+    }
+  } catch (error) {
+    if (!(error instanceof LogGone)) throw error;
+  }
+  return (await services.runs.get(stored.ref))?.stored ?? stored;
+}
+
+/** A response as it is stored. */
+async function shown(services: Services, { ref, state }: StoredRun): Promise<object> {
+  const view: View = { run: state.run, origin: state.origin, seal: sealerOf(services, state) };
+  return responseObject(state.run, state.origin, outputItems(view, await storedOutput(services, ref)));
+}
+
+async function storedOutput({ objects }: Services, ref: RunRef): Promise<Parameters<typeof outputItems>[1]> {
+  const query = { limit: MAX_PARTS, order: 'asc', after: null, before: null } as const;
+  const [steps, messages] = await Promise.all([
+    objects.steps.list(ref, query),
+    objects.messages.list(ref, ref.runId, query),
+  ]);
+  const open: readonly RunStep[] = steps.type === 'page' ? steps.items : [];
+  const [whole, said, thoughts] = await Promise.all([
+    Promise.all(open.map(async (step) => objects.openParts.step(ref, step))),
+    Promise.all(
+      (messages.type === 'page' ? messages.items : []).map(async (message): Promise<Message> =>
+        objects.openParts.message(ref, message),
+      ),
+    ),
+    objects.line.thoughts(
+      ref,
+      open.map(({ id }) => id),
+    ),
+  ]);
+  return { steps: whole, messages: new Map(said.map((message) => [message.id, message])), thoughts };
+}

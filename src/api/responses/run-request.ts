@@ -1,0 +1,107 @@
+/** A response as the run that it is: which value wins, the request's, the assistant's or the default. */
+import type { RunOrigin } from '../../runs/event.ts';
+import type { Assistant, Metadata } from '../../runs/thread.ts';
+import type { RunRequest } from '../../turns/begin.ts';
+import { resourcesOfRun } from '../../turns/resources.ts';
+import { sealedKey } from '../../turns/seal-request.ts';
+import type { Call } from '../http/call.ts';
+import type { Services } from '../http/services.ts';
+import type { ResponsePlace } from './place.ts';
+import { formatOf, passedOn, shownOf, type ResponseBody } from './request.ts';
+import { readTools, type ReadTools } from './tools.ts';
+
+/** The assistant id of runs of plain models, because the wire of the Assistants API demands one. */
+const NO_ASSISTANT = 'asst_none';
+
+export interface Circumstances {
+  readonly agent: Assistant | null;
+  /** What the request names: a model, or an assistant by its id or name. */
+  readonly model: string;
+  readonly place: ResponsePlace;
+  /** How many items its input has. */
+  readonly inputs: number;
+  readonly isKept: boolean;
+}
+
+/** @throws {ApiError} 400 for tools that are not there. */
+export function runRequest(
+  services: Services,
+  call: Call,
+  given: ResponseBody,
+  circumstances: Circumstances,
+): RunRequest {
+  const { agent, model } = circumstances;
+  const metadata = given.metadata ?? {};
+  const read = readTools(given.tools ?? [], given.tool_choice, autoTools(metadata, agent), services.plugins);
+  const ofAgent = given.tools == null ? (agent?.tools ?? []) : [];
+  const tools = [...read.tools, ...ofAgent];
+  return {
+    assistant_id: agent?.id ?? NO_ASSISTANT,
+    model: agent !== null && isNameOf(agent, model) ? agent.model : model,
+    instructions: instructionsOf(given, agent),
+    tools,
+    metadata,
+    ...samplingOf(given, agent),
+    max_completion_tokens: given.max_output_tokens ?? null,
+    max_prompt_tokens: null,
+    truncation_strategy: { type: 'auto', last_messages: null },
+    tool_choice: read.choice,
+    parallelToolCalls: given.parallel_tool_calls ?? null,
+    lifetimeS: services.settings.runExpiresAfterS,
+    origin: {
+      ...originOf(given, read, circumstances),
+      sealed: sealedKey(services, call),
+      ...resourcesOfRun(tools, read.resources, agent?.tool_resources),
+    },
+  };
+}
+
+const autoTools = (metadata: Metadata, agent: Assistant | null): string | null =>
+  metadata['auto_tools'] ?? agent?.metadata['auto_tools'] ?? null;
+
+/** Whether the model's name is the assistant's. */
+function isNameOf({ id, name }: Assistant, model: string): boolean {
+  return model === id || model.toLowerCase() === name?.toLowerCase();
+}
+
+function samplingOf(given: ResponseBody, agent: Assistant | null) {
+  return {
+    temperature: given.temperature ?? agent?.temperature ?? 1,
+    top_p: given.top_p ?? agent?.top_p ?? 1,
+    reasoning_effort: given.reasoning?.effort ?? agent?.reasoning_effort ?? null,
+    response_format: given.text?.format == null ? (agent?.response_format ?? 'auto') : formatOf(given),
+  };
+}
+
+function originOf(
+  given: ResponseBody,
+  read: ReadTools,
+  { agent, place, inputs, isKept }: Circumstances,
+): Partial<RunOrigin> {
+  return {
+    backend_id: agent?.metadata['backend_id'] ?? null,
+    server_tools: read.serverTools,
+    passed_on: passedOn(given),
+    ephemeral: !isKept,
+    leaves_calls: true,
+    response: {
+      previous: place.previous,
+      in_conversation: place.inConversation,
+      background: given.background === true,
+      inputs,
+      shown: { ...shownOf(given), ...read.shown },
+    },
+  };
+}
+
+const VARIABLE = /\{\{\s*([\w.-]+)\s*\}\}/g;
+
+/** The assistant's instructions, with the variables of the prompt filled in, and those of the request. */
+function instructionsOf({ instructions, prompt }: ResponseBody, agent: Assistant | null): string {
+  const variables = prompt?.variables ?? {};
+  const filled = (agent?.instructions ?? '').replaceAll(VARIABLE, (whole, name: string) => {
+    const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : whole;
+  });
+  return [filled, instructions ?? ''].filter((text) => text !== '').join('\n');
+}

@@ -1,0 +1,265 @@
+/** Tools of the Responses API: what a client declares, and what its run has of it. */
+import { z } from 'zod';
+import { ApiError, echo } from '../../errors.ts';
+import { offeredTools, toolName, type DeclaredTool } from '../../runs/calls/kinds.ts';
+import type { Plugins } from '../../runs/tool.ts';
+import type { FunctionTool, RankingOptions, ToolChoice, ToolResources } from '../../runs/thread.ts';
+import { withPlugins } from '../../turns/run-tools.ts';
+import * as shapes from '../http/shapes.ts';
+
+/** The tool of this server that searches the web. */
+export const WEB_SEARCH = 'SEARCH';
+const IS_WEB_SEARCH = /^web_search/;
+
+const functionTool = z.looseObject({
+  type: z.literal('function'),
+  name: shapes.functionName,
+  description: z.string().nullish(),
+  parameters: shapes.functionParameters,
+  strict: z.boolean().nullish(),
+});
+const customTool = z.looseObject({
+  type: z.literal('custom'),
+  name: shapes.functionName,
+  description: z.string().nullish(),
+  format: z.unknown().optional(),
+});
+const namespaceTool = z.looseObject({
+  type: z.literal('namespace'),
+  name: z.string().min(1),
+  tools: z.array(z.unknown()).max(shapes.MAX_TOOLS),
+});
+const fileSearchTool = z.looseObject({
+  type: z.literal('file_search'),
+  vector_store_ids: z.array(z.string()).min(1).max(10),
+  max_num_results: z.int().min(1).max(50).nullish(),
+  ranking_options: z
+    .looseObject({ ranker: z.string().nullish(), score_threshold: z.number().min(0).max(1).nullish() })
+    .nullish(),
+  filters: z.unknown().optional(),
+});
+const codeTool = z.looseObject({
+  type: z.literal('code_interpreter'),
+  container: z
+    .union([z.string(), z.looseObject({ file_ids: z.array(z.string()).max(20).nullish() })])
+    .nullish(),
+});
+
+/** Each tool is read by its type below, so that one that is unknown is named. */
+export const tools = z
+  .array(z.looseObject({ type: z.string() }))
+  .max(shapes.MAX_TOOLS)
+  .superRefine(shapes.atMost(shapes.MAX_TOOLS_BYTES))
+  .nullish();
+
+export const toolChoice = z.union([shapes.choiceWord, z.looseObject({ type: z.string().min(1) })]).nullish();
+
+type GivenTool = NonNullable<z.infer<typeof tools>>[number];
+type GivenChoice = z.infer<typeof toolChoice>;
+
+/** The tools of a request, as its run has them. */
+export interface ReadTools {
+  readonly tools: readonly DeclaredTool[];
+  readonly choice: ToolChoice;
+  /** Those that a worker answers. */
+  readonly serverTools: readonly string[];
+  /** What the hosted tools among them work with. */
+  readonly resources: ToolResources;
+  /** What a response shows in place of what the run says: `tools`, `tool_choice`. */
+  readonly shown: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * @param autoTools which of the server's tools the run has besides, as `metadata.auto_tools` names them; null for none
+ * @throws {ApiError} 400 for a tool of a kind that is not there, by its name, and for a choice that nothing satisfies.
+ */
+export function readTools(
+  given: readonly GivenTool[],
+  choice: GivenChoice,
+  autoTools: string | null,
+  plugins: Plugins,
+): ReadTools {
+  const reader = new ToolReader(plugins);
+  given.forEach((tool, index) => reader.read(tool, `tools[${index}]`));
+  const named = reader.declared.map((tool) => offeredTools([tool]).map(toolName));
+  const allowed = allowedIn(choice);
+  const declared =
+    allowed === null
+      ? reader.declared
+      : reader.declared.filter((_, at) => named[at]?.some((name) => allowed.includes(name)));
+  const plain = declared.filter((tool) => tool.type !== 'custom');
+  const own = withPlugins(plain, autoTools, plugins);
+  const shown = {
+    ...(given.some(({ type }) => type !== 'function' && type !== 'custom') && {
+      tools: given.map(withoutSecrets),
+    }),
+    ...(allowed !== null && { tools: given.map(withoutSecrets) }),
+    ...(typeof choice === 'object' && choice !== null && { tool_choice: choice }),
+  };
+  return {
+    tools: [...declared.filter((tool) => tool.type === 'custom'), ...own.tools],
+    choice: choiceOf(choice, reader),
+    serverTools: [...new Set([...own.serverTools, ...reader.served])],
+    resources: reader.resources,
+    shown,
+  };
+}
+
+class ToolReader {
+  readonly declared: DeclaredTool[] = [];
+  readonly served: string[] = [];
+  resources: ToolResources = {};
+  readonly #plugins: Plugins;
+
+  constructor(plugins: Plugins) {
+    this.#plugins = plugins;
+  }
+
+  read(tool: GivenTool, param: string): void {
+    const { type } = tool;
+    if (IS_WEB_SEARCH.test(type)) return this.#webSearch();
+    switch (type) {
+      case 'function':
+        return this.#add(functionOf(parsed(functionTool, tool, param)));
+      case 'custom': {
+        const { name, description, format } = parsed(customTool, tool, param);
+        const custom = {
+          name,
+          ...(description != null && { description }),
+          ...(format != null && { format: chatFormat(format) }),
+        };
+        return this.#add({ type: 'custom', custom });
+      }
+      case 'namespace':
+        return this.#namespace(parsed(namespaceTool, tool, param), param);
+      case 'file_search':
+        return this.#fileSearch(parsed(fileSearchTool, tool, param), param);
+      case 'code_interpreter': {
+        const { container } = parsed(codeTool, tool, param);
+        const fileIds = typeof container === 'object' ? (container?.file_ids ?? []) : [];
+        if (fileIds.length > 0)
+          this.resources = { ...this.resources, code_interpreter: { file_ids: fileIds } };
+        return this.#add({ type: 'code_interpreter' });
+      }
+      default:
+        throw unknownTool(type, `${param}.type`);
+    }
+  }
+
+  #add(tool: DeclaredTool): void {
+    this.declared.push(tool);
+  }
+
+  /** Clients such as Codex always declare it, so where this server has no search it is left out. */
+  #webSearch(): void {
+    const plugin = this.#plugins.answers(WEB_SEARCH) ? this.#plugins.find(WEB_SEARCH) : null;
+    if (plugin === null || this.served.includes(WEB_SEARCH)) return;
+    const { name, description, parameters } = plugin;
+    this.served.push(name);
+    this.#add({ type: 'function', function: { name, description, parameters, strict: false } });
+  }
+
+  #namespace({ tools: inner }: z.infer<typeof namespaceTool>, param: string): void {
+    inner.forEach((tool, index) => {
+      const read = z.looseObject({ type: z.string() }).safeParse(tool);
+      const place = `${param}.tools[${index}]`;
+      if (!read.success) throw invalid(place, `Invalid '${place}': expected a tool with a type.`);
+      this.read(read.data, place);
+    });
+  }
+
+  #fileSearch(tool: z.infer<typeof fileSearchTool>, param: string): void {
+    if (tool.filters != null)
+      throw invalid(
+        `${param}.filters`,
+        `Filters of 'file_search' are not supported by this server yet. Leave '${param}.filters' out, or search with POST /vector_stores/{id}/search.`,
+      );
+    const { ranker, score_threshold: threshold } = tool.ranking_options ?? {};
+    const ranking_options: RankingOptions = { ranker: ranker ?? 'auto', score_threshold: threshold ?? 0 };
+    this.resources = { ...this.resources, file_search: { vector_store_ids: tool.vector_store_ids } };
+    this.#add({
+      type: 'file_search',
+      file_search: {
+        ...(tool.max_num_results != null && { max_num_results: tool.max_num_results }),
+        ranking_options,
+      },
+    });
+  }
+}
+
+function functionOf({ name, description, parameters, strict }: z.infer<typeof functionTool>): FunctionTool {
+  const schema = parameters ?? shapes.EMPTY_SCHEMA;
+  return {
+    type: 'function',
+    function: { name, description: description ?? '', parameters: schema, strict: strict ?? false },
+  };
+}
+
+/** A grammar is nested in the words of chats, and flat here. */
+function chatFormat(format: unknown): unknown {
+  const read = z.looseObject({ type: z.literal('grammar') }).safeParse(format);
+  if (!read.success || 'grammar' in read.data) return format;
+  const { type, ...grammar } = read.data;
+  return { type, grammar };
+}
+
+const namedChoice = z.looseObject({ type: z.string(), name: z.string().min(1) });
+const allowedChoice = z.looseObject({
+  type: z.literal('allowed_tools'),
+  mode: z.enum(['auto', 'required']).nullish(),
+  tools: z.array(z.looseObject({ type: z.string(), name: z.string().optional() })),
+});
+
+/** The names of the tools that a choice allows; null where it allows all. */
+function allowedIn(choice: GivenChoice): readonly string[] | null {
+  if (typeof choice !== 'object' || choice?.type !== 'allowed_tools') return null;
+  return parsed(allowedChoice, choice, 'tool_choice').tools.map(({ type, name }) => {
+    if (IS_WEB_SEARCH.test(type)) return WEB_SEARCH;
+    return name ?? type;
+  });
+}
+
+function choiceOf(choice: GivenChoice, { served }: ToolReader): ToolChoice {
+  if (choice == null) return 'auto';
+  if (typeof choice === 'string') return choice;
+  if (IS_WEB_SEARCH.test(choice.type)) {
+    if (!served.includes(WEB_SEARCH)) throw unknownTool(choice.type, 'tool_choice.type');
+    return { type: 'function', function: { name: WEB_SEARCH } };
+  }
+  switch (choice.type) {
+    case 'allowed_tools':
+      return parsed(allowedChoice, choice, 'tool_choice').mode ?? 'auto';
+    case 'function':
+      return { type: 'function', function: { name: parsed(namedChoice, choice, 'tool_choice').name } };
+    case 'custom':
+      return { type: 'custom', custom: { name: parsed(namedChoice, choice, 'tool_choice').name } };
+    case 'file_search':
+    case 'code_interpreter':
+      return { type: choice.type };
+    default:
+      throw unknownTool(choice.type, 'tool_choice.type');
+  }
+}
+
+/** A tool as it is shown again: what lets into other servers stays secret. */
+function withoutSecrets(tool: GivenTool): object {
+  const { authorization: _, headers: __, ...shown } = tool;
+  return shown;
+}
+
+function parsed<T>(schema: z.ZodType<T>, value: unknown, param: string): T {
+  const read = schema.safeParse(value);
+  if (read.success) return read.data;
+  const [issue] = read.error.issues;
+  const path = [param, ...(issue?.path ?? []).map(String)].join('.');
+  throw invalid(path, `Invalid '${path}': ${issue?.message ?? 'not what is expected'}.`);
+}
+
+function unknownTool(type: string, param: string): ApiError {
+  const text = `The tool '${echo(type)}' is not supported by this server. It has function, custom, namespace, web_search, file_search and code_interpreter.`;
+  return new ApiError(400, text, { param, code: 'unsupported_tool' });
+}
+
+function invalid(param: string, text: string): ApiError {
+  return new ApiError(400, text, { param, code: 'invalid_value' });
+}
