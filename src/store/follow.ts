@@ -94,6 +94,11 @@ export class LogHub {
     return Object.assign(this.#follow(ref, signal, reader), { pass: reader.pass });
   }
 
+  /** Whether the log of a run is still there. */
+  async has(ref: RunRef): Promise<boolean> {
+    return (await this.#redis.exists(this.#keys.log(ref))) === 1;
+  }
+
   async *#follow(
     ref: RunRef,
     signal: AbortSignal,

@@ -12,6 +12,7 @@ import { calledFunction, type StepCall } from '../../runs/calls/kinds.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import { callsOf } from '../../runs/parts.ts';
 import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
+import type { Run } from '../../runs/thread.ts';
 import type { LoggedEvent } from '../../store/follow.ts';
 import type { Encoder } from '../http/encode.ts';
 import { ARGUMENTS, argumentsOf, beginningsOf, endingsOf } from './call-events.ts';
@@ -334,10 +335,9 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
 
   #ended(state: RunState): string {
     this.isOver = true;
+    const closing = this.#closeThought();
     this.#output.sort((a, b) => this.#placeIn(a) - this.#placeIn(b));
-    const { status } = state.run;
-    const type = END[status] ?? 'response.failed';
-    return this.#closeThought() + this.#lifecycle(type, state) + this.#writer.end();
+    return closing + this.#lifecycle(endOf(state.run), state) + this.#writer.end();
   }
 
   #placeIn({ id }: OutputItem): number {
@@ -368,6 +368,11 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
     const state = this.#state;
     return state && { run: state.run, origin: state.origin, seal: this.#sealer };
   }
+}
+
+/** The event with which the stream of a run ends. */
+export function endOf({ status }: Pick<Run, 'status'>): string {
+  return END[status] ?? 'response.failed';
 }
 
 const END: Readonly<Record<string, string>> = {

@@ -1,5 +1,6 @@
 /** The Responses API: create, stream, retrieve, cancel and delete responses, and list what went into them. */
 import { z } from 'zod';
+import { ApiError } from '../../errors.ts';
 import { estimateTokens } from '../../runs/tokens.ts';
 import { isTerminal, type RunState } from '../../runs/run.ts';
 import type { Message, RunStep } from '../../runs/thread.ts';
@@ -17,9 +18,10 @@ import { createResponse } from './create.ts';
 import { BROKEN_OFF, ResponsesEncoder } from './frames.ts';
 import { responseId } from './ids.ts';
 import { inputItems, itemPage } from './item-list.ts';
-import { includes, outputItems, type View } from './output.ts';
+import { includes, outputItems, type OutputItem, type View } from './output.ts';
 import { previousOf, responseNotFound } from './place.ts';
 import { body, type ResponseBody } from './request.ts';
+import { shortStream } from './replay.ts';
 import { responseObject } from './response.ts';
 
 const PATH = '/responses';
@@ -34,6 +36,7 @@ const retrieveQuery = z.looseObject({
 });
 /** What is wanted of a thought that goes to the client for keeping. */
 const SEALED_THOUGHTS = 'reasoning.encrypted_content';
+const EVENT_STREAM = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' };
 /** Steps and messages of one run that are shown. */
 const MAX_PARTS = 100;
 
@@ -67,6 +70,11 @@ export function responseEndpoints(services: Services): readonly Endpoint[] {
         const { stream: streams, starting_after: after } = call.query(retrieveQuery);
         const stored = await find(call);
         if (!streams) return json(await shown(services, stored));
+        if (isTerminal(stored.state.run) && !(await services.hub.has(stored.ref))) {
+          if (after !== undefined) throw tooOld(responseId(stored.ref.runId));
+          const output = await shownOutput(services, stored);
+          return { type: 'text', text: shortStream(stored.state, output), headers: EVENT_STREAM };
+        }
         admission.admitStream(call.gone);
         return stream(services, call, stored, after ?? -1, true);
       },
@@ -189,9 +197,14 @@ async function settled(services: Services, call: Call, stored: StoredRun): Promi
 }
 
 /** A response as it is stored. */
-async function shown(services: Services, { ref, state }: StoredRun): Promise<object> {
+async function shown(services: Services, stored: StoredRun): Promise<object> {
+  const { run, origin } = stored.state;
+  return responseObject(run, origin, await shownOutput(services, stored));
+}
+
+async function shownOutput(services: Services, { ref, state }: StoredRun): Promise<readonly OutputItem[]> {
   const view: View = { run: state.run, origin: state.origin, seal: sealerOf(services, state) };
-  return responseObject(state.run, state.origin, outputItems(view, await storedOutput(services, ref)));
+  return outputItems(view, await storedOutput(services, ref));
 }
 
 async function storedOutput({ objects }: Services, ref: RunRef): Promise<Parameters<typeof outputItems>[1]> {
@@ -214,4 +227,9 @@ async function storedOutput({ objects }: Services, ref: RunRef): Promise<Paramet
     ),
   ]);
   return { steps: whole, messages: new Map(said.map((message) => [message.id, message])), thoughts };
+}
+
+function tooOld(id: string): ApiError {
+  const text = `Response '${id}' ended some time ago, and its stream can no longer be read from a number on. Retrieve it without 'starting_after'.`;
+  return new ApiError(400, text, { param: 'starting_after', code: 'response_too_old' });
 }
