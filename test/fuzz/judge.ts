@@ -9,16 +9,19 @@ export interface Finding {
   readonly detail: string;
 }
 
-const envelope = z.strictObject({
-  error: z.strictObject({
-    message: z.string().min(1),
-    type: z.string().min(1),
-    param: z.string().nullable(),
-    code: z.string().nullable(),
-  }),
+const refusal = {
+  message: z.string().min(1),
+  type: z.string().min(1),
+  param: z.string().nullable(),
+  code: z.string().nullable(),
+};
+const envelope = z.strictObject({ error: z.strictObject(refusal) });
+const foundryEnvelope = z.strictObject({
+  error: z.strictObject({ ...refusal, target: z.string().nullable() }),
 });
 const agentEnvelope = z.strictObject({ error_code: z.string(), error_msg: z.string() });
 
+const FOUNDRY_PATH = /^\/api\/projects\//i;
 const AGENT_PATH = /\/routes\/open\/[^/]+\/execute/i;
 /** Stacks, and names of what we are made of. */
 const INSIDE =
@@ -63,10 +66,11 @@ function judgeAnswer(attack: Attack, answer: Answer, following: boolean): readon
   return found;
 }
 
-/** In OpenAI's envelope, or on an agent's path in that platform's; `/ready` says in its own words that it is not. */
+/** In OpenAI's envelope, or on the paths of other platforms in theirs; `/ready` says in its own words that it is not. */
 const isRefusal = ({ target }: Attack, value: unknown): boolean =>
   envelope.safeParse(value).success ||
   isReadiness(value) ||
+  (FOUNDRY_PATH.test(target) && foundryEnvelope.safeParse(value).success) ||
   (AGENT_PATH.test(target) && agentEnvelope.safeParse(value).success);
 
 /** The model was made to fail; another request took the conversation away; there is too much to do. */
