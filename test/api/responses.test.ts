@@ -1,7 +1,7 @@
 /** The Responses API with the official client: create, stream, continue, branch, call, cancel, delete. */
 import OpenAI from 'openai';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { calls, finish, gate, says, text, TURN_USAGE } from '../support/upstream.ts';
+import { calls, finish, gate, refuses, says, text, TURN_USAGE } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
 
 const { upstream, service } = withService();
@@ -153,6 +153,41 @@ describe('a response', () => {
 });
 
 describe('a conversation', () => {
+  test('has nothing of a response that failed, once the client asks again', async () => {
+    const { id: conversation } = await client.conversations.create({});
+    upstream.reply(() => refuses(400, 'no such thing'));
+    const failing = client.responses.create({ model: 'm', input: 'what?', conversation });
+    await expect(failing).rejects.toMatchObject({ status: 400 });
+    upstream.reply((request) => says(String(request.body.messages.length)));
+    const { output_text: count } = await client.responses.create({
+      model: 'm',
+      input: 'what?',
+      conversation,
+    });
+    expect(count).toBe('1');
+    const items = await client.conversations.items.list(conversation, { order: 'asc' });
+    expect(items.data).toMatchObject([{ role: 'user' }, { role: 'assistant' }]);
+  });
+
+  test('that has a response under way is locked, or lets the next one wait', async () => {
+    const { id: conversation } = await client.conversations.create({});
+    const door = gate();
+    upstream.reply(({ text: said }) =>
+      said === 'one' ? [text('first'), door, finish('stop')] : says('second'),
+    );
+    await client.responses.create({ model: 'm', input: 'one', conversation, background: true });
+    const locked = client.responses.create({ model: 'm', input: 'two', conversation });
+    await expect(locked).rejects.toMatchObject({
+      status: 400,
+      param: 'conversation',
+      code: 'conversation_locked',
+    });
+    const metadata = { multitask: 'enqueue' };
+    const waiting = client.responses.create({ model: 'm', input: 'two', conversation, metadata });
+    door.open();
+    expect((await waiting).output_text).toBe('second');
+  });
+
   test('is a thread: both clients see what the other said', async () => {
     const conversation = await client.conversations.create({
       items: [{ type: 'message', role: 'user', content: 'my name is Ada' }],

@@ -16,6 +16,7 @@ import type { StoredRun } from '../../store/runs.ts';
 import type { Caller } from '../../turns/caller.ts';
 import type { Means } from '../../turns/means.ts';
 import { runIdIn, runOf, threadIdOf } from './ids.ts';
+import { withdrawFailed } from './withdraw.ts';
 
 /** How far back calls are looked for whose outputs a request brings. */
 const LOOKED_BACK = 200;
@@ -52,6 +53,7 @@ export async function placeOf(
   if (conversation !== null) {
     if (previous !== null) throw bothContinued();
     const ref = await conversationOf(means, caller.project, conversation);
+    await withdrawFailed(means, ref);
     const runId = runIdIn(ref.threadId, caller.newId('run'));
     return { threadId: ref.threadId, runId, thread: null, previous: null, inConversation: true };
   }
