@@ -10,5 +10,5 @@ redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
 if place then redis.call('ZADD', KEYS[3], place, ARGV[1]) end
 redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1 - tonumber(ARGV[2]))
-redis.call('INCRBY', KEYS[5], '-' .. ARGV[3])
+redis.call('DECRBY', KEYS[5], ARGV[3])
 return 1

@@ -113,6 +113,13 @@ test('bytes count once, however often a command arrives', async () => {
   expect(await files.bytes(PROJECT)).toBe(0);
 });
 
+test('an empty file, as programs leave them, can be deleted as well', async () => {
+  const { files } = (await scene()).store.objects;
+  await files.add(PROJECT, fileOf('file-1', null, 0), 10);
+  expect(await files.delete(PROJECT, 'file-1')).toBe(true);
+  expect(await files.bytes(PROJECT)).toBe(0);
+});
+
 test('an upload whose time is over has expired, is told so for a day, and leaves nothing', async () => {
   const here = await scene();
   const { uploads, files } = here.store.objects;
