@@ -61,8 +61,13 @@ async function become(program, env) {
  * @returns {Promise<number>} the exit code
  */
 export async function importExports({ node, env }) {
-  const files = process.argv.slice(3).map((file) => resolve(process.env.INIT_CWD ?? process.cwd(), file));
-  const { code } = await runChild(node, [join(ROOT, 'src', 'import', 'main.ts'), ...files], env, {
+  const there = (path) => resolve(process.env.INIT_CWD ?? process.cwd(), path);
+  const args = process.argv.slice(3).map((arg) => {
+    const [, option, folder] = /^(--files=)(.+)$/.exec(arg) ?? [];
+    if (folder !== undefined) return option + there(folder);
+    return arg.startsWith('--') ? arg : there(arg);
+  });
+  const { code } = await runChild(node, [join(ROOT, 'src', 'import', 'main.ts'), ...args], env, {
     stdio: 'inherit',
   });
   return code;

@@ -1,9 +1,11 @@
 /**
- * Puts exported objects into requests: assistants and threads before messages, and each thread's messages newest first,
+ * Puts exported objects into requests: vector stores before their files, these before what names them, and messages last, each thread's messages newest first,
  * as list pages have them. Messages of one second stay together: only their order in the request tells which came first.
  */
 import type { ExportedPage } from './files.ts';
 
+/** Kinds that come after those that they belong to. */
+const LATER: readonly string[] = ['vector_store.file', 'thread.message'];
 const MAX_OBJECTS = 200;
 const MAX_CHARACTERS = 4 * 1024 * 1024;
 
@@ -22,10 +24,11 @@ interface Item {
 /** The bodies of the requests, in their order: lists of objects as JSON. */
 export function* batchesOf(pages: readonly ExportedPage[]): Generator<string, void> {
   const items = rank(pages);
-  const messages = items.filter(({ kind }) => kind === 'thread.message');
-  const others = items.filter(({ kind }) => kind !== 'thread.message');
-  const threads = Map.groupBy(messages, ({ threadId }) => threadId);
-  const inseparable = [others, ...threads.values()].flatMap((list) => seconds(list));
+  const of = (...kinds: readonly string[]) => items.filter(({ kind }) => kinds.includes(kind));
+  const others = items.filter(({ kind }) => !LATER.includes(kind) && kind !== 'vector_store');
+  const threads = Map.groupBy(of('thread.message'), ({ threadId }) => threadId);
+  const lists = [of('vector_store'), of('vector_store.file'), others, ...threads.values()];
+  const inseparable = lists.flatMap((list) => seconds(list));
   let batch: string[] = [];
   let characters = 0;
   for (const group of inseparable) {

@@ -202,8 +202,10 @@ export class ProjectCollection<T extends { readonly id: string }> {
     this.#kind = kind;
   }
 
-  async create(project: string, object: T): Promise<void> {
-    await this.collections.add(this.keysOf(project), object.id, JSON.stringify(object));
+  /** @param place by default behind all others */
+  async create(project: string, object: T, place?: number): Promise<void> {
+    const where = place === undefined ? {} : { place };
+    await this.collections.add(this.keysOf(project), object.id, JSON.stringify(object), where);
   }
 
   async get(project: string, id: string): Promise<T | null> {

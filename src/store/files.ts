@@ -3,7 +3,7 @@
  * the ids of their files.
  */
 import type { FileObject, FilePurpose } from '../runs/file.ts';
-import type { Collections, ListPage, PageQuery } from './collection.ts';
+import { placeAt, type Collections, type ListPage, type PageQuery } from './collection.ts';
 import { decodeObject } from './json.ts';
 import { isSafeId, type RedisKeys } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -38,13 +38,21 @@ export class Files {
    * @returns whether there was room
    */
   async add(project: string, file: FileObject, mostBytes: number): Promise<boolean> {
-    const { collections, redis, keys } = this.#options;
+    return this.#put(project, file, mostBytes, this.#options.collections.nextPlace());
+  }
+
+  /** As {@link add}, for a file that was made elsewhere: its place is by its time. One that is there already stays as it is. */
+  async takeIn(project: string, file: FileObject, mostBytes: number): Promise<boolean> {
+    return this.#put(project, file, mostBytes, placeAt(file.created_at * 1_000));
+  }
+
+  async #put(project: string, file: FileObject, mostBytes: number, place: number): Promise<boolean> {
+    const { redis, keys } = this.#options;
     await this.endAt({ project, id: file.id }, file.expires_at);
     const { docs, index } = keys.files.list(project);
     const names = [docs, index, keys.files.listFor(project, file.purpose), keys.files.bytes(project)];
     const doc = JSON.stringify(file);
     const most = mostBytes === 0 ? '' : mostBytes;
-    const place = collections.nextPlace();
     return (await redis.file(names.length, ...names, file.id, doc, place, file.bytes, most)) === 1;
   }
 

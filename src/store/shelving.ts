@@ -17,6 +17,8 @@ export interface ShelfEntry {
   readonly fileId: string;
   readonly chunking: StaticChunking;
   readonly attributes: FileAttributes;
+  /** Unix seconds, of a file that was put into a store elsewhere; by default it is now. */
+  readonly createdAt?: number;
 }
 
 export interface ShelvingOptions {
@@ -59,7 +61,7 @@ export class Shelving {
 
   async #putOne(
     ref: StoreRef,
-    { fileId, chunking, attributes }: ShelfEntry,
+    { fileId, chunking, attributes, createdAt }: ShelfEntry,
     batchId: string | null,
   ): Promise<ShelvedFile> {
     const { storeFiles, redis, keys, now } = this.#options;
@@ -69,7 +71,7 @@ export class Shelving {
       id: fileId,
       object: 'vector_store.file',
       usage_bytes: 0,
-      created_at: now(),
+      created_at: createdAt ?? now(),
       vector_store_id: ref.storeId,
       status: 'in_progress',
       last_error: null,

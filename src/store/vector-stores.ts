@@ -6,7 +6,14 @@
 import { expiryOf, isExpired, storeView, type StoredStore } from '../runs/shelf.ts';
 import type { VectorStore } from '../runs/vector-store.ts';
 import type { Clock } from '../runs/ids.ts';
-import { mapPage, ProjectCollection, type Collections, type ListPage, type PageQuery } from './collection.ts';
+import {
+  mapPage,
+  placeAt,
+  ProjectCollection,
+  type Collections,
+  type ListPage,
+  type PageQuery,
+} from './collection.ts';
 import type { RedisKeys, StoreRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import { countsIn } from './store-files.ts';
@@ -37,6 +44,14 @@ export class VectorStores {
     await this.#stored.create(project, store);
     await this.#lookWhenExpired(project, store);
     return storeView(store, countsIn([]), this.#now());
+  }
+
+  /** Takes in a store that was made elsewhere; its place is by its time. @returns whether it was new */
+  async takeIn(project: string, store: StoredStore): Promise<boolean> {
+    const isNew = !(await this.exists({ project, storeId: store.id }));
+    await this.#stored.create(project, store, placeAt(store.created_at * 1_000));
+    if (isNew) await this.#lookWhenExpired(project, store);
+    return isNew;
   }
 
   async get(project: string, id: string): Promise<VectorStore | null> {

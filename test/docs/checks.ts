@@ -1,6 +1,6 @@
 /** How the examples are checked: most are played as they stand, the others compared with what they speak of. */
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { expect, type TestContext } from 'vitest';
@@ -193,10 +193,37 @@ export const isReachedByAgora: Check = async (block, stage) => {
 export const imports: Check = async (block, stage, context) => {
   const missing = await missingShell();
   if (missing !== null) return context.skip(missing);
+  await writeExports(stage, 'a');
+  await importsAll(block, stage, 4);
+};
+
+/** As {@link imports}, with a file, a vector store that has it, and its original. */
+export const importsFiles: Check = async (block, stage, context) => {
+  const missing = await missingShell();
+  if (missing !== null) return context.skip(missing);
+  await writeExports(stage, 'b');
+  for (const folder of ['originals', 'store_files']) await mkdir(join(stage.folder, folder));
+  await stage.write('originals/a.md', 'hello');
+  const made = { created_at: 1_699_061_776 };
+  const file = { ...made, id: 'file-a', object: 'file', bytes: 5, filename: 'a.md', purpose: 'assistants' };
+  await stage.write('files.json', JSON.stringify(pagesOf([file], 10)));
+  await stage.write('vector_stores.json', JSON.stringify({ ...made, id: 'vs_a', object: 'vector_store' }));
+  const shelved = { ...made, id: 'file-a', object: 'vector_store.file', vector_store_id: 'vs_a' };
+  await stage.write('store_files/a.json', JSON.stringify(pagesOf([shelved], 10)));
+  await importsAll(block, stage, 7);
+};
+
+/** The examples of a document share a service: each has objects of its own. */
+async function writeExports(stage: Stage, key: string): Promise<void> {
+  await rm(join(stage.folder, 'messages'), { recursive: true, force: true });
   await mkdir(join(stage.folder, 'messages'));
-  await stage.write('assistants.json', JSON.stringify(pagesOf([assistant('a')], 10)));
-  await stage.write('threads.json', JSON.stringify(pagesOf([thread('a')], 10)));
-  await stage.write('messages/a.json', JSON.stringify(pagesOf([message('a', 1), message('a', 2)], 10)));
+  await stage.write('assistants.json', JSON.stringify(pagesOf([assistant(key)], 10)));
+  await stage.write('threads.json', JSON.stringify(pagesOf([thread(key)], 10)));
+  const messages = [message(key, 1), message(key, 2)];
+  await stage.write('messages/a.json', JSON.stringify(pagesOf(messages, 10)));
+}
+
+async function importsAll(block: Parameters<Check>[0], stage: Stage, objects: number): Promise<void> {
   expect(scripts['import']).toBe('exec node setup/run.mjs import');
   const { baseUrl } = await stage.service();
   // The script itself first makes the machine ready, packages and all.
@@ -205,9 +232,9 @@ export const imports: Check = async (block, stage, context) => {
     `LONGRUN_URL=${baseUrl} ${process.execPath} ${IMPORT}`,
   );
   const ended = await stage.type(command);
-  expect(ended.stderr).toContain('4 imported, 0 were there already, 0 not taken.');
+  expect(ended.stderr).toContain(`${objects} imported, 0 were there already, 0 not taken.`);
   expect(ended.code).toBe(0);
-};
+}
 
 /** The clone is the reader's; `test/setup` and `test/local` have the start. */
 export const isCloned: Check = (block, stage, context) => {

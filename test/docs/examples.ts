@@ -75,7 +75,8 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   'docs/forward.md': [['client.embeddings.create(', checks.embedsInNode]],
   'docs/migrating.md': [
     ["import OpenAI from 'openai'", checks.runsInNode],
-    ['npm run import --', checks.imports],
+    ['npm run import -- assistants.json', checks.imports],
+    ['npm run import -- --files', checks.importsFiles],
     ['"upstreams": [', checks.configures],
   ],
   'docs/operations.md': [

@@ -52,6 +52,18 @@ export const FILE_ROUTES: Routes = {
   'GET /v1/files/:file_id': [2, get(filePath)],
   'GET /v1/files/:file_id/content': [2, get((random, known) => `${filePath(random, known)}/content`)],
   'DELETE /v1/files/:file_id': [2, remove(filePath)],
+  'POST /v1/import/files/:file_id': [
+    2,
+    (random, known) => ({
+      method: 'POST',
+      target: `/v1/import/files/${random.chance(0.5) ? `file-f${random.between(0, 99)}` : (oneOf(random, known.files) ?? '..')}`,
+      form: form(random, 'file', [
+        ['purpose', random.pick(PURPOSES)],
+        ['created_at', random.pick(['1700000000', '-1', 'x', '9'.repeat(40)])],
+        ...(random.chance(0.3) ? ([['expires_at', random.pick(['1', '4000000000'])]] as const) : []),
+      ]),
+    }),
+  ],
   'POST /v1/uploads': [
     3,
     post(

@@ -117,30 +117,35 @@ describe('an imported thread', () => {
 describe('what cannot be taken', () => {
   test('is told with its reason, and the rest comes in', async () => {
     const file = { type: 'image_file', image_file: { file_id: 'file-1' } };
-    const text = { type: 'text', text: { value: 'see', annotations: [{ type: 'file_citation' }] } };
+    const text = { type: 'text', text: { value: 'see', annotations: [{ type: 'new_kind' }] } };
     const ended = await importing(
       json([
         assistant('tools', {
-          tools: [{ type: 'file_search' }, { type: 'function', function: { name: 'f' } }],
+          tools: [{ type: 'web_search' }, { type: 'function', function: { name: 'f' } }],
         }),
-        message('parts', 0, { content: [file, text], attachments: [{ file_id: 'file-2' }] }),
+        message('parts', 0, {
+          content: [file, text, { type: 'song' }],
+          attachments: [{ file_id: 'file-2' }],
+        }),
         { id: 'run_1', object: 'thread.run' },
         { id: 'vs_1', object: 'something.else' },
         message('parts', 1, { id: 'msg_{}' }),
+        { id: 'file-3', object: 'file', filename: 'a.md' },
         'nonsense',
       ]),
     );
     expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain('2 imported, 0 were there already, 4 not taken.');
+    expect(ended.stderr).toContain('2 imported, 0 were there already, 5 not taken.');
     for (const line of [
       'Not taken: run_1: runs are over and are not taken in; their messages are.',
-      'Not taken: vs_1: its `object` is neither assistant nor thread nor thread.message.',
+      'Not taken: vs_1: its `object` is neither assistant, thread, thread.message, vector_store nor vector_store.file.',
+      'Not taken: file-3 (a.md): say in which folder its original lies: npm run import -- --files FOLDER ….',
       "Not taken: msg_{}: 'id' is not an id that begins with 'msg_'.",
       'Not taken: (no id): its `object` is neither',
-      "Taken without a part of it: asst_tools: the tool 'file_search': it is not there yet.",
-      "Taken without a part of it: msg_parts_0: a part of type 'image_file'",
+      "Taken without a part of it: asst_tools: the tool 'web_search': ",
+      "Taken without a part of it: msg_parts_0: a part of type 'song'",
       'Taken without a part of it: msg_parts_0: 1 annotation(s)',
-      'Taken without a part of it: msg_parts_0: 1 attachment(s)',
+      'Taken without a part of it: msg_parts_0: it names file-1, file-2, not here yet; once imported under the same id, it is found.',
     ])
       expect(ended.stderr).toContain(line);
     expect(await idsIn('thread_parts')).toEqual(['msg_parts_0']);

@@ -9,10 +9,15 @@ import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import type { Services } from '../http/services.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
-import { readAssistant, readMessage, readThread, threadOf, type Read } from './imported.ts';
+import { attach } from '../../turns/resources.ts';
+import { readAssistant, readMessage, readThread, threadOf } from './imported.ts';
+import type { Read } from './imported-read.ts';
+import { readStore, readStoreFile, type ImportedEntry } from './imported-stores.ts';
+import { missingIn } from './mentioned.ts';
 
 /** The number of messages that a thread may be created with. */
 const MAX_ITEMS = 10_000;
+const MAX_NAMED_MISSING = 10;
 
 /** A list page as the hosted API sent it, an array of objects, or one object. */
 const body = z.unknown();
@@ -80,18 +85,26 @@ async function admitImport(services: Services, call: Call): Promise<void> {
   if (call.upstreamKey !== null && !services.trial.knows(call.project)) throw keyOnTrial('project full');
 }
 
+/** Stores come before their files, and both before what names them; messages come last. */
 async function takeIn(
-  { imports, settings }: Services,
-  { project }: Call,
+  services: Services,
+  call: Call,
   items: readonly unknown[],
   report: Report,
 ): Promise<void> {
+  const { imports, objects, settings, now } = services;
+  const { project } = call;
   const byKind = Map.groupBy(items, kindOf);
   for (const [kind, values] of byKind) {
     const reason = KINDS.get(kind);
     if (reason !== null) for (const value of values) report.refuse(value, reason ?? UNKNOWN_KIND);
   }
   const of = (kind: string): readonly unknown[] => byKind.get(kind) ?? [];
+  const stores = of('vector_store').flatMap((value) => report.keep(value, readStore(value, now())));
+  for (const store of stores)
+    report.count([store.id], new Set((await objects.vectorStores.takeIn(project, store)) ? [store.id] : []));
+  const entries = of('vector_store.file').flatMap((value) => report.keep(value, readStoreFile(value)));
+  await fillStores(services, project, oldestFirst(entries), report);
   const assistants = oldestFirst(
     of('assistant').flatMap((value) => report.keep(value, readAssistant(value))),
   );
@@ -101,15 +114,73 @@ async function takeIn(
   const messages = of('thread.message').flatMap((value) =>
     report.keep(value, readMessage(value, settings.messageLimitBytes)),
   );
+  const missing = await missingIn(objects, project, [...assistants, ...threads, ...messages]);
+  for (const [id, ids] of missing) report.reduced.push({ id, reason: missingText(ids) });
   for (const unordered of Map.groupBy(messages, (message) => message.thread_id).values()) {
     const list = oldestFirst(unordered);
     const [first] = list;
     if (first === undefined) continue;
-    report.count(idsOf(list), await imports.messages(project, threadOf(first), list));
+    const taken = await imports.messages(project, threadOf(first), list);
+    report.count(idsOf(list), taken);
+    await attachNew(services, call, { missing, list: list.filter(({ id }) => taken.has(id)) });
   }
 }
 
-const UNKNOWN_KIND = 'its `object` is neither assistant nor thread nor thread.message';
+/** Puts files into the stores that had them. Those that are there already stay as they are. */
+async function fillStores(
+  { objects, shelving }: Services,
+  project: string,
+  entries: readonly ImportedEntry[],
+  report: Report,
+): Promise<void> {
+  const known = new Set(
+    entries.length === 0
+      ? []
+      : await objects.files.known(
+          project,
+          entries.map(({ fileId }) => fileId),
+        ),
+  );
+  for (const [storeId, own] of Map.groupBy(entries, (entry) => entry.storeId)) {
+    const ref = { project, storeId };
+    const isThere = await objects.vectorStores.exists(ref);
+    const fresh: ImportedEntry[] = [];
+    for (const entry of own) {
+      if (!isThere) report.refuse(entry, 'its vector store is not here: import that as well');
+      else if (!known.has(entry.fileId))
+        report.refuse(entry, 'the file is not here: import its bytes as well');
+      else if ((await objects.storeFiles.get({ ...ref, fileId: entry.fileId })) !== null)
+        report.unchanged += 1;
+      else fresh.push(entry);
+    }
+    if (fresh.length > 0) await shelving.put(ref, fresh);
+    report.imported += fresh.length;
+  }
+}
+
+/** What new messages of one thread bring for file_search and code_interpreter goes where these tools find it. */
+async function attachNew(
+  services: Services,
+  call: Call,
+  given: { readonly missing: ReadonlyMap<string, readonly string[]>; readonly list: readonly Message[] },
+): Promise<void> {
+  const withFiles = given.list.map(({ id, thread_id, attachments }) => ({
+    thread_id,
+    attachments: attachments.filter(({ file_id }) => !(given.missing.get(id) ?? []).includes(file_id)),
+  }));
+  const [first] = withFiles;
+  if (first === undefined) return;
+  await attach(services, call, { project: call.project, threadId: first.thread_id }, withFiles);
+}
+
+function missingText(ids: readonly string[]): string {
+  const [some, more] = [ids.slice(0, MAX_NAMED_MISSING), ids.length - MAX_NAMED_MISSING];
+  const names = some.join(', ') + (more > 0 ? ` and ${more} more` : '');
+  return `it names ${names}, not here yet; once imported under the same id, it is found`;
+}
+
+const UNKNOWN_KIND =
+  'its `object` is neither assistant, thread, thread.message, vector_store nor vector_store.file';
 /** Kinds of objects that export programs save, with the reason why a kind is not imported; null for imported kinds. */
 const KINDS: ReadonlyMap<string, string | null> = new Map([
   ['assistant', null],
@@ -117,8 +188,10 @@ const KINDS: ReadonlyMap<string, string | null> = new Map([
   ['thread.message', null],
   ['thread.run', 'runs are over and are not taken in; their messages are'],
   ['thread.run.step', 'steps of runs are not taken in; the messages of their runs are'],
-  ['file', 'there are no files here yet'],
-  ['vector_store', 'there are no vector stores here yet'],
+  ['vector_store', null],
+  ['vector_store.file', null],
+  ['file', 'a file comes with its bytes: npm run import -- --files FOLDER … takes both'],
+  ['vector_store.files_batch', 'batches are over; the files of their vector stores are taken in'],
 ]);
 
 function itemsIn(value: unknown): readonly unknown[] {

@@ -3,33 +3,33 @@
  * reported; nothing is guessed. Fields that every run repeats have the same limits as in objects created here.
  */
 import { z } from 'zod';
-import type { Assistant, ContentPart, FunctionTool, Message, Thread } from '../../runs/thread.ts';
+import type {
+  Assistant,
+  AssistantTool,
+  Attachment,
+  ContentPart,
+  FunctionTool,
+  Message,
+  Thread,
+  ToolResources,
+} from '../../runs/thread.ts';
 import { isSafeId } from '../../store/keys.ts';
 import { contentBytes } from '../../turns/budgets.ts';
+import { id, metadata, read, reasonOf, safeId, seconds, type LeaveOut, type Read } from './imported-read.ts';
+import { annotation } from './new-message.ts';
 import * as shapes from './shapes.ts';
 
-/** An object to store, with sentences about what was left out of it; or why it is refused. */
-export type Read<T> =
-  | { readonly type: 'read'; readonly object: T; readonly leftOut: readonly string[] }
-  | { readonly type: 'refused'; readonly reason: string };
-
-const id = (prefix: string) =>
-  z
-    .string()
-    .refine(
-      (value) => value.startsWith(prefix) && isSafeId(value),
-      `is not an id that begins with '${prefix}'`,
-    );
-const seconds = z
-  .int()
-  .min(0)
-  .max(2 ** 32);
-const metadata = shapes.metadata.transform((value) => value ?? {});
 const anyList = z
   .array(z.unknown())
   .nullish()
   .transform((value) => value ?? []);
-const resources = z.record(z.string(), z.unknown()).nullish();
+/** More than the hosted API had of either. */
+const fileIds = z.array(safeId).max(20).nullish();
+const storeIds = z.array(safeId).max(1).nullish();
+const resources = z.looseObject({
+  code_interpreter: z.looseObject({ file_ids: fileIds }).nullish(),
+  file_search: z.looseObject({ vector_store_ids: storeIds }).nullish(),
+});
 
 const toolSchema = z.looseObject({
   type: z.string(),
@@ -56,7 +56,7 @@ const assistantSchema = z.looseObject({
     .superRefine(shapes.atMost(shapes.MAX_TOOLS_BYTES))
     .nullish()
     .transform((value) => value ?? []),
-  tool_resources: resources,
+  tool_resources: z.unknown().optional(),
   metadata,
   temperature: z.number().min(0).max(2).nullish(),
   top_p: z.number().min(0).max(1).nullish(),
@@ -67,7 +67,7 @@ const assistantSchema = z.looseObject({
 const threadSchema = z.looseObject({
   id: id('thread_'),
   created_at: seconds,
-  tool_resources: resources,
+  tool_resources: z.unknown().optional(),
   metadata,
 });
 
@@ -75,6 +75,15 @@ const partSchema = z.looseObject({
   type: z.string(),
   text: z.looseObject({ value: z.string(), annotations: anyList }).optional(),
   image_url: z.looseObject({ url: shapes.imageUrl, detail: shapes.imageDetail }).optional(),
+  image_file: z.looseObject({ file_id: safeId, detail: shapes.imageDetail }).optional(),
+});
+
+const attachmentSchema = z.object({
+  file_id: safeId,
+  tools: z
+    .array(z.object({ type: z.enum(['file_search', 'code_interpreter']) }))
+    .nullish()
+    .transform((list) => list ?? []),
 });
 
 const messageSchema = z.looseObject({
@@ -89,7 +98,7 @@ const messageSchema = z.looseObject({
   metadata,
 });
 
-/** An assistant, without tools that are not supported yet. */
+/** An assistant, without tools of unknown kinds. */
 export function readAssistant(value: unknown): Read<Assistant> {
   return read(assistantSchema, value, (given, leaveOut) => ({
     id: given.id,
@@ -99,8 +108,8 @@ export function readAssistant(value: unknown): Read<Assistant> {
     description: given.description ?? null,
     model: given.model,
     instructions: given.instructions ?? null,
-    tools: given.tools.flatMap((tool) => functionIn(tool, leaveOut)),
-    tool_resources: noResources(given.tool_resources, leaveOut),
+    tools: given.tools.flatMap((tool) => toolIn(tool, leaveOut)),
+    tool_resources: resourcesIn(given.tool_resources, leaveOut),
     metadata: given.metadata,
     temperature: given.temperature ?? 1,
     top_p: given.top_p ?? 1,
@@ -118,13 +127,13 @@ export function readThread(value: unknown): Read<Thread> {
       object: 'thread',
       created_at,
       metadata: labels,
-      tool_resources: noResources(tool_resources, leaveOut),
+      tool_resources: resourcesIn(tool_resources, leaveOut),
     }),
   );
 }
 
 /**
- * A message, without files and references to them.
+ * A message, without what is not known here.
  * @param limitBytes for its content
  */
 export function readMessage(value: unknown, limitBytes: number): Read<Message> {
@@ -138,8 +147,6 @@ export function readMessage(value: unknown, limitBytes: number): Read<Message> {
 
 function readAnyMessage(value: unknown): Read<Message> {
   return read(messageSchema, value, (given, leaveOut) => {
-    if (given.attachments.length > 0)
-      leaveOut(`${given.attachments.length} attachment(s): there are no files here yet`);
     return {
       id: given.id,
       object: 'thread.message',
@@ -154,7 +161,7 @@ function readAnyMessage(value: unknown): Read<Message> {
       content: given.content.flatMap((part) => partIn(part, leaveOut)),
       assistant_id: given.assistant_id ?? null,
       run_id: given.run_id ?? null,
-      attachments: [],
+      attachments: given.attachments.flatMap((each) => attachmentIn(each, leaveOut)),
       metadata: given.metadata,
     };
   });
@@ -171,68 +178,60 @@ export function threadOf(message: Message): Thread {
   };
 }
 
-type LeaveOut = (what: string) => void;
-
-function read<Given, T>(
-  schema: z.ZodType<Given>,
-  value: unknown,
-  build: (given: Given, leaveOut: LeaveOut) => T,
-): Read<T> {
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) return { type: 'refused', reason: reasonOf(parsed.error) };
-  const leftOut: string[] = [];
-  const object = build(parsed.data, (what) => void leftOut.push(what));
-  return { type: 'read', object, leftOut };
+function toolIn(tool: z.infer<typeof toolSchema>, leaveOut: LeaveOut): readonly AssistantTool[] {
+  if (tool.type === 'function' && tool.function !== undefined) return [functionIn(tool.function)];
+  const known = shapes.listedHostedTool.safeParse(tool);
+  if (known.success) return [known.data];
+  leaveOut(`the tool '${tool.type.slice(0, 64)}': ${reasonOf(known.error)}`);
+  return [];
 }
 
-function reasonOf({ issues: [first] }: z.ZodError): string {
-  if (first === undefined) return 'it cannot be read';
-  const where = first.path.map(String).join('.');
-  // The schemas shared with requests put their refusals there.
-  const refusal: unknown = first.code === 'custom' ? first.params?.['message'] : undefined;
-  if (typeof refusal === 'string') return refusal.replaceAll('{param}', where);
-  return `'${where}' ${first.message}`;
-}
-
-function functionIn(tool: z.infer<typeof toolSchema>, leaveOut: LeaveOut): readonly FunctionTool[] {
-  if (tool.type !== 'function' || tool.function === undefined) {
-    leaveOut(`the tool '${tool.type.slice(0, 64)}': it is not there yet`);
-    return [];
-  }
-  const { name, description, parameters, strict } = tool.function;
-  return [
-    {
-      type: 'function',
-      function: {
-        name,
-        description: description ?? '',
-        parameters: parameters ?? { type: 'object', properties: {} },
-        strict: strict ?? false,
-      },
+function functionIn(given: NonNullable<z.infer<typeof toolSchema>['function']>): FunctionTool {
+  const { name, description, parameters, strict } = given;
+  return {
+    type: 'function',
+    function: {
+      name,
+      description: description ?? '',
+      parameters: parameters ?? { type: 'object', properties: {} },
+      strict: strict ?? false,
     },
-  ];
+  };
 }
 
-function noResources(given: z.infer<typeof resources>, leaveOut: LeaveOut): Record<string, unknown> {
-  const lists = Object.values(given ?? {}).flatMap((resource): readonly unknown[] =>
-    typeof resource === 'object' && resource !== null ? Object.values(resource) : [],
-  );
-  const ids = lists.filter((list) => Array.isArray(list) && list.length > 0);
-  if (ids.length > 0) leaveOut('tool_resources: there are no files and vector stores here yet');
-  return {};
+/** With the ids of files and stores that are not here yet: they may come later, and then they are found. */
+function resourcesIn(given: unknown, leaveOut: LeaveOut): ToolResources {
+  const found = resources.nullish().safeParse(given);
+  if (!found.success) {
+    leaveOut(`tool_resources: ${reasonOf(found.error)}`);
+    return {};
+  }
+  const { code_interpreter: code, file_search: search } = found.data ?? {};
+  return {
+    ...(code?.file_ids != null && { code_interpreter: { file_ids: code.file_ids } }),
+    ...(search?.vector_store_ids != null && { file_search: { vector_store_ids: search.vector_store_ids } }),
+  };
 }
 
-function partIn(
-  { type, text, image_url }: z.infer<typeof partSchema>,
-  leaveOut: LeaveOut,
-): readonly ContentPart[] {
+function partIn(part: z.infer<typeof partSchema>, leaveOut: LeaveOut): readonly ContentPart[] {
+  const { type, text, image_url, image_file } = part;
   if (type === 'text' && text !== undefined) {
-    if (text.annotations.length > 0)
-      leaveOut(`${text.annotations.length} annotation(s): they point into files`);
-    return [{ type, text: { value: text.value, annotations: [] } }];
+    const annotations = text.annotations.flatMap((each) => annotation.safeParse(each).data ?? []);
+    const unknown = text.annotations.length - annotations.length;
+    if (unknown > 0) leaveOut(`${unknown} annotation(s) of a kind that is not known here`);
+    return [{ type, text: { value: text.value, annotations } }];
   }
   if (type === 'image_url' && image_url !== undefined)
     return [{ type, image_url: { url: image_url.url, detail: image_url.detail ?? 'auto' } }];
-  leaveOut(`a part of type '${type.slice(0, 64)}': there are no files here yet`);
+  if (type === 'image_file' && image_file !== undefined)
+    return [{ type, image_file: { file_id: image_file.file_id, detail: image_file.detail ?? 'auto' } }];
+  leaveOut(`a part of type '${type.slice(0, 64)}', which is not known here`);
+  return [];
+}
+
+function attachmentIn(given: unknown, leaveOut: LeaveOut): readonly Attachment[] {
+  const found = attachmentSchema.safeParse(given);
+  if (found.success) return [found.data];
+  leaveOut(`an attachment: ${reasonOf(found.error)}`);
   return [];
 }

@@ -14,7 +14,8 @@ const mark = { start_index: z.int().min(0), end_index: z.int().min(0) };
 const file = z.object({ file_id: z.string() });
 const quoted = file.extend({ quote: z.string().exactOptional() });
 
-const annotation: z.ZodType<Annotation> = z.union([
+/** Annotations of the known kinds. */
+export const annotation: z.ZodType<Annotation> = z.union([
   z.object({ type: z.literal('file_citation'), text: z.string(), file_citation: quoted, ...mark }),
   z.object({ type: z.literal('file_path'), text: z.string(), file_path: file, ...mark }),
   z.object({

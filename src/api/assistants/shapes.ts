@@ -43,6 +43,9 @@ const fileSearchTool = z.strictObject({
 });
 const codeInterpreterTool = z.strictObject({ type: z.literal('code_interpreter') });
 
+/** A hosted tool by itself, as lists of assistants show it, as it is stored. */
+export const listedHostedTool = z.union([fileSearchTool, codeInterpreterTool]).transform(hosted);
+
 /** The tools of assistants and runs: a schema that would fail later, in the middle of a run, is refused now. */
 export const tools = z
   .array(z.union([functionTool, fileSearchTool, codeInterpreterTool]))

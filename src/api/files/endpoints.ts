@@ -1,18 +1,23 @@
-/** Everything about files, for app.ts: `/files` and `/uploads`, and which of their requests have a body that is not held. */
+/** Everything about files, for app.ts: `/files`, `/uploads` and files that are imported, and which of their requests have a body that is not held. */
 import type { Request } from 'express';
 import type { Endpoint } from '../http/endpoint.ts';
 import type { Services } from '../http/services.ts';
 import { fileEndpoints } from './files.ts';
 import { isFileForm } from './form.ts';
+import { importFileEndpoint } from './import.ts';
 import { FORM_BYTES, type FileSettings } from './receive.ts';
 import { MAX_PART_BYTES, uploadEndpoints } from './uploads.ts';
 
 export type { FileSettings };
 
-const PATH = /^\/(?:files|uploads\/[^/]+\/parts)\/?$/i;
+const PATH = /^\/(?:files|import\/files\/[^/]+|uploads\/[^/]+\/parts)\/?$/i;
 
 export function filesApi(services: Services, settings: FileSettings): readonly Endpoint[] {
-  return [...fileEndpoints(services, settings), ...uploadEndpoints(services, settings)];
+  return [
+    ...fileEndpoints(services, settings),
+    ...uploadEndpoints(services, settings),
+    importFileEndpoint(services, settings),
+  ];
 }
 
 /** Whether a request brings a file, whose bytes go on as they come. */

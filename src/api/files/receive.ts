@@ -27,6 +27,8 @@ export interface Receiving {
   readonly tooLarge: (limitBytes: number) => ApiError;
   /** Hears of each field as it comes; what it throws ends the reading. */
   readonly onField: (name: string, value: string) => void;
+  /** Others may put the same bytes under this id: then those that are refused are left to the sweep, and not dropped at once. */
+  readonly isShared?: boolean;
 }
 
 export interface ReceivedBytes {
@@ -44,7 +46,7 @@ export async function receive(
   settings: FileSettings,
   call: Call,
   id: string,
-  { field, limitBytes, tooLarge, onField }: Receiving,
+  { field, limitBytes, tooLarge, onField, isShared = false }: Receiving,
 ): Promise<ReceivedBytes> {
   const { vault } = settings;
   const contentType = call.header('content-type') ?? '';
@@ -57,7 +59,7 @@ export async function receive(
   const mostBytes = isCut ? Math.min(UNDECLARED_BYTES, limitBytes) : limitBytes;
   call.hold(vault.putBytes);
   const key = vaultKey(call.project, id);
-  const received = await droppedUnlessKept(vault, call, key, async () => {
+  const read = async (): Promise<ReceivedBytes> => {
     const found = await readFileForm(call.chunks(limitBytes + FORM_BYTES), contentType, {
       file: field,
       onField,
@@ -69,7 +71,8 @@ export async function receive(
     if (found === null) throw missingFile(field);
     if (found.bytes === 0) throw emptyFile(field);
     return found;
-  });
+  };
+  const received = await (isShared ? read() : droppedUnlessKept(vault, call, key, read));
   call.release();
   return received;
 }

@@ -22,7 +22,8 @@ const IDS = {
   run_id: ['run', 'run'],
   message_id: ['msg', 'message'],
   step_id: ['step', 'step'],
-  file_id: ['file', 'file'],
+  // Files that are imported from Azure begin otherwise.
+  file_id: ['', 'file'],
   upload_id: ['upload', 'upload'],
   vector_store_id: ['vs', 'store'],
 } as const;

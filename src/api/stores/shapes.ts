@@ -1,31 +1,23 @@
 /** Request shapes of vector stores, with the bounds of the hosted API; each turns what clients send into what is stored. */
 import { z } from 'zod';
 import { filterProblem, type AttributeFilter } from '../../runs/vector-store.ts';
+import { attributes, attributeValue, MAX_KEY_LENGTH, MAX_VALUE_LENGTH } from '../http/attributes.ts';
 import { chunking } from '../http/chunking.ts';
 import { refuse } from '../http/shapes.ts';
 
 export const MAX_BATCH_FILES = 2_000;
 const MAX_FIRST_FILES = 500;
-const MAX_ATTRIBUTES = 16;
-const MAX_KEY_LENGTH = 64;
-const MAX_VALUE_LENGTH = 512;
 const MAX_QUERIES = 10;
 const MAX_QUERY_LENGTH = 4_096;
 
 const fileId = z.string().min(1).max(128);
 
-const attributeValue = z.union([z.string().max(MAX_VALUE_LENGTH), z.number(), z.boolean()]);
-const attributeMap = z
-  .record(z.string().max(MAX_KEY_LENGTH), attributeValue)
-  .refine((value) => Object.keys(value).length <= MAX_ATTRIBUTES, {
-    message: `There may be at most ${MAX_ATTRIBUTES} attributes.`,
-  });
-export const attributes = attributeMap.nullish().transform((value) => value ?? {});
-
 export const expiresAfter = z.strictObject({
   anchor: z.literal('last_active_at'),
   days: z.int().min(1).max(365),
 });
+
+export { attributes };
 
 export const name = z.string().max(256);
 
