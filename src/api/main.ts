@@ -19,6 +19,7 @@ import { die, stopOnSignal } from '../shutdown.ts';
 import { IdempotencyRecords } from '../store/idempotency-records.ts';
 import { announceFolder } from '../store/folder-hosts.ts';
 import { Lessons } from '../store/lessons.ts';
+import { LibraryNote } from '../store/library-note.ts';
 import { Listeners } from '../store/listeners.ts';
 import { Imports } from '../store/imports.ts';
 import { openStore } from '../store/open.ts';
@@ -79,12 +80,14 @@ async function main(): Promise<void> {
     backlog: () => queue.backlog(),
     openRuns: () => open.countByProject(),
   });
+  const libraryNote = new LibraryNote(redis, keys);
   const figures = new Figures({
     admission,
     commits,
     workers: () => readWorkers(presence),
     memory: () => readMemory(redis),
     threads: () => threadIndex.count(),
+    library: () => libraryNote.figures(),
   });
   const lessons = new Lessons(redis, keys);
   const facts = new Facts({ families: PRESETS, lessons: () => lessons.all() });

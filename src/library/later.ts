@@ -7,6 +7,7 @@ import type {
   Library,
   LibrarySearch,
   LibraryWrite,
+  OutsideFiles,
   StoreHolding,
   StorePlace,
 } from './library.ts';
@@ -51,8 +52,16 @@ export class LaterLibrary implements Library {
     return (await this.#opened()).holding(place);
   }
 
-  async outside(space: string, limit: number): Promise<readonly FilePlace[]> {
-    return (await this.#opened()).outside(space, limit);
+  async fileIds(place: StorePlace, after: string, limit: number): Promise<readonly string[]> {
+    return (await this.#opened()).fileIds(place, after, limit);
+  }
+
+  async outside(space: string, after: number, limit: number): Promise<OutsideFiles> {
+    return (await this.#opened()).outside(space, after, limit);
+  }
+
+  async name(): Promise<string> {
+    return (await this.#opened()).name();
   }
 
   async tidy(): Promise<void> {

@@ -33,6 +33,14 @@ export interface StoreHolding extends Holding {
   readonly files: number;
 }
 
+/** Files whose vectors are of another space, or that have none. */
+export interface OutsideFiles {
+  /** How many there are in all. */
+  readonly total: number;
+  /** Some of them, in the order of their rows. */
+  readonly files: readonly (FilePlace & { readonly row: number })[];
+}
+
 export interface Library {
   /**
    * Begins to write a file's chunks. Until they are committed, searches find what the file had before. A file that is
@@ -58,8 +66,17 @@ export interface Library {
   /** What a store holds. */
   holding(place: StorePlace): Promise<StoreHolding>;
 
-  /** Files whose vectors are not of this space, in any store: those to embed anew when the setting has changed. */
-  outside(space: string, limit: number): Promise<readonly FilePlace[]>;
+  /** The ids of the files that a store has, in order, at most `limit` of them, from the first one behind `after`. */
+  fileIds(place: StorePlace, after: string, limit: number): Promise<readonly string[]>;
+
+  /**
+   * Files whose vectors are not of this space, in any store: those to embed anew when the setting has changed.
+   * @param after the row of the last one that was seen; 0 to begin with
+   */
+  outside(space: string, after: number, limit: number): Promise<OutsideFiles>;
+
+  /** What this library has been called since it was made; no other is called so. Who finds another name finds another library. */
+  name(): Promise<string>;
 
   /** Removes what was left by writers that ended before they were done. To be called now and then, by anyone. */
   tidy(): Promise<void>;

@@ -131,6 +131,16 @@ export class RedisKeys {
     return `${this.#prefix}:shelves`;
   }
 
+  /** Set: members `project/store` of vector stores that files were put into. {@link Shelving} writes it. */
+  get filledStores(): string {
+    return `${this.#prefix}:stores`;
+  }
+
+  /** Hash: what is known of the library that has the chunks of files (library-note.ts). */
+  get library(): string {
+    return `${this.#prefix}:library`;
+  }
+
   /** The files in a vector store. With the next four in one slot, because one script changes them together. */
   storeFiles(ref: StoreRef): CollectionKeys {
     return collection(`${this.#shelf(ref)}:files`);

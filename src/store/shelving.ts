@@ -48,6 +48,7 @@ export class Shelving {
     entries: readonly ShelfEntry[],
     batchId: string | null = null,
   ): Promise<readonly ShelvedFile[]> {
+    await this.#options.redis.sadd(this.#options.keys.filledStores, memberOf(ref));
     await this.#options.stores.lookSoon(ref);
     const put: ShelvedFile[] = [];
     for (let at = 0; at < entries.length; at += BATCH) {
@@ -87,11 +88,35 @@ export class Shelving {
     return file;
   }
 
-  /** Takes a file out of a store. What was read of it is the caller's to remove. */
-  async takeOut(ref: ShelfRef): Promise<void> {
+  /**
+   * Has a file read anew that was read before, because what was read of it is lost.
+   * @returns whether it was still as it was seen
+   */
+  async restart(ref: StoreRef, seen: ShelvedFile): Promise<boolean> {
+    const { storeFiles, stores } = this.#options;
+    await stores.lookSoon(ref);
+    const shelf = { ...ref, fileId: seen.id };
+    const stamp = randomText(STAMP_LENGTH);
+    const file = await storeFiles.change(shelf, (old) =>
+      old?.status === 'completed' && old.stamp === seen.stamp
+        ? { ...old, status: 'in_progress', usage_bytes: 0, last_error: null, stamp, tries: 0 }
+        : undefined,
+    );
+    if (file?.stamp !== stamp) return false;
+    await this.addJob(shelf, file);
+    return true;
+  }
+
+  /**
+   * Takes a file out of a store. What was read of it is the caller's to remove.
+   * @param stamp where given, only if the file is still in this try
+   */
+  async takeOut(ref: ShelfRef, stamp?: string): Promise<void> {
     const { storeFiles, redis, keys } = this.#options;
-    await storeFiles.change(ref, () => null);
-    await redis.srem(keys.storesOf(ref.project, ref.fileId), ref.storeId);
+    const left = await storeFiles.change(ref, (old) =>
+      stamp === undefined || old?.stamp === stamp ? null : undefined,
+    );
+    if (left === null) await redis.srem(keys.storesOf(ref.project, ref.fileId), ref.storeId);
   }
 
   /** Takes a file out of all stores, because it is deleted. @returns whether it was in one */
@@ -111,11 +136,43 @@ export class Shelving {
     const ids = await storeFiles.ids(ref);
     for (const fileId of ids) await redis.srem(keys.storesOf(ref.project, fileId), ref.storeId);
     await stores.wipe(ref);
+    await redis.srem(keys.filledStores, memberOf(ref));
     return ids.length > 0;
   }
 
-  /** Adds the job that reads a file. Where it exists already, this changes nothing. */
-  async addJob({ project, storeId, fileId }: ShelfRef, { stamp }: ShelvedFile): Promise<void> {
-    await this.#options.queue.add({ project, storeId, fileId, stamp });
+  /**
+   * Adds the job that reads a file. Where it exists already, this changes nothing.
+   * @param space of the vectors that a file is to have that was read before
+   */
+  async addJob(
+    { project, storeId, fileId }: ShelfRef,
+    { stamp }: ShelvedFile,
+    space?: string,
+  ): Promise<void> {
+    await this.#options.queue.add({
+      project,
+      storeId,
+      fileId,
+      stamp,
+      ...(space !== undefined && { space }),
+    });
   }
+
+  /** Stores that files were put into, in any order; one may be given twice, or be gone. */
+  async *filled(): AsyncGenerator<StoreRef, void> {
+    const { redis, keys } = this.#options;
+    for (let cursor = '0'; ;) {
+      const [next, members] = await redis.sscan(keys.filledStores, cursor, 'COUNT', BATCH);
+      yield* members.map(refOf);
+      if (next === '0') return;
+      cursor = next;
+    }
+  }
+}
+
+const memberOf = ({ project, storeId }: StoreRef): string => `${project}/${storeId}`;
+
+function refOf(member: string): StoreRef {
+  const cut = member.lastIndexOf('/');
+  return { project: member.slice(0, cut), storeId: member.slice(cut + 1) };
 }

@@ -5,9 +5,15 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { ReadDocument } from '../runs/document.ts';
 import type { FileObject } from '../runs/file.ts';
-import type { ChunkSizes, ChunkText } from '../runs/vector-store.ts';
+import type { ChunkSizes, ChunkText, IndexError } from '../runs/vector-store.ts';
 import { Unindexable } from './indexer.ts';
 import { ownFolder } from './own-folders.ts';
+
+const BYTES_GONE: IndexError = {
+  code: 'invalid_file',
+  message:
+    'What was kept of the file is not there any more, so it cannot be read. Delete it and upload it again.',
+};
 
 export interface DocumentSource {
   /** The bytes of a file; null where there are none. */
@@ -29,7 +35,7 @@ export async function* documentChunks(
   const folder = await ownFolder('document');
   try {
     const chunks = await bytes(project, id);
-    if (chunks === null) throw new Unindexable({ code: 'invalid_file', message: 'The file was deleted.' });
+    if (chunks === null) throw new Unindexable(BYTES_GONE);
     const path = join(folder, 'document');
     await pipeline(chunks, createWriteStream(path, { mode: 0o600 }), { signal });
     const outcome = await read({ path, name }, sizes, signal);

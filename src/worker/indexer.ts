@@ -6,6 +6,9 @@
  *   X2  the library has all of a file's chunks or none; what it had before stays until the new ones are all there
  *   X3  a worker that dies leaves the file in progress: its job comes again, or the sweeper adds it
  *   X4  a file that ends its worker again and again is given up
+ *   X5  a file that is read once more, for vectors of another model, stays as it is until the new chunks are all there, and also where
+ *       they cannot be made
+ *   X6  a file that was deleted while it was put into a store is not there
  */
 import type { Logger } from '../log.ts';
 import type { Embedder } from '../runs/embedder.ts';
@@ -53,6 +56,10 @@ export interface IndexerOptions {
   readonly write: (job: IndexJob, shelved: ShelvedFile, space: string | null) => Promise<Writing>;
   /** Removes what the library has of a file. */
   readonly remove: (job: IndexJob) => Promise<void>;
+  /** Takes a file out of the store, if it is still in this try. */
+  readonly takeOut: (job: IndexJob) => Promise<void>;
+  /** Hears that the library has got a file, the first one from here. */
+  readonly onKept: () => Promise<void>;
   /** Removes what writers have left that died. */
   readonly tidy: () => Promise<void>;
   /** Null where files are found by their words alone. */
@@ -70,6 +77,7 @@ export class Indexer {
   readonly #options: IndexerOptions;
   readonly #leaving = new AbortController();
   #tidiedMs = -Infinity;
+  #isKept = false;
 
   constructor(options: IndexerOptions) {
     this.#options = options;
@@ -81,33 +89,51 @@ export class Indexer {
   }
 
   async work(job: IndexJob): Promise<JobOutcome> {
-    const { storeFiles, storeExists, log } = this.#options;
+    const { storeFiles, storeExists, onKept, embedder } = this.#options;
     const { signal } = this.#leaving;
     if (signal.aborted) return 'handed over';
     // What is left of a deleted store, the sweeper removes.
     if (!(await storeExists(job))) return 'done';
+    // What is to be read once more for vectors of another model than this worker's is for another worker, or out of date.
+    if (job.space !== undefined && job.space !== embedder?.space) return 'done';
     const begun = await storeFiles.change(job, (old) =>
       isOf(job, old) ? { ...old, tries: (old.tries ?? 0) + 1 } : undefined,
     );
     if (begun === null || !isOf(job, begun)) return 'done';
-    const fields = { vector_store_id: job.storeId, file_id: job.fileId };
     try {
       if ((begun.tries ?? 0) > MAX_TRIES) throw new Unindexable(GIVEN_UP);
       const bytes = await this.#read(job, begun, signal);
-      if (bytes !== null) await this.#end(job, { status: 'completed', usage_bytes: bytes, last_error: null });
+      if (bytes !== null) {
+        await this.#end(job, { status: 'completed', usage_bytes: bytes, last_error: null, tries: 0 });
+        if (!this.#isKept) await onKept();
+        this.#isKept = true;
+      }
     } catch (error) {
       if (signal.aborted) return 'handed over';
       // The sweeper adds the job again.
       if (isUnavailable(error)) throw error;
-      const last_error = error instanceof Unindexable ? error.reason : FAILED;
-      log[error instanceof Unindexable ? 'info' : 'error'](
-        { err: error, ...fields },
-        'a file was not indexed',
-      );
-      await this.#end(job, { status: 'failed', usage_bytes: 0, last_error });
+      await this.#failed(job, begun, error);
     }
     await this.#tidy();
     return 'done';
+  }
+
+  async #failed(job: IndexJob, begun: ShelvedFile, error: unknown): Promise<void> {
+    const { takeOut, remove, log } = this.#options;
+    if (error instanceof FileGone) {
+      await takeOut(job);
+      await remove(job);
+      return;
+    }
+    const isFirst = job.space === undefined;
+    const last_error = error instanceof Unindexable ? error.reason : FAILED;
+    log[error instanceof Unindexable ? 'info' : 'error'](
+      { err: error, vector_store_id: job.storeId, file_id: job.fileId },
+      isFirst ? 'a file was not indexed' : 'a file could not be embedded anew',
+    );
+    if (isFirst) await this.#end(job, { status: 'failed', usage_bytes: 0, last_error });
+    // X5, X4: only what ends a worker counts.
+    else if (last_error !== GIVEN_UP) await this.#end(job, { tries: (begun.tries ?? 1) - 1 });
   }
 
   /** Now and then, where files are read: a library that nobody uses is not opened for it. */
@@ -122,7 +148,7 @@ export class Indexer {
   async #read(job: IndexJob, shelved: ShelvedFile, signal: AbortSignal): Promise<number | null> {
     const { file: find, chunks, write, embedder, storeFiles, storeExists, remove } = this.#options;
     const file = await find(job.project, job.fileId);
-    if (file === null) throw new Unindexable({ code: 'invalid_file', message: 'The file was deleted.' });
+    if (file === null) throw new FileGone();
     const writing = await write(job, shelved, embedder?.space ?? null);
     try {
       for await (const some of chunks(job.project, file, shelved.chunking_strategy.static, signal)) {
@@ -144,19 +170,28 @@ export class Indexer {
       await writing.abort().catch(() => {
         // The library removes what is left of it (Library.tidy).
       });
+      // Its bytes are gone because it was deleted meanwhile.
+      if (error instanceof Unindexable && (await find(job.project, job.fileId)) === null)
+        throw new FileGone();
       throw error;
     }
   }
 
   /** X1 */
-  async #end(job: IndexJob, end: Pick<ShelvedFile, 'status' | 'usage_bytes' | 'last_error'>): Promise<void> {
+  async #end(
+    job: IndexJob,
+    end: Partial<Pick<ShelvedFile, 'status' | 'usage_bytes' | 'last_error' | 'tries'>>,
+  ): Promise<void> {
     await this.#options.storeFiles.change(job, (old) => (isOf(job, old) ? { ...old, ...end } : undefined));
   }
 }
 
+/** X6 */
+class FileGone extends Error {}
+
 /** Whether the file is still in this try. */
-function isOf({ stamp }: IndexJob, file: ShelvedFile | null): file is ShelvedFile {
-  return file?.status === 'in_progress' && file.stamp === stamp;
+function isOf({ stamp, space }: IndexJob, file: ShelvedFile | null): file is ShelvedFile {
+  return file?.status === (space === undefined ? 'in_progress' : 'completed') && file.stamp === stamp;
 }
 
 const GIVEN_UP: IndexError = {

@@ -24,6 +24,7 @@ import { die, stopOnSignal } from '../shutdown.ts';
 import { Lease } from '../store/lease.ts';
 import { announceFolder } from '../store/folder-hosts.ts';
 import { Lessons } from '../store/lessons.ts';
+import { LibraryNote } from '../store/library-note.ts';
 import { openStore } from '../store/open.ts';
 import { announceWorker, workerId, type WorkerFigures } from '../store/presence.ts';
 import { JobConsumer, JobQueue } from '../store/queue.ts';
@@ -49,6 +50,7 @@ import { fileSearchEngine } from './file-search.ts';
 import { CodeInterpreter } from './code-interpreter.ts';
 import { hostedTools } from './hosted.ts';
 import { Indexer } from './indexer.ts';
+import { LibraryCare } from './library-care.ts';
 import { lookAfterShelves } from './shelves.ts';
 import { isFolder, openVault } from '../vault/open.ts';
 import { FileCare } from './files.ts';
@@ -107,6 +109,7 @@ async function main(): Promise<void> {
   const indexQueue = new JobQueue(INDEX_JOBS, { redis, keys, log, nowMs });
   const { files, storeFiles, vectorStores: stores } = objects;
   const shelving = new Shelving({ stores, storeFiles, queue: indexQueue, redis, keys, now });
+  const libraryNote = new LibraryNote(redis, keys);
   const embedder = embedderOf(config, log);
   const shelf = new LibraryShelf({ library, embedder, describe: (ref) => describeFile(objects, ref), log });
   const indexer = new Indexer({
@@ -124,6 +127,8 @@ async function main(): Promise<void> {
     write: ({ project, storeId, fileId }, { attributes }, space) =>
       library.write({ project, storeId, fileId, attributes, space }),
     remove: (job) => library.removeFile(job),
+    takeOut: (job) => shelving.takeOut(job, job.stamp),
+    onKept: async () => libraryNote.begin(await library.name()),
     tidy: () => library.tidy(),
     embedder,
     log,
@@ -283,6 +288,17 @@ async function main(): Promise<void> {
         await library.removeFileEverywhere(project, fileId);
     },
   });
+  const libraryCare = new LibraryCare({
+    library,
+    note: libraryNote,
+    stores,
+    storeFiles,
+    shelving,
+    space: embedder?.space ?? null,
+    waiting: async () => (await indexQueue.backlog()).waiting,
+    nowMs,
+    log,
+  });
   const stopSweeping = startSweeper({
     runs,
     open,
@@ -293,7 +309,10 @@ async function main(): Promise<void> {
     endTrials: () => trial.end(objects),
     endContents: () => store.contents.sweep(),
     endThreads: () => threadIndex.endUnused(objects.threads, config.threadKeptDays),
-    careForFiles: () => fileCare.begin(),
+    careForFiles: () => {
+      fileCare.begin();
+      libraryCare.begin();
+    },
     careForShelves: () =>
       lookAfterShelves({
         stores,
@@ -315,7 +334,7 @@ async function main(): Promise<void> {
         indexWatch?.stop();
         await leave();
         await stopSweeping();
-        await fileCare.stop();
+        await Promise.all([fileCare.stop(), libraryCare.stop()]);
         const drainedByMs = performance.now() + config.drainMs;
         while (worker.busy > 0 && performance.now() < drainedByMs) await delay(DRAIN_CHECK_MS);
         worker.handOver();

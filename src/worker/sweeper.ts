@@ -30,7 +30,7 @@ export interface Sweeping {
   readonly endContents: () => Promise<unknown>;
   /** Deletes threads that have been unused for longer than they are kept. */
   readonly endThreads: () => Promise<unknown>;
-  /** Begins to look after files; nothing waits for that. */
+  /** Begins to look after files and what was made of them; nothing waits for that. */
   readonly careForFiles: () => void;
   /** Looks after vector stores. */
   readonly careForShelves: () => Promise<unknown>;

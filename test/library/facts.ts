@@ -1,6 +1,6 @@
 /** What is true of every library, whatever it is made of. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { AttributeFilter, ChunkText, FileAttributes } from '../../src/runs/vector-store.ts';
 import { dividedWords } from '../../src/runs/words.ts';
 import {
@@ -203,10 +203,41 @@ export function libraryFacts(
       const queries = [{ text: 'word', vector: Float32Array.from([1, 0]) }];
       const found = await search(store, '', { queries, space: 'new' });
       expect(filesOf(found).toSorted()).toEqual(['new', 'none', 'old']);
-      const outside = await library.outside('new', 1_000);
-      const own = outside.filter(({ storeId }) => storeId === store.storeId).map(({ fileId }) => fileId);
-      expect(own.toSorted()).toEqual(['none', 'old']);
-      expect(await library.outside('new', 1)).toHaveLength(1);
+    });
+
+    test('names the files whose vectors are of another model, piece by piece', async () => {
+      const store = newStore();
+      const before = await library.outside('new', 0, 1_000);
+      await put(library, { ...store, fileId: 'old' }, ['one'], { space: 'old', vectors: [[1, 0]] });
+      await put(library, { ...store, fileId: 'new' }, ['two'], { space: 'new', vectors: [[1, 0]] });
+      await put(library, { ...store, fileId: 'none' }, ['three']);
+      const { total, files } = await library.outside('new', before.files.at(-1)?.row ?? 0, 1_000);
+      expect(total).toBe(before.total + 2);
+      expect(files).toMatchObject([
+        { ...store, fileId: 'old' },
+        { ...store, fileId: 'none' },
+      ]);
+      const rest = await library.outside('new', files[0]?.row ?? 0, 1);
+      expect(rest.files).toEqual([files[1]]);
+    });
+
+    test('lists the files of a store that can be found', async () => {
+      const store = newStore();
+      for (const fileId of ['b', 'C', 'a']) await put(library, { ...store, fileId }, ['word']);
+      await put(library, { ...newStore(), fileId: 'd' }, ['word']);
+      await library.removeFile({ ...store, fileId: 'b' });
+      await library.write({ ...store, fileId: 'e', attributes: {}, space: null });
+      expect(await library.fileIds(store, '', 10)).toEqual(['C', 'a']);
+      expect(await library.fileIds(store, 'C', 10)).toEqual(['a']);
+      expect(await library.fileIds(store, '', 1)).toEqual(['C']);
+    });
+
+    test('keeps its name', async () => {
+      const name = await library.name();
+      expect(name).toMatch(/^[\da-f-]{24,36}$/);
+      const again = await open();
+      onTestFinished(async () => again.close());
+      expect(await again.name()).toBe(name);
     });
 
     test('refuses vectors that do not fit their chunks', async () => {

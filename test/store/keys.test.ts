@@ -92,6 +92,8 @@ describe('keys', () => {
       keys.storesOf('p', 'file-1'),
       keys.storesOf('q', 'file-1'),
       keys.shelves,
+      keys.filledStores,
+      keys.library,
       ...fileKeys('p'),
       ...fileKeys('q'),
       keys.files.ends,

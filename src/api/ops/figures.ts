@@ -4,6 +4,7 @@
  */
 import { exposition, LabelledTally, samplesOf, Tally, type Metric, type Sample } from '../../metrics.ts';
 import type { WorkerReport } from '../../store/presence.ts';
+import type { LibraryFigures } from '../../store/library-note.ts';
 import type { RedisMemory } from '../../store/redis-memory.ts';
 import type { Admission } from '../../turns/admission.ts';
 
@@ -15,6 +16,8 @@ export interface FiguresOptions {
   readonly memory: () => Promise<RedisMemory>;
   /** The number of stored threads. */
   readonly threads: () => Promise<number>;
+  /** How far files have come in the library. */
+  readonly library: () => Promise<LibraryFigures>;
 }
 
 export class Figures {
@@ -33,16 +36,18 @@ export class Figures {
   /** All figures in Prometheus' format. Without Redis, only those of this process. */
   async text(): Promise<string> {
     const { admission } = this.#options;
-    const [workers, memory, threads] = await Promise.all([
+    const [workers, memory, threads, library] = await Promise.all([
       this.#options.workers().catch(() => null),
       // Some hosted Redis services do not answer this.
       this.#options.memory().catch(() => null),
       this.#options.threads().catch(() => null),
+      this.#options.library().catch(() => null),
     ]);
     return exposition([
       gauge('redis_up', 'Whether Redis answers.', workers === null ? 0 : 1),
       ...(memory === null ? [] : ofMemory(memory)),
       ...(threads === null ? [] : [gauge('threads', 'Threads that are kept.', threads)]),
+      ...(library === null ? [] : ofLibrary(library)),
       ...(workers === null ? [] : ofDeployment(workers, admission)),
       ...this.#own(),
     ]);
@@ -84,6 +89,17 @@ function ofMemory({ usedBytes, maxBytes }: RedisMemory): readonly Metric[] {
     gauge('redis_memory_used_bytes', 'Memory that Redis uses; of a Cluster, its fullest server.', usedBytes),
     gauge('redis_memory_max_bytes', 'What that server may use (maxmemory); 0 where it is not set.', maxBytes),
   ];
+}
+
+function ofLibrary({ outside, lost }: LibraryFigures): readonly Metric[] {
+  const restored = counter(
+    'library_files_lost_total',
+    'Files of vector stores that were missing in the library and were read again.',
+    [{ value: lost }],
+  );
+  if (outside === null) return [restored];
+  const help = 'Files of vector stores whose vectors are not yet of EMBEDDING_MODEL.';
+  return [restored, gauge('library_files_to_embed', help, outside)];
 }
 
 /** Every API process of a deployment reports the same values for these. */

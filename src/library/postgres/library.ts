@@ -9,6 +9,7 @@ import type {
   Library,
   LibrarySearch,
   LibraryWrite,
+  OutsideFiles,
   StoreHolding,
   StorePlace,
 } from '../library.ts';
@@ -110,12 +111,34 @@ export class PostgresLibrary implements Library {
     return { files: Number(row?.files), chunks: Number(row?.chunks), bytes: Number(row?.bytes) };
   }
 
-  async outside(space: string, limit: number): Promise<readonly FilePlace[]> {
-    return this.#connections.query<{ project: string; storeId: string; fileId: string }>(
-      `SELECT project, store AS "storeId", name AS "fileId" FROM longrun.files
-       WHERE state = 1 AND space IS DISTINCT FROM $1 LIMIT $2`,
-      [space, limit],
+  async fileIds({ project, storeId }: StorePlace, after: string, limit: number): Promise<readonly string[]> {
+    const rows = await this.#connections.query<{ name: string }>(
+      `SELECT name FROM longrun.files WHERE state = 1 AND project = $1 AND store = $2 AND name COLLATE "C" > $3
+       ORDER BY name COLLATE "C" LIMIT $4`,
+      [project, storeId, after, limit],
     );
+    return rows.map(({ name }) => name);
+  }
+
+  async outside(space: string, after: number, limit: number): Promise<OutsideFiles> {
+    const [all] = await this.#connections.query<{ total: string }>(
+      'SELECT count(*) AS total FROM longrun.files WHERE state = 1 AND space IS DISTINCT FROM $1',
+      [space],
+    );
+    const files = await this.#connections.query<Record<'row' | 'project' | 'storeId' | 'fileId', string>>(
+      `SELECT id AS row, project, store AS "storeId", name AS "fileId" FROM longrun.files
+       WHERE state = 1 AND space IS DISTINCT FROM $1 AND id > $2 ORDER BY id LIMIT $3`,
+      [space, after, limit],
+    );
+    return {
+      total: Number(all?.total ?? 0),
+      files: files.map((file) => ({ ...file, row: Number(file.row) })),
+    };
+  }
+
+  async name(): Promise<string> {
+    const [row] = await this.#connections.query<{ name: string }>('SELECT name FROM longrun.identity', []);
+    return row?.name ?? '';
   }
 
   async tidy(): Promise<void> {

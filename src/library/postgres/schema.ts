@@ -46,6 +46,12 @@ const TABLES = `
   CREATE INDEX ON longrun.chunks USING gin (words);
 `;
 
+/** Libraries of this version had no name at first: they are given one when they are opened. */
+const IDENTITY = `
+  CREATE TABLE IF NOT EXISTS longrun.identity (name text NOT NULL);
+  INSERT INTO longrun.identity (name) SELECT gen_random_uuid()::text WHERE NOT EXISTS (SELECT 1 FROM longrun.identity);
+`;
+
 /** Makes the tables where there are none. @throws {CannotStart} */
 export async function prepareTables(client: ClientBase): Promise<void> {
   await underLock(client, async () => {
@@ -65,7 +71,7 @@ export async function prepareTables(client: ClientBase): Promise<void> {
     }
     const version = (await client.query<{ number: number }>('SELECT number FROM longrun.version')).rows[0]
       ?.number;
-    if (version === VERSION) return;
+    if (version === VERSION) return void (await client.query(IDENTITY));
     throw new CannotStart(
       `LIBRARY_URL: the library in this database was made by another version of Longrun (${version}). Drop its schema, or name another database: what is in it can be made again from the files.`,
     );

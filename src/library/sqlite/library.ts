@@ -11,6 +11,7 @@ import type {
   Library,
   LibrarySearch,
   LibraryWrite,
+  OutsideFiles,
   StoreHolding,
   StorePlace,
 } from '../library.ts';
@@ -67,8 +68,16 @@ export class SqliteLibrary implements Library {
     return this.#reader.call('holding', [place]);
   }
 
-  async outside(space: string, limit: number): Promise<readonly FilePlace[]> {
-    return this.#reader.call('outside', [space, limit]);
+  async fileIds(place: StorePlace, after: string, limit: number): Promise<readonly string[]> {
+    return this.#reader.call('fileIds', [place, after, limit]);
+  }
+
+  async outside(space: string, after: number, limit: number): Promise<OutsideFiles> {
+    return this.#reader.call('outside', [space, after, limit]);
+  }
+
+  async name(): Promise<string> {
+    return this.#reader.call('name', []);
   }
 
   async tidy(): Promise<void> {

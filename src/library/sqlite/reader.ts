@@ -9,6 +9,7 @@ import type {
   FoundChunk,
   LibraryQuery,
   LibrarySearch,
+  OutsideFiles,
   StoreHolding,
   StorePlace,
 } from '../library.ts';
@@ -60,18 +61,37 @@ export class LibraryReader {
     return { files: number('files'), chunks: number('chunks'), bytes: number('bytes') };
   }
 
-  outside(space: string, limit: number): readonly FilePlace[] {
+  fileIds({ project, storeId }: StorePlace, after: string, limit: number): readonly string[] {
     return this.#database
       .prepare(
-        `SELECT s.project, s.name AS store, f.name FROM files f JOIN stores s ON s.id = f.store
-         WHERE f.state = 1 AND f.space IS NOT ? LIMIT ?`,
+        `SELECT f.name FROM files f JOIN stores s ON s.id = f.store
+         WHERE s.project = ? AND s.name = ? AND f.state = 1 AND f.name > ? ORDER BY f.name LIMIT ?`,
       )
-      .all(space, limit)
+      .all(project, storeId, after, limit)
+      .map((row) => String(row['name']));
+  }
+
+  outside(space: string, after: number, limit: number): OutsideFiles {
+    const all = this.#database
+      .prepare('SELECT count(*) AS total FROM files WHERE state = 1 AND space IS NOT ?')
+      .get(space);
+    const files = this.#database
+      .prepare(
+        `SELECT f.id, s.project, s.name AS store, f.name FROM files f JOIN stores s ON s.id = f.store
+         WHERE f.state = 1 AND f.space IS NOT ? AND f.id > ? ORDER BY f.id LIMIT ?`,
+      )
+      .all(space, after, limit)
       .map((row) => ({
+        row: Number(row['id']),
         project: String(row['project']),
         storeId: String(row['store']),
         fileId: String(row['name']),
       }));
+    return { total: Number(all?.['total'] ?? 0), files };
+  }
+
+  name(): string {
+    return String(this.#database.prepare('SELECT name FROM identity').get()?.['name']);
   }
 
   #stores({ project, storeIds }: LibrarySearch): readonly number[] {

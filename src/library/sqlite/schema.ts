@@ -71,6 +71,12 @@ const TABLES = `
   INSERT INTO word_index (word_index, rank) VALUES ('secure-delete', 1);
 `;
 
+/** Libraries of this version had no name at first: they are given one when they are opened. */
+const IDENTITY = `
+  CREATE TABLE IF NOT EXISTS identity (name TEXT NOT NULL);
+  INSERT INTO identity (name) SELECT lower(hex(randomblob(12))) WHERE NOT EXISTS (SELECT 1 FROM identity);
+`;
+
 /** Why a library cannot be opened, in words for the operator. */
 class UnusableLibrary extends Error {
   override readonly name = 'UnusableLibrary';
@@ -111,13 +117,14 @@ function prepare(database: DatabaseSync): void {
   );
   inTransaction(database, () => {
     const version = Object.values(database.prepare('PRAGMA user_version').get() ?? {})[0];
-    if (version === VERSION) return;
+    if (version === VERSION) return database.exec(IDENTITY);
     if (version !== 0) {
       throw new UnusableLibrary(
         `The library ${database.location() ?? ''} was made by another version of Longrun (${String(version)}). Move it away: what is in it can be made again from the files.`,
       );
     }
     database.exec(TABLES);
+    database.exec(IDENTITY);
     database.exec(`PRAGMA user_version = ${VERSION}`);
   });
 }
