@@ -10,7 +10,7 @@ import { AUTO_CHUNKING, type StaticChunking, type StoreExpiry } from '../runs/ve
 import type { ThreadRef } from '../store/keys.ts';
 import type { Caller } from './caller.ts';
 import type { Means } from './means.ts';
-import { createStore, endStore, requireFiles } from './stores.ts';
+import { createStore, endStore, noFile, requireFiles } from './stores.ts';
 import { admitWrite } from './trial-writes.ts';
 
 /** What a client says about resources; null and absent are the same. */
@@ -35,12 +35,15 @@ export interface NewStoreInput {
 /** Stores that are made for a thread go some time after its last search, as at the hosted API. */
 export const THREADS_STORE_KEPT: StoreExpiry = { anchor: 'last_active_at', days: 7 };
 const MAX_TRIES = 20;
+/** Where in a request a thread's resources are. */
+export type ParamBase = '' | 'thread.';
 
 type Resourceful = Pick<Means, 'objects' | 'shelving' | 'shelf' | 'now' | 'trial'>;
 
 /**
  * The resources that a client names or asks for, as they are stored: those of the mentioned tools only.
  * @param kept how long a store is kept that is made on the way; null for as long as nobody deletes it
+ * @param under what the names of parameters begin with: where the resources are in the request
  * @throws {ApiError} 400 for a file or store that the project does not have
  */
 export async function resourcesFrom(
@@ -48,14 +51,17 @@ export async function resourcesFrom(
   caller: Caller,
   given: ResourcesInput | null | undefined,
   kept: StoreExpiry | null,
+  under: ParamBase = '',
 ): Promise<ToolResources> {
   const { project } = caller;
   const files = given?.code_interpreter?.file_ids ?? [];
-  await requireFiles(means, project, files, 'tool_resources.code_interpreter.file_ids');
+  await requireFiles(means, project, files, `${under}tool_resources.code_interpreter.file_ids`);
   const search = given?.file_search;
   const stores = search?.vector_store_ids ?? [];
-  await requireStores(means, project, stores);
+  await requireStores(means, project, stores, under);
   const [asked] = search?.vector_stores ?? [];
+  const param = `${under}tool_resources.file_search.vector_stores[0].file_ids`;
+  await requireFiles(means, project, asked?.file_ids ?? [], param);
   const made = asked === undefined ? null : await makeStore(means, caller, asked, kept);
   return {
     ...(given?.code_interpreter != null && { code_interpreter: { file_ids: files } }),
@@ -79,7 +85,6 @@ async function makeStore(
 ): Promise<string> {
   const { project } = caller;
   const files = file_ids ?? [];
-  await requireFiles(means, project, files, 'tool_resources.file_search.vector_stores[0].file_ids');
   const entries = files.map((fileId) => ({ fileId, chunking, attributes: {} }));
   const id = caller.newId('vs');
   await admitWrite(means, caller, { makes: id, textBytes: 0 });
@@ -91,25 +96,36 @@ async function requireStores(
   { objects }: Resourceful,
   project: string,
   ids: readonly string[],
+  under: ParamBase,
 ): Promise<void> {
   for (const id of ids) {
     if ((await objects.vectorStores.get(project, id)) !== null) continue;
     const text = `No vector store found with id '${echo(id)}'.`;
     throw new ApiError(400, text, {
-      param: 'tool_resources.file_search.vector_store_ids',
+      param: `${under}tool_resources.file_search.vector_store_ids`,
       code: 'vector_store_not_found',
     });
   }
 }
 
-/** @throws {ApiError} 400 when a message attaches a file that the project does not have. */
+/**
+ * @param paramOf the place of a message's attachments in the request
+ * @throws {ApiError} 400 when a message attaches a file that the project does not have.
+ */
 export async function requireAttached(
   means: Resourceful,
   project: string,
   messages: readonly { readonly attachments: readonly Attachment[] }[],
+  paramOf: (index: number) => string,
 ): Promise<void> {
   const ids = messages.flatMap(({ attachments }) => attachments.map(({ file_id }) => file_id));
-  await requireFiles(means, project, [...new Set(ids)], 'attachments');
+  if (ids.length === 0) return;
+  const known = await means.objects.files.known(project, [...new Set(ids)]);
+  for (const [index, { attachments }] of messages.entries()) {
+    const at = attachments.findIndex(({ file_id }) => !known.has(file_id));
+    const missing = attachments[at]?.file_id;
+    if (missing !== undefined) throw noFile(missing, `${paramOf(index)}[${at}].file_id`);
+  }
 }
 
 /**

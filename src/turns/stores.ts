@@ -73,7 +73,10 @@ export async function requireFiles(
   if (ids.length === 0) return;
   const known = await objects.files.known(project, ids);
   const missing = ids.find((id) => !known.has(id));
-  if (missing === undefined) return;
+  if (missing !== undefined) throw noFile(missing, param);
+}
+
+export function noFile(missing: string, param: string): ApiError {
   const text = `No file found with id '${echo(missing)}'. Upload it to /v1/files first.`;
-  throw new ApiError(400, text, { param, code: 'file_not_found' });
+  return new ApiError(400, text, { param, code: 'file_not_found' });
 }

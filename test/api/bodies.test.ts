@@ -401,16 +401,33 @@ describe('files and stores that are not there are refused by their place', () =>
   });
 
   const attaching = { ...said, attachments: [{ file_id: 'file-1', tools: [{ type: 'file_search' }] }] };
-  const attached: readonly (readonly [Kind, object])[] = [
-    ['message', { attachments: attaching.attachments }],
-    ['message', { attachments: [{ file_id: 'file-1', tools: [] }] }],
-    ['thread', { messages: [attaching] }],
-    ['run', { additional_messages: [attaching] }],
-    ['thread and run', { thread: { messages: [attaching] } }],
+  const attached: readonly (readonly [Kind, object, string])[] = [
+    ['message', { attachments: attaching.attachments }, 'attachments[0].file_id'],
+    ['message', { attachments: [{ file_id: 'file-1', tools: [] }] }, 'attachments[0].file_id'],
+    ['thread', { messages: [said, attaching] }, 'messages[1].attachments[0].file_id'],
+    ['run', { additional_messages: [attaching] }, 'additional_messages[0].attachments[0].file_id'],
+    [
+      'thread and run',
+      { thread: { messages: [said, attaching] } },
+      'thread.messages[1].attachments[0].file_id',
+    ],
   ];
   /** Shows A-HOSTED-06. */
-  test.each(attached)('as attachments: %s %j', async (kind, fields) => {
-    await expectRefused(kind, fields, 'attachments', 'file_not_found', noFile);
+  test.each(attached)('as attachments: %s %j', async (kind, fields, param) => {
+    await expectRefused(kind, fields, param, 'file_not_found', noFile);
+  });
+
+  test.each([
+    ['thread.tool_resources.code_interpreter.file_ids', files, noFile],
+    ['thread.tool_resources.file_search.vector_store_ids', stores, noStore],
+    [
+      'thread.tool_resources.file_search.vector_stores[0].file_ids',
+      { file_search: { vector_stores: [{ file_ids: ['file-1'] }] } },
+      noFile,
+    ],
+  ] as const)('as resources of a thread that comes with its run: %s', async (param, tool_resources, text) => {
+    const code = text === noStore ? 'vector_store_not_found' : 'file_not_found';
+    await expectRefused('thread and run', { thread: { tool_resources } }, param, code, text);
   });
 });
 

@@ -139,6 +139,28 @@ describe('a vector store', () => {
     });
   });
 
+  test('lists files by one status, however the query writes it, and refuses several', async () => {
+    const { id } = await store();
+    const list = async (query: string) => wire.ask('GET', `/vector_stores/${id}/files?${query}`);
+    for (const query of ['filter=failed', 'filter[]=failed', 'filter%5B0%5D=failed'])
+      expect((await list(query)).body).toMatchObject({ data: [] });
+    for (const query of ['filter=failed&filter=completed', 'filter[]=failed&filter[]=completed']) {
+      const { status, body } = await list(query);
+      expect(status).toBe(400);
+      expect(body).toMatchObject({
+        error: {
+          param: 'filter',
+          message: containing('Supported values are: '),
+        },
+      });
+    }
+    for (const [query, param] of [
+      ['limit=1&limit=2', 'limit'],
+      ['after[]=a&after[]=b', 'after'],
+    ] as const)
+      expect((await list(query)).body).toMatchObject({ error: { param, message: containing('array') } });
+  });
+
   /** Shows A-STORE-07. */
   test('says why a file could not be read', async () => {
     const made = await client().vectorStores.create({});

@@ -9,10 +9,10 @@ const CONTENTS = 'step_details.tool_calls[*].file_search.results[*].content';
 const values = z
   .union([z.literal(CONTENTS).transform((value) => [value]), z.array(z.literal(CONTENTS))])
   .optional();
-const includeQuery = z.object({ include: values, 'include[]': values });
+const includeQuery = z.object({ include: values });
 
 /** How the caller wants to see calls. @throws {ApiError} 400 for a value that nothing is known by */
 export function viewOf(call: Call): CallView {
-  const { include = [], 'include[]': listed = [] } = call.query(includeQuery);
-  return { withContents: include.length + listed.length > 0 };
+  const { include = [] } = call.query(includeQuery);
+  return { withContents: include.length > 0 };
 }

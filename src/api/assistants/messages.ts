@@ -41,7 +41,7 @@ export function messageEndpoints(services: Services): readonly Endpoint[] {
     if (message.attachments.length === 0) return;
     const { exists, runId } = await objects.threads.activeRun(ref);
     if (!exists) throw notFound('thread', ref.threadId);
-    await requireAttached(services, ref.project, [message]);
+    await requireAttached(services, ref.project, [message], () => 'attachments');
     if (runId !== null) await runs.attend({ ...ref, runId });
     await attach(services, call, ref, [message]);
   };

@@ -9,6 +9,7 @@ import {
   resourcesFrom,
   THREADS_STORE_KEPT,
   withAttached,
+  type ParamBase,
   type ResourcesInput,
 } from '../../turns/resources.ts';
 import type { Services } from '../http/services.ts';
@@ -26,9 +27,10 @@ export async function withResources(
   caller: Caller,
   given: ResourcesInput | null | undefined,
   { thread, messages }: NewThread,
+  under: ParamBase = '',
 ): Promise<NewThread> {
-  await requireAttached(services, caller.project, messages);
-  const named = await resourcesFrom(services, caller, given, THREADS_STORE_KEPT);
+  await requireAttached(services, caller.project, messages, (n) => `${under}messages[${n}].attachments`);
+  const named = await resourcesFrom(services, caller, given, THREADS_STORE_KEPT, under);
   const tool_resources = await withAttached(services, caller, named, messages);
   return { thread: { ...thread, tool_resources }, messages };
 }

@@ -74,7 +74,8 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     const how = multitaskOf(input);
     // Whatever is wrong with the request is told before anything of it is kept.
     let made = ask(null);
-    await requireAttached(services, call.project, messages);
+    const inThread = given === null ? 'additional_messages' : 'thread.messages';
+    await requireAttached(services, call.project, messages, (n) => `${inThread}[${n}].attachments`);
     if (input.tool_resources != null) await resourcesFrom(services, call, input.tool_resources, null);
     const bytes = runBytes(made.run);
     call.admit(bytes);
@@ -82,7 +83,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     const isHosted = made.run.tools.some(({ type }) => type !== 'function');
     let thread: Thread | null = null;
     if (given !== null) {
-      ({ thread } = await withResources(services, call, given.asksFor, given));
+      ({ thread } = await withResources(services, call, given.asksFor, given, 'thread.'));
       if (isHosted) made = ask(thread.tool_resources);
     } else {
       if (messages.some(({ attachments }) => attachments.length > 0)) {

@@ -13,6 +13,7 @@ import { bodyChunks, holdBody, releaseBody, setAside } from './body.ts';
 import type { Delivery } from './delivery.ts';
 import { Identified, identityOf } from './identity.ts';
 import { parseJson } from './json-text.ts';
+import { queryValues } from './query.ts';
 import { validate } from './validate.ts';
 
 /** What each kind of id begins with, and which object it names. */
@@ -157,7 +158,7 @@ export class Call extends Identified implements Caller {
 
   /** The query, with arrays in either spelling (`include[]=a&include[]=b`, `include=a`). */
   query<T>(schema: z.ZodType<T>): T {
-    return validate(schema, { ...this.#request.query }, false);
+    return validate(schema, queryValues({ ...this.#request.query }), false);
   }
 
   /** The body as text, whatever its content type says; empty when there is none. */
