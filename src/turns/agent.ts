@@ -1,7 +1,7 @@
 /** Which agent answers a chat turn: an assistant, by id or by its spoken name, or just a model. */
 import { ApiError, notFound, unknownAgent } from '../errors.ts';
 import type { ChatMessage } from '../runs/model.ts';
-import type { Assistant } from '../runs/thread.ts';
+import type { Assistant, ToolResources } from '../runs/thread.ts';
 import type { RunRequest } from './begin.ts';
 import { jsonBytes, textBytes } from './budgets.ts';
 import type { Means } from './means.ts';
@@ -58,9 +58,16 @@ export async function findAgentOf(
 }
 
 /**
- * The run that a turn asks for. @throws {ApiError} 400 when something is too large to be written with each step of the run.
+ * The run that a turn asks for.
+ * @param threads the resources of its thread, where it has one and the agent's tools need them
+ * @throws {ApiError} 400 when something is too large to be written with each step of the run.
  */
-export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Assistant | null): RunRequest {
+export function chatRun(
+  { plugins, settings }: Means,
+  turn: ChatTurn,
+  agent: Assistant | null,
+  threads: ToolResources | null,
+): RunRequest {
   const declared = turn.tools.map(toolName);
   // A tool that the caller declares is the caller's, even when the server has a tool of that name.
   const { tools: known } = withPlugins(agent?.tools ?? [], agent?.metadata['auto_tools'] ?? null, plugins);
@@ -90,7 +97,7 @@ export function chatRun({ plugins, settings }: Means, turn: ChatTurn, agent: Ass
     origin: {
       backend_id: agent?.metadata['backend_id'] ?? null,
       server_tools: serverTools,
-      ...resourcesOfRun(tools, agent?.tool_resources),
+      ...resourcesOfRun(tools, agent?.tool_resources, threads),
       passed_on: turn.passedOn,
       context: turn.context,
       sealed: turn.sealed,

@@ -182,7 +182,10 @@ class Conversation {
     const input = turn.thread === null ? withShownPictures(said, means.plugins) : [];
     checkConversation(input, means.settings.promptLimitBytes);
     checkMessages(messages, () => 'messages', means.settings.messageLimitBytes);
-    const made = newRun(means, caller, ids, chatRun(means, turn, agent));
+    const needsFiles = turn.thread !== null && agent?.tools.some(({ type }) => type !== 'function') === true;
+    const ref = { project: caller.project, threadId: ids.threadId };
+    const resources = needsFiles ? ((await means.objects.threads.get(ref))?.tool_resources ?? null) : null;
+    const made = newRun(means, caller, ids, chatRun(means, turn, agent, resources));
     return begin(
       means,
       caller,

@@ -282,6 +282,27 @@ describe('a run with file_search', () => {
     expect(JSON.stringify(listed.data)).not.toContain('basil');
   });
 
+  test('searches what is attached to the thread of a chat', async () => {
+    const file = await upload(FOODS, 'foods.md');
+    const assistant = await client().beta.assistants.create({ model: 'm', tools: [{ type: 'file_search' }] });
+    const attachments = [{ file_id: file, tools: [{ type: 'file_search' as const }] }];
+    const thread = await client().beta.threads.create({
+      messages: [{ role: 'user', content: 'Here is a list.', attachments }],
+    });
+    let told = '';
+    upstream.reply(({ body: { messages } }) => {
+      const last = messages.at(-1);
+      told = JSON.stringify(last);
+      return last?.role === 'tool'
+        ? says('Pizza.')
+        : calls([{ name: 'file_search', arguments: '{"queries":["food in Naples"]}' }]);
+    });
+    const messages = [{ role: 'user', content: 'What do people like in Naples?' }];
+    const body = { model: assistant.id, thread_id: thread.id, messages };
+    expect((await wire.ask('POST', '/chat/completions', { body })).status).toBe(200);
+    expect(told).toContain('foods.md');
+  });
+
   test('tells the model when there is nothing to search', async () => {
     const assistant = await client().beta.assistants.create({ model: 'm', tools: [{ type: 'file_search' }] });
     let told = '';
