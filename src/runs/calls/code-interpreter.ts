@@ -4,6 +4,7 @@
  */
 import type { CodeInterpreterTool, FunctionTool, RequiredFunctionCall } from '../thread.ts';
 import type { CallKind } from './kind.ts';
+import { NOTHING_READ, readPiece, type CodeGrowth } from './growing-code.ts';
 import { codeIn } from './written-code.ts';
 
 /** What code has printed or drawn. */
@@ -66,7 +67,7 @@ export const codeCalls: CallKind<CodeCall, CodeInterpreterTool, RequiredFunction
     type: 'code_interpreter',
     code_interpreter: { arguments: '', outputs: [], files: null },
   }),
-  grown: (call, text) => changed(call, { arguments: call.code_interpreter.arguments + text }),
+  grown: (call, text) => grown(call, text),
   put: (call, output) => changed(call, { outputs: withOutput(call.code_interpreter.outputs, output) }),
   // Without an answer there is only a text for the model: why the code was not run.
   answered: (call, output, answer) =>
@@ -91,9 +92,8 @@ export const codeCalls: CallKind<CodeCall, CodeInterpreterTool, RequiredFunction
     type,
     code_interpreter: { input: codeIn(text), outputs },
   }),
-  growthDelta: ({ code_interpreter: { arguments: all } }, text) => {
-    const before = codeIn(all.slice(0, all.length - text.length));
-    const input = codeIn(all).slice(before.length);
+  growthDelta: (call, text) => {
+    const input = addedBy(call, text);
     return input === '' ? null : { code_interpreter: { input } };
   },
   outputDelta: ({ code_interpreter: { outputs } }, output) => ({
@@ -101,6 +101,29 @@ export const codeCalls: CallKind<CodeCall, CodeInterpreterTool, RequiredFunction
   }),
   answerDelta: () => null,
 };
+
+/** How far a call is read whose growth somebody asks for: its next growth goes on from there. */
+const READ = new WeakMap<CodeCall, CodeGrowth & { readonly piece: string }>();
+
+function grown(call: CodeCall, piece: string): CodeCall {
+  const more = changed(call, { arguments: call.code_interpreter.arguments + piece });
+  const read = READ.get(call);
+  if (read !== undefined)
+    READ.set(more, { ...readPiece(read.state, piece, () => more.code_interpreter.arguments), piece });
+  return more;
+}
+
+/** The code that the last piece has added to a call. */
+function addedBy(call: CodeCall, piece: string): string {
+  const known = READ.get(call);
+  if (known?.piece === piece) return known.code;
+  const all = call.code_interpreter.arguments;
+  const before = all.slice(0, all.length - piece.length);
+  const { state } = readPiece(NOTHING_READ, before, () => before);
+  const read = { ...readPiece(state, piece, () => all), piece };
+  READ.set(call, read);
+  return read.code;
+}
 
 function changed(call: CodeCall, change: Partial<CodeCall['code_interpreter']>): CodeCall {
   return { ...call, code_interpreter: { ...call.code_interpreter, ...change } };

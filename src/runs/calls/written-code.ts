@@ -28,13 +28,22 @@ export function codeIn(written: string): string {
 }
 
 function unescaped(written: string, start: number): string {
+  const { code, length } = readString(written, start);
+  // The second half of the character is still to come.
+  return written[start + length] === '"' ? code : code.replace(/[\uD800-\uDBFF]$/, '');
+}
+
+/** What stands in a string up to its end, or up to half an escape, and how long that is as it is written. */
+export function readString(
+  written: string,
+  start: number,
+): { readonly code: string; readonly length: number } {
   STRING.lastIndex = start;
   const text = STRING.exec(written)?.[0] ?? '';
   const code = text.replaceAll(ESCAPE, (_, escape: string) =>
     escape.length === 5 ? String.fromCharCode(Number.parseInt(escape.slice(1), 16)) : meant(escape),
   );
-  // The second half of the character is still to come.
-  return written[start + text.length] === '"' ? code : code.replace(/[\uD800-\uDBFF]$/, '');
+  return { code, length: text.length };
 }
 
 /** Models forget to escape backslashes of regular expressions. */
