@@ -1,9 +1,10 @@
 /**
  * What the demo model answers: a pure function of the request. It looks through the device's camera when it is asked
- * what is there, tells the time by the clock, searches for news, calls any other tool that the question names, and
- * otherwise says that it is a demo and how to get a real model.
+ * what is there, tells the time by the clock, computes and draws with a program, searches for news, calls any other tool that the
+ * question names, and otherwise says that it is a demo and how to get a real model.
  */
 import { demoArguments } from './demo-arguments.ts';
+import { demoCode, wantsCode } from './demo-code.ts';
 import { isRecord } from '../runs/record.ts';
 import { stringOr } from './json.ts';
 
@@ -105,13 +106,19 @@ function toolFor(
     (LOOK.test(question) && !image ? named('take_a_photo') : undefined) ??
     // Before the news, because “now” and “today” match both.
     (TIME.test(question) ? named('clock') : undefined) ??
+    (wantsCode(question) ? named('code_interpreter') : undefined) ??
     (NEWS.test(question) ? named('SEARCH') : undefined) ??
     tools.find(({ function: { name } }) => isNamed(name, question)) ??
     demanded(tool_choice, tools);
   if (tool === undefined) return null;
   const { name, parameters } = tool.function;
-  const args = name === 'SEARCH' ? search(question) : JSON.stringify(demoArguments(parameters, question));
-  return { name, arguments: args };
+  return { name, arguments: argumentsFor(name, parameters, question) };
+}
+
+function argumentsFor(name: string, parameters: unknown, question: string): string {
+  if (name === 'SEARCH') return search(question);
+  if (name === 'code_interpreter') return JSON.stringify({ code: demoCode(question) });
+  return JSON.stringify(demoArguments(parameters, question));
 }
 
 /** Whether the question has every word of a tool's name: “Roll the dice” names `roll_dice`. */

@@ -189,6 +189,59 @@ describe('the demo calls', () => {
   });
 });
 
+describe('the demo computes with a program', () => {
+  const withCode = [...tools, tool('code_interpreter')];
+  const codeFor = (question: string): unknown => {
+    const said = demoReply({ messages: [user(question)], tools: withCode });
+    if (!('toolCalls' in said)) return null;
+    const [call] = said.toolCalls;
+    return call?.name === 'code_interpreter' ? JSON.parse(call.arguments) : call?.name;
+  };
+
+  test.each([
+    ['What is 17 * 23?', 'print(17 * 23)'],
+    ['What is (1 + 2)^10 / 3?', 'print((1 + 2)**10 / 3)'],
+    ['计算 6×7', 'print(6*7)'],
+    ['Calculate the square root of 2', 'print(abs(2) ** 0.5)'],
+    [
+      'What is the average of 3, 5 and -8.5?',
+      'numbers = [3, 5, -8.5]\nprint("sum:", sum(numbers), "mean:", sum(numbers) / len(numbers))',
+    ],
+    ['Compute something', 'print(sum(range(1, 101)))'],
+  ])('%s', (question, code) => {
+    expect(codeFor(question)).toEqual({ code });
+  });
+
+  test('draws what is asked for', () => {
+    expect(codeFor('Draw a chart of 3, 1 and 4')).toEqual({
+      code: [
+        'import matplotlib.pyplot as plt',
+        'numbers = [3, 1, 4]',
+        'plt.bar(range(1, len(numbers) + 1), numbers)',
+        'plt.show()',
+      ].join('\n'),
+    });
+    expect(codeFor('画图表')).toMatchObject({ code: expect.stringContaining('np.sin') as unknown });
+  });
+
+  test.each([
+    ['What is this?', 'take_a_photo'],
+    ['Weather tomorrow?', 'SEARCH'],
+    ['Tell me a story', null],
+  ])('but not for %s', (question, otherwise) => {
+    expect(codeFor(question)).toBe(otherwise);
+  });
+
+  test('only once, and only where it has the tool', () => {
+    const messages = [user('What is 17 * 23?')];
+    expect(demoReply({ messages, tools })).toHaveProperty('content');
+    const answered = [...messages, { role: 'tool', content: '391' }];
+    expect(demoReply({ messages: answered, tools: withCode })).toMatchObject({
+      content: expect.stringContaining('391') as unknown,
+    });
+  });
+});
+
 test('a tool that must be called is called', () => {
   const messages = [user('Hello')];
   expect(demoReply({ messages, tools, tool_choice: 'required' })).toHaveProperty('toolCalls');
