@@ -14,14 +14,19 @@ FROM ${NODE_IMAGE}
 WORKDIR /app
 ENV NODE_ENV=production
 
+# What code_interpreter needs, for workers that docker-compose.code.yml starts: docker build --build-arg WITH_CODE=yes
+ARG WITH_CODE=
+RUN if [ -n "$WITH_CODE" ]; then apt-get update && apt-get install -y --no-install-recommends bubblewrap python3-venv \
+  && rm -rf /var/lib/apt/lists/*; fi
+
 COPY package.json package-lock.json ./
 # Without the optional packages, too: they are vitest and what it brings, which the demo model's package can work with, and
 # a native decoder of messages that only ever get encoded here.
 RUN npm ci --omit=dev --omit=optional --no-audit --no-fund && npm cache clean --force
 COPY src ./src
-# Readable however private the folder was that they come from. And where compose keeps what it makes up, files, and their
-# index, in volumes that take their owner from here.
-RUN chmod -R u=rwX,go=rX package.json package-lock.json src && install -d -o node -g node /keys /files /library
+# Readable however private the folder was that they come from. And where compose keeps what it makes up, files, their index,
+# and packages of Python, in volumes that take their owner from here.
+RUN chmod -R u=rwX,go=rX package.json package-lock.json src && install -d -o node -g node /keys /files /library /code
 
 # A container's loopback address is nobody's but its own; and who listens on another one asks for a key.
 ENV HOST=0.0.0.0 AUTH=key FILES_URL=/files LIBRARY_URL=/library/library.sqlite

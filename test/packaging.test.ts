@@ -58,6 +58,8 @@ const composeSchema = z.looseObject({
   volumes: z.record(z.string(), z.unknown()),
 });
 
+const codeSchema = z.object({ services: z.object({ worker: z.unknown() }), volumes: z.unknown() });
+
 const manifest = manifestSchema.parse(JSON.parse(text('package.json')));
 const lock = lockSchema.parse(JSON.parse(text('package-lock.json')));
 const packages = Object.entries(lock.packages).filter(([path]) => path !== '');
@@ -205,6 +207,21 @@ describe('docker-compose.yml', () => {
     const command = services['redis']?.command.join(' ') ?? '';
     expect(command).toContain('--maxmemory ${REDIS_MAXMEMORY:-3gb} --maxmemory-policy noeviction');
     expect(command).toContain('--appendonly yes');
+  });
+
+  test('with docker-compose.code.yml gives the workers what a sandbox needs, and no more', () => {
+    const more = codeSchema.parse(parse(text('docker-compose.code.yml')));
+    expect(Object.keys(more.services)).toEqual(['worker']);
+    expect(more.services.worker).toEqual({
+      image: 'longrun-code',
+      build: { context: '.', args: { WITH_CODE: 'yes' } },
+      security_opt: ['no-new-privileges:true', 'seccomp:unconfined', 'apparmor:unconfined'],
+      environment: { CODE_FOLDER: '${CODE_FOLDER:-/code}' },
+      mem_limit: '${WORKER_MEMORY:-4g}',
+      volumes: ['code:/code'],
+    });
+    expect(dockerfile).toMatch(/^RUN if \[ -n "\$WITH_CODE" \]; then .*bubblewrap python3-venv/m);
+    expect(dockerfile).toMatch(/install -d -o node -g node .*\/code\b/);
   });
 
   test('opens one port, to this machine', () => {

@@ -66,12 +66,19 @@ async function tryBubblewrap(options: ChoiceOptions): Promise<EngineChoice | str
     return 'Install bubblewrap and Python with venv (Debian, Ubuntu: apt-get install bubblewrap python3-venv).';
   if (!help.stdout.includes('--size')) return 'bubblewrap is too old: it must be 0.5 or newer.';
   const canDisableNamespaces = help.stdout.includes('--disable-userns');
-  const engine = bubblewrap({ python, canDisableNamespaces, limits, env });
-  if (engine === null) return `There is no filter of system calls for ${process.arch}.`;
-  const reason = await tryOut(engine, options, TRIAL_MS);
-  if (reason === null) return { engine, fits: `${python.executable} 3.${python.minor}` };
+  let reason = '';
+  // Containers may not write to /proc/sys, where bubblewrap would forbid further namespaces: there only the filter does.
+  for (const disables of canDisableNamespaces && isContainer() ? [true, false] : [canDisableNamespaces]) {
+    const engine = bubblewrap({ python, canDisableNamespaces: disables, limits, env });
+    if (engine === null) return `There is no filter of system calls for ${process.arch}.`;
+    const fault = await tryOut(engine, options, TRIAL_MS);
+    if (fault === null) return { engine, fits: `${python.executable} 3.${python.minor}` };
+    reason = fault;
+  }
   return `bubblewrap does not work: ${reason}. ${await cureOf()}`;
 }
+
+const isContainer = (): boolean => CONTAINER_MARKS.some((mark) => existsSync(mark));
 
 async function tryDocker(options: ChoiceOptions): Promise<EngineChoice | string> {
   const { image, env } = options;
@@ -123,8 +130,8 @@ async function cureOf(): Promise<string> {
   if (await is('kernel/unprivileged_userns_clone', '0'))
     return 'Allow it: sysctl -w kernel.unprivileged_userns_clone=1';
   if (await is('user/max_user_namespaces', '0')) return 'Allow it: sysctl -w user.max_user_namespaces=15000';
-  if (CONTAINER_MARKS.some((mark) => existsSync(mark)))
-    return 'In a container it needs rights that containers lack: see docs/files.md.';
+  if (isContainer())
+    return 'In a container it needs rights that containers lack: docker-compose.code.yml gives them, see docs/files.md.';
   return 'See docs/files.md.';
 }
 

@@ -259,6 +259,12 @@ export const composes: Check = async (block, stage, context) => {
   }
 };
 
+/** Both files are there; `test/packaging.test.ts` says what is in them. */
+export const composesCode: Check = (block) => {
+  const files = [...block.text.matchAll(/-f (\S+)/g)].map(([, file = '']) => file);
+  expect(files.map((file) => text(file).includes('\n  worker:\n'))).toEqual([true, true]);
+};
+
 /** Lines for `.env`, which docker-compose.yml reads. */
 export const isReadByCompose: Check = (block) => {
   for (const name of Object.keys(variablesIn(block.text)))

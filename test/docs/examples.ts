@@ -69,6 +69,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['client.files.create(', checks.keepsAFile],
     ['client.vectorStores.create(', findsInAFile],
     ['LIBRARY_URL=postgres://', checks.starts],
+    ['docker compose -f docker-compose.yml -f', checks.composesCode],
     ['profile bwrap /usr/bin/bwrap', isProfile],
     ['FILES_URL=s3://my-bucket/longrun', checks.starts],
   ],
