@@ -12,7 +12,6 @@ import { calledFunction, type StepCall } from '../../runs/calls/kinds.ts';
 import type { RunEvent } from '../../runs/event.ts';
 import { callsOf } from '../../runs/parts.ts';
 import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
-import type { Run } from '../../runs/thread.ts';
 import type { LoggedEvent } from '../../store/follow.ts';
 import type { Encoder } from '../http/encode.ts';
 import { ARGUMENTS, argumentsOf, beginningsOf, endingsOf } from './call-events.ts';
@@ -29,7 +28,7 @@ import {
   type View,
 } from './output.ts';
 import { itemId } from './ids.ts';
-import { responseObject, type ResponseStatus } from './response.ts';
+import { endOf, responseObject, type ResponseStatus } from './response.ts';
 
 /** The text that is being said: of a message, or of a thought. */
 interface OpenText {
@@ -369,18 +368,6 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
     return state && { run: state.run, origin: state.origin, seal: this.#sealer };
   }
 }
-
-/** The event with which the stream of a run ends. */
-export function endOf({ status }: Pick<Run, 'status'>): string {
-  return END[status] ?? 'response.failed';
-}
-
-const END: Readonly<Record<string, string>> = {
-  completed: 'response.completed',
-  incomplete: 'response.incomplete',
-  // The wire has no event for it, and its helpers stop at this one without a look at the status.
-  cancelled: 'response.incomplete',
-};
 
 const placeOf = ({ id, index }: Pick<OpenText, 'id' | 'index'>) => ({
   item_id: id,

@@ -2,13 +2,11 @@
  * The stream of a response whose log is gone: what is stored of it in as few frames as clients understand. Its numbers are not
  * those of the first reading.
  */
-import { isTerminal } from '../../runs/run.ts';
-import type { RunState } from '../../runs/run.ts';
+import { isTerminal, type RunState } from '../../runs/run.ts';
 import { isRecord } from '../../runs/record.ts';
 import { FrameWriter, sseFrame } from './frame-writer.ts';
-import { endOf } from './frames.ts';
 import type { OutputItem } from './output.ts';
-import { responseObject } from './response.ts';
+import { endOf, responseObject } from './response.ts';
 
 /** All frames of a response that has ended. */
 export function shortStream({ run, origin }: RunState, output: readonly OutputItem[]): string {

@@ -121,3 +121,15 @@ function toolsShown(tools: readonly DeclaredTool[], serverTools: readonly string
     return [{ type: 'function', name, description: description || null, parameters, strict }];
   });
 }
+
+/** The event with which the stream of a run ends. */
+export function endOf({ status }: Pick<Run, 'status'>): string {
+  return END[status] ?? 'response.failed';
+}
+
+const END: Readonly<Record<string, string>> = {
+  completed: 'response.completed',
+  incomplete: 'response.incomplete',
+  // The wire has no event for it, and its helpers stop at this one without a look at the status.
+  cancelled: 'response.incomplete',
+};
