@@ -18,6 +18,7 @@ import { FOREIGN_SETTINGS, readEntries } from './config/mcp-entries.ts';
 import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
 import { searchFields, searchProvidersOf } from './config/search.ts';
+import { speechFields, speechUpstreamOf } from './config/speech.ts';
 import { onlyToolsOf, passthroughFields, toolSchema, withSettings, withoutSettings } from './config/tools.ts';
 import {
   completeUpstream,
@@ -107,11 +108,12 @@ const schema = z.strictObject({
     .array(
       z.strictObject({
         path: z.string().regex(/^\/[\w./-]*$/),
-        profile: z.enum(['chat', 'voice', 'glasses']),
+        profile: z.enum(['chat', 'voice', 'audio', 'glasses']),
       }),
     )
     .default([
       { path: '/chat/completions', profile: 'voice' },
+      { path: '/audio/chat/completions', profile: 'audio' },
       { path: '/custom_agent/chat', profile: 'glasses' },
     ]),
   /** Voice engines hang up after about four silent seconds. */
@@ -121,6 +123,7 @@ const schema = z.strictObject({
   apology: z.string().min(1).max(200).default('抱歉，请稍后再试。 Sorry, please try again later.'),
   /** What voice engines say then; by default the same. */
   voiceApology: z.string().min(1).max(200).optional(),
+  ...speechFields,
   /** Folders of tools besides the built-in one; in the environment separated by commas. */
   toolFolders: list(z.string().min(1)).default([]),
   /** How many processes one API or worker process uses for tools that could do harm. */
@@ -141,6 +144,8 @@ type CheckedSettings = Readonly<z.infer<typeof schema>>;
 
 export interface Config extends Omit<CheckedSettings, 'upstreams'> {
   readonly upstreams: readonly UpstreamConfig[];
+  /** The server that makes speech of text, where that is none of the upstreams; else null. */
+  readonly speechUpstream: UpstreamConfig | null;
   /** What the operator is told, in sentences, about what was read but has no effect. */
   readonly notes: readonly string[];
 }
@@ -198,9 +203,19 @@ export function readConfig(given: Env = process.env, file = given['LONGRUN_CONFI
   }
   checkWeb(config, report);
   const searchProviders = searchProvidersOf(config, report);
+  const speechUpstream = speechUpstreamOf(config, env, report);
   if (problems.length > 0) throw new ConfigError(problems);
   const notes = [...servers.notes, ...shadowed(single, upstreams)];
-  return deepFreeze({ ...config, upstreams, tools, openapi, mcpServers, searchProviders, notes });
+  return deepFreeze({
+    ...config,
+    upstreams,
+    tools,
+    openapi,
+    mcpServers,
+    searchProviders,
+    speechUpstream,
+    notes,
+  });
 }
 
 /** Whether `key` is set in the environment or in the file, and not a default. */
@@ -285,9 +300,16 @@ function toolEnvironment(env: Env): Readonly<Record<string, string>> {
 }
 
 /** The settings as they may be logged: keys and passwords replaced. */
-export function redacted({ notes: _notes, ...config }: Config): Record<string, unknown> {
+export function redacted({
+  notes: _notes,
+  speechUpstream,
+  speechBaseUrl: _url,
+  speechApiKey: _key,
+  ...config
+}: Config): Record<string, unknown> {
   return {
     ...config,
+    ...(speechUpstream !== null && { speechUpstream: withoutKey(speechUpstream) }),
     redisUrl: withoutRedisPassword(config.redisUrl),
     libraryUrl: withoutLibraryPassword(config.libraryUrl),
     ...(config.apiKey !== undefined && { apiKey: '[redacted]' }),

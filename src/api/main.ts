@@ -113,6 +113,15 @@ async function main(): Promise<void> {
     log,
     now,
   });
+  const limits = {
+    idleMs: config.upstreamIdleMs,
+    stallMs: config.upstreamStallMs,
+    thinkMs: config.upstreamThinkMs,
+    totalMs: config.upstreamTotalMs,
+  };
+  const forwarding = new Forwarder({ upstreams: config.upstreams, limits });
+  const { speechUpstream, speechModel } = config;
+  const speaking = speechUpstream === null ? null : new Forwarder({ upstreams: [speechUpstream], limits });
   const library = await openLibrary(config.libraryUrl);
   const indexQueue = new JobQueue(INDEX_JOBS, { redis, keys, log, nowMs });
   const shelving = new Shelving({
@@ -145,15 +154,10 @@ async function main(): Promise<void> {
       models: ({ key, upstreamKey }) =>
         upstreamKey === null ? catalog.list() : callersModels.list(key, upstreamKey),
       knowsModel: (name) => catalog.knows(name),
-      forwarding: new Forwarder({
-        upstreams: config.upstreams,
-        limits: {
-          idleMs: config.upstreamIdleMs,
-          stallMs: config.upstreamStallMs,
-          thinkMs: config.upstreamThinkMs,
-          totalMs: config.upstreamTotalMs,
-        },
-      }),
+      forwarding,
+      // A caller's own key is one of the model servers, and nobody else's business.
+      speechServer: (callersKey) =>
+        speaking === null ? forwarding.to(speechModel, callersKey) : speaking.to(speechModel, null),
       readiness,
       admission,
       figures,

@@ -116,7 +116,11 @@ describe.each([true, false, undefined])('with stream: %s', (stream) => {
       withField({ functions: [{ name: 'f' }], function_call: { name: 'g' } }),
       'tool_choice',
     ],
-    ['a spoken answer', withField({ modalities: ['text', 'audio'] }), 'modalities'],
+    [
+      'the sound of an earlier answer',
+      saying({ role: 'assistant', audio: { id: 'audio_1' } }, { role: 'user', content: 'hi' }),
+      'messages[0].audio',
+    ],
     ['too much heat', withField({ temperature: 3 }), 'temperature'],
     ['too little room', withField({ max_tokens: -5 }), 'max_tokens'],
     ['a format that is none', withField({ response_format: 'json' }), 'response_format'],

@@ -1,7 +1,10 @@
 /** Every example of README and docs, and what shows that it is true. */
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { runProgram } from '../clients/programs.ts';
+import { loudness, RATE, SpeechServer, TONE_HZ } from '../support/speech-server.ts';
 import { blocksOf } from './blocks.ts';
 import * as checks from './checks.ts';
 import * as foundry from './foundry.ts';
@@ -93,6 +96,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   'docs/questions.md': [],
   'docs/recipes.md': [],
+  'docs/speech.md': [
+    ['SPEECH_BASE_URL=http', checks.starts],
+    ['client.chat.completions.create(', isHeard],
+  ],
   'docs/servers.md': [['"upstreams": [', checks.configures]],
   'docs/tools.md': [
     ['curl http://127.0.0.1:8080/v1/plugins', checks.answers],
@@ -110,6 +117,7 @@ export async function prepare(document: string, stage: Stage): Promise<void> {
     const name = checks.toolName(block);
     await stage.write(`tools/${name}.ts`, block.text.replace(PARCELS, parcels));
   }
+  if (document === 'docs/speech.md') stage.env['SPEECH_BASE_URL'] = await speechFor(stage);
   const config = blocks.find(({ text }) => text.includes('"toolFolders"'));
   if (config !== undefined) stage.env['LONGRUN_CONFIG'] = await stage.write('tools.json', config.text);
 }
@@ -120,6 +128,24 @@ async function findsInAFile(...[block, stage]: Parameters<checks.Check>): Promis
   const ended = await runProgram(process.execPath, [path], { cwd: stage.folder });
   const stdout = 'handbook.md Everybody has thirty days of holidays.\n';
   expect(ended).toEqual({ code: 0, stderr: '', stdout });
+}
+
+/** A server that speaks, in place of the one of the example. @returns its base URL. */
+async function speechFor(stage: Stage): Promise<string> {
+  const speech = new SpeechServer();
+  await speech.listen();
+  stage.defer(() => speech.stop());
+  return speech.baseUrl;
+}
+
+/** A program prints what it hears, and writes the sound of it into a file. */
+async function isHeard(...[block, stage]: Parameters<checks.Check>): Promise<void> {
+  const path = await stage.write('heard.mjs', await stage.addressed(block.text));
+  const ended = await runProgram(process.execPath, [path], { cwd: stage.folder });
+  expect(ended).toMatchObject({ code: 0, stderr: '' });
+  expect(ended.stdout).toContain('Tell me about tea.');
+  const sound = await readFile(join(stage.folder, 'tea.pcm'));
+  expect(loudness(sound, TONE_HZ, RATE)).toBeGreaterThan(0.8);
 }
 
 /** AppArmor itself is not everywhere: the profile names the program that the sandbox starts, and lets it have namespaces. */

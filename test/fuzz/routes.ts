@@ -111,6 +111,12 @@ const chat = (random: Random, known: Known): object => ({
     turn_id: random.between(1, 9),
     stop: ['\n'],
     location: 'here',
+    modalities: random.pick([['text'], ['text', 'audio']]),
+    audio: {
+      voice: 'alloy',
+      format: random.pick(['pcm16', 'wav', 'mp3', 'x']),
+      sample_rate: random.pick([16_000, 1]),
+    },
   }),
   ...sampling(random),
 });
@@ -367,6 +373,7 @@ export const ROUTES: Routes = {
     post(() => '/openai/deployments/vendor/model/chat/completions?api-version=2024-10-21', chat),
   ],
   'POST /chat/completions': [4, post(() => '/chat/completions', chat)],
+  'POST /audio/chat/completions': [4, post(() => '/audio/chat/completions', chat)],
   'POST /custom_agent/chat': [4, post(() => '/custom_agent/chat', chat)],
 };
 

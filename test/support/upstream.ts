@@ -9,7 +9,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import { json } from 'node:stream/consumers';
+import { json, text as readText } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 
@@ -52,6 +52,9 @@ export const TURN_USAGE = { prompt_tokens: 10, completion_tokens: 5, total_token
 
 /** What is passed on to a model server (support/endpoints.ts is a server that knows them). */
 const OTHER_ENDPOINTS = /^\/v1\/(?:embeddings|completions|moderations|rerank|audio|images)\b/;
+
+/** A tenth of a second. */
+const SILENCE = Buffer.alloc(4_800);
 
 const FRAGMENT_LENGTH = 7;
 let callCount = 0;
@@ -242,7 +245,11 @@ export class FakeUpstream {
         return sendJson(response, 200, { object: 'list', data: [model, agent] });
       }
       if (OTHER_ENDPOINTS.test(incoming.url ?? '')) {
-        incoming.resume();
+        // It speaks as well, whatever the text, for those who only need that it does (support/speech-server.ts says more).
+        if ((await readText(incoming)).includes('"response_format":"pcm"')) {
+          response.writeHead(200, { 'content-type': 'audio/pcm' });
+          return void response.end(SILENCE);
+        }
         const type = { 'content-type': 'application/json; charset=utf-8' };
         return sendJson(response, 200, { object: 'list', data: [] }, type);
       }

@@ -11,6 +11,8 @@ import type { ChatTurn } from '../../turns/turn.ts';
 import { ApiError } from '../../errors.ts';
 import { memoryEndpoints } from './memory.ts';
 import { BROKEN_OFF, chatFrames, chatObject, isHttpError, type ChatReply } from './frames.ts';
+import { AHEAD_BYTES } from './speech/sound.ts';
+import { voiceOf, type Voice } from './speech/voice.ts';
 import type { Call } from '../http/call.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 import { isSafeId } from '../../store/keys.ts';
@@ -28,6 +30,8 @@ interface ChatProfile {
   readonly speaks: boolean;
   /** Whether nothing reads errors: refusals are spoken as well, and no error follows what is said instead of it. */
   readonly hidesErrors: boolean;
+  /** Whether answers have sound where the request does not say. */
+  readonly speaksAlways: boolean;
   /** A picture in a new request may answer an earlier `take_a_photo` call. */
   readonly relaysPhotos: boolean;
 }
@@ -47,11 +51,15 @@ export interface DeviceSettings {
   readonly voiceApology: string;
   /** How long a spoken answer waits for a model server that cannot answer yet. */
   readonly spokenWaitMs: number;
+  /** The model, the voice of callers who name none, and the samples a second that engines and devices play. */
+  readonly speechModel: string;
+  readonly speechVoice: string;
+  readonly speechSampleRate: number;
 }
 
-export type ProfileName = 'chat' | 'voice' | 'glasses';
+export type ProfileName = 'chat' | 'voice' | 'audio' | 'glasses';
 
-/** The kinds of callers: SDKs and programs, voice engines, and glasses. */
+/** The kinds of callers: SDKs and programs, voice engines, those that play sound, and glasses. */
 function profileOf(name: ProfileName, settings: DeviceSettings): ChatProfile {
   const { fillerAfterMs, fillerText, apology, voiceApology } = settings;
   const plain = {
@@ -60,6 +68,7 @@ function profileOf(name: ProfileName, settings: DeviceSettings): ChatProfile {
     apology: null,
     speaks: false,
     hidesErrors: false,
+    speaksAlways: false,
     relaysPhotos: false,
   };
   const spoken = { ...plain, streamByDefault: true, speaks: true };
@@ -67,8 +76,10 @@ function profileOf(name: ProfileName, settings: DeviceSettings): ChatProfile {
     case 'chat':
       return plain;
     case 'voice':
+    case 'audio':
       return {
         ...spoken,
+        speaksAlways: name === 'audio',
         apology: voiceApology,
         filler: { afterMs: fillerAfterMs, text: fillerText },
       };
@@ -96,22 +107,29 @@ export function chatEndpoint(
     repeatsItself: true,
     handle: async (call) => {
       const startedMs = performance.now();
-      const { ahead, reply, isStream, headers } = await begin(services, call, profile, settings);
+      const { ahead, reply, isStream, headers, voice } = await begin(services, call, profile, settings);
       if (!isStream) {
-        const value = await chatObject(ahead.read(), reply);
+        const value = await chatObject(ahead.read(), reply, voice?.whole);
         return { type: 'json', value, headers: headers() };
       }
       const { filler } = profile;
       const leftMs = (ms: number): number => Math.max(0, startedMs + ms - performance.now());
+      let close = async (): Promise<unknown> => ahead.close();
       try {
         const first = await ahead.peek(leftMs(Math.min(HOLD_MS, filler?.afterMs ?? HOLD_MS)));
         refuseEarly(first, reply);
         const late = filler === null ? null : { ...filler, afterMs: leftMs(filler.afterMs) };
-        const frames = chatFrames(ahead.read(late), reply);
+        if (voice === null) {
+          const frames = chatFrames(ahead.read(late), reply);
+          return { type: 'events', frames, headers: headers(), failure: BROKEN_OFF };
+        }
+        const frames = voice.stream(ahead.read(late));
+        close = async () => frames.return();
+        await frames.begun(leftMs(HOLD_MS));
         return { type: 'events', frames, headers: headers(), failure: BROKEN_OFF };
       } catch (error) {
         // Without this, the generator would stay suspended at a `yield` and listen to the run for ever.
-        await ahead.close();
+        await close();
         throw error;
       }
     },
@@ -127,19 +145,28 @@ interface Begun {
   readonly reply: ChatReply;
   readonly isStream: boolean;
   readonly headers: () => Record<string, string>;
+  /** Makes the sound of the answer; null where it has none. */
+  readonly voice: Voice | null;
 }
 
 async function begin(
   services: Services,
   call: Call,
   profile: ChatProfile,
-  { spokenWaitMs }: DeviceSettings,
+  settings: DeviceSettings,
 ): Promise<Begun> {
   const timing = new ServerTiming();
-  const { relaysPhotos, speaks: isDevice } = profile;
-  const request = readChat(call, { isDevice, relaysPhotos, sealed: sealedKey(services, call) });
-  const isStream = request.stream ?? profile.streamByDefault;
+  const { relaysPhotos, speaks: isDevice, speaksAlways, streamByDefault } = profile;
+  const sampleRate = isDevice ? settings.speechSampleRate : null;
+  const request = readChat(call, {
+    isDevice,
+    relaysPhotos,
+    sealed: sealedKey(services, call),
+    speech: { speaksAlways, streamByDefault, voice: settings.speechVoice, sampleRate },
+  });
+  const isStream = request.stream ?? streamByDefault;
   if (isStream) services.admission.admitStream(call.gone);
+  if (isStream && request.speech !== null) call.admitBeside(AHEAD_BYTES);
   const reply: ChatReply = {
     id: `chatcmpl-${call.requestId.slice('req_'.length)}`,
     created: services.now(),
@@ -151,7 +178,7 @@ async function begin(
     hidesErrors: profile.hidesErrors,
   };
   const thread = threadHeader(request.turn);
-  const turn = profile.speaks ? { ...request.turn, waitMs: spokenWaitMs } : request.turn;
+  const turn = profile.speaks ? { ...request.turn, waitMs: settings.spokenWaitMs } : request.turn;
   const answer = converse(services, call, turn, timing).catch((error: unknown) => {
     if (!isNobody(error)) throw error;
     tellNobody(call, request.turn.agent);
@@ -166,6 +193,10 @@ async function begin(
     reply,
     isStream,
     headers: () => ({ 'server-timing': timing.header, ...thread }),
+    voice:
+      request.speech === null
+        ? null
+        : voiceOf(services, call, reply, { asked: request.speech, model: settings.speechModel }),
   };
 }
 

@@ -31,6 +31,16 @@ export interface ChatReply {
   readonly hidesErrors: boolean;
 }
 
+/** The sound of an answer, or a part of it. */
+export interface AudioFields {
+  readonly id?: string;
+  readonly transcript?: string;
+  /** Base64. */
+  readonly data?: string;
+  /** Unix seconds. */
+  readonly expires_at?: number;
+}
+
 const DONE = 'data: [DONE]\n\n';
 
 /** The end of a stream that a fault of ours breaks off. */
@@ -42,9 +52,11 @@ export function chatFrames(batches: Passing<readonly Audible[]>, reply: ChatRepl
   return encoded(batches, new ChatEncoder(reply));
 }
 
-class ChatEncoder implements Encoder<Audible> {
+/** Makes the chunks of an answer. */
+export class ChatEncoder implements Encoder<Audible> {
   isOver = false;
   readonly #reply: ChatReply;
+  readonly #apologizes: boolean;
   /** A chunk up to its delta, and what follows its finish reason: the same for all of an answer. */
   readonly #head: string;
   readonly #tail: string;
@@ -55,8 +67,10 @@ class ChatEncoder implements Encoder<Audible> {
   /** Whether there was a word that is not the filler's. */
   #isSaid = false;
 
-  constructor(reply: ChatReply) {
+  /** @param apologizes false where the apology is said before its event comes here, with its sound */
+  constructor(reply: ChatReply, apologizes = true) {
     this.#reply = reply;
+    this.#apologizes = apologizes;
     const start = JSON.stringify(head(reply, 'chat.completion.chunk')).slice(0, -1);
     this.#head = `data: ${start},"choices":[{"index":0,"delta":`;
     this.#tail = reply.includeUsage ? '}],"usage":null}\n\n' : '}]}\n\n';
@@ -98,15 +112,27 @@ class ChatEncoder implements Encoder<Audible> {
       case 'failed': {
         this.isOver = true;
         const sorry = this.#apology();
-        const end = sorry === '' ? '' : this.#chunk({}, 'stop');
+        const end = reply.apology === null ? '' : this.#chunk({}, 'stop');
         return sorry + end + (reply.hidesErrors ? '' : frame(turnError(event).body)) + DONE;
       }
     }
   }
 
+  /** A chunk of an answer with sound, behind the one that says whose it is. */
+  audio(audio: AudioFields, annotations: readonly Annotation[] = [], logprobs?: Logprobs): string {
+    const role = this.#isBegun ? '' : this.#chunk({}, null);
+    return role + this.#chunk({ audio, ...annotated(annotations) }, null, wireLogprobs(logprobs));
+  }
+
+  /** The end of an answer that broke off for a reason that no event tells. */
+  broken(error: ApiError): string {
+    this.isOver = true;
+    return frame(error.body) + DONE;
+  }
+
   #apology(): string {
     const { apology } = this.#reply;
-    return apology === null ? '' : this.#chunk({ content: apology }, null);
+    return apology === null || !this.#apologizes ? '' : this.#chunk({ content: apology }, null);
   }
 
   #chunk(delta: Record<string, unknown>, reason: string | null, logprobs: object | null = null): string {
@@ -124,11 +150,20 @@ class ChatEncoder implements Encoder<Audible> {
   }
 }
 
-/** The answer as one object. @throws {ApiError} when the run failed and {@link isHttpError}. */
+/**
+ * The answer as one object.
+ * @param speak makes the sound of an answer that has it
+ * @throws {ApiError} when the run failed and {@link isHttpError}, or the answer cannot be spoken.
+ */
 export async function chatObject(
   batches: AsyncIterable<readonly Audible[]>,
   reply: ChatReply,
+  speak: ((text: string) => Promise<AudioFields | null>) | null = null,
 ): Promise<unknown> {
+  const said = async (content: string | null): Promise<Record<string, unknown>> => {
+    const audio = content === null ? null : ((await speak?.(content)) ?? null);
+    return audio === null ? { content } : { content: null, audio };
+  };
   let text = '';
   let marks: readonly Annotation[] = [];
   let thoughts = '';
@@ -176,21 +211,21 @@ export async function chatObject(
           break;
         case 'calls': {
           const { message, calls } = asidesFor(reply, event);
-          const content = text === '' ? null : text;
+          const content = await said(text === '' ? null : text);
           return whole(
-            { ...message, content, ...calledIn(event.calls, reply, calls) },
+            { ...message, ...content, ...calledIn(event.calls, reply, calls) },
             endOfCalls(reply),
             event.usage,
           );
         }
         case 'end': {
           const { message } = asidesFor(reply, event);
-          const content = text.trim() === '' ? (reply.apology ?? text) : text;
-          return whole({ ...message, content }, event.reason, event.usage);
+          const content = await said(text.trim() === '' ? (reply.apology ?? text) : text);
+          return whole({ ...message, ...content }, event.reason, event.usage);
         }
         case 'failed':
           if (isHttpError(event, reply)) throw turnError(event);
-          return whole({ content: reply.apology ?? '' }, 'stop', null);
+          return whole(await said(reply.apology ?? ''), 'stop', null);
       }
     }
   // The client has gone, so this is not read.

@@ -7,6 +7,7 @@ interface HeldMessage {
   readonly role: string;
   readonly content?: unknown;
   readonly refusal?: unknown;
+  readonly audio?: unknown;
   readonly tool_calls?: readonly unknown[] | null | undefined;
   readonly tool_call_id?: string | null | undefined;
 }
@@ -22,7 +23,10 @@ export function withoutHoles<Message extends HeldMessage>(messages: readonly Mes
     if (message.role === 'tool')
       return message.tool_call_id ? message : { ...message, tool_call_id: hasCalls ? '' : null };
     const isSilent =
-      isNothing(message.content) && message.refusal == null && (message.tool_calls ?? []).length === 0;
+      isNothing(message.content) &&
+      message.refusal == null &&
+      message.audio == null &&
+      (message.tool_calls ?? []).length === 0;
     return isSilent && index < messages.length - 1 ? { ...message, content: '' } : message;
   });
 }

@@ -8,6 +8,7 @@ import * as shapes from '../http/shapes.ts';
 import { calledBefore, type OldCall } from './functions.ts';
 import { withoutHoles } from './history.ts';
 import { pictureOutputOf } from './sent-pictures.ts';
+import { transcriptIn } from './speech/asked.ts';
 
 const MAX_KEY_LENGTH = 256;
 /** A name that a client gives to a conversation, a turn or a device. */
@@ -59,6 +60,7 @@ export const message = z.looseObject({
   name: z.unknown().optional(),
   reasoning_content: z.unknown().optional(),
   reasoning: z.unknown().optional(),
+  audio: z.unknown().optional(),
   turn_id: key,
 });
 
@@ -119,7 +121,7 @@ function toMessage(given: SentMessage, param: string, isDevice: boolean): ChatMe
       );
       const asides = isDevice ? {} : messageAsides(given);
       // Clients send answers back as they got them. A refusal is an answer as well, and has no content.
-      const answer = given.content ?? given.refusal;
+      const answer = contentOf(given, param) ?? given.refusal;
       if (answer == null && calls.length === 0 && given.function_call == null)
         throw missing(`${param}.content`);
       const said = plainText(answer ?? '', `${param}.content`);
@@ -140,6 +142,12 @@ function toMessage(given: SentMessage, param: string, isDevice: boolean): ChatMe
       };
     }
   }
+}
+
+/** An answer with sound has no content of its own: its words are its transcript. */
+function contentOf({ content, audio }: SentMessage, param: string): Content {
+  const isSilent = content == null || content.length === 0;
+  return isSilent && audio != null ? transcriptIn(audio, `${param}.audio`) : content;
 }
 
 /** How programs mark an answer that the server is to continue: in the words of Mistral and DeepSeek, and of Kimi and Qwen. */

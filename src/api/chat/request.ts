@@ -7,11 +7,13 @@ import { z } from 'zod';
 import { ApiError, echo, unsupported } from '../../errors.ts';
 import { isMedia, type ChatMessage, type ChatPart } from '../../runs/model.ts';
 import type { Call } from '../http/call.ts';
+import { noSoundKept } from '../http/kept-sound.ts';
 import * as shapes from '../http/shapes.ts';
 import { validate } from '../http/validate.ts';
 import { oldChoice, oldFunctions, toolsIn, type AskedTools } from './functions.ts';
 import { key, message, toMessages } from './messages.ts';
 import { passedOn, PASSED_ON, withExtraBody, withoutSlips, withoutUnlimited } from './parameters.ts';
+import { speechIn, withoutSpeech, type AskedSpeech, type SpeechDefaults } from './speech/asked.ts';
 import { withSentPictures } from './sent-pictures.ts';
 import { needsNoThread, toolChoice, tools } from './tools.ts';
 import { lastUserMessage, pictureIn, textIn, type ChatSettings, type ChatTurn } from '../../turns/turn.ts';
@@ -62,6 +64,8 @@ export interface ChatRequest {
   readonly includeUsage: boolean;
   /** Whether calls are answered in the old form, as `function_call`. */
   readonly callsFunctions: boolean;
+  /** The sound of its answer; null where that is text alone. */
+  readonly speech: AskedSpeech | null;
 }
 
 export interface ChatReading {
@@ -73,17 +77,21 @@ export interface ChatReading {
   /** Whether the route's callers send photos as new requests. */
   readonly relaysPhotos: boolean;
   readonly sealed: string | null;
+  readonly speech: SpeechDefaults;
 }
 
 /** Reads a chat request. @throws {ApiError} 400 for an invalid one. */
-export function readChat(call: Call, { isDevice, relaysPhotos, sealed }: ChatReading): ChatRequest {
+export function readChat(call: Call, reading: ChatReading): ChatRequest {
+  const { isDevice, relaysPhotos, sealed } = reading;
   const given = validate(body, prepared(call.body(anything), isDevice), false);
   refuseUnsupported(given);
+  const speech = speechIn(given, reading.speech);
   const said = toMessages(given.messages, isDevice);
   const messages = [...surroundings(given), ...said.messages];
   const asked = toolsIn(given);
   const metadata = given.metadata ?? {};
-  const raw: Readonly<Record<string, unknown>> = given;
+  // The model server is asked for text in either case.
+  const raw: Readonly<Record<string, unknown>> = speech === null ? given : withoutSpeech(given);
   const pick = (names: readonly string[]): Record<string, unknown> =>
     Object.fromEntries(names.filter((name) => raw[name] != null).map((name) => [name, raw[name]]));
   const thread = given.thread_id ?? metadata['thread_id'] ?? threadIn(call) ?? channelOf(raw, messages);
@@ -98,8 +106,8 @@ export function readChat(call: Call, { isDevice, relaysPhotos, sealed }: ChatRea
     tools: asked.tools,
     toolsOptional: isDevice,
     settings: settingsIn(given, asked),
-    passedOn: passedOn(given, { isDevice, own: OWN }),
-    context: pick(Object.keys(given).filter((name) => !ACTING.includes(name) || name === 'metadata')),
+    passedOn: passedOn(raw, { isDevice, own: OWN }),
+    context: pick(Object.keys(raw).filter((name) => !ACTING.includes(name) || name === 'metadata')),
     sealed,
     caller,
     thread: thread === null ? null : String(thread),
@@ -118,6 +126,7 @@ export function readChat(call: Call, { isDevice, relaysPhotos, sealed }: ChatRea
     stream: given.stream ?? null,
     includeUsage: given.stream_options?.include_usage === true,
     callsFunctions: asked.isOld,
+    speech,
   };
 }
 
@@ -127,9 +136,8 @@ function prepared(given: unknown, isDevice: boolean): unknown {
   return withSentPictures(withoutUnlimited(isDevice ? withoutSlips(spread) : spread), isDevice);
 }
 
-function refuseUnsupported({ n, modalities }: z.infer<typeof body>): void {
+function refuseUnsupported({ n }: z.infer<typeof body>): void {
   if ((n ?? 1) !== 1) throw unsupported("More than one choice ('n' above 1) is", 'n');
-  if (modalities?.includes('audio') === true) throw unsupported('Audio is', 'modalities');
 }
 
 /** @throws {ApiError} 400 for what a thread cannot hold. */
@@ -138,9 +146,13 @@ function requireThreadable(
   { tools: declared, toolChoice: choice }: AskedTools,
 ): void {
   const media = messages.flatMap(partsOf).find(isMedia);
+  if (media?.type === 'input_audio') throw noSoundKept('messages', TO_A_MODEL_THAT_HEARS);
   if (media !== undefined) throw notInThread(`Content of type '${media.type}'`, 'messages');
   if (needsNoThread(declared, choice)) throw notInThread('A custom tool', 'tools');
 }
+
+const TO_A_MODEL_THAT_HEARS =
+  "; or leave 'thread_id' out and send the whole conversation to a model that hears";
 
 function notInThread(what: string, param: string): ApiError {
   return unsupported(`${what} in a conversation that is kept here (thread_id) is`, param);

@@ -79,6 +79,8 @@ export interface Services extends Means {
   /** The models that a caller may name. */
   readonly models: (caller: Pick<Caller, 'key' | 'upstreamKey'>) => Promise<readonly ListedModel[]>;
   readonly forwarding: Forwarding;
+  /** The server that makes speech of text. @throws {ApiError} 502 when there is none. */
+  readonly speechServer: (callersKey: string | null) => TargetServer;
   readonly readiness: () => Promise<Readiness>;
   /** The text of `/metrics`, and what it counts: answered requests by status among others. */
   readonly figures: {
@@ -86,6 +88,8 @@ export interface Services extends Means {
     /** Requests that were passed on, and their bytes. */
     readonly forwarded: LabelledTally;
     readonly forwardedBytes: LabelledTally;
+    /** Texts that were spoken, or could not be. */
+    readonly spoken: LabelledTally;
     readonly text: () => Promise<string>;
   };
 }

@@ -27,6 +27,8 @@ export class Figures {
   readonly forwarded = new LabelledTally();
   /** Their bytes, by route, upstream and direction. */
   readonly forwardedBytes = new LabelledTally();
+  /** Texts that a speech server was asked to speak, by upstream and status. */
+  readonly spoken = new LabelledTally();
   readonly #options: FiguresOptions;
 
   constructor(options: FiguresOptions) {
@@ -71,6 +73,11 @@ export class Figures {
         'forwarded_bytes_total',
         'Bytes of such requests (sent) and of their answers (received).',
         this.forwardedBytes.samples,
+      ),
+      counter(
+        'spoken_total',
+        'Texts of answers with sound that a speech server was asked for, mostly sentences, by what became of them.',
+        this.spoken.samples,
       ),
       gauge('forwarded_open', 'Requests that are being passed on.', admission.forwarded),
       gauge('streams_open', 'Event streams that are open.', admission.streams),

@@ -7,7 +7,9 @@ import { ApiError, echo } from '../../errors.ts';
 import { saidBy, type WireItem, type StoredItem } from '../../runs/items.ts';
 import { toMessage } from '../../runs/parts.ts';
 import type { ContentPart, Message } from '../../runs/thread.ts';
+import { isRecord } from '../../runs/record.ts';
 import type { Caller } from '../../turns/caller.ts';
+import { noSoundKept } from '../http/kept-sound.ts';
 import type { GivenItem } from './request.ts';
 
 const part = z.looseObject({ type: z.string() });
@@ -37,6 +39,7 @@ export function checkedItem(given: GivenItem, param: string): WireItem {
   const item: WireItem = { ...given, type };
   const schema = KNOWN[type];
   const read = schema?.safeParse(item);
+  if (type === 'message' && hasSound(item['content'])) throw noSoundKept(`${param}.content`);
   if (read === undefined || read.success) return item;
   const [issue] = read.error.issues;
   const path = [param, ...(issue?.path ?? []).map(String)].join('.');
@@ -44,6 +47,11 @@ export function checkedItem(given: GivenItem, param: string): WireItem {
     path,
     `Invalid '${path}' of an item of type '${echo(type)}': ${issue?.message ?? 'not what is expected'}.`,
   );
+}
+
+/** Whether a message brings sound, which a conversation does not hold. */
+function hasSound(given: unknown): boolean {
+  return Array.isArray(given) && given.some((each) => isRecord(each) && each['type'] === 'input_audio');
 }
 
 /** An item as it joins a thread. */
