@@ -5,10 +5,11 @@
  *   X1  a job that comes twice, or after the file was taken out, cancelled or begun anew, changes nothing
  *   X2  the library has all of a file's chunks or none; what it had before stays until the new ones are all there
  *   X3  a worker that dies leaves the file in progress: its job comes again, or the sweeper adds it
- *   X4  a file that ends its worker again and again is given up
+ *   X4  a file that ends its worker again and again is given up; workers that are stopped, or lose Redis, are not its doing
  *   X5  a file that is read once more, for vectors of another model, stays as it is until the new chunks are all there, and also where
  *       they cannot be made
  *   X6  a file that was deleted while it was put into a store is not there
+ *   X7  a worker that lost the file to another one, because it stood still, says nothing of it
  */
 import type { Logger } from '../log.ts';
 import type { Embedder } from '../runs/embedder.ts';
@@ -54,6 +55,8 @@ export interface IndexerOptions {
     signal: AbortSignal,
   ) => AsyncIterable<readonly ChunkText[]>;
   readonly write: (job: IndexJob, shelved: ShelvedFile, space: string | null) => Promise<Writing>;
+  /** Whether a write failed because the file was removed, or is being written by somebody who began later. */
+  readonly isOvertaken: (error: unknown) => boolean;
   /** Removes what the library has of a file. */
   readonly remove: (job: IndexJob) => Promise<void>;
   /** Takes a file out of the store, if it is still in this try. */
@@ -89,7 +92,7 @@ export class Indexer {
   }
 
   async work(job: IndexJob): Promise<JobOutcome> {
-    const { storeFiles, storeExists, onKept, embedder } = this.#options;
+    const { storeFiles, storeExists, onKept, embedder, isOvertaken, log } = this.#options;
     const { signal } = this.#leaving;
     if (signal.aborted) return 'handed over';
     // What is left of a deleted store, the sweeper removes.
@@ -109,9 +112,16 @@ export class Indexer {
         this.#isKept = true;
       }
     } catch (error) {
-      if (signal.aborted) return 'handed over';
-      // The sweeper adds the job again.
-      if (isUnavailable(error)) throw error;
+      if (signal.aborted || isUnavailable(error)) {
+        await this.#takeBack(job);
+        if (signal.aborted) return 'handed over';
+        // The sweeper adds the job again.
+        throw error;
+      }
+      if (isOvertaken(error)) {
+        log.info({ vector_store_id: job.storeId, file_id: job.fileId }, 'a file is left to another worker');
+        return 'done';
+      }
       await this.#failed(job, begun, error);
     }
     await this.#tidy();
@@ -175,6 +185,16 @@ export class Indexer {
         throw new FileGone();
       throw error;
     }
+  }
+
+  /** X4: this was no try. Where that cannot be said, it counts as one. */
+  async #takeBack(job: IndexJob): Promise<void> {
+    const { storeFiles, log } = this.#options;
+    await storeFiles
+      .change(job, (old) =>
+        isOf(job, old) ? { ...old, tries: Math.max(0, (old.tries ?? 0) - 1) } : undefined,
+      )
+      .catch((err: unknown) => log.debug({ err }, 'could not take back a try'));
   }
 
   /** X1 */

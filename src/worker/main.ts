@@ -35,6 +35,7 @@ import { Trial } from '../store/trial.ts';
 import { INDEX_JOBS } from '../store/index-jobs.ts';
 import { Shelving } from '../store/shelving.ts';
 import { describeFile } from '../store/describe-file.ts';
+import { Superseded } from '../library/library.ts';
 import { openLibrary } from '../library/open.ts';
 import { LibraryShelf } from '../library/shelf.ts';
 import { embedderOf } from '../model/embeddings.ts';
@@ -126,6 +127,7 @@ async function main(): Promise<void> {
       ),
     write: ({ project, storeId, fileId }, { attributes }, space) =>
       library.write({ project, storeId, fileId, attributes, space }),
+    isOvertaken: (error) => error instanceof Superseded,
     remove: (job) => library.removeFile(job),
     takeOut: (job) => shelving.takeOut(job, job.stamp),
     onKept: async () => libraryNote.begin(await library.name()),
@@ -133,6 +135,7 @@ async function main(): Promise<void> {
     embedder,
     log,
   });
+  await tidyFolders(removeFolder, log);
   const sandbox = openSandbox({ ...codeSettings(config), log });
   const codeInterpreter = new CodeInterpreter({
     open: (options) => sandbox.open(options),
@@ -160,7 +163,6 @@ async function main(): Promise<void> {
     },
     log,
   });
-  await tidyFolders(removeFolder, log);
   const trial = new Trial(redis, keys, nowMs);
   const lease = new Lease({ redis, keys, id, leaseMs: config.lockMs, log });
   const slots = new Slots({

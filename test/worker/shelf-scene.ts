@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { Library } from '../../src/library/library.ts';
+import { Superseded, type Library } from '../../src/library/library.ts';
 import { openLibrary } from '../../src/library/open.ts';
 import type { Embedder } from '../../src/runs/embedder.ts';
 import type { FileObject } from '../../src/runs/file.ts';
@@ -141,6 +141,7 @@ export class Scene {
       chunks: (_project, { id }) => this.texts.get(id)?.() ?? nothing(),
       write: ({ project, storeId, fileId }, { attributes }, space) =>
         this.library.write({ project, storeId, fileId, attributes, space }),
+      isOvertaken: (error) => error instanceof Superseded,
       remove: (job) => this.library.removeFile(job),
       takeOut: (job) => this.shelving.takeOut(job, job.stamp),
       onKept: async () => this.note.begin(await this.library.name()),
