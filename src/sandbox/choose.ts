@@ -95,7 +95,7 @@ async function tryOut(
   { limits, log }: ChoiceOptions,
   trialMs: number,
 ): Promise<string | null> {
-  const folder = await mkdtemp(join(tmpdir(), 'longrun-code-'));
+  const folder = await mkdtemp(join(tmpdir(), `longrun-code-${process.pid}-`));
   try {
     const folders = { data: join(folder, 'data'), images: join(folder, 'images'), packages: null };
     await mkdir(folders.data);

@@ -9,17 +9,22 @@ import type { Logger } from '../log.ts';
 
 const PREFIX = 'longrun-';
 const NAMED = /^longrun-(?:code|document)-(\d+)-/;
+/** Whom root gives the folders that code writes to (sandbox/launch.ts). */
+const NOBODY = 65_534;
 
 export async function ownFolder(kind: 'code' | 'document'): Promise<string> {
   return mkdtemp(join(tmpdir(), `${PREFIX}${kind}-${process.pid}-`));
 }
 
-/** Removes the folders of processes that are gone. What cannot be removed is told, and is no reason not to start. */
+/**
+ * Removes the folders of processes that are gone. Called before this process has one: those with its number are of an earlier
+ * process, because in a container every worker has the same. What cannot be removed is told, and is no reason not to start.
+ */
 export async function tidyFolders(remove: (folder: string) => Promise<void>, log: Logger): Promise<void> {
   for (const name of await readdir(tmpdir()).catch(() => [])) {
-    const pid = Number(NAMED.exec(name)?.[1] ?? process.pid);
+    const [, pid] = NAMED.exec(name) ?? [];
     const folder = join(tmpdir(), name);
-    if (isAlive(pid) || !(await isOwn(folder))) continue;
+    if (pid === undefined || isAlive(Number(pid)) || !(await isOwn(folder))) continue;
     await remove(folder).catch((err: unknown) =>
       log.warn({ err }, 'could not remove a folder of a dead worker'),
     );
@@ -29,11 +34,14 @@ export async function tidyFolders(remove: (folder: string) => Promise<void>, log
 /** Other users of the machine may have folders of such names. */
 async function isOwn(folder: string): Promise<boolean> {
   const found = await lstat(folder).catch(() => null);
-  return found !== null && found.isDirectory() && found.uid === process.getuid?.();
+  if (found === null || !found.isDirectory()) return false;
+  const user = process.getuid?.();
+  return found.uid === user || (user === 0 && found.uid === NOBODY);
 }
 
-/** A process of another user counts as alive. */
+/** Whether another process has that number; one of another user counts. */
 function isAlive(pid: number): boolean {
+  if (pid === process.pid) return false;
   try {
     return process.kill(pid, 0);
   } catch (error) {
