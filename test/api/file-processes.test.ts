@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { describe, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { startService, type Service } from '../support/service.ts';
+import { Wire } from '../support/wire.ts';
 
 const MEGABYTE = 1024 * 1024;
 const fileSchema = z.looseObject({ id: z.string(), bytes: z.number() });
+const completedSchema = z.looseObject({ file: fileSchema });
 const BOUNDARY = 'boundary';
 const HEAD = [
   `--${BOUNDARY}`,
@@ -17,6 +19,13 @@ const HEAD = [
   'user_data',
   `--${BOUNDARY}`,
   'Content-Disposition: form-data; name="file"; filename="large.bin"',
+  '',
+  '',
+].join('\r\n');
+const PART_HEAD = [
+  `--${BOUNDARY}`,
+  'Content-Disposition: form-data; name="data"; filename="blob"',
+  'Content-Type: application/octet-stream',
   '',
   '',
 ].join('\r\n');
@@ -79,30 +88,77 @@ describe.skipIf(!existsSync('/proc/self/clear_refs'))('memory', () => {
   });
 });
 
-test('an API process that is killed in the middle of an upload leaves nothing after the sweep', async () => {
-  const service = await startService({ redisUrl: inject('redisUrl'), workers: 0 });
-  onTestFinished(async () => service.stop());
-  const { hostname, port } = new URL(service.url);
-  const socket = createConnection({ host: hostname, port: Number(port) });
-  socket.on('error', () => {});
-  socket.write(
-    [
-      'POST /v1/files HTTP/1.1',
-      `Host: ${hostname}`,
-      `Content-Type: multipart/form-data; boundary=${BOUNDARY}`,
-      `Content-Length: ${100 * MEGABYTE}`,
-      '',
-      HEAD,
-    ].join('\r\n'),
-  );
-  socket.write(piece);
-  await expect.poll(() => incoming(service)).toHaveLength(1);
-  await service.killApi(service.url);
-  expect(incoming(service)).toHaveLength(1);
-  const old = Date.now() / 1_000 - 2 * 60 * 60;
-  for (const name of incoming(service)) utimesSync(join(service.filesFolder, '.incoming', name), old, old);
-  await service.startWorker();
-  await service.waitForLog(({ msg }) => msg === 'looked for bytes that belong to no file');
-  expect(incoming(service)).toEqual([]);
-  expect(readdirSync(service.filesFolder)).toEqual(['.incoming']);
+describe('an API process that is killed in the middle', () => {
+  /** Sends the beginning of a form with a file, and resolves when some of it is on the disk. */
+  async function beginForm(service: Service, path: string, head: string): Promise<void> {
+    const { hostname, port } = new URL(service.url);
+    const socket = createConnection({ host: hostname, port: Number(port) });
+    socket.on('error', () => {});
+    const length = `Content-Length: ${50 * MEGABYTE}`;
+    const type = `Content-Type: multipart/form-data; boundary=${BOUNDARY}`;
+    socket.write([`POST /v1${path} HTTP/1.1`, `Host: ${hostname}`, type, length, '', head].join('\r\n'));
+    socket.write(piece);
+    await expect.poll(() => incoming(service)).toHaveLength(1);
+  }
+
+  /** Makes what was left by uploads old enough to be removed, and has a worker look for it. */
+  async function sweep(service: Service): Promise<void> {
+    const old = Date.now() / 1_000 - 2 * 60 * 60;
+    for (const name of incoming(service)) utimesSync(join(service.filesFolder, '.incoming', name), old, old);
+    await service.startWorker();
+    await service.waitForLog(({ msg }) => msg === 'looked for bytes that belong to no file');
+  }
+
+  const kept = (service: Service): readonly string[] =>
+    readdirSync(service.filesFolder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.includes('/'),
+    );
+
+  test('of an upload leaves no file, no bytes after the sweep, and the upload that is sent again is whole', async () => {
+    const service = await startService({ redisUrl: inject('redisUrl'), workers: 0 });
+    onTestFinished(async () => service.stop());
+    const wire = new Wire(() => service.baseUrl);
+    await beginForm(service, '/files', HEAD);
+    await service.crashApi(service.url);
+    expect(incoming(service)).toHaveLength(1);
+    expect(await wire.list('/files')).toEqual([]);
+    const id = await upload(service, 3);
+    expect(await wire.list('/files')).toMatchObject([{ id, bytes: 3 * MEGABYTE }]);
+    expect(await download(service, id)).toBe(3 * MEGABYTE);
+    await sweep(service);
+    expect(kept(service)).toEqual([expect.stringMatching(new RegExp(`/${id}$`))]);
+  });
+
+  test('of a part leaves none, and the part that is sent again completes the upload', async () => {
+    const service = await startService({ redisUrl: inject('redisUrl'), workers: 0 });
+    onTestFinished(async () => service.stop());
+    const wire = new Wire(() => service.baseUrl);
+    const begun = await wire.ok('POST', '/uploads', {
+      bytes: 2 * MEGABYTE,
+      filename: 'large.bin',
+      mime_type: 'application/octet-stream',
+      purpose: 'user_data',
+    });
+    const path = `/uploads/${begun.id}`;
+    const partOf = async (): Promise<string> => {
+      const body = new FormData();
+      body.set('data', new Blob([piece]), 'blob');
+      const response = await fetch(`${service.baseUrl}${path}/parts`, { method: 'POST', body });
+      return z.looseObject({ id: z.string() }).parse(await response.json()).id;
+    };
+    const first = await partOf();
+    await beginForm(service, `${path}/parts`, PART_HEAD);
+    await service.crashApi(service.url);
+    expect(await wire.list('/files')).toEqual([]);
+    const again = await partOf();
+    const { file } = completedSchema.parse(
+      await wire.ok('POST', `${path}/complete`, { part_ids: [first, again] }),
+    );
+    expect(file.bytes).toBe(2 * MEGABYTE);
+    expect(await wire.list('/files')).toMatchObject([{ id: file.id }]);
+    const content = await fetch(`${service.baseUrl}/files/${file.id}/content`);
+    expect(Buffer.from(await content.arrayBuffer()).equals(Buffer.concat([piece, piece]))).toBe(true);
+    await sweep(service);
+    expect(kept(service)).toEqual([expect.stringMatching(new RegExp(`/${file.id}$`))]);
+  });
 });
