@@ -2,7 +2,7 @@
 -- the file's document is still the one that was read.
 -- KEYS  1 documents  2 index  3 gone  4 counts of the store
 --       5 counts of the batch that the file was in, or of none  6 counts of the batch that it is in, or of none
---       7 index of that batch
+--       7 index of that batch  8 index of the batch that the file was in, or of none
 -- ARGV  1 id  2 old document ('' none)  3 old status  4 old bytes  5 new document ('' none)  6 new status  7 new bytes
 --       8 place  9 status that the old batch counts from now on where the file has left it ('' where it has not)
 --       10 how many places of what is gone to remember
@@ -27,6 +27,7 @@ if new == '' then
   redis.call('HDEL', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
   if place then redis.call('ZADD', KEYS[3], place, id) end
+  if not isNone(KEYS[8]) then redis.call('ZREM', KEYS[8], id) end
   redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1 - tonumber(ARGV[10]))
   return 1
 end

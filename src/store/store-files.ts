@@ -99,6 +99,7 @@ export class StoreFiles {
       this.#keys.batchCounts(ref, before),
       this.#keys.batchCounts(ref, after),
       this.#keys.batchFiles(ref, after),
+      this.#keys.batchFiles(ref, before),
     ];
     const was = [text, old?.status ?? '', old?.usage_bytes ?? 0];
     const is = next === null ? ['', '', 0] : [JSON.stringify(next), next.status, next.usage_bytes];
