@@ -1,5 +1,6 @@
 /** One campaign: a plan is carried out against a deployment of its own, and everything is checked when it is quiet again. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { hasBubblewrap } from '../sandbox/sandbox.ts';
 import type { Persistence } from '../support/redis.ts';
 import { Wire } from '../support/wire.ts';
 import { checkOutcome, type Violation } from './checkers.ts';
@@ -8,6 +9,7 @@ import { Deployment } from './deployment.ts';
 import { checkLeaks, memoryOf, plateauOf } from './leaks.ts';
 import { CountingModel } from './model.ts';
 import { Nemeses } from './nemeses.ts';
+import { checkFiles } from './hosted.ts';
 import { makePlan, type Plan, type PlanOptions } from './plan.ts';
 import { Sdk, Traffic } from './sdk.ts';
 import type { LogLine } from '../support/service.ts';
@@ -39,7 +41,11 @@ const SETTLE_MS = 120_000;
 const CHECKED_AT_ONCE = 20;
 
 export async function runCampaign(options: CampaignOptions): Promise<Result> {
-  const plan = makePlan(options);
+  // It also sets up Python's packages where they are not there yet, which no client should wait for.
+  const plan = makePlan({
+    ...options,
+    withoutCode: options.withoutCode === true || !(await hasBubblewrap()),
+  });
   const deployment = await Deployment.start(options);
   const { service, upstream } = deployment;
   const model = new CountingModel(plan, upstream);
@@ -69,6 +75,8 @@ export async function runCampaign(options: CampaignOptions): Promise<Result> {
     violations.push(...(await checkLeaks(deployment, plateau)));
     violations.push(...(await checkAll(outcomes, new Wire(`${service.url}/v1`), model)));
     memoryMb = memoryOf(deployment);
+    const { storeId } = assistants;
+    violations.push(...(await checkFiles(deployment, outcomes, new Wire(`${service.url}/v1`), storeId)));
   } finally {
     await deployment.stop().catch((error: unknown) => {
       violations.push({ rule: 'every process ends as it is told', runId: null, detail: String(error) });

@@ -6,7 +6,7 @@ import { report } from './report.ts';
 
 const SHORT = {
   seed: 20,
-  runs: 27,
+  runs: 33,
   lastsMs: 7_000,
   killRedis: false,
   persistence: 'everysec',

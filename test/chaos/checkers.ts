@@ -5,8 +5,12 @@ import { TURN_USAGE } from '../support/upstream.ts';
 import type { Frame, Wire } from '../support/wire.ts';
 import type { Outcome } from './clients.ts';
 import type { CountingModel } from './model.ts';
+import { checkHosted } from './hosted.ts';
 import { wordsOf, type RunPlan } from './plan.ts';
 import type { Heard, Told } from './reading.ts';
+
+/** Tells of something that is not as it was promised. */
+export type Wrong = (rule: string, detail: string) => void;
 
 /** Something that must not be. */
 export interface Violation {
@@ -34,7 +38,7 @@ const messageSchema = z.looseObject({
 });
 const callSchema = z.looseObject({
   id: z.string(),
-  function: z.looseObject({ output: z.string().nullable() }),
+  function: z.looseObject({ output: z.string().nullable() }).optional(),
 });
 const detailsSchema = z.looseObject({
   message_creation: z.looseObject({ message_id: z.string() }).optional(),
@@ -46,6 +50,7 @@ const stepSchema = z.looseObject({
   usage: usageSchema.nullable(),
   step_details: detailsSchema,
 });
+type Call = z.infer<typeof callSchema>;
 type Run = z.infer<typeof runSchema>;
 type Message = z.infer<typeof messageSchema>;
 type Step = z.infer<typeof stepSchema>;
@@ -64,6 +69,8 @@ const MAY_END: Readonly<Record<RunPlan['client'], readonly string[]>> = {
   abandon: ['expired'],
   'server tool': ['completed'],
   chat: ['completed'],
+  'file search': ['completed'],
+  code: ['completed'],
 };
 
 /** Everything that is wrong with one client's run. */
@@ -100,15 +107,13 @@ export async function checkOutcome(
     .filter((message) => message.run_id !== null);
   checkMessages(plan, run, messages, steps, wrong);
   checkUsage(plan, run, steps, model, wrong);
-  checkOutputs(plan, run, steps, model, wrong);
+  checkOutputs(outcome, run, steps, model, wrong);
   const log = await readLog(wire, path);
   checkLog(log, messages, wrong);
   for (const heard of outcome.heard) checkHeard(heard, log, wrong);
   for (const told of outcome.told) checkTold(told, log, wrong);
   return found;
 }
-
-type Wrong = (rule: string, detail: string) => void;
 
 function checkEnd(plan: RunPlan, run: Run, wrong: Wrong): void {
   const mayFail = plan.upstream === 'late reset' || plan.upstream === 'stall';
@@ -164,7 +169,7 @@ function checkUsage(
 }
 
 function checkOutputs(
-  plan: RunPlan,
+  { plan, fileId }: Outcome,
   run: Run,
   steps: readonly Step[],
   model: CountingModel,
@@ -173,14 +178,16 @@ function checkOutputs(
   const calls = steps
     .filter(({ status }) => status === 'completed')
     .flatMap(({ step_details: details }) => details.tool_calls);
-  const committed = calls.map(({ function: { output } }) => output ?? '');
+  const committed = calls.map(outputOf);
   const wanted = plan.turns.reduce((sum, turn) => sum + turn.calls, 0);
   if (run.status === 'completed' && committed.length !== wanted)
     wrong('every call is answered once', `${committed.length} answers instead of ${wanted}`);
-  for (const { id, function: call } of calls) {
-    const given = [`answer to ${id}`, `other answer to ${id}`];
-    if (plan.client !== 'server tool' && !given.includes(call.output ?? ''))
-      wrong('a call has the output its client gave', `${id}: ${call.output}`);
+  if (plan.client === 'file search' || plan.client === 'code')
+    return checkHosted({ plan, fileId, calls, asked: model.asked }, wrong);
+  for (const call of calls) {
+    const given = [`answer to ${call.id}`, `other answer to ${call.id}`];
+    if (plan.client !== 'server tool' && !given.includes(outputOf(call)))
+      wrong('a call has the output its client gave', `${call.id}: ${outputOf(call)}`);
   }
   for (const { outputs } of model.asked.filter((asked) => asked.plan === plan)) {
     if (JSON.stringify(outputs) !== JSON.stringify(committed.slice(0, outputs.length)))
@@ -190,6 +197,8 @@ function checkOutputs(
       );
   }
 }
+
+const outputOf = ({ function: called }: Call): string => called?.output ?? '';
 
 /** The whole log, as our own endpoint tells it. */
 async function readLog(wire: Wire, path: string): Promise<readonly Heard[]> {

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { runIn } from '../support/wire.ts';
-import { questionOf, toolOf, type Plan, type RunPlan } from './plan.ts';
+import { questionOf, toolOf, wordOf, type Plan, type RunPlan } from './plan.ts';
 import { readAll, Watcher, type Heard, type Told } from './reading.ts';
 import { Sdk, type Traffic } from './sdk.ts';
 
@@ -18,6 +18,7 @@ const runSchema = z.looseObject({
 const chatSchema = z.looseObject({
   choices: z.array(z.looseObject({ message: z.looseObject({ content: z.string().nullable() }) })).min(1),
 });
+const fileSchema = z.looseObject({ status: z.string() });
 const listSchema = z.looseObject({ data: z.array(z.unknown()) });
 type Run = z.infer<typeof runSchema>;
 
@@ -30,6 +31,8 @@ export interface Outcome {
   runId: string | null;
   readonly heard: (readonly Heard[])[];
   readonly told: Told[];
+  /** The file that it has put into the store. */
+  fileId: string | null;
   /** What a chat was answered. */
   answer: string | null;
   /** How it gave up; null when it lived to the end of its plan. */
@@ -44,22 +47,38 @@ const ENDED = ['completed', 'incomplete', 'failed', 'cancelled', 'expired'];
 const ENDS = ENDED.map((status) => `thread.run.${status}`);
 const BLOCKED = 'thread.run.requires_action';
 
+/** The assistants that the clients talk to, by the tool that they have, and the store that they fill. */
+export interface Assistants {
+  readonly ids: Readonly<Record<ReturnType<typeof toolOf>, string>>;
+  readonly storeId: string;
+}
+
 export interface ClientsOptions {
   readonly plan: Plan;
   /** After this nobody comes any more. */
   readonly lastsMs: number;
   readonly origins: readonly string[];
-  readonly assistants: { readonly plain: string; readonly server: string };
+  readonly assistants: Assistants;
   readonly traffic: Traffic;
   readonly gone: AbortSignal;
 }
 
 /** Creates the assistants the clients talk to. */
-export async function createAssistants(sdk: Sdk): Promise<ClientsOptions['assistants']> {
+export async function createAssistants(sdk: Sdk): Promise<Assistants> {
   const tool = (name: string) => ({ type: 'function', function: { name, parameters: { type: 'object' } } });
-  const create = async (name: string, metadata: object): Promise<string> =>
-    objectSchema.parse(await sdk.ok('POST', '/assistants', { model: 'm', tools: [tool(name)], metadata })).id;
-  return { plain: await create('look_up', {}), server: await create('clock', { auto_tools: 'true' }) };
+  const create = async (body: object): Promise<string> =>
+    objectSchema.parse(await sdk.ok('POST', '/assistants', { model: 'm', ...body })).id;
+  const { id: storeId } = objectSchema.parse(await sdk.ok('POST', '/vector_stores', {}));
+  const tool_resources = { file_search: { vector_store_ids: [storeId] } };
+  return {
+    storeId,
+    ids: {
+      look_up: await create({ tools: [tool('look_up')] }),
+      clock: await create({ tools: [tool('clock')], metadata: { auto_tools: 'true' } }),
+      file_search: await create({ tools: [{ type: 'file_search' }], tool_resources }),
+      code_interpreter: await create({ tools: [{ type: 'code_interpreter' }] }),
+    },
+  };
 }
 
 /** Lets every client come at its time; resolves when the last has gone. Visits that are late by all of the plan's time are left out. */
@@ -82,18 +101,21 @@ class Client {
   readonly #plan: RunPlan;
   readonly #sdk: Sdk;
   readonly #assistantId: string;
+  readonly #storeId: string;
   readonly #outcome: Outcome;
 
   constructor(plan: RunPlan, { origins, traffic, gone, assistants }: ClientsOptions) {
     this.#plan = plan;
     this.#sdk = new Sdk(origins, plan.api, traffic, gone);
-    this.#assistantId = toolOf(plan) === 'clock' ? assistants.server : assistants.plain;
+    this.#assistantId = assistants.ids[toolOf(plan)];
+    this.#storeId = assistants.storeId;
     this.#outcome = {
       plan,
       threadId: null,
       runId: null,
       heard: [],
       told: [],
+      fileId: null,
       answer: null,
       problem: null,
       tookMs: 0,
@@ -115,6 +137,10 @@ class Client {
     switch (this.#plan.client) {
       case 'poll':
       case 'server tool':
+      case 'code':
+        return this.#poll(await this.#create());
+      case 'file search':
+        await this.#shelve();
         return this.#poll(await this.#create());
       case 'stream':
         return this.#stream();
@@ -223,6 +249,22 @@ class Client {
       const reply = await this.#sdk.ask('POST', `/threads/${thread}/runs`, body);
       // Refused means that the first request arrived after all.
       if (reply.status === 200) return this.#watch(this.#promised(reply.body), []);
+    }
+  }
+
+  /** Uploads a file, and puts it into the store that others fill as well; resolves when it is read. */
+  async #shelve(): Promise<void> {
+    const form = new FormData();
+    form.set('purpose', 'assistants');
+    const text = `This text is about ${wordOf(this.#plan)}.`;
+    form.set('file', new Blob([text]), `${wordOf(this.#plan)}.md`);
+    const { id } = objectSchema.parse(await this.#sdk.ok('POST', '/files', form));
+    this.#outcome.fileId = id;
+    const files = `/vector_stores/${this.#storeId}/files`;
+    let shelved = fileSchema.parse(await this.#sdk.ok('POST', files, { file_id: id }));
+    while (shelved.status === 'in_progress') {
+      await delay(POLL_MS);
+      shelved = fileSchema.parse(await this.#sdk.ok('GET', `${files}/${id}`));
     }
   }
 

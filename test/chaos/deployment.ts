@@ -1,5 +1,9 @@
 /** What is attacked: the service with several APIs and workers, over a Redis and a model server of its own. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { options } from '../sandbox/options.ts';
 import { startPrivateRedis, type Persistence, type PrivateRedis } from '../support/redis.ts';
 import { startService, type Service, type ServiceProcess } from '../support/service.ts';
 import { FakeUpstream } from '../support/upstream.ts';
@@ -27,13 +31,16 @@ export class Deployment {
   /** Our own way into Redis, to hurt it and to look into it. */
   readonly admin: Redis;
   readonly persistence: Persistence;
+  readonly #folder: string;
 
   private constructor(
     redis: PrivateRedis,
     persistence: Persistence,
     upstream: FakeUpstream,
     service: Service,
+    folder: string,
   ) {
+    this.#folder = folder;
     this.redis = redis;
     this.persistence = persistence;
     this.upstream = upstream;
@@ -46,6 +53,8 @@ export class Deployment {
   static async start({ apis, workers, persistence, env }: DeploymentOptions): Promise<Deployment> {
     // Each process we start is ended with us, and many more are started than Node thinks usual.
     process.setMaxListeners(0);
+    const folder = mkdtempSync(join(tmpdir(), 'longrun-chaos-'));
+    mkdirSync(workFolderIn(folder));
     const redis = await startPrivateRedis(persistence);
     const upstream = await FakeUpstream.start(UPSTREAM_SOCKETS);
     const service = await startService({
@@ -62,10 +71,23 @@ export class Deployment {
         NODE_OPTIONS: '--trace-warnings',
         // Every log is read at the end.
         LOG_KEPT_S: '3600',
+        LIBRARY_URL: libraryIn(folder),
+        TMPDIR: workFolderIn(folder),
+        CODE_FOLDER: options().codeFolder,
         ...env,
       },
     });
-    return new Deployment(redis, persistence, upstream, service);
+    return new Deployment(redis, persistence, upstream, service, folder);
+  }
+
+  /** The file of the library. */
+  get library(): string {
+    return libraryIn(this.#folder);
+  }
+
+  /** Where the workers have what they need for a moment. */
+  get workFolder(): string {
+    return workFolderIn(this.#folder);
   }
 
   get workers(): readonly ServiceProcess[] {
@@ -92,6 +114,10 @@ export class Deployment {
       this.admin.disconnect();
       await this.upstream.stop();
       await this.redis.stop();
+      rmSync(this.#folder, { recursive: true, force: true });
     }
   }
 }
+
+const libraryIn = (folder: string): string => join(folder, 'library.sqlite');
+const workFolderIn = (folder: string): string => join(folder, 'tmp');

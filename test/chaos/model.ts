@@ -8,7 +8,7 @@ import {
   type Script,
   type UpstreamRequest,
 } from '../support/upstream.ts';
-import { planOf, toolOf, wordsOf, type Plan, type RunPlan } from './plan.ts';
+import { argumentsOf, planOf, toolOf, wordsOf, type Plan, type RunPlan } from './plan.ts';
 
 /** One question of a run's turn. */
 export interface Asked {
@@ -63,7 +63,7 @@ function scriptOf(plan: RunPlan, turn: number): Script {
   const said = wordsOf(plan, turn).flatMap((word) => [text(word), pause]);
   if (wanted === 0) return [...said, finish('stop')];
   const name = toolOf(plan);
-  const made = Array.from({ length: wanted }, () => ({ name, arguments: {} }));
+  const made = Array.from({ length: wanted }, () => ({ name, arguments: argumentsOf(plan) }));
   return [...said, ...calls(made).flatMap((step) => [step, pause])];
 }
 

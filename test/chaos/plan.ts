@@ -15,6 +15,8 @@ export const CLIENTS = [
   'abandon',
   'server tool',
   'chat',
+  'file search',
+  'code',
 ] as const;
 export type ClientType = (typeof CLIENTS)[number];
 
@@ -86,6 +88,8 @@ export interface PlanOptions {
   readonly visitors?: number;
   /** {@link RATES} where it does not say. */
   readonly rates?: Rates;
+  /** Whether no code can be run here: its clients poll instead. */
+  readonly withoutCode?: boolean;
   /** Whether no model fails. */
   readonly sparesModels?: boolean;
   /** In one of so many runs the model's first answer is {@link SLOWER} times as slow and outlasts locks; in none where it does not say. */
@@ -125,7 +129,7 @@ export function makePlan(options: PlanOptions): Plan {
   return {
     seed,
     runs: Array.from({ length: runs }, (_, index) => {
-      const plan = runPlan(random, index, (lastsMs * index) / runs);
+      const plan = runPlan(random, index, (lastsMs * index) / runs, options.withoutCode === true);
       const upstream = options.sparesModels === true ? 'none' : plan.upstream;
       const factor = index % (options.slowEvery ?? Infinity) === 1 ? SLOWER : 1;
       const turns = plan.turns.map((turn, at) => ({
@@ -140,9 +144,15 @@ export function makePlan(options: PlanOptions): Plan {
   };
 }
 
-function runPlan(random: Random, index: number, atMs: number): Omit<RunPlan, 'visitor'> {
+function runPlan(
+  random: Random,
+  index: number,
+  atMs: number,
+  withoutCode: boolean,
+): Omit<RunPlan, 'visitor'> {
   // Every kind comes in any seed, however few the runs.
-  const client = CLIENTS[index % CLIENTS.length] ?? 'poll';
+  const kind = CLIENTS[index % CLIENTS.length] ?? 'poll';
+  const client = kind === 'code' && withoutCode ? 'poll' : kind;
   return {
     index,
     client,
@@ -157,13 +167,22 @@ function runPlan(random: Random, index: number, atMs: number): Omit<RunPlan, 'vi
   };
 }
 
+/** Those whose models call at least once. */
+const CALLING: ReadonlySet<ClientType> = new Set([
+  'submit twice',
+  'abandon',
+  'server tool',
+  'file search',
+  'code',
+]);
+
 function turnsOf(random: Random, client: ClientType): readonly TurnPlan[] {
   const turn = (calls: number): TurnPlan => ({
     fragments: calls > 0 && random.chance(0.5) ? 0 : random.between(1, 20),
     fragmentMs: random.between(5, 150),
     calls,
   });
-  const calling = client === 'submit twice' || client === 'abandon' || client === 'server tool' ? 1 : 0;
+  const calling = CALLING.has(client) ? 1 : 0;
   const loops = client === 'chat' ? 0 : random.between(calling, 2);
   return [...Array.from({ length: loops }, () => turn(random.between(1, 2))), turn(0)];
 }
@@ -209,4 +228,27 @@ export function wordsOf({ index, turns }: RunPlan, turn: number): readonly strin
 }
 
 /** The name of the tool a run's model calls. */
-export const toolOf = ({ client }: RunPlan): string => (client === 'server tool' ? 'clock' : 'look_up');
+export function toolOf({ client }: RunPlan): 'clock' | 'look_up' | 'file_search' | 'code_interpreter' {
+  switch (client) {
+    case 'server tool':
+      return 'clock';
+    case 'file search':
+      return 'file_search';
+    case 'code':
+      return 'code_interpreter';
+    default:
+      return 'look_up';
+  }
+}
+
+/** What a run's model calls it with. */
+export function argumentsOf(plan: RunPlan): object {
+  if (plan.client === 'file search') return { queries: [wordOf(plan)] };
+  return plan.client === 'code' ? { code: `print(${plan.index} * 7)` } : {};
+}
+
+/** A word that stands in the file of this client, and in no other. */
+export const wordOf = ({ index }: RunPlan): string => `word${index}x`;
+
+/** What the code of this client prints. */
+export const printedBy = ({ index }: RunPlan): string => `${index * 7}\n`;

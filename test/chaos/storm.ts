@@ -61,6 +61,8 @@ const all = await runCampaign({
   lastsMs: minutes * 60_000,
   killRedis: false,
   sparesModels: true,
+  // Each has a Python while its run lasts, and two cores carry some dozens of them.
+  withoutCode: true,
   slowEvery: SLOW_EVERY,
   rates: RATES,
   persistence: 'everysec',

@@ -13,7 +13,7 @@ export interface Reply {
 }
 
 export interface AskOptions {
-  /** A string is sent as it is, anything else as JSON. */
+  /** A string or a form is sent as it is, anything else as JSON. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -146,12 +146,13 @@ export class Wire {
     { body, headers }: AskOptions,
     signal: AbortSignal | null = null,
   ): Promise<Response> {
-    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const isForm = body instanceof FormData;
+    const text = isForm || typeof body === 'string' ? body : JSON.stringify(body);
     return fetch((typeof this.#base === 'string' ? this.#base : this.#base()) + path, {
       method,
       signal,
       headers: {
-        ...(text !== undefined && { 'content-type': 'application/json' }),
+        ...(text !== undefined && !isForm && { 'content-type': 'application/json' }),
         ...this.#headers,
         ...headers,
       },
