@@ -1,17 +1,20 @@
 /**
  * What a library finds, and how fast: `npm run bench:library -- --docs FOLDER`. The folder holds documentation as HTML or
  * Markdown. Sections whose heading is a question become files of their own without the heading, and the question has to find
- * them among everything else. Then searches are timed in libraries of 1,000 and 50,000 chunks, in words alone and with
+ * them among everything else. Or it holds documents of any kind and a `questions.json` that says which file answers which
+ * question, as bench/documents.py makes it: these are read as a worker reads them. Then searches are timed in libraries of 1,000 and 50,000 chunks, in words alone and with
  * vectors. Options: `--postgres URL` (an empty database with pgvector), `--dimensions 256`, `--chunks 1000,50000`,
- * `--embeddings BASE_URL --model NAME` (a model server, to measure what meaning finds).
+ * `--embeddings BASE_URL --model NAME` (a model server, to measure what meaning finds; bench/embeddings.py is one).
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
+import { z } from 'zod';
 import { chunksOf } from '../src/documents/chunks.ts';
+import { textOfFile } from '../src/documents/read-text.ts';
 import type { Library, LibrarySearch } from '../src/library/library.ts';
 import { openLibrary } from '../src/library/open.ts';
 import { UpstreamEmbedder } from '../src/model/embeddings.ts';
@@ -30,6 +33,7 @@ const { values: options } = parseArgs({
   },
 });
 
+const QUESTIONS = 'questions.json';
 const MAX_FILES = 3_000;
 const GROUP = 64;
 const SEARCHES = 200;
@@ -39,18 +43,42 @@ const MIN_ANSWER = 200;
 const STORE = { project: 'bench', storeId: 'docs' };
 const never = new AbortController().signal;
 
+interface Document {
+  readonly id: string;
+  readonly text: string;
+}
+
+/** A question, and the document that answers it. */
 interface Question {
   readonly question: string;
-  readonly answer: string;
+  readonly id: string;
+}
+
+interface Material {
+  readonly documents: readonly Document[];
+  readonly questions: readonly Question[];
+}
+
+const questionsSchema = z.array(z.object({ question: z.string(), file: z.string() }));
+
+/** Documents that are read as a worker reads them. */
+async function readFiles(folder: string): Promise<Material> {
+  const told: unknown = JSON.parse(readFileSync(join(folder, QUESTIONS), 'utf8'));
+  const names = readdirSync(folder).filter((name) => name !== QUESTIONS);
+  const documents: Document[] = [];
+  for (const id of names.toSorted()) documents.push({ id, text: await textOfFile(join(folder, id), id) });
+  const questions = questionsSchema.parse(told).map(({ question, file: id }) => ({ question, id }));
+  return { documents, questions };
 }
 
 /** The pages of a folder, and the questions that were taken out of them. */
-function readDocs(folder: string) {
+function readDocs(folder: string): Material {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => /\.(?:html?|md)$/i.test(name))
     .toSorted()
     .slice(0, MAX_FILES);
-  const pages: string[] = [];
+  const pages: Document[] = [];
+  const answers: Document[] = [];
   const questions: Question[] = [];
   for (const name of names) {
     const isHtml = !name.toLowerCase().endsWith('.md');
@@ -63,12 +91,16 @@ function readDocs(folder: string) {
         const question = plain(head).replace(/^#+ /, '').replace(/¶$/, '').trim();
         const answer = plain(section.slice(head.length));
         const isQuestion = question.endsWith('?') && answer.length >= MIN_ANSWER;
-        if (isQuestion) questions.push({ question, answer });
+        if (isQuestion) {
+          const id = `question-${questions.length}`;
+          questions.push({ question, id });
+          answers.push({ id, text: answer });
+        }
         return !isQuestion;
       });
-    pages.push(plain(rest.join('\n')));
+    pages.push({ id: `page-${pages.length}`, text: plain(rest.join('\n')) });
   }
-  return { pages, questions };
+  return { documents: [...answers, ...pages], questions };
 }
 
 async function put(
@@ -99,10 +131,10 @@ const searchFor = (text: string, space: string | null, vector: Float32Array | nu
 /** How many of the questions find their answer, among the first so many results. */
 async function measureRecall(library: Library, questions: readonly Question[], embedder: Embedder | null) {
   const ranks: number[] = [];
-  for (const [index, { question }] of questions.entries()) {
+  for (const { question, id } of questions) {
     const [vector = null] = embedder === null ? [] : await embedder.embed([question], never);
     const found = await library.search(searchFor(question, embedder?.space ?? null, vector));
-    ranks.push(found.findIndex(({ fileId }) => fileId === `question-${index}`));
+    ranks.push(found.findIndex(({ fileId }) => fileId === id));
   }
   const share = (most: number): string =>
     (ranks.filter((rank) => rank >= 0 && rank < most).length / ranks.length).toFixed(3);
@@ -199,21 +231,22 @@ const embedder =
       });
 const urls = { SQLite: '', ...(options.postgres !== undefined && { PostgreSQL: options.postgres }) };
 try {
-  const { pages, questions } = readDocs(options.docs);
+  const isMade = existsSync(join(options.docs, QUESTIONS));
+  const { documents, questions } = isMade ? await readFiles(options.docs) : readDocs(options.docs);
   const cut = (text: string): readonly ChunkText[] => Array.from(chunksOf(text, AUTO_CHUNKING.static));
-  const files = [
-    ...questions.map(({ answer }, index) => ({ id: `question-${index}`, chunks: cut(answer) })),
-    ...pages.map((page, index) => ({ id: `page-${index}`, chunks: cut(page) })),
-  ];
+  const files = documents.map(({ id, text }) => ({ id, chunks: cut(text) }));
   const chunks = files.flatMap((file) => file.chunks);
-  console.log(`${pages.length} pages, ${questions.length} questions, ${chunks.length} chunks`);
-  const embed = async (group: readonly ChunkText[]): Promise<readonly Float32Array[] | null> =>
-    embedder === null
-      ? null
-      : embedder.embed(
-          group.map(({ text }) => text),
-          never,
-        );
+  console.log(`${documents.length} documents, ${questions.length} questions, ${chunks.length} chunks`);
+  // Each text once: engines differ in how they find, not in what a model makes of a text.
+  const vectors = new Map<string, Float32Array>();
+  const embed = async (group: readonly ChunkText[]): Promise<readonly Float32Array[] | null> => {
+    if (embedder === null) return null;
+    const texts = group.map(({ text }) => text);
+    const unknown = texts.filter((text) => !vectors.has(text));
+    const made = await embedder.embed(unknown, never);
+    unknown.forEach((text, index) => vectors.set(text, made[index] ?? new Float32Array()));
+    return texts.map((text) => vectors.get(text) ?? new Float32Array());
+  };
   for (const [name, url] of Object.entries(urls)) {
     const open = async (use: string): Promise<Library> => openLibrary(url || join(folder, `${use}.sqlite`));
     const library = await open('docs');

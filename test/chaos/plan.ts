@@ -227,19 +227,16 @@ export function wordsOf({ index, turns }: RunPlan, turn: number): readonly strin
   return Array.from({ length: fragments }, (_, word) => (word === 0 ? `${index}/${turn}:` : ` w${word}`));
 }
 
+type ToolName = 'clock' | 'look_up' | 'file_search' | 'code_interpreter';
+
+const TOOLS: Readonly<Partial<Record<ClientType, ToolName>>> = {
+  'server tool': 'clock',
+  'file search': 'file_search',
+  code: 'code_interpreter',
+};
+
 /** The name of the tool a run's model calls. */
-export function toolOf({ client }: RunPlan): 'clock' | 'look_up' | 'file_search' | 'code_interpreter' {
-  switch (client) {
-    case 'server tool':
-      return 'clock';
-    case 'file search':
-      return 'file_search';
-    case 'code':
-      return 'code_interpreter';
-    default:
-      return 'look_up';
-  }
-}
+export const toolOf = ({ client }: RunPlan): ToolName => TOOLS[client] ?? 'look_up';
 
 /** What a run's model calls it with. */
 export function argumentsOf(plan: RunPlan): object {
