@@ -101,7 +101,8 @@ export async function prepareVectors(client: ClientBase, dimensions: number): Pr
   });
 }
 
-async function underLock(client: ClientBase, work: () => Promise<void>): Promise<void> {
+/** Changes tables while nobody else does: all of it or nothing. */
+export async function underLock(client: ClientBase, work: () => Promise<void>): Promise<void> {
   await client.query('BEGIN');
   try {
     await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);

@@ -1,16 +1,18 @@
-/** What is asked of a thread that has a library in SQLite open, and what it answers. */
+/** What is asked of a thread that has a library in SQLite open, or the rows of cold threads, and what it answers. */
+import type { ColdTable } from './cold-table.ts';
 import type { LibraryReader } from './reader.ts';
 import type { LibraryWriter } from './writer.ts';
 
 export interface ThreadData {
   readonly path: string;
-  /** A thread reads or writes, so that searches do not wait for a writer. */
-  readonly role: 'reader' | 'writer';
+  /** A thread reads or writes a library, so that searches do not wait for a writer; or it has a file of cold threads. */
+  readonly role: 'reader' | 'writer' | 'cold';
 }
 
-/** What a thread does; a reader has some of it, a writer the rest. */
+/** What a thread does; each role has some of it. */
 type ThreadMethods = Pick<LibraryReader, keyof LibraryReader> &
-  Pick<LibraryWriter, keyof LibraryWriter> & { close(): void };
+  Pick<LibraryWriter, keyof LibraryWriter> &
+  Pick<ColdTable, keyof ColdTable> & { close(): void };
 
 export type CallName = keyof ThreadMethods;
 export type CallArguments<Name extends CallName> = Parameters<ThreadMethods[Name]>;

@@ -77,49 +77,59 @@ const IDENTITY = `
   INSERT INTO identity (name) SELECT lower(hex(randomblob(12))) WHERE NOT EXISTS (SELECT 1 FROM identity);
 `;
 
-/** Why a library cannot be opened, in words for the operator. */
-class UnusableLibrary extends Error {
-  override readonly name = 'UnusableLibrary';
+/** Why a file cannot be opened, in words for the operator. */
+export class UnusableFile extends Error {
+  override readonly name = 'UnusableFile';
 }
 
 /**
  * Opens the library in this file, and makes it where there is none.
- * @throws {UnusableLibrary} where it is no library of this version.
+ * @throws {UnusableFile} where it is no library of this version.
  */
 export function openDatabase(path: string): DatabaseSync {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    // Made here, because SQLite would let everybody of the machine read it.
-    closeSync(openSync(path, 'a', 0o600));
-    const database = new DatabaseSync(path, { timeout: BUSY_MS });
-    try {
-      prepare(database);
-      return database;
-    } catch (error) {
-      database.close();
-      throw error;
-    }
+    return openFile(path, prepare);
   } catch (error) {
-    if (error instanceof UnusableLibrary) throw error;
+    if (error instanceof UnusableFile) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UnusableLibrary(
+    throw new UnusableFile(
       `The library ${path} cannot be opened (${reason}). What is in it can be made again from the files: if it is damaged, move it away.`,
       { cause: error },
     );
   }
 }
 
+/** Opens a file that only its owner may read, and prepares it; makes it where there is none. */
+export function openFile(path: string, prepareTables: (database: DatabaseSync) => void): DatabaseSync {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  // Made here, because SQLite would let everybody of the machine read it.
+  closeSync(openSync(path, 'a', 0o600));
+  const database = new DatabaseSync(path, { timeout: BUSY_MS });
+  try {
+    // What is removed is overwritten, and its room given back.
+    database.exec(
+      `PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+       PRAGMA secure_delete = ON; PRAGMA journal_size_limit = ${LOG_BYTES}; PRAGMA cache_size = -16000;`,
+    );
+    prepareTables(database);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** The version of what is in a file; 0 for a new one. */
+export function versionOf(database: DatabaseSync): unknown {
+  return Object.values(database.prepare('PRAGMA user_version').get() ?? {})[0];
+}
+
 function prepare(database: DatabaseSync): void {
-  // What is removed is overwritten, and its room given back.
-  database.exec(
-    `PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-     PRAGMA secure_delete = ON; PRAGMA journal_size_limit = ${LOG_BYTES}; PRAGMA cache_size = -16000;`,
-  );
   inTransaction(database, () => {
-    const version = Object.values(database.prepare('PRAGMA user_version').get() ?? {})[0];
+    const version = versionOf(database);
     if (version === VERSION) return database.exec(IDENTITY);
     if (version !== 0) {
-      throw new UnusableLibrary(
+      throw new UnusableFile(
         `The library ${database.location() ?? ''} was made by another version of Longrun (${String(version)}). Move it away: what is in it can be made again from the files.`,
       );
     }

@@ -5,11 +5,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { z } from 'zod';
 import type { ThreadCall } from './calls.ts';
+import { ColdTable, openColdDatabase } from './cold-table.ts';
 import { LibraryReader } from './reader.ts';
 import { openDatabase } from './schema.ts';
 import { LibraryWriter } from './writer.ts';
 
-const { path, role } = z.object({ path: z.string(), role: z.enum(['reader', 'writer']) }).parse(workerData);
+const { path, role } = z
+  .object({ path: z.string(), role: z.enum(['reader', 'writer', 'cold']) })
+  .parse(workerData);
 
 function answer(id: number, work: () => unknown): void {
   try {
@@ -29,9 +32,14 @@ function call(target: object, name: string, args: readonly unknown[]): unknown {
 }
 
 answer(0, () => {
-  const database = openDatabase(path);
+  const database = role === 'cold' ? openColdDatabase(path) : openDatabase(path);
   const now = (): number => Math.floor(Date.now() / 1_000);
-  const target = role === 'reader' ? new LibraryReader(database) : new LibraryWriter(database, now);
+  const targetOf = {
+    reader: () => new LibraryReader(database),
+    writer: () => new LibraryWriter(database, now),
+    cold: () => new ColdTable(database),
+  };
+  const target = targetOf[role]();
   parentPort?.on('message', ({ id, name, args }: ThreadCall) => {
     if (name !== 'close') return answer(id, () => call(target, name, args));
     database.close();
