@@ -33,7 +33,7 @@ import { INDEX_JOBS } from '../store/index-jobs.ts';
 import { JobQueue } from '../store/queue.ts';
 import { Shelving } from '../store/shelving.ts';
 import { describeFile } from '../store/describe-file.ts';
-import { openLibrary } from '../library/open.ts';
+import { openColdRows, openLibrary } from '../library/open.ts';
 import { LibraryShelf } from '../library/shelf.ts';
 import { embedderOf } from '../model/embeddings.ts';
 import { openToolbox } from '../toolbox/open.ts';
@@ -66,9 +66,11 @@ async function main(): Promise<void> {
   for (const note of config.notes) log.warn(note);
 
   const commits = new Tally();
+  const coldRows = openColdRows(config.libraryUrl);
   const store = await openStore({
     ...config,
     whenAway: 'fail',
+    coldRows,
     log,
     count: (what) => commits.add(what),
   });
@@ -86,8 +88,12 @@ async function main(): Promise<void> {
     commits,
     workers: () => readWorkers(presence),
     memory: () => readMemory(redis),
-    threads: () => threadIndex.count(),
     library: () => libraryNote.figures(),
+    threads: async () => {
+      const [all, cold] = await Promise.all([threadIndex.count(), threadIndex.countCold()]);
+      return { all, cold };
+    },
+    coldCounts: store.cold.counts,
   });
   const lessons = new Lessons(redis, keys);
   const facts = new Facts({ families: PRESETS, lessons: () => lessons.all() });
@@ -143,7 +149,7 @@ async function main(): Promise<void> {
       hub,
       answers: new IdempotencyRecords(redis, keys, nowMs),
       trial: new Trial(redis, keys, nowMs),
-      imports: new Imports(redis, keys, threadIndex, objects.assistants),
+      imports: new Imports(store, objects.assistants),
       usage,
       plugins: toolbox.plugins,
       pictureFault: (project, fileId) => pictureFaultOf(objects.files, vault, project, fileId),
@@ -214,6 +220,7 @@ async function main(): Promise<void> {
         await toolbox.close();
         admission.close();
         await library.close();
+        await coldRows.close();
         await indexQueue.close();
         await leaveFolder?.();
         await store.close();

@@ -11,4 +11,8 @@ export const keptFields = {
    * delete by itself.
    */
   threadKeptDays: z.coerce.number().int().min(0).max(36_500).default(0),
+  /** Threads that were not used for so many hours leave Redis until they are asked for; 0 is never. Tests use fractions. */
+  threadColdAfterH: z.coerce.number().min(0).max(876_000).default(0),
+  /** While Redis uses more than this, threads that were not used for a day leave it; 0 is never. */
+  threadColdAboveMb: z.coerce.number().int().min(0).default(0),
 };

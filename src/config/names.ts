@@ -26,6 +26,8 @@ export const NAMES = {
   RUN_EXPIRES_AFTER_S: 'runExpiresAfterS',
   LOG_KEPT_S: 'logKeptS',
   THREAD_KEPT_DAYS: 'threadKeptDays',
+  THREAD_COLD_AFTER_H: 'threadColdAfterH',
+  THREAD_COLD_ABOVE_MB: 'threadColdAboveMb',
   POLL_AFTER_MS: 'pollAfterMs',
   CALM_AFTER_SUBMIT_MS: 'calmAfterSubmitMs',
   PARALLEL_TOOL_CALLS: 'parallelToolCalls',

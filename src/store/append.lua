@@ -8,6 +8,8 @@ local function hashOf(id)
   return KEYS[4], KEYS[5]
 end
 
+local cold = ifCold(KEYS[1])
+if cold then return cold end
 if ARGV[2] == '' then
   if redis.call('EXISTS', KEYS[1]) == 0 then return {-1} end
   local holder = redis.call('GET', KEYS[2])

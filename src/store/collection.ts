@@ -51,6 +51,8 @@ export interface Reading<T> {
   readonly parse: (row: Row) => T;
   /** Key of the hash that holds what was hung on items since they were written. */
   readonly labels?: string;
+  /** Key of the thread that the items belong to, where they do. */
+  readonly thread?: string;
 }
 
 export interface CollectionsOptions {
@@ -142,8 +144,12 @@ export class Collections {
   }
 
   /** One page. Items that cannot be read are left out. */
-  async page<T>(keys: CollectionKeys, query: PageQuery, { parse, labels }: Reading<T>): Promise<ListPage<T>> {
-    const found = await this.rows(keys, query, labels);
+  async page<T>(
+    keys: CollectionKeys,
+    query: PageQuery,
+    { parse, ...hung }: Reading<T>,
+  ): Promise<ListPage<T>> {
+    const found = await this.rows(keys, query, hung);
     if (found.type === 'unknown cursor') return found;
     const items = found.items.map((row) => (row.doc === '' ? null : this.readable(() => parse(row))));
     return { ...found, items: items.filter((item) => item !== null) };
@@ -155,19 +161,20 @@ export class Collections {
   }
 
   /**
-   * One page as it is stored: for indexes whose objects lie elsewhere.
+   * One page as it is stored: for indexes whose objects lie elsewhere. Of a cold thread there is none ({@link ColdThreads.reach}).
    * @param docPrefix where each document is a hash of its own, with a field `doc`: what the keys of these hashes begin with
    */
   async rows(
     { docs, index, gone }: CollectionKeys,
     { limit, order, after, before, admit }: PageQuery,
-    labels?: string,
+    { labels, thread }: Omit<Reading<unknown>, 'parse'> = {},
     docPrefix = '',
   ): Promise<ListPage<Row>> {
-    const names = [index, gone, docs, ...(labels === undefined ? [] : [labels])];
+    const names = [index, gone, docs, labels, thread].filter((name) => name !== undefined);
     const args = [limit, order, after ?? '', before ?? '', docPrefix, this.pageLimitBytes];
+    const mayBeCold = thread === undefined ? '' : '1';
     const read = async (largeBytes: number | ''): Promise<readonly unknown[]> =>
-      listOf(await this.#redis.page(names.length, ...names, ...args, largeBytes));
+      listOf(await this.#redis.page(names.length, ...names, ...args, largeBytes, mayBeCold));
     let answer = await read(admit === undefined ? '' : LARGE_PAGE_BYTES);
     if (answer[0] === IS_LARGE) {
       admit?.(Number(answer[1]));

@@ -18,7 +18,8 @@
 --   ephemeral        '1' for a run without a thread: no lock, and all its keys live only as long as its log
 --   eventCount       how many events follow; then writes follow in threes: kind, id, document
 -- Returns {1, last seq} when committed; {0} when refused by the fence; {-1} when run or thread is gone;
---         {-2, run id} when another run holds the thread; {-3} when the thread has gone on.
+--         {-2, run id} when another run holds the thread; {-3} when the thread has gone on; {-4, mark} when it is cold, and a run
+--         is to be created in it.
 
 local run, log, thread, active, order, messages, messagesIndex, runMessages, steps, runSteps, toolSteps, runs, input =
   unpack(KEYS)
@@ -36,6 +37,8 @@ if expectedVersion == '' then
   if stored[1] then return {0} end
   local newThread = ARGV[writes] == 'thread'
   if not isEphemeral and not newThread and redis.call('EXISTS', thread) == 0 then return {-1} end
+  local cold = not isEphemeral and redis.call('HGET', thread, ':cold')
+  if cold then return {-4, cold} end
   local holder = redis.call('GET', active)
   -- The keys of a thread's runs differ in the run's id only.
   if holder and not isLost(string.sub(run, 1, -1 - #runId) .. holder) then return {-2, holder} end

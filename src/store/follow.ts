@@ -9,6 +9,8 @@
 import type { Logger } from '../log.ts';
 import type { RunEvent } from '../runs/event.ts';
 import { isKnown } from '../runs/format.ts';
+import type { ColdThreads } from './cold-threads.ts';
+import type { ItemSource } from './item.ts';
 import { decode } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import { readLog, type LoggedEvent } from './log.ts';
@@ -52,10 +54,13 @@ interface Subscription {
   readonly standing: Promise<unknown>;
 }
 
+type LogHubOptions = ItemSource & { readonly log: Logger };
+
 export class LogHub {
   readonly #redis: ScriptedRedis;
   readonly #feed: Feed;
   readonly #keys: RedisKeys;
+  readonly #cold: ColdThreads;
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #watchdog: NodeJS.Timeout;
   #watchdogs = 0;
@@ -67,7 +72,8 @@ export class LogHub {
   readonly #log: Logger;
 
   /** @param feed a connection of its own, used for nothing but this hub's subscriptions */
-  constructor(redis: ScriptedRedis, feed: Feed, keys: RedisKeys, log: Logger) {
+  constructor({ redis, keys, cold, log }: LogHubOptions, feed: Feed) {
+    this.#cold = cold;
     this.#log = log;
     this.#redis = redis;
     this.#feed = feed;
@@ -177,11 +183,15 @@ export class LogHub {
 
   /** Nothing while Redis is away: all readers look again when it is back, and every now and then. */
   async #readIfThere(ref: RunRef, next: number): Promise<readonly LoggedEvent[]> {
-    try {
-      return await this.#read(ref, next);
-    } catch (error) {
-      if (isUnavailable(error)) return [];
-      throw error;
+    const miss = this.#cold.miss(ref);
+    for (;;) {
+      try {
+        return await this.#read(ref, next);
+      } catch (error) {
+        if (isUnavailable(error)) return [];
+        // It seems to be gone where its thread is cold.
+        if (!(error instanceof LogGone && (await miss()))) throw error;
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 /** Pages of a thread's history, as history.lua reads them. */
+import type { ColdThreads } from './cold-threads.ts';
 import { listOf } from './collection.ts';
 import type { Damage } from './damage.ts';
 import { HistoryItem } from './history-item.ts';
@@ -107,6 +108,7 @@ export interface PageSource {
   readonly redis: ScriptedRedis;
   readonly keys: RedisKeys;
   readonly damage: Damage;
+  readonly cold: ColdThreads;
 }
 
 /**
@@ -114,7 +116,7 @@ export interface PageSource {
  * @param shift is taken from all places, so that the items of a thread stand before those of another that goes on from it
  */
 export async function readPage(
-  { redis, keys, damage }: PageSource,
+  { redis, keys, damage, cold }: PageSource,
   ref: RunRef,
   ask: PageAsk,
   shift = 0,
@@ -128,7 +130,7 @@ export async function readPage(
   );
   const start = [from === null ? '' : from.before + shift, from?.skipMessages ?? 0, from?.skipSteps ?? 0];
   const args = [ref.runId, ...start, ...limits, ...knownArgs(ask.known)];
-  const reply = listOf(await redis.history(names.length, ...names, ...args));
+  const reply = listOf(await cold.reach(ref, async () => redis.history(names.length, ...names, ...args)));
   const [end, nextPlace, isKnown, olderMessages, olderSteps, began, gone, input, first, ...rows] = reply;
   const [messageRows, messages, stepRows, steps, base] = rows;
   const placeOf = (text: unknown): number => Number(text) - shift;

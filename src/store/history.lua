@@ -22,6 +22,9 @@
 local messagesIndex, messages, messagesGone, toolSteps, steps, runs, thread, input = unpack(KEYS)
 local runId, before, skipMessages, skipSteps, mostMessages, mostSteps, mostItems, enoughBytes, mostBytes, inputBytes, firstBytes, anchor, anchorPlace, newest, oldest, knownMessages, knownSteps, knownFirst =
   unpack(ARGV)
+local base, cold = unpack(redis.call('HMGET', thread, 'base', ':cold'))
+-- Only a thread that another one goes on from: a run holds its own.
+if cold then return ifCold(thread) end
 mostItems, enoughBytes, mostBytes = tonumber(mostItems), tonumber(enoughBytes), tonumber(mostBytes)
 
 if before == '' and redis.call('STRLEN', input) > tonumber(inputBytes) then return { 'input' } end
@@ -127,5 +130,5 @@ return {
   documents(messages, ofMessages.ids),
   ofSteps.rows,
   documents(steps, fields),
-  redis.call('HGET', thread, 'base') or '',
+  base or '',
 }

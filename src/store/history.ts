@@ -7,6 +7,7 @@ import type { ChatMessage } from '../runs/model.ts';
 import type { History } from '../runs/blocks.ts';
 import type { KeptThought } from '../runs/thoughts.ts';
 import type { ThreadItem } from '../runs/thread.ts';
+import type { ColdThreads } from './cold-threads.ts';
 import type { Damage } from './damage.ts';
 import { choose, FIRST_SHARE, type HistoryChoice, type HistoryBudget } from './history-choice.ts';
 import {
@@ -80,8 +81,8 @@ interface ThreadPart {
 export class Histories {
   readonly #source: HistorySource;
 
-  constructor(redis: ScriptedRedis, keys: RedisKeys, damage: Damage) {
-    this.#source = { redis, keys, damage, known: new KnownThreads(KNOWN_BYTES) };
+  constructor(redis: ScriptedRedis, keys: RedisKeys, damage: Damage, cold: ColdThreads) {
+    this.#source = { redis, keys, damage, cold, known: new KnownThreads(KNOWN_BYTES) };
   }
 
   /** Begins to read the history of a run: the request for its first page leaves in this tick. */

@@ -4,8 +4,10 @@
  */
 import type { Assistant, Message, Thread } from '../runs/thread.ts';
 import type { Assistants } from './assistants.ts';
+import type { ColdThreads } from './cold-threads.ts';
+import { listOf } from './collection.ts';
 import { encodePart } from './compact.ts';
-import type { RedisKeys } from './keys.ts';
+import type { RedisKeys, ThreadRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
 
@@ -21,14 +23,23 @@ const PLACES_PER_SECOND = 16_384;
 const BEYOND_S = 2 ** 33;
 const MICROSECONDS = 1_000_000;
 
+export interface ImportsOptions {
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
+  readonly threadIndex: ThreadIndex;
+  readonly cold: ColdThreads;
+}
+
 export class Imports {
   readonly #redis: ScriptedRedis;
   readonly #keys: RedisKeys;
   readonly #threads: ThreadIndex;
   readonly #assistants: Assistants;
+  readonly #cold: ColdThreads;
 
-  constructor(redis: ScriptedRedis, keys: RedisKeys, threads: ThreadIndex, assistants: Assistants) {
-    this.#threads = threads;
+  constructor({ redis, keys, threadIndex, cold }: ImportsOptions, assistants: Assistants) {
+    this.#threads = threadIndex;
+    this.#cold = cold;
     this.#assistants = assistants;
     this.#redis = redis;
     this.#keys = keys;
@@ -56,11 +67,7 @@ export class Imports {
   }
 
   async thread(project: string, thread: Thread): Promise<Taken> {
-    const ref = { project, threadId: thread.id };
-    const [, isNew] = await Promise.all([
-      this.#threads.made(ref, thread.created_at * 1_000),
-      this.#redis.hsetnx(this.#keys.thread(ref), thread.id, JSON.stringify(thread)),
-    ]);
+    const [isNew] = await this.#takeIn({ project, threadId: thread.id }, thread, []);
     return new Set(isNew === 1 ? [thread.id] : []);
   }
 
@@ -69,28 +76,35 @@ export class Imports {
    * @param messages oldest first; those of one second should come in one call
    */
   async messages(project: string, thread: Thread, messages: readonly Message[]): Promise<Taken> {
-    const ref = { project, threadId: thread.id };
-    const { docs, index } = this.#keys.messages(ref);
+    const [, ...areNew] = await this.#takeIn({ project, threadId: thread.id }, thread, messages);
+    return new Set(messages.filter((_, index) => areNew[index] === 1).map(({ id }) => id));
+  }
+
+  /** @returns 1 for what was new: the thread, then the messages */
+  async #takeIn(ref: ThreadRef, thread: Thread, messages: readonly Message[]): Promise<readonly unknown[]> {
+    const [redis, keys] = [this.#redis, this.#keys];
+    const { docs, index } = keys.messages(ref);
+    const names = [keys.thread(ref), keys.order(ref), docs, index];
+    const byRun = new Map<string, number>();
+    const numberOf = (runId: string): number => {
+      const number = byRun.get(runId) ?? names.push(keys.runMessages({ ...ref, runId }));
+      byRun.set(runId, number);
+      return number;
+    };
     const ties = tieCounter();
-    const transaction = this.#redis.multi().hsetnx(this.#keys.thread(ref), thread.id, JSON.stringify(thread));
-    for (const message of messages) {
-      const tie = Math.min(ties(message.created_at), PLACES_PER_SECOND - 1);
-      const place = (message.created_at - BEYOND_S) * PLACES_PER_SECOND + tie;
-      transaction.hsetnx(docs, message.id, encodePart(message)).zadd(index, 'NX', place, message.id);
-      if (message.run_id !== null) {
-        const byRun = this.#keys.runMessages({ ...ref, runId: message.run_id });
-        transaction.zadd(byRun, 'NX', place, message.id);
-      }
-    }
-    const [, replies] = await Promise.all([
-      this.#threads.made(ref, thread.created_at * 1_000),
-      transaction.exec(),
-    ]);
-    return newOnes(
-      messages,
-      replies?.slice(1) ?? null,
-      messages.map(({ run_id }) => (run_id === null ? 2 : 3)),
+    const args = messages.flatMap((message) => {
+      const { id, created_at: second, run_id: runId } = message;
+      const tie = Math.min(ties(second), PLACES_PER_SECOND - 1);
+      const place = (second - BEYOND_S) * PLACES_PER_SECOND + tie;
+      return [id, encodePart(message), place, runId === null ? '' : numberOf(runId)];
+    });
+    const [, reply] = await this.#cold.reach(ref, async () =>
+      Promise.all([
+        this.#threads.made(ref, thread.created_at * 1_000),
+        redis.takein(names.length, ...names, thread.id, JSON.stringify(thread), ...args),
+      ]),
     );
+    return listOf(reply);
   }
 }
 

@@ -5,6 +5,7 @@
  * Everything of one thread carries the hash tag `{threadId}`: one commit stays in one slot of a Redis Cluster.
  */
 import type { OwnKeys, RunKeys, ThreadKeys } from './thread-keys.ts';
+import { ColdKeys } from './cold-keys.ts';
 import { FileKeys } from './file-keys.ts';
 
 /** Names a thread. Ids come from clients, so they are checked before they get here ({@link isSafeId}). */
@@ -33,11 +34,13 @@ export interface CollectionKeys {
 export class RedisKeys {
   /** Those of files and uploads. */
   readonly files: FileKeys;
+  readonly cold: ColdKeys;
   readonly #prefix: string;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
     this.files = new FileKeys(prefix);
+    this.cold = new ColdKeys(prefix);
   }
 
   /** Sorted set: members `project/thread/run` of runs that may still need a worker, by when to look at them (unix ms). */
@@ -45,7 +48,7 @@ export class RedisKeys {
     return `${this.#prefix}:open`;
   }
 
-  /** Sorted set: members `project/thread` of the threads that are kept, by their last use (unix ms). {@link ThreadIndex} writes it. */
+  /** Sorted set: members `project/thread` of the threads that are kept and not cold, by their last use (unix ms). {@link ThreadIndex} writes it. */
   get threads(): string {
     return `${this.#prefix}:threads`;
   }
@@ -246,7 +249,7 @@ export class RedisKeys {
 
   /**
    * Hash with the thread's document under its id, and under {@link BASE_FIELD} what it goes on from. Exists exactly as long as
-   * the thread.
+   * the thread: of a cold one it has the mark (`:cold`), and in one that came back is noted from where, and when (`:thawed`).
    */
   thread(ref: ThreadRef): string {
     return `${this.#base(ref)}:thread`;

@@ -2,13 +2,15 @@
  * The line of a thread: its messages, the steps of calls of its runs, and the items that clients of the Responses API put
  * between them, in the order in which they joined it.
  */
+import type { ChainableCommander } from 'ioredis';
 import type { StoredItem } from '../runs/items.ts';
 import type { KeptThought } from '../runs/thoughts.ts';
 import type { Message, RunStep, Thread, ThreadItem } from '../runs/thread.ts';
+import type { ColdThreads } from './cold-threads.ts';
 import { listOf, type Collections } from './collection.ts';
 import { encodePart } from './compact.ts';
 import { decode, decodePart } from './json.ts';
-import { thoughtsOf, type RedisKeys, type RunRef, type ThreadRef } from './keys.ts';
+import { BASE_FIELD, thoughtsOf, type RedisKeys, type RunRef, type ThreadRef } from './keys.ts';
 import type { ThreadBase } from './new-run.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
@@ -45,38 +47,42 @@ export interface ThreadHead {
   readonly order: string;
 }
 
-export class ThreadLine {
-  readonly #collections: Collections;
-  readonly #redis: ScriptedRedis;
-  readonly #keys: RedisKeys;
-  readonly #index: ThreadIndex;
+export interface ThreadLineOptions {
+  readonly collections: Collections;
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
+  readonly threadIndex: ThreadIndex;
+  readonly cold: ColdThreads;
+}
 
-  constructor(collections: Collections, redis: ScriptedRedis, keys: RedisKeys, index: ThreadIndex) {
-    this.#collections = collections;
-    this.#redis = redis;
-    this.#keys = keys;
-    this.#index = index;
+/** Commands that are answered together. */
+type Commands = (chain: ChainableCommander) => ChainableCommander;
+
+export class ThreadLine {
+  readonly #options: ThreadLineOptions;
+
+  constructor(options: ThreadLineOptions) {
+    this.#options = options;
   }
 
   async head(ref: ThreadRef): Promise<ThreadHead> {
-    const { runs, active, order } = this.#keys.ownKeys(ref);
-    const [[runId = null], holder, count] = await Promise.all([
-      this.#redis.zrevrange(runs, 0, 0),
-      this.#redis.get(active),
-      this.#redis.get(order),
-    ]);
-    return { runId, holder, order: count ?? '' };
+    const { runs, active, order } = this.#options.keys.ownKeys(ref);
+    const [ids, holder, count] = await this.#ask(ref, (chain) =>
+      chain.zrevrange(runs, 0, 0).get(active).get(order),
+    );
+    return { runId: textOf(listOf(ids)[0]), holder: textOf(holder), order: textOf(count) ?? '' };
   }
 
   /** The place from which a thread goes on that continues after this run: everything up to the run's last word is before it. */
   async after(ref: RunRef): Promise<ThreadBase> {
-    const runs = this.#keys.runs(ref);
-    const last = (key: string): Promise<string[]> => this.#redis.zrevrange(key, 0, 0, 'WITHSCORES');
-    const [own, [, step], [, message]] = await Promise.all([
-      this.#redis.zscore(runs, ref.runId),
-      last(this.#keys.runSteps(ref)),
-      last(this.#keys.runMessages(ref)),
-    ]);
+    const { keys } = this.#options;
+    const [own, lastStep, lastMessage] = await this.#ask(ref, (chain) =>
+      chain
+        .zscore(keys.runs(ref), ref.runId)
+        .zrevrange(keys.runSteps(ref), 0, 0, 'WITHSCORES')
+        .zrevrange(keys.runMessages(ref), 0, 0, 'WITHSCORES'),
+    );
+    const [step, message] = [listOf(lastStep)[1], listOf(lastMessage)[1]];
     // A step of calls has its place among all such steps directly after its place among the run's.
     const places = [
       Number(own ?? 0) + 1,
@@ -88,53 +94,73 @@ export class ThreadLine {
 
   /** What a thread goes on from; null for one that begins by itself. */
   async base(ref: ThreadRef): Promise<ThreadBase | null> {
-    return decode<ThreadBase>(await this.#redis.hget(this.#keys.thread(ref), 'base'));
+    const key = this.#options.keys.thread(ref);
+    const [base] = await this.#ask(ref, (chain) => chain.hget(key, BASE_FIELD));
+    return decode<ThreadBase>(textOf(base));
   }
 
   /** The place of a run; null where there is none. */
   async placeOf(ref: RunRef): Promise<number | null> {
-    const place = await this.#redis.zscore(this.#keys.runs(ref), ref.runId);
-    return place === null ? null : Number(place);
+    const runs = this.#options.keys.runs(ref);
+    const [place] = await this.#ask(ref, (chain) => chain.zscore(runs, ref.runId));
+    return textOf(place) === null ? null : Number(place);
   }
 
   /** Items of a thread. Those that cannot be read are left out. */
-  async items(ref: ThreadRef, { after, before, order, limit }: LineQuery): Promise<readonly Placed[]> {
-    const own = this.#keys.ownKeys(ref);
-    const read = async (index: string): Promise<readonly (readonly [string, number])[]> => {
-      const [low, high] = [`(${after}`, Number.isFinite(before) ? `(${before}` : '+inf'];
-      const from = Number.isFinite(after) ? low : '-inf';
-      const found =
-        order === 'asc'
-          ? await this.#redis.zrangebyscore(index, from, high, 'WITHSCORES', 'LIMIT', 0, limit)
-          : await this.#redis.zrevrangebyscore(index, high, from, 'WITHSCORES', 'LIMIT', 0, limit);
-      return pairs(found);
-    };
-    const [messages, steps] = await Promise.all([read(own.messagesIndex), read(own.toolSteps)]);
-    const places = [
-      ...messages.map(([id, place]) => ({ id, place, hash: own.messages })),
-      ...steps.map(([id, place]) => ({ id, place, hash: own.steps })),
-    ].toSorted((a, b) => (order === 'asc' ? a.place - b.place : b.place - a.place));
-    const wanted = places.slice(0, limit);
-    const docs = await Promise.all(
-      wanted.map(async ({ id, hash }) => this.#redis.hmget(hash, id, thoughtsOf(id))),
-    );
-    return wanted.flatMap(({ id, place }, at) => {
-      const [doc = null, thoughts = null] = docs[at] ?? [];
-      const item = doc === null ? null : this.#read(doc, id, ref);
-      return item === null ? [] : [{ place, item, thoughts: this.#thoughts(thoughts, id) }];
+  async items(ref: ThreadRef, query: LineQuery): Promise<readonly Placed[]> {
+    const { redis, keys, cold } = this.#options;
+    const own = keys.ownKeys(ref);
+    let found: readonly Placed[] = [];
+    await cold.find(ref, async () => {
+      const wanted = await this.#places(ref, query);
+      const docs = await Promise.all(
+        wanted.map(async ({ id, isMessage }) =>
+          redis.hmget(isMessage ? own.messages : own.steps, id, thoughtsOf(id)),
+        ),
+      );
+      found = wanted.flatMap(({ id, place }, at) => {
+        const [doc = null, thoughts = null] = docs[at] ?? [];
+        const item = doc === null ? null : this.#read(doc, id, ref);
+        return item === null ? [] : [{ place, item, thoughts: this.#thoughts(thoughts, id) }];
+      });
+      // One may be removed just now, or the thread become cold.
+      return docs.every(([doc]) => doc !== null) ? found : null;
     });
+    return found;
+  }
+
+  async #places(ref: ThreadRef, { after, before, order, limit }: LineQuery) {
+    const own = this.#options.keys.ownKeys(ref);
+    const [low, high] = [`(${after}`, Number.isFinite(before) ? `(${before}` : '+inf'];
+    const from = Number.isFinite(after) ? low : '-inf';
+    const read = (chain: ChainableCommander, index: string): ChainableCommander =>
+      order === 'asc'
+        ? chain.zrangebyscore(index, from, high, 'WITHSCORES', 'LIMIT', 0, limit)
+        : chain.zrevrangebyscore(index, high, from, 'WITHSCORES', 'LIMIT', 0, limit);
+    const [messages, steps] = await this.#ask(ref, (chain) =>
+      read(read(chain, own.messagesIndex), own.toolSteps),
+    );
+    const placed = (reply: unknown, isMessage: boolean) =>
+      pairs(listOf(reply).map(String)).map(([id, place]) => ({ id, place, isMessage }));
+    return [...placed(messages, true), ...placed(steps, false)]
+      .toSorted((a, b) => (order === 'asc' ? a.place - b.place : b.place - a.place))
+      .slice(0, limit);
   }
 
   /** Where an item of the line stands, with the item; null where there is none of that id. */
   async find(ref: ThreadRef, id: string): Promise<Placed | null> {
-    const own = this.#keys.ownKeys(ref);
+    const own = this.#options.keys.ownKeys(ref);
     const isMessage = id.startsWith('msg_');
-    const [place, [doc = null, thoughts = null]] = await Promise.all([
-      this.#redis.zscore(isMessage ? own.messagesIndex : own.toolSteps, id),
-      this.#redis.hmget(isMessage ? own.messages : own.steps, id, thoughtsOf(id)),
-    ]);
-    const item = doc === null || place === null ? null : this.#read(doc, id, ref);
-    return item === null ? null : { place: Number(place), item, thoughts: this.#thoughts(thoughts, id) };
+    const [place, fields] = await this.#ask(ref, (chain) =>
+      chain
+        .zscore(isMessage ? own.messagesIndex : own.toolSteps, id)
+        .hmget(isMessage ? own.messages : own.steps, id, thoughtsOf(id)),
+    );
+    const [doc, thoughts] = listOf(fields).map(textOf);
+    const item = !doc || textOf(place) === null ? null : this.#read(doc, id, ref);
+    return item === null
+      ? null
+      : { place: Number(place), item, thoughts: this.#thoughts(thoughts ?? null, id) };
   }
 
   /** What a model thought before these steps, by their ids. */
@@ -144,7 +170,9 @@ export class ThreadLine {
   ): Promise<ReadonlyMap<string, readonly KeptThought[]>> {
     const found = new Map<string, readonly KeptThought[]>();
     if (stepIds.length === 0) return found;
-    const docs = await this.#redis.hmget(this.#keys.steps(ref), ...stepIds.map(thoughtsOf));
+    const key = this.#options.keys.steps(ref);
+    const [fields] = await this.#ask(ref, (chain) => chain.hmget(key, ...stepIds.map(thoughtsOf)));
+    const docs = listOf(fields).map(textOf);
     stepIds.forEach((id, at) => {
       const thoughts = this.#thoughts(docs[at] ?? null, id);
       if (thoughts.length > 0) found.set(id, thoughts);
@@ -166,7 +194,8 @@ export class ThreadLine {
     thread: Thread | null,
     parts: readonly (Message | StoredItem)[],
   ): Promise<Appended> {
-    const own = this.#keys.ownKeys(ref);
+    const { redis, keys, threadIndex, cold } = this.#options;
+    const own = keys.ownKeys(ref);
     const names = [
       own.thread,
       own.active,
@@ -176,46 +205,74 @@ export class ThreadLine {
       own.steps,
       own.toolSteps,
     ];
-    const args = [ref.threadId, thread === null ? '' : JSON.stringify(thread), this.#keys.runPrefix(ref)];
+    const args = [ref.threadId, thread === null ? '' : JSON.stringify(thread), keys.runPrefix(ref)];
     const pairsOf = parts.flatMap((part) => [part.id, encodePart(part)]);
-    const [, reply] = await Promise.all([
-      thread === null ? this.#index.used(ref) : this.#index.made(ref),
-      this.#redis.append(names.length, ...names, ...args, ...pairsOf),
-    ]);
+    const [, reply] = await cold.reach(ref, async () =>
+      Promise.all([
+        thread === null ? threadIndex.used(ref) : threadIndex.made(ref),
+        redis.append(names.length, ...names, ...args, ...pairsOf),
+      ]),
+    );
     const [code, runId] = listOf(reply);
     if (code === -2) return { type: 'locked', runId: String(runId) };
     if (code !== -1) return { type: 'appended' };
-    this.#index.forgetLater(ref);
+    threadIndex.forgetLater(ref);
     return { type: 'no thread' };
   }
 
   /** Forgets that a run is a response: it is not found as one any more, and what it said stays in its thread. */
   async forgetResponse(ref: RunRef): Promise<void> {
-    await this.#redis.hset(this.#keys.run(ref), 'forgotten', '1');
+    const { redis, keys, cold } = this.#options;
+    const names = [keys.thread(ref), keys.run(ref), keys.order(ref)];
+    const isDone = await cold.reach(ref, async () => redis.label(names.length, ...names, 'forgotten', '1'));
+    // One without a thread.
+    if (isDone !== 1) await redis.hset(keys.run(ref), 'forgotten', '1');
   }
 
   async isForgotten(ref: RunRef): Promise<boolean> {
-    return (await this.#redis.hexists(this.#keys.run(ref), 'forgotten')) === 1;
+    const run = this.#options.keys.run(ref);
+    const [forgotten] = await this.#ask(ref, (chain) => chain.hexists(run, 'forgotten'));
+    return forgotten === 1;
   }
 
   /** Removes an item that a client put there. @returns whether it was there */
   async remove(ref: ThreadRef, id: string): Promise<boolean> {
-    const { steps, toolSteps } = this.#keys.ownKeys(ref);
-    const [removed] = await Promise.all([this.#redis.zrem(toolSteps, id), this.#redis.hdel(steps, id)]);
-    return removed === 1;
+    const { redis, keys, cold } = this.#options;
+    const { thread, order, steps, toolSteps } = keys.ownKeys(ref);
+    const names = [thread, order, steps, toolSteps];
+    return (await cold.reach(ref, async () => redis.takeout(names.length, ...names, id))) === 1;
+  }
+
+  /** What plain commands answer at one moment, in which the thread is not cold. */
+  async #ask(ref: ThreadRef, commands: Commands): Promise<readonly unknown[]> {
+    const { redis, keys, cold } = this.#options;
+    let values: readonly unknown[] = [];
+    await cold.find(ref, async () => {
+      const replies = await commands(redis.multi()).hexists(keys.thread(ref), ref.threadId).exec();
+      values = (replies ?? []).map(([error, value]) => {
+        if (error !== null) throw error;
+        return value;
+      });
+      return values.at(-1) === 1 ? values : null;
+    });
+    return values;
   }
 
   #read(doc: string, id: string, { threadId }: ThreadRef): ThreadItem | null {
-    return this.#collections.readable(() =>
+    return this.#options.collections.readable(() =>
       decodePart<Message | RunStep | StoredItem>(doc, `item ${id}`, threadId),
     );
   }
 
   #thoughts(doc: string | null, id: string): readonly KeptThought[] {
     if (doc === null) return [];
-    return this.#collections.readable(() => decode<readonly KeptThought[]>(doc, `thoughts of ${id}`)) ?? [];
+    return (
+      this.#options.collections.readable(() => decode<readonly KeptThought[]>(doc, `thoughts of ${id}`)) ?? []
+    );
   }
 }
+
+const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 
 function pairs(flat: readonly string[]): readonly (readonly [string, number])[] {
   return Array.from(

@@ -1,5 +1,6 @@
 /** The objects of the wire in Redis, a file for each kind: this one hands them out together. */
 import { Assistants } from './assistants.ts';
+import type { ColdThreads } from './cold-threads.ts';
 import type { Collections } from './collection.ts';
 import type { Contents } from './contents.ts';
 import type { Damage } from './damage.ts';
@@ -45,6 +46,7 @@ export interface Objects {
 export interface ObjectsOptions {
   readonly collections: Collections;
   readonly contents: Contents;
+  readonly cold: ColdThreads;
   readonly redis: ScriptedRedis;
   readonly keys: RedisKeys;
   readonly threadIndex: ThreadIndex;
@@ -55,23 +57,23 @@ export interface ObjectsOptions {
 }
 
 export function openObjects(options: ObjectsOptions): Objects {
-  const { collections, redis, keys, threadIndex, recentRuns, damage } = options;
+  const { collections, redis, keys, cold, recentRuns, damage } = options;
   const files = new Files(options);
-  const line = new ThreadLine(collections, redis, keys, threadIndex);
+  const line = new ThreadLine(options);
   return {
     assistants: new Assistants(collections, redis, keys),
     threads: new Threads({ ...options, line }),
     line,
-    messages: new Messages(collections, redis, keys),
+    messages: new Messages(options),
     vectorStores: new VectorStores(collections, redis, keys, () => Math.floor(options.nowMs() / 1_000)),
     storeFiles: new StoreFiles(collections, redis, keys),
     runs: new RunLists(options),
     recentRuns,
-    steps: new Steps(collections, keys),
+    steps: new Steps(collections, keys, cold),
     openParts: new OpenParts(redis, keys),
-    labels: new Labels(redis, keys),
+    labels: new Labels(redis, keys, cold),
     files,
     uploads: new Uploads({ ...options, files }),
-    histories: new Histories(redis, keys, damage),
+    histories: new Histories(redis, keys, damage, cold),
   };
 }

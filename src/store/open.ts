@@ -2,7 +2,9 @@
 import type { Logger } from '../log.ts';
 import { requirePermissions } from './permissions.ts';
 import { preflight } from './preflight.ts';
+import type { ColdRows } from '../runs/cold-row.ts';
 import { RedisClock } from './clock.ts';
+import { ColdThreads } from './cold-threads.ts';
 import { Collections } from './collection.ts';
 import { Contents } from './contents.ts';
 import { Damage } from './damage.ts';
@@ -31,6 +33,8 @@ export interface StoreOptions {
   /** Documents in one page of a list. */
   readonly pageLimitBytes: number;
   readonly whenAway: WhenAway;
+  /** Where cold threads lie. It belongs to the caller. */
+  readonly coldRows: ColdRows;
   readonly log: Logger;
   /** Hears of every transition, and of commits that were refused. */
   readonly count: (what: string) => void;
@@ -50,6 +54,7 @@ export interface Store {
   readonly runs: RunStore;
   readonly objects: Objects;
   readonly contents: Contents;
+  readonly cold: ColdThreads;
   readonly usage: UsageCounts;
   /** Why the servers are not fit to keep runs, for the operator; empty when they are. */
   readonly problems: readonly string[];
@@ -73,14 +78,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const clock = new RedisClock(redis, log);
   await clock.begin();
   const { now, nowMs } = clock;
-  const hub = new LogHub(redis, openFeed(redisUrl, log), keys, log);
   const queue = new JobQueue(RUN_JOBS, { redis, keys, log, nowMs });
   const open = new OpenRuns(redis, keys, nowMs, log);
   const damage = new Damage(redis, keys, log);
   const collections = new Collections({ ...options, redis, damage, nowMs });
   const contents = new Contents(redis, keys, nowMs, log);
-  const shared = { collections, contents, redis, keys, damage, nowMs, log };
-  const threadIndex = new ThreadIndex(shared);
+  const threadIndex = new ThreadIndex({ collections, redis, keys, nowMs, log });
+  const cold = new ColdThreads({ redis, keys, threadIndex, rows: options.coldRows, nowMs, log });
+  const shared = { collections, contents, cold, redis, keys, damage, nowMs, log };
+  const hub = new LogHub(shared, openFeed(redisUrl, log));
   const recentRuns = new RecentRuns(shared);
   const ack = durability === 'replica' ? new ReplicaAck(redisUrl, keys) : null;
   const confirm = ack === null ? null : ack.confirm.bind(ack);
@@ -94,6 +100,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     recentRuns,
     damage,
     contents,
+    cold,
     log,
     now,
     logKeptS,
@@ -113,6 +120,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     runs,
     objects: openObjects({ ...shared, threadIndex, recentRuns }),
     contents,
+    cold,
     usage,
     problems,
     close: async () => {

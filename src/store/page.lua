@@ -4,9 +4,12 @@
 --       5 prefix of the keys that hold one document each in field `doc`; '' when KEYS[3] holds them
 --       6 bytes of documents: a page that is full ends before its limit, but never before its first item
 --       7 bytes of documents beyond which the page is not read; '' when it is to be read in any case
+--       8 '1' when the last of KEYS is the thread of the items, which may be cold
 -- Returns {1, has_more, id, document, label, id, document, label, …}, absent ones as ''; {0, cursor} for a cursor that
 -- never named an item here; {2, bytes} for a page that was not read. A deleted item's place is remembered, so paging goes on where it stood.
 local limit, order, after, before = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local thread = ARGV[8] == '1' and KEYS[#KEYS]
+local labels = #KEYS > (thread and 4 or 3) and KEYS[4]
 
 -- How many items stand before that of this id, and how many up to it. A deleted one stands between two; items of the same
 -- place are in the order of their ids.
@@ -24,6 +27,10 @@ end
 
 -- The items between the cursors, as ranks: `first` is the first of them, `past` the first behind them.
 local first, past = 0, redis.call('ZCARD', KEYS[1])
+if past == 0 and thread then
+  local cold = ifCold(thread)
+  if cold then return cold end
+end
 if after ~= '' then
   local to, from = ranksOf(after)
   if not to then return {0, after} end
@@ -80,7 +87,7 @@ if ARGV[7] ~= '' and bytes > tonumber(ARGV[7]) then return {2, bytes} end
 local items = {}
 for i = 1, count do
   local id = ids[i]
-  items[i] = { id, redis.call('HGET', docOf(id)) or '', KEYS[4] and redis.call('HGET', KEYS[4], id) or '' }
+  items[i] = { id, redis.call('HGET', docOf(id)) or '', labels and redis.call('HGET', labels, id) or '' }
 end
 
 local answer = {1, more}

@@ -16,6 +16,7 @@ const OF_KEYS = [
   ['zremrangebyrank', 'zremrangebyscore', 'zrevrange', 'zscore'],
   ['llen', 'lpush', 'lrange', 'lrem', 'ltrim', 'rpop', 'rpush'],
   ['sadd', 'scard', 'sismember', 'smembers', 'srem', 'xadd', 'xlen', 'xrange', 'xrevrange', 'xtrim'],
+  ['hscan', 'pexpireat'],
 ].flat();
 const OF_CHANNELS = ['publish', 'spublish', 'ssubscribe', 'subscribe'];
 const OF_SCRIPTS = ['eval', 'evalsha'];

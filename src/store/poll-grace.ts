@@ -8,6 +8,7 @@
 import { isBlocked } from '../runs/run.ts';
 import type { Metadata, Run } from '../runs/thread.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
+import { hang } from './labels.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 /** The run that is shown as queued, and until when (unix milliseconds). */
@@ -33,8 +34,7 @@ export async function beginGrace(
   ref: RunRef,
   untilMs: number,
 ): Promise<void> {
-  const names = [keys.thread(ref), keys.labels(ref)];
-  await redis.label(names.length, ...names, GRACE_FIELD, `${untilMs} ${ref.runId}`);
+  await hang(redis, keys, ref, [GRACE_FIELD, `${untilMs} ${ref.runId}`]);
 }
 
 /** The grace as it is stored. */

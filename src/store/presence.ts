@@ -1,5 +1,6 @@
 /** Which workers are alive: each says so every few seconds, and readiness counts those that have done so lately. */
 import { randomText } from '../runs/ids.ts';
+import type { ColdCounts } from './cold-threads.ts';
 import { decode } from './json.ts';
 import type { RedisKeys } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
@@ -19,6 +20,8 @@ export interface WorkerFigures {
   readonly stalls: number;
   /** Transitions it made, by event, and commits that were `refused`. */
   readonly commits: Readonly<Record<string, number>>;
+  /** What it did with cold threads. */
+  readonly cold: Readonly<ColdCounts>;
   /** Runs that it ended as failed, by the code of their error and then by upstream; `` is none. */
   readonly failures: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
@@ -71,7 +74,15 @@ export async function readWorkers({ redis, keys, nowMs }: Presence): Promise<rea
   });
 }
 
-const SILENT: WorkerFigures = { busy: 0, slots: 0, rebuilds: 0, stalls: 0, commits: {}, failures: {} };
+const SILENT: WorkerFigures = {
+  busy: 0,
+  slots: 0,
+  rebuilds: 0,
+  stalls: 0,
+  commits: {},
+  cold: { frozen: 0, thawed: 0, thawMs: 0 },
+  failures: {},
+};
 
 /** Whether a worker on `host` has lately said that it is alive; their ids begin with {@link workerId}'s host. */
 export async function isHostAlive({ redis, keys, nowMs }: Presence, host: string): Promise<boolean> {

@@ -4,9 +4,11 @@
  */
 import type { Logger } from '../log.ts';
 import type { Run } from '../runs/thread.ts';
+import type { ColdThreads } from './cold-threads.ts';
 import { placeAt, type Collections, type ListPage, type PageQuery, type Row } from './collection.ts';
 import { contentNamedBy, MAX_NAMING_BYTES } from './compact.ts';
 import type { Contents } from './contents.ts';
+import { readItem } from './item.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import { readRun } from './run-lists.ts';
 import { scan } from './scan.ts';
@@ -22,6 +24,7 @@ export interface RecentRunsOptions {
   readonly contents: Contents;
   readonly redis: ScriptedRedis;
   readonly keys: RedisKeys;
+  readonly cold: ColdThreads;
   /** Unix milliseconds, the same for every process. */
   readonly nowMs: () => number;
   readonly log: Logger;
@@ -47,18 +50,16 @@ export class RecentRuns {
     return this.#options.redis.hget(this.#options.keys.recentRuns(project).docs, runId);
   }
 
-  /** The newest runs of a project, at most 10,000 of them, as clients see them. */
+  /** The newest runs of a project, at most 10,000 of them, as clients see them. Cold threads that have some of them come back. */
   async list(project: string, query: PageQuery): Promise<ListPage<Run>> {
-    const { collections, redis, keys, nowMs } = this.#options;
+    const { collections, keys, nowMs } = this.#options;
     const refOf = ({ id, doc }: Row): RunRef => ({ project, threadId: doc, runId: id });
     return scan(collections, keys.recentRuns(project), query, {
-      sizeOf: async (row) => this.#sizeOf(keys.run(refOf(row))),
+      sizeOf: async (row) => this.#sizeOf(refOf(row)),
       read: async (row) => {
         const ref = refOf(row);
-        const [doc, label] = await Promise.all([
-          redis.hget(keys.run(ref), 'doc'),
-          redis.hget(keys.labels(ref), ref.runId),
-        ]);
+        const wanted = { docs: keys.run(ref), fields: ['doc'], labels: [ref.runId] };
+        const [doc, label] = await readItem(this.#options, ref, wanted);
         return readRun({ id: ref.runId, doc: doc ?? '', label: label ?? '' }, ref, this.#options);
       },
       forget: (runIds) => {
@@ -69,10 +70,11 @@ export class RecentRuns {
     });
   }
 
-  /** Bytes of a run, with the content that it names: one that names any is small itself. */
-  async #sizeOf(key: string): Promise<number> {
-    const { redis } = this.#options;
-    const bytes = await redis.hstrlen(key, 'doc');
+  /** Bytes of a run, with the content that it names: one that names any is small itself. 0 when it is gone. */
+  async #sizeOf(ref: RunRef): Promise<number> {
+    const { redis, keys, cold } = this.#options;
+    const key = keys.run(ref);
+    const bytes = (await cold.find(ref, async () => (await redis.hstrlen(key, 'doc')) || null)) ?? 0;
     if (bytes === 0 || bytes > MAX_NAMING_BYTES) return bytes;
     return bytes + (contentNamedBy((await redis.hget(key, 'doc')) ?? '')?.bytes ?? 0);
   }

@@ -1,5 +1,6 @@
 /** Lists of runs, as clients see them. What happens to one run is in runs.ts. */
 import type { Run } from '../runs/thread.ts';
+import type { ColdThreads } from './cold-threads.ts';
 import { permanent, type Collections, type ListPage, type PageQuery, type Row } from './collection.ts';
 import type { Contents } from './contents.ts';
 import { decodeRun } from './json.ts';
@@ -11,6 +12,7 @@ import type { ScriptedRedis } from './scripts.ts';
 export interface RunListsOptions {
   readonly collections: Collections;
   readonly contents: Contents;
+  readonly cold: ColdThreads;
   readonly redis: ScriptedRedis;
   readonly keys: RedisKeys;
   /** Unix milliseconds, the same for every process. */
@@ -26,13 +28,15 @@ export class RunLists {
 
   /** The runs of a thread. */
   async list(ref: ThreadRef, query: PageQuery): Promise<ListPage<Run>> {
-    const { collections, redis, keys, nowMs } = this.#options;
+    const { collections, redis, keys, nowMs, cold } = this.#options;
     const listed = permanent(keys.runs(ref), keys.steps(ref));
     const labels = keys.labels(ref);
-    const [found, grace] = await Promise.all([
-      collections.rows(listed, query, labels, keys.runPrefix(ref)),
-      redis.hget(labels, GRACE_FIELD),
-    ]);
+    const [found, grace] = await cold.reach(ref, async () =>
+      Promise.all([
+        collections.rows(listed, query, { labels, thread: keys.thread(ref) }, keys.runPrefix(ref)),
+        redis.hget(labels, GRACE_FIELD),
+      ]),
+    );
     if (found.type !== 'page') return found;
     const shown = { labels: null, grace: readGrace(grace) };
     const runs = await Promise.all(found.items.map(async (row) => readRun(row, ref, this.#options)));

@@ -18,11 +18,13 @@ import {
   type RunState,
 } from '../runs/run.ts';
 import type { Metadata, Run } from '../runs/thread.ts';
+import type { ColdThreads } from './cold-threads.ts';
 import { commitCall, lockMove, logLifeMs, replyOf } from './commit-script.ts';
 import { encodeRun } from './compact.ts';
 import type { Contents } from './contents.ts';
 import type { Damage } from './damage.ts';
 import { FragmentLog } from './fragments.ts';
+import { readItem } from './item.ts';
 import { decode, Unreadable } from './json.ts';
 import type { RedisKeys, RunRef } from './keys.ts';
 import { readLog } from './log.ts';
@@ -74,6 +76,7 @@ export interface RunStoreOptions extends RunObserver {
   readonly recentRuns: RecentRuns;
   readonly damage: Damage;
   readonly contents: Contents;
+  readonly cold: ColdThreads;
   readonly now: Clock;
   /** How long the log of an ended run stays readable. */
   readonly logKeptS: number;
@@ -133,20 +136,13 @@ export class RunStore {
    *   everything does that reads a run.
    */
   async get(ref: RunRef): Promise<ReadRun | null> {
-    const { redis, keys } = this.#options;
-    const [fields, [labels = null, grace = null]] = await Promise.all([
-      redis.hmget(keys.run(ref), 'doc', 'version', 'seq'),
-      redis.hmget(keys.labels(ref), ref.runId, GRACE_FIELD),
-    ]);
-    const [doc, version, seq] = fields;
+    const fields = ['doc', 'version', 'seq'];
+    const wanted = { docs: this.#options.keys.run(ref), fields, labels: [ref.runId, GRACE_FIELD] };
+    const [doc, version, seq, labels = null, grace = null] = await readItem(this.#options, ref, wanted);
     if (!doc || !version || !seq) return null;
     const { damage, contents } = this.#options;
-    const stored = {
-      ref,
-      state: await damage.run(ref, doc, await contents.of(ref, doc)),
-      version,
-      seq: Number(seq),
-    };
+    const state = await damage.run(ref, doc, await contents.of(ref, doc));
+    const stored = { ref, state, version, seq: Number(seq) };
     const given = damage.skip(() => decode<Metadata>(labels, `labels of ${ref.runId}`));
     return { stored, labels: given, grace: readGrace(grace) };
   }
@@ -360,6 +356,10 @@ export class RunStore {
       case -3:
         await job?.refused();
         return { type: 'gone on' };
+      case -4:
+        await job?.refused();
+        await this.#options.cold.bringBack(ref, String(detail));
+        return this.#send(ref, before, events, extraWrites, { withJob, expectedOrder });
       default:
         return { type: 'conflict' };
     }

@@ -43,6 +43,12 @@ const SCRIPTS = [
   'endupload',
   'shelf',
   'host',
+  'item',
+  'takein',
+  'takeout',
+  'freeze',
+  'thaw',
+  'strike',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];
@@ -63,9 +69,12 @@ export function withScripts(redis: Client, whenAway: WhenAway, log: Logger): Scr
 
 const source = (name: string): string => readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');
 
+/** What all scripts may call. */
+const PRELUDE = source('lost-run') + source('cold-thread');
+
 function defineScript(redis: Client, name: string): Script {
   const command = `${name}.lua`;
-  redis.defineCommand(command, { lua: source('lost-run') + source(name) });
+  redis.defineCommand(command, { lua: PRELUDE + source(name) });
   return async (...args) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- defineCommand has just added it.
     const send = Reflect.get(redis, command) as Script;

@@ -1,7 +1,7 @@
 /**
- * The two indexes of threads. One has all threads that are kept, by when they were last used: made, or given a message or a
- * run; it counts them, and finds those that were not used for long. The other has those of a project, in the order in
- * which they were made; it lists them. Like the index of open runs they are reminders in slots of their own, not truths: a
+ * The two indexes of threads. One has all threads that are kept, by when they were last used: made, given a message or a run,
+ * or brought back from where cold ones lie; it counts them, and finds those that were not used for long. Cold threads have a
+ * part of it to themselves. The other has those of a project, in the order in which they were made; it lists them. Like the index of open runs they are reminders in slots of their own, not truths: a
  * thread of theirs may be gone, and one that is older than an index joins it when it is used.
  */
 import type { Logger } from '../log.ts';
@@ -23,6 +23,12 @@ const MAX_NOTED = 10_000;
 /** Deletes a thread that nothing has joined since its `order` was read. @returns whether it is gone */
 interface Unused {
   deleteUnused(ref: ThreadRef, order: string): Promise<boolean>;
+}
+
+/** A thread, and when it was last used (unix milliseconds). */
+export interface UnusedThread {
+  readonly ref: ThreadRef;
+  readonly usedMs: number;
 }
 
 export interface ThreadIndexOptions {
@@ -81,7 +87,7 @@ export class ThreadIndex {
     return this.#noted.has(memberOf(ref));
   }
 
-  /** Forgets a thread that is no more; lists remember where it stood. */
+  /** Forgets a thread that is no more, and was not cold; lists remember where it stood. */
   async forget(ref: ThreadRef): Promise<void> {
     this.#noted.delete(memberOf(ref));
     const listed = this.#keys.threadList(ref.project);
@@ -96,6 +102,7 @@ export class ThreadIndex {
     this.#noted.delete(memberOf(ref));
     const forgotten = Promise.all([
       this.#redis.zrem(this.#keys.threads, memberOf(ref)),
+      this.#redis.zrem(this.#keys.cold.threads, memberOf(ref)),
       this.#collections.discard(this.#keys.threadList(ref.project), ref.threadId),
     ]);
     forgotten.catch((err: unknown) => {
@@ -120,7 +127,40 @@ export class ThreadIndex {
 
   /** How many threads are kept. */
   async count(): Promise<number> {
-    return this.#redis.zcard(this.#keys.threads);
+    const [warm, cold] = await Promise.all([this.#redis.zcard(this.#keys.threads), this.countCold()]);
+    return warm + cold;
+  }
+
+  /** How many of them are cold. */
+  async countCold(): Promise<number> {
+    return this.#redis.zcard(this.#keys.cold.threads);
+  }
+
+  /**
+   * Threads that are not cold, as far as is known, and were last used before `untilMs`: those that were used longest ago first.
+   * @param fromMs no earlier use is looked at
+   */
+  async unusedSince(untilMs: number, fromMs: number, limit: number): Promise<readonly UnusedThread[]> {
+    const from = fromMs === -Infinity ? '-inf' : `(${fromMs}`;
+    return this.#unused(this.#keys.threads, from, untilMs, limit);
+  }
+
+  /** A thread that was last used at `usedMs` is cold now; one that was used again meanwhile stays where it is. */
+  async becameCold(ref: ThreadRef, usedMs: number): Promise<void> {
+    await this.#redis.zadd(this.#keys.cold.threads, 'NX', usedMs, memberOf(ref));
+    await this.#redis.strike(1, this.#keys.threads, memberOf(ref), usedMs);
+  }
+
+  /** A cold thread is about to come back. Call it before that: one that was noted too soon is looked at once too often. */
+  async comesBack(ref: ThreadRef): Promise<void> {
+    await this.#touch(ref);
+  }
+
+  /** A thread is cold no more. Nothing waits for it. */
+  notColdLater(ref: ThreadRef): void {
+    this.#redis.zrem(this.#keys.cold.threads, memberOf(ref)).catch((err: unknown) => {
+      this.#log.debug({ err, thread_id: ref.threadId }, 'could not note that a thread is cold no more');
+    });
   }
 
   /**
@@ -130,8 +170,11 @@ export class ThreadIndex {
   async endUnused(threads: Unused, keptDays: number, nowMs = this.#nowMs()): Promise<number> {
     if (keptDays === 0) return 0;
     const untilMs = nowMs - keptDays * DAY_MS;
-    const refs = await this.#unused(untilMs);
-    const ended = await Promise.all(refs.map(async (ref) => this.#endOne(threads, ref, untilMs)));
+    const { threads: warm, cold } = this.#keys;
+    const found = await Promise.all(
+      [warm, cold.threads].map(async (index) => this.#unused(index, '-inf', untilMs, BATCH)),
+    );
+    const ended = await Promise.all(found.flat().map(async ({ ref }) => this.#endOne(threads, ref, untilMs)));
     const count = ended.filter(Boolean).length;
     if (count > 0)
       this.#log.info({ threads: count, kept_days: keptDays }, 'deleted threads that were not used');
@@ -142,10 +185,12 @@ export class ThreadIndex {
     try {
       // A use is noted before it changes the thread. So a change that came before the first question was noted before the
       // second one; and a later change is seen by deleteUnused.
-      const [state, usedMs] = await Promise.all([
+      const [state, warmUseMs, coldUseMs] = await Promise.all([
         this.#redis.get(this.#keys.order(ref)),
         this.#redis.zscore(this.#keys.threads, memberOf(ref)),
+        this.#redis.zscore(this.#keys.cold.threads, memberOf(ref)),
       ]);
+      const usedMs = warmUseMs ?? coldUseMs;
       if (usedMs === null || Number(usedMs) > untilMs) return false;
       if (await threads.deleteUnused(ref, state ?? '')) return true;
     } catch (err) {
@@ -174,16 +219,24 @@ export class ThreadIndex {
     }
   }
 
-  /** The threads that were last used longest ago, and before `untilMs`. What names no thread is removed on the way. */
-  async #unused(untilMs: number): Promise<readonly ThreadRef[]> {
-    const [redis, keys] = [this.#redis, this.#keys];
-    const members = await redis.zrangebyscore(keys.threads, '-inf', untilMs, 'LIMIT', 0, BATCH);
-    const strays = members.filter((member) => refOf(member) === null);
+  /** The threads of an index that were last used longest ago, and before `untilMs`. What names no thread is removed on the way. */
+  async #unused(
+    index: string,
+    from: string,
+    untilMs: number,
+    limit: number,
+  ): Promise<readonly UnusedThread[]> {
+    const rows = await this.#redis.zrangebyscore(index, from, untilMs, 'WITHSCORES', 'LIMIT', 0, limit);
+    const found = Array.from({ length: rows.length / 2 }, (_, at) => {
+      const [member = '', score = ''] = rows.slice(2 * at, 2 * at + 2);
+      return { member, ref: refOf(member), usedMs: Number(score) };
+    });
+    const strays = found.filter(({ ref }) => ref === null).map(({ member }) => member);
     if (strays.length > 0) {
-      await redis.zrem(keys.threads, ...strays);
+      await this.#redis.zrem(index, ...strays);
       this.#log.warn({ count: strays.length }, 'removed from the index of threads what names none');
     }
-    return members.map(refOf).filter((ref) => ref !== null);
+    return found.flatMap(({ ref, usedMs }) => (ref === null ? [] : [{ ref, usedMs }]));
   }
 }
 

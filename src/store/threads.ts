@@ -1,5 +1,6 @@
 /** Threads: create, read, change, delete. The thread's lock belongs to its runs, and is moved by commit.lua only. */
 import type { Message, Metadata, Thread } from '../runs/thread.ts';
+import type { ColdThreads } from './cold-threads.ts';
 import { listOf, type Collections, type ListPage, type PageQuery, type Row } from './collection.ts';
 import { decodeObject } from './json.ts';
 import type { RedisKeys, ThreadRef } from './keys.ts';
@@ -19,32 +20,25 @@ export interface ThreadsOptions {
   readonly threadIndex: ThreadIndex;
   readonly recentRuns: RecentRuns;
   readonly line: ThreadLine;
+  readonly cold: ColdThreads;
 }
 
 export class Threads {
-  readonly #collections: Collections;
-  readonly #redis: ScriptedRedis;
-  readonly #keys: RedisKeys;
-  readonly #index: ThreadIndex;
-  readonly #recentRuns: RecentRuns;
-  readonly #line: ThreadLine;
+  readonly #options: ThreadsOptions;
 
-  constructor({ collections, redis, keys, threadIndex, recentRuns, line }: ThreadsOptions) {
-    this.#collections = collections;
-    this.#redis = redis;
-    this.#keys = keys;
-    this.#index = threadIndex;
-    this.#recentRuns = recentRuns;
-    this.#line = line;
+  constructor(options: ThreadsOptions) {
+    this.#options = options;
   }
 
   /** Creates a thread with its first messages. */
   async create(project: string, thread: Thread, messages: readonly Message[]): Promise<void> {
-    await this.#line.append({ project, threadId: thread.id }, thread, messages);
+    await this.#options.line.append({ project, threadId: thread.id }, thread, messages);
   }
 
   async get(ref: ThreadRef): Promise<Thread | null> {
-    return this.#collections.get<Thread>(this.#keys.thread(ref), ref.threadId, `thread ${ref.threadId}`);
+    const { collections, keys, cold } = this.#options;
+    const what = `thread ${ref.threadId}`;
+    return cold.find(ref, async () => collections.get<Thread>(keys.thread(ref), ref.threadId, what));
   }
 
   /**
@@ -52,42 +46,54 @@ export class Threads {
    * compared, a thousand in one call at the most.
    */
   async list(project: string, query: PageQuery, metadata: Metadata): Promise<ListPage<Thread>> {
+    const { collections, redis, keys, threadIndex, cold } = this.#options;
     const wanted = Object.entries(metadata);
-    const keyOf = ({ id }: Row): string => this.#keys.thread({ project, threadId: id });
-    return scan(this.#collections, this.#keys.threadList(project), query, {
-      sizeOf: (row) => this.#redis.hstrlen(keyOf(row), row.id),
+    const refOf = ({ id }: Row): ThreadRef => ({ project, threadId: id });
+    return scan(collections, keys.threadList(project), query, {
+      sizeOf: async (row) =>
+        (await redis.hstrlen(keys.thread(refOf(row)), row.id)) || cold.sizeOf(refOf(row)),
       read: async (row) => {
-        const doc = await this.#redis.hget(keyOf(row), row.id);
+        const doc = await this.#document(refOf(row));
         if (doc === null) return null;
-        const thread = this.#collections.readable(() => decodeObject<Thread>(doc, `thread ${row.id}`));
+        const thread = collections.readable(() => decodeObject<Thread>(doc, `thread ${row.id}`));
         return wanted.every(([key, value]) => thread?.metadata[key] === value) ? thread : null;
       },
-      forget: (ids) => this.#index.unlistLater(project, ids),
+      forget: (ids) => threadIndex.unlistLater(project, ids),
     });
+  }
+
+  /** The document of a thread, wherever it is: lists do not bring cold threads back. */
+  async #document(ref: ThreadRef): Promise<string | null> {
+    const { redis, keys, cold } = this.#options;
+    const look = async (): Promise<string | null> => redis.hget(keys.thread(ref), ref.threadId);
+    // It may come back between the two looks.
+    return (await look()) ?? (await cold.document(ref)) ?? look();
   }
 
   /** Forgets where a project's threads stood when there are none any more. */
   async tidy(project: string): Promise<void> {
-    await this.#index.tidy(project);
+    await this.#options.threadIndex.tidy(project);
   }
 
   /** Whether this process has lately written to such a thread; it may be gone all the same. */
   isKnown(ref: ThreadRef): boolean {
-    return this.#index.isKnown(ref);
+    return this.#options.threadIndex.isKnown(ref);
   }
 
-  /** Whether there is such a thread, readable or not. */
+  /** Whether there is such a thread, readable or not, cold or not. */
   async exists(ref: ThreadRef): Promise<boolean> {
-    return (await this.#redis.exists(this.#keys.thread(ref))) === 1;
+    const { redis, keys } = this.#options;
+    return (await redis.exists(keys.thread(ref))) === 1;
   }
 
   async update(ref: ThreadRef, change: (old: Thread) => Thread): Promise<Thread | null> {
-    return this.#collections.swap(this.#keys.thread(ref), ref.threadId, change);
+    const { collections, keys, cold } = this.#options;
+    return cold.find(ref, async () => collections.swap(keys.thread(ref), ref.threadId, change));
   }
 
   /** Deletes a thread with its messages, runs and steps; a worker that executes one of them stops by itself. */
   async delete(ref: ThreadRef): Promise<boolean> {
-    const [answer] = await Promise.all([this.#drop(ref, 'any'), this.#index.forget(ref)]);
+    const [answer] = await Promise.all([this.#drop(ref, 'any'), this.#options.threadIndex.forget(ref)]);
     return answer === 1;
   }
 
@@ -97,35 +103,44 @@ export class Threads {
    */
   async deleteUnused(ref: ThreadRef, order: string): Promise<boolean> {
     if ((await this.#drop(ref, 'unused', order)) === -1) return false;
-    await this.#index.forget(ref);
+    const { threadIndex } = this.#options;
+    // Also one that was gone before, and is named there still.
+    threadIndex.notColdLater(ref);
+    await threadIndex.forget(ref);
     return true;
   }
 
   /** The id of the run that locks the thread, or null; and whether there is such a thread at all. */
   async activeRun(ref: ThreadRef): Promise<{ readonly exists: boolean; readonly runId: string | null }> {
-    const names = [this.#keys.thread(ref), this.#keys.active(ref)];
-    const reply = await this.#redis.holder(names.length, ...names, this.#keys.runPrefix(ref));
+    const { redis, keys } = this.#options;
+    const names = [keys.thread(ref), keys.active(ref)];
+    const reply = await redis.holder(names.length, ...names, keys.runPrefix(ref));
     const [exists, runId] = listOf(reply);
     return { exists: exists === 1, runId: runId === '' ? null : String(runId) };
   }
 
   async #drop(ref: ThreadRef, which: 'any' | 'unused', order = ''): Promise<unknown> {
+    const { redis, keys, recentRuns, cold } = this.#options;
     // Both leave together, in this order.
-    const [runIds, answer] = await Promise.all([
-      this.#redis.zrevrange(this.#keys.runs(ref), 0, FORGOTTEN_RUNS - 1),
+    const [runIds, reply] = await Promise.all([
+      redis.zrevrange(keys.runs(ref), 0, FORGOTTEN_RUNS - 1),
       this.#sendDrop(ref, which, order),
     ]);
-    if (answer === 1) for (const runId of runIds) this.#recentRuns.forgetLater({ ...ref, runId });
+    const [answer, ...rows] = listOf(reply);
+    if (answer !== 1) return answer;
+    for (const runId of runIds) recentRuns.forgetLater({ ...ref, runId });
+    await cold.dropRows(ref, rows.map(String));
     return answer;
   }
 
   async #sendDrop(ref: ThreadRef, which: 'any' | 'unused', order: string): Promise<unknown> {
-    const { own, perRun } = this.#keys.threadKeys(ref);
+    const { redis, keys } = this.#options;
+    const { own, perRun } = keys.threadKeys(ref);
     const { thread, runs, active, order: counter, ...others } = own;
     const { run, ...ofRuns } = perRun;
     const names = [thread, runs, active, counter, ...Object.values(others)];
-    const events = this.#keys.events({ ...ref, runId: '' });
-    const args = [which, order, this.#keys.changes, events, run, ...Object.values(ofRuns)];
-    return this.#redis.drop(names.length, ...names, ...args);
+    const events = keys.events({ ...ref, runId: '' });
+    const args = [which, order, keys.changes, events, run, ...Object.values(ofRuns)];
+    return redis.drop(names.length, ...names, ...args);
   }
 }

@@ -21,6 +21,7 @@ import { newId } from '../runs/ids.ts';
 import { ModelError } from '../runs/model.ts';
 import { Seal, type Secrets } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
+import { Freezer } from '../store/freezer.ts';
 import { Lease } from '../store/lease.ts';
 import { announceFolder } from '../store/folder-hosts.ts';
 import { Lessons } from '../store/lessons.ts';
@@ -28,6 +29,7 @@ import { LibraryNote } from '../store/library-note.ts';
 import { openStore } from '../store/open.ts';
 import { announceWorker, workerId, type WorkerFigures } from '../store/presence.ts';
 import { JobConsumer, JobQueue } from '../store/queue.ts';
+import { readMemory } from '../store/redis-memory.ts';
 import { QueueWatch } from '../store/queue-watch.ts';
 import { RUN_JOBS } from '../store/run-jobs.ts';
 import { ToolCache } from '../store/tool-cache.ts';
@@ -36,7 +38,7 @@ import { INDEX_JOBS } from '../store/index-jobs.ts';
 import { Shelving } from '../store/shelving.ts';
 import { describeFile } from '../store/describe-file.ts';
 import { Superseded } from '../library/library.ts';
-import { openLibrary } from '../library/open.ts';
+import { openColdRows, openLibrary } from '../library/open.ts';
 import { LibraryShelf } from '../library/shelf.ts';
 import { embedderOf } from '../model/embeddings.ts';
 import { fileName, madeFile } from '../runs/file.ts';
@@ -46,6 +48,7 @@ import { openSandbox } from '../sandbox/open.ts';
 import { NoSandbox } from '../sandbox/sandbox.ts';
 import { vaultKey } from '../vault/vault.ts';
 import { openToolbox } from '../toolbox/open.ts';
+import { ColdCare } from './cold.ts';
 import { documentChunks } from './document-chunks.ts';
 import { fileSearchEngine } from './file-search.ts';
 import { CodeInterpreter } from './code-interpreter.ts';
@@ -82,9 +85,11 @@ async function main(): Promise<void> {
 
   const commits = new Tally();
   const failures = new Map<string, Tally>();
+  const coldRows = openColdRows(config.libraryUrl);
   const store = await openStore({
     ...config,
     whenAway: 'wait',
+    coldRows,
     log,
     count: (what) => commits.add(what),
     countFailure: (code, upstream) => {
@@ -275,6 +280,7 @@ async function main(): Promise<void> {
       rebuilds: watch.rebuilds,
       stalls: consumer.stalls,
       commits: commits.counts,
+      cold: store.cold.counts,
       failures: Object.fromEntries([...failures].map(([code, { counts }]) => [code, counts])),
     };
     log.debug(figures, 'figures');
@@ -301,6 +307,13 @@ async function main(): Promise<void> {
     nowMs,
     log,
   });
+  const coldCare = new ColdCare({
+    freezer: new Freezer({ ...store, rows: coldRows, nowMs, log }),
+    afterH: config.threadColdAfterH,
+    aboveMb: config.threadColdAboveMb,
+    usedBytes: async () => (await readMemory(redis)).usedBytes,
+    log,
+  });
   const stopSweeping = startSweeper({
     runs,
     open,
@@ -315,6 +328,7 @@ async function main(): Promise<void> {
       fileCare.begin();
       libraryCare.begin();
     },
+    careForCold: () => coldCare.begin(),
     careForShelves: () =>
       lookAfterShelves({
         stores,
@@ -336,7 +350,7 @@ async function main(): Promise<void> {
         indexWatch?.stop();
         await leave();
         await stopSweeping();
-        await Promise.all([fileCare.stop(), libraryCare.stop()]);
+        await Promise.all([fileCare.stop(), libraryCare.stop(), coldCare.stop()]);
         const drainedByMs = performance.now() + config.drainMs;
         while (worker.busy > 0 && performance.now() < drainedByMs) await delay(DRAIN_CHECK_MS);
         worker.handOver();
@@ -348,6 +362,7 @@ async function main(): Promise<void> {
         await toolbox.close();
         await sandbox.close();
         await library.close();
+        await coldRows.close();
         await indexQueue.close();
         await leaveFolder?.();
         await store.close();

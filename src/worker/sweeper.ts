@@ -32,6 +32,8 @@ export interface Sweeping {
   readonly endThreads: () => Promise<unknown>;
   /** Begins to look after files and what was made of them; nothing waits for that. */
   readonly careForFiles: () => void;
+  /** Begins to move threads out of Redis that were not used for long; nothing waits for that. */
+  readonly careForCold: () => void;
   /** Looks after vector stores. */
   readonly careForShelves: () => Promise<unknown>;
   /** Names this process in the lease. */
@@ -69,8 +71,11 @@ async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void
   try {
     if (!(await open.lease(holder, LEASE_MS))) return;
   } catch (err) {
-    // A full Redis grants no lease. Deleting is what it needs most, and two workers that delete do no harm.
-    if (isFull(err)) await sweeping.endThreads();
+    // A full Redis grants no lease. Deleting is what it needs most, and two workers that delete, or move threads out, do no harm.
+    if (isFull(err)) {
+      await sweeping.endThreads();
+      sweeping.careForCold();
+    }
     throw err;
   }
   let tooNew = 0;
@@ -86,6 +91,7 @@ async function sweep(sweeping: Sweeping, isStopped: () => boolean): Promise<void
   await sweeping.endContents();
   await sweeping.careForShelves();
   sweeping.careForFiles();
+  sweeping.careForCold();
   if (tooNew > 0) log.warn({ runs: tooNew }, 'leaving runs to a newer worker');
 }
 

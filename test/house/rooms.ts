@@ -47,7 +47,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   library: {
     holds:
-      'rows beside Redis that can be made again: chunks of files with their words and vectors, in SQLite or PostgreSQL',
+      'rows beside Redis, in SQLite or PostgreSQL: chunks of files with their words and vectors, which can be made again; cold threads, which cannot',
     mayImport: ['runs', 'cannot-start.ts', 'log.ts'],
   },
   documents: {

@@ -112,7 +112,7 @@ test('what a process changes itself it sees at once', async () => {
   expect([await named('anna'), await named('berta')]).toEqual([null, 'asst_1']);
   await assistants.delete(PROJECT, 'asst_1');
   expect([await named('berta'), await assistants.recall(PROJECT, 'asst_1')]).toEqual([null, null]);
-  const imports = new Imports(store.redis, store.keys, store.threadIndex, assistants);
+  const imports = new Imports(store, assistants);
   await imports.assistants(PROJECT, [assistant('asst_1', { name: 'Berta' })]);
   expect(await named('berta')).toBe('asst_1');
 });
@@ -130,7 +130,7 @@ test('what another process changes is seen when the channel says so', async () =
   await soon(model, 'better');
   await others.delete(PROJECT, 'asst_1');
   await soon(model, null);
-  const imports = new Imports(store.redis, store.keys, store.threadIndex, others);
+  const imports = new Imports(store, others);
   await imports.assistants(PROJECT, [assistant('asst_1', { name: 'Anna' })]);
   await soon(named, 'asst_1');
 });

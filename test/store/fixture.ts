@@ -6,9 +6,11 @@ import { onTestFinished } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { PLAIN_ORIGIN, type RunEvent, type RunOrigin } from '../../src/runs/event.ts';
 import type { Message, Run, Thread } from '../../src/runs/thread.ts';
+import { ColdThreads } from '../../src/store/cold-threads.ts';
 import { Collections } from '../../src/store/collection.ts';
 import { Contents } from '../../src/store/contents.ts';
 import { Damage } from '../../src/store/damage.ts';
+import { Freezer } from '../../src/store/freezer.ts';
 import { LogHub, type LoggedEvent } from '../../src/store/follow.ts';
 import { RedisKeys, type RunRef, type ThreadRef } from '../../src/store/keys.ts';
 import { openObjects, type Objects } from '../../src/store/objects.ts';
@@ -22,6 +24,7 @@ import { RUN_JOBS, type RunJob } from '../../src/store/run-jobs.ts';
 import type { NewRun } from '../../src/store/new-run.ts';
 import { RunStore, type StoredRun } from '../../src/store/runs.ts';
 import { keysLike } from '../support/contents.ts';
+import { MemoryRows } from './memory-rows.ts';
 import { stateAfter, usage } from '../runs/histories.ts';
 
 export const PROJECT = 'p';
@@ -39,6 +42,7 @@ export const NOTHING_TO_END = {
   careForShelves: async () => {},
   careForFiles: () => {},
   endContents: async () => {},
+  careForCold: () => {},
 };
 
 export const silent = createLog({ logLevel: 'silent' }, 'test');
@@ -52,6 +56,10 @@ export interface Store {
   readonly threadIndex: ThreadIndex;
   readonly recentRuns: RecentRuns;
   readonly contents: Contents;
+  /** Where cold threads lie. */
+  readonly rows: MemoryRows;
+  readonly cold: ColdThreads;
+  readonly freezer: Freezer;
   readonly runs: RunStore;
   readonly objects: Objects;
   /** Unix seconds, as runs see them. */
@@ -78,8 +86,11 @@ export async function openStore(
   const damage = new Damage(redis, keys, silent);
   const collections = new Collections({ redis, damage, nowMs, pageLimitBytes: PAGE_LIMIT_BYTES });
   const contents = new Contents(redis, keys, nowMs, silent);
-  const shared = { collections, contents, redis, keys, damage, nowMs, log: silent };
-  const threadIndex = new ThreadIndex(shared);
+  const threadIndex = new ThreadIndex({ collections, redis, keys, nowMs, log: silent });
+  const rows = new MemoryRows();
+  const cold = new ColdThreads({ redis, keys, threadIndex, rows, nowMs, log: silent });
+  const freezer = new Freezer({ redis, keys, threadIndex, cold, rows, nowMs, log: silent });
+  const shared = { collections, contents, cold, redis, keys, damage, nowMs, log: silent };
   const recentRuns = new RecentRuns(shared);
   const clock = { s: CREATED_AT };
   const now = (): number => clock.s;
@@ -92,6 +103,7 @@ export async function openStore(
     recentRuns,
     damage,
     contents,
+    cold,
     log: silent,
     now,
     logKeptS: LOG_KEPT_S,
@@ -102,7 +114,8 @@ export async function openStore(
     connection.disconnect();
   });
   const objects = openObjects({ ...shared, threadIndex, recentRuns });
-  return { url, redis, keys, queue, open, threadIndex, recentRuns, contents, runs, objects, clock, nowMs };
+  const made = { queue, open, threadIndex, recentRuns, contents, rows, cold, freezer, runs, objects };
+  return { url, redis, keys, ...made, clock, nowMs };
 }
 
 /** A hub of its own, as another process has one. @param wrap may come between the hub and its subscriptions. */
@@ -113,7 +126,7 @@ export async function openHub(
   const feed = openFeed(store.url, silent);
   // Asked before the first subscription: a connection that listens takes no other commands.
   const feedId = await feed.client('ID');
-  const hub = new LogHub(store.redis, wrap(feed), store.keys, silent);
+  const hub = new LogHub({ ...store, log: silent }, wrap(feed));
   onTestFinished(() => hub.close());
   return { hub, feed, feedId };
 }

@@ -154,7 +154,7 @@ describe('the next turn of a thread', () => {
 
   test('has what the thread has, after whatever was said, called, deleted and imported', async () => {
     const { store } = await listeningStore();
-    const imports = new Imports(store.redis, store.keys, store.threadIndex, store.objects.assistants);
+    const imports = new Imports(store, store.objects.assistants);
     const move = fc.oneof(
       {
         weight: 3,
@@ -220,7 +220,7 @@ describe('the next turn of a thread', () => {
 
   test('is not fooled by a thread that was deleted and imported with the same ids', async () => {
     const { store } = await listeningStore();
-    const imports = new Imports(store.redis, store.keys, store.threadIndex, store.objects.assistants);
+    const imports = new Imports(store, store.objects.assistants);
     const words = async (runId: string, text: string): Promise<unknown> => {
       const messages = Array.from({ length: 30 }, (_, index) => ({
         ...said(`i${index}`, `${text} ${index}`),

@@ -53,6 +53,7 @@ describe('a worker', () => {
       rebuilds: 0,
       stalls: 0,
       commits: {},
+      cold: { frozen: 0, thawed: 0, thawMs: 0 },
       failures: {},
     });
     const leave = await announceWorker(store, 'a', figures);

@@ -12,6 +12,7 @@ import { startService } from '../support/service.ts';
 import { FakeUpstream } from '../support/upstream.ts';
 import { Wire } from '../support/wire.ts';
 import { silent } from './fixture.ts';
+import { MemoryRows } from './memory-rows.ts';
 
 let folder: string;
 let server: RedisProcess;
@@ -44,7 +45,14 @@ afterAll(async () => {
 /** What keeps a process from opening the store at this address. */
 async function refusal(redisUrl: string): Promise<unknown> {
   const kept = { redisPrefix: 'longrun', durability: 'local', logKeptS: 60, pageLimitBytes: 1e6 } as const;
-  const opened = openStore({ ...kept, redisUrl, whenAway: 'wait', log: silent, count: () => {} });
+  const opened = openStore({
+    ...kept,
+    redisUrl,
+    whenAway: 'wait',
+    coldRows: new MemoryRows(),
+    log: silent,
+    count: () => {},
+  });
   return opened.then(
     async (store) => store.close(),
     (error: unknown) => error,

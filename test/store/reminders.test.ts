@@ -166,6 +166,7 @@ describe('workers', () => {
     rebuilds: 3,
     stalls: 4,
     commits: { 'run.started': 5 },
+    cold: { frozen: 6, thawed: 7, thawMs: 8 },
     failures: { server_error: { default: 6 } },
   });
 
@@ -217,7 +218,16 @@ describe('workers', () => {
     await redis.zadd(keys.workers, 1_000_000, 'host/old');
     expect(await readWorkers(store)).toStrictEqual([
       { name: 'abc', ...figures() },
-      { name: 'old', busy: 0, slots: 0, rebuilds: 0, stalls: 0, commits: {}, failures: {} },
+      {
+        name: 'old',
+        busy: 0,
+        slots: 0,
+        rebuilds: 0,
+        stalls: 0,
+        commits: {},
+        cold: { frozen: 0, thawed: 0, thawMs: 0 },
+        failures: {},
+      },
     ]);
     expect(await redis.pttl(keys.worker('host/abc'))).toBeGreaterThan(0);
     await leave();

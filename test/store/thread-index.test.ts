@@ -95,7 +95,7 @@ describe('the index of threads', () => {
 
   test('has imported threads from the day of their import', async () => {
     const store = await openStore(server.url);
-    const imports = new Imports(store.redis, store.keys, store.threadIndex, store.objects.assistants);
+    const imports = new Imports(store, store.objects.assistants);
     await imports.thread(PROJECT, newThread('alone'));
     await imports.messages(PROJECT, newThread('full'), [newMessage('msg_1', 'full')]);
     expect(await daysOf(store)).toStrictEqual({ 'p/alone': 0, 'p/full': 0 });

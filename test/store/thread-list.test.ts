@@ -114,7 +114,7 @@ describe('the threads of a project', () => {
 
   test('that were imported stand where they were made', async () => {
     const store = await openStore(server.url);
-    const imports = new Imports(store.redis, store.keys, store.threadIndex, store.objects.assistants);
+    const imports = new Imports(store, store.objects.assistants);
     await make(store, 'here');
     await imports.thread(PROJECT, { ...newThread('second'), created_at: 200 });
     const first = { ...newThread('first'), created_at: 100 };

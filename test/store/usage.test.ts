@@ -36,11 +36,11 @@ async function listening(
   wrap?: (redis: ScriptedRedis) => ScriptedRedis,
 ): Promise<Store> {
   const store = await openStore(server.url, wrap);
-  const { redis, keys, queue, open, threadIndex, recentRuns, contents, clock } = store;
+  const { redis, keys, queue, open, threadIndex, recentRuns, contents, cold, clock } = store;
   const damage = new Damage(redis, keys, silent);
   const now = (): number => clock.s;
-  const common = { redis, keys, queue, open, threadIndex, recentRuns, contents, damage, now, log: silent };
-  const runs = new RunStore({ ...common, logKeptS: LOG_KEPT_S, confirm: null, onTransition });
+  const common = { redis, keys, queue, open, threadIndex, recentRuns, contents, cold, damage, now };
+  const runs = new RunStore({ ...common, log: silent, logKeptS: LOG_KEPT_S, confirm: null, onTransition });
   return { ...store, runs };
 }
 

@@ -41,8 +41,8 @@ const model: Model = {
   },
 };
 
-/** What is sent in one tick goes to Redis in one trip. `hmget` reads a run, or what a client put beside it. */
-const NOTED = ['hmget', 'commit', 'history'];
+/** What is sent in one tick goes to Redis in one trip. `item` reads a run, with what a client put beside it. */
+const NOTED = ['item', 'commit', 'history'];
 
 /** A store that notes the commands of each tick once `trips` is asked for. */
 async function openNoted(): Promise<{ store: Store; trips: string[][] }> {
@@ -109,7 +109,7 @@ test('a run that is as its job shows it is claimed at once, and its history come
   trips.length = 0;
   expect(await worker.work(job)).toBe('done');
   expect(trips[0]).toStrictEqual(['commit', 'history']);
-  expect(trips.flat()).not.toContain('hmget');
+  expect(trips.flat()).not.toContain('item');
   expect(await statusOf(store)).toBe('completed');
 });
 
@@ -119,10 +119,7 @@ test('a run that its job does not show is read first: it is large, or the job of
   const { run: _, ...job } = jobOf(await asked(store));
   trips.length = 0;
   expect(await worker.work(job)).toBe('done');
-  expect(trips.slice(0, 2)).toStrictEqual([
-    ['hmget', 'hmget'],
-    ['commit', 'history'],
-  ]);
+  expect(trips.slice(0, 2)).toStrictEqual([['item'], ['commit', 'history']]);
   expect(await statusOf(store)).toBe('completed');
 });
 
@@ -135,11 +132,7 @@ test('a claim by what a job shows is refused where the run has changed since; th
   const { attempts } = must(await store.runs.giveBack(started.ref, 'lost')).state;
   trips.length = 0;
   expect(await worker.work(job)).toBe('done');
-  expect(trips.slice(0, 3)).toStrictEqual([
-    ['commit', 'history'],
-    ['hmget', 'hmget'],
-    ['commit', 'history'],
-  ]);
+  expect(trips.slice(0, 3)).toStrictEqual([['commit', 'history'], ['item'], ['commit', 'history']]);
   expect(await read(store)).toMatchObject({
     state: { attempts: attempts + 1, run: { status: 'completed' } },
   });

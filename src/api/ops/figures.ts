@@ -3,6 +3,7 @@
  * heartbeat.
  */
 import { exposition, LabelledTally, samplesOf, Tally, type Metric, type Sample } from '../../metrics.ts';
+import type { ColdCounts } from '../../store/cold-threads.ts';
 import type { WorkerReport } from '../../store/presence.ts';
 import type { LibraryFigures } from '../../store/library-note.ts';
 import type { RedisMemory } from '../../store/redis-memory.ts';
@@ -14,10 +15,12 @@ export interface FiguresOptions {
   readonly commits: Tally;
   readonly workers: () => Promise<readonly WorkerReport[]>;
   readonly memory: () => Promise<RedisMemory>;
-  /** The number of stored threads. */
-  readonly threads: () => Promise<number>;
   /** How far files have come in the library. */
   readonly library: () => Promise<LibraryFigures>;
+  /** The number of stored threads, and of those of them that are cold. */
+  readonly threads: () => Promise<{ readonly all: number; readonly cold: number }>;
+  /** What this process did with cold threads. */
+  readonly coldCounts: Readonly<ColdCounts>;
 }
 
 export class Figures {
@@ -48,7 +51,7 @@ export class Figures {
     return exposition([
       gauge('redis_up', 'Whether Redis answers.', workers === null ? 0 : 1),
       ...(memory === null ? [] : ofMemory(memory)),
-      ...(threads === null ? [] : [gauge('threads', 'Threads that are kept.', threads)]),
+      ...(threads === null ? [] : ofThreads(threads)),
       ...(library === null ? [] : ofLibrary(library)),
       ...(workers === null ? [] : ofDeployment(workers, admission)),
       ...this.#own(),
@@ -56,7 +59,7 @@ export class Figures {
   }
 
   #own(): readonly Metric[] {
-    const { admission, commits } = this.#options;
+    const { admission, commits, coldCounts } = this.#options;
     return [
       counter('requests_total', 'Answered requests.', samplesOf(this.requests.counts, 'status')),
       counter(
@@ -79,6 +82,12 @@ export class Figures {
         'Texts of answers with sound that a speech server was asked for, mostly sentences, by what became of them.',
         this.spoken.samples,
       ),
+      counter('threads_thawed_total', 'Cold threads that this process brought back.', [
+        { value: coldCounts.thawed },
+      ]),
+      counter('thread_thaw_seconds_total', 'Time that took, all together.', [
+        { value: coldCounts.thawMs / 1_000 },
+      ]),
       gauge('forwarded_open', 'Requests that are being passed on.', admission.forwarded),
       gauge('streams_open', 'Event streams that are open.', admission.streams),
       gauge(
@@ -89,6 +98,17 @@ export class Figures {
       gauge('memory_bytes', 'Memory that this process occupies.', admission.memoryBytes),
     ];
   }
+}
+
+function ofThreads({ all, cold }: { readonly all: number; readonly cold: number }): readonly Metric[] {
+  return [
+    gauge('threads', 'Threads that are kept.', all),
+    gauge(
+      'threads_cold',
+      'Those of them that lie outside of Redis, because nobody has used them for long.',
+      cold,
+    ),
+  ];
 }
 
 function ofMemory({ usedBytes, maxBytes }: RedisMemory): readonly Metric[] {
@@ -149,6 +169,21 @@ function ofDeployment(workers: readonly WorkerReport[], admission: Admission): r
       'worker_commits_total',
       'Transitions of runs that a worker made, and commits that were refused.',
       commits,
+    ),
+    counter(
+      'worker_threads_frozen_total',
+      'Threads a worker moved out of Redis.',
+      each(({ cold }) => cold.frozen),
+    ),
+    counter(
+      'worker_threads_thawed_total',
+      'Cold threads a worker brought back.',
+      each(({ cold }) => cold.thawed),
+    ),
+    counter(
+      'worker_thread_thaw_seconds_total',
+      'Time that took, all together.',
+      each(({ cold }) => cold.thawMs / 1_000),
     ),
     counter(
       'worker_run_failures_total',
