@@ -9,7 +9,11 @@
  *   --minutes  how long clients come and faults strike; without it, as long as it takes at 285 runs a minute
  *   --redis    `none`; or `kill-always`, `kill-everysec`: killed and started again every 20 s, with that `appendfsync`
  *   --workers, --apis  how many processes
+ *   --cold     threads leave Redis when they were not used for a few seconds, and come back when they are asked for
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { runCampaign } from './campaign.ts';
@@ -21,6 +25,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 /** What two cores carry with five workers being killed. A thousand runs see about 80 kills, 80 pauses and 50 drops. */
 const RUNS_PER_MINUTE = 285;
 
+/** Some three seconds. */
+const COLD_AFTER_H = '0.001';
+
 const whole = z.coerce.number().int().min(1);
 const optionsSchema = z.object({
   seed: whole.default(1),
@@ -29,14 +36,24 @@ const optionsSchema = z.object({
   redis: z.enum(['none', 'kill-always', 'kill-everysec']).default('none'),
   workers: whole.default(5),
   apis: whole.default(2),
+  cold: z.boolean().default(false),
 });
 
 const text = { type: 'string' } as const;
 const { values } = parseArgs({
-  options: { seed: text, runs: text, minutes: text, redis: text, workers: text, apis: text },
+  options: {
+    seed: text,
+    runs: text,
+    minutes: text,
+    redis: text,
+    workers: text,
+    apis: text,
+    cold: { type: 'boolean' },
+  },
 });
-const { seed, runs, redis, workers, apis, ...given } = optionsSchema.parse(values);
+const { seed, runs, redis, workers, apis, cold, ...given } = optionsSchema.parse(values);
 const minutes = given.minutes ?? Math.max(1, runs / RUNS_PER_MINUTE);
+const folder = mkdtempSync(join(tmpdir(), 'longrun-chaos-'));
 const result = await runCampaign({
   seed,
   runs,
@@ -45,7 +62,12 @@ const result = await runCampaign({
   persistence: redis === 'kill-always' ? 'always' : 'everysec',
   workers,
   apis,
+  env: {
+    LIBRARY_URL: join(folder, 'library.sqlite'),
+    ...(cold && { THREAD_COLD_AFTER_H: COLD_AFTER_H }),
+  },
 });
-const replay = `npm run chaos -- --seed ${seed} --runs ${runs} --minutes ${minutes} --redis ${redis} --workers ${workers} --apis ${apis}`;
+rmSync(folder, { recursive: true, force: true });
+const replay = `npm run chaos -- --seed ${seed} --runs ${runs} --minutes ${minutes} --redis ${redis} --workers ${workers} --apis ${apis}${cold ? ' --cold' : ''}`;
 console.log(report(result, replay));
 process.exitCode = result.violations.length > 0 ? 1 : 0;
