@@ -33,7 +33,7 @@ export interface History {
 export interface Block {
   readonly messages: readonly ChatMessage[];
   readonly tokens: number;
-  /** ItemWords or done by this run itself: never cut, or the model would repeat itself. */
+  /** Said or done by this run itself: never cut, or the model would repeat itself. */
   readonly own: boolean;
   readonly user: boolean;
 }
@@ -149,7 +149,7 @@ interface Beside {
 }
 
 const NOTHING_BESIDE: Beside = { thoughts: [], asides: null };
-/** OutputsByCall by the ids of their calls. */
+/** Outputs by the ids of their calls. */
 type OutputsByCall = ReadonlyMap<string, string>;
 const NO_OUTPUTS: OutputsByCall = new Map();
 const OF_ANOTHER: Self = { runId: '', thinker: '' };

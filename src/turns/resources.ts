@@ -58,7 +58,7 @@ export async function resourcesFrom(
   await requireFiles(means, project, files, `${under}tool_resources.code_interpreter.file_ids`);
   const search = given?.file_search;
   const stores = search?.vector_store_ids ?? [];
-  await requireStores(means, project, stores, under);
+  await requireStores(means, project, stores, `${under}tool_resources.file_search.vector_store_ids`);
   const [asked] = search?.vector_stores ?? [];
   const param = `${under}tool_resources.file_search.vector_stores[0].file_ids`;
   await requireFiles(means, project, asked?.file_ids ?? [], param);
@@ -92,19 +92,17 @@ async function makeStore(
   return id;
 }
 
-async function requireStores(
-  { objects }: Resourceful,
+/** @throws {ApiError} 400 for a vector store that the project does not have. @param param where they are named */
+export async function requireStores(
+  { objects }: Pick<Resourceful, 'objects'>,
   project: string,
   ids: readonly string[],
-  under: ParamBase,
+  param: string,
 ): Promise<void> {
   for (const id of ids) {
     if ((await objects.vectorStores.get(project, id)) !== null) continue;
     const text = `No vector store found with id '${echo(id)}'.`;
-    throw new ApiError(400, text, {
-      param: `${under}tool_resources.file_search.vector_store_ids`,
-      code: 'vector_store_not_found',
-    });
+    throw new ApiError(400, text, { param, code: 'vector_store_not_found' });
   }
 }
 

@@ -5,6 +5,7 @@ import { toMessage } from '../../runs/parts.ts';
 import type { Message } from '../../runs/thread.ts';
 import type { ThreadRef } from '../../store/keys.ts';
 import { checkMessages, jsonBytes } from '../../turns/budgets.ts';
+import { checkPictureFiles } from '../http/picture-files.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import { page } from '../http/list.ts';
@@ -12,7 +13,6 @@ import { mapPage } from '../../store/collection.ts';
 import type { Services } from '../http/services.ts';
 import { attach, requireAttached } from '../../turns/resources.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
-import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
 import { threadFirst } from './thread-first.ts';
 

@@ -15,6 +15,7 @@ import { attach, requireAttached, resourcesFrom, type ResourcesInput } from '../
 import { sealedKey } from '../../turns/seal-request.ts';
 import { whenBusy } from '../../turns/settle.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
+import { checkPictureFiles } from '../http/picture-files.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
 import { page } from '../http/list.ts';
@@ -24,7 +25,6 @@ import { watchStream } from './frames.ts';
 import { viewOf } from './include.ts';
 import { createRunBody, createThreadAndRunBody, multitaskOf, runRequest, type RunInput } from './new-run.ts';
 import { newThread, withResources, type NewThread } from './new-thread.ts';
-import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
 import { endInTime, findRun, pollHeaders, runStream } from './stream.ts';
 import { threadFirst } from './thread-first.ts';

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { notFound } from '../../errors.ts';
 import type { Metadata, Thread } from '../../runs/thread.ts';
+import { checkPictureFiles } from '../http/picture-files.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import { page } from '../http/list.ts';
@@ -10,7 +11,6 @@ import type { Services } from '../http/services.ts';
 import { resourcesFrom, THREADS_STORE_KEPT } from '../../turns/resources.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import { newThread, withResources } from './new-thread.ts';
-import { checkPictureFiles } from './picture-files.ts';
 import * as shapes from './shapes.ts';
 
 /** The name of a parameter `metadata[key]=value`, which the query parser does not take apart. */

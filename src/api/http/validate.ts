@@ -20,37 +20,44 @@ export const DECIMAL = 'decimal';
 /**
  * The value as the schema reads it. Where it wants an object, `[]` is `{}` (empty-objects.ts).
  * @param strict refuse unknown keys at the top level; otherwise they are dropped
+ * @param at where the value stands in its request, such as `input[0]`; nothing for the whole
  * @throws {ApiError} 400 for the first thing that is wrong.
  */
-export function validate<T>(schema: z.ZodType<T>, value: unknown, strict: boolean): T {
+export function validate<T>(schema: z.ZodType<T>, value: unknown, strict: boolean, at: string = ''): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const filled = withEmptyObjects(parsed.error.issues, value);
-  if (filled !== null) return validate(schema, filled.value, strict);
+  if (filled !== null) return validate(schema, filled.value, strict, at);
   const unknown = parsed.error.issues.find(
     (issue) => issue.code === 'unrecognized_keys' && issue.path.length === 0,
   );
   if (!strict && unknown?.code === 'unrecognized_keys' && isRecord(value)) {
     const strange = new Set(unknown.keys);
     const known = Object.entries(value).filter(([key]) => !strange.has(key));
-    return validate(schema, Object.fromEntries(known), strict);
+    return validate(schema, Object.fromEntries(known), strict, at);
   }
   const [first] = parsed.error.issues;
-  throw first === undefined ? new ApiError(400, 'The request is not valid.') : refusal(first, value, []);
+  throw first === undefined ? new ApiError(400, 'The request is not valid.') : refusal(first, { at, value }, []);
 }
 
-function refusal(issue: Issue, root: unknown, base: Path): ApiError {
+/** What is checked, and where it stands in its request. */
+interface Root {
+  readonly at: string;
+  readonly value: unknown;
+}
+
+function refusal(issue: Issue, root: Root, base: Path): ApiError {
   const path = [...base, ...issue.path];
-  const param = pathText(path);
-  const value = valueAt(root, path);
+  const param = pathText(path, root.at);
+  const value = valueAt(root.value, path);
   const where = param === '' ? 'the request body' : `'${param}'`;
   switch (issue.code) {
     case 'unrecognized_keys': {
-      const name = pathText([...path, issue.keys[0] ?? '']);
+      const name = pathText([...path, issue.keys[0] ?? ''], root.at);
       return invalid(name, 'unknown_parameter', `Unknown parameter: '${name}'.`);
     }
     case 'invalid_type':
-      if (value === undefined && path.length > 0) {
+      if (value === undefined && param !== '') {
         return invalid(param, 'missing_required_parameter', `Missing required parameter: '${param}'.`);
       }
       return wrongType(param, where, withArticle(expectedType(issue)), value);
@@ -72,7 +79,7 @@ function refusal(issue: Issue, root: unknown, base: Path): ApiError {
       const [inner] = issue.issues;
       return inner === undefined
         ? invalid(param, 'invalid_value', `Invalid ${where}.`)
-        : keyRefusal(inner, path);
+        : keyRefusal(inner, path, root.at);
     }
     case 'invalid_format': {
       const text = `Invalid ${where}: ${issue.message}.`;
@@ -94,14 +101,14 @@ function refusal(issue: Issue, root: unknown, base: Path): ApiError {
  * The refusal of the branch that was meant: the one of the same JSON type and, where branches differ by `type`, of the
  * same `type`.
  */
-function unionRefusal(branches: readonly Issue[][], root: unknown, path: Path, where: string): ApiError {
-  const param = pathText(path);
-  const value = valueAt(root, path);
+function unionRefusal(branches: readonly Issue[][], root: Root, path: Path, where: string): ApiError {
+  const param = pathText(path, root.at);
+  const value = valueAt(root.value, path);
   const meant = branches.filter((issues) => !issues.some((issue) => isWrongKind(issue)));
   const types = branches.flat().filter((issue) => isWrongKind(issue) && issue.path.length > 0);
   if (meant[0]?.[0] !== undefined) return refusal(meant[0][0], root, path);
   if (types.length > 0 && isRecord(value)) {
-    const name = pathText([...path, 'type']);
+    const name = pathText([...path, 'type'], root.at);
     if (value['type'] === undefined) {
       return invalid(name, 'missing_required_parameter', `Missing required parameter: '${name}'.`);
     }
@@ -132,9 +139,9 @@ function isWrongKind(issue: Issue): boolean {
   return issue.path.length === 1 && issue.path[0] === 'type' && issue.code === 'invalid_value';
 }
 
-function keyRefusal(issue: z.core.$ZodRawIssue | Issue, path: Path): ApiError {
+function keyRefusal(issue: z.core.$ZodRawIssue | Issue, path: Path, at: string): ApiError {
   const key = String(path.at(-1));
-  const param = pathText(path.slice(0, -1));
+  const param = pathText(path.slice(0, -1), at);
   const max = issue.code === 'too_big' ? Number(issue.maximum) : 0;
   const text = `Invalid '${param}': key too long. Expected a key with maximum length ${max}, but got a key with length ${key.length} instead.`;
   return invalid(param, 'string_above_max_length', text);
@@ -203,10 +210,10 @@ function withArticle(name: string): string {
 }
 
 /** `tools[0].function.name`; its keys may be the client's own, of any length. */
-function pathText(path: Path): string {
+function pathText(path: Path, at: string): string {
   const text = path.reduce<string>((before, key) => {
     if (typeof key === 'number') return `${before}[${key}]`;
     return before === '' ? echo(String(key)) : `${before}.${echo(String(key))}`;
-  }, '');
+  }, at);
   return echo(text);
 }

@@ -13,6 +13,7 @@ import { conversationId, itemName } from './ids.ts';
 import { checkedItem, toLine } from './input.ts';
 import { conversationPage } from './item-list.ts';
 import { lineItems } from './line.ts';
+import { checkPictures } from './named.ts';
 import { conversationOf } from './place.ts';
 import { findItem, itemNotFound, resolved } from './references.ts';
 
@@ -52,7 +53,9 @@ export function conversationEndpoints(services: Services): readonly Endpoint[] {
     const checked = (given ?? []).map((item, index) => checkedItem(item, `items[${index}]`));
     const whole = await resolved(services, call, checked);
     const making = { now: now(), unseal: (sealed: string) => seal?.openText(sealed) ?? null };
-    return whole.map((item) => toLine(making, call, threadId, item));
+    const line = whole.map((item) => toLine(making, call, threadId, item));
+    await checkPictures(services, call.project, line, 'items');
+    return line;
   };
 
   return [

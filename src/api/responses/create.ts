@@ -12,6 +12,7 @@ import type { Call } from '../http/call.ts';
 import type { Services } from '../http/services.ts';
 import { checkCalls, checkedItem, toLine, type Unseal } from './input.ts';
 import { conversationId } from './ids.ts';
+import { checkPictures, checkResources } from './named.ts';
 import { callsBefore, placeOf, type AskedPlace, type ResponsePlace } from './place.ts';
 import { resolved } from './references.ts';
 import type { ResponseBody } from './request.ts';
@@ -37,7 +38,9 @@ export async function createResponse(
     const before = await callsBefore(services, call.project, place);
     checkCalls(line, before.open, (id) => before.known.has(id));
     checkMessages(messagesIn(line), (n) => `input[${n}].content`, services.settings.messageLimitBytes);
+    await checkPictures(services, call.project, line, 'input');
     const request = runRequest(services, call, given, { ...asked, agent, place, inputs: line.length });
+    await checkResources(services, call.project, given);
     const made = newRun(services, call, place, request);
     try {
       return await begin<StoredRun>(
@@ -76,8 +79,9 @@ function askedOf(given: ResponseBody, agent: Assistant | null): AskedPlace & { r
   return { model, previous, conversation: named, isKept: store !== false || named !== null };
 }
 
-const messagesIn = (line: readonly (Message | StoredItem)[]): readonly Message[] =>
-  line.filter((each) => each.object === 'thread.message');
+/** The messages among the items, each in its place. */
+const messagesIn = (line: readonly (Message | StoredItem)[]): readonly Pick<Message, 'content'>[] =>
+  line.map((each) => (each.object === 'thread.message' ? each : { content: [] }));
 
 /** The assistant that answers: a prompt's, or one that is named as the model. */
 async function agentOf(

@@ -6,16 +6,51 @@ import { z } from 'zod';
 import { ApiError, echo } from '../../errors.ts';
 import { saidBy, type WireItem, type StoredItem } from '../../runs/items.ts';
 import { toMessage } from '../../runs/parts.ts';
+import { MEDIA_TYPES } from '../../runs/model.ts';
 import type { ContentPart, Message } from '../../runs/thread.ts';
 import { isRecord } from '../../runs/record.ts';
 import type { Caller } from '../../turns/caller.ts';
 import { noSoundKept } from '../http/kept-sound.ts';
+import { refuse } from '../http/shapes.ts';
+import { validate } from '../http/validate.ts';
 import type { GivenItem } from './request.ts';
 
-const part = z.looseObject({ type: z.string() });
-const content = z.union([z.string(), z.array(part).max(1_000)]);
 const text = z.string();
+const textPart = z.looseObject({ type: z.enum(['input_text', 'output_text', 'text']), text });
+const refusalPart = z.looseObject({ type: z.literal('refusal'), refusal: text });
+const imagePart = z
+  .looseObject({
+    type: z.literal('input_image'),
+    image_url: text.nullish(),
+    file_id: text.min(1).max(64).nullish(),
+    detail: text.nullish(),
+  })
+  .superRefine(({ image_url: url, file_id: fileId }, context) => {
+    if (!url && fileId == null) refuse(context, missing('image_url', 'file_id'), ['image_url']);
+  });
+const filePart = z
+  .looseObject({ type: z.literal('input_file'), file_data: text.nullish(), file_url: text.nullish() })
+  .superRefine(({ file_data: data, file_url: url, file_id: fileId }, context) => {
+    if (data || url) return;
+    if (fileId == null) return refuse(context, missing('file_data', 'file_url'), ['file_data']);
+    const message = `Invalid '{param}': models are not shown files by their ids here. Send the file as 'file_data', or put it into a vector store and search it with 'file_search'.`;
+    refuse(context, { code: 'unsupported_file', message }, ['file_id']);
+  });
+const part = z.union([
+  textPart,
+  refusalPart,
+  imagePart,
+  filePart,
+  z.looseObject({ type: z.enum(MEDIA_TYPES) }),
+]);
+const content = z.union([text, z.array(part).max(1_000)]);
 const output = z.union([text, z.array(part)]);
+const anyPart = z.looseObject({ type: text });
+
+function missing(...names: readonly string[]) {
+  const message = `Missing required parameter: '{param}'. The part needs one of ${names.map((name) => `'${name}'`).join(' and ')}.`;
+  return { code: 'missing_required_parameter', message };
+}
 
 /** The types of items that a client may send and the model is told of. Any other is kept, and the model is not told. */
 const KNOWN: Readonly<Record<string, z.ZodType<Readonly<Record<string, unknown>>>>> = {
@@ -24,7 +59,7 @@ const KNOWN: Readonly<Record<string, z.ZodType<Readonly<Record<string, unknown>>
   function_call_output: z.looseObject({ call_id: text.min(1), output }),
   custom_tool_call: z.looseObject({ call_id: text.min(1), name: text.min(1), input: text }),
   custom_tool_call_output: z.looseObject({ call_id: text.min(1), output }),
-  reasoning: z.looseObject({ summary: z.array(part).nullish(), encrypted_content: text.nullish() }),
+  reasoning: z.looseObject({ summary: z.array(anyPart).nullish(), encrypted_content: text.nullish() }),
   compaction: z.looseObject({ encrypted_content: text }),
   item_reference: z.looseObject({ id: text.min(1) }),
 };
@@ -32,21 +67,18 @@ const KNOWN: Readonly<Record<string, z.ZodType<Readonly<Record<string, unknown>>
 /** Opens what was sealed; null where it was not sealed here. */
 export type Unseal = (sealed: string) => string | null;
 
-/** An item of an input, checked; its fields are as they came. */
+/** An item of an input, checked; its fields are as they came. @param param where it stands in the request */
 export function checkedItem(given: GivenItem, param: string): WireItem {
-  const type = given.type ?? ('role' in given && 'content' in given ? 'message' : undefined);
-  if (type === undefined) throw invalid(`${param}.type`, `Missing required parameter: '${param}.type'.`);
-  const item: WireItem = { ...given, type };
+  const type = given.type ?? ('role' in given ? 'message' : undefined);
+  if (type === undefined)
+    throw new ApiError(400, `Missing required parameter: '${param}.type'.`, {
+      param: `${param}.type`,
+      code: 'missing_required_parameter',
+    });
   const schema = KNOWN[type];
-  const read = schema?.safeParse(item);
-  if (type === 'message' && hasSound(item['content'])) throw noSoundKept(`${param}.content`);
-  if (read === undefined || read.success) return item;
-  const [issue] = read.error.issues;
-  const path = [param, ...(issue?.path ?? []).map(String)].join('.');
-  throw invalid(
-    path,
-    `Invalid '${path}' of an item of type '${echo(type)}': ${issue?.message ?? 'not what is expected'}.`,
-  );
+  const item = { ...(schema === undefined ? given : validate(schema, given, false, param)), type };
+  if (type === 'message' && hasSound(given['content'])) throw noSoundKept(`${param}.content`);
+  return item;
 }
 
 /** Whether a message brings sound, which a conversation does not hold. */
@@ -92,15 +124,6 @@ function messageIn(item: WireItem): Pick<Message, 'role' | 'content'> | null {
   return kept.length === 0 ? null : { role, content: kept };
 }
 
-const textPart = z.looseObject({ type: z.enum(['input_text', 'output_text', 'text']), text });
-const refusalPart = z.looseObject({ type: z.literal('refusal'), refusal: text });
-const imagePart = z.looseObject({
-  type: z.literal('input_image'),
-  image_url: text.nullish(),
-  file_id: text.nullish(),
-  detail: text.nullish(),
-});
-
 function contentPart(given: unknown, role: Message['role']): ContentPart | null {
   const said = textPart.safeParse(given);
   if (said.success) return { type: 'text', text: { value: said.data.text, annotations: [] } };
@@ -143,8 +166,4 @@ export function checkCalls(
   const [missing] = unanswered;
   if (missing === undefined) return;
   throw new ApiError(400, `No tool output found for function call ${echo(missing)}.`, { param: 'input' });
-}
-
-function invalid(param: string, message: string): ApiError {
-  return new ApiError(400, message, { param, code: 'invalid_value' });
 }

@@ -79,5 +79,5 @@ async function thoughtNamed(
 }
 
 export function itemNotFound(id: string): ApiError {
-  return new ApiError(404, `WireItem with id '${echo(id)}' not found.`);
+  return new ApiError(404, `Item with id '${echo(id)}' not found.`);
 }

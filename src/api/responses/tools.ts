@@ -6,6 +6,7 @@ import type { Plugins } from '../../runs/tool.ts';
 import type { FunctionTool, RankingOptions, ToolChoice, ToolResources } from '../../runs/thread.ts';
 import { withPlugins } from '../../turns/run-tools.ts';
 import * as shapes from '../http/shapes.ts';
+import { validate } from '../http/validate.ts';
 
 /** The tool of this server that searches the web. */
 export const WEB_SEARCH = 'SEARCH';
@@ -46,8 +47,9 @@ const codeTool = z.looseObject({
 });
 
 /** Each tool is read by its type below, so that one that is unknown is named. */
+const anyTool = z.looseObject({ type: z.string() });
 export const tools = z
-  .array(z.looseObject({ type: z.string() }))
+  .array(anyTool)
   .max(shapes.MAX_TOOLS)
   .superRefine(shapes.atMost(shapes.MAX_TOOLS_BYTES))
   .nullish();
@@ -83,6 +85,9 @@ export function readTools(
   given.forEach((tool, index) => reader.read(tool, `tools[${index}]`));
   const named = reader.declared.map((tool) => offeredTools([tool]).map(toolName));
   const allowed = allowedIn(choice);
+  const strange = allowed?.find((name) => name !== WEB_SEARCH && !named.flat().includes(name));
+  if (strange !== undefined)
+    throw invalid('tool_choice', `Tool choice '${echo(strange)}' not found in 'tools' parameter.`);
   const declared =
     allowed === null
       ? reader.declared
@@ -120,9 +125,9 @@ class ToolReader {
     if (IS_WEB_SEARCH.test(type)) return this.#webSearch();
     switch (type) {
       case 'function':
-        return this.#add(functionOf(parsed(functionTool, tool, param)));
+        return this.#add(functionOf(validate(functionTool, tool, false, param)));
       case 'custom': {
-        const { name, description, format } = parsed(customTool, tool, param);
+        const { name, description, format } = validate(customTool, tool, false, param);
         const custom = {
           name,
           ...(description != null && { description }),
@@ -131,11 +136,11 @@ class ToolReader {
         return this.#add({ type: 'custom', custom });
       }
       case 'namespace':
-        return this.#namespace(parsed(namespaceTool, tool, param), param);
+        return this.#namespace(validate(namespaceTool, tool, false, param), param);
       case 'file_search':
-        return this.#fileSearch(parsed(fileSearchTool, tool, param), param);
+        return this.#fileSearch(validate(fileSearchTool, tool, false, param), param);
       case 'code_interpreter': {
-        const { container } = parsed(codeTool, tool, param);
+        const { container } = validate(codeTool, tool, false, param);
         const fileIds = typeof container === 'object' ? (container?.file_ids ?? []) : [];
         if (fileIds.length > 0)
           this.resources = { ...this.resources, code_interpreter: { file_ids: fileIds } };
@@ -161,10 +166,8 @@ class ToolReader {
 
   #namespace({ tools: inner }: z.infer<typeof namespaceTool>, param: string): void {
     inner.forEach((tool, index) => {
-      const read = z.looseObject({ type: z.string() }).safeParse(tool);
       const place = `${param}.tools[${index}]`;
-      if (!read.success) throw invalid(place, `Invalid '${place}': expected a tool with a type.`);
-      this.read(read.data, place);
+      this.read(validate(anyTool, tool, false, place), place);
     });
   }
 
@@ -213,7 +216,7 @@ const allowedChoice = z.looseObject({
 /** The names of the tools that a choice allows; null where it allows all. */
 function allowedIn(choice: GivenChoice): readonly string[] | null {
   if (typeof choice !== 'object' || choice?.type !== 'allowed_tools') return null;
-  return parsed(allowedChoice, choice, 'tool_choice').tools.map(({ type, name }) => {
+  return validate(allowedChoice, choice, false, 'tool_choice').tools.map(({ type, name }) => {
     if (IS_WEB_SEARCH.test(type)) return WEB_SEARCH;
     return name ?? type;
   });
@@ -228,11 +231,11 @@ function choiceOf(choice: GivenChoice, { served }: ToolReader): ToolChoice {
   }
   switch (choice.type) {
     case 'allowed_tools':
-      return parsed(allowedChoice, choice, 'tool_choice').mode ?? 'auto';
+      return validate(allowedChoice, choice, false, 'tool_choice').mode ?? 'auto';
     case 'function':
-      return { type: 'function', function: { name: parsed(namedChoice, choice, 'tool_choice').name } };
+      return { type: 'function', function: { name: validate(namedChoice, choice, false, 'tool_choice').name } };
     case 'custom':
-      return { type: 'custom', custom: { name: parsed(namedChoice, choice, 'tool_choice').name } };
+      return { type: 'custom', custom: { name: validate(namedChoice, choice, false, 'tool_choice').name } };
     case 'file_search':
     case 'code_interpreter':
       return { type: choice.type };
@@ -245,14 +248,6 @@ function choiceOf(choice: GivenChoice, { served }: ToolReader): ToolChoice {
 function withoutSecrets(tool: GivenTool): object {
   const { authorization: _, headers: __, ...shown } = tool;
   return shown;
-}
-
-function parsed<T>(schema: z.ZodType<T>, value: unknown, param: string): T {
-  const read = schema.safeParse(value);
-  if (read.success) return read.data;
-  const [issue] = read.error.issues;
-  const path = [param, ...(issue?.path ?? []).map(String)].join('.');
-  throw invalid(path, `Invalid '${path}': ${issue?.message ?? 'not what is expected'}.`);
 }
 
 function unknownTool(type: string, param: string): ApiError {

@@ -1,10 +1,11 @@
 /** Pictures of new messages that are files: each must be there, and be a picture, before anything is stored. */
 import { ApiError, echo } from '../../errors.ts';
 import type { ContentPart } from '../../runs/thread.ts';
-import type { Services } from '../http/services.ts';
+import type { Services } from './services.ts';
 
 /**
  * @param paramOf the place of a message's content in the request
+ * @param field where a part has its file
  * @throws {ApiError} 400 for the first file that is no picture a model can be shown.
  */
 export async function checkPictureFiles(
@@ -12,6 +13,7 @@ export async function checkPictureFiles(
   project: string,
   messages: readonly { readonly content: readonly ContentPart[] }[],
   paramOf: (index: number) => string,
+  field: string = 'image_file.file_id',
 ): Promise<void> {
   const checked = new Set<string>();
   for (const [index, { content }] of messages.entries()) {
@@ -20,7 +22,7 @@ export async function checkPictureFiles(
       const { file_id: id } = part.image_file;
       checked.add(id);
       const fault = await pictureFault(project, id);
-      const param = `${paramOf(index)}[${at}].image_file.file_id`;
+      const param = `${paramOf(index)}[${at}].${field}`;
       if (fault !== null)
         throw new ApiError(400, `Invalid '${param}': ${FAULTS[fault](id)}`, { param, code: 'invalid_value' });
     }
