@@ -70,6 +70,8 @@ export class UpstreamFailure extends ModelError {
         ...(there.model !== undefined && { model: there.model }),
         ...(status !== undefined && { status }),
         ...saidIn(refusal),
+        // Clients shorten what they send where they are told so, and few servers say it in this word.
+        ...(overflow !== null && { code: 'context_length_exceeded' }),
       },
     });
     this.retryable = retry.retryable;

@@ -268,7 +268,7 @@ describe('what the model server refuses', () => {
       type: 'rate_limit_error',
       code: 'rate_limit_exceeded',
     });
-    expect(await answered(503, 'Busy.')).toMatchObject({
+    expect(await answered(500, 'Oops.')).toMatchObject({
       status: 502,
       body: { error: { type: 'server_error' } },
     });
@@ -305,7 +305,9 @@ describe('what the model server refuses', () => {
 
 /** Shows R-ERROR-05. */
 describe('another project', () => {
-  const { wire: guarded } = withService({ env: { AUTH: 'passthrough' } });
+  const { wire: guarded } = withService({
+    env: { AUTH: 'passthrough', SECRET: 'a secret for the keys of callers' },
+  });
   const as = (name: string) => ({ headers: { authorization: `Bearer ${name}` } });
   test('knows nothing of a response, a conversation or an item', async () => {
     const body = { items: [{ role: 'user', content: 'a secret' }] };

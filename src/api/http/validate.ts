@@ -37,7 +37,9 @@ export function validate<T>(schema: z.ZodType<T>, value: unknown, strict: boolea
     return validate(schema, Object.fromEntries(known), strict, at);
   }
   const [first] = parsed.error.issues;
-  throw first === undefined ? new ApiError(400, 'The request is not valid.') : refusal(first, { at, value }, []);
+  throw first === undefined
+    ? new ApiError(400, 'The request is not valid.')
+    : refusal(first, { at, value }, []);
 }
 
 /** What is checked, and where it stands in its request. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ApiError } from '../../errors.ts';
 import { estimateTokens } from '../../runs/tokens.ts';
 import { isTerminal, type RunState } from '../../runs/run.ts';
-import type { Message, RunStep } from '../../runs/thread.ts';
+import type { FailureFacts, Message, RunStep } from '../../runs/thread.ts';
 import { LogGone } from '../../store/follow.ts';
 import type { RunRef } from '../../store/keys.ts';
 import type { StoredRun } from '../../store/runs.ts';
@@ -173,12 +173,22 @@ async function whole(services: Services, call: Call, stored: StoredRun): Promise
       encoder.encode(entry);
       const { event } = entry;
       if (event.type === 'run.failed' && encoder.isSilent)
-        throw turnError({ error: event.error, retryAfterMs: event.retry_after_ms, said: event.facts });
+        throw turnError({
+          error: event.error,
+          retryAfterMs: event.retry_after_ms,
+          said: inThisApi(event.facts ?? {}),
+        });
     }
     if (encoder.isOver) break;
   }
   if (!encoder.isOver && stored.state.origin.ephemeral) await cancelRun(services, stored.ref);
   return json(encoder.response);
+}
+
+/** What chats call `messages` is `input` here, and it is what a prompt that is too long consists of. */
+function inThisApi({ param, ...facts }: Partial<FailureFacts>): Partial<FailureFacts> {
+  if (param === 'messages' || facts.code === 'context_length_exceeded') return { ...facts, param: 'input' };
+  return { ...facts, ...(param !== undefined && { param }) };
 }
 
 /** The run once it has ended, as far as its worker ends it soon: a cancel is accepted before that. */

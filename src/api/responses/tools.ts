@@ -233,7 +233,10 @@ function choiceOf(choice: GivenChoice, { served }: ToolReader): ToolChoice {
     case 'allowed_tools':
       return validate(allowedChoice, choice, false, 'tool_choice').mode ?? 'auto';
     case 'function':
-      return { type: 'function', function: { name: validate(namedChoice, choice, false, 'tool_choice').name } };
+      return {
+        type: 'function',
+        function: { name: validate(namedChoice, choice, false, 'tool_choice').name },
+      };
     case 'custom':
       return { type: 'custom', custom: { name: validate(namedChoice, choice, false, 'tool_choice').name } };
     case 'file_search':

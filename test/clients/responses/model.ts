@@ -8,7 +8,9 @@ const THOUGHT = { type: 'chunk', delta: { reasoning_content: 'Let me see.' }, fi
 
 export function respond(request: UpstreamRequest): Script | undefined {
   if (request.text === 'think') return [THOUGHT, text('I have thought.'), finish('stop')];
-  const canTransfer = JSON.stringify(request.body.tools ?? []).toLowerCase().includes(TRANSFER);
+  const canTransfer = JSON.stringify(request.body.tools ?? [])
+    .toLowerCase()
+    .includes(TRANSFER);
   if (request.text === 'hand over' && canTransfer) return calls([{ name: nameOf(request), arguments: {} }]);
   return answer(request);
 }
