@@ -21,6 +21,7 @@ const lookUp = {
 } as const;
 
 describe('a response', () => {
+  /** Shows R-OBJ-02. */
   test('has every key, and the words of the model', async () => {
     const response = await client.responses.create({ model: 'm', input: 'hello' });
     expect(response.output_text).toBe('You said: hello');
@@ -33,6 +34,7 @@ describe('a response', () => {
     expect(await client.responses.retrieve(response.id)).toEqual(response);
   });
 
+  /** Shows R-STREAM-01. */
   test('streams in order, and ends with what it is when it is retrieved', async () => {
     upstream.reply(() => says('Once ', 'upon ', 'a time.'));
     const stream = client.responses.stream({ model: 'm', input: 'a story' });
@@ -60,6 +62,7 @@ describe('a response', () => {
     expect(final.output).toMatchObject(output);
   });
 
+  /** Shows R-CREATE-01, R-CREATE-02, R-OBJ-03. */
   test('goes on from the previous one, which knows what was said', async () => {
     const first = await client.responses.create({ model: 'm', input: 'one' });
     upstream.reply((request) =>
@@ -112,6 +115,7 @@ describe('a response', () => {
     expect(second.output_text).toBe('found');
   });
 
+  /** Shows R-CREATE-06. */
   test('of the background is polled, and its stream goes on at any number', async () => {
     const door = gate();
     upstream.reply(() => [text('Once '), door, text('upon a time.'), finish('stop')]);
@@ -142,6 +146,7 @@ describe('a response', () => {
     door.open();
   });
 
+  /** Shows R-CREATE-03. */
   test('that is not stored cannot be found', async () => {
     const response = await client.responses.create({ model: 'm', input: 'hello', store: false });
     expect(response).toMatchObject({ store: false });

@@ -20,8 +20,8 @@ interface Line {
   readonly isOverTest: boolean;
 }
 
-const CITATION = /^\s*\/\*\* Shows (A-[A-Z]+-\d\d(?:, A-[A-Z]+-\d\d)*)\. \*\/$/;
-const LIKE_AN_ID = /\bA-[A-Z]+-\d+\b/g;
+const CITATION = /^\s*\/\*\* Shows ([AR]-[A-Z]+-\d\d(?:, [AR]-[A-Z]+-\d\d)*)\. \*\/$/;
+const LIKE_AN_ID = /\b[AR]-[A-Z]+-\d+\b/g;
 /** One that is run: not `skip`, `todo` or `fails`, which show nothing. */
 const TEST = /^\s*(?:test|describe)(?:\.(?:each|for|concurrent))*[<(]/;
 
@@ -117,7 +117,7 @@ export function malformed(groups: readonly Group[]): string[] {
   return groups.flatMap(({ key, requirements }) =>
     Object.entries(requirements).flatMap(([id, { says, later }]) => {
       const isWrong =
-        !new RegExp(`^A-${key}-\\d\\d$`).test(id) ||
+        !new RegExp(`^[AR]-${key}-\\d\\d$`).test(id) ||
         ids.has(id) ||
         sentences.has(says) ||
         [says, later?.because].some((text) => text !== undefined && !/^[A-Z`].{10,}\.$/.test(text));

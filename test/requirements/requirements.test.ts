@@ -1,5 +1,5 @@
 /**
- * Every requirement of the Assistants contract is shown by a test: the list, and the citations of it in the sources of tests, say
+ * Every requirement of the Assistants contract, and of that of responses, is shown by a test: the list, and the citations of it in the sources of tests, say
  * the same. The last tests show each check catching its sin.
  */
 import { join } from 'node:path';
@@ -16,22 +16,25 @@ import {
   unrefused,
 } from './citations.ts';
 import type { Group, Requirement } from './requirement.ts';
+import { RESPONSES } from './responses.ts';
 
 const tests = readTests(join(import.meta.dirname, '..'));
 
-describe('the requirements of the Assistants contract', () => {
+const ALL = [...ASSISTANTS, ...RESPONSES];
+
+describe('the requirements of both contracts', () => {
   test('are there to be checked', () => {
     expect(ASSISTANTS.length).toBeGreaterThan(20);
     expect(ASSISTANTS.flatMap(({ requirements }) => Object.keys(requirements)).length).toBeGreaterThan(300);
     expect(tests.length).toBeGreaterThan(100);
   });
 
-  test('are sentences, each once, under ids of their group', () => expect(malformed(ASSISTANTS)).toEqual([]));
-  test('are each shown by a test', () => expect(uncited(ASSISTANTS, tests)).toEqual([]));
+  test('are sentences, each once, under ids of their group', () => expect(malformed(ALL)).toEqual([]));
+  test('are each shown by a test', () => expect(uncited(ALL, tests)).toEqual([]));
   test('are refused by a rule of their own where they are not met yet', () =>
-    expect(unrefused(ASSISTANTS)).toEqual([]));
-  test('are not called unmet when a test shows them', () => expect(overtaken(ASSISTANTS, tests)).toEqual([]));
-  test('are all that tests cite', () => expect(unknown(ASSISTANTS, tests)).toEqual([]));
+    expect(unrefused(ALL)).toEqual([]));
+  test('are not called unmet when a test shows them', () => expect(overtaken(ALL, tests)).toEqual([]));
+  test('are all that tests cite', () => expect(unknown(ALL, tests)).toEqual([]));
   test('are cited in one form', () => expect(misspelt(tests)).toEqual([]));
   test('are cited directly above tests', () => expect(misplaced(tests)).toEqual([]));
 });

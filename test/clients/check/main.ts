@@ -4,6 +4,7 @@
  *
  *   openai-php   by composer; or `--openai-php FOLDER`, a checkout of openai-php/client, over Debian's php-guzzlehttp-guzzle
  *   go-openai    by the Go module proxy
+ *   Codex        by npm (0.4 GB): it edits one file, over the Responses API
  */
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,6 +14,7 @@ import { startPrivateRedis } from '../../support/redis.ts';
 import { startService } from '../../support/service.ts';
 import { calls, FakeUpstream, says } from '../../support/upstream.ts';
 import { missingProgram, runProgram } from '../programs.ts';
+import { commands, correctsAFile } from './codex.ts';
 
 const GO_OPENAI = 'github.com/sashabaranov/go-openai@v1.43.0';
 
@@ -34,7 +36,10 @@ const redis = await startPrivateRedis();
 stack.defer(() => redis.stop());
 const upstream = await FakeUpstream.start();
 stack.defer(() => upstream.stop());
-upstream.reply(({ body, outputs }) => {
+upstream.reply((request) => {
+  const { body, outputs } = request;
+  const commanded = commands(request);
+  if (commanded !== undefined) return commanded;
   if (outputs.length > 0) return says('It is ', `${outputs[0]}.`);
   return body.tools === undefined
     ? says('Hel', 'lo.')
@@ -45,6 +50,17 @@ stack.defer(() => service.stop());
 
 await check('openai-php', await openAiPhp(), `${service.url}/v1`);
 await check('go-openai', await goOpenAi(), service.url);
+await checkCodex();
+
+async function checkCodex(): Promise<void> {
+  try {
+    const missing = await correctsAFile(join(folder, 'codex'), `${service.url}/v1`);
+    if (missing !== null) console.log(`Codex: skipped, because ${missing}.`);
+  } catch (error) {
+    console.log(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}
 
 async function check(name: string, found: Found, url: string): Promise<void> {
   if (found.type === 'missing') {

@@ -58,6 +58,40 @@ describe('responses', () => {
     expect(answered.output_text).toBe(WEATHER_TEXT);
   });
 
+  /** Shows R-TOOL-02. */
+  test('call custom tools with text, and go on with their outputs', async () => {
+    const tools = [{ type: 'custom' as const, name: 'weather', description: 'The weather.' }];
+    const asked = await client.responses.stream({ model: 'm', input: 'custom', tools }).finalResponse();
+    const [call] = asked.output;
+    expect(call).toMatchObject({ type: 'custom_tool_call', name: 'weather', input: 'in Taipei' });
+    const call_id = call?.type === 'custom_tool_call' ? call.call_id : '';
+    const output = { type: 'custom_tool_call_output' as const, call_id, output: 'sunny' };
+    const answered = await client.responses.create({
+      model: 'm',
+      input: [output],
+      previous_response_id: asked.id,
+      tools,
+    });
+    expect(answered.output_text).toBe('It is sunny.');
+  });
+
+  /** Shows R-TOOL-03. */
+  test('call functions of a namespace by their names', async () => {
+    const inner = { type: 'function' as const, name: 'weather', parameters: null, strict: false };
+    const namespace = {
+      type: 'namespace' as const,
+      name: 'cities',
+      description: 'Of cities.',
+      tools: [inner],
+    };
+    const asked = await client.responses.create({ model: 'm', input: 'weather?', tools: [namespace] });
+    expect(asked.output).toMatchObject([
+      { type: 'function_call', name: 'weather', namespace: 'cities' },
+      { type: 'function_call', name: 'weather', namespace: 'cities' },
+    ]);
+    expect(asked.tools).toMatchObject([{ type: 'namespace', name: 'cities' }]);
+  });
+
   /** Shows R-STREAM-06. */
   test('are streamed again by their id, whole and from a number on', async () => {
     const { id } = await client.responses.create({ model: 'm', input: 'hello', background: true });
