@@ -384,21 +384,3 @@ describe('what is not there', () => {
     });
   });
 });
-
-/** Shows R-TOOL-04. */
-describe('where there is no web search', () => {
-  const { wire: plain } = withService({ env: { PASSTHROUGH_TOOLS: 'SEARCH' } });
-  const tools = [{ type: 'web_search' }];
-  test('it is left out, and refused where it is demanded', async () => {
-    expect(await plain.ask('POST', '/responses', { body: { ...WORDS, tools } })).toMatchObject({
-      status: 200,
-      body: { tools },
-    });
-    const tool_choice = { type: 'web_search' };
-    expectRefusal(await plain.ask('POST', '/responses', { body: { ...WORDS, tools, tool_choice } }), {
-      message: /'web_search'/,
-      param: 'tool_choice.type',
-      code: 'unsupported_tool',
-    });
-  });
-});

@@ -94,11 +94,16 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['"object": "list"', operations.isPage],
     ['LONGRUN_URL=http://OTHER', operations.isMoved],
   ],
+  'docs/from-assistants.md': [["replace('thread_', 'conv_');", checks.runsInNode]],
   'docs/questions.md': [],
   'docs/recipes.md': [],
   'docs/speech.md': [
     ['SPEECH_BASE_URL=http', checks.starts],
     ['client.chat.completions.create(', isHeard],
+  ],
+  'docs/responses.md': [
+    ['client.responses.stream(', checks.runsInNode],
+    ['starting_after: 1', checks.runsInNode],
   ],
   'docs/servers.md': [['"upstreams": [', checks.configures]],
   'docs/tools.md': [

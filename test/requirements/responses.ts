@@ -69,10 +69,6 @@ export const RESPONSES: readonly Group[] = [
         says: 'Functions may be declared in a namespace, which their calls name.',
         evidence: 'probe',
       },
-      'R-TOOL-04': {
-        says: 'A web search that this server does not have is left out, unless it is demanded.',
-        evidence: 'decision',
-      },
     },
   },
   {

@@ -53,9 +53,10 @@ await check('go-openai', await goOpenAi(), service.url);
 await checkCodex();
 
 async function checkCodex(): Promise<void> {
+  console.log('Codex:');
   try {
     const missing = await correctsAFile(join(folder, 'codex'), `${service.url}/v1`);
-    if (missing !== null) console.log(`Codex: skipped, because ${missing}.`);
+    if (missing !== null) console.log(`skipped, because ${missing}.`);
   } catch (error) {
     console.log(error instanceof Error ? error.message : error);
     process.exitCode = 1;
