@@ -1,12 +1,15 @@
 /** What the Responses and Conversations API refuses: the status, the parameter, the code and the words of each. */
 /* oxlint-disable vitest/expect-expect -- expectRefusal and its like assert. */
 import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { expectRefusal, type Refusal } from '../support/refusal.ts';
 import { finish, gate, refuses, text } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
 
 const { upstream, wire } = withService(() => ({ env: { UPSTREAM_RETRIES: '0' } }));
 
+const OBJECT = z.looseObject({ id: z.string() });
+const PAGE = z.looseObject({ data: z.array(OBJECT) });
 const MISSING = 'missing_required_parameter';
 const WORDS = { model: 'm', input: 'hello' };
 const said = (...content: readonly unknown[]) => ({ model: 'm', input: [{ role: 'user', content }] });
@@ -276,7 +279,7 @@ describe('what the model server refuses', () => {
 
   test('in the background is the error of the response', async () => {
     const { body } = await answered(429, 'Too many.', { background: true });
-    const { id } = body as { id: string };
+    const { id } = OBJECT.parse(body);
     await wire.ask('GET', `/responses/${id}?stream=true`);
     expect(await wire.ok('GET', `/responses/${id}`)).toMatchObject({
       status: 'failed',
@@ -312,12 +315,12 @@ describe('another project', () => {
   test('knows nothing of a response, a conversation or an item', async () => {
     const body = { items: [{ role: 'user', content: 'a secret' }] };
     const made = await guarded.ask('POST', '/conversations', { body, ...as('ada') });
-    const { id } = made.body as { id: string };
+    const { id } = OBJECT.parse(made.body);
     const path = `/conversations/${id}/items`;
-    const page = (await guarded.ask('GET', path, as('ada'))).body as { data: { id: string }[] };
+    const page = PAGE.parse((await guarded.ask('GET', path, as('ada'))).body);
     const item = page.data[0]?.id ?? '';
     const answered = await guarded.ask('POST', '/responses', { body: WORDS, ...as('ada') });
-    const { id: response } = answered.body as { id: string };
+    const { id: response } = OBJECT.parse(answered.body);
     for (const at of [path, `${path}/${item}`, `/conversations/${id}`, `/responses/${response}`])
       expect((await guarded.ask('GET', at, as('bob'))).status).toBe(404);
     const asked = async (fields: object) =>
@@ -358,9 +361,7 @@ describe('what is not there', () => {
     const items = [{ role: 'user', content: 'hello' }];
     const { id } = await wire.ok('POST', '/conversations', { items });
     const other = await wire.ok('POST', '/conversations', { items });
-    const { data } = (await wire.ask('GET', `/conversations/${other.id}/items`)).body as {
-      data: { id: string }[];
-    };
+    const { data } = PAGE.parse((await wire.ask('GET', `/conversations/${other.id}/items`)).body);
     for (const item of ['msg_none', data[0]?.id ?? '']) {
       const path = `/conversations/${id}/items/${item}`;
       expectRefusal(await wire.ask('GET', path), { status: 404, message: /^Item with id/ });

@@ -8,7 +8,8 @@ import { withService } from '../../support/with-service.ts';
 import { respond } from './model.ts';
 
 const Weather = z.object({ city: z.string(), degrees: z.number() });
-const weather = zodResponsesFunction({ name: 'weather', parameters: z.object({ city: z.string() }) });
+const City = z.object({ city: z.string() });
+const weather = zodResponsesFunction({ name: 'weather', parameters: City });
 
 const { upstream, service } = withService(() => ({ env: { UPSTREAM_RETRIES: '0' } }));
 
@@ -40,13 +41,16 @@ describe('responses', () => {
     const asked = { model: 'm', input: 'weather?', tools: [weather] };
     const whole = await client.responses.parse(asked);
     const calls = whole.output.filter((item) => item.type === 'function_call');
-    expect(calls.map((call) => call.parsed_arguments)).toEqual([{ city: 'Taipei' }, { city: '台南' }]);
+    expect(calls.map((call): unknown => call.parsed_arguments)).toEqual([
+      { city: 'Taipei' },
+      { city: '台南' },
+    ]);
     const { output } = await client.responses.stream(asked).finalResponse();
     expect(output.map((item) => item.type)).toEqual(['function_call', 'function_call']);
     const outputs = calls.map((call) => ({
       type: 'function_call_output' as const,
       call_id: call.call_id,
-      output: `sunny in ${call.parsed_arguments.city}`,
+      output: `sunny in ${City.parse(call.parsed_arguments).city}`,
     }));
     const answered = await client.responses.create({
       model: 'm',

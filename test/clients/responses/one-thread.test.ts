@@ -38,10 +38,11 @@ test('a thread of Assistants, responses and chats is one conversation', async (c
     after: ['user', 'assistant', 'user', 'assistant'],
   });
 
+  const named = { thread_id: thread.id };
   const chat = await client.chat.completions.create({
     model: 'm',
     messages: [{ role: 'user', content: 'three' }],
-    ...{ thread_id: thread.id },
+    ...named,
   });
   expect(chat.choices[0]?.message.content).toBe('heard "one" "two" "three"');
 
