@@ -21,6 +21,7 @@ import { checkHost, type HostRules } from './http/host-check.ts';
 import { repeatable } from './http/idempotency.ts';
 import { router, type Mount } from './http/router.ts';
 import { turnAway } from './http/turned-away.ts';
+import { SWITCHED } from './http/web-socket.ts';
 import { meantPath, readTypedPath } from './http/typed-path.ts';
 import { modelEndpoints } from './models/models.ts';
 import { statusEndpoints } from './ops/status.ts';
@@ -144,7 +145,10 @@ const trustsProxy = ({ trustProxy }: AppOptions): boolean =>
 /** Counts answered requests by status. A client that hangs up before the answer counts as 499, the usual code for that. */
 function counted(requests: Tally): RequestHandler {
   return (_request, response, next) => {
-    response.on('close', () => requests.add(String(response.headersSent ? response.statusCode : 499)));
+    response.on('close', () => {
+      const isAnswered = response.headersSent || response.statusCode === SWITCHED;
+      requests.add(String(isAnswered ? response.statusCode : 499));
+    });
     next();
   };
 }

@@ -46,6 +46,7 @@ import { Figures } from './ops/figures.ts';
 import { HeldBytes } from './http/held.ts';
 import { Admission } from '../turns/admission.ts';
 import { createApiServer, LISTEN_BACKLOG } from './http/server.ts';
+import { Sockets } from './http/web-socket.ts';
 import type { Readiness } from './http/services.ts';
 
 /** Time beyond the drain time that open requests and streams get when the process is told to stop. */
@@ -83,8 +84,17 @@ async function main(): Promise<void> {
     openRuns: () => open.countByProject(),
   });
   const libraryNote = new LibraryNote(redis, keys);
+  const answers = new HeldBytes(config.answersLimitBytes ?? givenBytes() * ANSWERS_SHARE);
+  const bodiesLimitBytes = config.bodiesLimitBytes ?? givenBytes() * BODIES_SHARE;
+  const sockets = new Sockets({
+    messageLimitBytes: config.bodyLimitBytes,
+    messagesLimitBytes: bodiesLimitBytes,
+    answers,
+    heartbeatMs: config.heartbeatMs,
+  });
   const figures = new Figures({
     admission,
+    sockets,
     commits,
     workers: () => readWorkers(presence),
     memory: () => readMemory(redis),
@@ -181,12 +191,13 @@ async function main(): Promise<void> {
       bodyLimitBytes: config.bodyLimitBytes,
       uploadLimitBytes: config.uploadLimitBytes,
       files: { ...config, vault },
-      bodiesLimitBytes: config.bodiesLimitBytes ?? givenBytes() * BODIES_SHARE,
+      bodiesLimitBytes,
       devicePaths: config.devicePaths,
       chat: { ...config, voiceApology: config.voiceApology ?? config.apology },
       strictParameters: config.strictParameters,
       heartbeatMs: config.heartbeatMs,
-      answers: new HeldBytes(config.answersLimitBytes ?? givenBytes() * ANSWERS_SHARE),
+      answers,
+      sockets,
     },
   );
   await Promise.all([queue.ready(), indexQueue.ready(), objects.assistants.remember(hub)]);
@@ -209,6 +220,7 @@ async function main(): Promise<void> {
       stopTaking: () => {
         server.close();
         server.closeIdleConnections();
+        sockets.drain();
       },
       stop: async () => {
         // A connection whose last answer is over would be kept open for the next request, and would prolong the drain.
@@ -216,6 +228,7 @@ async function main(): Promise<void> {
         await Promise.race([closed, delay(config.drainMs)]);
         clearInterval(look);
         server.closeAllConnections();
+        sockets.close();
         await delay(SETTLE_MS);
         await toolbox.close();
         admission.close();

@@ -220,6 +220,16 @@ export class ThreadLine {
     return { type: 'no thread' };
   }
 
+  /** Lets what is not kept of these runs and their threads live for `ms` more, or longer where it would anyway. */
+  async prolong(refs: readonly RunRef[], ms: number): Promise<void> {
+    const { keys, redis } = this.#options;
+    const names = refs.flatMap((ref) => [
+      ...Object.values(keys.ownKeys(ref)),
+      ...Object.values(keys.runKeys(ref)),
+    ]);
+    await Promise.all(names.map(async (name) => redis.pexpire(name, ms, 'GT')));
+  }
+
   /** Forgets that a run is a response: it is not found as one any more, and what it said stays in its thread. */
   async forgetResponse(ref: RunRef): Promise<void> {
     const { redis, keys, cold } = this.#options;

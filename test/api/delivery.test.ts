@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Call } from '../../src/api/http/call.ts';
 import { json, toHandler, type Answer } from '../../src/api/http/endpoint.ts';
 import { HeldBytes } from '../../src/api/http/held.ts';
+import { Sockets } from '../../src/api/http/web-socket.ts';
 
 const MIB = 1024 * 1024;
 /** More than the system takes from a server whose client does not read. */
@@ -21,7 +22,9 @@ async function serving(handle: (call: Call) => Promise<Answer> | Answer, limitBy
   onTestFinished(() => void vi.useRealTimers());
   const answers = new HeldBytes(limitBytes);
   const log = pino({ level: 'silent' });
-  const options = { log, strictParameters: false, heartbeatMs: 60_000, answers, idleMs: IDLE_MS };
+  const heartbeatMs = 60_000;
+  const sockets = new Sockets({ messageLimitBytes: MIB, messagesLimitBytes: MIB, answers, heartbeatMs });
+  const options = { log, strictParameters: false, heartbeatMs, answers, idleMs: IDLE_MS, sockets };
   const app = express();
   const responses: ServerResponse[] = [];
   app.use((_request, response, next) => {

@@ -142,6 +142,8 @@ export const RESPONSE_ROUTES: Routes = {
     get((random, known) => `/v1/responses/${responseId(random, known)}/input_items${list(random, known)}`),
   ],
   'POST /v1/responses/input_tokens': [1, post(() => '/v1/responses/input_tokens', response)],
+  'POST /v1/responses/compact': [1, post(() => '/v1/responses/compact', response)],
+  'GET /v1/responses': [1, get(() => '/v1/responses')],
   'POST /v1/conversations': [
     3,
     post(

@@ -14,7 +14,9 @@ import type { Delivery } from './delivery.ts';
 import { Identified, identityOf } from './identity.ts';
 import { parseJson } from './json-text.ts';
 import { queryValues } from './query.ts';
+import { FrameCall } from './frame-call.ts';
 import { validate } from './validate.ts';
+import { isUpgradable } from './web-socket.ts';
 
 /** What each kind of id begins with, and which object it names. */
 const IDS = {
@@ -116,6 +118,19 @@ export class Call extends Identified implements Caller {
     };
     if (this.#response.closed) tell();
     else this.#response.on('close', tell);
+  }
+
+  /** Whether its connection is to become a WebSocket. */
+  get wantsSocket(): boolean {
+    return isUpgradable(this.#response);
+  }
+
+  /**
+   * A message on the connection that this request has made, as a request of the same caller.
+   * @param release gives back what the message holds
+   */
+  frame(text: string, release: () => void): FrameCall {
+    return new FrameCall(identityOf(this.#response), this, { text, release, strict: this.#strict });
   }
 
   /** Another part of the path. */

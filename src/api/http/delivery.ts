@@ -7,6 +7,7 @@ import type { Writable } from 'node:stream';
 import type { Response } from 'express';
 import { answersFull } from '../../errors.ts';
 import type { HeldBytes, HeldShare } from './held.ts';
+import { inTime } from './in-time.ts';
 
 /** Phones stall for seconds when they change cells; after a longer stall their connection is gone. */
 const IDLE_MS = 30_000;
@@ -165,22 +166,8 @@ export class Delivery {
     else void finished();
   }
 
-  /** Whether the awaited event came before the client was gone or had read nothing for too long. */
   async #hears(wait: (done: () => void) => () => void): Promise<boolean> {
-    const response = this.#response;
-    if (response.closed) return false;
-    return new Promise((resolve) => {
-      const finish = (result: boolean): void => {
-        clearTimeout(timer);
-        stop();
-        response.off('close', onClose);
-        resolve(result);
-      };
-      const onClose = (): void => finish(false);
-      const timer = setTimeout(onClose, this.#idleMs);
-      const stop = wait(() => finish(true));
-      response.on('close', onClose);
-    });
+    return inTime(this.#response, this.#idleMs, wait);
   }
 }
 

@@ -22,8 +22,10 @@ import { writeBytes } from './bytes.ts';
 import { Call } from './call.ts';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
 import { identityOf } from './identity.ts';
+import type { MessageSocket, SocketServer } from './message-socket.ts';
 import { shellSafe } from './shell-safe.ts';
 import { writeEvents } from './sse.ts';
+import type { Sockets } from './web-socket.ts';
 
 /** What a handler may answer. */
 export type Answer =
@@ -38,6 +40,12 @@ export type Answer =
       readonly status: number;
       readonly headers: Headers;
       readonly chunks: AsyncIterable<Uint8Array>;
+    }
+  /** The connection becomes a WebSocket; only for requests that ask for it. */
+  | {
+      readonly type: 'socket';
+      readonly serve: (socket: MessageSocket) => SocketServer;
+      readonly headers?: Headers;
     }
   /** Frames of an event stream, as they come; the connection closes after the last. */
   | {
@@ -81,6 +89,7 @@ export interface EndpointOptions extends DeliveryOptions {
   readonly log: Logger;
   readonly strictParameters: boolean;
   readonly heartbeatMs: number;
+  readonly sockets: Sockets;
 }
 
 /** The express handler of an endpoint. */
@@ -91,7 +100,8 @@ export function toHandler(endpoint: Endpoint, options: EndpointOptions): Request
       const call = new Call(request, response, delivery, options);
       const answer = await endpoint.handle(call);
       call.release();
-      await render(answer, response, delivery, call, options);
+      if (answer.type === 'socket') await options.sockets.accept(request, response, call.log, answer.serve);
+      else await render(answer, response, delivery, call, options);
     } catch (error) {
       renderError(error, response, options, endpoint.refusal, delivery);
     }
@@ -99,7 +109,7 @@ export function toHandler(endpoint: Endpoint, options: EndpointOptions): Request
 }
 
 async function render(
-  answer: Answer,
+  answer: Exclude<Answer, { type: 'socket' }>,
   response: Response,
   delivery: Delivery,
   call: Call,
@@ -152,16 +162,7 @@ export function renderError(
   delivery: Delivery = new Delivery(response, options),
 ): void {
   const { requestId } = identityOf(response);
-  const refusal = toApiError(error, requestId);
-  const fault = { err: error, request_id: requestId };
-  if (isFull(error)) tellFull(log);
-  // A failure because the client has gone is not a fault.
-  if (refusal.status >= 500 && response.destroyed)
-    log.info(fault, 'request failed after its client had gone');
-  // Foreseen: the connections report Redis' absence, and metrics report overload; here it would be one line per request.
-  else if (error instanceof ApiError || error instanceof Unreadable || isUnavailable(error))
-    log.debug(fault, 'request refused');
-  else if (refusal.status >= 500) log.error(fault, 'request failed');
+  const refusal = refusalOfError(error, { log, requestId, isGone: response.destroyed });
   if (response.headersSent) {
     response.destroy();
     return;
@@ -169,6 +170,23 @@ export function renderError(
   const { status, body } = refusalOf(refusal);
   const text = JSON.stringify(body);
   send({ response, delivery }, status, text, Buffer.byteLength(text), refusal.headers);
+}
+
+/** What a client is told of an error. One that was not foreseen is logged, and its details are not told. */
+export function refusalOfError(
+  error: unknown,
+  { log, requestId, isGone }: { readonly log: Logger; readonly requestId: string; readonly isGone: boolean },
+): ApiError {
+  const refusal = toApiError(error, requestId);
+  const fault = { err: error, request_id: requestId };
+  if (isFull(error)) tellFull(log);
+  // A failure because the client has gone is not a fault.
+  if (refusal.status >= 500 && isGone) log.info(fault, 'request failed after its client had gone');
+  // Foreseen: the connections report Redis' absence, and metrics report overload; here it would be one line per request.
+  else if (error instanceof ApiError || error instanceof Unreadable || isUnavailable(error))
+    log.debug(fault, 'request refused');
+  else if (refusal.status >= 500) log.error(fault, 'request failed');
+  return refusal;
 }
 
 /** A full Redis still answers, so its connections do not report it. */

@@ -43,6 +43,7 @@ export function repeatable(
 function toKeep(answer: Answer, maxBytes: number): FirstAnswer | null {
   switch (answer.type) {
     case 'bytes':
+    case 'socket':
       return null;
     case 'events': {
       if (answer.resume === undefined) return null;
@@ -58,7 +59,7 @@ function toKeep(answer: Answer, maxBytes: number): FirstAnswer | null {
   }
 }
 
-function textOf(answer: Exclude<Answer, { type: 'bytes' | 'events' }>): string {
+function textOf(answer: Exclude<Answer, { type: 'bytes' | 'events' | 'socket' }>): string {
   if (answer.type === 'text') return answer.text;
   const text = JSON.stringify(answer.value);
   return answer.type === 'shell-safe' ? shellSafe(text) : text;

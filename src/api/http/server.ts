@@ -5,10 +5,10 @@
 import {
   createServer,
   maxHeaderSize,
+  ServerResponse,
   STATUS_CODES,
   type RequestListener,
   type Server,
-  type ServerResponse,
 } from 'node:http';
 import type { Duplex } from 'node:stream';
 import {
@@ -22,6 +22,7 @@ import type { Logger } from '../../log.ts';
 import type { NewId } from '../../runs/ids.ts';
 import { uploadMs } from './body.ts';
 import { API_HEADERS } from './headers.ts';
+import { asksForSocket, upgrading } from './web-socket.ts';
 
 /**
  * How many connections the system may hold until we accept them. Node's default of 511 overflows when a few thousand
@@ -59,6 +60,8 @@ export function createApiServer(app: RequestListener, options: ServerOptions): S
     connectionsCheckingInterval: lookEveryMs,
     // The app itself refuses requests without a Host, with an explanation.
     requireHostHeader: false,
+    // With a listener for upgrades, Node would give it every request that offers one, and not read their bodies.
+    shouldUpgradeCallback: asksForSocket,
   });
   // More would take the memory and file descriptors that connections to Redis and the model servers need.
   server.maxConnections = options.maxStreams + MAX_OTHER_CONNECTIONS;
@@ -71,6 +74,10 @@ export function createApiServer(app: RequestListener, options: ServerOptions): S
     response.once('close', () => answers.delete(response));
     app(request, response);
   });
+  server.on(
+    'upgrade',
+    upgrading(app, (request) => new ServerResponse(request)),
+  );
   server.on('checkExpectation', (_request, response) => {
     const { status, headers, body } = inBytes(unmetExpectation(), newId('req'));
     response.writeHead(status, headers).end(body);

@@ -8,6 +8,7 @@ import { LogGone } from '../../store/follow.ts';
 import type { Passing } from '../../store/passing.ts';
 import type { Logger } from '../../log.ts';
 import type { Delivery } from './delivery.ts';
+import { pour } from './pour.ts';
 
 export interface EventsOptions {
   readonly heartbeatMs: number;
@@ -43,7 +44,14 @@ export async function writeEvents(
     if (!delivery.isWaiting) response.write(HEARTBEAT);
   }, heartbeatMs);
   try {
-    await writeAll(response, delivery, frames, flushing, log);
+    const sink = {
+      get isGone(): boolean {
+        return response.destroyed;
+      },
+      write: (text: string) => delivery.write(text),
+    };
+    const isTaken = await pour(frames, sink, () => clearImmediate(flushing));
+    if (!isTaken) log.info('a reader did not drain its stream; leaving it');
   } catch (error) {
     clearImmediate(flushing);
     if (!(error instanceof LogGone)) log.error({ err: error }, 'stream failed');
@@ -52,45 +60,6 @@ export async function writeEvents(
   } finally {
     clearInterval(heartbeat);
     delivery.close();
-  }
-}
-
-async function writeAll(
-  response: Response,
-  delivery: Delivery,
-  frames: Passing<string>,
-  flushing: NodeJS.Immediate,
-  log: Logger,
-): Promise<void> {
-  const texts = frames[Symbol.asyncIterator]();
-  /** Whether the client has taken, or will take, what was passed. */
-  let passed: boolean | Promise<boolean> = true;
-  const take = (text: string): void => {
-    if (response.destroyed) return;
-    passed = delivery.write(text);
-    if (passed !== true) frames.pass?.(null);
-  };
-  /** Writes what comes next, and does not hold it while nothing comes. @returns whether more may follow */
-  const writeNext = async (): Promise<boolean> => {
-    frames.pass?.(take);
-    const next = await texts.next();
-    frames.pass?.(null);
-    clearImmediate(flushing);
-    if (!(passed === true || (passed !== false && (await passed)))) return leave();
-    passed = true;
-    if (next.done === true || response.destroyed) return false;
-    const written = delivery.write(next.value);
-    // Awaited only where there is something to wait for.
-    return written === true || (written !== false && (await written)) || leave();
-  };
-  const leave = (): false => {
-    log.info('a reader did not drain its stream; leaving it');
-    return false;
-  };
-  try {
-    while (await writeNext());
-  } finally {
-    await texts.return?.();
   }
 }
 

@@ -11,6 +11,8 @@ import type { Admission } from '../../turns/admission.ts';
 
 export interface FiguresOptions {
   readonly admission: Admission;
+  /** The WebSockets that are open, each of which counts as a stream. */
+  readonly sockets: { readonly count: number };
   /** The commits of this process. */
   readonly commits: Tally;
   readonly workers: () => Promise<readonly WorkerReport[]>;
@@ -59,7 +61,7 @@ export class Figures {
   }
 
   #own(): readonly Metric[] {
-    const { admission, commits, coldCounts } = this.#options;
+    const { admission, commits, sockets, coldCounts } = this.#options;
     return [
       counter('requests_total', 'Answered requests.', samplesOf(this.requests.counts, 'status')),
       counter(
@@ -90,6 +92,7 @@ export class Figures {
       ]),
       gauge('forwarded_open', 'Requests that are being passed on.', admission.forwarded),
       gauge('streams_open', 'Event streams that are open.', admission.streams),
+      gauge('sockets_open', 'WebSockets that are open; each is one of the streams.', sockets.count),
       gauge(
         'event_loop_delay_seconds',
         'How late the event loop was lately, 99th percentile.',

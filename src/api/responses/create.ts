@@ -1,6 +1,7 @@
 /** Begins the run that a response is. */
 import { ApiError } from '../../errors.ts';
-import type { Assistant, Message } from '../../runs/thread.ts';
+import type { RunOrigin } from '../../runs/event.ts';
+import type { Assistant, Message, Run } from '../../runs/thread.ts';
 import type { StoredItem } from '../../runs/items.ts';
 import type { RunRef } from '../../store/keys.ts';
 import { findAgent } from '../../turns/agent.ts';
@@ -8,44 +9,59 @@ import { begin, newRun, ThreadGoneOn } from '../../turns/begin.ts';
 import { checkMessages } from '../../turns/budgets.ts';
 import { MULTITASK, whenBusy, type Multitask } from '../../turns/settle.ts';
 import type { StoredRun } from '../../store/runs.ts';
-import type { Call } from '../http/call.ts';
+import type { Caller } from '../../turns/caller.ts';
 import type { Services } from '../http/services.ts';
 import { checkCalls, checkedItem, toLine, type Unseal } from './input.ts';
 import { conversationId } from './ids.ts';
 import { checkPictures, checkResources } from './named.ts';
-import { callsBefore, placeOf, type AskedPlace, type ResponsePlace } from './place.ts';
+import {
+  callsBefore,
+  placeOf,
+  saidUntil,
+  type AskedPlace,
+  type ResponsePlace,
+  type Unkept,
+} from './place.ts';
 import { resolved } from './references.ts';
 import type { ResponseBody } from './request.ts';
 import { runRequest } from './run-request.ts';
 
+/** So much of what is not kept is said again where it is continued by something that is. */
+const MAX_REPEATED = 2_000;
+
+/** A response that can begin. */
+export interface Prepared {
+  readonly run: Run;
+  readonly origin: RunOrigin;
+  readonly place: ResponsePlace;
+  readonly line: readonly (Message | StoredItem)[];
+}
+
+/** What a connection knows of earlier requests. */
+export interface KnownBefore {
+  /** What may be continued although it is not kept. */
+  readonly unkept?: Unkept;
+  /** The run in whose place this one stands: its caller continues that, and it never began. */
+  readonly warmedUp?: string;
+}
+
 /**
  * Creates the run of a response, with its input.
+ * @param beside what is known of the connection that it comes by
  * @throws {ApiError} for whatever is wrong with the request, before anything of it is kept.
  */
 export async function createResponse(
   services: Services,
-  call: Call,
+  caller: Caller,
   given: ResponseBody,
+  beside: KnownBefore = {},
 ): Promise<StoredRun> {
-  const agent = await agentOf(services, call, given);
-  const asked = askedOf(given, agent);
-  const items = given.input.map((item, index) => checkedItem(item, `input[${index}]`));
-  const whole = await resolved(services, call, items);
   for (let mayJoin = true; ; mayJoin = false) {
-    const place = await placeOf(services, call, asked, mayJoin);
-    const making = { now: services.now(), unseal: unsealer(services) };
-    const line = whole.map((item) => toLine(making, call, place.threadId, item));
-    const before = await callsBefore(services, call.project, place);
-    checkCalls(line, before.open, (id) => before.known.has(id));
-    checkMessages(messagesIn(line), (n) => `input[${n}].content`, services.settings.messageLimitBytes);
-    await checkPictures(services, call.project, line, 'input');
-    const request = runRequest(services, call, given, { ...asked, agent, place, inputs: line.length });
-    await checkResources(services, call.project, given);
-    const made = newRun(services, call, place, request);
+    const { place, line, ...made } = await prepareResponse(services, caller, given, { ...beside, mayJoin });
     try {
       return await begin<StoredRun>(
         services,
-        call,
+        caller,
         {
           ...made,
           thread: place.thread,
@@ -55,9 +71,9 @@ export async function createResponse(
           ...(place.expectedOrder !== undefined && { expectedOrder: place.expectedOrder }),
         },
         {
-          whenBusy: busyPolicy(services, call, given, place),
+          whenBusy: busyPolicy(services, caller, given, place),
           answer: (stored) => stored,
-          comesBack: call.idempotencyKey !== null,
+          comesBack: caller.idempotencyKey !== null,
         },
       );
     } catch (error) {
@@ -65,6 +81,36 @@ export async function createResponse(
       if (!(error instanceof ThreadGoneOn) || !mayJoin) throw error;
     }
   }
+}
+
+/**
+ * Reads a request, and keeps nothing of it.
+ * @throws {ApiError} for whatever is wrong with it.
+ */
+export async function prepareResponse(
+  services: Services,
+  caller: Caller,
+  given: ResponseBody,
+  { unkept, warmedUp, mayJoin = true }: KnownBefore & { readonly mayJoin?: boolean },
+): Promise<Prepared> {
+  const agent = await agentOf(services, caller, given);
+  const asked = askedOf(given, agent);
+  const items = given.input.map((item, index) => checkedItem(item, `input[${index}]`));
+  const whole = await resolved(services, caller, items);
+  const found = await placeOf(services, caller, { ...asked, ...(unkept && { unkept }) }, mayJoin);
+  const place = warmedUp === undefined ? found : { ...found, previous: warmedUp };
+  const repeated = place.repeats === undefined ? [] : await saidUntil(services, place.repeats, MAX_REPEATED);
+  const making = { now: services.now(), unseal: unsealer(services) };
+  const line = [...repeated, ...whole].map((item) => toLine(making, caller, place.threadId, item));
+  const before = await callsBefore(services, caller.project, place);
+  checkCalls(line, before.open, (id) => before.known.has(id));
+  const inputs = whole.length;
+  const own = line.slice(repeated.length);
+  checkMessages(messagesIn(own), (n) => `input[${n}].content`, services.settings.messageLimitBytes);
+  await checkPictures(services, caller.project, own, 'input');
+  const request = runRequest(services, caller, given, { ...asked, agent, place, inputs });
+  await checkResources(services, caller.project, given);
+  return { ...newRun(services, caller, place, request), place, line };
 }
 
 /** Where a response is to stand, and what it asks. @throws {ApiError} 400 where that is not said. */
@@ -80,13 +126,13 @@ function askedOf(given: ResponseBody, agent: Assistant | null): AskedPlace & { r
 }
 
 /** The messages among the items, each in its place. */
-const messagesIn = (line: readonly (Message | StoredItem)[]): readonly Pick<Message, 'content'>[] =>
+export const messagesIn = (line: readonly (Message | StoredItem)[]): readonly Pick<Message, 'content'>[] =>
   line.map((each) => (each.object === 'thread.message' ? each : { content: [] }));
 
 /** The assistant that answers: a prompt's, or one that is named as the model. */
-async function agentOf(
+export async function agentOf(
   services: Services,
-  call: Call,
+  call: Caller,
   { model, prompt }: ResponseBody,
 ): Promise<Assistant | null> {
   if (prompt == null) return model == null ? null : findAgent(services, call.project, model);
@@ -98,7 +144,7 @@ async function agentOf(
 
 function busyPolicy(
   services: Services,
-  call: Call,
+  call: Caller,
   given: ResponseBody,
   { inConversation }: ResponsePlace,
 ): (holder: RunRef) => Promise<void> {
@@ -121,11 +167,11 @@ export function conversationLocked(threadId: string): ApiError {
 }
 
 /** Opens texts that this server has sealed for clients that keep them. */
-function unsealer({ seal }: Services): Unseal {
+export function unsealer({ seal }: Services): Unseal {
   return (sealed) => seal?.openText(sealed) ?? null;
 }
 
-function missing(param: string): ApiError {
+export function missing(param: string): ApiError {
   return new ApiError(400, `Missing required parameter: '${param}'.`, {
     param,
     code: 'missing_required_parameter',

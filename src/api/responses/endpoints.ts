@@ -2,8 +2,9 @@
 import type { Endpoint } from '../http/endpoint.ts';
 import type { Services } from '../http/services.ts';
 import { conversationEndpoints } from './conversations.ts';
+import { socketEndpoint } from './connection.ts';
 import { responseEndpoints } from './responses.ts';
 
 export function responsesApi(services: Services): readonly Endpoint[] {
-  return [...responseEndpoints(services), ...conversationEndpoints(services)];
+  return [socketEndpoint(services), ...responseEndpoints(services), ...conversationEndpoints(services)];
 }

@@ -47,3 +47,16 @@ export class FrameWriter {
     return this.#form(type, `${data},"sequence_number":${this.#number - 1}}`);
   }
 }
+
+/** The fields of a fragment's frame before its words, as the beginning of JSON. */
+export function deltaHead(type: string, id: string, index: number): string {
+  return `{"type":"${type}","item_id":${JSON.stringify(id)},"output_index":${index},"content_index":0,"delta":`;
+}
+
+/** What ends a stream that breaks off: the flat form of this API, which its helpers raise. */
+export const BROKEN_OFF = `event: error\ndata: ${JSON.stringify({
+  type: 'error',
+  code: 'server_error',
+  message: 'The stream broke off. The response goes on where it is stored; retrieve it to see how it ends.',
+  param: null,
+})}\n\n`;

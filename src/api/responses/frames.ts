@@ -15,7 +15,7 @@ import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.t
 import type { LoggedEvent } from '../../store/follow.ts';
 import type { Encoder } from '../http/encode.ts';
 import { ARGUMENTS, argumentsOf, beginningsOf, endingsOf } from './call-events.ts';
-import { FrameWriter, sseFrame, type FrameForm } from './frame-writer.ts';
+import { deltaHead, FrameWriter, sseFrame, type FrameForm } from './frame-writer.ts';
 import {
   annotationOf,
   callItem,
@@ -55,10 +55,12 @@ type Sealer = ((text: string) => string) | null;
 /** Encodes one run's log, from its first event on. */
 export class ResponsesEncoder implements Encoder<LoggedEvent> {
   isOver = false;
+  /** The run as the log has it so far; null before the first event. */
+  state: RunState | null = null;
+  /** What was said and done so far, without what is open. */
+  readonly output: OutputItem[] = [];
   readonly #writer: FrameWriter;
   readonly #sealer: Sealer;
-  readonly #output: OutputItem[] = [];
-  #state: RunState | null = null;
   #index = 0;
   #steps = 0;
   #open: OpenText | null = null;
@@ -78,8 +80,8 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
 
   /** The response as the log has it so far; null before the first event. */
   get response(): object | null {
-    const state = this.#state;
-    return state && responseObject(state.run, state.origin, this.#output);
+    const { state } = this;
+    return state && responseObject(state.run, state.origin, this.output);
   }
 
   /** Whether nothing was said or done so far. */
@@ -92,8 +94,8 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
       return this.#said(this.#open, event);
     if (event.type === 'thought.delta') return this.#thought(event.text);
     if (event.type === 'thought.dropped') return '';
-    const applied = apply(this.#state, event);
-    this.#state = applied.state;
+    const applied = apply(this.state, event);
+    this.state = applied.state;
     return this.#frames(event, applied);
   }
 
@@ -156,9 +158,9 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
   }
 
   #begun(): string {
-    if (this.#hasBegun || this.#state === null) return '';
+    if (this.#hasBegun || this.state === null) return '';
     this.#hasBegun = true;
-    return this.#lifecycle('response.in_progress', this.#state, 'in_progress');
+    return this.#lifecycle('response.in_progress', this.state, 'in_progress');
   }
 
   #openMessage(messageId: string, { run }: RunState): string {
@@ -244,7 +246,7 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
     const isMessage = open.type === 'message';
     const part = isMessage ? textPart(text, annotations, logprobs) : { type: 'reasoning_text', text };
     const item = isMessage ? messageItem(id, [part], status) : reasoningItem(view, id, text, status);
-    if (isKept) this.#output.push(item);
+    if (isKept) this.output.push(item);
     const name = isMessage ? 'response.output_text.done' : 'response.reasoning_text.done';
     return (
       this.#emit(name, { ...placeOf(open), text, ...(isMessage && { logprobs }) }) +
@@ -257,11 +259,11 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
   #dropped(
     details: { readonly type: string; readonly message_creation?: { readonly message_id: string } } | null,
   ): string {
-    const state = this.#state;
+    const state = this.state;
     if (state === null || details?.message_creation === undefined) return '';
     const id = itemId('msg', details.message_creation.message_id, { threadId: state.run.thread_id });
-    const at = this.#output.findIndex((item) => item.id === id);
-    if (at !== -1) this.#output.splice(at, 1);
+    const at = this.output.findIndex((item) => item.id === id);
+    if (at !== -1) this.output.splice(at, 1);
     return '';
   }
 
@@ -311,7 +313,7 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
     let frames = this.#grown(view, stepId, index, call);
     open.isDone = true;
     const item = callItem(view, stepId, index, call, status);
-    if (status === 'completed') this.#output.push(item);
+    if (status === 'completed') this.output.push(item);
     const place = { item_id: open.id, output_index: open.index };
     const [name, field] = ARGUMENTS[item.type] ?? [];
     if (name !== undefined && field !== undefined) {
@@ -325,7 +327,7 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
 
   #closeCalls(status: ItemStatus, subject: Applied['subject']): string {
     const view = this.#view();
-    const step = subject.object === 'thread.run.step' ? subject : (this.#state?.step ?? null);
+    const step = subject.object === 'thread.run.step' ? subject : (this.state?.step ?? null);
     if (view === null || step === null) return '';
     return callsOf(step)
       .map((call, index) => this.#closeCall(view, step.id, index, call, status))
@@ -335,7 +337,7 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
   #ended(state: RunState): string {
     this.isOver = true;
     const closing = this.#closeThought();
-    this.#output.sort((a, b) => this.#placeIn(a) - this.#placeIn(b));
+    this.output.sort((a, b) => this.#placeIn(a) - this.#placeIn(b));
     return closing + this.#lifecycle(endOf(state.run), state) + this.#writer.end();
   }
 
@@ -344,7 +346,7 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
   }
 
   #lifecycle(type: string, { run, origin }: RunState, status?: ResponseStatus): string {
-    const output = isTerminal(run) ? this.#output : [];
+    const output = isTerminal(run) ? this.output : [];
     return this.#emit(type, { response: responseObject(run, origin, output, status) });
   }
 
@@ -364,7 +366,7 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
   }
 
   #view(): View | null {
-    const state = this.#state;
+    const state = this.state;
     return state && { run: state.run, origin: state.origin, seal: this.#sealer };
   }
 }
@@ -374,15 +376,3 @@ const placeOf = ({ id, index }: Pick<OpenText, 'id' | 'index'>) => ({
   output_index: index,
   content_index: 0,
 });
-
-function deltaHead(type: string, id: string, index: number): string {
-  return `{"type":"${type}","item_id":${JSON.stringify(id)},"output_index":${index},"content_index":0,"delta":`;
-}
-
-/** What ends a stream that breaks off: the flat form of this API, which its helpers raise. */
-export const BROKEN_OFF = `event: error\ndata: ${JSON.stringify({
-  type: 'error',
-  code: 'server_error',
-  message: 'The stream broke off. The response goes on where it is stored; retrieve it to see how it ends.',
-  param: null,
-})}\n\n`;

@@ -17,6 +17,8 @@ import type { Caller } from '../../turns/caller.ts';
 import type { Means } from '../../turns/means.ts';
 import { runIdIn, runOf, threadIdOf } from './ids.ts';
 import { withdrawFailed } from './withdraw.ts';
+import { lineItems } from './line.ts';
+import type { OutputItem } from './output.ts';
 
 /** How far back calls are looked for whose outputs a request brings. */
 const LOOKED_BACK = 200;
@@ -30,12 +32,20 @@ export interface ResponsePlace {
   readonly expectedOrder?: string;
   readonly previous: string | null;
   readonly inConversation: boolean;
+  /** What is said again in a new thread, because it is not kept where it was said. */
+  readonly repeats?: RunRef;
 }
+
+/** Responses that are not kept and can be continued all the same, by the ids of their runs. */
+export type Unkept = ReadonlySet<string>;
+
+const NONE_UNKEPT: Unkept = new Set();
 
 export interface AskedPlace {
   readonly previous: string | null;
   readonly conversation: string | null;
   readonly isKept: boolean;
+  readonly unkept?: Unkept;
 }
 
 /**
@@ -47,7 +57,7 @@ export interface AskedPlace {
 export async function placeOf(
   means: Means,
   caller: Caller,
-  { previous, conversation, isKept }: AskedPlace,
+  { previous, conversation, isKept, unkept = NONE_UNKEPT }: AskedPlace,
   mayJoin: boolean,
 ): Promise<ResponsePlace> {
   if (conversation !== null) {
@@ -58,12 +68,14 @@ export async function placeOf(
     return { threadId: ref.threadId, runId, thread: null, previous: null, inConversation: true };
   }
   if (previous === null) return newPlace(means, caller, isKept, {});
-  const found = await previousOf(means, caller.project, previous);
+  const found = await previousOf(means, caller.project, previous, unkept);
   if (found === null) throw previousNotFound(previous);
   if (!isTerminal(found.state.run)) throw previousNotOver(previous);
   const { ref, state } = found;
   const isChain = state.origin.response !== undefined && !state.origin.response.in_conversation;
-  if (mayJoin && isKept && isChain && !state.origin.ephemeral) {
+  if (isKept && state.origin.ephemeral)
+    return { ...newPlace(means, caller, true, { previous: ref.runId }), repeats: ref };
+  if (mayJoin && isChain && isKept !== state.origin.ephemeral) {
     const head = await means.objects.line.head(ref);
     const runId = runIdIn(ref.threadId, caller.newId('run'));
     const isLast = head.runId === ref.runId && head.holder === null;
@@ -80,6 +92,22 @@ export async function placeOf(
   }
   const base = await means.objects.line.after(ref);
   return newPlace(means, caller, isKept, { base, previous: ref.runId });
+}
+
+/**
+ * A place beside everything: it goes on from a response or a conversation, and leaves both as they are.
+ * @throws {ApiError} as {@link placeOf}.
+ */
+export async function placeBeside(
+  means: Means,
+  caller: Caller,
+  { previous, conversation }: Pick<AskedPlace, 'previous' | 'conversation'>,
+): Promise<ResponsePlace> {
+  if (conversation === null) return placeOf(means, caller, { previous, conversation, isKept: false }, false);
+  if (previous !== null) throw bothContinued();
+  const ref = await conversationOf(means, caller.project, conversation);
+  const { order } = await means.objects.line.head(ref);
+  return newPlace(means, caller, false, { base: { thread_id: ref.threadId, before: Number(order) + 1 } });
 }
 
 async function isMade({ runs }: Means, { idempotencyKey }: Caller, ref: RunRef): Promise<boolean> {
@@ -118,15 +146,22 @@ export async function conversationOf({ objects }: Means, project: string, name: 
   return ref;
 }
 
-/** A response that is kept, by its id; null where there is none. */
-export async function previousOf(means: Means, project: string, id: string): Promise<StoredRun | null> {
+/** A response that is kept, or that the caller may continue without that, by its id; null where there is none. */
+export async function previousOf(
+  means: Means,
+  project: string,
+  id: string,
+  unkept: Unkept = NONE_UNKEPT,
+): Promise<StoredRun | null> {
   const ref = await refOf(means, project, id);
   if (ref === null) return null;
   const [found, isForgotten] = await Promise.all([
     means.runs.current(ref),
     means.objects.line.isForgotten(ref),
   ]);
-  return found === null || isForgotten || found.stored.state.origin.ephemeral ? null : found.stored;
+  if (found === null || isForgotten) return null;
+  const { stored } = found;
+  return stored.state.origin.ephemeral && !unkept.has(stored.ref.runId) ? null : stored;
 }
 
 async function refOf({ objects }: Means, project: string, id: string): Promise<RunRef | null> {
@@ -145,25 +180,44 @@ export interface CallsBefore {
 
 /** Looks for calls in what stands before a response. */
 export async function callsBefore(
-  { objects }: Means,
+  means: Means,
   project: string,
   { threadId, thread, base }: ResponsePlace,
 ): Promise<CallsBefore> {
-  const query = { after: -Infinity, order: 'desc', limit: LOOKED_BACK } as const;
-  const items: Placed[] = [];
-  let next: { readonly ref: ThreadRef; readonly before: number } | null =
+  let from: EarlierLine | null =
     thread === null && base === undefined ? { ref: { project, threadId }, before: Infinity } : null;
-  if (base !== undefined) next = { ref: { project, threadId: base.thread_id }, before: base.before };
-  while (next !== null && items.length < LOOKED_BACK) {
-    const { ref, before } = next;
-    const [found, further] = await Promise.all([
-      objects.line.items(ref, { ...query, before, limit: LOOKED_BACK - items.length }),
+  if (base !== undefined) from = { ref: { project, threadId: base.thread_id }, before: base.before };
+  const items = from === null ? [] : await lineBefore(means, from, LOOKED_BACK);
+  return callsIn(items.map(({ item }) => item));
+}
+
+/** Everything before a place of a thread, and of those that it goes on from. */
+interface EarlierLine {
+  readonly ref: ThreadRef;
+  readonly before: number;
+}
+
+/** At most so many items before a place, newest first. */
+async function lineBefore({ objects }: Means, from: EarlierLine, limit: number): Promise<readonly Placed[]> {
+  const items: Placed[] = [];
+  let next: EarlierLine | null = from;
+  while (next !== null && items.length < limit) {
+    const { ref, before }: EarlierLine = next;
+    const [found, further]: [readonly Placed[], ThreadBase | null] = await Promise.all([
+      objects.line.items(ref, { after: -Infinity, order: 'desc', before, limit: limit - items.length }),
       objects.line.base(ref),
     ]);
     items.push(...found);
-    next = further && { ref: { project, threadId: further.thread_id }, before: further.before };
+    next = further && { ref: { project: ref.project, threadId: further.thread_id }, before: further.before };
   }
-  return callsIn(items.map(({ item }) => item));
+  return items;
+}
+
+/** What was said up to the end of a response, as items that can be said again. Oldest first, and of the newest only so many. */
+export async function saidUntil(means: Means, ref: RunRef, limit: number): Promise<readonly OutputItem[]> {
+  const base = await means.objects.line.after(ref);
+  const items = await lineBefore(means, { ref, before: base.before }, limit);
+  return items.toReversed().flatMap(lineItems);
 }
 
 function callsIn(items: readonly ThreadItem[]): CallsBefore {

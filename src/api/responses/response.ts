@@ -88,7 +88,8 @@ function incompleteOf({ incomplete_details: details }: Run): object | null {
   return { reason: details.reason === 'content_filter' ? 'content_filter' : 'max_output_tokens' };
 }
 
-function usageOf(usage: Usage): object {
+/** What was counted, in the words of this API. */
+export function usageOf(usage: Usage): object {
   return {
     input_tokens: usage.prompt_tokens,
     input_tokens_details: { cached_tokens: usage.prompt_token_details.cached_tokens, cache_write_tokens: 0 },

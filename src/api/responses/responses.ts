@@ -15,7 +15,8 @@ import { encoded } from '../http/encode.ts';
 import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
 import type { Services } from '../http/services.ts';
 import { createResponse } from './create.ts';
-import { BROKEN_OFF, ResponsesEncoder } from './frames.ts';
+import { BROKEN_OFF } from './frame-writer.ts';
+import { ResponsesEncoder } from './frames.ts';
 import { responseId } from './ids.ts';
 import { inputItems, itemPage } from './item-list.ts';
 import { includes, outputItems, type OutputItem, type View } from './output.ts';
@@ -60,7 +61,7 @@ export function responseEndpoints(services: Services): readonly Endpoint[] {
         const stored = await createResponse(services, call, given);
         if (given.stream === true) return stream(services, call, stored, -1, isLeftRunning(given));
         if (given.background === true) return json(responseObject(stored.state.run, stored.state.origin, []));
-        return whole(services, call, stored);
+        return json((await whole(services, call, stored)).response);
       },
     },
     {
@@ -132,7 +133,7 @@ const isLeftRunning = ({ store, background }: ResponseBody): boolean =>
   store !== false || background === true;
 
 /** How thoughts are sealed for the client that asked for it; null where it did not, or where there is no SECRET. */
-function sealerOf(
+export function sealerOf(
   { seal }: Services,
   { origin }: Pick<RunState, 'origin'>,
 ): ((text: string) => string) | null {
@@ -165,7 +166,7 @@ function stream(
 }
 
 /** Waits for the end of the run. @throws {ApiError} where it failed before it said or did anything. */
-async function whole(services: Services, call: Call, stored: StoredRun): Promise<Answer> {
+export async function whole(services: Services, call: Call, stored: StoredRun): Promise<ResponsesEncoder> {
   const encoder = new ResponsesEncoder(Infinity, sealerOf(services, stored.state));
   call.release();
   for await (const entries of services.hub.follow(stored.ref, call.gone)) {
@@ -182,7 +183,7 @@ async function whole(services: Services, call: Call, stored: StoredRun): Promise
     if (encoder.isOver) break;
   }
   if (!encoder.isOver && stored.state.origin.ephemeral) await cancelRun(services, stored.ref);
-  return json(encoder.response);
+  return encoder;
 }
 
 /** What chats call `messages` is `input` here, and it is what a prompt that is too long consists of. */

@@ -4,7 +4,7 @@ import type { Assistant, Metadata } from '../../runs/thread.ts';
 import type { RunRequest } from '../../turns/begin.ts';
 import { resourcesOfRun } from '../../turns/resources.ts';
 import { sealedKey } from '../../turns/seal-request.ts';
-import type { Call } from '../http/call.ts';
+import type { Caller } from '../../turns/caller.ts';
 import type { Services } from '../http/services.ts';
 import type { ResponsePlace } from './place.ts';
 import { formatOf, passedOn, shownOf, type ResponseBody } from './request.ts';
@@ -26,7 +26,7 @@ export interface Circumstances {
 /** @throws {ApiError} 400 for tools that are not there. */
 export function runRequest(
   services: Services,
-  call: Call,
+  call: Caller,
   given: ResponseBody,
   circumstances: Circumstances,
 ): RunRequest {
