@@ -1,5 +1,5 @@
 /** A client of a WebSocket that remembers every message, and waits for those that a test wants. */
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { z } from 'zod';
 
 const messageSchema = z.looseObject({ type: z.string() });

@@ -20,6 +20,7 @@ import {
   annotationOf,
   callItem,
   messageItem,
+  AGAIN,
   reasoningId,
   reasoningItem,
   textPart,
@@ -93,7 +94,8 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
     if (event.type === 'message.delta' && this.#open?.type === 'message')
       return this.#said(this.#open, event);
     if (event.type === 'thought.delta') return this.#thought(event.text);
-    if (event.type === 'thought.dropped') return '';
+    if (event.type === 'thought.dropped')
+      return this.#open?.type === 'reasoning' ? this.#closeText('incomplete', false) : '';
     const applied = apply(this.state, event);
     this.state = applied.state;
     return this.#frames(event, applied);
@@ -164,6 +166,7 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
   }
 
   #openMessage(messageId: string, { run }: RunState): string {
+    const thought = this.#closeThought();
     const id = itemId('msg', messageId, { threadId: run.thread_id });
     const index = this.#nextIndex();
     this.#open = {
@@ -176,10 +179,12 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
       head: deltaHead('response.output_text.delta', id, index),
     };
     return (
+      thought +
       this.#emit('response.output_item.added', {
         output_index: index,
         item: messageItem(id, [], 'in_progress'),
-      }) + this.#emit('response.content_part.added', { ...placeOf(this.#open), part: textPart('', []) })
+      }) +
+      this.#emit('response.content_part.added', { ...placeOf(this.#open), part: textPart('', []) })
     );
   }
 
@@ -212,10 +217,10 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
 
   #thought(text: string): string {
     const view = this.#view();
-    if (view === null) return '';
+    if (view === null || text === '') return '';
     let frames = '';
     if (this.#open === null) {
-      const id = reasoningId(view, this.#steps);
+      const id = this.#newReasoningId(view);
       const index = this.#nextIndex();
       const head = deltaHead('response.reasoning_text.delta', id, index);
       this.#open = { type: 'reasoning', id, index, text: '', annotations: [], logprobs: [], head };
@@ -230,6 +235,13 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
     if (this.#open.type !== 'reasoning') return frames;
     this.#open.text += text;
     return frames + this.#delta(this.#open, text, []);
+  }
+
+  /** A model may be asked again after it had begun to think; what it thinks then has a name of its own. */
+  #newReasoningId(view: View): string {
+    let number = this.#steps;
+    while (this.#indices.has(reasoningId(view, number))) number += AGAIN;
+    return reasoningId(view, number);
   }
 
   #closeThought(): string {
@@ -273,7 +285,7 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
     if (view === null || step === null || call === undefined) return '';
     if (event.type === 'tool.called') return this.#openCall(view, step.id, event.index, call);
     const open = this.#calls[event.index];
-    if (open === undefined) return '';
+    if (open === undefined || open.isDone) return '';
     if (event.type === 'tool.delta') return this.#grown(view, step.id, event.index, call);
     return event.type === 'tool.answered'
       ? this.#closeCall(view, step.id, event.index, call, 'completed')

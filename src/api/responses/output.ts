@@ -35,6 +35,9 @@ export function includes({ origin }: Pick<View, 'origin'>, name: string): boolea
   return Array.isArray(asked) && asked.includes(name);
 }
 
+/** More than the steps of a run: added to the number of a thought whose step has one already. */
+export const AGAIN = 1_000;
+
 /** Thoughts have a number in their run: that of the step they came before. */
 export function reasoningId({ run }: Pick<View, 'run'>, number: number): string {
   return itemId('rs', run.id, { threadId: run.thread_id }, number);
@@ -97,7 +100,9 @@ export function writtenMessage({ id, thread_id: threadId, content, status }: Mes
       ),
     ];
   });
-  return messageItem(itemId('msg', id, { threadId }), parts, status);
+  // One without a word has an empty part, as in its stream.
+  const shown = content.length === 0 ? [textPart('', [])] : parts;
+  return messageItem(itemId('msg', id, { threadId }), shown, status);
 }
 
 function isMark(mark: unknown): mark is Annotation {

@@ -5,7 +5,7 @@ import type { RunStep } from '../../runs/thread.ts';
 import type { Caller } from '../../turns/caller.ts';
 import type { Services } from '../http/services.ts';
 import { itemName, type ItemName } from './ids.ts';
-import { reasoningItem, thoughtText, type OutputItem } from './output.ts';
+import { AGAIN, reasoningItem, thoughtText, type OutputItem } from './output.ts';
 import { lineItems } from './line.ts';
 
 /** The items, with those that are references replaced. @throws {ApiError} 404 for an item that is not there. */
@@ -66,7 +66,7 @@ async function thoughtNamed(
   const query = { limit: 100, order: 'asc', after: null, before: null } as const;
   const page = await objects.steps.list(ref, query);
   const steps: readonly RunStep[] = page.type === 'page' ? page.items : [];
-  const at = number ?? 0;
+  const at = (number ?? 0) % AGAIN;
   const thoughts = await objects.line.thoughts(
     ref,
     steps.slice(at, at + 2).map((step) => step.id),
