@@ -6,6 +6,7 @@ import { ModelError } from './model.ts';
 import { outputText } from './output-text.ts';
 import type { ThreadItem } from './thread.ts';
 import type { RunTool, ToolCall } from './tool.ts';
+import { NO_MORE_CALLS, toolCallsLeft } from './tool-limit.ts';
 import type { Turn } from './turn.ts';
 
 export interface Answering {
@@ -29,7 +30,9 @@ export async function* answer(
 ): AsyncGenerator<readonly RunEvent[], void> {
   const { run, origin } = turn.state;
   const firstSearch = nextSearch(items);
-  const replies = turn.ownCalls().map(({ index, call }) => {
+  const left = toolCallsLeft(turn.state, items);
+  const replies = turn.ownCalls().map(({ index, call }, count) => {
+    if (count >= left) return refused(index);
     const asked: ToolCall = {
       project: origin.project,
       runId: run.id,
@@ -68,6 +71,10 @@ export async function* answer(
     const output = turn.isDeclared(name) ? await runTool(name, text, asked, signal) : turn.noSuchTool(name);
     yield { type: 'tool.answered', index, output: outputText(output) };
   }
+}
+
+async function* refused(index: number): AsyncGenerator<RunEvent | ModelError, void> {
+  yield { type: 'tool.answered', index, output: outputText(NO_MORE_CALLS) };
 }
 
 async function* hosted(

@@ -78,7 +78,7 @@ export async function* ask(
       const mayCut = overflow !== null && !listener.hasBegun && cuts < MAX_CUTS;
       const shorter = mayCut ? shorten(asked, overflow) : null;
       if (shorter?.type !== 'ask' || sizeOf(shorter) >= sizeOf(asked)) {
-        yield listener.fail(error);
+        yield listener.fail(shorter?.type === 'too long' ? doesNotFit(error) : error);
         return;
       }
       const dropped = listener.begins(shorter);
@@ -86,6 +86,12 @@ export async function* ask(
       asked = shorter;
     }
   }
+}
+
+/** The server's refusal of a prompt that must not be cut, under the name that clients look for. */
+function doesNotFit({ message, facts, overflow }: ModelError): ModelError {
+  const code = 'context_length_exceeded';
+  return new ModelError(code, message, { overflow, facts: { ...facts, param: 'input', code } });
 }
 
 const sizeOf = ({ request }: Ask): number => request.messages.length;

@@ -21,6 +21,16 @@ export function failedBy(error: RunError): Extract<Ending, { type: 'failed' }> {
   return { type: 'failed', error, facts: { reason: error.message } };
 }
 
+/** A prompt that must not be cut does not fit into the context of its model. @param sizes in tokens, as we estimate them */
+export function tooLong(sizes: {
+  readonly estimatedTokens: number;
+  readonly roomTokens: number;
+}): Extract<Ending, { type: 'failed' }> {
+  const message = `The input and what it goes on from have about ${sizes.estimatedTokens} tokens, and the context of this model has room for about ${sizes.roomTokens}. Send less, compact what was said before, or set 'truncation' to 'auto'.`;
+  const code = 'context_length_exceeded';
+  return { type: 'failed', error: { code, message }, facts: { reason: message, param: 'input', code } };
+}
+
 /**
  * The events that end a run in whatever state it is: its message closes, then its step, then the run itself (R3). To
  * cancel a run that no worker executes, commit `run.cancelling` followed by these.

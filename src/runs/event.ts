@@ -46,6 +46,10 @@ export interface RunOrigin {
   readonly tools_optional?: boolean;
   /** Whether calls that the client must answer end the run; missing: the run waits for their outputs. */
   readonly leaves_calls?: boolean;
+  /** Whether a prompt that does not fit ends the run; missing: it is cut. */
+  readonly uncut?: boolean;
+  /** How many calls of the server's own tools the run may make; missing: any number. */
+  readonly max_tool_calls?: number;
   /** What a client of the Responses API is told of its request again; missing on runs of other protocols. */
   readonly response?: ResponseOrigin;
   /** What the hosted tools of the run work with; missing where it has none. */

@@ -11,7 +11,7 @@ import { ContextRoom } from './context-room.ts';
 import type { Model } from './model.ts';
 import type { History } from './blocks.ts';
 import { buildPrompt, type Prompt } from './prompt.ts';
-import { ending, failedBy } from './ending.ts';
+import { ending, failedBy, tooLong } from './ending.ts';
 import { isExecuting, type RunState } from './run.ts';
 import type { Run, ThreadItem } from './thread.ts';
 import { MAX_TOOL_PASSES, Turn } from './turn.ts';
@@ -62,6 +62,10 @@ export async function* execute(
     const promptFor = (contextTokens: number): Prompt =>
       buildPrompt(before, material, { contextTokens, first, last: isLast });
     const prompt = promptFor(room.of(state.spent.completion_tokens));
+    if (prompt.type === 'too long') {
+      yield ending(state, tooLong(prompt), execution.now());
+      return;
+    }
     if (prompt.type === 'exhausted') {
       yield [{ type: 'run.incomplete', at: execution.now(), reason: prompt.reason }];
       return;

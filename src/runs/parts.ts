@@ -193,7 +193,7 @@ export function queuedRun(choice: RunChoice): Run {
 /** The fields of a step that failed; they also overwrite those of a step that was complete. */
 export function failure({ at, error }: { readonly at: number; readonly error: RunError }) {
   // Steps know two codes only: a refused prompt is, for its step, a fault of the server.
-  const code = error.code === 'invalid_prompt' ? 'server_error' : error.code;
+  const code = error.code === 'rate_limit_exceeded' ? error.code : 'server_error';
   return {
     status: 'failed',
     completed_at: null,

@@ -5,13 +5,16 @@
 import { inputBlocks, toBlocks, type Block, type History } from './blocks.ts';
 import { demandedTool, offeredTools, toolName } from './calls/kinds.ts';
 import { type RunState } from './run.ts';
+import { toolCallsLeft } from './tool-limit.ts';
 import { schemaTokens, tokensOf } from './prompt-size.ts';
 import type { OfferedTool, ToolChoice } from './thread.ts';
 import type { ChatMessage, ChatPart, ModelRequest } from './model.ts';
 
-/** Either a request, with an estimate of its size in tokens, or the budget that is used up. */
+/** A request, with an estimate of its size in tokens; or why there is none. */
 export type Prompt =
   | { readonly type: 'ask'; readonly request: ModelRequest; readonly estimatedTokens: number }
+  /** What must not be cut does not fit; sizes in tokens, as we estimate them. */
+  | { readonly type: 'too long'; readonly estimatedTokens: number; readonly roomTokens: number }
   | { readonly type: 'exhausted'; readonly reason: 'max_prompt_tokens' | 'max_completion_tokens' };
 
 export interface PromptOptions {
@@ -39,10 +42,12 @@ export function buildPrompt(
   const system: readonly ChatMessage[] =
     run.instructions === '' ? [] : [{ role: 'system', content: run.instructions }];
   const systemTokens = tokensOf(system);
-  const declared = offeredTools(run.tools);
+  const declared = offeredTools(run.tools).filter((tool) => !isUsedUp(tool, state, history));
   const fixedTokens = systemTokens + schemaTokens(declared, run.response_format);
   const room = Math.min(promptLeft ?? Infinity, contextTokens) - fixedTokens;
   const all = [...inputBlocks(history.input), ...toBlocks(state, history)];
+  if (state.origin.uncut === true && total(all) > room)
+    return { type: 'too long', estimatedTokens: fixedTokens + total(all), roomTokens: contextTokens };
   const blocks = cut(lastMessages(all, run.truncation_strategy.last_messages), room);
   const tokens = fixedTokens + total(blocks);
   const messages = [...system];
@@ -78,6 +83,15 @@ const isLeftToModel = (choice: ToolChoice): boolean => choice === 'auto' || choi
 
 const left = (budget: number | null, spent: number): number | null =>
   budget === null ? null : budget - spent;
+
+/** Tools of the server are offered as long as the run may call more of them. */
+function isUsedUp(tool: OfferedTool, state: RunState, { items }: History): boolean {
+  const { run, origin } = state;
+  const name = toolName(tool);
+  // The hosted tools are offered under the names of their types.
+  const isServers = origin.server_tools.includes(name) || run.tools.some(({ type }) => type === name);
+  return isServers && toolCallsLeft(state, items) <= 0;
+}
 
 /** A user who has just shown a picture need not be asked for one; models would ask for one photo after another. */
 function isSpent(tool: OfferedTool, { origin }: RunState, said: readonly ChatMessage[]): boolean {

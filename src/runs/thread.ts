@@ -192,7 +192,7 @@ export type RunStatus =
 
 /** Why a run failed, as the wire says it: one of three codes, and a message that the user can act on. */
 export interface RunError {
-  readonly code: 'server_error' | 'rate_limit_exceeded' | 'invalid_prompt';
+  readonly code: 'server_error' | 'rate_limit_exceeded' | 'invalid_prompt' | 'context_length_exceeded';
   readonly message: string;
 }
 

@@ -18,6 +18,7 @@ export function turnError({ error: { code, message }, retryAfterMs, said = {} }:
     case 'rate_limit_exceeded':
       return new ApiError(429, message, { type: 'rate_limit_error', ...told, headers });
     case 'invalid_prompt':
+    case 'context_length_exceeded':
     case 'cancelled':
       // Clients try a 5xx again, and would interrupt the very turn that theirs was interrupted for.
       return new ApiError(400, message, { ...told, headers });

@@ -84,6 +84,8 @@ function originOf(
     passed_on: passedOn(given),
     ephemeral: !isKept,
     leaves_calls: true,
+    uncut: given.truncation !== 'auto',
+    ...(given.max_tool_calls != null && { max_tool_calls: given.max_tool_calls }),
     response: {
       previous: place.previous,
       in_conversation: place.inConversation,
