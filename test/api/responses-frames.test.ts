@@ -87,7 +87,7 @@ test('frames are numbered, items come and go in order, and the last frame is the
         expect(life.includes('done') || !isOver).toBe(true);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });
 
@@ -100,7 +100,7 @@ test('the official client takes every stream, and ends with what its last frame 
       for (const frame of frames) snapshot = accumulateResponse(frame, snapshot);
       expect(snapshot?.output).toMatchObject(outputIn(frames));
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });
 
@@ -111,7 +111,7 @@ test('a stream that is read again from any number is the exact rest', () => {
       const after = from % (frames.length + 1);
       expect(framesOf(events, after)).toEqual(frames.slice(after + 1));
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });
 
@@ -127,6 +127,6 @@ test('a response that is completed ends with what is stored of it (E4)', () => {
       const stored = storedOutput(events).filter(isSaid);
       expect(outputIn(framesOf(events)).filter(isSaid)).toEqual(stored);
     }),
-    { numRuns: 40, maxSkipsPerRun: 1_000 },
+    { numRuns: 15, maxSkipsPerRun: 1_000 },
   );
 });

@@ -6,7 +6,7 @@ import { report } from './report.ts';
 
 const SHORT = {
   seed: 20,
-  runs: 33,
+  runs: 22,
   lastsMs: 7_000,
   killRedis: false,
   persistence: 'everysec',
