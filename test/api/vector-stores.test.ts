@@ -303,6 +303,27 @@ describe('a run with file_search', () => {
     expect(told).toContain('foods.md');
   });
 
+  test('searches what is attached to the thread of a conversation', async () => {
+    const file = await upload(FOODS, 'foods.md');
+    const assistant = await client().beta.assistants.create({ model: 'm', tools: [{ type: 'file_search' }] });
+    const attachments = [{ file_id: file, tools: [{ type: 'file_search' as const }] }];
+    const thread = await client().beta.threads.create({
+      messages: [{ role: 'user', content: 'Here is a list.', attachments }],
+    });
+    let told = '';
+    upstream.reply(({ body: { messages } }) => {
+      const last = messages.at(-1);
+      told = JSON.stringify(last);
+      return last?.role === 'tool'
+        ? says('Pizza.')
+        : calls([{ name: 'file_search', arguments: '{"queries":["food in Naples"]}' }]);
+    });
+    const conversation = thread.id.replace('thread_', 'conv_');
+    const input = 'What do people like in Naples?';
+    await client().responses.create({ model: assistant.id, conversation, input });
+    expect(told).toContain('foods.md');
+  });
+
   test('tells the model when there is nothing to search', async () => {
     const assistant = await client().beta.assistants.create({ model: 'm', tools: [{ type: 'file_search' }] });
     let told = '';

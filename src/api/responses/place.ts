@@ -8,7 +8,7 @@ import { isOpenCall } from '../../runs/calls/kinds.ts';
 import { saidBy } from '../../runs/items.ts';
 import { callsOf } from '../../runs/parts.ts';
 import { isTerminal } from '../../runs/run.ts';
-import type { Thread, ThreadItem } from '../../runs/thread.ts';
+import type { Thread, ThreadItem, ToolResources } from '../../runs/thread.ts';
 import type { RunRef, ThreadRef } from '../../store/keys.ts';
 import type { Placed } from '../../store/line.ts';
 import type { ThreadBase } from '../../store/new-run.ts';
@@ -32,6 +32,8 @@ export interface ResponsePlace {
   readonly expectedOrder?: string;
   readonly previous: string | null;
   readonly inConversation: boolean;
+  /** What the hosted tools of a conversation work with. */
+  readonly resources?: ToolResources;
   /** What is said again in a new thread, because it is not kept where it was said. */
   readonly repeats?: RunRef;
 }
@@ -63,9 +65,17 @@ export async function placeOf(
   if (conversation !== null) {
     if (previous !== null) throw bothContinued();
     const ref = await conversationOf(means, caller.project, conversation);
-    await withdrawFailed(means, ref);
+    const [there] = await Promise.all([means.objects.threads.get(ref), withdrawFailed(means, ref)]);
     const runId = runIdIn(ref.threadId, caller.newId('run'));
-    return { threadId: ref.threadId, runId, thread: null, previous: null, inConversation: true };
+    const resources = there === null ? {} : { resources: there.tool_resources };
+    return {
+      threadId: ref.threadId,
+      runId,
+      thread: null,
+      previous: null,
+      inConversation: true,
+      ...resources,
+    };
   }
   if (previous === null) return newPlace(means, caller, isKept, {});
   const found = await previousOf(means, caller.project, previous, unkept);

@@ -51,7 +51,7 @@ export function runRequest(
     origin: {
       ...originOf(given, read, circumstances),
       sealed: sealedKey(services, call),
-      ...resourcesOfRun(tools, read.resources, agent?.tool_resources),
+      ...resourcesOfRun(tools, read.resources, agent?.tool_resources, circumstances.place.resources),
     },
   };
 }
