@@ -286,7 +286,8 @@ export class RedisKeys {
 
   /**
    * Hash of one run: `doc` (its state), `version` (the fence), `seq` (of its last event). Written by commit.lua and, for
-   * fragments, by fragments.lua; but abandon.lua marks one that cannot be read (`unreadable`, `given_up`).
+   * fragments, by fragments.lua; but abandon.lua marks one that cannot be read (`unreadable`, `given_up`), and
+   * {@link ThreadLine} one whose response was deleted (`forgotten`).
    */
   run(ref: RunRef): string {
     return `${this.#base(ref)}:run:${ref.runId}`;

@@ -2,6 +2,7 @@
 import type { Logger } from '../log.ts';
 import { isUnavailable } from '../store/away.ts';
 import type { Freezer } from '../store/freezer.ts';
+import { Care } from './care.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 /** While Redis uses more than it should, threads that were not used for so long leave it. */
@@ -18,34 +19,17 @@ export interface ColdCareOptions {
   readonly log: Logger;
 }
 
-export class ColdCare {
+export class ColdCare extends Care {
   readonly #options: ColdCareOptions;
-  #underWay: Promise<void> | null = null;
-  #isStopped = false;
 
   constructor(options: ColdCareOptions) {
+    super();
     this.#options = options;
   }
 
-  /** Begins to look for threads, unless that is under way. */
-  begin(): void {
-    this.#underWay ??= this.#care().finally(() => (this.#underWay = null));
-  }
-
-  /** Waits for what is under way. */
-  async idle(): Promise<void> {
-    await this.#underWay;
-  }
-
-  /** Stops what is under way as soon as it can, and waits for that. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    await this.#underWay;
-  }
-
-  async #care(): Promise<void> {
+  protected async care(): Promise<void> {
     const { freezer, log } = this.#options;
-    const isStopped = (): boolean => this.#isStopped;
+    const isStopped = (): boolean => this.isStopped;
     try {
       const ageMs = await this.#ageMs();
       if (ageMs !== null) await freezer.sweep(ageMs, isStopped);

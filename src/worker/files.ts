@@ -7,6 +7,7 @@ import { isUnavailable } from '../store/away.ts';
 import type { FileRef, Files } from '../store/files.ts';
 import type { Uploads } from '../store/uploads.ts';
 import { namedBy, vaultKey, type StoredKey, type Vault } from '../vault/vault.ts';
+import { Care } from './care.ts';
 
 /** Files that are ended in one go; the next sweep goes on. */
 const BATCH = 100;
@@ -28,39 +29,22 @@ export interface FileCareOptions {
   readonly log: Logger;
 }
 
-export class FileCare {
+export class FileCare extends Care {
   readonly #options: FileCareOptions;
-  #underWay: Promise<void> | null = null;
-  #isStopped = false;
 
   constructor(options: FileCareOptions) {
+    super();
     this.#options = options;
   }
 
-  /** Begins to look after files, unless that is under way. */
-  begin(): void {
-    this.#underWay ??= this.#care().finally(() => (this.#underWay = null));
-  }
-
-  /** Waits for what is under way. */
-  async idle(): Promise<void> {
-    await this.#underWay;
-  }
-
-  /** Stops what is under way as soon as it can, and waits for that. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    await this.#underWay;
-  }
-
-  async #care(): Promise<void> {
+  protected async care(): Promise<void> {
     const { files, log } = this.#options;
     try {
       for (const ref of await files.due(BATCH)) {
-        if (this.#isStopped) return;
+        if (this.isStopped) return;
         await this.#end(ref);
       }
-      if (!this.#isStopped && (await files.isTimeToLook(LOOK_EVERY_MS))) await this.#dropOrphans();
+      if (!this.isStopped && (await files.isTimeToLook(LOOK_EVERY_MS))) await this.#dropOrphans();
     } catch (err) {
       const level = isUnavailable(err) ? 'debug' : 'error';
       log[level]({ err }, 'could not look after files; the next sweep tries again');
@@ -86,7 +70,7 @@ export class FileCare {
     let dropped = 0;
     let batch: StoredKey[] = [];
     for await (const found of vault.walk()) {
-      if (this.#isStopped) return;
+      if (this.isStopped) return;
       if (found.atMs < nowMs() - ORPHAN_MS) batch.push(found);
       if (batch.length < LOOK_BATCH) continue;
       dropped += await this.#dropUnknown(batch);

@@ -10,6 +10,7 @@ import type { LibraryNote } from '../store/library-note.ts';
 import type { Shelving } from '../store/shelving.ts';
 import type { ShelfRef, StoreFiles } from '../store/store-files.ts';
 import type { VectorStores } from '../store/vector-stores.ts';
+import { Care } from './care.ts';
 
 /** What is asked of a library (library/library.ts). */
 interface CaredLibrary {
@@ -46,10 +47,8 @@ const BATCH = 16;
 const IDS_PAGE = 1_000;
 const FILES_PAGE = 100;
 
-export class LibraryCare {
+export class LibraryCare extends Care {
   readonly #options: LibraryCareOptions;
-  #underWay: Promise<void> | null = null;
-  #isStopped = false;
   #nextMs = -Infinity;
   /** The last row that was looked at in this round over the files to be embedded anew. */
   #row = 0;
@@ -59,27 +58,16 @@ export class LibraryCare {
   #isTold = false;
 
   constructor(options: LibraryCareOptions) {
+    super();
     this.#options = options;
   }
 
-  /** Begins to look after the library if it is time, unless that is under way. */
-  begin(): void {
-    if (this.#isStopped || this.#options.nowMs() < this.#nextMs) return;
-    this.#underWay ??= this.#care().finally(() => (this.#underWay = null));
+  /** As for others, if it is time. */
+  override begin(): void {
+    if (this.#options.nowMs() >= this.#nextMs) super.begin();
   }
 
-  /** Waits for what is under way. */
-  async idle(): Promise<void> {
-    await this.#underWay;
-  }
-
-  /** Stops what is under way as soon as it can, and waits for that. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    await this.#underWay;
-  }
-
-  async #care(): Promise<void> {
+  protected async care(): Promise<void> {
     const { note, log } = this.#options;
     try {
       const known = await note.name();
@@ -106,7 +94,7 @@ export class LibraryCare {
     log.warn('the library is another one than before; what it lacks is read again');
     let files = 0;
     for await (const ref of shelving.filled()) {
-      if (this.#isStopped) return;
+      if (this.isStopped) return;
       files += await this.#restartLost(ref);
     }
     await note.replace(name);
@@ -121,7 +109,7 @@ export class LibraryCare {
     if (store === null || store.status === 'expired' || store.file_counts.completed === 0) return 0;
     const there = await this.#idsIn(ref);
     let count = 0;
-    for (let after: string | null = null; !this.#isStopped;) {
+    for (let after: string | null = null; !this.isStopped;) {
       const query = { limit: FILES_PAGE, order: 'asc', after, before: null } as const;
       const page = await storeFiles.list(ref, null, query, 'completed');
       const files = page.type === 'page' ? page.items : [];

@@ -282,7 +282,23 @@ describe('a run with file_search', () => {
     expect(JSON.stringify(listed.data)).not.toContain('basil');
   });
 
-  test('searches what is attached to the thread of a chat', async () => {
+  const question = 'What do people like in Naples?';
+  test.each<[string, (model: string, threadId: string) => Promise<unknown>]>([
+    [
+      'chat',
+      async (model, thread_id) => {
+        const body = { model, thread_id, messages: [{ role: 'user', content: question }] };
+        return wire.ok('POST', '/chat/completions', body);
+      },
+    ],
+    [
+      'response',
+      async (model, threadId) => {
+        const conversation = threadId.replace('thread_', 'conv_');
+        return client().responses.create({ model, conversation, input: question });
+      },
+    ],
+  ])('a %s searches what is attached to its thread', async (_, ask) => {
     const file = await upload(FOODS, 'foods.md');
     const assistant = await client().beta.assistants.create({ model: 'm', tools: [{ type: 'file_search' }] });
     const attachments = [{ file_id: file, tools: [{ type: 'file_search' as const }] }];
@@ -297,30 +313,7 @@ describe('a run with file_search', () => {
         ? says('Pizza.')
         : calls([{ name: 'file_search', arguments: '{"queries":["food in Naples"]}' }]);
     });
-    const messages = [{ role: 'user', content: 'What do people like in Naples?' }];
-    const body = { model: assistant.id, thread_id: thread.id, messages };
-    expect((await wire.ask('POST', '/chat/completions', { body })).status).toBe(200);
-    expect(told).toContain('foods.md');
-  });
-
-  test('searches what is attached to the thread of a conversation', async () => {
-    const file = await upload(FOODS, 'foods.md');
-    const assistant = await client().beta.assistants.create({ model: 'm', tools: [{ type: 'file_search' }] });
-    const attachments = [{ file_id: file, tools: [{ type: 'file_search' as const }] }];
-    const thread = await client().beta.threads.create({
-      messages: [{ role: 'user', content: 'Here is a list.', attachments }],
-    });
-    let told = '';
-    upstream.reply(({ body: { messages } }) => {
-      const last = messages.at(-1);
-      told = JSON.stringify(last);
-      return last?.role === 'tool'
-        ? says('Pizza.')
-        : calls([{ name: 'file_search', arguments: '{"queries":["food in Naples"]}' }]);
-    });
-    const conversation = thread.id.replace('thread_', 'conv_');
-    const input = 'What do people like in Naples?';
-    await client().responses.create({ model: assistant.id, conversation, input });
+    await ask(assistant.id, thread.id);
     expect(told).toContain('foods.md');
   });
 
