@@ -1,7 +1,7 @@
 /** The Responses API with the official client: create, stream, continue, branch, call, cancel, delete. */
 import OpenAI from 'openai';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { calls, finish, gate, refuses, says, text, TURN_USAGE } from '../support/upstream.ts';
+import { calls, finish, gate, refuses, says, text, TURN_USAGE, type Step } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
 
 const { upstream, service } = withService();
@@ -133,6 +133,26 @@ describe('a response', () => {
       status: 'completed',
       output_text: 'Once upon a time.',
     });
+  });
+
+  test('names each of its thoughts', async () => {
+    const thinks = (reasoning_content: string): Step => ({
+      type: 'chunk',
+      delta: { reasoning_content },
+      finish: null,
+    });
+    upstream.reply(({ outputs }) =>
+      outputs.length === 0
+        ? [thinks('first'), ...calls([{ name: 'clock', arguments: {} }])]
+        : [thinks('second'), ...says('It is late.')],
+    );
+    const metadata = { auto_tools: 'clock' };
+    const { output } = await client.responses.create({ model: 'm', input: 'what time is it?', metadata });
+    const ids = output.flatMap(({ type, id }) => (type === 'reasoning' && id !== undefined ? [id] : []));
+    const { id: conversation } = await client.conversations.create({});
+    const items = ids.map((id) => ({ type: 'item_reference' as const, id }));
+    const { data } = await client.conversations.items.create(conversation, { items });
+    expect(data).toMatchObject([{ content: [{ text: 'first' }] }, { content: [{ text: 'second' }] }]);
   });
 
   test('is cancelled, and deleted', async () => {

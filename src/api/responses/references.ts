@@ -67,12 +67,11 @@ async function thoughtNamed(
   const page = await objects.steps.list(ref, query);
   const steps: readonly RunStep[] = page.type === 'page' ? page.items : [];
   const at = (number ?? 0) % AGAIN;
-  const thoughts = await objects.line.thoughts(
-    ref,
-    steps.slice(at, at + 2).map((step) => step.id),
-  );
-  const kept = steps.slice(at, at + 2).flatMap((step) => thoughts.get(step.id) ?? []);
-  const text = thoughtText(kept);
+  // Those that led to calls after some words are kept with the calls.
+  const candidates = steps.slice(at, at + 2).map((step) => step.id);
+  const thoughts = await objects.line.thoughts(ref, candidates);
+  const kept = candidates.map((stepId) => thoughts.get(stepId)).find((found) => found !== undefined);
+  const text = thoughtText(kept ?? []);
   if (text === '') return null;
   const run = { id: ref.runId, thread_id: thread, tools: [] };
   return reasoningItem({ run, origin: { server_tools: [] }, seal: null }, id, text, 'completed');
