@@ -128,7 +128,7 @@ function partTold(part: Readonly<Record<string, unknown>>): readonly ChatPart[] 
 }
 
 function fileFields(part: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const known = ['file_data', 'file_id', 'file_url', 'filename'];
+  const known = ['file_data', 'filename'];
   return Object.fromEntries(
     Object.entries(part).filter(([name, value]) => known.includes(name) && value != null),
   );

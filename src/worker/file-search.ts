@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { calledFunction } from '../runs/calls/kinds.ts';
 import type { FileResult } from '../runs/calls/file-search.ts';
+import { queriesIn } from '../runs/calls/queries.ts';
 import type { ShelfSearch } from '../runs/shelf.ts';
 import type { HostedReply, HostedRequest } from '../runs/hosted.ts';
 import { estimateTokens } from '../runs/tokens.ts';
@@ -17,8 +18,6 @@ const MAX_TOKENS = 16_000;
 /** How long the hosted API waited for files that were being read. */
 const MAX_WAIT_MS = 60_000;
 const LOOK_AGAIN_MS = 200;
-const MAX_QUERIES = 8;
-const MAX_QUERY_LENGTH = 2_000;
 
 export interface FileSearchOptions {
   /** A store of the project; null where there is none. */
@@ -94,27 +93,4 @@ function fitting(found: readonly FileResult[]): readonly FileResult[] {
     return tokens > MAX_TOKENS;
   });
   return end === -1 ? found : found.slice(0, Math.max(1, end));
-}
-
-/** What the model asks, in any form that models write it. */
-function queriesIn(written: string): readonly string[] {
-  const all = textsIn(parsed(written));
-  const queries = all.map((text) => text.trim().slice(0, MAX_QUERY_LENGTH)).filter((text) => text !== '');
-  return [...new Set(queries)].slice(0, MAX_QUERIES);
-}
-
-function textsIn(value: unknown): readonly string[] {
-  if (typeof value === 'string') return [value];
-  if (Array.isArray(value)) return value.flatMap(textsIn);
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.values(value).flatMap(textsIn);
-}
-
-function parsed(written: string): unknown {
-  try {
-    const value: unknown = JSON.parse(written);
-    return value;
-  } catch {
-    return written;
-  }
 }

@@ -1,6 +1,6 @@
 /** The Responses API with the official client: create, stream, continue, branch, call, cancel, delete. */
 import OpenAI from 'openai';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { calls, finish, gate, refuses, says, text, TURN_USAGE, type Step } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
 
@@ -155,6 +155,32 @@ describe('a response', () => {
     expect(data).toMatchObject([{ content: [{ text: 'first' }] }, { content: [{ text: 'second' }] }]);
   });
 
+  test('of the background is there for a while although it is not stored', async () => {
+    const asked = { model: 'm', input: 'hello', background: true, store: false } as const;
+    const { id } = await client.responses.create(asked);
+    await vi.waitFor(async () =>
+      expect(await client.responses.retrieve(id)).toMatchObject({
+        status: 'completed',
+        output_text: 'You said: hello',
+      }),
+    );
+    const after = client.responses.create({ model: 'm', input: 'x', previous_response_id: id });
+    await expect(after).rejects.toMatchObject({ status: 400, code: 'previous_response_not_found' });
+  });
+
+  test('of an Assistants run names its conversation', async () => {
+    const assistant = await client.beta.assistants.create({ model: 'm' });
+    const thread = await client.beta.threads.create({ messages: [{ role: 'user', content: 'hello' }] });
+    const run = await client.beta.threads.runs.createAndPoll(thread.id, { assistant_id: assistant.id });
+    const response = await client.responses.retrieve(run.id.replace('run_', 'resp_'));
+    expect(response.conversation).toEqual({ id: thread.id.replace('thread_', 'conv_') });
+    expect(response.output_text).toBe('You said: hello');
+    const [message] = (await client.beta.threads.messages.list(thread.id)).data;
+    const conversation_id = thread.id.replace('thread_', 'conv_');
+    const item = await client.conversations.items.retrieve(message?.id ?? '', { conversation_id });
+    expect(item).toMatchObject({ type: 'message', role: 'assistant' });
+  });
+
   test('is cancelled, and deleted', async () => {
     const door = gate();
     upstream.reply(() => [text('Once '), door, finish('stop')]);
@@ -192,6 +218,36 @@ describe('a conversation', () => {
     expect(count).toBe('1');
     const items = await client.conversations.items.list(conversation, { order: 'asc' });
     expect(items.data).toMatchObject([{ role: 'user' }, { role: 'assistant' }]);
+  });
+
+  test('goes on without a call that nobody answers, once that is deleted', async () => {
+    const { id: conversation } = await client.conversations.create({});
+    upstream.reply(() => calls([{ name: 'look_up', arguments: {} }]));
+    const asked = { model: 'm', conversation, tools: [lookUp] };
+    const { output } = await client.responses.create({ ...asked, input: 'look it up' });
+    const conversation_id = conversation;
+    upstream.reply(() => says('well'));
+    const stuck = client.responses.create({ ...asked, input: 'never mind' });
+    await expect(stuck).rejects.toMatchObject({ status: 400, param: 'input' });
+    await client.conversations.items.delete(output[0]?.id ?? '', { conversation_id });
+    const { output_text } = await client.responses.create({ ...asked, input: 'never mind' });
+    expect(output_text).toBe('well');
+  });
+
+  test('keeps calls together that were made together', async () => {
+    const { id: conversation } = await client.conversations.create({});
+    const call = { name: 'look_up', arguments: {} };
+    upstream.reply(() => calls([call, call]));
+    const { output } = await client.responses.create({
+      model: 'm',
+      conversation,
+      input: 'x',
+      tools: [lookUp],
+    });
+    const deleting = client.conversations.items.delete(output[1]?.id ?? '', {
+      conversation_id: conversation,
+    });
+    await expect(deleting).rejects.toMatchObject({ status: 400, code: 'item_not_alone' });
   });
 
   test('that has a response under way is locked, or lets the next one wait', async () => {

@@ -295,7 +295,8 @@ describe('a run with file_search', () => {
       'response',
       async (model, threadId) => {
         const conversation = threadId.replace('thread_', 'conv_');
-        return client().responses.create({ model, conversation, input: question });
+        const response = await client().responses.create({ model, conversation, input: question });
+        expect(response.output).toMatchObject([{ queries: ['food in Naples'] }, { type: 'message' }]);
       },
     ],
   ])('a %s searches what is attached to its thread', async (_, ask) => {

@@ -1,6 +1,7 @@
 /** Conversations: threads under another name, with the items of both APIs in them. */
 import { z } from 'zod';
-import { ApiError } from '../../errors.ts';
+import { ApiError, echo } from '../../errors.ts';
+import { callsOf } from '../../runs/parts.ts';
 import type { Metadata, Thread } from '../../runs/thread.ts';
 import type { ThreadRef } from '../../store/keys.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
@@ -9,7 +10,7 @@ import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
 import type { Services } from '../http/services.ts';
 import * as shapes from '../http/shapes.ts';
 import { conversationLocked } from './create.ts';
-import { conversationId, itemName } from './ids.ts';
+import { conversationId, itemId, itemName } from './ids.ts';
 import { checkedItem, toLine } from './input.ts';
 import { conversationPage } from './item-list.ts';
 import { lineItems } from './line.ts';
@@ -128,7 +129,7 @@ export function conversationEndpoints(services: Services): readonly Endpoint[] {
       path: `${ITEMS}/:item_id`,
       handle: async (call) => {
         const ref = await find(call);
-        const id = call.part('item_id');
+        const id = idIn(ref, call.part('item_id'));
         const found =
           itemName(id).threadId === ref.threadId ? await findItem(services, call.project, id) : null;
         if (found === null) throw itemNotFound(id);
@@ -140,7 +141,7 @@ export function conversationEndpoints(services: Services): readonly Endpoint[] {
       path: `${ITEMS}/:item_id`,
       handle: async (call) => {
         const ref = await find(call);
-        const id = call.part('item_id');
+        const id = idIn(ref, call.part('item_id'));
         if (!(await remove(services, ref, id))) throw itemNotFound(id);
         return json(shown(await read(call)));
       },
@@ -148,13 +149,33 @@ export function conversationEndpoints(services: Services): readonly Endpoint[] {
   ];
 }
 
-/** Removes an item from a conversation. The calls of a run stay together with their answers. */
+/** The id of an item, where the Assistants API's id of a message was given: that does not name the thread. */
+function idIn(ref: ThreadRef, id: string): string {
+  const { prefix, threadId } = itemName(id);
+  return threadId === null && prefix === 'msg' ? itemId('msg', id, ref) : id;
+}
+
+/**
+ * Removes an item from a conversation: a call with its answer. @returns whether it was there
+ * @throws {ApiError} 400 for one of several calls that were made together.
+ */
 async function remove({ objects }: Services, ref: ThreadRef, id: string): Promise<boolean> {
   const { prefix, own, number, threadId } = itemName(id);
-  if (threadId !== ref.threadId || number !== null) return false;
+  if (threadId !== ref.threadId) return false;
+  if (number !== null) {
+    const step = await objects.line.find(ref, `step_${own}`);
+    const calls = step?.item.object === 'thread.run.step' ? callsOf(step.item) : [];
+    if (calls.length > 1) throw notAlone(id, calls.length);
+    return calls.length === 1 && objects.line.remove(ref, `step_${own}`);
+  }
   const message = prefix === 'msg' ? await objects.messages.get(ref, `msg_${own}`) : null;
   if (message !== null) return objects.messages.delete(ref, message);
   return objects.line.remove(ref, `item_${own}`);
+}
+
+function notAlone(id: string, calls: number): ApiError {
+  const text = `The item '${echo(id)}' cannot be deleted alone: the model made ${calls} calls at once, and they stand together. Answer them, or go on in another conversation.`;
+  return new ApiError(400, text, { param: 'item_id', code: 'item_not_alone' });
 }
 
 function shown({ id, created_at, metadata }: { id: string; created_at: number; metadata: Metadata }): object {

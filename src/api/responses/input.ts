@@ -31,10 +31,10 @@ const imagePart = z
 const filePart = z
   .looseObject({ type: z.literal('input_file'), file_data: text.nullish(), file_url: text.nullish() })
   .superRefine(({ file_data: data, file_url: url, file_id: fileId }, context) => {
-    if (data || url) return;
-    if (fileId == null) return refuse(context, missing('file_data', 'file_url'), ['file_data']);
-    const message = `Invalid '{param}': models are not shown files by their ids here. Send the file as 'file_data', or put it into a vector store and search it with 'file_search'.`;
-    refuse(context, { code: 'unsupported_file', message }, ['file_id']);
+    if (data) return;
+    if (!url && fileId == null) return refuse(context, missing('file_data', 'file_id'), ['file_data']);
+    const message = `Invalid '{param}': models are not shown files by their ids or addresses here. Send the file as 'file_data', or put it into a vector store and search it with 'file_search'.`;
+    refuse(context, { code: 'unsupported_file', message }, [fileId == null ? 'file_url' : 'file_id']);
   });
 const part = z.union([
   textPart,

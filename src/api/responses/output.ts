@@ -3,6 +3,7 @@ import { codeIn } from '../../runs/calls/written-code.ts';
 import { answererOf, calledFunction, isOpenCall, outputOf, type StepCall } from '../../runs/calls/kinds.ts';
 import type { CodeOutput } from '../../runs/calls/code-interpreter.ts';
 import type { RunOrigin } from '../../runs/event.ts';
+import { queriesIn } from '../../runs/calls/queries.ts';
 import { isRecord } from '../../runs/record.ts';
 import { callsOf } from '../../runs/parts.ts';
 import type { KeptThought, Thought } from '../../runs/thoughts.ts';
@@ -186,7 +187,7 @@ function hostedFields(view: View, call: StepCall): Readonly<Record<string, unkno
   const { results } = call.file_search;
   const withResults = includes(view, 'file_search_call.results') && results !== null;
   return {
-    queries: [queryIn(calledFunction(call).arguments)].filter((query) => query !== ''),
+    queries: queriesIn(calledFunction(call).arguments),
     results: withResults
       ? results.map((found) => ({
           file_id: found.file_id,

@@ -157,21 +157,34 @@ export async function conversationOf({ objects }: Means, project: string, name: 
 }
 
 /** A response that is kept, or that the caller may continue without that, by its id; null where there is none. */
-export async function previousOf(
+async function previousOf(
   means: Means,
   project: string,
   id: string,
-  unkept: Unkept = NONE_UNKEPT,
+  unkept: Unkept,
 ): Promise<StoredRun | null> {
+  const found = await foundBy(means, project, id);
+  return found?.state.origin.ephemeral === true && !unkept.has(found.ref.runId) ? null : found;
+}
+
+/**
+ * A response that can be asked for by its id; null where there is none. One of the background that is not kept is there as long
+ * as its log, for its client to poll.
+ */
+export async function responseOf(means: Means, project: string, id: string): Promise<StoredRun | null> {
+  const found = await foundBy(means, project, id);
+  const { ephemeral, response } = found?.state.origin ?? {};
+  return ephemeral === true && response?.background !== true ? null : found;
+}
+
+async function foundBy(means: Means, project: string, id: string): Promise<StoredRun | null> {
   const ref = await refOf(means, project, id);
   if (ref === null) return null;
   const [found, isForgotten] = await Promise.all([
     means.runs.current(ref),
     means.objects.line.isForgotten(ref),
   ]);
-  if (found === null || isForgotten) return null;
-  const { stored } = found;
-  return stored.state.origin.ephemeral && !unkept.has(stored.ref.runId) ? null : stored;
+  return found === null || isForgotten ? null : found.stored;
 }
 
 async function refOf({ objects }: Means, project: string, id: string): Promise<RunRef | null> {

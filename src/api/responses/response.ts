@@ -37,7 +37,8 @@ export function responseObject(
   const {
     shown = {},
     previous = null,
-    in_conversation: inConversation = false,
+    // A run of the Assistants API is always in one.
+    in_conversation: inConversation = !origin.ephemeral,
     background = false,
   } = origin.response ?? {};
   const given = (name: string, otherwise: unknown): unknown => shown[name] ?? otherwise;

@@ -20,7 +20,7 @@ import { ResponsesEncoder } from './frames.ts';
 import { responseId } from './ids.ts';
 import { inputItems, itemPage } from './item-list.ts';
 import { includes, outputItems, type OutputItem, type View } from './output.ts';
-import { previousOf, responseNotFound } from './place.ts';
+import { responseNotFound, responseOf } from './place.ts';
 import { body, type ResponseBody } from './request.ts';
 import { shortStream } from './replay.ts';
 import { responseObject } from './response.ts';
@@ -46,7 +46,7 @@ export function responseEndpoints(services: Services): readonly Endpoint[] {
 
   const find = async (call: Call): Promise<StoredRun> => {
     const id = call.part('response_id');
-    const found = await previousOf(services, call.project, id);
+    const found = await responseOf(services, call.project, id);
     if (found === null) throw responseNotFound(id);
     return found;
   };
