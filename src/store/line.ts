@@ -35,6 +35,19 @@ export interface LineQuery {
   readonly before: number;
   readonly order: 'asc' | 'desc';
   readonly limit: number;
+  /** Leaves out messages. */
+  readonly onlyCalls?: boolean;
+  /** Hears how many bytes a page has before it is read; what it throws keeps it from being read. */
+  readonly admit?: (bytes: number) => void;
+}
+
+/** A page of a line. One that is full of bytes is shorter than its limit. */
+export interface LinePage {
+  readonly items: readonly Placed[];
+  /** The place that was looked at last, from which the next page goes on; null where there was nothing. */
+  readonly edge: number | null;
+  readonly hasMore: boolean;
+  readonly bytes: number;
 }
 
 /** How far a thread has come. */
@@ -53,6 +66,12 @@ export interface ThreadLineOptions {
   readonly keys: RedisKeys;
   readonly threadIndex: ThreadIndex;
   readonly cold: ColdThreads;
+}
+
+interface LinePlace {
+  readonly id: string;
+  readonly place: number;
+  readonly isMessage: boolean;
 }
 
 /** Commands that are answered together. */
@@ -106,45 +125,72 @@ export class ThreadLine {
     return textOf(place) === null ? null : Number(place);
   }
 
-  /** Items of a thread. Those that cannot be read are left out. */
-  async items(ref: ThreadRef, query: LineQuery): Promise<readonly Placed[]> {
+  /** A page of a thread. Items that cannot be read are left out. */
+  async items(ref: ThreadRef, query: LineQuery): Promise<LinePage> {
     const { redis, keys, cold } = this.#options;
     const own = keys.ownKeys(ref);
-    let found: readonly Placed[] = [];
+    let page: LinePage = { items: [], edge: null, hasMore: false, bytes: 0 };
     await cold.find(ref, async () => {
-      const wanted = await this.#places(ref, query);
+      const places = await this.#places(ref, query);
+      const { count, bytes } = await this.#withinBytes(ref, places.slice(0, query.limit));
+      query.admit?.(bytes);
+      const wanted = places.slice(0, count);
       const docs = await Promise.all(
         wanted.map(async ({ id, isMessage }) =>
           redis.hmget(isMessage ? own.messages : own.steps, id, thoughtsOf(id)),
         ),
       );
-      found = wanted.flatMap(({ id, place }, at) => {
+      const items = wanted.flatMap(({ id, place }, at) => {
         const [doc = null, thoughts = null] = docs[at] ?? [];
         const item = doc === null ? null : this.#read(doc, id, ref);
         return item === null ? [] : [{ place, item, thoughts: this.#thoughts(thoughts, id) }];
       });
+      page = { items, edge: wanted.at(-1)?.place ?? null, hasMore: places.length > count, bytes };
       // One may be removed just now, or the thread become cold.
-      return docs.every(([doc]) => doc !== null) ? found : null;
+      return docs.every(([doc]) => doc !== null) ? page : null;
     });
-    return found;
+    return page;
   }
 
-  async #places(ref: ThreadRef, { after, before, order, limit }: LineQuery) {
+  /** How many of these items one page may have, at least one, and how many bytes they are. */
+  async #withinBytes(ref: ThreadRef, places: readonly LinePlace[]) {
+    const own = this.#options.keys.ownKeys(ref);
+    const { pageLimitBytes } = this.#options.collections;
+    const sizes = await this.#ask(ref, (chain) =>
+      places.reduce(
+        (asked, { id, isMessage }) => asked.hstrlen(isMessage ? own.messages : own.steps, id),
+        chain,
+      ),
+    );
+    let [count, bytes] = [0, 0];
+    for (const size of sizes.slice(0, places.length).map(Number)) {
+      if (count > 0 && bytes + size > pageLimitBytes) break;
+      [count, bytes] = [count + 1, bytes + size];
+    }
+    return { count, bytes };
+  }
+
+  /** One place more than the query asks for, where there is one. */
+  async #places(
+    ref: ThreadRef,
+    { after, before, order, limit, onlyCalls = false }: LineQuery,
+  ): Promise<readonly LinePlace[]> {
     const own = this.#options.keys.ownKeys(ref);
     const [low, high] = [`(${after}`, Number.isFinite(before) ? `(${before}` : '+inf'];
     const from = Number.isFinite(after) ? low : '-inf';
     const read = (chain: ChainableCommander, index: string): ChainableCommander =>
       order === 'asc'
-        ? chain.zrangebyscore(index, from, high, 'WITHSCORES', 'LIMIT', 0, limit)
-        : chain.zrevrangebyscore(index, high, from, 'WITHSCORES', 'LIMIT', 0, limit);
-    const [messages, steps] = await this.#ask(ref, (chain) =>
-      read(read(chain, own.messagesIndex), own.toolSteps),
-    );
+        ? chain.zrangebyscore(index, from, high, 'WITHSCORES', 'LIMIT', 0, limit + 1)
+        : chain.zrevrangebyscore(index, high, from, 'WITHSCORES', 'LIMIT', 0, limit + 1);
+    const [steps, messages] = await this.#ask(ref, (chain) => {
+      const ofSteps = read(chain, own.toolSteps);
+      return onlyCalls ? ofSteps : read(ofSteps, own.messagesIndex);
+    });
     const placed = (reply: unknown, isMessage: boolean) =>
       pairs(listOf(reply).map(String)).map(([id, place]) => ({ id, place, isMessage }));
-    return [...placed(messages, true), ...placed(steps, false)]
+    return [...(onlyCalls ? [] : placed(messages, true)), ...placed(steps, false)]
       .toSorted((a, b) => (order === 'asc' ? a.place - b.place : b.place - a.place))
-      .slice(0, limit);
+      .slice(0, limit + 1);
   }
 
   /** Where an item of the line stands, with the item; null where there is none of that id. */

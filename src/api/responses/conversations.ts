@@ -12,7 +12,7 @@ import * as shapes from '../http/shapes.ts';
 import { conversationLocked } from './create.ts';
 import { conversationId, itemId, itemName } from './ids.ts';
 import { checkedItem, toLine } from './input.ts';
-import { conversationPage } from './item-list.ts';
+import { linePage } from './item-list.ts';
 import { lineItems } from './line.ts';
 import { checkPictures } from './named.ts';
 import { conversationOf } from './place.ts';
@@ -122,7 +122,7 @@ export function conversationEndpoints(services: Services): readonly Endpoint[] {
     {
       method: 'GET',
       path: ITEMS,
-      handle: async (call): Promise<Answer> => conversationPage(services, call, await find(call)),
+      handle: async (call): Promise<Answer> => linePage(services, call, await find(call)),
     },
     {
       method: 'GET',

@@ -17,46 +17,46 @@ const listQuery = z.looseObject({
   after: z.string().optional(),
 });
 
-/** One page of items that are all there. @param items oldest first */
-export function itemPage(call: Call, items: readonly OutputItem[]): Answer {
-  const { limit, order, after } = call.query(listQuery);
-  const ordered = order === 'asc' ? items : items.toReversed();
-  const from = after === undefined ? 0 : ordered.findIndex(({ id }) => id === after) + 1;
-  if (after !== undefined && from === 0) throw unknownCursor('after', after);
-  return envelope(ordered.slice(from, from + limit), from + limit < ordered.length);
+/** Places of a thread between which a list lies; neither is part of it. */
+interface Bounds {
+  readonly after: number;
+  readonly before: number;
 }
 
-/** The items that joined the thread with a response: those directly before its run. Oldest first. */
-export async function inputItems(
-  { objects }: Services,
-  { ref, state }: StoredRun,
-): Promise<readonly OutputItem[]> {
+const EVERYTHING: Bounds = { after: -Infinity, before: Infinity };
+
+/** One page of what joined the thread with a response: the items directly before its run. */
+export async function inputPage(services: Services, call: Call, { ref, state }: StoredRun): Promise<Answer> {
   const inputs = state.origin.response?.inputs ?? 0;
-  const place = await objects.line.placeOf(ref);
-  if (place === null || inputs === 0) return [];
-  const placed = await objects.line.items(ref, {
-    after: place - inputs - 1,
-    before: place,
-    order: 'asc',
-    limit: inputs,
-  });
-  return placed.flatMap(lineItems);
+  const place = await services.objects.line.placeOf(ref);
+  if (place === null || inputs === 0) return envelope([], false);
+  return linePage(services, call, ref, { after: place - inputs - 1, before: place });
 }
 
-/** One page of what is in a conversation. @throws {ApiError} 400 for a cursor that names no item of it. */
-export async function conversationPage({ objects }: Services, call: Call, ref: ThreadRef): Promise<Answer> {
+/** One page of what is in a thread. @throws {ApiError} 400 for a cursor that names no item there. */
+export async function linePage(
+  { objects }: Services,
+  call: Call,
+  ref: ThreadRef,
+  bounds = EVERYTHING,
+): Promise<Answer> {
   const { limit, order, after } = call.query(listQuery);
   const start = after === undefined ? null : await placeOf(objects.line, ref, after);
-  if (after !== undefined && start === null) throw unknownCursor('after', after);
+  const isThere = start !== null && start.place > bounds.after && start.place < bounds.before;
+  if (after !== undefined && !isThere) throw unknownCursor('after', after);
   const items: OutputItem[] = start === null ? [] : rest(start, after ?? '', order);
-  let edge = start?.place ?? (order === 'asc' ? -Infinity : Infinity);
+  let edge = start?.place ?? (order === 'asc' ? bounds.after : bounds.before);
+  let bytes = 0;
   let hasMore = true;
-  while (items.length <= limit && hasMore) {
-    const range = order === 'asc' ? { after: edge, before: Infinity } : { after: -Infinity, before: edge };
-    const placed = await objects.line.items(ref, { ...range, order, limit: limit + 1 });
-    for (const each of placed) items.push(...inOrder(lineItems(each), order));
-    edge = placed.at(-1)?.place ?? edge;
-    hasMore = placed.length > limit;
+  while (items.length <= limit && hasMore && bytes === 0) {
+    const range = order === 'asc' ? { ...bounds, after: edge } : { ...bounds, before: edge };
+    const admit = (more: number): void => call.admit(more);
+    const page = await objects.line.items(ref, { ...range, order, limit: limit + 1, admit });
+    for (const each of page.items) items.push(...inOrder(lineItems(each), order));
+    edge = page.edge ?? edge;
+    // A page that has something to show is enough, however short it is.
+    bytes = items.length === 0 ? 0 : page.bytes;
+    ({ hasMore } = page);
   }
   return envelope(items.slice(0, limit), items.length > limit || hasMore);
 }

@@ -5,12 +5,11 @@
  */
 import { ApiError, echo } from '../../errors.ts';
 import { isOpenCall } from '../../runs/calls/kinds.ts';
-import { saidBy } from '../../runs/items.ts';
+import { saidBy, type ItemWords } from '../../runs/items.ts';
 import { callsOf } from '../../runs/parts.ts';
 import { isTerminal } from '../../runs/run.ts';
 import type { Thread, ThreadItem, ToolResources } from '../../runs/thread.ts';
 import type { RunRef, ThreadRef } from '../../store/keys.ts';
-import type { Placed } from '../../store/line.ts';
 import type { ThreadBase } from '../../store/new-run.ts';
 import type { StoredRun } from '../../store/runs.ts';
 import type { Caller } from '../../turns/caller.ts';
@@ -210,8 +209,29 @@ export async function callsBefore(
   let from: EarlierLine | null =
     thread === null && base === undefined ? { ref: { project, threadId }, before: Infinity } : null;
   if (base !== undefined) from = { ref: { project, threadId: base.thread_id }, before: base.before };
-  const items = from === null ? [] : await lineBefore(means, from, LOOKED_BACK);
-  return callsIn(items.map(({ item }) => item));
+  const known = new Set<string>();
+  const open = new Set<string>();
+  const answered = new Set<string>();
+  for await (const items of pagesBefore(means, from, { limit: LOOKED_BACK, onlyCalls: true })) {
+    for (const item of items) {
+      const said = item.object === 'thread.item' ? saidBy(item) : null;
+      if (said?.type === 'output') answered.add(said.callId);
+      for (const { id, isOpen } of callsIn(item, said)) {
+        known.add(id);
+        if (isOpen) open.add(id);
+      }
+    }
+  }
+  return { open: [...open.difference(answered)].toReversed(), known };
+}
+
+function callsIn(
+  item: ThreadItem,
+  said: ItemWords,
+): readonly { readonly id: string; readonly isOpen: boolean }[] {
+  if (said?.type === 'call') return [{ id: said.call.id, isOpen: true }];
+  if (item.object !== 'thread.run.step' || item.status !== 'completed') return [];
+  return callsOf(item).map((call) => ({ id: call.id, isOpen: isOpenCall(call) }));
 }
 
 /** Everything before a place of a thread, and of those that it goes on from. */
@@ -220,47 +240,37 @@ interface EarlierLine {
   readonly before: number;
 }
 
-/** At most so many items before a place, newest first. */
-async function lineBefore({ objects }: Means, from: EarlierLine, limit: number): Promise<readonly Placed[]> {
-  const items: Placed[] = [];
-  let next: EarlierLine | null = from;
-  while (next !== null && items.length < limit) {
+/** At most so many items before a place, newest first, and no more bytes than one prompt may have. */
+async function* pagesBefore(
+  { objects, settings }: Means,
+  from: EarlierLine | null,
+  { limit, onlyCalls = false }: { readonly limit: number; readonly onlyCalls?: boolean },
+): AsyncGenerator<readonly ThreadItem[], void> {
+  let [left, leftBytes] = [limit, settings.promptLimitBytes];
+  for (let next = from; next !== null && left > 0 && leftBytes > 0;) {
     const { ref, before }: EarlierLine = next;
-    const [found, further]: [readonly Placed[], ThreadBase | null] = await Promise.all([
-      objects.line.items(ref, { after: -Infinity, order: 'desc', before, limit: limit - items.length }),
-      objects.line.base(ref),
-    ]);
-    items.push(...found);
-    next = further && { ref: { project: ref.project, threadId: further.thread_id }, before: further.before };
+    const query = { after: -Infinity, before, order: 'desc', limit: left, onlyCalls } as const;
+    const page = await objects.line.items(ref, query);
+    yield page.items.map(({ item }) => item);
+    left -= page.items.length;
+    leftBytes -= page.bytes;
+    next = page.hasMore && page.edge !== null ? { ref, before: page.edge } : await baseOf(objects, ref);
   }
-  return items;
+}
+
+async function baseOf(objects: Means['objects'], ref: ThreadRef): Promise<EarlierLine | null> {
+  const base = await objects.line.base(ref);
+  return base && { ref: { project: ref.project, threadId: base.thread_id }, before: base.before };
 }
 
 /** What was said up to the end of a response, as items that can be said again. Oldest first, and of the newest only so many. */
 export async function saidUntil(means: Means, ref: RunRef, limit: number): Promise<readonly OutputItem[]> {
-  const base = await means.objects.line.after(ref);
-  const items = await lineBefore(means, { ref, before: base.before }, limit);
-  return items.toReversed().flatMap(lineItems);
-}
-
-function callsIn(items: readonly ThreadItem[]): CallsBefore {
-  const known = new Set<string>();
-  const open = new Set<string>();
-  const answered = new Set<string>();
-  for (const item of items) {
-    if (item.object === 'thread.run.step' && item.status === 'completed') {
-      for (const call of callsOf(item)) {
-        known.add(call.id);
-        if (isOpenCall(call)) open.add(call.id);
-      }
-    }
-    const said = item.object === 'thread.item' ? saidBy(item) : null;
-    if (said?.type === 'output') answered.add(said.callId);
-    if (said?.type !== 'call') continue;
-    known.add(said.call.id);
-    open.add(said.call.id);
+  const { before } = await means.objects.line.after(ref);
+  const said: OutputItem[] = [];
+  for await (const items of pagesBefore(means, { ref, before }, { limit })) {
+    for (const item of items) said.push(...lineItems({ item, place: 0, thoughts: [] }).toReversed());
   }
-  return { open: [...open.difference(answered)].toReversed(), known };
+  return said.toReversed();
 }
 
 function bothContinued(): ApiError {

@@ -18,7 +18,7 @@ import { createResponse } from './create.ts';
 import { BROKEN_OFF } from './frame-writer.ts';
 import { ResponsesEncoder } from './frames.ts';
 import { responseId } from './ids.ts';
-import { inputItems, itemPage } from './item-list.ts';
+import { inputPage } from './item-list.ts';
 import { includes, outputItems, type OutputItem, type View } from './output.ts';
 import { responseNotFound, responseOf } from './place.ts';
 import { body, type ResponseBody } from './request.ts';
@@ -108,7 +108,7 @@ export function responseEndpoints(services: Services): readonly Endpoint[] {
       path: `${ONE}/input_items`,
       handle: async (call) => {
         const stored = await find(call);
-        return itemPage(call, await inputItems(services, stored));
+        return inputPage(services, call, stored);
       },
     },
     {
