@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Sound, AHEAD_BYTES } from '../../src/api/chat/speech/sound.ts';
 import { SoundPieces, wavOf } from '../../src/api/chat/speech/pieces.ts';
 import { SentenceCutter, spokenPart } from '../../src/api/chat/speech/sentences.ts';
+import { wholeSound } from '../../src/api/chat/speech/whole-sound.ts';
 import { loudness, tone } from '../support/speech-server.ts';
 
 /** The sentences of a text that comes in fragments of so many characters. */
@@ -186,3 +187,23 @@ async function* nothing(): AsyncGenerator<Uint8Array, void> {
   // Never more than this.
   yield* [];
 }
+
+test('a speech server that does not end is given up', async () => {
+  let asked = 0;
+  async function* endless(): AsyncGenerator<Uint8Array, void> {
+    for (;;) {
+      asked += 1;
+      yield await Promise.resolve(new Uint8Array(1024 * 1024));
+    }
+  }
+  const whole = wholeSound('Hello.', {
+    asked: { format: 'mp3', voice: 'alloy', sampleRate: 24_000 },
+    audioId: 'audio_1',
+    created: 1,
+    say: endless,
+    admit: () => {},
+    gone: new AbortController().signal,
+  });
+  await expect(whole).rejects.toMatchObject({ status: 400, code: 'audio_too_long' });
+  expect(asked).toBeLessThan(200);
+});

@@ -10,6 +10,8 @@ import type { TargetServer } from '../../http/services.ts';
 import type { AskedSpeech } from './asked.ts';
 
 const PATH = '/audio/speech';
+/** Of one text. Twenty minutes of samples; a server that says more does not end. */
+const MAX_SOUND_BYTES = 64 * 1024 * 1024;
 /** The wait before the second try, and the longest that a server may ask for. */
 const RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
@@ -59,6 +61,7 @@ export class Speaker {
     const { upstream } = server;
     const count = (status: number): void => spoken.add({ upstream, status: String(status) });
     let isHeard = false;
+    let leftBytes = MAX_SOUND_BYTES;
     try {
       const request = { model: server.nameOf(model), input: text, voice, response_format: format };
       const body = Buffer.from(JSON.stringify(request));
@@ -74,6 +77,11 @@ export class Speaker {
         if (chunk.byteLength === 0) continue;
         if (!isHeard) requireSound(upstream, format, headers['content-type'] ?? '', chunk);
         isHeard = true;
+        leftBytes -= chunk.byteLength;
+        if (leftBytes < 0)
+          throw noSound(
+            `The upstream '${upstream}' does not end its answer to '${PATH}': one text has more sound than this server takes.`,
+          );
         yield chunk;
       }
       if (!isHeard)

@@ -1,10 +1,14 @@
 /** The sound of an answer that comes as one object: all of it, in the format that was asked for. */
+import { ApiError } from '../../../errors.ts';
 import type { AudioFields } from '../frames.ts';
 import type { AskedSpeech } from './asked.ts';
 import { SoundPieces, wavOf } from './pieces.ts';
 import { SentenceCutter, spokenPart } from './sentences.ts';
 import { Sound } from './sound.ts';
 import type { ServerFormat } from './speaker.ts';
+
+/** Sound of one answer that comes whole: three quarters of an hour of samples. It is in memory all at once. */
+const MAX_WHOLE_BYTES = 128 * 1024 * 1024;
 
 export interface WholeSoundOptions {
   readonly asked: AskedSpeech;
@@ -71,6 +75,11 @@ async function inOnePiece(
   return held.all;
 }
 
+function tooLong(): ApiError {
+  const text = `The sound of this answer has more than ${MAX_WHOLE_BYTES / 1024 / 1024} MB. Ask for it as a stream ('stream': true).`;
+  return new ApiError(400, text, { param: 'stream', code: 'audio_too_long' });
+}
+
 /** Sound in memory, which counts as an answer on its way. */
 class HeldSound {
   readonly #admit: (bytes: number) => void;
@@ -90,6 +99,7 @@ class HeldSound {
       this.#chunks.push(chunk);
       this.#bytes += chunk.byteLength;
     }
+    if (this.#bytes > MAX_WHOLE_BYTES) throw tooLong();
     // As base64.
     this.#admit(Math.ceil(this.#bytes / 3) * 4);
   }
