@@ -19,6 +19,8 @@ const SILENT_BEATS = 2;
 const LIFE_MS = 60 * 60 * 1000;
 /** How long a client may take to answer that the connection is closed. */
 const CLOSE_MS = 50;
+/** Answers that nobody waits for, and that a client has not taken: one that asks for more takes none. */
+const MAX_UNTAKEN = 4;
 const NORMAL = 1000;
 const GOING_AWAY = 1001;
 const TRY_LATER = 1013;
@@ -66,6 +68,7 @@ export class MessageSocket implements Sink {
   /** Of the message that is coming. */
   #comingBytes = 0;
   #silentBeats = 0;
+  #untaken = 0;
   #server: SocketServer | null = null;
 
   constructor(ws: WebSocket, socket: Socket, options: SocketLimits & { readonly log: Logger }) {
@@ -108,12 +111,25 @@ export class MessageSocket implements Sink {
     return this.#hold(bytes) ? this.#send(lines) : this.#sendInTime(lines, bytes);
   }
 
+  /** Sends a message that nobody waits for. A client that takes none of them, and makes for more, is given up. */
+  tell(line: string): void {
+    const sent = this.write(line);
+    if (typeof sent === 'boolean') return;
+    this.#untaken += 1;
+    if (this.#untaken > MAX_UNTAKEN) this.#giveUp();
+    void sent.then(() => (this.#untaken -= 1));
+  }
+
+  #giveUp(): void {
+    this.#log.info('a reader did not drain its socket; leaving it');
+    this.#ws.terminate();
+  }
+
   /** Sends all texts, each of one or more messages, as far as the client takes them. */
   async stream(texts: Passing<string>): Promise<void> {
     const isTaken = await pour(texts, this);
     if (isTaken || this.isGone) return;
-    this.#log.info('a reader did not drain its socket; leaving it');
-    this.#ws.terminate();
+    this.#giveUp();
   }
 
   /**
@@ -149,6 +165,8 @@ export class MessageSocket implements Sink {
   }
 
   #hear(server: SocketServer, data: Buffer, isBinary: boolean): void {
+    // What had come before it was given up.
+    if (this.isGone) return;
     const bytes = this.#comingBytes;
     this.#comingBytes = 0;
     const refusal = refusalOf(data, isBinary, this.#limitBytes);
