@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { ApiError, echo, keyOnTrial } from '../../errors.ts';
 import { CLIENT_PURPOSES, fileName, SERVER_PURPOSES, type FileObject } from '../../runs/file.ts';
 import { isSafeId } from '../../store/keys.ts';
+import { admitWrite } from '../../turns/trial-writes.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import type { Services } from '../http/services.ts';
@@ -31,6 +32,8 @@ export function importFileEndpoint(services: Services, settings: FileSettings): 
     path: '/import/files/:file_id',
     handle: async (call) => {
       const id = importedId(call);
+      // Asks Redis as well: another process may have heard a model answer the key.
+      await admitWrite(services, call, { textBytes: 0 });
       if (call.upstreamKey !== null && !trial.knows(call.project)) throw keyOnTrial('project full');
       const there = await objects.files.get(call.project, id);
       if (there !== null) return json(there);
