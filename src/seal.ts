@@ -17,7 +17,7 @@ const secretsSchema = z.object({
   variables: z.record(z.string(), z.string()),
 });
 
-const textSchema = z.object({ text: z.string() });
+const textSchema = z.object({ text: z.string(), project: z.string() });
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -34,15 +34,16 @@ export class Seal {
     return this.#close(JSON.stringify(secrets));
   }
 
-  /** Seals a text that a client is to keep and bring back. */
-  closeText(text: string): string {
-    return this.#close(JSON.stringify({ text }));
+  /** Seals a text that a client is to keep and bring back; it can be opened for the same project only. */
+  closeText(text: string, project: string): string {
+    return this.#close(JSON.stringify({ text, project }));
   }
 
-  /** The text that {@link closeText} sealed; null for anything else, such as what another server has sealed. */
-  openText(sealed: string): string | null {
+  /** The text that {@link closeText} sealed; null for anything else, such as what another server or project has sealed. */
+  openText(sealed: string, project: string): string | null {
     try {
-      return textSchema.parse(JSON.parse(this.#open(sealed))).text;
+      const kept = textSchema.parse(JSON.parse(this.#open(sealed)));
+      return kept.project === project ? kept.text : null;
     } catch {
       return null;
     }

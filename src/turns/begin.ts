@@ -7,6 +7,7 @@ import type { Run } from '../runs/thread.ts';
 import type { RunRef } from '../store/keys.ts';
 import type { NewRun } from '../store/new-run.ts';
 import type { StoredRun } from '../store/runs.ts';
+import { jsonBytes } from './budgets.ts';
 import type { Caller } from './caller.ts';
 import { cancelRun } from './changes.ts';
 import type { Means } from './means.ts';
@@ -99,11 +100,13 @@ export async function begin<T>(
   made: NewRun,
   { whenBusy, answer, comesBack }: Beginning<T>,
 ): Promise<T> {
-  const { run, origin, thread } = made;
+  const { run, origin, thread, messages } = made;
   const { project } = caller;
   means.admission.admitRun(project);
   const makes = origin.ephemeral ? (`chat:${run.thread_id}/${run.id}` as const) : (thread?.id ?? '');
-  await admitWrite(means, caller, { makes, more: run });
+  // Requests may name what is stored elsewhere, and then bring more than their text.
+  const textBytes = (): number => Math.max(Buffer.byteLength(caller.text), jsonBytes(messages));
+  await admitWrite(means, caller, { makes, more: run, textBytes });
   for (let tries = 0; ; tries += 1) {
     const created = await means.runs.create(project, made);
     switch (created.type) {

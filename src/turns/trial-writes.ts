@@ -10,8 +10,8 @@ interface Write {
   readonly makes?: TrialWrite['makes'];
   /** What is stored besides the body; it counts twice, because it is stored by itself and in the log of a run. */
   readonly more?: object;
-  /** How much of the body is stored; by default all of it. */
-  readonly textBytes?: number;
+  /** How much of the body is stored, or made of it; by default all of it. Asked for only where it counts. */
+  readonly textBytes?: number | (() => number);
 }
 
 /**
@@ -27,7 +27,8 @@ export async function admitWrite(
   if (upstreamKey === null || trial.knows(project)) return;
   // A kept answer belongs to an Idempotency-Key, which its client may send with many requests.
   const id = makes.startsWith('answer:') ? '' : requestId;
-  const bytes = (textBytes ?? Buffer.byteLength(caller.text)) + 2 * Buffer.byteLength(JSON.stringify(more));
+  const stored = typeof textBytes === 'function' ? textBytes() : textBytes;
+  const bytes = (stored ?? Buffer.byteLength(caller.text)) + 2 * Buffer.byteLength(JSON.stringify(more));
   const room = await trial.admit(project, { id, makes, bytes });
   if (room !== 'admitted') throw keyOnTrial(room);
 }

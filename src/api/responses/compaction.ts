@@ -5,11 +5,10 @@
 import { ApiError } from '../../errors.ts';
 import type { Assistant } from '../../runs/thread.ts';
 import { begin, newRun } from '../../turns/begin.ts';
-import { checkMessages } from '../../turns/budgets.ts';
 import type { Call } from '../http/call.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import type { Services } from '../http/services.ts';
-import { agentOf, messagesIn, missing, unsealer } from './create.ts';
+import { agentOf, missing, unsealer } from './create.ts';
 import { itemId, responseId } from './ids.ts';
 import { checkedItem, toLine } from './input.ts';
 import { placeBeside } from './place.ts';
@@ -18,6 +17,7 @@ import { body, type ResponseBody } from './request.ts';
 import { usageOf } from './response.ts';
 import { whole } from './responses.ts';
 import { runRequest } from './run-request.ts';
+import { checkSizes } from './sizes.ts';
 
 const INSTRUCTIONS = `You are compacting a conversation so that it can go on in less space. Write a summary that takes its place: the
 model that answers next sees the summary and nothing else of what came before.
@@ -50,7 +50,7 @@ export function compactEndpoint(services: Services): Endpoint {
           {
             id: itemId('cmp', run.id, { threadId: run.thread_id }),
             type: 'compaction',
-            encrypted_content: seal.closeText(summary),
+            encrypted_content: seal.closeText(summary, call.project),
           },
         ],
         usage: run.usage && usageOf(run.usage),
@@ -67,10 +67,13 @@ async function beginSummary(services: Services, call: Call, given: ResponseBody)
   const agent = await agentOf(services, call, given);
   const items = given.input.map((item, index) => checkedItem(item, `input[${index}]`));
   const place = await placeBeside(services, call, { previous, conversation: named });
-  const making = { now: services.now(), unseal: unsealer(services) };
-  const said = [...(await resolved(services, call, items)), { type: 'message', role: 'user', content: ASK }];
+  const making = { now: services.now(), unseal: unsealer(services, call.project) };
+  const said = [
+    ...(await resolved(services, call, items, 'input')),
+    { type: 'message', role: 'user', content: ASK },
+  ];
   const line = said.map((item) => toLine(making, call, place.threadId, item));
-  checkMessages(messagesIn(line), (n) => `input[${n}].content`, services.settings.messageLimitBytes);
+  checkSizes(services, line, 'input');
   const asked: ResponseBody = {
     ...given,
     instructions: INSTRUCTIONS,

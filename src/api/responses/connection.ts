@@ -10,7 +10,7 @@ import { NO_USAGE } from '../../runs/thread.ts';
 import { LogGone } from '../../store/follow.ts';
 import type { RunRef } from '../../store/keys.ts';
 import type { StoredRun } from '../../store/runs.ts';
-import { runBytes } from '../../turns/budgets.ts';
+import { jsonBytes, runBytes } from '../../turns/budgets.ts';
 import { cancelRun } from '../../turns/changes.ts';
 import type { Call } from '../http/call.ts';
 import { encoded } from '../http/encode.ts';
@@ -31,6 +31,7 @@ import { createResponse, prepareResponse, type KnownBefore } from './create.ts';
 import { FrameWriter, type FrameForm } from './frame-writer.ts';
 import { ResponsesEncoder } from './frames.ts';
 import { runOf } from './ids.ts';
+import { inputTooLarge } from './sizes.ts';
 import { body, type ResponseBody } from './request.ts';
 import { responseObject } from './response.ts';
 import { sealerOf } from './responses.ts';
@@ -43,10 +44,11 @@ const MAX_WAITING = 16;
 /** What can be continued is kept from expiring so often; shorter than logs are kept after their runs. */
 const KEEP_EVERY_MS = 30_000;
 const GOING_AWAY = 1001;
+const MAX_NAME_LENGTH = 64;
 
 const frame = z.looseObject({
   type: z.literal('response.create'),
-  stream_id: z.string().min(1).max(64).nullish(),
+  stream_id: z.string().min(1).max(MAX_NAME_LENGTH).nullish(),
   /** False: the request is read, and what continues it need not bring it again. */
   generate: z.boolean().nullish(),
 });
@@ -240,7 +242,11 @@ class Connection implements SocketServer {
     const done = { ...run, status: 'completed', started_at: at, completed_at: at, usage: NO_USAGE } as const;
     const writer = new FrameWriter(-1, lineOf(lane.streamId));
     const begun = { response: responseObject(run, origin, [], 'in_progress') };
-    const release = this.#socket.admitBeside(call.text.length);
+    // With what the requests before it have brought, which it continues.
+    const bytes = jsonBytes(given.input);
+    if (bytes > this.#services.settings.promptLimitBytes)
+      throw inputTooLarge('input', this.#services.settings);
+    const release = this.#socket.admitBeside(bytes);
     this.#remember(lane, { type: 'warm', runId: run.id, given, release });
     await this.#socket.write(
       writer.write('response.created', begun) +
@@ -327,8 +333,7 @@ class Connection implements SocketServer {
       error: { ...error, code: error.code ?? error.type },
       ...(streamId !== null && { stream_id: streamId }),
     };
-    // Who does not take it is noticed by the next one who writes.
-    void this.#socket.write(JSON.stringify(event));
+    this.#socket.tell(JSON.stringify(event));
   }
 }
 
@@ -350,7 +355,7 @@ function readFrame(call: FrameCall, given: unknown): FrameRequest {
 
 function streamIdIn(given: unknown): string | null {
   const id = isRecord(given) ? given['stream_id'] : null;
-  return typeof id === 'string' ? id : null;
+  return typeof id === 'string' && id.length <= MAX_NAME_LENGTH ? id : null;
 }
 
 /** A request that continues one that never began. */

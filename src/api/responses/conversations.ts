@@ -17,6 +17,7 @@ import { lineItems } from './line.ts';
 import { checkPictures } from './named.ts';
 import { conversationOf } from './place.ts';
 import { findItem, itemNotFound, resolved } from './references.ts';
+import { checkSizes, lineBytes } from './sizes.ts';
 
 const PATH = '/conversations';
 const ONE = `${PATH}/:conversation_id`;
@@ -52,9 +53,10 @@ export function conversationEndpoints(services: Services): readonly Endpoint[] {
   /** The items of a body as they join a thread. */
   const toParts = async (call: Call, threadId: string, given: z.infer<typeof items>) => {
     const checked = (given ?? []).map((item, index) => checkedItem(item, `items[${index}]`));
-    const whole = await resolved(services, call, checked);
-    const making = { now: now(), unseal: (sealed: string) => seal?.openText(sealed) ?? null };
+    const whole = await resolved(services, call, checked, 'items');
+    const making = { now: now(), unseal: (sealed: string) => seal?.openText(sealed, call.project) ?? null };
     const line = whole.map((item) => toLine(making, call, threadId, item));
+    checkSizes(services, line, 'items');
     await checkPictures(services, call.project, line, 'items');
     return line;
   };
@@ -69,7 +71,7 @@ export function conversationEndpoints(services: Services): readonly Endpoint[] {
         const metadata = given.metadata ?? {};
         const thread: Thread = { id, object: 'thread', created_at: now(), metadata, tool_resources: {} };
         const parts = await toParts(call, id, given.items);
-        await admitWrite(services, call, { makes: id });
+        await admitWrite(services, call, { makes: id, textBytes: () => lineBytes(parts) });
         await objects.line.append({ project: call.project, threadId: id }, thread, parts);
         return json(shown(thread));
       },
@@ -105,7 +107,7 @@ export function conversationEndpoints(services: Services): readonly Endpoint[] {
         const ref = await find(call);
         const given = call.body(itemsBody);
         const parts = await toParts(call, ref.threadId, given.items);
-        await admitWrite(services, call, {});
+        await admitWrite(services, call, { textBytes: () => lineBytes(parts) });
         const added = await objects.line.append(ref, null, parts);
         if (added.type === 'locked') throw conversationLocked(ref.threadId);
         if (added.type === 'no thread') await read(call);

@@ -6,7 +6,6 @@ import type { StoredItem } from '../../runs/items.ts';
 import type { RunRef } from '../../store/keys.ts';
 import { findAgent } from '../../turns/agent.ts';
 import { begin, newRun, ThreadGoneOn } from '../../turns/begin.ts';
-import { checkMessages } from '../../turns/budgets.ts';
 import { MULTITASK, whenBusy, type Multitask } from '../../turns/settle.ts';
 import type { StoredRun } from '../../store/runs.ts';
 import type { Caller } from '../../turns/caller.ts';
@@ -25,6 +24,7 @@ import {
 import { resolved } from './references.ts';
 import type { ResponseBody } from './request.ts';
 import { runRequest } from './run-request.ts';
+import { checkSizes } from './sizes.ts';
 
 /** So much of what is not kept is said again where it is continued by something that is. */
 const MAX_REPEATED = 2_000;
@@ -96,17 +96,17 @@ export async function prepareResponse(
   const agent = await agentOf(services, caller, given);
   const asked = askedOf(given, agent);
   const items = given.input.map((item, index) => checkedItem(item, `input[${index}]`));
-  const whole = await resolved(services, caller, items);
+  const whole = await resolved(services, caller, items, 'input');
   const found = await placeOf(services, caller, { ...asked, ...(unkept && { unkept }) }, mayJoin);
   const place = warmedUp === undefined ? found : { ...found, previous: warmedUp };
   const repeated = place.repeats === undefined ? [] : await saidUntil(services, place.repeats, MAX_REPEATED);
-  const making = { now: services.now(), unseal: unsealer(services) };
+  const making = { now: services.now(), unseal: unsealer(services, caller.project) };
   const line = [...repeated, ...whole].map((item) => toLine(making, caller, place.threadId, item));
   const before = await callsBefore(services, caller.project, place);
   checkCalls(line, before.open, (id) => before.known.has(id));
   const inputs = whole.length;
   const own = line.slice(repeated.length);
-  checkMessages(messagesIn(own), (n) => `input[${n}].content`, services.settings.messageLimitBytes);
+  checkSizes(services, own, 'input');
   await checkPictures(services, caller.project, own, 'input');
   const request = runRequest(services, caller, given, { ...asked, agent, place, inputs });
   await checkResources(services, caller.project, given);
@@ -124,10 +124,6 @@ function askedOf(given: ResponseBody, agent: Assistant | null): AskedPlace & { r
   // What joins a conversation is kept, whatever the request says.
   return { model, previous, conversation: named, isKept: store !== false || named !== null };
 }
-
-/** The messages among the items, each in its place. */
-export const messagesIn = (line: readonly (Message | StoredItem)[]): readonly Pick<Message, 'content'>[] =>
-  line.map((each) => (each.object === 'thread.message' ? each : { content: [] }));
 
 /** The assistant that answers: a prompt's, or one that is named as the model. */
 export async function agentOf(
@@ -167,8 +163,8 @@ export function conversationLocked(threadId: string): ApiError {
 }
 
 /** Opens texts that this server has sealed for clients that keep them. */
-export function unsealer({ seal }: Services): Unseal {
-  return (sealed) => seal?.openText(sealed) ?? null;
+export function unsealer({ seal }: Services, project: string): Unseal {
+  return (sealed) => seal?.openText(sealed, project) ?? null;
 }
 
 export function missing(param: string): ApiError {

@@ -45,7 +45,7 @@ export interface ItemName {
 
 export function itemName(id: string): ItemName {
   const [, prefix = '', own = '', number, thread = ''] = ITEM.exec(id) ?? [];
-  if (prefix !== '')
+  if (prefix !== '' && isSafeId(id))
     return {
       prefix,
       own,

@@ -75,7 +75,7 @@ export function checkedItem(given: GivenItem, param: string): WireItem {
       param: `${param}.type`,
       code: 'missing_required_parameter',
     });
-  const schema = KNOWN[type];
+  const schema = Object.hasOwn(KNOWN, type) ? KNOWN[type] : undefined;
   const item = { ...(schema === undefined ? given : validate(schema, given, false, param)), type };
   if (type === 'message' && hasSound(given['content'])) throw noSoundKept(`${param}.content`);
   return item;

@@ -3,27 +3,48 @@ import { ApiError, echo } from '../../errors.ts';
 import type { WireItem } from '../../runs/items.ts';
 import type { RunStep } from '../../runs/thread.ts';
 import type { Caller } from '../../turns/caller.ts';
+import { jsonBytes } from '../../turns/budgets.ts';
 import type { Services } from '../http/services.ts';
 import { itemName, type ItemName } from './ids.ts';
 import { AGAIN, reasoningItem, thoughtText, type OutputItem } from './output.ts';
 import { lineItems } from './line.ts';
+import { inputTooLarge } from './sizes.ts';
 
-/** The items, with those that are references replaced. @throws {ApiError} 404 for an item that is not there. */
+/** Items that are read together: each may be as large as a message. */
+const TOGETHER = 4;
+
+/**
+ * The items, with those that are references replaced.
+ * @param param what the request calls them
+ * @throws {ApiError} 404 for an item that is not there, and 400 where all of them are larger than one prompt may be.
+ */
 export async function resolved(
   services: Services,
-  caller: Caller,
+  { project }: Pick<Caller, 'project'>,
   items: readonly WireItem[],
+  param: 'input' | 'items',
 ): Promise<readonly WireItem[]> {
-  return Promise.all(
-    items.map(async (item) => {
-      if (item.type !== 'item_reference') return item;
-      const id = String(item['id']);
-      const found = await findItem(services, caller.project, id);
-      if (found === null) throw itemNotFound(id);
-      return found;
-    }),
-  );
+  const ids = items.filter(isReference).map(idOf);
+  const found = new Map<string, OutputItem>();
+  let leftBytes = services.settings.promptLimitBytes;
+  const times = Map.groupBy(ids, (id) => id);
+  const wanted = [...times.keys()];
+  for (let at = 0; at < wanted.length; at += TOGETHER) {
+    const some = wanted.slice(at, at + TOGETHER);
+    const read = await Promise.all(some.map(async (id) => findItem(services, project, id)));
+    for (const [index, id] of some.entries()) {
+      const item = read[index] ?? null;
+      if (item === null) throw itemNotFound(id);
+      leftBytes -= jsonBytes(item) * (times.get(id)?.length ?? 0);
+      if (leftBytes < 0) throw inputTooLarge(param, services.settings);
+      found.set(id, item);
+    }
+  }
+  return items.map((item) => (isReference(item) ? (found.get(idOf(item)) ?? item) : item));
 }
+
+const isReference = ({ type }: WireItem): boolean => type === 'item_reference';
+const idOf = (item: WireItem): string => String(item['id']);
 
 /** An item of a project, by its id; null where there is none. */
 export async function findItem(services: Services, project: string, id: string): Promise<OutputItem | null> {

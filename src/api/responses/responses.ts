@@ -137,7 +137,9 @@ export function sealerOf(
   { seal }: Services,
   { origin }: Pick<RunState, 'origin'>,
 ): ((text: string) => string) | null {
-  return seal !== null && includes({ origin }, SEALED_THOUGHTS) ? (text) => seal.closeText(text) : null;
+  return seal !== null && includes({ origin }, SEALED_THOUGHTS)
+    ? (text) => seal.closeText(text, origin.project)
+    : null;
 }
 
 /** @param after the number of the last frame that the client has; -1 for none */

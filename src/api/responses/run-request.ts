@@ -1,4 +1,5 @@
 /** A response as the run that it is: which value wins, the request's, the assistant's or the default. */
+import { ApiError } from '../../errors.ts';
 import type { RunOrigin } from '../../runs/event.ts';
 import type { Assistant, Metadata } from '../../runs/thread.ts';
 import type { RunRequest } from '../../turns/begin.ts';
@@ -6,6 +7,7 @@ import { resourcesOfRun } from '../../turns/resources.ts';
 import { sealedKey } from '../../turns/seal-request.ts';
 import type { Caller } from '../../turns/caller.ts';
 import type { Services } from '../http/services.ts';
+import { MAX_INSTRUCTIONS_LENGTH } from '../http/shapes.ts';
 import type { ResponsePlace } from './place.ts';
 import { formatOf, passedOn, shownOf, type ResponseBody } from './request.ts';
 import { readTools, type ReadTools } from './tools.ts';
@@ -96,14 +98,23 @@ function originOf(
   };
 }
 
+function variablesTooLong(): ApiError {
+  const text = `Invalid 'prompt.variables': the instructions become too long with them. They may have ${MAX_INSTRUCTIONS_LENGTH} characters.`;
+  return new ApiError(400, text, { param: 'prompt.variables', code: 'string_above_max_length' });
+}
+
 const VARIABLE = /\{\{\s*([\w.-]+)\s*\}\}/g;
 
 /** The assistant's instructions, with the variables of the prompt filled in, and those of the request. */
 function instructionsOf({ instructions, prompt }: ResponseBody, agent: Assistant | null): string {
   const variables = prompt?.variables ?? {};
+  let length = 0;
   const filled = (agent?.instructions ?? '').replaceAll(VARIABLE, (whole, name: string) => {
     const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
-    return typeof value === 'string' || typeof value === 'number' ? String(value) : whole;
+    const text = typeof value === 'string' || typeof value === 'number' ? String(value) : whole;
+    length += text.length;
+    if (length > MAX_INSTRUCTIONS_LENGTH) throw variablesTooLong();
+    return text;
   });
   return [filled, instructions ?? ''].filter((text) => text !== '').join('\n');
 }
