@@ -10,11 +10,19 @@ export interface Secrets {
   /** The caller's key, when it is the upstream's. */
   readonly upstreamKey: string | null;
   readonly variables: Readonly<Record<string, string>>;
+  /** The MCP servers of the request, by their labels. */
+  readonly servers: Readonly<
+    Record<string, { readonly url: string; readonly headers: Readonly<Record<string, string>> }>
+  >;
 }
 
 const secretsSchema = z.object({
   upstreamKey: z.string().nullable(),
   variables: z.record(z.string(), z.string()),
+  // Processes of older versions seal none.
+  servers: z
+    .record(z.string(), z.object({ url: z.string(), headers: z.record(z.string(), z.string()) }))
+    .default({}),
 });
 
 const textSchema = z.object({ text: z.string(), project: z.string() });

@@ -164,6 +164,7 @@ async function main(): Promise<void> {
       plugins: toolbox.plugins,
       pictureFault: (project, fileId) => pictureFaultOf(objects.files, vault, project, fileId),
       runTool: toolbox.runTool,
+      listRemote: (project, server, signal) => toolbox.remoteServers.list(project, server, signal),
       photos: new PhotoWait(redis, keys),
       listeners: new Listeners(redis, keys, config.runExpiresAfterS * 1000),
       seal: config.secret === undefined ? null : new Seal(config.secret),

@@ -4,6 +4,7 @@ import type { RunEvent } from './event.ts';
 import { isHosted, nextSearch, resourcesOf, type RunHosted } from './hosted.ts';
 import { ModelError } from './model.ts';
 import { outputText } from './output-text.ts';
+import { remoteTool, type RunRemote } from './remote.ts';
 import type { ThreadItem } from './thread.ts';
 import type { RunTool, ToolCall } from './tool.ts';
 import { NO_MORE_CALLS, toolCallsLeft } from './tool-limit.ts';
@@ -14,6 +15,8 @@ export interface Answering {
   readonly runTool: RunTool;
   /** Runs the hosted tools. */
   readonly runHosted: RunHosted;
+  /** Runs tools of the servers that came with the request. */
+  readonly runRemote: RunRemote;
   /** The sensitive variables among the sealed secrets of a run. */
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
@@ -26,7 +29,7 @@ export interface Answering {
 export async function* answer(
   turn: Turn,
   items: readonly ThreadItem[],
-  { runTool, runHosted, secretsIn, signal }: Answering,
+  { runTool, runHosted, runRemote, secretsIn, signal }: Answering,
 ): AsyncGenerator<readonly RunEvent[], void> {
   const { run, origin } = turn.state;
   const firstSearch = nextSearch(items);
@@ -68,8 +71,14 @@ export async function* answer(
     asked: ToolCall,
   ): AsyncGenerator<RunEvent | ModelError, void> {
     const { name, arguments: text } = calledFunction(call);
-    const output = turn.isDeclared(name) ? await runTool(name, text, asked, signal) : turn.noSuchTool(name);
+    const output = turn.isDeclared(name) ? await made(name, text, asked) : turn.noSuchTool(name);
     yield { type: 'tool.answered', index, output: outputText(output) };
+  }
+
+  async function made(name: string, text: string, asked: ToolCall): Promise<unknown> {
+    const remote = remoteTool(origin, name);
+    if (remote === null || origin.sealed === null) return runTool(name, text, asked, signal);
+    return runRemote({ ...remote, written: text, asked, sealed: origin.sealed }, signal);
   }
 }
 

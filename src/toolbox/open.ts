@@ -11,6 +11,7 @@ import { limitedTo } from './limit.ts';
 import type { McpMeans, McpServer } from './mcp.ts';
 import { createOpenApiSource, type OpenApiOptions } from './openapi.ts';
 import { ToolPool } from './pool.ts';
+import { RemoteServers } from './remote-servers.ts';
 import { resolveFromHere } from './resolve.ts';
 import { toolRunner, type AnswerCache } from './runner.ts';
 import { Toolbox, type ToolSettings } from './toolbox.ts';
@@ -38,6 +39,8 @@ export interface OpenToolbox {
   readonly plugins: Plugins;
   readonly runTool: RunTool;
   readonly readDocument: ReadDocument;
+  /** The MCP servers that come with requests. */
+  readonly remoteServers: RemoteServers;
   /** Ends connections, servers and processes of tools; calls under way fail. */
   close(): Promise<void>;
 }
@@ -79,9 +82,15 @@ export async function openToolbox(options: ToolboxOptions): Promise<OpenToolbox>
   opened.defer(() => toolbox.close());
 
   const runTool = toolRunner({ toolbox, cache, fetchOf: (name) => guards.fetchTo(allowedTo(name)), log });
+  const remoteServers = new RemoteServers({
+    fetch: guards.fetchTo(allowHosts, SOURCE_TIMEOUT_MS),
+    cache,
+    log,
+  });
+  opened.defer(() => remoteServers.close());
   const stack = opened.move();
   const readDocument = documentReader(pool, log);
-  return { plugins: toolbox, runTool, readDocument, close: () => stack.disposeAsync() };
+  return { plugins: toolbox, runTool, readDocument, remoteServers, close: () => stack.disposeAsync() };
 }
 
 /** The client of MCP servers is large, and most processes have none to talk to. */

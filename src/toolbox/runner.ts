@@ -1,7 +1,15 @@
 /** Runs one call of a tool to its end, whatever the tool does. A failure is an answer as well, for the model to read. */
 import { hash } from 'node:crypto';
 import type { Logger } from '../log.ts';
-import { ToolArgumentError, ToolError, type RunTool, type Tool, type ToolFetch } from '../runs/tool.ts';
+import {
+  ToolArgumentError,
+  ToolError,
+  type RunTool,
+  type Tool,
+  type ToolCall,
+  type ToolContext,
+  type ToolFetch,
+} from '../runs/tool.ts';
 import { readArguments } from './arguments.ts';
 import { checkedOutput } from './output.ts';
 import type { Toolbox } from './toolbox.ts';
@@ -30,11 +38,35 @@ const MAX_REASON_CHARACTERS = 8_000;
 
 /** Makes the function by which this process runs its tools. It throws only when the caller aborts. */
 export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): RunTool {
+  const run = callRunner(cache, log);
   return async (name, written, call, signal) => {
     // The caller no longer wants the answer, so the tool must not act.
     signal.throwIfAborted();
     const tool = toolbox.find(name);
-    if (tool === null) return failed(`There is no tool '${name}' now. Go on without it.`);
+    if (tool === null) return noTool(name);
+    const { settings } = toolbox.choice(name);
+    return run({ tool, settings, fetch: fetchOf(name) }, written, call, signal);
+  };
+}
+
+/** The answer to a call of a tool that is not there any more. */
+export const noTool = (name: string): unknown => failed(`There is no tool '${name}' now. Go on without it.`);
+
+/** A tool, and the means it is given. */
+type Equipped = Pick<ToolContext, 'settings' | 'fetch'> & { readonly tool: Tool };
+
+type RunEquipped = (
+  equipped: Equipped,
+  written: string,
+  call: ToolCall,
+  signal: AbortSignal,
+) => Promise<unknown>;
+
+/** Runs one call of any tool. It throws only when the caller aborts. */
+export function callRunner(cache: AnswerCache, log: Logger): RunEquipped {
+  return async ({ tool, settings, fetch }, written, call, signal) => {
+    const { name } = tool;
+    signal.throwIfAborted();
     const startedMs = performance.now();
     const logged = log.child({
       tool: name,
@@ -59,8 +91,8 @@ export function toolRunner({ toolbox, cache, fetchOf, log }: RunnerOptions): Run
     const timeUp = AbortSignal.timeout(tool.timeoutMs + tool.waitMs);
     const context = {
       ...call,
-      settings: toolbox.choice(name).settings,
-      fetch: fetchOf(name),
+      settings,
+      fetch,
       log: logged,
       timeoutMs: tool.timeoutMs,
       signal: AbortSignal.any([signal, timeUp]),

@@ -1,5 +1,6 @@
 /** Seals what a request brings that must not be stored in clear on its way to the worker. */
 import { ApiError } from '../errors.ts';
+import type { RemoteTarget } from '../runs/remote.ts';
 import type { Caller } from './caller.ts';
 import type { Means } from './means.ts';
 
@@ -9,16 +10,19 @@ export function sealedKey(means: Means, caller: Caller): string | null {
 }
 
 /**
- * The caller's own upstream key and sensitive variables, sealed; null where there are none.
+ * The caller's own upstream key, sensitive variables and MCP servers, sealed; null where there are none.
+ * @param servers by their labels
  * @throws {ApiError} 400 when there are secrets, and this server has no SECRET to seal them with.
  */
 export function sealed(
   { seal }: Means,
   { upstreamKey }: Caller,
   variables: Readonly<Record<string, string>>,
+  servers: Readonly<Record<string, RemoteTarget>> = {},
 ): string | null {
-  if (upstreamKey === null && Object.keys(variables).length === 0) return null;
-  if (seal !== null) return seal.close({ upstreamKey, variables });
+  const isEmpty = Object.keys(variables).length === 0 && Object.keys(servers).length === 0;
+  if (upstreamKey === null && isEmpty) return null;
+  if (seal !== null) return seal.close({ upstreamKey, variables, servers });
   const text =
     'This server takes no sensitive variables, because its operator has set no SECRET to seal them with.';
   throw new ApiError(400, text, { param: 'variables.sensitive_variables', code: 'unsupported' });

@@ -10,6 +10,7 @@ import type { Clock, NewId } from '../runs/ids.ts';
 import type { Model } from '../runs/model.ts';
 import { isCancelling, isTerminal, type RunState } from '../runs/run.ts';
 import type { RunError } from '../runs/thread.ts';
+import type { RunRemote } from '../runs/remote.ts';
 import type { RunTool } from '../runs/tool.ts';
 import { HistoryTooLarge, type HistoryReading, type PromptCut } from '../store/history.ts';
 import type { RunRef } from '../store/keys.ts';
@@ -31,6 +32,7 @@ export interface DriveOptions {
   readonly lease: Pick<Lease, 'survived'>;
   readonly model: Model;
   readonly runTool: RunTool;
+  readonly runRemote: RunRemote;
   readonly hosted: HostedTools;
   /** The sensitive variables among the sealed secrets of a run. */
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;

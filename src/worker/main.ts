@@ -18,8 +18,6 @@ import { lessonKey } from '../model/facts.ts';
 import { OpenAiModel } from '../model/openai.ts';
 import { upstreamNameOf } from '../model/upstreams.ts';
 import { newId } from '../runs/ids.ts';
-import { ModelError } from '../runs/model.ts';
-import { Seal, type Secrets } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { Freezer } from '../store/freezer.ts';
 import { Lease } from '../store/lease.ts';
@@ -62,6 +60,7 @@ import { tidyFolders } from './own-folders.ts';
 import { Pictures } from './pictures.ts';
 import { Room } from './room.ts';
 import { RunWorker } from './run-job.ts';
+import { unsealer } from './secrets.ts';
 import { Slots } from './slots.ts';
 import { startSweeper } from './sweeper.ts';
 import { takeOver } from './take-over.ts';
@@ -205,6 +204,11 @@ async function main(): Promise<void> {
     model,
     secretsIn: (sealed) => unseal(sealed).variables,
     runTool: toolbox.runTool,
+    runRemote: async ({ server, tool, written, asked, sealed }, signal) => {
+      const target = unseal(sealed).servers[server];
+      if (target === undefined) throw new Error(`the request has no server '${server}'`);
+      return toolbox.remoteServers.run(target, tool, { written, asked }, signal);
+    },
     hosted: hostedTools(
       fileSearchEngine({
         store: (project, storeId) => stores.get(project, storeId),
@@ -372,24 +376,6 @@ async function main(): Promise<void> {
     log,
   );
   log.info('worker ready');
-}
-
-/**
- * Opens the secrets of a request. A worker that cannot open them must not go on: it would use the operator's own key
- * for a caller's request.
- */
-function unsealer(secret: string | undefined): (sealed: string) => Secrets {
-  const seal = secret === undefined ? null : new Seal(secret);
-  return (sealed) => {
-    try {
-      if (seal !== null) return seal.open(sealed);
-    } catch {
-      // Sealed under another secret; the error is thrown below.
-    }
-    const text =
-      "This worker cannot open the secrets of the request: its SECRET is missing, or not the API's.";
-    throw new ModelError('server_error', text);
-  };
 }
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

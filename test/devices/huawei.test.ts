@@ -1,7 +1,7 @@
 /** Agents under their own address (huawei, Huawei's "execute"): typed events, memory of three kinds, and variables. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { noHostedTools } from '../support/hosted.ts';
+import { noHostedTools, noRemoteTools } from '../support/hosted.ts';
 import { z } from 'zod';
 import { INSTALL_MS, type Python } from '../clients/programs.ts';
 import { execute } from '../../src/runs/execute.ts';
@@ -324,7 +324,7 @@ describe('variables', () => {
         ...queued.origin,
         server_tools: ['pay'],
         context: { city: '杭州' },
-        sealed: seal.close({ upstreamKey: null, variables: { card: SENSITIVE } }),
+        sealed: seal.close({ upstreamKey: null, variables: { card: SENSITIVE }, servers: {} }),
       },
     };
     let asked = 0;
@@ -345,6 +345,7 @@ describe('variables', () => {
           return 'paid';
         },
         runHosted: noHostedTools,
+        runRemote: noRemoteTools,
         now: () => 2_000,
         newId: (prefix) => `${prefix}_${(asked += 1)}`,
         secretsIn: (sealed) => seal.open(sealed).variables,

@@ -11,7 +11,7 @@ import { RunWorker } from '../../src/worker/run-job.ts';
 import type { StoredRun } from '../../src/store/runs.ts';
 import { Room } from '../../src/worker/room.ts';
 import { Slots } from '../../src/worker/slots.ts';
-import { noHostedTools } from '../support/hosted.ts';
+import { noHostedTools, noRemoteTools } from '../support/hosted.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
   CANCELLING,
@@ -83,6 +83,7 @@ async function workerOf(store: Store, slots = 10): Promise<RunWorker> {
     maxAttempts: 3,
     model,
     runTool: async () => '',
+    runRemote: noRemoteTools,
     hosted: { run: noHostedTools, ended: async () => {} },
     secretsIn: () => ({}),
     log: silent,

@@ -1,6 +1,7 @@
 /** What endpoints are given to work with: the means of turns, and what only the HTTP server needs. */
 import type { LabelledTally, Tally } from '../../metrics.ts';
 import type { PictureFault } from '../../runs/file.ts';
+import type { RemoteTarget, RemoteTools } from '../../runs/remote.ts';
 import type { RunTool } from '../../runs/tool.ts';
 import type { Imports } from '../../store/imports.ts';
 import type { UsageCounts } from '../../store/usage.ts';
@@ -76,6 +77,11 @@ export interface Services extends Means {
   readonly pictureFault: (project: string, fileId: string) => Promise<PictureFault | null>;
   /** Runs one of the server's tools. */
   readonly runTool: RunTool;
+  /**
+   * The tools of an MCP server that came with a request.
+   * @throws the signal's reason when aborted, and nothing else
+   */
+  readonly listRemote: (project: string, server: RemoteTarget, signal: AbortSignal) => Promise<RemoteTools>;
   /** The models that a caller may name. */
   readonly models: (caller: Pick<Caller, 'key' | 'upstreamKey'>) => Promise<readonly ListedModel[]>;
   readonly forwarding: Forwarding;
