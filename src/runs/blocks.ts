@@ -228,7 +228,10 @@ function stepBlock(
   { thoughts, asides }: Beside,
   outputs: OutputsByCall,
 ): Block | null {
-  const calls = callsOf(step).map((call) => answeredBy(call, outputs));
+  // A call that was approved is made in a step of its own, and one that nobody has decided about was never made.
+  const calls = callsOf(step)
+    .filter((call) => call.type !== 'approval' || call.approval.decision?.approve === false)
+    .map((call) => answeredBy(call, outputs));
   if (step.status !== 'completed' || calls.length === 0 || calls.some(isOpenCall)) return null;
   const own = step.run_id === self.runId;
   const isFor = ({ by }: Pick<KeptThought, 'by'>): boolean => own || by === self.thinker;

@@ -8,6 +8,7 @@ import type { Asides } from './asides.ts';
 import type { CodeOutput } from './calls/code-interpreter.ts';
 import type { HostedAnswer } from './calls/kind.ts';
 import type { CallType } from './calls/kinds.ts';
+import type { RemoteTool } from './remote.ts';
 import { countLogprobs, moreLogprobs, type Logprobs } from './logprobs.ts';
 import type { Thought } from './thoughts.ts';
 import type { Annotation, IncompleteReason, Run, FailureFacts, RunError, Usage } from './thread.ts';
@@ -50,12 +51,25 @@ export interface RunOrigin {
   readonly uncut?: boolean;
   /** How many calls of the server's own tools the run may make; missing: any number. */
   readonly max_tool_calls?: number;
+  /** The server's tools whose calls wait for an approval, by name; missing: none do. */
+  readonly approvals?: readonly string[];
+  /** Servers of tools that came with the request; missing where none did. */
+  readonly remotes?: readonly RemoteServer[];
   /** What a client of the Responses API is told of its request again; missing on runs of other protocols. */
   readonly response?: ResponseOrigin;
   /** What the hosted tools of the run work with; missing where it has none. */
   readonly resources?: RunResources;
   /** Tells whether a repeated chat request means this same turn; null for runs that no chat created. */
   readonly turn_key: string | null;
+}
+
+/** A server of tools that came with a request. Its address and what lets into it are among the sealed secrets. */
+export interface RemoteServer {
+  readonly label: string;
+  /** Its tools that the run may call: the server's names for them, by those that the model is offered. */
+  readonly tools: Readonly<Record<string, string>>;
+  /** Whether its tools were listed for this run; false where what the run goes on from has shown them. */
+  readonly is_listed: boolean;
 }
 
 /** What a response says of the request that it answers, as far as the run does not. */
@@ -169,13 +183,18 @@ export type RunEvent =
       readonly reason: IncompleteReason;
       readonly dropped: boolean;
     })
-  /** `kind`: of the call (calls/kinds.ts); without it, a function's. */
+  /**
+   * `kind`: of the call (calls/kinds.ts); without it, a function's. `approval`: the approval that lets it be made, by the id of
+   * the call or item that asked for it. `remote`: the tool, where it is of a server that came with the request.
+   */
   | {
       readonly type: 'tool.called';
       readonly index: number;
       readonly call_id: string;
       readonly name: string;
       readonly kind?: CallType;
+      readonly approval?: string;
+      readonly remote?: RemoteTool;
     }
   | { readonly type: 'tool.delta'; readonly index: number; readonly arguments: string }
   /** A call that the worker runs has printed or drawn this. */

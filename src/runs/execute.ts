@@ -4,6 +4,7 @@
  */
 import { CallIds } from './call-ids.ts';
 import { answer, type Answering } from './answer.ts';
+import { approvedCalls } from './approved.ts';
 import { ask, type Lane } from './ask.ts';
 import type { RunEvent } from './event.ts';
 import type { Clock, NewId } from './ids.ts';
@@ -12,6 +13,7 @@ import type { Model } from './model.ts';
 import type { History } from './blocks.ts';
 import { buildPrompt, type Prompt } from './prompt.ts';
 import { ending, failedBy, tooLong } from './ending.ts';
+import { offeredTools } from './calls/kinds.ts';
 import { isExecuting, type RunState } from './run.ts';
 import type { Run, ThreadItem } from './thread.ts';
 import { MAX_TOOL_PASSES, Turn } from './turn.ts';
@@ -55,6 +57,19 @@ export async function* execute(
   const thoughts = new Map(history.thoughts);
   const asides = new Map(history.asides);
   const callIds = new CallIds(history, execution.newId);
+  const approved = approvedCalls(run, items);
+  if (approved.length > 0) {
+    const options = { ...execution, callIds, isLast: false, items };
+    const turn = new Turn(
+      state,
+      { request: { tools: offeredTools(run.tools) }, estimatedTokens: 0 },
+      options,
+    );
+    yield turn.make(approved);
+    yield* answer(turn, items, execution);
+    state = turn.state;
+    items = [...items, ...turn.closed];
+  }
   for (let pass = 0; isExecuting(state.run); pass++) {
     const first = pass === 0 && !hasDone(run, items);
     const isLast = pass === MAX_TOOL_PASSES;

@@ -12,7 +12,7 @@
  * Format 2 has custom tools, their calls, and choices among several tools. Format 3 is that of ended runs whose instructions
  * and tools are stored once for many; such a run was in an earlier format until it ended. Format 4 has the calls of file_search
  * and code_interpreter, and pictures before the words of an answer. Format 5 has runs whose thread has items, and runs that leave
- * their calls to be answered by items.
+ * their calls to be answered by items. Format 6 has calls that wait for an approval, and servers of tools that come with a request.
  */
 import type { RunEvent } from './event.ts';
 import { TRANSITIONS, type RunState } from './run.ts';
@@ -20,7 +20,7 @@ import { TRANSITIONS, type RunState } from './run.ts';
 /** Of ended runs that share what they are about with others. */
 export const SHARING_FORMAT = 3;
 /** The newest format this code knows; runs without a mark have the first. */
-const FORMAT = 5;
+const FORMAT = 6;
 
 /** The run is for a newer version of this service: leave it as it is. */
 export class NewerFormat extends Error {

@@ -2,8 +2,11 @@
  * Items: what clients of the Responses API put into a thread that is neither a message of a user or an assistant nor a step
  * of a run. They are kept as they came, in the words of that API, and prompts are made of what they say. Pure.
  */
+import { deniedText, type Decision } from './calls/approval.ts';
+import type { CalledFunction } from './calls/kind.ts';
 import { isRecord } from './record.ts';
 import { MEDIA_TYPES, type ChatCall, type ChatMessage, type ChatPart, type MediaPart } from './model.ts';
+import { safeName } from './tool-names.ts';
 
 /** An item in the words of the Responses API. Of most types the model is told something; those of newer clients are kept only. */
 export interface WireItem {
@@ -22,6 +25,14 @@ export interface StoredItem {
   readonly item: WireItem;
   /** What a sealed item says: a thought, or the summary of what came before. */
   readonly text?: string;
+  /** What an approval decides: the call, by the name that the model of this run is offered. */
+  readonly approves?: DecidedCall;
+}
+
+/** A call that somebody has decided about. */
+export interface DecidedCall extends CalledFunction, Decision {
+  /** The id of what asked for the decision. */
+  readonly approval: string;
 }
 
 /** What a prompt is told by an item; null for nothing. */
@@ -29,13 +40,15 @@ export type ItemWords =
   | { readonly type: 'message'; readonly message: ChatMessage }
   | { readonly type: 'call'; readonly call: ChatCall }
   | { readonly type: 'output'; readonly callId: string; readonly output: string }
+  /** A call that was over when it came. */
+  | { readonly type: 'answered'; readonly call: ChatCall; readonly output: string }
   | { readonly type: 'thought'; readonly text: string }
   /** Stands for all that came before it. */
   | { readonly type: 'summary'; readonly message: ChatMessage }
   | null;
 
 /** What an item says. Its fields were checked when it came. */
-export function saidBy({ item, text }: Pick<StoredItem, 'item' | 'text'>): ItemWords {
+export function saidBy({ item, text, approves }: Pick<StoredItem, 'item' | 'text' | 'approves'>): ItemWords {
   switch (item.type) {
     case 'message':
       return messageSaid(item);
@@ -51,6 +64,10 @@ export function saidBy({ item, text }: Pick<StoredItem, 'item' | 'text'>): ItemW
     case 'function_call_output':
     case 'custom_tool_call_output':
       return { type: 'output', callId: textOf(item['call_id']), output: outputText(item['output']) };
+    case 'mcp_call':
+      return { type: 'answered', call: madeCall(item), output: madeOutput(item) };
+    case 'mcp_approval_response':
+      return approves?.approve === false ? denied(approves) : null;
     case 'reasoning': {
       const thought = text ?? reasoningText(item);
       return thought === '' ? null : { type: 'thought', text: thought };
@@ -60,6 +77,22 @@ export function saidBy({ item, text }: Pick<StoredItem, 'item' | 'text'>): ItemW
     default:
       return null;
   }
+}
+
+/** A call that another server has made, as if it had been a function's: the model is not offered its tool any more. */
+function madeCall(item: WireItem): ChatCall {
+  const call = { name: safeName(textOf(item['name'])), arguments: textOf(item['arguments']) };
+  return { id: textOf(item['id']), type: 'function', function: call };
+}
+
+function madeOutput({ output, error }: WireItem): string {
+  if (typeof output === 'string') return output;
+  return JSON.stringify({ error: error ?? 'The call was not made.' });
+}
+
+function denied({ approval, name, arguments: text, reason }: DecidedCall): ItemWords {
+  const call: ChatCall = { id: approval, type: 'function', function: { name, arguments: text } };
+  return { type: 'answered', call, output: deniedText(reason) };
 }
 
 /** The words of a reasoning item, or else of its summary. */
@@ -160,20 +193,23 @@ export function outputsIn(said: readonly ItemWords[]): ReadonlyMap<string, strin
 
 /** Gathers the thoughts and calls of one completion. */
 export class Gathered {
-  readonly #outputs: ReadonlyMap<string, string>;
+  readonly #outputs: Map<string, string>;
   #calls: ChatCall[] = [];
   #thoughts: string[] = [];
 
   /** @param outputs by the ids of their calls */
   constructor(outputs: ReadonlyMap<string, string>) {
-    this.#outputs = outputs;
+    this.#outputs = new Map(outputs);
   }
 
   /** Whether it belongs to what is gathered, or says nothing by itself. */
   take(said: ItemWords): boolean {
     if (said === null || said.type === 'output') return true;
     if (said.type === 'call') this.#calls.push(said.call);
-    else if (said.type === 'thought') {
+    else if (said.type === 'answered') {
+      this.#calls.push(said.call);
+      this.#outputs.set(said.call.id, said.output);
+    } else if (said.type === 'thought') {
       // Thoughts come before the calls of their completion.
       if (this.#calls.length > 0) return false;
       this.#thoughts.push(said.text);

@@ -63,10 +63,20 @@ export function calledMore(
   event: CallEvent,
   tools?: readonly DeclaredTool[],
 ): readonly StepCall[] {
-  if (event.type === 'tool.called')
-    return [...calls, beginCall(event.kind ?? 'function', event.call_id, event.name, tools)];
+  if (event.type === 'tool.called') return [...calls, begunBy(event, tools)];
   const call = calls[event.index];
   return call === undefined ? calls : calls.with(event.index, changed(call, event));
+}
+
+function begunBy(
+  { kind = 'function', call_id: id, name, approval, remote }: Extract<RunEvent, { type: 'tool.called' }>,
+  tools?: readonly DeclaredTool[],
+): StepCall {
+  const call = beginCall(kind, id, name, tools);
+  const of = remote === undefined ? {} : { remote };
+  if (call.type === 'approval') return { ...call, ...of };
+  if (call.type !== 'function') return call;
+  return { ...call, ...(approval !== undefined && { approval_request_id: approval }), ...of };
 }
 
 function changed(call: StepCall, event: Exclude<CallEvent, { type: 'tool.called' }>): StepCall {

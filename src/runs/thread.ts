@@ -225,6 +225,8 @@ export interface RequiredFunctionCall {
   readonly id: string;
   readonly type: 'function';
   readonly function: { readonly name: string; readonly arguments: string };
+  /** The answer is a decision: whether the server may make the call itself. Missing where it may not. */
+  readonly requires_approval?: true;
 }
 
 /** A call of a custom tool; the input is any text. */

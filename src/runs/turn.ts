@@ -1,5 +1,6 @@
 /** One completion of a run: turns the parts that the model streams into events that are legal one after the other. Pure. */
 import type { Asides, KeptAsides } from './asides.ts';
+import type { ApprovedCall } from './approved.ts';
 import type { Ask } from './ask.ts';
 import type { CallIds } from './call-ids.ts';
 import { citationOf } from './calls/file-search.ts';
@@ -9,8 +10,9 @@ import { textEvent, type RunEvent } from './event.ts';
 import { referencesIn, undrawn } from './hosted.ts';
 import type { Clock, NewId } from './ids.ts';
 import { Marks } from './marks.ts';
-import type { ModelError, ModelPart } from './model.ts';
+import type { ModelError, ModelPart, ModelRequest } from './model.ts';
 import { callsOf, openCalls } from './parts.ts';
+import { remoteTool, type RemoteTool } from './remote.ts';
 import { apply, isExecuting, type RunState } from './run.ts';
 import { thinker, type Thought } from './thoughts.ts';
 import { estimateTokens } from './tokens.ts';
@@ -19,6 +21,12 @@ import { NO_USAGE, type ThreadItem, type Usage } from './thread.ts';
 
 /** How often in one attempt the worker's own tools may answer; after that the model must answer without tools. */
 export const MAX_TOOL_PASSES = 8;
+
+/** What of a prompt matters here: the tools that the model is offered, and the prompt's size. */
+interface Offer {
+  readonly request: Pick<ModelRequest, 'tools'> & Partial<Pick<ModelRequest, 'tool_choice'>>;
+  readonly estimatedTokens: number;
+}
 
 type Finish = Extract<ModelPart, { type: 'finish' }>;
 
@@ -62,7 +70,7 @@ export class Turn {
 
   constructor(
     state: RunState,
-    { request, estimatedTokens }: Ask,
+    { request, estimatedTokens }: Offer,
     { now, newId, callIds, isLast, items }: TurnOptions,
   ) {
     this.state = state;
@@ -114,6 +122,20 @@ export class Turn {
     return this.say([{ type: 'step.completed', at, usage: this.#usage, outputs: {} }]);
   }
 
+  /** Calls that were approved, as a step of their own. No model has to be asked for them. */
+  make(approved: readonly ApprovedCall[]): readonly RunEvent[] {
+    const made = approved.flatMap(({ name, arguments: text, approval }, index): RunEvent[] => [
+      { type: 'tool.called', index, call_id: approval, name, approval, ...this.#remote(name) },
+      { type: 'tool.delta', index, arguments: text },
+    ]);
+    return this.say([...this.#openCallStep(), ...made]);
+  }
+
+  #remote(name: string): { readonly remote?: RemoteTool } {
+    const remote = remoteTool(this.state.origin, name);
+    return remote === null ? {} : { remote };
+  }
+
   hear(part: ModelPart): readonly RunEvent[] {
     switch (part.type) {
       case 'text':
@@ -135,13 +157,14 @@ export class Turn {
         if (!this.#wanted(part.index)) return [];
         this.#heard += part.name;
         const { index } = part;
-        const kind = typeOfCalls(name, this.state.run.tools);
+        const kind = typeOfCalls(name, this.state);
         const called: RunEvent = {
           type: 'tool.called',
           index,
           call_id: this.#callIds.take(part.id),
           name,
           ...(kind !== 'function' && { kind }),
+          ...this.#remote(name),
         };
         return this.say([...this.#openCallStep(), called]);
       }

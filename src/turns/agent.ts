@@ -8,7 +8,7 @@ import type { Means } from './means.ts';
 import { toolName, toolNames } from '../runs/calls/kinds.ts';
 import { canChoose } from './begin.ts';
 import { resourcesOfRun } from './resources.ts';
-import { asServed, withPlugins } from './run-tools.ts';
+import { approvalsOf, asServed, withPlugins } from './run-tools.ts';
 import { PHOTO_TOOL } from './photo.ts';
 import { isNamed, type ChatSettings, type ChatTurn } from './turn.ts';
 
@@ -70,8 +70,10 @@ export function chatRun(
 ): RunRequest {
   const declared = turn.tools.map(toolName);
   // A tool that the caller declares is the caller's, even when the server has a tool of that name.
-  const { tools: known } = withPlugins(agent?.tools ?? [], agent?.metadata['auto_tools'] ?? null, plugins);
-  const agents = known.filter((tool) => !toolNames([tool]).some((name) => declared.includes(name)));
+  const of = withPlugins(agent?.tools ?? [], agent?.metadata['auto_tools'] ?? null, plugins);
+  // A chat has no way to approve a call.
+  const without = [...declared, ...approvalsOf([agent?.metadata['approve']], of.serverTools)];
+  const agents = of.tools.filter((tool) => !toolNames([tool]).some((name) => without.includes(name)));
   const serverTools = toolNames(agents).filter((name) => plugins.answers(name));
   const own = asServed(agents, serverTools, plugins);
   // In a thread there is no place for a speaker's name.

@@ -31,6 +31,19 @@ export function withPlugins(
 }
 
 /**
+ * Which of the server's tools wait for an approval before each call: `metadata.approve` is `true`, for all of them, or a
+ * comma-separated list.
+ * @param asked the values of `approve`: the assistant's and the run's. What either demands is needed.
+ */
+export function approvalsOf(
+  asked: readonly (string | undefined)[],
+  serverTools: readonly string[],
+): readonly string[] {
+  const named = asked.flatMap((value = '') => value.split(',').map((name) => name.trim()));
+  return named.includes('true') ? serverTools : serverTools.filter((name) => named.includes(name));
+}
+
+/**
  * `tools`, where those of `serverTools` that were declared without a schema get the server's own (and its description,
  * where they have none): a model gives no arguments that it was not told of.
  */

@@ -92,7 +92,7 @@ describe('a call of a custom tool', () => {
   test('is answered by the client, whatever tools the server has', () => {
     const by = { run: { tools: [PATCH] }, origin: { server_tools: ['patch'] } };
     expect(answererOf(custom, by)).toBe('client');
-    expect(typeOfCalls('patch', [SEARCH, PATCH])).toBe('custom');
+    expect(typeOfCalls('patch', { run: { tools: [SEARCH, PATCH] }, origin: {} })).toBe('custom');
     expect(offeredTools([SEARCH, PATCH])).toStrictEqual([SEARCH, PATCH]);
   });
 });
@@ -127,7 +127,7 @@ describe('a log', () => {
 describe('tools', () => {
   test('are offered as functions, and name the kind of their calls', () => {
     expect(offeredTools([SEARCH])).toStrictEqual([SEARCH]);
-    expect(typeOfCalls('SEARCH', [SEARCH])).toBe('function');
-    expect(typeOfCalls('look_up', [SEARCH])).toBe('function');
+    expect(typeOfCalls('SEARCH', { run: { tools: [SEARCH] }, origin: {} })).toBe('function');
+    expect(typeOfCalls('look_up', { run: { tools: [SEARCH] }, origin: {} })).toBe('function');
   });
 });

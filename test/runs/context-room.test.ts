@@ -1,6 +1,6 @@
 /** The room that a prompt has in a model's context, and what becomes of a prompt that its server finds too long. */
 import { describe, expect, test } from 'vitest';
-import { noHostedTools } from '../support/hosted.ts';
+import { noHostedTools, noRemoteTools } from '../support/hosted.ts';
 import { execute, type Execution } from '../../src/runs/execute.ts';
 import { ContextRoom } from '../../src/runs/context-room.ts';
 import {
@@ -78,6 +78,7 @@ async function play(
     model,
     runTool: async () => ({}),
     runHosted: noHostedTools,
+    runRemote: noRemoteTools,
     secretsIn: () => ({}),
     now: () => NOW,
     newId: (prefix) => `${prefix}_${(ids += 1)}`,

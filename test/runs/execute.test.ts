@@ -1,7 +1,7 @@
 /** The agent loop: which events a completion becomes, in exactly which order, and that any completion folds. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { noHostedTools } from '../support/hosted.ts';
+import { noOtherTools } from '../support/hosted.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { execute, type Execution } from '../../src/runs/execute.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest } from '../../src/runs/model.ts';
@@ -91,7 +91,7 @@ function context(model: Model, more: Partial<Execution> = {}): Execution {
   return {
     model,
     runTool: async () => ({ error: 'no tool was expected to run' }),
-    runHosted: noHostedTools,
+    ...noOtherTools,
     secretsIn: () => ({}),
     now: () => NOW,
     newId: (prefix) => `${prefix}_${(ids += 1)}`,

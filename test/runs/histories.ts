@@ -128,6 +128,8 @@ export function eventsFor(
       index: calls.length,
       call_id: `call_${at}_${calls.length}`,
       name: 'SEARCH',
+      ...(tokens === 3 && { kind: 'approval' }),
+      ...(tokens === 2 && { approval: 'mcpr_1', remote: { server: 'library', tool: 'look_up' } }),
     },
     'tool.delta': { type: 'tool.delta', index: Math.max(0, calls.length - 1), arguments: text },
     'tool.output': {

@@ -16,6 +16,7 @@ import type { HostedReply, HostedRequest } from '../../src/runs/hosted.ts';
 import type { ModelPart, ModelRequest } from '../../src/runs/model.ts';
 import { applyAll, type RunState } from '../../src/runs/run.ts';
 import type { DeclaredTool } from '../../src/runs/calls/kinds.ts';
+import { noRemoteTools } from '../support/hosted.ts';
 import { stateAfter } from './histories.ts';
 
 const FILE_SEARCH: DeclaredTool = {
@@ -61,6 +62,7 @@ async function play(
       },
     },
     runTool: async () => 'a function',
+    runRemote: noRemoteTools,
     async *runHosted(request) {
       requests.push(request);
       yield* reply(request);
@@ -281,6 +283,7 @@ test.each([FILE_SEARCH, CODE])('$type may be demanded: models are asked for the 
       },
     },
     runTool: async () => '',
+    runRemote: noRemoteTools,
     async *runHosted() {},
     secretsIn: () => ({}),
     now: () => 2_000,

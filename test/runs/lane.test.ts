@@ -1,7 +1,7 @@
 /** Fragments that go another way than all else: they, and they alone, and together it is the same run. */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { noHostedTools } from '../support/hosted.ts';
+import { noHostedTools, noRemoteTools } from '../support/hosted.ts';
 import type { Lane } from '../../src/runs/ask.ts';
 import { isDelta, type RunEvent } from '../../src/runs/event.ts';
 import { execute } from '../../src/runs/execute.ts';
@@ -60,6 +60,7 @@ async function play(parts: readonly ModelPart[], settings: Partial<Run>, hasLane
       model: new OfferingModel(parts),
       runTool: async () => ({ error: 'no tool was expected to run' }),
       runHosted: noHostedTools,
+      runRemote: noRemoteTools,
       secretsIn: () => ({}),
       now: () => 2_000,
       newId: (prefix) => `${prefix}_${(ids += 1)}`,

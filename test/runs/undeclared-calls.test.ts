@@ -1,6 +1,6 @@
 /** Calls of tools that nobody has: the model is told, nobody outside is asked, and no run ends in silence. */
 import { describe, expect, test } from 'vitest';
-import { noHostedTools } from '../support/hosted.ts';
+import { noHostedTools, noRemoteTools } from '../support/hosted.ts';
 import type { RunEvent } from '../../src/runs/event.ts';
 import { execute } from '../../src/runs/execute.ts';
 import type { Model, ModelPart, ModelRequest } from '../../src/runs/model.ts';
@@ -44,6 +44,7 @@ async function inTurn(scripts: readonly Script[], own: readonly string[] = []) {
         model,
         runTool: async (name) => `answer of ${name}`,
         runHosted: noHostedTools,
+        runRemote: noRemoteTools,
         secretsIn: () => ({}),
         now: () => 2_000,
         newId: (prefix) => `${prefix}_${(ids += 1)}`,

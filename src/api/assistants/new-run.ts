@@ -5,7 +5,7 @@ import type { Assistant, Metadata, ToolResources } from '../../runs/thread.ts';
 import type { RunRequest } from '../../turns/begin.ts';
 import type { Means } from '../../turns/means.ts';
 import { resourcesOfRun, storedIn } from '../../turns/resources.ts';
-import { withPlugins } from '../../turns/run-tools.ts';
+import { approvalsOf, withPlugins } from '../../turns/run-tools.ts';
 import { MULTITASK, type Multitask } from '../../turns/settle.ts';
 import * as shapes from './shapes.ts';
 
@@ -63,6 +63,7 @@ export function runRequest(
   const metadata = input.metadata ?? {};
   const labelled = (name: string): string | null => metadata[name] ?? assistant.metadata[name] ?? null;
   const { tools, serverTools } = withPlugins(input.tools ?? assistant.tools, labelled('auto_tools'), plugins);
+  const approvals = approvalsOf([assistant.metadata['approve'], metadata['approve']], serverTools);
   // In place of the assistant's, as at the hosted API.
   const own: ToolResources =
     input.tool_resources == null ? assistant.tool_resources : storedIn(input.tool_resources);
@@ -85,6 +86,7 @@ export function runRequest(
     origin: {
       backend_id: labelled('backend_id'),
       server_tools: serverTools,
+      ...(approvals.length > 0 && { approvals }),
       sealed,
       ...resourcesOfRun(tools, own, threads),
     },

@@ -1,11 +1,13 @@
 /** `submit_tool_outputs`: the client answers the calls that its run waits for. */
 import { z } from 'zod';
-import { notFound, wrongOutputs } from '../../errors.ts';
+import { ApiError, echo, notFound, wrongOutputs } from '../../errors.ts';
+import { decisionIn } from '../../runs/calls/approval.ts';
 import { answererOf, outputOf } from '../../runs/calls/kinds.ts';
 import { callsOf } from '../../runs/parts.ts';
 import { deviceOutput } from '../../runs/pictures.ts';
 import { isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
 import type { RunEvent } from '../../runs/event.ts';
+import type { RequiredCall } from '../../runs/thread.ts';
 import type { RunRef } from '../../store/keys.ts';
 import { isInGrace, runView } from '../../store/poll-grace.ts';
 import type { ReadRun, StoredRun } from '../../store/runs.ts';
@@ -79,7 +81,20 @@ function eventsFor(
   const got = outputs.map((output) => output.tool_call_id ?? '');
   if (isBlocked(state.run) && !sameIds(expected, got)) throw wrongOutputs(expected, got);
   const byId = Object.fromEntries(outputs.map((output) => [output.tool_call_id ?? '', output.output ?? '']));
+  for (const [index, { tool_call_id: id, output }] of outputs.entries()) {
+    const isQuestion = pending.some((call) => call.id === id && isApproval(call));
+    if (isQuestion && decisionIn(output ?? '') === null) throw noDecision(id ?? '', index);
+  }
   return answerCalls(state, withPictures(byId, pending, plugins), at);
+}
+
+/** Whether the call waits for a decision in place of an output. */
+const isApproval = (call: RequiredCall): boolean =>
+  call.type === 'function' && call.requires_approval === true;
+
+function noDecision(id: string, index: number): ApiError {
+  const text = `Call '${echo(id)}' waits for an approval: its output must say whether it may be made. Send {"approve": true}, or {"approve": false, "reason": "…"}.`;
+  return new ApiError(400, text, { param: `tool_outputs[${index}].output`, code: 'invalid_value' });
 }
 
 /**

@@ -6,6 +6,7 @@
 import type { RunOrigin } from '../event.ts';
 import type { ChatCall, ChatMessage } from '../model.ts';
 import type { AssistantTool, CustomTool, OfferedTool, RequiredCall, Run, ToolChoice } from '../thread.ts';
+import { approvals, type ApprovalCall } from './approval.ts';
 import { codeCalls, type CodeCall, type CodeOutput } from './code-interpreter.ts';
 import { customs, type CustomCall } from './custom.ts';
 import { fileSearches, type FileSearchCall } from './file-search.ts';
@@ -13,10 +14,10 @@ import { functions, type FunctionCall } from './function.ts';
 import type { Answerer, CallKind, CalledFunction, CallView, HostedAnswer } from './kind.ts';
 
 /** A call of any kind, as it is kept. */
-export type StepCall = FunctionCall | CustomCall | FileSearchCall | CodeCall;
+export type StepCall = FunctionCall | CustomCall | FileSearchCall | CodeCall | ApprovalCall;
 /** A call of a tool that the hosted API ran itself, as the worker does here. */
 export type HostedCall = FileSearchCall | CodeCall;
-/** A tool as a run declares it; its type is that of its calls. */
+/** A tool as a run declares it; its type is that of its calls, unless they wait for an approval. */
 export type DeclaredTool = AssistantTool | CustomTool;
 export type CallType = StepCall['type'];
 
@@ -27,6 +28,7 @@ const KINDS: Readonly<Record<CallType, AnyKind>> = {
   custom: customs,
   file_search: fileSearches,
   code_interpreter: codeCalls,
+  approval: approvals,
 };
 
 /** The format of runs that have such tools, where it is not the first (format.ts). */
@@ -35,15 +37,25 @@ const FORMATS: Readonly<Record<CallType, number>> = {
   custom: 2,
   file_search: 4,
   code_interpreter: 4,
+  approval: 6,
 };
 
 /** The format of a run: the newest that its tools, its choice among them, or what becomes of its calls need. */
 export function formatOf(
   { tools, tool_choice: choice }: Pick<Run, 'tools' | 'tool_choice'>,
-  { leaves_calls: leavesCalls, response }: Pick<RunOrigin, 'leaves_calls' | 'response'>,
+  origin: Pick<RunOrigin, 'leaves_calls' | 'response' | 'approvals' | 'remotes'>,
 ): number {
-  const ofOrigin = leavesCalls === true || response !== undefined ? LINE_FORMAT : 1;
-  return Math.max(ofOrigin, formatOfChoice(choice), ...tools.map(({ type }) => FORMATS[type]));
+  return Math.max(formatOfOrigin(origin), formatOfChoice(choice), ...tools.map(({ type }) => FORMATS[type]));
+}
+
+function formatOfOrigin({
+  leaves_calls: leavesCalls,
+  response,
+  approvals: needed,
+  remotes,
+}: Pick<RunOrigin, 'leaves_calls' | 'response' | 'approvals' | 'remotes'>): number {
+  if (needed !== undefined || remotes !== undefined) return FORMATS.approval;
+  return leavesCalls === true || response !== undefined ? LINE_FORMAT : 1;
 }
 
 /** Of runs among items, and of those that leave their calls (format.ts). */
@@ -77,8 +89,12 @@ export function demandedTool(choice: Exclude<ToolChoice, string>): string | null
 }
 
 /** The kind of a call that names this function; a plain function where no tool offers it. */
-export function typeOfCalls(name: string, tools: readonly DeclaredTool[]): CallType {
-  return declarationOf(name, tools)?.type ?? 'function';
+export function typeOfCalls(
+  name: string,
+  { run, origin }: { readonly run: Pick<Run, 'tools'>; readonly origin: Pick<RunOrigin, 'approvals'> },
+): CallType {
+  if (origin.approvals?.includes(name) === true) return 'approval';
+  return declarationOf(name, run.tools)?.type ?? 'function';
 }
 
 function declarationOf(name: string, tools: readonly DeclaredTool[]): DeclaredTool | null {
