@@ -139,15 +139,20 @@ export function toolName({ text: source }: Block): string {
 }
 
 /** A program for Node prints what the demo model says. */
-export const runsInNode: Check = async (block, stage) => {
+export const runsInNode: Check = (block, stage) => prints(block, stage, 'You said: “Hello”');
+
+/** A program asks whether a tool may be called, and prints what it found. */
+export const approvesInNode: Check = (block, stage) => prints(block, stage, 'Here is what the tool found');
+
+async function prints(block: Block, stage: Stage, said: string): Promise<void> {
   const path = await stage.write('example.mjs', await stage.addressed(block.text));
   const ended = await runProgram(process.execPath, [path], { cwd: stage.folder });
   expect(ended).toEqual({
     code: 0,
     stderr: '',
-    stdout: expect.stringContaining('You said: “Hello”') as unknown,
+    stdout: expect.stringContaining(said) as unknown,
   });
-};
+}
 
 /** A program prints how many numbers its embedding has. */
 export const embedsInNode: Check = async (block, stage) => {

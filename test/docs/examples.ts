@@ -104,6 +104,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   'docs/responses.md': [
     ['client.responses.stream(', checks.runsInNode],
     ['starting_after: 1', checks.runsInNode],
+    ["approve: 'clock'", checks.approvesInNode],
   ],
   'docs/servers.md': [['"upstreams": [', checks.configures]],
   'docs/tools.md': [

@@ -52,6 +52,13 @@ const item = (random: Random, known: Known): unknown =>
     { type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: words(random) }] },
     { type: 'reasoning', summary: [], encrypted_content: words(random) },
     { type: 'compaction', encrypted_content: words(random) },
+    { type: 'mcp_call', name: words(random), arguments: '{}', output: random.pick([words(random), null]) },
+    { type: 'mcp_approval_request', id: 'mcpr_1', server_label: 'longrun', name: 'clock', arguments: '{' },
+    {
+      type: 'mcp_approval_response',
+      approval_request_id: random.pick(['mcpr_1', 'mcpr_a-0_b', known.anyId(random)]),
+      approve: random.pick<unknown>([true, false, 'yes']),
+    },
     { type: 'item_reference', id: random.pick([known.anyId(random), 'msg_a_b', 'rs_a-0_b', 'fc_a-9999_b']) },
     { type: 'of_a_newer_client', any: deep(random.pick([1, 50])) },
     {},

@@ -72,6 +72,28 @@ export const RESPONSES: readonly Group[] = [
     },
   },
   {
+    key: 'MCP',
+    about: 'MCP servers that come with a request',
+    requirements: {
+      'R-MCP-01': {
+        says: 'The tools of a server are listed as an item, and their calls made by the server, with the events of each.',
+        evidence: 'specification',
+      },
+      'R-MCP-02': {
+        says: 'Headers and authorization reach the server, and are never shown again.',
+        evidence: 'specification',
+      },
+      'R-MCP-03': {
+        says: 'A call that needs an approval ends the response with a request for it; the next one brings the decision.',
+        evidence: 'specification',
+      },
+      'R-MCP-04': {
+        says: 'Tools of this server wait for an approval where `metadata.approve` names them, for clients of the Assistants API as a required action.',
+        evidence: 'decision',
+      },
+    },
+  },
+  {
     key: 'STREAM',
     about: 'streams',
     requirements: {

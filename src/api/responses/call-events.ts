@@ -24,10 +24,11 @@ export function beginningsOf(type: string): readonly string[] {
   }
 }
 
-/** Those before it is done. */
-export function endingsOf(type: string): readonly string[] {
+/** Those before it is done. @param hasFailed whether its answer is an error */
+export function endingsOf(type: string, hasFailed: boolean): readonly string[] {
   switch (type) {
     case 'mcp_call':
+      return [`response.mcp_call.${hasFailed ? 'failed' : 'completed'}`];
     case 'web_search_call':
     case 'file_search_call':
       return [`response.${type}.completed`];

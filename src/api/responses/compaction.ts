@@ -16,7 +16,7 @@ import { resolved } from './references.ts';
 import { body, type ResponseBody } from './request.ts';
 import { usageOf } from './response.ts';
 import { whole } from './responses.ts';
-import { runRequest } from './run-request.ts';
+import { runRequest, toolsOf } from './run-request.ts';
 import { checkSizes } from './sizes.ts';
 
 const INSTRUCTIONS = `You are compacting a conversation so that it can go on in less space. Write a summary that takes its place: the
@@ -84,8 +84,11 @@ async function beginSummary(services: Services, call: Call, given: ResponseBody)
     prompt: null,
     truncation: 'auto',
   };
+  const asker = agent && plain(agent);
   const request = runRequest(services, call, asked, {
-    agent: agent && plain(agent),
+    agent: asker,
+    read: toolsOf(services, asked, asker, []),
+    servers: [],
     model: agent?.model ?? model ?? '',
     place,
     inputs: line.length,

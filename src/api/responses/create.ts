@@ -10,8 +10,10 @@ import { MULTITASK, whenBusy, type Multitask } from '../../turns/settle.ts';
 import type { StoredRun } from '../../store/runs.ts';
 import type { Caller } from '../../turns/caller.ts';
 import type { Services } from '../http/services.ts';
+import { decisionsIn } from './decisions.ts';
 import { checkCalls, checkedItem, toLine, type Unseal } from './input.ts';
 import { conversationId } from './ids.ts';
+import { listServers, serversIn, serversShown } from './mcp.ts';
 import { checkPictures, checkResources } from './named.ts';
 import {
   callsBefore,
@@ -23,7 +25,7 @@ import {
 } from './place.ts';
 import { resolved } from './references.ts';
 import type { ResponseBody } from './request.ts';
-import { runRequest } from './run-request.ts';
+import { runRequest, toolsOf } from './run-request.ts';
 import { checkSizes } from './sizes.ts';
 
 /** So much of what is not kept is said again where it is continued by something that is. */
@@ -95,12 +97,20 @@ export async function prepareResponse(
 ): Promise<Prepared> {
   const agent = await agentOf(services, caller, given);
   const asked = askedOf(given, agent);
+  const named = serversIn(given.tools ?? []);
   const items = given.input.map((item, index) => checkedItem(item, `input[${index}]`));
   const whole = await resolved(services, caller, items, 'input');
   const found = await placeOf(services, caller, { ...asked, ...(unkept && { unkept }) }, mayJoin);
   const place = warmedUp === undefined ? found : { ...found, previous: warmedUp };
   const repeated = place.repeats === undefined ? [] : await saidUntil(services, place.repeats, MAX_REPEATED);
-  const making = { now: services.now(), unseal: unsealer(services, caller.project) };
+  const shown = [...(place.servers ?? []), ...serversShown(whole)];
+  const servers = await listServers(services, caller, named, shown);
+  const read = toolsOf(services, given, agent, servers);
+  const making = {
+    now: services.now(),
+    unseal: unsealer(services, caller.project),
+    decided: await decisionsIn(services, caller.project, whole, read),
+  };
   const line = [...repeated, ...whole].map((item) => toLine(making, caller, place.threadId, item));
   const before = await callsBefore(services, caller.project, place);
   checkCalls(line, before.open, (id) => before.known.has(id));
@@ -108,7 +118,14 @@ export async function prepareResponse(
   const own = line.slice(repeated.length);
   checkSizes(services, own, 'input');
   await checkPictures(services, caller.project, own, 'input');
-  const request = runRequest(services, caller, given, { ...asked, agent, place, inputs });
+  const request = runRequest(services, caller, given, {
+    ...asked,
+    agent,
+    place,
+    inputs,
+    read,
+    servers,
+  });
   await checkResources(services, caller.project, given);
   return { ...newRun(services, caller, place, request), place, line };
 }

@@ -8,20 +8,18 @@
  *   E3  the last frame is `response.completed`, `response.incomplete` or `response.failed`, and says what was done
  *   E4  an item that a lost worker left half said ends as incomplete, and is not in the response
  */
-import { calledFunction, type StepCall } from '../../runs/calls/kinds.ts';
 import type { RunEvent } from '../../runs/event.ts';
-import { callsOf } from '../../runs/parts.ts';
 import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
 import type { LoggedEvent } from '../../store/follow.ts';
 import type { Encoder } from '../http/encode.ts';
-import { ARGUMENTS, argumentsOf, beginningsOf, endingsOf } from './call-events.ts';
+import { CallFrames } from './call-frames.ts';
 import { deltaHead, FrameWriter, sseFrame, type FrameForm } from './frame-writer.ts';
 import {
   annotationOf,
-  callItem,
   messageItem,
   AGAIN,
   reasoningId,
+  listItems,
   reasoningItem,
   textPart,
   type ItemStatus,
@@ -43,14 +41,6 @@ interface OpenText {
   readonly head: string;
 }
 
-interface OpenCall {
-  readonly id: string;
-  readonly index: number;
-  /** How much of its arguments was told. */
-  told: number;
-  isDone: boolean;
-}
-
 type Sealer = ((text: string) => string) | null;
 
 /** Encodes one run's log, from its first event on. */
@@ -63,12 +53,18 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
   readonly #writer: FrameWriter;
   readonly #sealer: Sealer;
   #index = 0;
+  /** The first index of what the run itself says or does. */
+  #silentIndex = 0;
   #steps = 0;
   #open: OpenText | null = null;
-  #calls: OpenCall[] = [];
   #hasBegun = false;
   /** The place of each item, by its id. */
   readonly #indices = new Map<string, number>();
+  readonly #calls = new CallFrames({
+    emit: (type, data) => this.#emit(type, data),
+    nextIndex: () => this.#nextIndex(),
+    keep: (item) => this.output.push(item),
+  });
 
   /**
    * @param startingAfter the number of the last frame that the client has; -1 for none
@@ -87,7 +83,7 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
 
   /** Whether nothing was said or done so far. */
   get isSilent(): boolean {
-    return this.#index === 0;
+    return this.#index === this.#silentIndex;
   }
 
   encode({ event }: LoggedEvent): string {
@@ -109,7 +105,7 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
         return this.#begun();
       case 'step.created':
         this.#steps += 1;
-        this.#calls = [];
+        this.#calls.begin();
         return this.#closeThought();
       case 'message.created':
         return this.#openMessage(event.message_id, state);
@@ -162,7 +158,27 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
   #begun(): string {
     if (this.#hasBegun || this.state === null) return '';
     this.#hasBegun = true;
-    return this.#lifecycle('response.in_progress', this.state, 'in_progress');
+    return this.#lifecycle('response.in_progress', this.state, 'in_progress') + this.#listed();
+  }
+
+  /** The tools that servers have shown before the run began. */
+  #listed(): string {
+    const view = this.#view();
+    let frames = '';
+    for (const item of view === null ? [] : listItems(view)) {
+      const index = this.#nextIndex();
+      const place = { item_id: item.id, output_index: index };
+      frames += this.#emit('response.output_item.added', {
+        output_index: index,
+        item: { ...item, tools: [] },
+      });
+      frames += this.#emit('response.mcp_list_tools.in_progress', place);
+      frames += this.#emit('response.mcp_list_tools.completed', place);
+      frames += this.#emit('response.output_item.done', { output_index: index, item });
+      this.output.push(item);
+    }
+    this.#silentIndex = this.#index;
+    return frames;
   }
 
   #openMessage(messageId: string, { run }: RunState): string {
@@ -281,69 +297,13 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
 
   #call(event: Extract<RunEvent, { type: `tool.${string}` }>, { step }: RunState): string {
     const view = this.#view();
-    const call = step === null ? undefined : callsOf(step)[event.index];
-    if (view === null || step === null || call === undefined) return '';
-    if (event.type === 'tool.called') return this.#openCall(view, step.id, event.index, call);
-    const open = this.#calls[event.index];
-    if (open === undefined || open.isDone) return '';
-    if (event.type === 'tool.delta') return this.#grown(view, step.id, event.index, call);
-    return event.type === 'tool.answered'
-      ? this.#closeCall(view, step.id, event.index, call, 'completed')
-      : '';
-  }
-
-  #openCall(view: View, stepId: string, index: number, call: StepCall): string {
-    const item = callItem(view, stepId, index, call, 'in_progress');
-    const open: OpenCall = { id: item.id, index: this.#nextIndex(), told: 0, isDone: false };
-    this.#calls[index] = open;
-    const place = { item_id: open.id, output_index: open.index };
-    return (
-      this.#emit('response.output_item.added', { output_index: open.index, item }) +
-      beginningsOf(item.type)
-        .map((name) => this.#emit(name, place))
-        .join('')
-    );
-  }
-
-  /** Tells what the call has grown by. */
-  #grown(view: View, stepId: string, index: number, call: StepCall): string {
-    const open = this.#calls[index];
-    const { type } = callItem(view, stepId, index, call, 'in_progress');
-    const [name] = ARGUMENTS[type] ?? [];
-    if (open === undefined || name === undefined) return '';
-    const text = argumentsOf(call);
-    const delta = text.slice(open.told);
-    open.told = text.length;
-    return delta === ''
-      ? ''
-      : this.#emit(`${name}.delta`, { item_id: open.id, output_index: open.index, delta });
-  }
-
-  #closeCall(view: View, stepId: string, index: number, call: StepCall, status: ItemStatus): string {
-    const open = this.#calls[index];
-    if (open === undefined || open.isDone) return '';
-    let frames = this.#grown(view, stepId, index, call);
-    open.isDone = true;
-    const item = callItem(view, stepId, index, call, status);
-    if (status === 'completed') this.output.push(item);
-    const place = { item_id: open.id, output_index: open.index };
-    const [name, field] = ARGUMENTS[item.type] ?? [];
-    if (name !== undefined && field !== undefined) {
-      const named = item.type === 'function_call' ? { name: calledFunction(call).name } : {};
-      frames += this.#emit(`${name}.done`, { ...place, ...named, [field]: argumentsOf(call) });
-    }
-    const endings = status === 'completed' ? endingsOf(item.type) : [];
-    for (const ending of endings) frames += this.#emit(ending, place);
-    return frames + this.#emit('response.output_item.done', { output_index: open.index, item });
+    return view === null || step === null ? '' : this.#calls.hear(view, step, event);
   }
 
   #closeCalls(status: ItemStatus, subject: Applied['subject']): string {
     const view = this.#view();
     const step = subject.object === 'thread.run.step' ? subject : (this.state?.step ?? null);
-    if (view === null || step === null) return '';
-    return callsOf(step)
-      .map((call, index) => this.#closeCall(view, step.id, index, call, status))
-      .join('');
+    return view === null || step === null ? '' : this.#calls.close(view, step, status);
   }
 
   #ended(state: RunState): string {

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { ApiError, echo } from '../../errors.ts';
-import { saidBy, type WireItem, type StoredItem } from '../../runs/items.ts';
+import { saidBy, type DecidedCall, type WireItem, type StoredItem } from '../../runs/items.ts';
 import { toMessage } from '../../runs/parts.ts';
 import { MEDIA_TYPES } from '../../runs/model.ts';
 import type { ContentPart, Message } from '../../runs/thread.ts';
@@ -59,6 +59,18 @@ const KNOWN: Readonly<Record<string, z.ZodType<Readonly<Record<string, unknown>>
   function_call_output: z.looseObject({ call_id: text.min(1), output }),
   custom_tool_call: z.looseObject({ call_id: text.min(1), name: text.min(1), input: text }),
   custom_tool_call_output: z.looseObject({ call_id: text.min(1), output }),
+  mcp_call: z.looseObject({ name: text.min(1), arguments: text, output: text.nullish() }),
+  mcp_approval_request: z.looseObject({
+    id: text.min(1),
+    server_label: text,
+    name: text.min(1),
+    arguments: text,
+  }),
+  mcp_approval_response: z.looseObject({
+    approval_request_id: text.min(1),
+    approve: z.boolean(),
+    reason: text.nullish(),
+  }),
   reasoning: z.looseObject({ summary: z.array(anyPart).nullish(), encrypted_content: text.nullish() }),
   compaction: z.looseObject({ encrypted_content: text }),
   item_reference: z.looseObject({ id: text.min(1) }),
@@ -86,9 +98,17 @@ function hasSound(given: unknown): boolean {
   return Array.isArray(given) && given.some((each) => isRecord(each) && each['type'] === 'input_audio');
 }
 
+/** What items are made with. */
+interface LineMaking {
+  readonly now: number;
+  readonly unseal: Unseal;
+  /** What approvals among them decide. */
+  readonly decided?: ReadonlyMap<WireItem, DecidedCall>;
+}
+
 /** An item as it joins a thread. */
 export function toLine(
-  { now, unseal }: { readonly now: number; readonly unseal: Unseal },
+  { now, unseal, decided }: LineMaking,
   { newId }: Pick<Caller, 'newId'>,
   threadId: string,
   item: WireItem,
@@ -98,6 +118,7 @@ export function toLine(
   const { id: _, ...kept } = item;
   const sealed = item['encrypted_content'];
   const opened = typeof sealed === 'string' ? unseal(sealed) : null;
+  const approves = decided?.get(item);
   return {
     id: newId('item'),
     object: 'thread.item',
@@ -107,6 +128,7 @@ export function toLine(
     status: 'completed',
     item: { ...kept, type: item.type },
     ...(opened !== null && { text: opened }),
+    ...(approves !== undefined && { approves }),
   };
 }
 

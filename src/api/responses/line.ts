@@ -7,6 +7,7 @@ import type { Placed } from '../../store/line.ts';
 import { itemId } from './ids.ts';
 import {
   callItem,
+  isOfServer,
   reasoningItem,
   thoughtText,
   writtenMessage,
@@ -78,7 +79,7 @@ function stepShown(step: RunStep, thought: string): readonly OutputItem[] {
   if (step.status !== 'completed') return [];
   const ref = { threadId: step.thread_id };
   const view: View = {
-    run: { id: step.run_id, thread_id: step.thread_id, tools: [] },
+    run: { id: step.run_id, thread_id: step.thread_id, tools: [], started_at: null },
     // Whose the calls were is not known here: those that have their output are shown with it.
     origin: { server_tools: [] },
     seal: null,
@@ -109,7 +110,7 @@ function stepShown(step: RunStep, thought: string): readonly OutputItem[] {
 
 /** A declaration of the function that a call names, so that it counts as the client's. */
 function declared(call: Parameters<typeof callItem>[3]): View['run']['tools'] {
-  if (call.type !== 'function') return [];
+  if (call.type !== 'function' || isOfServer(call)) return [];
   const { name } = call.function;
   return [{ type: 'function', function: { name, parameters: {}, strict: false } }];
 }

@@ -1,4 +1,5 @@
 /** What a run has said and done, as the items of the Responses API: of a run that is stored, and piece by piece of its log. */
+import { z } from 'zod';
 import { codeIn } from '../../runs/calls/written-code.ts';
 import { answererOf, calledFunction, isOpenCall, outputOf, type StepCall } from '../../runs/calls/kinds.ts';
 import type { CodeOutput } from '../../runs/calls/code-interpreter.ts';
@@ -10,10 +11,8 @@ import type { KeptThought, Thought } from '../../runs/thoughts.ts';
 import type { Annotation, Message, Run, RunStep } from '../../runs/thread.ts';
 import type { WireItem } from '../../runs/items.ts';
 import { itemId } from './ids.ts';
+import { OWN_LABEL } from './mcp.ts';
 import { WEB_SEARCH } from './tools.ts';
-
-/** The label of this server's own tools, which clients see as those of an MCP server: they must not run them. */
-const OWN_LABEL = 'longrun';
 
 /** An item of an output: it has an id and a status. */
 export interface OutputItem extends WireItem {
@@ -24,8 +23,8 @@ export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
 
 /** What items are made of: the run, and what its caller wants to see. */
 export interface View {
-  readonly run: Pick<Run, 'id' | 'thread_id' | 'tools'>;
-  readonly origin: Pick<RunOrigin, 'server_tools' | 'response'>;
+  readonly run: Pick<Run, 'id' | 'thread_id' | 'tools' | 'started_at'>;
+  readonly origin: Pick<RunOrigin, 'server_tools' | 'response' | 'remotes'>;
   /** Seals a thought for a client that keeps it; null where none is wanted. */
   readonly seal: ((text: string) => string) | null;
 }
@@ -118,6 +117,7 @@ const PREFIXES: Readonly<Record<string, string>> = {
   web_search_call: 'ws',
   file_search_call: 'fs',
   code_interpreter_call: 'ci',
+  mcp_approval_request: 'mcpr',
 };
 
 /** The type of item that a call is. */
@@ -129,10 +129,18 @@ function callType(view: View, call: StepCall): string {
       return 'file_search_call';
     case 'code_interpreter':
       return 'code_interpreter_call';
+    case 'approval':
+      return 'mcp_approval_request';
     case 'function':
+      if (isOfServer(call)) return 'mcp_call';
       if (answererOf(call, view) === 'client') return 'function_call';
       return call.function.name === WEB_SEARCH ? 'web_search_call' : 'mcp_call';
   }
+}
+
+/** Whether the call itself says that it was no client's. */
+export function isOfServer(call: StepCall): boolean {
+  return call.type === 'function' && (call.remote !== undefined || call.approval_request_id !== undefined);
 }
 
 /** A call of a step. @param index its place among the step's calls */
@@ -145,7 +153,34 @@ export function callItem(
 ): OutputItem {
   const type = callType(view, call);
   const id = itemId(PREFIXES[type] ?? 'call', stepId, { threadId: view.run.thread_id }, index);
-  return { id, type, status, ...callFields(view, type, call) };
+  // The wire has no status for the question whether a call may be made.
+  const fields = callFields(view, type, call);
+  return type === 'mcp_approval_request' ? { id, type, ...fields } : { id, type, status, ...fields };
+}
+
+/** The tools that the servers of a request have shown, as the items with which its output begins. */
+export function listItems({ run, origin }: View): readonly OutputItem[] {
+  const { remotes = [] } = origin;
+  return remotes.flatMap(({ label, tools, is_listed: isListed }, number) => {
+    if (!isListed) return [];
+    const id = itemId('mcpl', run.id, { threadId: run.thread_id }, number);
+    return [
+      {
+        id,
+        type: 'mcp_list_tools',
+        server_label: label,
+        tools: Object.entries(tools).flatMap(([name, own]) => toolShown(run.tools, name, own)),
+        error: null,
+      },
+    ];
+  });
+}
+
+function toolShown(declared: View['run']['tools'], name: string, own: string): readonly object[] {
+  const tool = declared.find((each) => each.type === 'function' && each.function.name === name);
+  if (tool?.type !== 'function') return [];
+  const { description = '', parameters } = tool.function;
+  return [{ name: own, description, input_schema: parameters, annotations: null }];
 }
 
 function callFields(view: View, type: string, call: StepCall): Readonly<Record<string, unknown>> {
@@ -161,15 +196,44 @@ function callFields(view: View, type: string, call: StepCall): Readonly<Record<s
       return { action: { type: 'search', query: queryIn(text) } };
     case 'mcp_call':
       return {
-        server_label: OWN_LABEL,
-        name,
+        ...serverTool(call),
         arguments: text,
-        output: isOpenCall(call) ? null : outputOf(call),
-        error: null,
-        approval_request_id: null,
+        ...answerIn(call),
+        approval_request_id: approvalOf(call),
       };
+    case 'mcp_approval_request':
+      return { ...serverTool(call), arguments: text };
     default:
       return hostedFields(view, call);
+  }
+}
+
+/** A tool of a server, as the client knows it. */
+function serverTool(call: StepCall): Readonly<Record<string, unknown>> {
+  const remote = call.type === 'function' || call.type === 'approval' ? call.remote : undefined;
+  return remote === undefined
+    ? { server_label: OWN_LABEL, name: calledFunction(call).name }
+    : { server_label: remote.server, name: remote.tool };
+}
+
+const approvalOf = (call: StepCall): string | null =>
+  (call.type === 'function' ? call.approval_request_id : undefined) ?? null;
+
+const failure = z.strictObject({ error: z.string() });
+
+/** What a tool of a server has answered. Its failures are told apart, as clients expect it. */
+function answerIn(call: StepCall): { readonly output: string | null; readonly error: string | null } {
+  if (isOpenCall(call)) return { output: null, error: null };
+  const output = outputOf(call);
+  const failed = output.startsWith('{"error":') ? failure.safeParse(parsed(output)) : null;
+  return failed?.success === true ? { output: null, error: failed.data.error } : { output, error: null };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 
@@ -238,8 +302,9 @@ export interface StoredOutput {
 
 /** The output of a run as it is stored: what a stream of its log ends with. */
 export function outputItems(view: View, { steps, messages, thoughts }: StoredOutput): readonly OutputItem[] {
-  const items: OutputItem[] = [];
-  let beforeStep = 0;
+  // They come with the first event of a worker.
+  const items: OutputItem[] = view.run.started_at === null ? [] : [...listItems(view)];
+  let beforeStep = items.length;
   for (const [number, step] of steps.entries()) {
     const preface = steps[number - 1];
     const isAfterWords = step.type === 'tool_calls' && preface !== undefined && isPreface(preface);

@@ -33,6 +33,8 @@ export interface ResponsePlace {
   readonly inConversation: boolean;
   /** What the hosted tools of a conversation work with. */
   readonly resources?: ToolResources;
+  /** The labels of the MCP servers whose tools the previous response knew. */
+  readonly servers?: readonly string[];
   /** What is said again in a new thread, because it is not kept where it was said. */
   readonly repeats?: RunRef;
 }
@@ -81,9 +83,10 @@ export async function placeOf(
   if (found === null) throw previousNotFound(previous);
   if (!isTerminal(found.state.run)) throw previousNotOver(previous);
   const { ref, state } = found;
+  const servers = (state.origin.remotes ?? []).map(({ label }) => label);
   const isChain = state.origin.response !== undefined && !state.origin.response.in_conversation;
   if (isKept && state.origin.ephemeral)
-    return { ...newPlace(means, caller, true, { previous: ref.runId }), repeats: ref };
+    return { ...newPlace(means, caller, true, { previous: ref.runId }), servers, repeats: ref };
   if (mayJoin && isChain && isKept !== state.origin.ephemeral) {
     const head = await means.objects.line.head(ref);
     const runId = runIdIn(ref.threadId, caller.newId('run'));
@@ -94,13 +97,14 @@ export async function placeOf(
       thread: null,
       previous: ref.runId,
       inConversation: false,
+      servers,
     };
     // A request that was sent before finds what it made then.
     if (head.runId === runId || (await isMade(means, caller, { ...ref, runId }))) return joined;
     if (isLast) return { ...joined, expectedOrder: head.order };
   }
   const base = await means.objects.line.after(ref);
-  return newPlace(means, caller, isKept, { base, previous: ref.runId });
+  return { ...newPlace(means, caller, isKept, { base, previous: ref.runId }), servers };
 }
 
 /**
@@ -231,7 +235,8 @@ function callsIn(
 ): readonly { readonly id: string; readonly isOpen: boolean }[] {
   if (said?.type === 'call') return [{ id: said.call.id, isOpen: true }];
   if (item.object !== 'thread.run.step' || item.status !== 'completed') return [];
-  return callsOf(item).map((call) => ({ id: call.id, isOpen: isOpenCall(call) }));
+  // Nobody has to decide about a call: then it is not made.
+  return callsOf(item).map((call) => ({ id: call.id, isOpen: isOpenCall(call) && call.type !== 'approval' }));
 }
 
 /** Everything before a place of a thread, and of those that it goes on from. */

@@ -94,7 +94,7 @@ async function thoughtNamed(
   const kept = candidates.map((stepId) => thoughts.get(stepId)).find((found) => found !== undefined);
   const text = thoughtText(kept ?? []);
   if (text === '') return null;
-  const run = { id: ref.runId, thread_id: thread, tools: [] };
+  const run = { id: ref.runId, thread_id: thread, tools: [], started_at: null };
   return reasoningItem({ run, origin: { server_tools: [] }, seal: null }, id, text, 'completed');
 }
 

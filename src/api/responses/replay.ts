@@ -31,7 +31,11 @@ export function shortStream({ run, origin }: RunState, output: readonly OutputIt
 function itemFrames(writer: FrameWriter, item: OutputItem, index: number): string {
   const { content, ...rest } = item;
   const parts: readonly unknown[] = Array.isArray(content) ? content : [];
-  const opened = { ...rest, status: 'in_progress', ...(content !== undefined && { content: [] }) };
+  const opened = {
+    ...rest,
+    ...('status' in rest && { status: 'in_progress' }),
+    ...(content !== undefined && { content: [] }),
+  };
   const frames = [writer.write('response.output_item.added', { output_index: index, item: opened })];
   for (const [at, part] of parts.entries()) {
     if (isRecord(part))

@@ -1,13 +1,15 @@
 /** A response as the run that it is: which value wins, the request's, the assistant's or the default. */
 import { ApiError } from '../../errors.ts';
 import type { RunOrigin } from '../../runs/event.ts';
-import type { Assistant, Metadata } from '../../runs/thread.ts';
+import type { RemoteTarget } from '../../runs/remote.ts';
+import type { Assistant } from '../../runs/thread.ts';
 import type { RunRequest } from '../../turns/begin.ts';
 import { resourcesOfRun } from '../../turns/resources.ts';
-import { sealedKey } from '../../turns/seal-request.ts';
+import { sealed } from '../../turns/seal-request.ts';
 import type { Caller } from '../../turns/caller.ts';
 import type { Services } from '../http/services.ts';
 import { MAX_INSTRUCTIONS_LENGTH } from '../http/shapes.ts';
+import type { ListedServer } from './mcp.ts';
 import type { ResponsePlace } from './place.ts';
 import { formatOf, passedOn, shownOf, type ResponseBody } from './request.ts';
 import { readTools, type ReadTools } from './tools.ts';
@@ -23,20 +25,20 @@ export interface Circumstances {
   /** How many items its input has. */
   readonly inputs: number;
   readonly isKept: boolean;
+  readonly read: ReadTools;
+  readonly servers: readonly ListedServer[];
 }
 
-/** @throws {ApiError} 400 for tools that are not there. */
+/** @throws {ApiError} 400 for variables that are too long. */
 export function runRequest(
   services: Services,
   call: Caller,
   given: ResponseBody,
   circumstances: Circumstances,
 ): RunRequest {
-  const { agent, model } = circumstances;
+  const { agent, model, read, servers } = circumstances;
   const metadata = given.metadata ?? {};
-  const read = readTools(given.tools ?? [], given.tool_choice, autoTools(metadata, agent), services.plugins);
-  const ofAgent = given.tools == null ? (agent?.tools ?? []) : [];
-  const tools = [...read.tools, ...ofAgent];
+  const { tools } = read;
   return {
     assistant_id: agent?.id ?? NO_ASSISTANT,
     model: agent !== null && isNameOf(agent, model) ? agent.model : model,
@@ -51,15 +53,31 @@ export function runRequest(
     parallelToolCalls: given.parallel_tool_calls ?? null,
     lifetimeS: services.settings.runExpiresAfterS,
     origin: {
-      ...originOf(given, read, circumstances),
-      sealed: sealedKey(services, call),
+      ...originOf(given, circumstances),
+      sealed: sealed(services, call, {}, targetsOf(servers)),
       ...resourcesOfRun(tools, read.resources, agent?.tool_resources, circumstances.place.resources),
     },
   };
 }
 
-const autoTools = (metadata: Metadata, agent: Assistant | null): string | null =>
-  metadata['auto_tools'] ?? agent?.metadata['auto_tools'] ?? null;
+/** The tools of a request, or else of its assistant. @throws {ApiError} 400 for tools that are not there. */
+export function toolsOf(
+  { plugins }: Pick<Services, 'plugins'>,
+  { tools, tool_choice: choice, metadata }: ResponseBody,
+  agent: Assistant | null,
+  servers: readonly ListedServer[],
+): ReadTools {
+  return readTools(tools ?? [], choice, {
+    auto: metadata?.['auto_tools'] ?? agent?.metadata['auto_tools'] ?? null,
+    approve: [metadata?.['approve'], agent?.metadata['approve']],
+    ofAgent: tools == null ? (agent?.tools ?? []) : [],
+    plugins,
+    servers,
+  });
+}
+
+const targetsOf = (servers: readonly ListedServer[]): Readonly<Record<string, RemoteTarget>> =>
+  Object.fromEntries(servers.map(({ label, target }) => [label, target]));
 
 /** Whether the model's name is the assistant's. */
 function isNameOf({ id, name }: Assistant, model: string): boolean {
@@ -77,12 +95,13 @@ function samplingOf(given: ResponseBody, agent: Assistant | null) {
 
 function originOf(
   given: ResponseBody,
-  read: ReadTools,
-  { agent, place, inputs, isKept }: Circumstances,
+  { agent, place, inputs, isKept, read }: Circumstances,
 ): Partial<RunOrigin> {
   return {
     backend_id: agent?.metadata['backend_id'] ?? null,
     server_tools: read.serverTools,
+    ...(read.approvals.length > 0 && { approvals: read.approvals }),
+    ...(read.remotes.length > 0 && { remotes: read.remotes }),
     passed_on: passedOn(given),
     ephemeral: !isKept,
     leaves_calls: true,

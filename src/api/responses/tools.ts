@@ -2,11 +2,21 @@
 import { z } from 'zod';
 import { ApiError, echo } from '../../errors.ts';
 import { offeredTools, toolName, type DeclaredTool } from '../../runs/calls/kinds.ts';
+import { safeName } from '../../runs/tool-names.ts';
+import type { RemoteServer } from '../../runs/event.ts';
 import type { Plugins } from '../../runs/tool.ts';
-import type { FunctionTool, RankingOptions, ToolChoice, ToolResources } from '../../runs/thread.ts';
-import { withPlugins } from '../../turns/run-tools.ts';
+import type {
+  AssistantTool,
+  FunctionTool,
+  RankingOptions,
+  ToolChoice,
+  ToolResources,
+} from '../../runs/thread.ts';
+import { jsonBytes } from '../../turns/budgets.ts';
+import { approvalsOf, withPlugins } from '../../turns/run-tools.ts';
 import * as shapes from '../http/shapes.ts';
 import { validate } from '../http/validate.ts';
+import { withoutSecrets, type ListedServer } from './mcp.ts';
 
 /** The tool of this server that searches the web. */
 export const WEB_SEARCH = 'SEARCH';
@@ -63,28 +73,42 @@ type GivenChoice = z.infer<typeof toolChoice>;
 export interface ReadTools {
   readonly tools: readonly DeclaredTool[];
   readonly choice: ToolChoice;
-  /** Those that a worker answers. */
+  /** Those that a worker answers, and those of them whose calls wait for an approval. */
   readonly serverTools: readonly string[];
+  readonly approvals: readonly string[];
+  readonly remotes: readonly RemoteServer[];
   /** What the hosted tools among them work with. */
   readonly resources: ToolResources;
   /** What a response shows in place of what the run says: `tools`, `tool_choice`. */
   readonly shown: Readonly<Record<string, unknown>>;
 }
 
+/** What of this server a request may use: its own tools, and the MCP servers that the request has brought. */
+export interface OwnTools {
+  /** Those that the run has besides, as `metadata.auto_tools` names them; null for none. */
+  readonly auto: string | null;
+  /** Those whose calls wait for an approval, as `metadata.approve` of the assistant and the request name them. */
+  readonly approve: readonly (string | undefined)[];
+  /** The assistant's, where the request names none. */
+  readonly ofAgent: readonly AssistantTool[];
+  readonly plugins: Plugins;
+  readonly servers: readonly ListedServer[];
+}
+
 /**
- * @param autoTools which of the server's tools the run has besides, as `metadata.auto_tools` names them; null for none
  * @throws {ApiError} 400 for a tool of a kind that is not there, by its name, and for a choice that nothing satisfies.
  */
 export function readTools(
   given: readonly GivenTool[],
   choice: GivenChoice,
-  autoTools: string | null,
-  plugins: Plugins,
+  { auto, approve, ofAgent, plugins, servers }: OwnTools,
 ): ReadTools {
-  const reader = new ToolReader(plugins);
+  const reader = new ToolReader(plugins, servers);
+  reader.declared.push(...ofAgent);
   given.forEach((tool, index) => reader.read(tool, `tools[${index}]`));
+  reader.readServers();
   const named = reader.declared.map((tool) => offeredTools([tool]).map(toolName));
-  const allowed = allowedIn(choice);
+  const allowed = allowedIn(choice, reader);
   const strange = allowed?.find((name) => name !== WEB_SEARCH && !named.flat().includes(name));
   if (strange !== undefined)
     throw invalid('tool_choice', `Tool choice '${echo(strange)}' not found in 'tools' parameter.`);
@@ -93,7 +117,8 @@ export function readTools(
       ? reader.declared
       : reader.declared.filter((_, at) => named[at]?.some((name) => allowed.includes(name)));
   const plain = declared.filter((tool) => tool.type !== 'custom');
-  const own = withPlugins(plain, autoTools, plugins);
+  const own = withPlugins(plain, auto, plugins);
+  requireFit(own.tools, servers);
   const shown = {
     ...(given.some(({ type }) => type !== 'function' && type !== 'custom') && {
       tools: given.map(withoutSecrets),
@@ -105,6 +130,8 @@ export function readTools(
     tools: [...declared.filter((tool) => tool.type === 'custom'), ...own.tools],
     choice: choiceOf(choice, reader),
     serverTools: [...new Set([...own.serverTools, ...reader.served])],
+    approvals: [...new Set([...reader.asking, ...approvalsOf(approve, own.serverTools)])],
+    remotes: reader.remotes,
     resources: reader.resources,
     shown,
   };
@@ -113,11 +140,22 @@ export function readTools(
 class ToolReader {
   readonly declared: DeclaredTool[] = [];
   readonly served: string[] = [];
+  /** Tools of servers whose calls wait for an approval. */
+  readonly asking: string[] = [];
+  readonly remotes: RemoteServer[] = [];
   resources: ToolResources = {};
   readonly #plugins: Plugins;
+  readonly #servers: readonly ListedServer[];
 
-  constructor(plugins: Plugins) {
+  constructor(plugins: Plugins, servers: readonly ListedServer[]) {
     this.#plugins = plugins;
+    this.#servers = servers;
+  }
+
+  /** The names that the model is offered for tools of a server. @param name the server's own; null for all of them */
+  offered(label: string, name: string | null): readonly string[] {
+    const tools = this.remotes.find((remote) => remote.label === label)?.tools ?? {};
+    return Object.keys(tools).filter((offered) => name === null || tools[offered] === name);
   }
 
   read(tool: GivenTool, param: string): void {
@@ -146,8 +184,32 @@ class ToolReader {
           this.resources = { ...this.resources, code_interpreter: { file_ids: fileIds } };
         return this.#add({ type: 'code_interpreter' });
       }
+      case 'mcp':
+        // After all others: their names are taken.
+        return;
       default:
         throw unknownTool(type, `${param}.type`);
+    }
+  }
+
+  /** Adds the tools of the servers, under names that nothing else has. */
+  readServers(): void {
+    const taken = new Set([
+      ...offeredTools(this.declared).map(toolName),
+      ...this.#plugins.list().map(({ tool }) => tool.name),
+    ]);
+    for (const server of this.#servers) {
+      const tools: Record<string, string> = {};
+      for (const tool of server.tools) {
+        const { name: own, description, parameters } = tool;
+        const name = freeName(server.label, own, taken);
+        taken.add(name);
+        tools[name] = own;
+        this.served.push(name);
+        if (server.needsApproval(tool)) this.asking.push(name);
+        this.#add({ type: 'function', function: { name, description, parameters, strict: false } });
+      }
+      this.remotes.push({ label: server.label, tools, is_listed: server.isNew });
     }
   }
 
@@ -207,19 +269,40 @@ function chatFormat(format: unknown): unknown {
 }
 
 const namedChoice = z.looseObject({ type: z.string(), name: z.string().min(1) });
+const serverChoice = z.looseObject({ server_label: z.string().min(1), name: z.string().min(1).nullish() });
 const allowedChoice = z.looseObject({
   type: z.literal('allowed_tools'),
   mode: z.enum(['auto', 'required']).nullish(),
-  tools: z.array(z.looseObject({ type: z.string(), name: z.string().optional() })),
+  tools: z.array(z.looseObject({ type: z.string(), name: z.string().nullish() })),
 });
 
 /** The names of the tools that a choice allows; null where it allows all. */
-function allowedIn(choice: GivenChoice): readonly string[] | null {
-  if (typeof choice !== 'object' || choice?.type !== 'allowed_tools') return null;
-  return validate(allowedChoice, choice, false, 'tool_choice').tools.map(({ type, name }) => {
-    if (IS_WEB_SEARCH.test(type)) return WEB_SEARCH;
-    return name ?? type;
+function allowedIn(choice: GivenChoice, reader: ToolReader): readonly string[] | null {
+  if (typeof choice !== 'object') return null;
+  // One that names a server is for any of its tools.
+  if (choice?.type === 'mcp') return ofServer(validate(serverChoice, choice, false, 'tool_choice'), reader);
+  if (choice?.type !== 'allowed_tools') return null;
+  const { tools: named } = validate(allowedChoice, choice, false, 'tool_choice');
+  return named.flatMap(({ type, name, ...rest }, index) => {
+    if (type === 'mcp')
+      return ofServer(
+        validate(serverChoice, { type, name, ...rest }, false, `tool_choice.tools[${index}]`),
+        reader,
+      );
+    return IS_WEB_SEARCH.test(type) ? [WEB_SEARCH] : [name ?? type];
   });
+}
+
+/** @throws {ApiError} 400 for a server or tool that the request has not. */
+function ofServer(
+  { server_label: label, name }: z.infer<typeof serverChoice>,
+  reader: ToolReader,
+): readonly string[] {
+  const names = reader.offered(label, name ?? null);
+  if (names.length > 0) return names;
+  const what =
+    name == null ? `MCP server '${echo(label)}'` : `'${echo(name)}' of MCP server '${echo(label)}'`;
+  throw invalid('tool_choice', `Tool choice ${what} not found in 'tools' parameter.`);
 }
 
 function choiceOf(choice: GivenChoice, { served }: ToolReader): ToolChoice {
@@ -230,6 +313,8 @@ function choiceOf(choice: GivenChoice, { served }: ToolReader): ToolChoice {
     return { type: 'function', function: { name: WEB_SEARCH } };
   }
   switch (choice.type) {
+    case 'mcp':
+      return 'required';
     case 'allowed_tools':
       return validate(allowedChoice, choice, false, 'tool_choice').mode ?? 'auto';
     case 'function':
@@ -247,14 +332,27 @@ function choiceOf(choice: GivenChoice, { served }: ToolReader): ToolChoice {
   }
 }
 
-/** A tool as it is shown again: what lets into other servers stays secret. */
-function withoutSecrets(tool: GivenTool): object {
-  const { authorization: _, headers: __, ...shown } = tool;
-  return shown;
+/** A name for a tool of a server: its own, or one that begins with the server's label. */
+function freeName(label: string, own: string, taken: ReadonlySet<string>): string {
+  const names = [own, `${label}_${own}`].map(safeName);
+  for (let number = 2; ; number += 1) {
+    const free = names.find((name) => name !== '' && !taken.has(name));
+    if (free !== undefined) return free;
+    names.push(safeName(`${label.slice(0, 20)}_${number}_${own}`));
+  }
+}
+
+/** What servers offer joins what the request declares, and both are written with each step of the run. */
+function requireFit(tools: readonly DeclaredTool[], servers: readonly ListedServer[]): void {
+  if (servers.length === 0) return;
+  const bytes = jsonBytes(tools);
+  if (tools.length <= shapes.MAX_TOOLS && bytes <= shapes.MAX_TOOLS_BYTES) return;
+  const text = `Invalid 'tools': too many. With those of the MCP servers a response may have ${shapes.MAX_TOOLS} tools and ${shapes.MAX_TOOLS_BYTES} bytes of them, but this one has ${tools.length} and ${bytes}. Choose among them by 'allowed_tools'.`;
+  throw new ApiError(400, text, { param: 'tools', code: 'array_above_max_length' });
 }
 
 function unknownTool(type: string, param: string): ApiError {
-  const text = `The tool '${echo(type)}' is not supported by this server. It has function, custom, namespace, web_search, file_search and code_interpreter.`;
+  const text = `The tool '${echo(type)}' is not supported by this server. It has function, custom, namespace, mcp, web_search, file_search and code_interpreter.`;
   return new ApiError(400, text, { param, code: 'unsupported_tool' });
 }
 

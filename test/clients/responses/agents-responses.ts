@@ -1,9 +1,10 @@
-/** What an application of OpenAI's Agents SDK for Node does, told as one JSON object. Argument: the base URL. */
+/** What an application of OpenAI's Agents SDK for Node does, told as one JSON object. Arguments: the base URL, and that of an MCP server. */
 import {
   Agent,
   OpenAIConversationsSession,
   OpenAIProvider,
   Runner,
+  hostedMcpTool,
   setTracingDisabled,
   tool,
 } from '@openai/agents';
@@ -45,6 +46,20 @@ const specialist = new Agent({ name: 'Specialist', model: 'm', handoffDescriptio
 const triage = Agent.create({ name: 'Triage', model: 'm', handoffs: [specialist] });
 const handed = await runner.run(triage, 'hand over');
 
+const remover = new Agent({
+  name: 'Remover',
+  model: 'm',
+  tools: [
+    hostedMcpTool({
+      serverLabel: 'library',
+      serverUrl: process.argv[3] ?? '',
+      requireApproval: 'always',
+      onApproval: async (_, { rawItem }) => ({ approve: 'name' in rawItem && rawItem.name === 'remove' }),
+    }),
+  ],
+});
+const { finalOutput: approved } = await runner.run(remover, 'remove the tea');
+
 console.log(
   JSON.stringify({
     answer,
@@ -55,6 +70,7 @@ console.log(
     session: items.length,
     popped: popped?.type === 'message' ? [popped.type, popped.role] : popped,
     last: last.length,
+    approved,
     handoff: [handed.finalOutput, handed.lastAgent?.name],
   }),
 );

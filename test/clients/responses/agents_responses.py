@@ -1,10 +1,11 @@
-"""What an application of OpenAI's Agents SDK does, told as one JSON object. Argument: the base URL."""
+"""What an application of OpenAI's Agents SDK does, told as one JSON object. Arguments: the base URL, and that of an MCP server."""
 import asyncio
 import json
 import sys
 
 from agents import (
     Agent,
+    HostedMCPTool,
     OpenAIConversationsSession,
     Runner,
     WebSearchTool,
@@ -61,6 +62,27 @@ async def main():
     triage = Agent(name="Triage", model="m", handoffs=[specialist])
     handed = await Runner.run(triage, "hand over")
     told["handoff"] = [handed.final_output, handed.last_agent.name]
+
+    remover = Agent(
+        name="Remover",
+        model="m",
+        tools=[
+            HostedMCPTool(
+                tool_config={
+                    "type": "mcp",
+                    "server_label": "library",
+                    "server_url": sys.argv[2],
+                    "require_approval": "always",
+                },
+                on_approval_request=lambda request: {"approve": request.data.name == "remove"},
+            )
+        ],
+    )
+    told["approved"] = (await Runner.run(remover, "remove the tea")).final_output
+    again = Runner.run_streamed(remover, "remove the tea")
+    told["approving"] = [
+        event.name async for event in again.stream_events() if event.type == "run_item_stream_event"
+    ]
 
     searcher = Agent(name="Searcher", model="m", tools=[WebSearchTool()])
     told["searched"] = (await Runner.run(searcher, "hello")).final_output

@@ -4,10 +4,11 @@ import { createOpenAI } from '@ai-sdk/openai';
 import { HumanMessage, ToolMessage, type AIMessageChunk } from '@langchain/core/messages';
 import { ChatOpenAI } from '@langchain/openai';
 import { generateText, Output, stepCountIs, streamText, tool } from 'ai';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { WEATHER_TEXT } from '../chat/model.ts';
 import { runProgram } from '../programs.ts';
+import { McpServer } from '../../support/mcp-server.ts';
 import { withService } from '../../support/with-service.ts';
 import { respond } from './model.ts';
 
@@ -18,12 +19,19 @@ beforeAll(async () => {
   upstream.reply(respond);
 });
 
-const { upstream, service } = withService(() => ({ env: { UPSTREAM_RETRIES: '0' } }));
+const mcp = new McpServer();
+mcp.tools = { remove: { run: ({ q }) => `removed ${String(q)}` } };
+beforeAll(() => mcp.listen());
+afterAll(() => mcp.stop());
+
+const { upstream, service } = withService(() => ({
+  env: { UPSTREAM_RETRIES: '0', SECRET: 'a secret that seals addresses', ALLOW_HOSTS: mcp.host },
+}));
 
 describe('the Agents SDK', () => {
-  test('runs tools, streams, continues, keeps a session of 48 items, and hands off', async () => {
+  test('runs tools, streams, continues, keeps a session of 48 items, approves, and hands off', async () => {
     const path = fileURLToPath(new URL('agents-responses.ts', import.meta.url));
-    const { code, stdout, stderr } = await runProgram(process.execPath, [path, service.baseUrl]);
+    const { code, stdout, stderr } = await runProgram(process.execPath, [path, service.baseUrl, mcp.url]);
     expect(stderr).toBe('');
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual({
@@ -36,6 +44,7 @@ describe('the Agents SDK', () => {
       session: 48,
       popped: ['message', 'assistant'],
       last: 5,
+      approved: 'removed tea',
       handoff: ['You said: hand over', 'Specialist'],
     });
   });

@@ -16,6 +16,9 @@ export function respond(request: UpstreamRequest): Script | undefined {
   if (request.text === 'think') return [THOUGHT, text('I have thought.'), finish('stop')];
   if (request.text === 'custom' && request.outputs.length === 0) return CUSTOM_CALL;
   if (request.text === 'custom') return says('It is ', request.outputs.join(), '.');
+  if (request.text === 'remove the tea' && request.outputs.length === 0)
+    return calls([{ name: 'remove', arguments: { q: 'tea' } }]);
+  if (request.text === 'remove the tea') return says(request.outputs.join());
   const canTransfer = JSON.stringify(request.body.tools ?? [])
     .toLowerCase()
     .includes(TRANSFER);

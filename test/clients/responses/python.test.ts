@@ -1,8 +1,9 @@
 /** Python's clients of responses and conversations, installed from PyPI and run as programs: `openai`, and OpenAI's Agents SDK. */
 import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WEATHER_TEXT } from '../chat/model.ts';
 import { INSTALL_MS, pythonWith, pythonWithOpenAi, runProgram, type Python } from '../programs.ts';
+import { McpServer } from '../../support/mcp-server.ts';
 import { withService } from '../../support/with-service.ts';
 import { respond } from './model.ts';
 
@@ -10,14 +11,23 @@ beforeAll(async () => {
   upstream.reply(respond);
 });
 
+const mcp = new McpServer();
+mcp.tools = { remove: { run: ({ q }) => `removed ${String(q)}` } };
+beforeAll(() => mcp.listen());
+afterAll(() => mcp.stop());
+
 const { upstream, service } = withService(() => ({
-  env: { UPSTREAM_RETRIES: '0', SECRET: 'a secret that seals thoughts for clients' },
+  env: {
+    UPSTREAM_RETRIES: '0',
+    SECRET: 'a secret that seals thoughts for clients',
+    ALLOW_HOSTS: mcp.host,
+  },
 }));
 
 /** What the program told. */
 async function told(python: string, script: string): Promise<unknown> {
   const path = fileURLToPath(new URL(script, import.meta.url));
-  const { code, stdout, stderr } = await runProgram(python, [path, service.baseUrl]);
+  const { code, stdout, stderr } = await runProgram(python, [path, service.baseUrl, mcp.url]);
   expect(stderr).toBe('');
   expect(code).toBe(0);
   return JSON.parse(stdout);
@@ -115,7 +125,7 @@ describe('the Agents SDK', () => {
     python = await pythonWith('openai-agents-0', 'openai-agents>=0.24,<1');
   }, INSTALL_MS);
 
-  test('runs tools, streams, continues, keeps a session of 48 items, and hands off', async (context) => {
+  test('runs tools, streams, continues, keeps a session of 48 items, approves, and hands off', async (context) => {
     if ('missing' in python) return context.skip(python.missing);
     expect(await told(python.path, 'agents_responses.py')).toEqual({
       answer: WEATHER_TEXT,
@@ -129,6 +139,14 @@ describe('the Agents SDK', () => {
       heard: '46 messages',
       popped: ['message', 'assistant'],
       last: 5,
+      approved: 'removed tea',
+      approving: [
+        'mcp_list_tools',
+        'mcp_approval_requested',
+        'mcp_approval_response',
+        'tool_called',
+        'message_output_created',
+      ],
       handoff: ['You said: hand over', 'Specialist'],
       searched: 'You said: hello',
     });
