@@ -81,6 +81,8 @@ export interface ResponseOrigin {
   readonly background: boolean;
   /** How many items joined the thread directly before the run: those of its input. */
   readonly inputs: number;
+  /** The item that stands for what was said before, where that was compacted for this response. */
+  readonly compaction?: { readonly id: string; readonly encrypted_content: string };
   /** Fields that are shown as they came. */
   readonly shown: Readonly<Record<string, unknown>>;
 }

@@ -34,7 +34,7 @@ import { runOf } from './ids.ts';
 import { inputTooLarge } from './sizes.ts';
 import { body, type ResponseBody } from './request.ts';
 import { responseObject } from './response.ts';
-import { sealerOf } from './responses.ts';
+import { sealerOf } from './sealing.ts';
 
 /** Responses of one connection that may be under way at a time, and lanes that it may have had; as at the hosted API. */
 const MAX_IN_FLIGHT = 16;

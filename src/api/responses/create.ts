@@ -10,8 +10,9 @@ import { MULTITASK, whenBusy, type Multitask } from '../../turns/settle.ts';
 import type { StoredRun } from '../../store/runs.ts';
 import type { Caller } from '../../turns/caller.ts';
 import type { Services } from '../http/services.ts';
+import { compactedBefore } from './context-management.ts';
 import { decisionsIn } from './decisions.ts';
-import { checkCalls, checkedItem, toLine, type Unseal } from './input.ts';
+import { checkCalls, checkedItem, toLine } from './input.ts';
 import { conversationId } from './ids.ts';
 import { listServers, serversIn, serversShown } from './mcp.ts';
 import { checkPictures, checkResources } from './named.ts';
@@ -26,6 +27,7 @@ import {
 import { resolved } from './references.ts';
 import type { ResponseBody } from './request.ts';
 import { runRequest, toolsOf } from './run-request.ts';
+import { unsealer } from './sealing.ts';
 import { checkSizes } from './sizes.ts';
 
 /** So much of what is not kept is said again where it is continued by something that is. */
@@ -114,20 +116,30 @@ export async function prepareResponse(
   const line = [...repeated, ...whole].map((item) => toLine(making, caller, place.threadId, item));
   const before = await callsBefore(services, caller.project, place);
   checkCalls(line, before.open, (id) => before.known.has(id));
-  const inputs = whole.length;
   const own = line.slice(repeated.length);
   checkSizes(services, own, 'input');
   await checkPictures(services, caller.project, own, 'input');
+  const compacted = await compactedBefore(services, caller, {
+    given,
+    agent,
+    place,
+    items: whole,
+    open: before.open,
+  });
+  const summary = compacted === null ? [] : [compacted.item];
+  const stands = compacted?.stands ?? 0;
   const request = runRequest(services, caller, given, {
     ...asked,
     agent,
     place,
-    inputs,
+    inputs: whole.length + (stands > 0 ? 1 : 0),
     read,
     servers,
+    compacted,
   });
   await checkResources(services, caller.project, given);
-  return { ...newRun(services, caller, place, request), place, line };
+  const joined = line.toSpliced(repeated.length + stands, 0, ...summary);
+  return { ...newRun(services, caller, place, request), place, line: joined };
 }
 
 /** Where a response is to stand, and what it asks. @throws {ApiError} 400 where that is not said. */
@@ -177,11 +189,6 @@ function multitaskOf({ metadata }: ResponseBody): Multitask {
 export function conversationLocked(threadId: string): ApiError {
   const text = `Another process is currently operating on conversation ${conversationId(threadId)}. Please retry in a few seconds.`;
   return new ApiError(400, text, { param: 'conversation', code: 'conversation_locked' });
-}
-
-/** Opens texts that this server has sealed for clients that keep them. */
-export function unsealer({ seal }: Services, project: string): Unseal {
-  return (sealed) => seal?.openText(sealed, project) ?? null;
 }
 
 export function missing(param: string): ApiError {

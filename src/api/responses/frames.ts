@@ -19,7 +19,7 @@ import {
   messageItem,
   AGAIN,
   reasoningId,
-  listItems,
+  openingItems,
   reasoningItem,
   textPart,
   type ItemStatus,
@@ -158,22 +158,23 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
   #begun(): string {
     if (this.#hasBegun || this.state === null) return '';
     this.#hasBegun = true;
-    return this.#lifecycle('response.in_progress', this.state, 'in_progress') + this.#listed();
+    return this.#lifecycle('response.in_progress', this.state, 'in_progress') + this.#opening();
   }
 
-  /** The tools that servers have shown before the run began. */
-  #listed(): string {
+  /** What was made before the run began. */
+  #opening(): string {
     const view = this.#view();
     let frames = '';
-    for (const item of view === null ? [] : listItems(view)) {
+    for (const item of view === null ? [] : openingItems(view)) {
       const index = this.#nextIndex();
       const place = { item_id: item.id, output_index: index };
-      frames += this.#emit('response.output_item.added', {
-        output_index: index,
-        item: { ...item, tools: [] },
-      });
-      frames += this.#emit('response.mcp_list_tools.in_progress', place);
-      frames += this.#emit('response.mcp_list_tools.completed', place);
+      const isList = item.type === 'mcp_list_tools';
+      const added = isList ? { ...item, tools: [] } : item;
+      frames += this.#emit('response.output_item.added', { output_index: index, item: added });
+      if (isList) {
+        frames += this.#emit('response.mcp_list_tools.in_progress', place);
+        frames += this.#emit('response.mcp_list_tools.completed', place);
+      }
       frames += this.#emit('response.output_item.done', { output_index: index, item });
       this.output.push(item);
     }

@@ -158,12 +158,27 @@ export function callItem(
   return type === 'mcp_approval_request' ? { id, type, ...fields } : { id, type, status, ...fields };
 }
 
-/** The tools that the servers of a request have shown, as the items with which its output begins. */
-export function listItems({ run, origin }: View): readonly OutputItem[] {
-  const { remotes = [] } = origin;
-  return remotes.flatMap(({ label, tools, is_listed: isListed }, number) => {
+/**
+ * The items with which an output begins, made before the run: the summary of what was said before, and the tools that servers have
+ * shown.
+ */
+export function openingItems({ run, origin }: View): readonly OutputItem[] {
+  const { remotes = [], response } = origin;
+  const threadId = run.thread_id;
+  const summary = response?.compaction;
+  const compacted: readonly OutputItem[] =
+    summary === undefined
+      ? []
+      : [
+          {
+            id: itemId('cmp', summary.id, { threadId }),
+            type: 'compaction',
+            encrypted_content: summary.encrypted_content,
+          },
+        ];
+  const listed = remotes.flatMap(({ label, tools, is_listed: isListed }, number) => {
     if (!isListed) return [];
-    const id = itemId('mcpl', run.id, { threadId: run.thread_id }, number);
+    const id = itemId('mcpl', run.id, { threadId }, number);
     return [
       {
         id,
@@ -174,6 +189,7 @@ export function listItems({ run, origin }: View): readonly OutputItem[] {
       },
     ];
   });
+  return [...compacted, ...listed];
 }
 
 function toolShown(declared: View['run']['tools'], name: string, own: string): readonly object[] {
@@ -303,7 +319,7 @@ export interface StoredOutput {
 /** The output of a run as it is stored: what a stream of its log ends with. */
 export function outputItems(view: View, { steps, messages, thoughts }: StoredOutput): readonly OutputItem[] {
   // They come with the first event of a worker.
-  const items: OutputItem[] = view.run.started_at === null ? [] : [...listItems(view)];
+  const items: OutputItem[] = view.run.started_at === null ? [] : [...openingItems(view)];
   let beforeStep = items.length;
   for (const [number, step] of steps.entries()) {
     const preface = steps[number - 1];

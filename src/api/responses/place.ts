@@ -205,17 +205,11 @@ export interface CallsBefore {
 }
 
 /** Looks for calls in what stands before a response. */
-export async function callsBefore(
-  means: Means,
-  project: string,
-  { threadId, thread, base }: ResponsePlace,
-): Promise<CallsBefore> {
-  let from: EarlierLine | null =
-    thread === null && base === undefined ? { ref: { project, threadId }, before: Infinity } : null;
-  if (base !== undefined) from = { ref: { project, threadId: base.thread_id }, before: base.before };
+export async function callsBefore(means: Means, project: string, place: ResponsePlace): Promise<CallsBefore> {
   const known = new Set<string>();
   const open = new Set<string>();
   const answered = new Set<string>();
+  const from = lineBefore(project, place);
   for await (const items of pagesBefore(means, from, { limit: LOOKED_BACK, onlyCalls: true })) {
     for (const item of items) {
       const said = item.object === 'thread.item' ? saidBy(item) : null;
@@ -227,6 +221,21 @@ export async function callsBefore(
     }
   }
   return { open: [...open.difference(answered)].toReversed(), known };
+}
+
+/** What stands before a response, newest first, in pages. */
+export function itemsBefore(
+  means: Means,
+  project: string,
+  place: ResponsePlace,
+  limit: number,
+): AsyncGenerator<readonly ThreadItem[], void> {
+  return pagesBefore(means, lineBefore(project, place), { limit });
+}
+
+function lineBefore(project: string, { threadId, thread, base }: ResponsePlace): EarlierLine | null {
+  if (base !== undefined) return { ref: { project, threadId: base.thread_id }, before: base.before };
+  return thread === null ? { ref: { project, threadId }, before: Infinity } : null;
 }
 
 function callsIn(

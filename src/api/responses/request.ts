@@ -40,6 +40,10 @@ export const body = z.looseObject({
     .nullish(),
   max_output_tokens: z.int().min(1).nullish(),
   truncation: z.enum(['auto', 'disabled']).nullish(),
+  context_management: z
+    .array(z.looseObject({ type: z.string(), compact_threshold: z.int().min(1).nullish() }))
+    .max(16)
+    .nullish(),
   temperature: shapes.temperature,
   top_p: shapes.topP,
   top_logprobs: z.int().min(0).max(20).nullish(),

@@ -2,14 +2,13 @@
 import { z } from 'zod';
 import { ApiError } from '../../errors.ts';
 import { estimateTokens } from '../../runs/tokens.ts';
-import { isTerminal, type RunState } from '../../runs/run.ts';
-import type { FailureFacts, Message, RunStep } from '../../runs/thread.ts';
+import { isTerminal } from '../../runs/run.ts';
+import type { Message, RunStep } from '../../runs/thread.ts';
 import { LogGone } from '../../store/follow.ts';
 import type { RunRef } from '../../store/keys.ts';
 import type { StoredRun } from '../../store/runs.ts';
 import { runBytes } from '../../turns/budgets.ts';
 import { cancelEvents, cancelRun } from '../../turns/changes.ts';
-import { turnError } from '../../turns/turn-error.ts';
 import type { Call } from '../http/call.ts';
 import { encoded } from '../http/encode.ts';
 import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
@@ -19,11 +18,13 @@ import { BROKEN_OFF } from './frame-writer.ts';
 import { ResponsesEncoder } from './frames.ts';
 import { responseId } from './ids.ts';
 import { inputPage } from './item-list.ts';
-import { includes, outputItems, type OutputItem, type View } from './output.ts';
+import { outputItems, type OutputItem, type View } from './output.ts';
 import { responseNotFound, responseOf } from './place.ts';
 import { body, type ResponseBody } from './request.ts';
 import { shortStream } from './replay.ts';
 import { responseObject } from './response.ts';
+import { sealerOf } from './sealing.ts';
+import { whole } from './whole.ts';
 
 const PATH = '/responses';
 const ONE = `${PATH}/:response_id`;
@@ -35,8 +36,6 @@ const retrieveQuery = z.looseObject({
   stream: flag,
   starting_after: z.coerce.number().int().min(0).optional(),
 });
-/** What is wanted of a thought that goes to the client for keeping. */
-const SEALED_THOUGHTS = 'reasoning.encrypted_content';
 const EVENT_STREAM = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' };
 /** Steps and messages of one run that are shown. */
 const MAX_PARTS = 100;
@@ -132,16 +131,6 @@ export function responseEndpoints(services: Services): readonly Endpoint[] {
 const isLeftRunning = ({ store, background }: ResponseBody): boolean =>
   store !== false || background === true;
 
-/** How thoughts are sealed for the client that asked for it; null where it did not, or where there is no SECRET. */
-export function sealerOf(
-  { seal }: Services,
-  { origin }: Pick<RunState, 'origin'>,
-): ((text: string) => string) | null {
-  return seal !== null && includes({ origin }, SEALED_THOUGHTS)
-    ? (text) => seal.closeText(text, origin.project)
-    : null;
-}
-
 /** @param after the number of the last frame that the client has; -1 for none */
 function stream(
   services: Services,
@@ -165,33 +154,6 @@ function stream(
     frames: encoded(services.hub.follow(ref, call.gone), encoder),
     failure: BROKEN_OFF,
   };
-}
-
-/** Waits for the end of the run. @throws {ApiError} where it failed before it said or did anything. */
-export async function whole(services: Services, call: Call, stored: StoredRun): Promise<ResponsesEncoder> {
-  const encoder = new ResponsesEncoder(Infinity, sealerOf(services, stored.state));
-  call.release();
-  for await (const entries of services.hub.follow(stored.ref, call.gone)) {
-    for (const entry of entries) {
-      encoder.encode(entry);
-      const { event } = entry;
-      if (event.type === 'run.failed' && encoder.isSilent)
-        throw turnError({
-          error: event.error,
-          retryAfterMs: event.retry_after_ms,
-          said: inThisApi(event.facts ?? {}),
-        });
-    }
-    if (encoder.isOver) break;
-  }
-  if (!encoder.isOver && stored.state.origin.ephemeral) await cancelRun(services, stored.ref);
-  return encoder;
-}
-
-/** What chats call `messages` is `input` here, and it is what a prompt that is too long consists of. */
-function inThisApi({ param, ...facts }: Partial<FailureFacts>): Partial<FailureFacts> {
-  if (param === 'messages' || facts.code === 'context_length_exceeded') return { ...facts, param: 'input' };
-  return { ...facts, ...(param !== undefined && { param }) };
 }
 
 /** The run once it has ended, as far as its worker ends it soon: a cancel is accepted before that. */

@@ -9,6 +9,7 @@ import { sealed } from '../../turns/seal-request.ts';
 import type { Caller } from '../../turns/caller.ts';
 import type { Services } from '../http/services.ts';
 import { MAX_INSTRUCTIONS_LENGTH } from '../http/shapes.ts';
+import type { Compacted } from './context-management.ts';
 import type { ListedServer } from './mcp.ts';
 import type { ResponsePlace } from './place.ts';
 import { formatOf, passedOn, shownOf, type ResponseBody } from './request.ts';
@@ -27,6 +28,8 @@ export interface Circumstances {
   readonly isKept: boolean;
   readonly read: ReadTools;
   readonly servers: readonly ListedServer[];
+  /** What stands for what was said before. */
+  readonly compacted?: Compacted | null;
 }
 
 /** @throws {ApiError} 400 for variables that are too long. */
@@ -95,7 +98,7 @@ function samplingOf(given: ResponseBody, agent: Assistant | null) {
 
 function originOf(
   given: ResponseBody,
-  { agent, place, inputs, isKept, read }: Circumstances,
+  { agent, place, inputs, isKept, read, compacted = null }: Circumstances,
 ): Partial<RunOrigin> {
   return {
     backend_id: agent?.metadata['backend_id'] ?? null,
@@ -113,6 +116,12 @@ function originOf(
       background: given.background === true,
       inputs,
       shown: { ...shownOf(given), ...read.shown },
+      ...(compacted !== null && {
+        compaction: {
+          id: compacted.item.id,
+          encrypted_content: String(compacted.item.item['encrypted_content']),
+        },
+      }),
     },
   };
 }

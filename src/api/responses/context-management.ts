@@ -1,0 +1,112 @@
+/**
+ * `context_management`: what a response goes on from is compacted before it begins, once it has more tokens than its request allows.
+ * The summary joins the conversation as an item, which stands for all that is before it.
+ */
+import { leastTokens } from '../../runs/blocks.ts';
+import type { StoredItem, WireItem } from '../../runs/items.ts';
+import { estimateTokens } from '../../runs/tokens.ts';
+import type { Assistant } from '../../runs/thread.ts';
+import type { Caller } from '../../turns/caller.ts';
+import type { Services } from '../http/services.ts';
+import { itemsBefore, placeBeside, type ResponsePlace } from './place.ts';
+import type { ResponseBody } from './request.ts';
+import { beginSummary, summaryIn } from './summary.ts';
+import { whole } from './whole.ts';
+
+/** So many items are looked at: more have more tokens than any model takes. */
+const MAX_LOOKED_AT = 10_000;
+
+interface Context {
+  readonly given: ResponseBody;
+  readonly agent: Assistant | null;
+  readonly place: ResponsePlace;
+  /** What the request brings. */
+  readonly items: readonly WireItem[];
+  /** Calls before it whose outputs it brings: a summary would come between them. */
+  readonly open: readonly string[];
+}
+
+/** What was compacted. */
+export interface Compacted {
+  readonly item: StoredItem;
+  /** How many of the request's items it stands for, and all before the request. */
+  readonly stands: number;
+}
+
+/** Compacts what a response goes on from; null where that is small enough, or cannot be done now. */
+export async function compactedBefore(
+  services: Services,
+  caller: Caller,
+  context: Context,
+): Promise<Compacted | null> {
+  const { seal, now } = services;
+  const { given, agent, place, items, open } = context;
+  const limit = limitIn(given);
+  if (limit === null || seal === null || open.length > 0) return null;
+  const own = items.reduce((sum, item) => sum + estimateTokens(JSON.stringify(item)), 0);
+  const isAlone = place.previous === null && !place.inConversation;
+  if (own <= limit && (isAlone || !(await hasMoreTokens(services, caller, place, limit - own)))) return null;
+  const stands = isAlone ? lastQuestion(items) : 0;
+  if (isAlone && (stands <= 0 || refersBack(items, stands))) return null;
+  try {
+    const { conversation, previous_response_id: previous = null } = given;
+    const named = typeof conversation === 'string' ? conversation : (conversation?.id ?? null);
+    const beside = await placeBeside(services, caller, { previous, conversation: named });
+    const asked = { given, agent, place: beside, items: items.slice(0, stands) };
+    const { output } = await whole(services, caller, await beginSummary(services, caller, asked));
+    const text = summaryIn(output);
+    if (text === '') return null;
+    const item: StoredItem = {
+      id: caller.newId('item'),
+      object: 'thread.item',
+      created_at: now(),
+      thread_id: place.threadId,
+      run_id: null,
+      status: 'completed',
+      item: { type: 'compaction', encrypted_content: seal.closeText(text, caller.project) },
+      text,
+    };
+    return { item, stands };
+  } catch (err) {
+    caller.gone.throwIfAborted();
+    // The response can be made without: if it does not fit, its caller is told.
+    caller.log.warn({ err }, 'a conversation could not be compacted');
+    return null;
+  }
+}
+
+function limitIn({ context_management: entries }: ResponseBody): number | null {
+  const entry = entries?.find(({ type }) => type === 'compaction');
+  return entry?.compact_threshold ?? null;
+}
+
+/** Whether what stands before a response has more tokens. A summary among it stands for all that is before. */
+async function hasMoreTokens(
+  services: Services,
+  { project }: Caller,
+  place: ResponsePlace,
+  limit: number,
+): Promise<boolean> {
+  let tokens = 0;
+  for await (const page of itemsBefore(services, project, place, MAX_LOOKED_AT)) {
+    for (const item of page) {
+      tokens += leastTokens(item);
+      if (tokens > limit) return true;
+      if (item.object === 'thread.item' && item.item.type === 'compaction') return false;
+    }
+  }
+  return false;
+}
+
+/** The place of the last question among the items; -1 where there is none. */
+function lastQuestion(items: readonly WireItem[]): number {
+  return items.findLastIndex(({ type, role }) => type === 'message' && role === 'user');
+}
+
+/** Whether an item behind the place answers a call before it. */
+function refersBack(items: readonly WireItem[], place: number): boolean {
+  const made = new Set(
+    items.slice(place).map(({ type, call_id: id }) => (type.endsWith('_call') ? id : null)),
+  );
+  return items.slice(place).some(({ type, call_id: id }) => type.endsWith('_output') && !made.has(id));
+}
