@@ -121,13 +121,16 @@ function argumentsFor(name: string, parameters: unknown, question: string): stri
   return JSON.stringify(demoArguments(parameters, question));
 }
 
-/** Whether the question has every word of a tool's name: “Roll the dice” names `roll_dice`. */
+/**
+ * Whether the question has every word of a tool's name: “Roll the dice” names `roll_dice`. Nobody says the “get” of
+ * `get_weather`, the tool of most first programs.
+ */
 function isNamed(name: string, question: string): boolean {
   const said = question.toLowerCase();
   const words = name
     .toLowerCase()
     .split(/[^a-z0-9]+/)
-    .filter(Boolean);
+    .filter((word) => word !== '' && word !== 'get');
   return words.length > 0 && words.every((word) => said.includes(word));
 }
 

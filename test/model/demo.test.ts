@@ -159,6 +159,7 @@ describe('the demo calls', () => {
     parameters: { type: 'object', properties: { timezone: { type: 'string' } } },
   };
   const dice = { name: 'roll_dice', parameters: { type: 'object', properties: { dice: number } } };
+  const weather = { name: 'get_weather', parameters: { type: 'object', properties: {} } };
   const mail = {
     name: 'send_mail',
     parameters: {
@@ -177,14 +178,17 @@ describe('the demo calls', () => {
     ['please roll the dice', 'roll_dice', {}],
     ['用 roll_dice 掷 3 个', 'roll_dice', { dice: 3 }],
     ['Send a mail', 'send_mail', { to: 'ann', text: 'Send a mail', urgent: true }],
+    ["What's the weather like in Rome?", 'get_weather', {}],
   ])('what “%s” names', (question, name, args) => {
-    const offered = [clock, dice, mail].map((each) => ({ function: each }));
+    const offered = [clock, dice, mail, weather].map((each) => ({ function: each }));
     const said = demoReply({ messages: [user(question)], tools: offered });
     expect(said).toEqual({ toolCalls: [{ name, arguments: JSON.stringify(args) }] });
   });
 
   test('no tool that the question does not name', () => {
-    const said = demoReply({ messages: [user('Which tea do you recommend?')], tools: [{ function: dice }] });
+    const nothing = { name: 'get', parameters: { type: 'object', properties: {} } };
+    const offered = [dice, nothing].map((each) => ({ function: each }));
+    const said = demoReply({ messages: [user('Which tea do you recommend?')], tools: offered });
     expect(said).toHaveProperty('content');
   });
 });
