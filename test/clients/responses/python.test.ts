@@ -1,4 +1,4 @@
-/** Python's clients of responses and conversations, installed from PyPI and run as programs: `openai`, and OpenAI's Agents SDK. */
+/** Python's clients of responses and conversations, installed from PyPI and run as programs: `openai`, OpenAI's Agents SDK, and LangChain. */
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WEATHER_TEXT } from '../chat/model.ts';
@@ -149,6 +149,34 @@ describe('the Agents SDK', () => {
       ],
       handoff: ['You said: hand over', 'Specialist'],
       searched: 'You said: hello',
+    });
+  });
+});
+
+describe('LangChain', () => {
+  let python: Python;
+  beforeAll(async () => {
+    python = await pythonWith('langchain-openai-1', 'langchain-openai>=1,<2');
+  }, INSTALL_MS);
+
+  test('answers, streams, calls tools, continues, types and thinks', async (context) => {
+    if ('missing' in python) return context.skip(python.missing);
+    expect(await told(python.path, 'langchain_responses.py')).toEqual({
+      whole: 'You said: hello',
+      usage: 15,
+      id: 'resp',
+      streamed: ['You said: hello', 15],
+      calls: [
+        ['weather', 'Taipei'],
+        ['weather', '台南'],
+      ],
+      answered: WEATHER_TEXT,
+      continued: WEATHER_TEXT,
+      remembered: '3 messages',
+      found: '3 messages',
+      parsed: { city: 'Taipei', degrees: 31 },
+      kinds: ['reasoning', 'text'],
+      error: 'OpenAIRateLimitError',
     });
   });
 });
