@@ -1,5 +1,5 @@
 /** What the service must do over any Redis, played over one of several servers: the essentials, and then servers fail. */
-import OpenAI from 'openai';
+import OpenAI, { NotFoundError } from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { problemsOf } from '../support/order.ts';
 import { startService, type Service } from '../support/service.ts';
@@ -32,6 +32,7 @@ export function describeScenes(name: string, start: () => Promise<Topology>): vo
         CALM_AFTER_SUBMIT_MS: '0',
         DRAIN_MS: '0',
         UPSTREAM_RETRIES: '0',
+        SECRET: 'the secret of these tests',
       };
       service = await startService({ redisUrl: topology.url, upstream, workers: 2, env });
       wire = new Wire(service.baseUrl);
@@ -84,6 +85,101 @@ export function describeScenes(name: string, start: () => Promise<Topology>): vo
       expect((await threads.runs.list(thread.id)).data.map(({ id }) => id)).toEqual([waiting.id]);
       expect((await threads.messages.list(thread.id)).data).toHaveLength(2);
       expect(await threads.delete(thread.id)).toMatchObject({ deleted: true });
+    });
+
+    describe('responses', () => {
+      let client: OpenAI;
+
+      beforeAll(() => {
+        client = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any' });
+      });
+
+      /** The model says what it was told. */
+      const echo = (): void =>
+        upstream.reply(({ body }) => says(JSON.stringify(body.messages.map(({ content }) => content))));
+
+      test('go on, branch, are compacted, and go', async () => {
+        echo();
+        const { responses } = client;
+        const first = await responses.create({ model: 'm', input: 'one' });
+        const goesOn = { model: 'm', previous_response_id: first.id };
+        const second = await responses.stream({ ...goesOn, input: 'two' }).finalResponse();
+        expect(JSON.parse(second.output_text)).toEqual(['one', '["one"]', 'two']);
+        // The chain has gone on, so this one begins a thread of its own.
+        const fork = await responses.create({ ...goesOn, input: 'three' });
+        expect(JSON.parse(fork.output_text)).toEqual(['one', '["one"]', 'three']);
+        const further = await responses.create({ model: 'm', previous_response_id: fork.id, input: 'four' });
+        const heard = ['one', '["one"]', 'three', fork.output_text, 'four'];
+        expect(JSON.parse(further.output_text)).toEqual(heard);
+        const items = await responses.inputItems.list(further.id);
+        expect(items.data).toMatchObject([{ role: 'user', content: [{ text: 'four' }] }]);
+        const compacted = await responses.compact({ model: 'm', previous_response_id: further.id });
+        expect(compacted.output).toMatchObject([{ type: 'compaction' }]);
+        await responses.delete(first.id);
+        await expect(responses.retrieve(first.id)).rejects.toThrow(NotFoundError);
+        expect(await responses.retrieve(fork.id)).toMatchObject({ output: fork.output });
+      });
+
+      test('call, and the next one brings the output', async () => {
+        upstream.reply(({ outputs }) =>
+          outputs.length > 0 ? says(...outputs) : calls([{ name: 'f', arguments: {} }]),
+        );
+        const tools = [{ type: 'function' as const, name: 'f', parameters: null, strict: false }];
+        const called = await client.responses.create({ model: 'm', input: 'call', tools });
+        const [call] = called.output;
+        const call_id = call?.type === 'function_call' ? call.call_id : '';
+        const output = { type: 'function_call_output' as const, call_id, output: 'sunny' };
+        const goesOn = { model: 'm', previous_response_id: called.id };
+        expect(await client.responses.create({ ...goesOn, input: [output] })).toMatchObject({
+          output_text: 'sunny',
+        });
+      });
+
+      test('are made in the background, and in conversations', async () => {
+        echo();
+        const { responses, conversations } = client;
+        const begun = await responses.create({ model: 'm', input: 'later', background: true });
+        const replayed = await responses.stream({ response_id: begun.id }).finalResponse();
+        expect(replayed.output_text).toBe('["later"]');
+        expect(await responses.retrieve(begun.id)).toMatchObject({ status: 'completed' });
+
+        const say = (role: 'user' | 'system', content: string) => ({
+          type: 'message' as const,
+          role,
+          content,
+        });
+        const { id } = await conversations.create({ items: [say('user', 'five')] });
+        await conversations.items.create(id, { items: [say('system', 'six')] });
+        const said = await responses.create({ model: 'm', conversation: id, input: 'seven' });
+        expect(said.output_text).toMatch(/five.*six.*seven/);
+        const { data } = await conversations.items.list(id, { order: 'asc' });
+        expect(data).toHaveLength(4);
+        await conversations.items.delete(data[0]?.id ?? '', { conversation_id: id });
+        expect((await conversations.items.list(id)).data).toHaveLength(3);
+        await conversations.delete(id);
+        await expect(conversations.retrieve(id)).rejects.toThrow(NotFoundError);
+      });
+
+      test('are cancelled in the middle, and leave nothing where they are not kept', async () => {
+        const { responses } = client;
+        const door = gate();
+        upstream.reply(() => [text('Once'), door, ...says(' upon', ' a time')]);
+        const stream = await responses.create({ model: 'm', input: 'a story', stream: true });
+        let [id, last] = ['', ''];
+        for await (const event of stream) {
+          if (event.type === 'response.created') ({ id } = event.response);
+          if (event.type === 'response.output_text.delta') await responses.cancel(id);
+          last = event.type;
+        }
+        door.open();
+        expect(last).toBe('response.incomplete');
+        expect(await responses.retrieve(id)).toMatchObject({ status: 'cancelled' });
+
+        echo();
+        const loose = await responses.create({ model: 'm', input: 'loose', store: false });
+        expect(loose.output_text).toBe('["loose"]');
+        await expect(responses.retrieve(loose.id)).rejects.toThrow(NotFoundError);
+      });
     });
 
     test('a cancel reaches the worker in the middle of an answer', async () => {
