@@ -27,6 +27,8 @@ export interface ResponsePlace {
   readonly runId: string;
   /** The thread, when it is made with the response; null when it is there, or is not kept. */
   readonly thread: Thread | null;
+  /** The thread begins with the response, so nothing is in it yet; what it goes on from is in its base. */
+  readonly isNew: boolean;
   readonly base?: ThreadBase;
   readonly expectedOrder?: string;
   readonly previous: string | null;
@@ -73,6 +75,7 @@ export async function placeOf(
       threadId: ref.threadId,
       runId,
       thread: null,
+      isNew: false,
       previous: null,
       inConversation: true,
       ...resources,
@@ -95,6 +98,7 @@ export async function placeOf(
       threadId: ref.threadId,
       runId,
       thread: null,
+      isNew: false,
       previous: ref.runId,
       inConversation: false,
       servers,
@@ -145,6 +149,7 @@ function newPlace(
     threadId,
     runId: runIdIn(threadId, newId('run')),
     thread: isKept ? thread : null,
+    isNew: true,
     ...(base !== undefined && { base }),
     previous,
     inConversation: false,
@@ -233,9 +238,9 @@ export function itemsBefore(
   return pagesBefore(means, lineBefore(project, place), { limit });
 }
 
-function lineBefore(project: string, { threadId, thread, base }: ResponsePlace): EarlierLine | null {
+function lineBefore(project: string, { threadId, isNew, base }: ResponsePlace): EarlierLine | null {
   if (base !== undefined) return { ref: { project, threadId: base.thread_id }, before: base.before };
-  return thread === null ? { ref: { project, threadId }, before: Infinity } : null;
+  return isNew ? null : { ref: { project, threadId }, before: Infinity };
 }
 
 function callsIn(
