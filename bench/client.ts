@@ -53,6 +53,8 @@ export interface Seen {
 const OPEN_AT_ONCE = 50;
 const OPEN_EVERY_MS = 60;
 const POLL_EVERY_MS = 5;
+/** After its answer the service ends the run: whoever was next would wait for that. */
+const REST_MS = 15;
 
 class Notes {
   readonly firstMs: Record<string, number[]> = {};
@@ -110,6 +112,7 @@ async function rounds({ arms, rounds: count, warmUp }: Extract<Task, { type: 'ro
   for (let round = 0; round < count; round++) {
     for (const arm of [...arms.slice(round % arms.length), ...arms.slice(0, round % arms.length)]) {
       await notes.ask(arm, false);
+      await sleep(REST_MS);
     }
   }
   return notes.seen();

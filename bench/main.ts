@@ -16,6 +16,7 @@ import {
   longThreads,
   manyStreams,
   memory,
+  responsesArms,
   stored,
   warmUp,
   type Client,
@@ -206,7 +207,7 @@ async function firstOf(
     const arms: Arm[] = [chatArm('direct', upstream, model), chatArm('proxy', proxy.base, model)];
     for (const service of services) {
       const prefix = prefixOf(service);
-      arms.push(chatArm(`${prefix}chat`, service.base, model));
+      arms.push(chatArm(`${prefix}chat`, service.base, model), ...responsesArms(prefix, service.base, model));
       arms.push(...(await assistantsArms(prefix, service.base, model)));
     }
     arms.push(...peers.map(({ arm }) => arm));

@@ -49,6 +49,16 @@ export async function assistantsArms(prefix: string, base: string, model: string
   ];
 }
 
+/** Arms of the service by the Responses API: one that is stored, and one that is as fleeting as a chat. */
+export function responsesArms(prefix: string, base: string, model: string): readonly Arm[] {
+  const body = { model, stream: true, input: PROMPT };
+  const arm = { base, path: '/responses', tokens: tokensOf(model) };
+  return [
+    { ...arm, name: `${prefix}responses`, body },
+    { ...arm, name: `${prefix}responses, not stored`, body: { ...body, store: false } },
+  ];
+}
+
 /** First words of one arm. Times in milliseconds; `added` is compared with the direct arm, round by round. */
 export interface FirstWords {
   readonly arm: string;

@@ -38,6 +38,8 @@ export const isKept = ({ value, limit, isRate, isVoid }: Row): boolean =>
 /** The limits that the floor of this machine sets: the service may take so many times what a minimal proxy adds. */
 const TIMES_PROXY = 3;
 const FIRST_WORD_MS = 3.2;
+/** What a response may take of what a chat takes. */
+const TIMES_CHAT = 1.15;
 
 /**
  * The rows of one service.
@@ -89,6 +91,16 @@ function firstRows(arms: readonly FirstWords[], prefix: string): readonly Row[] 
       ),
       row(`added first word, ${arm.slice(prefix.length)}, p99`, addedP99, 'ms', 10),
     ]),
+    ...own
+      .filter(({ arm }) => arm.startsWith(`${prefix}responses`))
+      .map(({ arm, added }) =>
+        row(
+          `added first word, ${arm.slice(prefix.length)}, against chat`,
+          added.median / (chat?.added.median ?? Number.NaN),
+          '×',
+          TIMES_CHAT,
+        ),
+      ),
     ...(litellm !== undefined && chat !== undefined
       ? [row('added first word against LiteLLM', chat.added.median / litellm.added.median, '×', 0.35)]
       : []),
