@@ -154,6 +154,7 @@ export class ThreadLine {
 
   /** How many of these items one page may have, at least one, and how many bytes they are. */
   async #withinBytes(ref: ThreadRef, places: readonly LinePlace[]) {
+    if (places.length === 0) return { count: 0, bytes: 0 };
     const own = this.#options.keys.ownKeys(ref);
     const { pageLimitBytes } = this.#options.collections;
     const sizes = await this.#ask(ref, (chain) =>
