@@ -13,18 +13,22 @@ const FOR_NOW =
 
 /** Whether a command failed because of the state Redis is in, not because of what it said: later it may succeed. */
 export function isUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if (UNANSWERED.test(error.message) || FOR_NOW.test(error.message)) return true;
-  // A transaction says only that it was discarded; why, its commands have said before.
-  const earlier: unknown = Reflect.get(error, 'previousErrors');
-  return Array.isArray(earlier) && earlier.some(isUnavailable);
+  return errorsIn(error).some(({ message }) => UNANSWERED.test(message) || FOR_NOW.test(message));
 }
 
 /** Whether a command failed because Redis has no room for what it would write. */
 export function isFull(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
+  return errorsIn(error).some(({ message }) => /^OOM\b/.test(message));
+}
+
+/**
+ * An error and, where it is that of a transaction, those of its commands: it says only that it was discarded. A connection that is
+ * lost ends all its commands with one error, which is then among its own earlier ones.
+ */
+function errorsIn(error: unknown): readonly Error[] {
+  if (!(error instanceof Error)) return [];
   const earlier: unknown = Reflect.get(error, 'previousErrors');
-  return /^OOM\b/.test(error.message) || (Array.isArray(earlier) && earlier.some(isFull));
+  return [error, ...(Array.isArray(earlier) ? earlier : []).filter((one) => one instanceof Error)];
 }
 
 /** Asks until there is an answer: for what a process cannot begin without. */
