@@ -18,9 +18,11 @@ import { listServers, serversIn, serversShown } from './mcp.ts';
 import { checkPictures, checkResources } from './named.ts';
 import {
   callsBefore,
+  placeNames,
   placeOf,
   saidUntil,
   type AskedPlace,
+  type PlaceNames,
   type ResponsePlace,
   type Unkept,
 } from './place.ts';
@@ -60,8 +62,10 @@ export async function createResponse(
   given: ResponseBody,
   beside: KnownBefore = {},
 ): Promise<StoredRun> {
+  const names = placeNames(caller);
   for (let mayJoin = true; ; mayJoin = false) {
-    const { place, line, ...made } = await prepareResponse(services, caller, given, { ...beside, mayJoin });
+    const looking = { ...beside, mayJoin, names };
+    const { place, line, ...made } = await prepareResponse(services, caller, given, looking);
     try {
       return await begin<StoredRun>(
         services,
@@ -95,14 +99,19 @@ export async function prepareResponse(
   services: Services,
   caller: Caller,
   given: ResponseBody,
-  { unkept, warmedUp, mayJoin = true }: KnownBefore & { readonly mayJoin?: boolean },
+  {
+    unkept,
+    warmedUp,
+    mayJoin = true,
+    names = placeNames(caller),
+  }: KnownBefore & { readonly mayJoin?: boolean; readonly names?: PlaceNames },
 ): Promise<Prepared> {
   const agent = await agentOf(services, caller, given);
   const asked = askedOf(given, agent);
   const named = serversIn(given.tools ?? []);
   const items = given.input.map((item, index) => checkedItem(item, `input[${index}]`));
   const whole = await resolved(services, caller, items, 'input');
-  const found = await placeOf(services, caller, { ...asked, ...(unkept && { unkept }) }, mayJoin);
+  const found = await placeOf(services, caller, { ...asked, names, ...(unkept && { unkept }) }, mayJoin);
   const place = warmedUp === undefined ? found : { ...found, previous: warmedUp };
   const repeated = place.repeats === undefined ? [] : await saidUntil(services, place.repeats, MAX_REPEATED);
   const shown = [...(place.servers ?? []), ...serversShown(whole)];
@@ -143,7 +152,10 @@ export async function prepareResponse(
 }
 
 /** Where a response is to stand, and what it asks. @throws {ApiError} 400 where that is not said. */
-function askedOf(given: ResponseBody, agent: Assistant | null): AskedPlace & { readonly model: string } {
+function askedOf(
+  given: ResponseBody,
+  agent: Assistant | null,
+): Omit<AskedPlace, 'names'> & { readonly model: string } {
   const { conversation, previous_response_id: previous = null, input, instructions, store } = given;
   const model = given.model ?? agent?.model;
   if (model === undefined) throw missing('model');

@@ -51,6 +51,20 @@ export interface AskedPlace {
   readonly conversation: string | null;
   readonly isKept: boolean;
   readonly unkept?: Unkept;
+  readonly names: PlaceNames;
+}
+
+/** What a response is called, and its thread where it begins one. */
+export interface PlaceNames {
+  readonly run: string;
+  readonly thread: string;
+}
+
+/**
+ * Names for a request, drawn once and before all else: sent again it finds what it made, however often its place was looked for.
+ */
+export function placeNames({ newId }: Caller): PlaceNames {
+  return { run: newId('run'), thread: newId('thread') };
 }
 
 /**
@@ -62,14 +76,14 @@ export interface AskedPlace {
 export async function placeOf(
   means: Means,
   caller: Caller,
-  { previous, conversation, isKept, unkept = NONE_UNKEPT }: AskedPlace,
+  { previous, conversation, isKept, unkept = NONE_UNKEPT, names }: AskedPlace,
   mayJoin: boolean,
 ): Promise<ResponsePlace> {
   if (conversation !== null) {
     if (previous !== null) throw bothContinued();
     const ref = await conversationOf(means, caller.project, conversation);
     const [there] = await Promise.all([means.objects.threads.get(ref), withdrawFailed(means, ref)]);
-    const runId = runIdIn(ref.threadId, caller.newId('run'));
+    const runId = runIdIn(ref.threadId, names.run);
     const resources = there === null ? {} : { resources: there.tool_resources };
     return {
       threadId: ref.threadId,
@@ -81,7 +95,7 @@ export async function placeOf(
       ...resources,
     };
   }
-  if (previous === null) return newPlace(means, caller, isKept, {});
+  if (previous === null) return newPlace(means, names, isKept, {});
   const found = await previousOf(means, caller.project, previous, unkept);
   if (found === null) throw previousNotFound(previous);
   if (!isTerminal(found.state.run)) throw previousNotOver(previous);
@@ -89,10 +103,10 @@ export async function placeOf(
   const servers = (state.origin.remotes ?? []).map(({ label }) => label);
   const isChain = state.origin.response !== undefined && !state.origin.response.in_conversation;
   if (isKept && state.origin.ephemeral)
-    return { ...newPlace(means, caller, true, { previous: ref.runId }), servers, repeats: ref };
+    return { ...newPlace(means, names, true, { previous: ref.runId }), servers, repeats: ref };
   if (mayJoin && isChain && isKept !== state.origin.ephemeral) {
     const head = await means.objects.line.head(ref);
-    const runId = runIdIn(ref.threadId, caller.newId('run'));
+    const runId = runIdIn(ref.threadId, names.run);
     const isLast = head.runId === ref.runId && head.holder === null;
     const joined = {
       threadId: ref.threadId,
@@ -108,7 +122,7 @@ export async function placeOf(
     if (isLast) return { ...joined, expectedOrder: head.order };
   }
   const base = await means.objects.line.after(ref);
-  return { ...newPlace(means, caller, isKept, { base, previous: ref.runId }), servers };
+  return { ...newPlace(means, names, isKept, { base, previous: ref.runId }), servers };
 }
 
 /**
@@ -120,11 +134,13 @@ export async function placeBeside(
   caller: Caller,
   { previous, conversation }: Pick<AskedPlace, 'previous' | 'conversation'>,
 ): Promise<ResponsePlace> {
-  if (conversation === null) return placeOf(means, caller, { previous, conversation, isKept: false }, false);
+  const names = placeNames(caller);
+  if (conversation === null)
+    return placeOf(means, caller, { previous, conversation, isKept: false, names }, false);
   if (previous !== null) throw bothContinued();
   const ref = await conversationOf(means, caller.project, conversation);
   const { order } = await means.objects.line.head(ref);
-  return newPlace(means, caller, false, { base: { thread_id: ref.threadId, before: Number(order) + 1 } });
+  return newPlace(means, names, false, { base: { thread_id: ref.threadId, before: Number(order) + 1 } });
 }
 
 async function isMade({ runs }: Means, { idempotencyKey }: Caller, ref: RunRef): Promise<boolean> {
@@ -133,11 +149,10 @@ async function isMade({ runs }: Means, { idempotencyKey }: Caller, ref: RunRef):
 
 function newPlace(
   { now }: Means,
-  { newId }: Caller,
+  { run, thread: threadId }: PlaceNames,
   isKept: boolean,
   { base, previous = null }: { readonly base?: ThreadBase; readonly previous?: string | null },
 ): ResponsePlace {
-  const threadId = newId('thread');
   const thread: Thread = {
     id: threadId,
     object: 'thread',
@@ -147,7 +162,7 @@ function newPlace(
   };
   return {
     threadId,
-    runId: runIdIn(threadId, newId('run')),
+    runId: runIdIn(threadId, run),
     thread: isKept ? thread : null,
     isNew: true,
     ...(base !== undefined && { base }),

@@ -59,7 +59,7 @@ export function responseEndpoints(services: Services): readonly Endpoint[] {
         if (given.stream === true) admission.admitStream(call.gone);
         const stored = await createResponse(services, call, given);
         if (given.stream === true) return stream(services, call, stored, -1, isLeftRunning(given));
-        if (given.background === true) return json(responseObject(stored.state.run, stored.state.origin, []));
+        if (given.background === true) return json(await begun(services, stored));
         return json((await whole(services, call, stored)).response);
       },
     },
@@ -169,6 +169,12 @@ async function settled(services: Services, call: Call, stored: StoredRun): Promi
     if (!(error instanceof LogGone)) throw error;
   }
   return (await services.runs.get(stored.ref))?.stored ?? stored;
+}
+
+/** A response of the background as its request is answered: one that was sent before may have ended since, and is shown whole. */
+async function begun(services: Services, stored: StoredRun): Promise<object> {
+  const { run, origin } = stored.state;
+  return isTerminal(run) ? shown(services, stored) : responseObject(run, origin, []);
 }
 
 /** A response as it is stored. */
