@@ -10,7 +10,8 @@ import { checkLeaks, memoryOf, plateauOf } from './leaks.ts';
 import { CountingModel } from './model.ts';
 import { Nemeses } from './nemeses.ts';
 import { checkFiles } from './hosted.ts';
-import { makePlan, type Plan, type PlanOptions } from './plan.ts';
+import { asksForResponses, makePlan, type Plan, type PlanOptions } from './plan.ts';
+import { checkResponses } from './response-checkers.ts';
 import { Sdk, Traffic } from './sdk.ts';
 import type { LogLine } from '../support/service.ts';
 
@@ -73,7 +74,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Result> {
     outcomes = await living;
     clearTimeout(late);
     violations.push(...(await checkLeaks(deployment, plateau)));
-    violations.push(...(await checkAll(outcomes, new Wire(`${service.url}/v1`), model)));
+    violations.push(...(await checkAll(outcomes, service.origins, model)));
     memoryMb = memoryOf(deployment);
     const { storeId } = assistants;
     violations.push(...(await checkFiles(deployment, outcomes, new Wire(`${service.url}/v1`), storeId)));
@@ -90,14 +91,19 @@ export async function runCampaign(options: CampaignOptions): Promise<Result> {
 
 async function checkAll(
   outcomes: readonly Outcome[],
-  wire: Wire,
+  origins: readonly string[],
   model: CountingModel,
 ): Promise<readonly Violation[]> {
+  const wire = new Wire(`${origins[0]}/v1`);
   const found: Violation[] = [];
   const left = [...outcomes];
   const work = async (): Promise<void> => {
     for (let outcome = left.pop(); outcome !== undefined; outcome = left.pop())
-      found.push(...(await checkOutcome(outcome, wire, model)));
+      found.push(
+        ...(asksForResponses(outcome.plan)
+          ? await checkResponses(outcome, origins, model)
+          : await checkOutcome(outcome, wire, model)),
+      );
   };
   await Promise.all(Array.from({ length: CHECKED_AT_ONCE }, work));
   return found;

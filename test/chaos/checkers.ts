@@ -59,7 +59,9 @@ type Step = z.infer<typeof stepSchema>;
 const RESTS = /^thread\.run\.(?:requires_action|completed|incomplete|failed|cancelled|expired)$/;
 
 /** How each client's run may end; `failed` only where the model was made to fail. */
-const MAY_END: Readonly<Record<RunPlan['client'], readonly string[]>> = {
+export const MAY_END: Readonly<Record<RunPlan['client'], readonly string[]>> = {
+  'response stream': ['completed'],
+  'response poll': ['completed', 'cancelled'],
   poll: ['completed'],
   stream: ['completed'],
   watch: ['completed'],
@@ -72,6 +74,10 @@ const MAY_END: Readonly<Record<RunPlan['client'], readonly string[]>> = {
   'file search': ['completed'],
   code: ['completed'],
 };
+
+/** Whether the plan lets the model break off in the middle. */
+export const mayFailFor = ({ upstream }: RunPlan): boolean =>
+  upstream === 'late reset' || upstream === 'stall';
 
 /** Everything that is wrong with one client's run. */
 export async function checkOutcome(
@@ -116,7 +122,7 @@ export async function checkOutcome(
 }
 
 function checkEnd(plan: RunPlan, run: Run, wrong: Wrong): void {
-  const mayFail = plan.upstream === 'late reset' || plan.upstream === 'stall';
+  const mayFail = mayFailFor(plan);
   if (MAY_END[plan.client].includes(run.status) || (mayFail && run.status === 'failed')) return;
   const because = run.last_error === null ? '' : `: ${run.last_error.message}`;
   wrong(

@@ -2,8 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { runIn } from '../support/wire.ts';
+import { OfficialSdk } from './official.ts';
 import { questionOf, toolOf, wordOf, type Plan, type RunPlan } from './plan.ts';
 import { readAll, Watcher, type Heard, type Told } from './reading.ts';
+import { ResponsesClient, type Answered } from './responses.ts';
 import { Sdk, type Traffic } from './sdk.ts';
 
 const objectSchema = z.looseObject({ id: z.string() });
@@ -35,6 +37,8 @@ export interface Outcome {
   fileId: string | null;
   /** What a chat was answered. */
   answer: string | null;
+  /** The responses that it was promised. */
+  readonly answered: Answered[];
   /** How it gave up; null when it lived to the end of its plan. */
   problem: string | null;
   tookMs: number;
@@ -100,6 +104,7 @@ export async function liveAll(options: ClientsOptions): Promise<readonly Outcome
 class Client {
   readonly #plan: RunPlan;
   readonly #sdk: Sdk;
+  readonly #responses: ResponsesClient;
   readonly #assistantId: string;
   readonly #storeId: string;
   readonly #outcome: Outcome;
@@ -117,9 +122,12 @@ class Client {
       told: [],
       fileId: null,
       answer: null,
+      answered: [],
       problem: null,
       tookMs: 0,
     };
+    const official = new OfficialSdk(origins, plan.api, traffic, gone);
+    this.#responses = new ResponsesClient(plan, official, this.#outcome.answered);
   }
 
   async live(): Promise<Outcome> {
@@ -144,6 +152,10 @@ class Client {
         return this.#poll(await this.#create());
       case 'stream':
         return this.#stream();
+      case 'response stream':
+        return this.#responses.stream();
+      case 'response poll':
+        return this.#responses.poll();
       case 'watch':
         return this.#watch(await this.#create(), this.#plan.cuts);
       case 'cancel':

@@ -9,6 +9,7 @@
  *   --minutes  how long clients come and faults strike; without it, as long as it takes at 285 runs a minute
  *   --redis    `none`; or `kill-always`, `kill-everysec`: killed and started again every 20 s, with that `appendfsync`
  *   --workers, --apis  how many processes
+ *   --clients  which kinds come, such as `response stream,response poll`; all of them by default
  *   --cold     threads leave Redis when they were not used for a few seconds, and come back when they are asked for
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -17,6 +18,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { runCampaign } from './campaign.ts';
+import { CLIENTS } from './plan.ts';
 import { report } from './report.ts';
 
 // Its children end with it only where it leaves by itself.
@@ -36,6 +38,10 @@ const optionsSchema = z.object({
   redis: z.enum(['none', 'kill-always', 'kill-everysec']).default('none'),
   workers: whole.default(5),
   apis: whole.default(2),
+  clients: z
+    .string()
+    .transform((names) => z.array(z.enum(CLIENTS)).min(1).parse(names.split(',')))
+    .optional(),
   cold: z.boolean().default(false),
 });
 
@@ -48,10 +54,11 @@ const { values } = parseArgs({
     redis: text,
     workers: text,
     apis: text,
+    clients: text,
     cold: { type: 'boolean' },
   },
 });
-const { seed, runs, redis, workers, apis, cold, ...given } = optionsSchema.parse(values);
+const { seed, runs, redis, workers, apis, clients, cold, ...given } = optionsSchema.parse(values);
 const minutes = given.minutes ?? Math.max(1, runs / RUNS_PER_MINUTE);
 const folder = mkdtempSync(join(tmpdir(), 'longrun-chaos-'));
 const result = await runCampaign({
@@ -62,12 +69,14 @@ const result = await runCampaign({
   persistence: redis === 'kill-always' ? 'always' : 'everysec',
   workers,
   apis,
+  ...(clients && { clients }),
   env: {
     LIBRARY_URL: join(folder, 'library.sqlite'),
     ...(cold && { THREAD_COLD_AFTER_H: COLD_AFTER_H }),
   },
 });
 rmSync(folder, { recursive: true, force: true });
-const replay = `npm run chaos -- --seed ${seed} --runs ${runs} --minutes ${minutes} --redis ${redis} --workers ${workers} --apis ${apis}${cold ? ' --cold' : ''}`;
+const only = clients === undefined ? '' : ` --clients '${clients.join()}'`;
+const replay = `npm run chaos -- --seed ${seed} --runs ${runs} --minutes ${minutes} --redis ${redis} --workers ${workers} --apis ${apis}${only}${cold ? ' --cold' : ''}`;
 console.log(report(result, replay));
 process.exitCode = result.violations.length > 0 ? 1 : 0;

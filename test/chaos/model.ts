@@ -8,14 +8,17 @@ import {
   type Script,
   type UpstreamRequest,
 } from '../support/upstream.ts';
-import { argumentsOf, planOf, toolOf, wordsOf, type Plan, type RunPlan } from './plan.ts';
+import { argumentsOf, planOf, toolOf, turnOf, wordsOf, type Plan, type RunPlan } from './plan.ts';
 
 /** One question of a run's turn. */
 export interface Asked {
   readonly plan: RunPlan;
+  /** Forks count on from the turns of their plan. */
   readonly turn: number;
   /** The outputs of all calls so far, as the model was told them. */
   readonly outputs: readonly string[];
+  /** Everything that was said and called before, in order. */
+  readonly history: readonly string[];
   /** Whether it wants to hear the usage: a worker that does not know yet what server this is asks for none. */
   readonly wantsUsage: boolean;
 }
@@ -32,12 +35,13 @@ export class CountingModel {
   }
 
   #answer(request: UpstreamRequest): Script {
-    const plan = planOf(this.#plan, request.text);
-    if (plan === null) throw new Error(`nobody planned to ask "${request.text}"`);
-    const { outputs } = request;
-    const turn = turnAfter(plan, outputs.length);
+    const found = planOf(this.#plan, request.text);
+    if (found === null) throw new Error(`nobody planned to ask "${request.text}"`);
+    const { plan, fork } = found;
+    const { outputs, history } = request;
+    const turn = fork === null ? turnAfter(plan, outputs.length) : plan.turns.length + fork;
     const wantsUsage = request.body.stream_options?.include_usage === true;
-    this.asked.push({ plan, turn, outputs, wantsUsage });
+    this.asked.push({ plan, turn, outputs, history, wantsUsage });
     const script = scriptOf(plan, turn);
     if (plan.upstream === 'none' || this.#struck.has(plan.index)) return script;
     this.#struck.add(plan.index);
@@ -58,7 +62,7 @@ function turnAfter({ turns }: RunPlan, outputs: number): number {
 }
 
 function scriptOf(plan: RunPlan, turn: number): Script {
-  const { calls: wanted = 0, fragmentMs = 0 } = plan.turns[turn] ?? {};
+  const { calls: wanted, fragmentMs } = turnOf(plan, turn);
   const pause = { type: 'delay', delayMs: fragmentMs } as const;
   const said = wordsOf(plan, turn).flatMap((word) => [text(word), pause]);
   if (wanted === 0) return [...said, finish('stop')];

@@ -4,10 +4,12 @@
  */
 import { Random } from './random.ts';
 
-/** What a client does; each one is a function in clients.ts. */
+/** What a client does; each one is a function in clients.ts, or in responses.ts. */
 export const CLIENTS = [
   'poll',
   'stream',
+  'response stream',
+  'response poll',
   'watch',
   'cancel',
   'submit twice',
@@ -19,6 +21,10 @@ export const CLIENTS = [
   'code',
 ] as const;
 export type ClientType = (typeof CLIENTS)[number];
+
+/** Whether a client speaks the Responses API. */
+export const asksForResponses = ({ client }: Pick<RunPlan, 'client'>): boolean =>
+  client.startsWith('response ');
 
 /** One completion of the model. A turn that calls is followed by another. */
 export interface TurnPlan {
@@ -44,6 +50,8 @@ export interface RunPlan {
   readonly cuts: readonly number[];
   /** When a client that cancels does, after its run was created. */
   readonly cancelAfterMs: number;
+  /** Whether one that polls a response cancels it. */
+  readonly cancels: boolean;
 }
 
 export const FAULTS = [
@@ -88,6 +96,8 @@ export interface PlanOptions {
   readonly visitors?: number;
   /** {@link RATES} where it does not say. */
   readonly rates?: Rates;
+  /** Which kinds of clients come; all where it does not say. */
+  readonly clients?: readonly ClientType[];
   /** Whether no code can be run here: its clients poll instead. */
   readonly withoutCode?: boolean;
   /** Whether no model fails. */
@@ -124,12 +134,15 @@ const RATES: Required<Rates> = {
 };
 
 export function makePlan(options: PlanOptions): Plan {
-  const { seed, runs, lastsMs, killRedis, visitors = runs, rates = RATES } = options;
+  const { seed, runs, lastsMs, killRedis, visitors = runs, rates = RATES, clients = CLIENTS } = options;
   const random = new Random(seed);
   return {
     seed,
     runs: Array.from({ length: runs }, (_, index) => {
-      const plan = runPlan(random, index, (lastsMs * index) / runs, options.withoutCode === true);
+      // Every kind comes in any seed, however few the runs.
+      const kind = clients[index % clients.length] ?? 'poll';
+      const client = kind === 'code' && options.withoutCode === true ? 'poll' : kind;
+      const plan = runPlan(random, index, client, (lastsMs * index) / runs);
       const upstream = options.sparesModels === true ? 'none' : plan.upstream;
       const factor = index % (options.slowEvery ?? Infinity) === 1 ? SLOWER : 1;
       const turns = plan.turns.map((turn, at) => ({
@@ -144,15 +157,7 @@ export function makePlan(options: PlanOptions): Plan {
   };
 }
 
-function runPlan(
-  random: Random,
-  index: number,
-  atMs: number,
-  withoutCode: boolean,
-): Omit<RunPlan, 'visitor'> {
-  // Every kind comes in any seed, however few the runs.
-  const kind = CLIENTS[index % CLIENTS.length] ?? 'poll';
-  const client = kind === 'code' && withoutCode ? 'poll' : kind;
+function runPlan(random: Random, index: number, client: ClientType, atMs: number): Omit<RunPlan, 'visitor'> {
   return {
     index,
     client,
@@ -164,6 +169,7 @@ function runPlan(
     api: random.between(0, 7),
     cuts: Array.from({ length: 6 }, () => random.between(1, 12)),
     cancelAfterMs: random.between(0, 2_500),
+    cancels: random.chance(0.3),
   };
 }
 
@@ -215,15 +221,31 @@ function redisKills(lastsMs: number): readonly Fault[] {
 /** What the user says: enough for the model to know its plan. */
 export const questionOf = ({ index }: RunPlan): string => `plan ${index}`;
 
-/** The plan a question belongs to; null for any other text. */
-export function planOf({ runs }: Plan, question: string): RunPlan | null {
-  const index = /^plan (\d+)$/.exec(question)?.[1];
-  return runs[Number(index ?? -1)] ?? null;
+/** How many responses go on from the last one of a client that forks. */
+export const FORKS = 2;
+
+/** What the user says in a fork; they are counted from 0. */
+export const forkQuestionOf = (plan: RunPlan, fork: number): string => `${questionOf(plan)} fork ${fork}`;
+
+/** The plan a question belongs to, and its fork, if it is asked in one; null for any other text. */
+export function planOf(
+  { runs }: Plan,
+  question: string,
+): { readonly plan: RunPlan; readonly fork: number | null } | null {
+  const [, index, fork] = /^plan (\d+)(?: fork (\d+))?$/.exec(question) ?? [];
+  const plan = runs[Number(index ?? -1)];
+  return plan === undefined ? null : { plan, fork: fork === undefined ? null : Number(fork) };
 }
 
+const FORK_TURN: TurnPlan = { fragments: 5, fragmentMs: 50, calls: 0 };
+
+/** A turn of a run. Those after its own are its forks'. */
+export const turnOf = ({ turns }: RunPlan, turn: number): TurnPlan => turns[turn] ?? FORK_TURN;
+
 /** The words of a turn, fragment by fragment. */
-export function wordsOf({ index, turns }: RunPlan, turn: number): readonly string[] {
-  const { fragments = 0 } = turns[turn] ?? {};
+export function wordsOf(plan: RunPlan, turn: number): readonly string[] {
+  const { index } = plan;
+  const { fragments } = turnOf(plan, turn);
   return Array.from({ length: fragments }, (_, word) => (word === 0 ? `${index}/${turn}:` : ` w${word}`));
 }
 

@@ -16,11 +16,27 @@ export class Traffic {
   count(status: number): void {
     this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
   }
+
+  /** Counts an answer, and looks whether it is one that a server may give. @param what the request */
+  hear(what: string, { status, headers, text }: Pick<Reply, 'status' | 'headers' | 'text'>): void {
+    this.count(status);
+    // A 500 says that we did not foresee what happened, and SDKs do not repeat ours.
+    if (status === 500) this.improper.push(`${what} → 500 ${text}`);
+    if (status === 503 && headers.get('retry-after') === null)
+      this.improper.push(`${what} → 503 without retry-after`);
+  }
 }
 
 const RETRY_MS = 500;
-/** SDKs call these passing. */
+/** SDKs call these passing; 0 is a connection that broke. */
 const PASSING = new Set([0, 408, 409, 429, 500, 502, 503]);
+
+export const isPassing = (status: number): boolean => PASSING.has(status);
+
+/** Waits as long as an answer asks for; without one, a moment. */
+export async function untilAskedAgain(headers: Headers | undefined): Promise<void> {
+  await delay(Number(headers?.get('retry-after-ms') ?? RETRY_MS));
+}
 
 export class Sdk {
   readonly #wires: readonly Wire[];
@@ -44,10 +60,10 @@ export class Sdk {
       const reply = await this.#wire()
         .ask(method, path, { body, headers })
         .catch(() => null);
-      const status = reply?.status ?? 0;
-      this.#note(method, path, reply);
-      if (reply !== null && !PASSING.has(status)) return reply;
-      await delay(Number(reply?.headers.get('retry-after-ms') ?? RETRY_MS));
+      if (reply === null) this.#traffic.count(0);
+      else this.#traffic.hear(`${method} ${path}`, reply);
+      if (reply !== null && !isPassing(reply.status)) return reply;
+      await untilAskedAgain(reply?.headers);
     }
   }
 
@@ -68,7 +84,7 @@ export class Sdk {
       return stream;
     } catch {
       this.#traffic.count(0);
-      await delay(RETRY_MS);
+      await untilAskedAgain(undefined);
       return null;
     }
   }
@@ -77,14 +93,5 @@ export class Sdk {
     const wire = this.#wires[this.#next++ % this.#wires.length];
     if (wire === undefined) throw new Error('there is no API');
     return wire;
-  }
-
-  #note(method: string, path: string, reply: Reply | null): void {
-    this.#traffic.count(reply?.status ?? 0);
-    if (reply === null) return;
-    // A 500 says that we did not foresee what happened, and SDKs do not repeat ours.
-    if (reply.status === 500) this.#traffic.improper.push(`${method} ${path} → 500 ${reply.text}`);
-    if (reply.status === 503 && reply.headers.get('retry-after') === null)
-      this.#traffic.improper.push(`${method} ${path} → 503 without retry-after`);
   }
 }

@@ -104,6 +104,9 @@ export function refuses(status: number, message: string, headers: Headers = {}):
 const content = z
   .union([z.string(), z.null(), z.array(z.looseObject({ text: z.string().optional() }))])
   .optional();
+const callingSchema = z.looseObject({
+  tool_calls: z.array(z.looseObject({ function: z.looseObject({ name: z.string() }) })).default([]),
+});
 const bodySchema = z.looseObject({
   model: z.string(),
   messages: z.array(z.looseObject({ role: z.string(), content })).min(1),
@@ -148,6 +151,18 @@ export class UpstreamRequest {
     const { messages } = this.body;
     const since = messages.slice(messages.findLastIndex(({ role }) => role === 'user') + 1);
     return since.filter(({ role }) => role === 'tool').map((message) => textOf(message.content));
+  }
+
+  /** All that was said, called and answered, in order: `user hello`, `calls look_up`, `tool sunny`. */
+  get history(): readonly string[] {
+    return this.body.messages.flatMap((message) => {
+      const said = textOf(message.content);
+      const made = callingSchema.parse(message).tool_calls;
+      return [
+        ...(said === '' ? [] : [`${message.role} ${said}`]),
+        ...made.map(({ function: { name } }) => `calls ${name}`),
+      ];
+    });
   }
 }
 
