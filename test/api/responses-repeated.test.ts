@@ -11,6 +11,9 @@ beforeEach(() => {
   client = new OpenAI({ baseURL: service.baseUrl, apiKey: 'none', maxRetries: 0 });
 });
 
+/** How often two go on from one response: in most rounds both find it the last of its thread. */
+const ROUNDS = 5;
+
 const under = (key: string): OpenAI.RequestOptions => ({ headers: { 'idempotency-key': key } });
 
 test('of the background, once it has ended: with what it says', async () => {
@@ -33,18 +36,21 @@ test('of the background, once it has ended: with what it says', async () => {
   expect(again).toMatchObject({ status: 'completed', output_text: 'You said: hello' });
 });
 
+/** Goes on from a response; the id of what that makes. */
+async function fork(previous_response_id: string, input: string): Promise<string> {
+  const body = { model: 'm', input, previous_response_id, stream: true } as const;
+  const ids = new Set<string>();
+  for await (const event of await client.responses.create(body, under(`${input} ${previous_response_id}`)))
+    if ('response' in event) ids.add(event.response.id);
+  return [...ids].join();
+}
+
 test('where two go on from one at the same moment: each its own', async () => {
-  for (let round = 0; round < 5; round += 1) {
-    const { id: previous } = await client.responses.create({ model: 'm', input: 'one' });
-    const fork = async (name: string): Promise<string> => {
-      const body = { model: 'm', input: name, previous_response_id: previous, stream: true } as const;
-      const ids = new Set<string>();
-      for await (const event of await client.responses.create(body, under(`${name} ${round}`)))
-        if ('response' in event) ids.add(event.response.id);
-      return [...ids].join();
-    };
-    const first = await Promise.all([fork('left'), fork('right')]);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const { id } = await client.responses.create({ model: 'm', input: 'one' });
+    const both = async () => Promise.all([fork(id, 'left'), fork(id, 'right')]);
+    const first = await both();
     expect(first[0]).not.toBe(first[1]);
-    expect(await Promise.all([fork('left'), fork('right')])).toEqual(first);
+    expect(await both()).toEqual(first);
   }
 });

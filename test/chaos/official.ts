@@ -3,7 +3,7 @@
  * `Idempotency-Key`. The SDK's own retries would stay with one process, and end before the faults do.
  */
 import { randomUUID } from 'node:crypto';
-import OpenAI from 'openai';
+import OpenAI, { APIError } from 'openai';
 import { isPassing, untilAskedAgain, type Traffic } from './sdk.ts';
 
 /** One request, made with these options. */
@@ -37,11 +37,12 @@ export class OfficialSdk {
         this.#traffic.count(200);
         return answer;
       } catch (error) {
-        if (!(error instanceof OpenAI.APIError) || !isPassing(statusOf(error))) throw error;
-        if (error.headers === undefined) this.#traffic.count(0);
-        else
-          this.#traffic.hear(request.toString(), { ...error, status: statusOf(error), text: error.message });
-        await untilAskedAgain(error.headers);
+        if (!(error instanceof APIError) || !isPassing(statusOf(error))) throw error;
+        const given: unknown = Reflect.get(error, 'headers');
+        const headers = given instanceof Headers ? given : undefined;
+        if (headers === undefined) this.#traffic.count(0);
+        else this.#traffic.hear('openai', { status: statusOf(error), headers, text: error.message });
+        await untilAskedAgain(headers);
       }
     }
   }

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type OpenAI from 'openai';
-import { OfficialSdk, readUntil } from './official.ts';
+import { readUntil, type OfficialSdk } from './official.ts';
 import { FORKS, forkQuestionOf, questionOf, toolOf, type RunPlan } from './plan.ts';
 
 export type ResponseEvent = OpenAI.Responses.ResponseStreamEvent;

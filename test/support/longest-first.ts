@@ -20,6 +20,7 @@ const LONGEST = [
   'chaos/chaos',
   'topologies/sentinel',
   'chaos/zombie',
+  'chaos/response-readers',
   'api/lost-indexing',
   'api/lost-workers',
   'api/deletion',
