@@ -4,8 +4,9 @@ import { runCampaign } from './campaign.ts';
 import { makePlan } from './plan.ts';
 import { report } from './report.ts';
 
+/** A model breaks off in a conversation, another stalls, and a client cancels: few seeds have it all in so few runs. */
 const SHORT = {
-  seed: 20,
+  seed: 1683,
   runs: 22,
   lastsMs: 7_000,
   killRedis: false,

@@ -6,16 +6,16 @@ import { Random } from './random.ts';
 
 /** What a client does; each one is a function in clients.ts, or in responses.ts. */
 export const CLIENTS = [
+  'response poll',
+  'response stream',
   'poll',
   'stream',
-  'response stream',
-  'response poll',
   'watch',
   'cancel',
   'submit twice',
   'create and run',
-  'abandon',
   'server tool',
+  'abandon',
   'chat',
   'file search',
   'code',
