@@ -6,7 +6,7 @@ import { report } from './report.ts';
 
 /** A model breaks off in a conversation, another stalls, and a client cancels: few seeds have it all in so few runs. */
 const SHORT = {
-  seed: 1683,
+  seed: 28_589,
   runs: 22,
   lastsMs: 7_000,
   killRedis: false,
