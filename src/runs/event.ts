@@ -124,6 +124,11 @@ export type RunEvent =
   | (At & { readonly type: 'run.blocked'; readonly usage: Usage | null })
   /** The client answered. Processes of older versions read `calm_until_ms`, which is always 0 now. */
   | (At & { readonly type: 'run.resumed'; readonly calm_until_ms: number })
+  /**
+   * What clients sent meanwhile has joined the thread here, by the ids of its messages and items: what the model is asked next
+   * has it.
+   */
+  | (At & { readonly type: 'run.steered'; readonly messages: readonly string[] })
   | (At & { readonly type: 'run.cancelling' })
   | (At & { readonly type: 'run.cancelled' })
   | (At & { readonly type: 'run.completed' })

@@ -26,8 +26,19 @@ export interface Execution extends Answering {
   readonly signal: AbortSignal;
   /** Takes fragments at once; without it they are yielded like everything else. */
   readonly lane?: Lane;
+  /**
+   * What has joined the thread since this was asked last, behind all that was yielded, and the run as it is after that: it may go
+   * on where it would have completed. Null where nothing has.
+   */
+  readonly joined?: () => Promise<Joined | null>;
   /** What the context of a model holds, answer included. */
   readonly contextTokens: (model: string, backendId: string | null, sealed: string | null) => number;
+}
+
+/** What clients sent while the run was executed. */
+export interface Joined {
+  readonly items: readonly ThreadItem[];
+  readonly state: RunState;
 }
 
 const NOTHING_TO_ASK = {
@@ -67,10 +78,10 @@ export async function* execute(
     );
     yield turn.make(approved);
     yield* answer(turn, items, execution);
-    state = turn.state;
-    items = [...items, ...turn.closed];
+    await takeIn(turn);
   }
-  for (let pass = 0; isExecuting(state.run); pass++) {
+  let pass = 0;
+  while (isExecuting(state.run)) {
     const first = pass === 0 && !hasDone(run, items);
     const isLast = pass === MAX_TOOL_PASSES;
     const [before, material] = [state, { ...history, items, thoughts, asides }];
@@ -94,10 +105,18 @@ export async function* execute(
       promptFor(room.after(estimatedTokens, overflow)),
     );
     if (turn.ownCalls().length > 0) yield* answer(turn, items, execution);
-    state = turn.state;
-    items = [...items, ...turn.closed];
+    // What was sent meanwhile may need as many rounds of calls as the first question.
+    pass = (await takeIn(turn)) ? 0 : pass + 1;
     for (const [stepId, thought] of turn.thoughts) thoughts.set(stepId, thought);
     for (const [stepId, aside] of turn.asides) asides.set(stepId, aside);
+  }
+
+  /** Goes on from what the turn has said and done, and from what has joined it. @returns whether anything has */
+  async function takeIn(turn: Turn): Promise<boolean> {
+    const joined = (await execution.joined?.()) ?? null;
+    state = joined?.state ?? turn.state;
+    items = [...items, ...turn.closed, ...(joined?.items ?? [])];
+    return joined !== null;
   }
 }
 

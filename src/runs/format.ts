@@ -5,8 +5,8 @@
  *   F1  an event that changes no state needs no new format: readers that do not know its type pass over it
  *   F2  any other change of what is stored needs one: a process leaves a run alone when the run's format is newer than
  *       its own. Exceptions are fields that older processes may ignore and drop, and that this code can do without: who
- *       started a run, what a model thinks, what its server says aside; and usual values that are left out of what has
- *       ended, which older processes then miss
+ *       started a run, what a model thinks, what its server says aside, which answer a message came after (an older process
+ *       takes that back with its worker); and usual values that are left out of what has ended, which older processes then miss
  *   F3  a run keeps the format it began in, and every process can execute runs of earlier formats
  *
  * Format 2 has custom tools, their calls, and choices among several tools. Format 3 is that of ended runs whose instructions

@@ -88,6 +88,7 @@ export const TRANSITIONS: Readonly<Record<RunEventType, Transition>> = {
   'run.released': { from: ['in_progress'], to: 'queued' },
   'run.blocked': { from: ['in_progress'], to: 'requires_action' },
   'run.resumed': { from: ['requires_action'], to: 'queued' },
+  'run.steered': { from: ['queued', 'in_progress', 'requires_action', 'cancelling'], to: null },
   'run.cancelling': { from: ['queued', 'in_progress', 'requires_action'], to: 'cancelling' },
   'run.cancelled': { from: ['cancelling'], to: 'cancelled' },
   'run.completed': { from: ['in_progress', 'cancelling'], to: 'completed' },
@@ -184,9 +185,7 @@ export function applyAll(state: RunState, events: readonly RunEvent[]): RunState
 type OwnEvent = Exclude<Extract<RunEvent, { type: `run.${string}` }>, { type: 'run.queued' }>;
 type PartEvent = Exclude<RunEvent, { type: `run.${string}` }>;
 
-function isRunEvent(event: RunEvent): event is OwnEvent {
-  return event.type.startsWith('run.');
-}
+const isRunEvent = (event: RunEvent): event is OwnEvent => event.type.startsWith('run.');
 
 function begin(run: Run, origin: RunOrigin): Applied {
   const format = formatOf(run, origin);
@@ -222,6 +221,9 @@ function applyToRun(state: RunState, event: OwnEvent, status: RunStatus): Applie
     case 'run.released':
       // Giving the run back in good order is not a failure of the worker.
       return withRun(event.reason === 'shutdown' ? { ...unthinking, ...unstarted(state) } : unthinking, run);
+    case 'run.steered':
+      // What was answered before it stays, even if the worker is lost. Calls may be open that are left to the client.
+      return withRun(state.step === null ? { ...unthinking, preface: null } : state, run);
     case 'run.cancelling':
       // The client of a cancelling run has nothing left to answer; an open step is closed by the events that follow.
       return withRun(state, { ...run, required_action: null });
@@ -254,9 +256,9 @@ function requireClosed(state: RunState, event: OwnEvent): void {
   // A cancel is accepted at any moment; the worker that executes the run closes the parts.
   if (event.type === 'run.cancelling') return;
   if (state.message !== null) throw new IllegalTransition(event.type, state.run.status, 'a message is open');
-  if (state.step !== null && event.type !== 'run.blocked') {
+  const isOpenCalls = event.type === 'run.blocked' || (event.type === 'run.steered' && isBlocked(state.run));
+  if (state.step !== null && !isOpenCalls)
     throw new IllegalTransition(event.type, state.run.status, 'a step is open');
-  }
 }
 
 function requiredAction(state: RunState, event: OwnEvent): NonNullable<Run['required_action']> {

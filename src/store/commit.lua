@@ -11,6 +11,7 @@
 --   expectedSeq      '' takes any; of a run that is created, what the counter of its thread's places must have come to
 --   doc              of the run
 --   lock             'take' or 'free' the thread's lock; '' leaves it
+--   takes            how many bytes of what waits in the run's hash (steer.lua) are among the writes; '' leaves what waits
 --   logLifeMs        milliseconds the log lives on: set when it begins and when the run ends; in between it is the same
 --                    moment
 --   eventsChannel    channel of the run's events
@@ -19,17 +20,17 @@
 --   eventCount       how many events follow; then writes follow in threes: kind, id, document
 -- Returns {1, last seq} when committed; {0} when refused by the fence; {-1} when run or thread is gone;
 --         {-2, run id} when another run holds the thread; {-3} when the thread has gone on; {-4, mark} when it is cold, and a run
---         is to be created in it.
+--         is to be created in it; {-5, what waits} when that is not what the commit takes.
 
 local run, log, thread, active, order, messages, messagesIndex, runMessages, steps, runSteps, toolSteps, runs, input =
   unpack(KEYS)
-local expectedVersion, version, expectedSeq, doc, lock, logLifeMs, eventsChannel, changesChannel, runId, ephemeral, eventCount =
-  unpack(ARGV, 1, 11)
-local ARGS = 11
+local expectedVersion, version, expectedSeq, doc, lock, takes, logLifeMs, eventsChannel, changesChannel, runId, ephemeral, eventCount =
+  unpack(ARGV, 1, 12)
+local ARGS = 12
 local count, isEphemeral = tonumber(eventCount), ephemeral == '1'
 local writes = ARGS + count + 1
 
-local stored = redis.call('HMGET', run, 'version', 'seq')
+local stored = redis.call('HMGET', run, 'version', 'seq', 'waiting')
 local seq = tonumber(stored[2] or '0')
 
 if expectedVersion == '' then
@@ -51,6 +52,9 @@ else
     return {0}
   end
   if expectedSeq ~= '' and seq ~= tonumber(expectedSeq) then return {0} end
+  local waiting = stored[3] or ''
+  if takes ~= '' and #waiting ~= tonumber(takes) then return {-5, waiting} end
+  if takes ~= '' and waiting ~= '' then redis.call('HDEL', run, 'waiting') end
 end
 
 local first = seq + 1

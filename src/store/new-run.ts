@@ -44,10 +44,15 @@ export function creationWrites({ run, messages, thread, base, input }: NewRun): 
   const writes: string[] = [];
   if (thread !== null) writes.push('thread', thread.id, JSON.stringify(thread));
   if (base !== undefined) writes.push('base', BASE_FIELD, JSON.stringify(base));
-  for (const part of messages) {
-    const kind = part.object === 'thread.message' ? 'message.new' : 'item.new';
-    writes.push(kind, part.id, encodePart(part));
-  }
+  writes.push(...joinWrites(messages));
   if (input.length > 0) writes.push('input', run.id, JSON.stringify(input));
   return writes;
+}
+
+/** What writes messages and items that join a thread, in order. */
+export function joinWrites(parts: readonly (Message | StoredItem)[]): readonly string[] {
+  return parts.flatMap((part) => {
+    const kind = part.object === 'thread.message' ? 'message.new' : 'item.new';
+    return [kind, part.id, encodePart(part)];
+  });
 }

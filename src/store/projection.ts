@@ -57,6 +57,7 @@ function writesOf(event: RunEvent, { state, subject }: Applied): readonly string
     case 'run.started':
     case 'run.released':
     case 'run.resumed':
+    case 'run.steered':
     case 'run.cancelling':
     case 'run.cancelled':
     case 'run.completed':
@@ -75,7 +76,10 @@ function thoughtWrites(event: RunEvent, before: RunState | null): readonly strin
   if (before === null) return [];
   const { run, origin, thoughts = [], step, preface } = before;
   if (thoughts.length === 0) return [];
-  const isOver = event.type === 'run.completed' || event.type === 'run.incomplete';
+  const isOver =
+    event.type === 'run.completed' ||
+    event.type === 'run.incomplete' ||
+    (event.type === 'run.steered' && step === null);
   const ofCalls = closesCalls(event) && step?.type === 'tool_calls' ? step : null;
   const done = isOver ? preface : ofCalls;
   if (done === null) return [];

@@ -5,11 +5,12 @@
  */
 import { isDelta, type RunEvent } from '../runs/event.ts';
 import { isKnown } from '../runs/format.ts';
-import { randomText, type Clock } from '../runs/ids.ts';
+import { type Clock } from '../runs/ids.ts';
 import { ending, release, type Ending } from '../runs/ending.ts';
 import {
   apply,
   applyAll,
+  isBlocked,
   isCancelling,
   isExecuting,
   isOverdue,
@@ -19,26 +20,24 @@ import {
 } from '../runs/run.ts';
 import type { Metadata, Run } from '../runs/thread.ts';
 import type { ColdThreads } from './cold-threads.ts';
-import { commitCall, lockMove, logLifeMs, replyOf } from './commit-script.ts';
-import { encodeRun } from './compact.ts';
 import type { Contents } from './contents.ts';
 import type { Damage } from './damage.ts';
 import { FragmentLog } from './fragments.ts';
 import { readItem } from './item.ts';
 import { decode, Unreadable } from './json.ts';
-import type { RedisKeys, RunRef } from './keys.ts';
+import type { RedisKeys, RunRef, ThreadRef } from './keys.ts';
 import { readLog } from './log.ts';
 import { beginGrace, GRACE_FIELD, readGrace, type Shown } from './poll-grace.ts';
 import { creationWrites, type Created, type NewRun } from './new-run.ts';
 import type { OpenRuns } from './open-runs.ts';
 import type { RecentRuns } from './recent-runs.ts';
 import type { JobQueue } from './queue.ts';
-import { isSharded } from './redis.ts';
+import { RunCommits, type CommitOutcome } from './run-commits.ts';
 import { BegunJob, jobOf, type RunJob } from './run-jobs.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
-import { logFields, report, type RunObserver } from './report.ts';
-import { fold } from './projection.ts';
+import { logFields, type RunObserver } from './report.ts';
+import { isSteerable, MOST_WAITING, steerArgs, type Joining } from './steering.ts';
 
 /** A run as it is stored. */
 export interface StoredRun {
@@ -49,6 +48,12 @@ export interface StoredRun {
   readonly version: string;
   /** Sequence number of the last event in the log. */
   readonly seq: number;
+}
+
+/** A run after a commit. */
+export interface CommittedRun extends StoredRun {
+  /** What has joined its thread in the commit; missing where nothing has. */
+  readonly joined?: readonly Joining[];
 }
 
 /** A run, and what is hung on it besides. */
@@ -84,17 +89,19 @@ export interface RunStoreOptions extends RunObserver {
   readonly confirm: ((ref: RunRef) => Promise<boolean>) | null;
 }
 
-/** 62^12 values: two versions of one run never meet. */
-const VERSION_LENGTH = 12;
 /** How often a change is tried again after a lost race; each loss means that others made progress. */
 const MAX_CHANGE_TRIES = 20;
+/** In how many runs of a thread a message is looked for. */
+const LOOKED_BACK = 20;
 
 export class RunStore {
   readonly #options: RunStoreOptions;
   readonly #fragments: FragmentLog;
+  readonly #commits: RunCommits;
 
   constructor(options: RunStoreOptions) {
     this.#options = options;
+    this.#commits = new RunCommits(options);
     this.#fragments = new FragmentLog(options.redis, options.keys);
   }
 
@@ -107,7 +114,11 @@ export class RunStore {
     const { threadIndex, recentRuns } = this.#options;
     const how = thread === null ? 'used' : 'made';
     const use = origin.ephemeral ? null : threadIndex[how](ref);
-    const sent = this.#send(ref, null, events, creationWrites(made), {
+    const sent = this.#commits.send({
+      ref,
+      before: null,
+      events,
+      extraWrites: creationWrites(made),
       withJob: true,
       ...(expectedOrder !== undefined && { expectedOrder }),
     });
@@ -184,14 +195,15 @@ export class RunStore {
   }
 
   /**
-   * Commits events of the worker that executes the run. Deltas keep the version; everything else replaces it.
+   * Commits events of the worker that executes the run. Deltas keep the version; everything else replaces it. Where something
+   * waits to join the thread, the run may go on instead of completing.
    * @throws {Refused} when the run is no longer this worker's, or gone: whatever was not committed never happened.
    */
-  async commit(held: StoredRun, events: readonly RunEvent[]): Promise<StoredRun> {
+  async commit(held: StoredRun, events: readonly RunEvent[]): Promise<CommittedRun> {
     if (events.every(isDelta)) return this.#append(held, events);
     const stored = this.#settle(
       held,
-      await this.#send(held.ref, held, events, [], { exact: true, worker: true }),
+      await this.#commits.send({ ref: held.ref, before: held, events, exact: true, worker: true }),
     );
     if (isTerminal(stored.state.run) && !(await this.#confirmed(stored.ref)))
       this.#options.log.warn(
@@ -219,9 +231,9 @@ export class RunStore {
       const events = decide(found.stored);
       if (events === null) return { ...found, after: found.stored.seq };
       if (graceUntilMs > 0) await this.grace(ref, graceUntilMs);
-      const answer = await this.#send(ref, found.stored, events, [], { withJob: true });
+      const answer = await this.#commits.send({ ref, before: found.stored, events, withJob: true });
       if (answer.type === 'committed')
-        return { ...found, stored: answer.stored, after: answer.stored.seq - events.length };
+        return { ...found, stored: answer.stored, after: answer.stored.seq - answer.count };
       if (answer.type === 'gone') return null;
     }
     throw new Refused('conflict', ref);
@@ -254,16 +266,49 @@ export class RunStore {
     );
   }
 
+  /**
+   * Has messages and items wait until the run takes them in: before the model is asked next, or as it ends.
+   * @returns the run, and whether a replica has them; `over` when it has ended, or is about to; `full` when too many wait
+   */
+  async steer(
+    ref: RunRef,
+    items: readonly Joining[],
+  ): Promise<{ readonly stored: StoredRun; readonly confirmed: boolean } | 'over' | 'full'> {
+    const { redis, keys } = this.#options;
+    for (let tries = 0; tries < MAX_CHANGE_TRIES; tries++) {
+      const stored = (await this.current(ref))?.stored;
+      if (stored === undefined) return 'over';
+      const isOpen = isOpenTo(stored);
+      const version = isOpen ? stored.version : '';
+      const code = await redis.steer(1, keys.run(ref), version, MOST_WAITING, ...steerArgs(items));
+      if (code === -2) return 'full';
+      if (code === 1) {
+        // No worker has it, so nobody else would take them in for now.
+        const taken = await this.change(ref, ({ state: { run } }) =>
+          isQueued(run) || isBlocked(run) ? [] : null,
+        );
+        return { stored: taken?.stored ?? stored, confirmed: await this.#confirmed(ref) };
+      }
+      if (!isOpen) return 'over';
+    }
+    throw new Refused('conflict', ref);
+  }
+
+  /** The run, among the newest of its thread, for which a message or item came to wait; null where there is none. */
+  async steeredBy(ref: ThreadRef, id: string): Promise<RunRef | null> {
+    const { redis, keys } = this.#options;
+    const runIds = await redis.zrevrange(keys.runs(ref), 0, LOOKED_BACK - 1);
+    const steers = await Promise.all(
+      runIds.map(async (runId) => redis.hget(keys.run({ ...ref, runId }), 'steers')),
+    );
+    const runId = runIds[steers.findIndex((ids) => ids?.includes(` ${id} `) === true)];
+    return runId === undefined ? null : { ...ref, runId };
+  }
+
   /** Adds the job of a run that may have none; an existing job stays as it is. */
   async enqueue(stored: StoredRun): Promise<void> {
     const job = new BegunJob(this.#options.queue, jobOf(stored), false);
-    this.#reportJob(stored, await job.committed());
-  }
-
-  #reportJob({ ref, state }: StoredRun, err: unknown): void {
-    if (err === undefined) return;
-    // The run is safely stored, so the request has succeeded: the sweeper finds a queued run without a job.
-    this.#options.log.warn({ err, ...logFields(ref, state) }, 'could not enqueue; the sweeper will');
+    this.#commits.reportJob(stored, await job.committed());
   }
 
   async #confirmed(ref: RunRef): Promise<boolean> {
@@ -279,7 +324,7 @@ export class RunStore {
       if (stored === null || isTerminal(stored.state.run)) return stored;
       const events = decide(stored);
       if (events === null) return stored;
-      const answer = await this.#send(ref, stored, events, [], { exact: true });
+      const answer = await this.#commits.send({ ref, before: stored, events, exact: true });
       if (answer.type === 'committed') return answer.stored;
       if (answer.type === 'gone') return null;
     }
@@ -288,102 +333,26 @@ export class RunStore {
   }
 
   /** Runs for every few words of every answer. */
-  async #append(held: StoredRun, events: readonly RunEvent[]): Promise<StoredRun> {
+  async #append(held: StoredRun, events: readonly RunEvent[]): Promise<CommittedRun> {
+    const { ref, version } = held;
     const state = applyAll(held.state, events);
     const answer = await this.#fragments.append(
       held,
       events.map((event) => JSON.stringify(event)),
     );
-    if (typeof answer === 'number') return { ...held, state, seq: answer };
+    if (typeof answer === 'number') return { ref, state, version, seq: answer };
     return this.#settle(held, { type: answer });
   }
 
-  #settle(held: StoredRun, answer: CommitOutcome): StoredRun {
-    if (answer.type === 'committed') return answer.stored;
+  #settle(held: StoredRun, answer: CommitOutcome): CommittedRun {
+    if (answer.type === 'committed')
+      return answer.joined.length === 0 ? answer.stored : { ...answer.stored, joined: answer.joined };
     this.#options.count?.('refused');
     throw new Refused(answer.type === 'gone' ? 'gone' : 'conflict', held.ref);
-  }
-
-  async #send(
-    ref: RunRef,
-    before: StoredRun | null,
-    events: readonly RunEvent[],
-    extraWrites: readonly string[],
-    { exact = false, worker = false, withJob = false, expectedOrder = '' },
-  ): Promise<CommitOutcome> {
-    const { redis, keys, open, queue, contents } = this.#options;
-    const held = before ?? NOTHING;
-    const { state, writes } = fold(held.state, events);
-    const version = randomText(VERSION_LENGTH);
-    const doc = isTerminal(state.run) ? await contents.documentOf(ref, state) : encodeRun(state);
-    const committing = redis.commit(
-      ...commitCall(keys, ref, {
-        expectedVersion: held.version,
-        version,
-        expectedSeq: exact ? held.seq : expectedOrder,
-        doc,
-        lock: lockMove(before === null, state),
-        logLifeMs: logLifeMs(state, this.#options.now(), this.#options.logKeptS),
-        changesChannel: worker || before === null ? '' : keys.changes,
-        ephemeral: state.origin.ephemeral ? '1' : '',
-        events: events.map((event) => JSON.stringify(event)),
-        writes: [...extraWrites, ...writes],
-      }),
-    );
-    const isLeftQueued = isQueued(state.run);
-    const expected: StoredRun = { ref, state, version, seq: held.seq + events.length };
-    // Behind the commit: a job that overtook it would find nothing to do.
-    const job =
-      withJob && isLeftQueued ? new BegunJob(queue, jobOf(expected, doc.length), !isSharded(redis)) : null;
-    // The index of open runs lives in another slot, so it cannot be part of the commit. Written with it, it may name a
-    // run that was never created, which costs the sweeper one look; the other way round a run could be forgotten.
-    const noting = isLeftQueued ? open.add(ref, state.run.expires_at) : null;
-    const [reply] = await Promise.all([committing, noting]);
-    const [code, detail] = replyOf(reply);
-    const stored: StoredRun = { ref, state, version, seq: Number(detail) };
-    switch (code) {
-      case 1:
-        report(ref, state, events, this.#options);
-        if (isTerminal(state.run)) this.#forget(ref);
-        this.#reportJob(stored, await job?.committed());
-        return { type: 'committed', stored };
-      case -1:
-        return { type: 'gone' };
-      case -2:
-        // The caller may try again with the same run.
-        await job?.refused();
-        return { type: 'locked', runId: String(detail) };
-      case -3:
-        await job?.refused();
-        return { type: 'gone on' };
-      case -4:
-        await job?.refused();
-        await this.#options.cold.bringBack(ref, String(detail));
-        return this.#send(ref, before, events, extraWrites, { withJob, expectedOrder });
-      default:
-        return { type: 'conflict' };
-    }
-  }
-
-  /** The run need not be looked at again. Nothing waits for this: where it fails, the sweeper looks, and forgets the run then. */
-  #forget(ref: RunRef): void {
-    this.#options.open.forget(ref).catch((err: unknown) => {
-      this.#options.log.debug({ err, run_id: ref.runId }, 'could not forget a run; the sweeper will');
-    });
   }
 }
 
 const NOT_CREATED: ReadonlySet<CommitOutcome['type']> = new Set(['locked', 'gone', 'gone on']);
-
-/** What there is of a run before it is created. */
-const NOTHING = { state: null, version: '', seq: 0 };
-
-type CommitOutcome =
-  | { readonly type: 'committed'; readonly stored: StoredRun }
-  | { readonly type: 'conflict' }
-  | { readonly type: 'gone' }
-  | { readonly type: 'gone on' }
-  | { readonly type: 'locked'; readonly runId: string };
 
 function nothingIfUnreadable(error: unknown): [] {
   if (error instanceof Unreadable) return [];
@@ -393,4 +362,9 @@ function nothingIfUnreadable(error: unknown): [] {
 /** The run was not ended in its time, or not closed after a cancel: the process that notices does it. */
 function isLeft(run: Run, now: number): boolean {
   return isOverdue(run, now) || (isCancelling(run) && run.expires_at !== null && now >= run.expires_at);
+}
+
+/** Whether a run will take in what waits for it: one that a process of an older version executes would not. */
+function isOpenTo({ state: { run }, version }: StoredRun): boolean {
+  return !isTerminal(run) && !isCancelling(run) && (!isExecuting(run) || isSteerable(version));
 }

@@ -49,6 +49,7 @@ const SCRIPTS = [
   'freeze',
   'thaw',
   'strike',
+  'steer',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];

@@ -268,6 +268,7 @@ function eventsOf(
     case 'run.started':
     case 'run.released':
     case 'run.resumed':
+    case 'run.steered':
     case 'run.cancelling':
     case 'step.created':
     case 'step.completed':

@@ -4,11 +4,13 @@
  * gathered before it, and the caller waits until it is stored.
  */
 import { isDelta, pushMerged, type RunEvent } from '../runs/event.ts';
-import type { StoredRun } from '../store/runs.ts';
+import type { RunState } from '../runs/run.ts';
+import type { ThreadItem } from '../runs/thread.ts';
+import type { CommittedRun, StoredRun } from '../store/runs.ts';
 import type { Beat } from './beat.ts';
 
 /** Writes events to the run that the worker holds; {@link RunStore.commit}. */
-type CommitBatch = (held: StoredRun, events: readonly RunEvent[]) => Promise<StoredRun>;
+type CommitBatch = (held: StoredRun, events: readonly RunEvent[]) => Promise<CommittedRun>;
 
 /** How many fragments may wait for a commit; beyond this the model has to wait as well. */
 const MAX_GATHERED = 256;
@@ -30,6 +32,7 @@ export class Commits {
   #hasJoined = false;
   #inFlight: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
+  #joined: readonly ThreadItem[] = [];
 
   constructor(stored: StoredRun, options: CommitsOptions) {
     this.#stored = stored;
@@ -70,6 +73,13 @@ export class Commits {
     this.#rethrow();
   }
 
+  /** What has joined the thread in the commits since this was asked last, and the run as it is now; null where nothing has. */
+  joined(): { readonly items: readonly ThreadItem[]; readonly state: RunState } | null {
+    const items = this.#joined;
+    this.#joined = [];
+    return items.length === 0 ? null : { items, state: this.#stored.state };
+  }
+
   #join(): void {
     if (this.#hasJoined || this.#inFlight !== null || this.#gathered.length === 0) return;
     this.#hasJoined = true;
@@ -89,7 +99,9 @@ export class Commits {
 
   async #send(events: readonly RunEvent[]): Promise<void> {
     try {
-      this.#stored = await this.#options.commit(this.#stored, events);
+      const { joined = [], ...stored } = await this.#options.commit(this.#stored, events);
+      this.#stored = stored;
+      if (joined.length > 0) this.#joined = [...this.#joined, ...joined];
       this.#inFlight = null;
       this.#join();
     } catch (error) {

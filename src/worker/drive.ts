@@ -5,12 +5,12 @@
  */
 import type { Logger } from '../log.ts';
 import { failedBy } from '../runs/ending.ts';
-import { execute } from '../runs/execute.ts';
+import { execute, type Joined } from '../runs/execute.ts';
 import type { Clock, NewId } from '../runs/ids.ts';
 import type { Model } from '../runs/model.ts';
 import { isCancelling, isTerminal, type RunState } from '../runs/run.ts';
-import type { RunError } from '../runs/thread.ts';
 import type { RunRemote } from '../runs/remote.ts';
+import type { RunError, ThreadItem } from '../runs/thread.ts';
 import type { RunTool } from '../runs/tool.ts';
 import { HistoryTooLarge, type HistoryReading, type PromptCut } from '../store/history.ts';
 import type { RunRef } from '../store/keys.ts';
@@ -19,7 +19,7 @@ import type { Objects } from '../store/objects.ts';
 import type { JobOutcome } from '../store/queue.ts';
 import { isUnavailable } from '../store/away.ts';
 import { logFields } from '../store/report.ts';
-import { Refused, type RunStore, type StoredRun } from '../store/runs.ts';
+import { Refused, type CommittedRun, type RunStore, type StoredRun } from '../store/runs.ts';
 import { Beat } from './beat.ts';
 import { Commits } from './commits.ts';
 import type { HostedTools } from './hosted.ts';
@@ -114,7 +114,11 @@ export class Driver {
    * Executes a run that has been started, until it rests or is stopped.
    * @param history for its prompt
    */
-  async drive(started: StoredRun, history: HistoryReading, controller: AbortController): Promise<JobOutcome> {
+  async drive(
+    started: CommittedRun,
+    history: HistoryReading,
+    controller: AbortController,
+  ): Promise<JobOutcome> {
     const { runs, log } = this.#options;
     const { ref, state } = started;
     const timer = this.#expireIn(state.run.expires_at, controller);
@@ -134,6 +138,7 @@ export class Driver {
         contextTokens,
         signal: controller.signal,
         lane: commits,
+        joined: async () => this.#shown(ref, commits.joined()),
       };
       const cut = this.#cutOf(state);
       const { pictures, promptLimitBytes, room } = this.#options;
@@ -143,6 +148,8 @@ export class Driver {
         material = await this.#open(ref, Infinity).within(cut);
         if (material === null) throw new Error('nothing is larger than that');
       }
+      // What the start of the run has taken in, which came too late to be read with the rest.
+      material = { ...material, items: withJoined(material.items, started.joined ?? []) };
       const files = await pictures.find(ref, material.items);
       if (files !== null) {
         const bytes = Math.min(material.bytes + files.bytes, promptLimitBytes);
@@ -183,6 +190,20 @@ export class Driver {
     }
   }
 
+  /** What has joined the thread, with the pictures among it that are files. */
+  async #shown(ref: RunRef, joined: Joined | null): Promise<Joined | null> {
+    const { pictures, promptLimitBytes } = this.#options;
+    const files = joined && (await pictures.find(ref, joined.items));
+    if (files === null || joined === null) return joined;
+    const { items } = await pictures.show(
+      ref,
+      { input: [], items: joined.items, bytes: 0 },
+      files,
+      promptLimitBytes,
+    );
+    return { ...joined, items };
+  }
+
   /** W2, W3: what to do with a run whose execution was stopped. */
   async #stopped(why: Stop['why'], { ref }: StoredRun): Promise<JobOutcome> {
     const { runs, log } = this.#options;
@@ -216,6 +237,12 @@ export class Driver {
       Math.max(0, expiresAt * 1000 - this.#options.nowMs()),
     );
   }
+}
+
+function withJoined(items: readonly ThreadItem[], joined: readonly ThreadItem[]): readonly ThreadItem[] {
+  if (joined.length === 0) return items;
+  const known = new Set(items.map(({ id }) => id));
+  return [...items, ...joined.filter(({ id }) => !known.has(id))];
 }
 
 function tooLarge({ maxBytes }: HistoryTooLarge): RunError {

@@ -22,7 +22,7 @@ import type { Lease } from '../store/lease.ts';
 import type { GoesFirst, JobOutcome } from '../store/queue.ts';
 import { runOf, type RunJob } from '../store/run-jobs.ts';
 import { logFields } from '../store/report.ts';
-import { Refused, type StoredRun } from '../store/runs.ts';
+import { Refused, type CommittedRun, type StoredRun } from '../store/runs.ts';
 import { Driver, Stop, type DriveOptions } from './drive.ts';
 import type { Slot, Slots } from './slots.ts';
 
@@ -240,7 +240,7 @@ export class RunWorker {
   }
 
   /** W1. @returns null when another process was faster. */
-  async #begin(stored: StoredRun): Promise<StoredRun | null> {
+  async #begin(stored: StoredRun): Promise<CommittedRun | null> {
     try {
       const { runs, now, lease } = this.#options;
       return await runs.commit(stored, [{ type: 'run.started', at: now(), worker: lease.id }]);

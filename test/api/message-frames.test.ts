@@ -24,7 +24,7 @@ async function dataOf(name: string, events: readonly RunEvent[]): Promise<readon
   const log = async function* (): AsyncGenerator<readonly LoggedEvent[], void> {
     yield events.map((event, index) => ({ seq: index + 1, event }));
   };
-  const options = { after: 0, thread: null, labels: async () => null };
+  const options = { after: 0, thread: null, labels: async () => null, message: async () => null };
   const text = (await Array.fromAsync(assistantsStream(log(), options))).join('');
   const frames = [...text.matchAll(/^event: (.+)\ndata: (.+)$/gm)];
   return frames.flatMap(([, event, data = '']) => (event === name ? [JSON.parse(data) as unknown] : []));

@@ -75,12 +75,12 @@ function heard(batches: Batches): readonly (readonly TurnEvent[])[] {
 async function streamsOf(batches: Batches, isPassed = false): Promise<readonly string[]> {
   const told = heard(batches);
   const audible = told.map((batch) => batch.filter(isAudible));
-  const options = { after: 0, thread: null, labels: async () => null };
+  const options = { after: 0, thread: null, labels: async () => null, message: async () => null };
   const [queued] = batches.flat();
   if (queued?.event.type !== 'run.queued') throw new Error('this is no log');
   const streams = [
     assistantsStream(of(batches, typeOfEntry), options),
-    watchStream(of(batches, typeOfEntry), 0, queued.event.run),
+    watchStream(of(batches, typeOfEntry), 0, queued.event.run, async () => null),
     agentFrames(of(told, typeOfEvent), IDS, ODD),
     ...REPLIES.map((reply) => chatFrames(of(audible, typeOfEvent), reply)),
   ];

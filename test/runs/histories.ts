@@ -90,6 +90,7 @@ export function eventsFor(
     'run.released': { type: 'run.released', at, reason: 'lost' },
     'run.blocked': { type: 'run.blocked', at, usage: usage(tokens) },
     'run.resumed': { type: 'run.resumed', at, calm_until_ms: 0 },
+    'run.steered': { type: 'run.steered', at, messages: [`msg_${at}`] },
     'run.cancelling': { type: 'run.cancelling', at },
     'run.cancelled': { type: 'run.cancelled', at },
     'run.completed': { type: 'run.completed', at },

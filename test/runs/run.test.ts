@@ -45,6 +45,7 @@ const PLACES: readonly (readonly [
     [],
     {
       'run.started': 'in_progress',
+      'run.steered': 'queued',
       'run.cancelling': 'cancelling',
       'run.failed': 'failed',
       'run.expired': 'expired',
@@ -56,6 +57,7 @@ const PLACES: readonly (readonly [
     ['run.started'],
     {
       'run.released': 'queued',
+      'run.steered': 'in_progress',
       'run.cancelling': 'cancelling',
       'run.completed': 'completed',
       'run.incomplete': 'incomplete',
@@ -128,7 +130,7 @@ const PLACES: readonly (readonly [
     'requires_action',
     'requires_action',
     [...ASKING, 'run.blocked'],
-    { 'run.cancelling': 'cancelling', ...all('requires_action', CLOSE_STEP) },
+    { 'run.cancelling': 'cancelling', ...all('requires_action', ['run.steered', ...CLOSE_STEP]) },
   ],
   [
     'requires_action with its step answered',
@@ -136,6 +138,7 @@ const PLACES: readonly (readonly [
     [...ASKING, 'run.blocked', 'step.completed'],
     {
       'run.resumed': 'queued',
+      'run.steered': 'requires_action',
       'run.cancelling': 'cancelling',
       'run.expired': 'expired',
     },
@@ -145,6 +148,7 @@ const PLACES: readonly (readonly [
     'cancelling',
     ['run.cancelling'],
     {
+      'run.steered': 'cancelling',
       'run.cancelled': 'cancelled',
       'run.completed': 'completed',
       'run.incomplete': 'incomplete',
@@ -183,7 +187,7 @@ describe('the transition table', () => {
 
   test('the table has a row for every event, and every status is tried below', () => {
     expect(Object.keys(TRANSITIONS).toSorted()).toStrictEqual(EVENT_TYPES.toSorted());
-    expect(EVENT_TYPES).toHaveLength(29);
+    expect(EVENT_TYPES).toHaveLength(30);
     const tried = new Set(PLACES.map(([, status]) => status));
     expect(tried.size).toBe(9);
   });

@@ -20,6 +20,7 @@ const COMMIT: Commit = {
   expectedSeq: 3,
   doc: '{}',
   lock: '',
+  takes: '',
   logLifeMs: 1_000,
   changesChannel: '',
   ephemeral: '',
@@ -41,7 +42,7 @@ test('a commit names every key of its thread that it may write, then its argumen
   const [count, ...rest] = commitCall(keys, ref, COMMIT);
   expect(count).toBe(COMMIT_KEYS.length);
   expect(rest.slice(0, COMMIT_KEYS.length)).toStrictEqual(COMMIT_KEYS.map((name) => named[name]));
-  const args = ['a', 'b', 3, '{}', '', 1_000, keys.events(ref), '', 'run_1', '', 2];
+  const args = ['a', 'b', 3, '{}', '', '', 1_000, keys.events(ref), '', 'run_1', '', 2];
   expect(rest.slice(COMMIT_KEYS.length)).toStrictEqual([...args, ...COMMIT.events, ...COMMIT.writes]);
 });
 

@@ -15,7 +15,7 @@ import type { RunEvent } from '../../runs/event.ts';
 import { callsOf } from '../../runs/parts.ts';
 import { apply, isTerminal, type Applied, type RunState } from '../../runs/run.ts';
 import { PLAIN_VIEW, shownStep } from '../../runs/step-view.ts';
-import type { Metadata, Run, Thread } from '../../runs/thread.ts';
+import type { Message, Metadata, Run, Thread } from '../../runs/thread.ts';
 import { LogGone, type LoggedEvent } from '../../store/follow.ts';
 import type { Passing } from '../../store/passing.ts';
 import { encoded, type Texts } from '../http/encode.ts';
@@ -119,6 +119,9 @@ class AssistantsEncoder {
       case 'message.delta':
         // Told already, without folding it.
         return [];
+      case 'run.steered':
+        // Told by whoever can look the messages up.
+        return [];
       case 'thought.delta':
       case 'thought.dropped':
       case 'asides.told':
@@ -198,6 +201,22 @@ function callDelta({ step }: RunState, call: object | null): readonly WireEvent[
   return [{ name: 'thread.run.step.delta', data: { id: step?.id, object: 'thread.run.step.delta', delta } }];
 }
 
+/** Looks up what has joined a thread; null for what is no message, or is gone. */
+type FindMessage = (id: string) => Promise<Message | null>;
+
+type SteeredEvent = Extract<RunEvent, { type: 'run.steered' }>;
+
+/** Messages that clients sent meanwhile, where they came in. Each is told as one without words that is complete at once. */
+async function joined({ messages }: SteeredEvent, find: FindMessage): Promise<readonly WireEvent[]> {
+  const found = await Promise.all(messages.map(find));
+  return found
+    .filter((message) => message !== null)
+    .flatMap((message) => [
+      { name: 'thread.message.created', data: withoutContent(message) },
+      { name: 'thread.message.completed', data: message },
+    ]);
+}
+
 interface StreamOptions {
   /** Sequence number of the last event that is not sent (again); 0 sends everything. */
   readonly after: number;
@@ -205,6 +224,7 @@ interface StreamOptions {
   readonly thread: Thread | null;
   /** The metadata that a client gave the run after its creation; null when there is none. */
   readonly labels: () => Promise<Metadata | null>;
+  readonly message: FindMessage;
   /** How calls are shown; without it, as most clients want them. */
   readonly view?: CallView;
 }
@@ -212,7 +232,7 @@ interface StreamOptions {
 /** The frames of a run's stream, from the client's cursor to where the run rests. */
 export function assistantsStream(
   log: Passing<readonly LoggedEvent[]>,
-  { after, thread, labels, view = PLAIN_VIEW }: StreamOptions,
+  { after, thread, labels, message, view = PLAIN_VIEW }: StreamOptions,
 ): Texts {
   const events = new AssistantsEncoder(view);
   const encoder = {
@@ -220,8 +240,9 @@ export function assistantsStream(
     encode({ seq, event }: LoggedEvent): string | Promise<string> {
       const wire = events.encode(event);
       if (seq <= after) return '';
+      if (event.type === 'run.steered') return joined(event, message).then(framed);
       this.isOver = events.atRest;
-      return this.isOver ? lastFrames(wire, labels) : wire.map((each) => frame(each)).join('');
+      return this.isOver ? lastFrames(wire, labels) : framed(wire);
     },
   };
   return encoded(log, encoder, thread === null ? '' : frame({ name: 'thread.created', data: thread }));
@@ -242,21 +263,23 @@ async function lastFrames(
  * every `requires_action` until the run has ended. When one event has several frames, only the last has its id, so a
  * client that resumes never loses the rest of an event.
  * @param run as it is stored: for a run whose log has expired, only its end can be sent
+ * @param message looks up what has joined the thread
  */
 export async function* watchStream(
   log: AsyncIterable<readonly LoggedEvent[]>,
   after: number,
   run: Run,
+  message: FindMessage,
 ): AsyncGenerator<string, void> {
   const events = new AssistantsEncoder(PLAIN_VIEW);
   const encoder = {
     isOver: false,
-    encode({ seq, event }: LoggedEvent): string {
+    encode({ seq, event }: LoggedEvent): string | Promise<string> {
       const wire = events.encode(event);
       this.isOver = events.ended;
-      const told = seq > after ? wire : [];
-      const frames = told.map((each, index) => frame(each, index === told.length - 1 ? seq : null));
-      return frames.join('') + (this.isOver ? DONE : '');
+      if (seq <= after) return this.isOver ? DONE : '';
+      if (event.type === 'run.steered') return joined(event, message).then((told) => framed(told, seq));
+      return framed(wire, seq) + (this.isOver ? DONE : '');
     },
   };
   try {
@@ -265,6 +288,11 @@ export async function* watchStream(
     if (!(error instanceof LogGone) || error.why !== 'expired') throw error;
     yield frame({ name: `thread.run.${run.status}`, data: run }) + DONE;
   }
+}
+
+/** @param seq the id of the last frame; null for none */
+function framed(events: readonly WireEvent[], seq: number | null = null): string {
+  return events.map((each, index) => frame(each, index === events.length - 1 ? seq : null)).join('');
 }
 
 function frame({ name, data }: WireEvent, id: number | null = null): string {

@@ -216,6 +216,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
             hub.follow(stored.ref, call.gone),
             cursor,
             runView(stored.state.run, found, nowMs()),
+            async (id) => objects.messages.get(stored.ref, id),
           ),
         };
       },

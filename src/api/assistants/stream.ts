@@ -41,6 +41,7 @@ export function runStream(
       after,
       thread,
       labels,
+      message: async (id) => services.objects.messages.get(ref, id),
       view: viewOf(call),
     }),
     headers: pollHeaders(services),

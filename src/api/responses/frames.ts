@@ -141,6 +141,7 @@ export class ResponsesEncoder implements Encoder<LoggedEvent> {
       case 'asides.told':
       case 'run.released':
       case 'run.resumed':
+      case 'run.steered':
       case 'run.cancelling':
         return '';
     }
