@@ -82,6 +82,11 @@ export interface Beginning<T> {
    * @param holder the run that has it
    */
   readonly whenBusy: (holder: RunRef) => Promise<void>;
+  /**
+   * Has the run that holds the thread take in the messages, in place of a new run. Null when that run is over; missing where it
+   * is not to be steered.
+   */
+  readonly steer?: ((holder: RunRef) => Promise<T | null>) | undefined;
   /** What the caller is given. */
   readonly answer: (begun: StoredRun) => T;
   /** Whether the caller can ask again for a run that is not confirmed. If not, such a run is cancelled. */
@@ -98,7 +103,7 @@ export async function begin<T>(
   means: Means,
   caller: Caller,
   made: NewRun,
-  { whenBusy, answer, comesBack }: Beginning<T>,
+  { whenBusy, steer, answer, comesBack }: Beginning<T>,
 ): Promise<T> {
   const { run, origin, thread, messages } = made;
   const { project } = caller;
@@ -107,15 +112,22 @@ export async function begin<T>(
   // Requests may name what is stored elsewhere, and then bring more than their text.
   const textBytes = (): number => Math.max(Buffer.byteLength(caller.text), jsonBytes(messages));
   await admitWrite(means, caller, { makes, more: run, textBytes });
+  const earlier = steer === undefined ? null : await steeredEarlier(means, caller, made);
+  const again = earlier && (await steer?.(earlier));
+  if (again != null) return again;
   for (let tries = 0; ; tries += 1) {
     const created = await means.runs.create(project, made);
     switch (created.type) {
       case 'no thread':
         throw notFound('thread', run.thread_id);
-      case 'locked':
-        await whenBusy({ project, threadId: run.thread_id, runId: created.runId });
+      case 'locked': {
+        const holder = { project, threadId: run.thread_id, runId: created.runId };
+        const steered = (await steer?.(holder)) ?? null;
+        if (steered !== null) return steered;
+        await whenBusy(holder);
         if (tries < MAX_TRIES && !caller.gone.aborted) continue;
         throw tooBusy(run.thread_id);
+      }
       case 'gone on':
         throw new ThreadGoneOn();
       case 'created': {
@@ -127,6 +139,17 @@ export async function begin<T>(
       }
     }
   }
+}
+
+/** The run that an earlier sending of the same request has steered; null where none has. */
+async function steeredEarlier(
+  { runs }: Means,
+  { project, idempotencyKey }: Caller,
+  { run, messages }: NewRun,
+): Promise<RunRef | null> {
+  const last = messages.at(-1);
+  if (idempotencyKey === null || last === undefined) return null;
+  return runs.steeredBy({ project, threadId: run.thread_id }, last.id);
 }
 
 function tooBusy(threadId: string): ApiError {

@@ -8,12 +8,13 @@
 import { ApiError, isOnTrial } from '../errors.ts';
 import { calledFunction } from '../runs/calls/kinds.ts';
 import type { RunEvent } from '../runs/event.ts';
+import type { NewId } from '../runs/ids.ts';
 import { pictureOutput } from '../runs/pictures.ts';
 import { isBlocked, isCancelling, isTerminal, pendingCalls } from '../runs/run.ts';
 import type { Assistant, Message, RequiredCall } from '../runs/thread.ts';
 import { LogGone } from '../store/follow.ts';
 import type { FirstAnswer } from '../store/idempotency-records.ts';
-import type { RunRef } from '../store/keys.ts';
+import type { RunRef, ThreadRef } from '../store/keys.ts';
 import type { Passing } from '../store/passing.ts';
 import type { StoredRun } from '../store/runs.ts';
 import { chatRun, findAgentOf } from './agent.ts';
@@ -27,7 +28,9 @@ import { namesOf, once, type Keeping } from './repeat.ts';
 import type { ServerTiming } from './server-timing.ts';
 import { ended, makeRoom } from './settle.ts';
 import { askForPhoto, withPictures, withShownPictures } from './photo.ts';
-import { newMessages, threadOf } from './thread.ts';
+import { steer } from './steer.ts';
+import { newMessages, steeringMessages, threadOf } from './thread.ts';
+import { admitWrite } from './trial-writes.ts';
 import { isNamed, pictureIn, textIn, type ChatTurn } from './turn.ts';
 import type { TurnEvent } from './turn-events.ts';
 
@@ -151,10 +154,12 @@ class Conversation {
     const runId = caller.newId('run');
     if (turn.thread === null) return this.#begin(agent, { runId, threadId: caller.newId('thread') }, []);
     const ref = await threadOf(means, caller, turn.thread);
+    const steered = await this.#steeredBefore(ref, runId);
+    if (steered !== null) return steered;
     for (let tries = 0; tries < MAX_TRIES && !caller.gone.aborted; tries++) {
       const { runId: holder } = await means.objects.threads.activeRun(ref);
       if (holder !== null) {
-        const found = await this.#settle({ ...ref, runId: holder });
+        const found = await this.#settle({ ...ref, runId: holder }, runId);
         if (found !== null) return found;
         continue;
       }
@@ -205,8 +210,12 @@ class Conversation {
     );
   }
 
-  /** C1. @returns the run to listen to; null when the thread has to be looked at again. */
-  async #settle(ref: RunRef): Promise<Found | null> {
+  /**
+   * C1.
+   * @param ownRunId of the run that the turn gets if it gets one
+   * @returns the run to listen to; null when the thread has to be looked at again.
+   */
+  async #settle(ref: RunRef, ownRunId: string): Promise<Found | null> {
     const means = this.#means;
     const turn = this.#turn;
     const { stored } = (await means.runs.current(ref)) ?? {};
@@ -223,11 +232,47 @@ class Conversation {
     // A run that is being cancelled, or whose first caller has hung up, has no listener, so this request waits for its end.
     const isUnheard = isOurs || isCancelling(stored.state.run);
     if (isUnheard && turn.multitask !== 'rollback') await ended(means, this.#caller, ref, UNTIL_BLOCKED);
+    else if (turn.multitask === 'steer') return this.#steer(ref, ownRunId);
     // A blocked run waits for this caller, who sent something else.
     else if (turn.multitask === 'enqueue' && isBlocked(stored.state.run)) await cancelRun(means, ref);
     else if (turn.multitask === 'enqueue') await ended(means, this.#caller, ref, UNTIL_BLOCKED);
     else await makeRoom(means, this.#caller, ref, turn.multitask, () => busy(ref.threadId));
     return null;
+  }
+
+  /** Has the run take in what the turn says, and listens to it from there on. */
+  async #steer(ref: RunRef, ownRunId: string): Promise<Found | null> {
+    const [means, caller] = [this.#means, this.#caller];
+    const { listeners, settings } = means;
+    const messages = await steeringMessages(means, this.#steerNames(ref, ownRunId), ref, this.#turn);
+    checkMessages(messages, () => 'messages', settings.messageLimitBytes);
+    await admitWrite(means, caller, {});
+    let found: Found | null = null;
+    if (messages.length > 0 && (await listeners.join(ref))) {
+      const how = { fromThere: true, answer: (_: StoredRun, after: number): Found => ({ ref, after }) };
+      try {
+        found = await steer(means, caller, ref, messages, how);
+      } finally {
+        if (found === null) await listeners.leave(ref);
+      }
+    }
+    if (found === null) await ended(means, caller, ref);
+    return found;
+  }
+
+  /** What an earlier sending with the same key has steered. */
+  async #steeredBefore(ref: ThreadRef, ownRunId: string): Promise<Found | null> {
+    const { multitask } = this.#turn;
+    if (multitask !== 'steer' || this.#caller.idempotencyKey === null) return null;
+    const names = this.#steerNames(ref, ownRunId);
+    const holder = await this.#means.runs.steeredBy(ref, names('msg'));
+    return holder && this.#steer(holder, ownRunId);
+  }
+
+  /** Names of what steers a run: the same for the same turn, which may be sent again. */
+  #steerNames({ runId }: Partial<RunRef>, ownRunId: string): NewId {
+    const { idempotencyKey } = this.#caller;
+    return namesOf(`steer ${idempotencyKey === null ? `${runId} ${this.#turn.turnKey}` : ownRunId}`);
   }
 
   /** @returns null when the run does not wait, or no longer waits, or waits for something else. */
@@ -306,6 +351,6 @@ function photoOutputs(
 }
 
 function busy(threadId: string): ApiError {
-  const text = `The conversation ${threadId} is still being answered. Wait for the answer, or send metadata.multitask 'interrupt', 'enqueue' or 'rollback'.`;
+  const text = `The conversation ${threadId} is still being answered. Wait for the answer, or send metadata.multitask 'interrupt', 'enqueue', 'steer' or 'rollback'.`;
   return new ApiError(400, text, { code: 'thread_busy' });
 }

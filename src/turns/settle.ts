@@ -10,9 +10,10 @@ import type { Means } from './means.ts';
 /**
  * `reject` refuses the new run, as the hosted API did; `enqueue` lets it wait until the old run ends; `interrupt`
  * cancels the old run and keeps what it has said; `rollback` cancels it and deletes what it has said and the messages
- * that came with it.
+ * that came with it; `steer` has the old run take in what the new one brings, and only begins one where that has ended
+ * (steer.ts).
  */
-export const MULTITASK = ['reject', 'enqueue', 'interrupt', 'rollback'] as const;
+export const MULTITASK = ['reject', 'enqueue', 'interrupt', 'rollback', 'steer'] as const;
 
 /** One of {@link MULTITASK}. */
 export type Multitask = (typeof MULTITASK)[number];
@@ -54,9 +55,9 @@ export async function makeRoom(
   await waiting(means, caller, holder, async () => {
     // Read while the run is alive, because its log, which names the messages that came with it, expires.
     const came = how === 'rollback' ? await joinedWith(means, caller, holder) : [];
-    if (how !== 'enqueue') await cancelRun(means, holder);
-    await hearEnd(means, caller, holder);
-    if (how === 'rollback') await takeBack(means, holder, came);
+    if (how === 'interrupt' || how === 'rollback') await cancelRun(means, holder);
+    const joined = await hearEnd(means, caller, holder);
+    if (how === 'rollback') await takeBack(means, holder, [...came, ...joined]);
   });
 }
 
@@ -71,44 +72,48 @@ export async function ended(
   ref: RunRef,
   orBlocked = false,
 ): Promise<void> {
-  await waiting(means, caller, ref, () => hearEnd(means, caller, ref, orBlocked));
+  await waiting(means, caller, ref, async () => hearEnd(means, caller, ref, orBlocked));
 }
 
 /** Counts the request among those that wait. A request that is refused changes nothing: no run is cancelled for it. */
-async function waiting(
+export async function waiting<T>(
   { admission }: Pick<Means, 'admission'>,
   caller: Caller,
   ref: RunRef,
-  wait: () => Promise<void>,
-): Promise<void> {
+  wait: () => Promise<T>,
+): Promise<T> {
   caller.waits();
   const over = admission.admitWaiting(ref);
   try {
-    await wait();
+    return await wait();
   } finally {
     over();
   }
 }
 
+/** Waits until the run has ended. @returns the ids of what joined the thread while it was executed */
 async function hearEnd(
   { hub }: Pick<Means, 'hub'>,
   { gone }: Pick<Caller, 'gone'>,
   ref: RunRef,
   orBlocked = false,
-): Promise<void> {
+): Promise<readonly string[]> {
   let state: RunState | null = null;
+  const joined: string[] = [];
   try {
     for await (const entries of hub.follow(ref, gone)) {
       for (const { event } of entries) {
         const applied: Applied = apply(state, event);
         state = applied.state;
+        if (event.type === 'run.steered') joined.push(...event.messages);
       }
       // Not after every event: where the log shows the run waiting for its client, the answer may be in the same batch.
-      if (state !== null && (isTerminal(state.run) || (orBlocked && isBlocked(state.run)))) return;
+      if (state !== null && (isTerminal(state.run) || (orBlocked && isBlocked(state.run)))) break;
     }
   } catch (error) {
     if (!(error instanceof LogGone)) throw error;
   }
+  return joined;
 }
 
 /** The ids of the messages that joined the thread together with a run. */

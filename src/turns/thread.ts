@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { notFound } from '../errors.ts';
+import type { NewId } from '../runs/ids.ts';
 import { isMedia, type ChatMessage } from '../runs/model.ts';
 import { toMessage } from '../runs/parts.ts';
 import type { ContentPart, Message } from '../runs/thread.ts';
@@ -67,6 +68,26 @@ export async function newMessages(
   const [known, isAll] = page.type === 'page' ? [page.items.toReversed(), !page.hasMore] : [[], true];
   const sent = turn.messages.flatMap((message) => toStored(message, ref.threadId, newId('msg'), now()));
   return sent.slice(knownLength(sent, known, isAll));
+}
+
+/**
+ * What steers a run: the messages that the thread does not have yet, and in any case the last one, which somebody has said now.
+ * @param newId names the last one first, so that it is known by that name whatever the thread has
+ */
+export async function steeringMessages(
+  means: Means,
+  newId: NewId,
+  ref: ThreadRef,
+  turn: ChatTurn,
+): Promise<readonly Message[]> {
+  const unnamed = { newId: () => '' };
+  const fresh = await newMessages(means, unnamed, ref, turn);
+  const sent = turn.messages.flatMap((message) => toStored(message, ref.threadId, '', means.now()));
+  const said = fresh.length > 0 ? fresh : sent.slice(-1);
+  return said
+    .toReversed()
+    .map((message) => ({ ...message, id: newId('msg') }))
+    .toReversed();
 }
 
 /** How many messages at the beginning of `sent` are those that the thread ends with. */

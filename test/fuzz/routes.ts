@@ -107,7 +107,7 @@ const chat = (random: Random, known: Known): object => ({
     thread_id: random.pick(['one', 'two', 3]),
     user: random.pick(['alice', 'bob']),
     max_tokens: random.between(1, 100),
-    metadata: { multitask: random.pick(['interrupt', 'reject', 'enqueue', 'rollback']) },
+    metadata: { multitask: random.pick(['interrupt', 'reject', 'enqueue', 'rollback', 'steer']) },
     turn_id: random.between(1, 9),
     stop: ['\n'],
     location: 'here',

@@ -206,13 +206,13 @@ type FindMessage = (id: string) => Promise<Message | null>;
 
 type SteeredEvent = Extract<RunEvent, { type: 'run.steered' }>;
 
-/** Messages that clients sent meanwhile, where they came in. Each is told as one without words that is complete at once. */
+/** Messages that clients sent meanwhile, where they came in: whole from the beginning, because no words follow. */
 async function joined({ messages }: SteeredEvent, find: FindMessage): Promise<readonly WireEvent[]> {
   const found = await Promise.all(messages.map(find));
   return found
     .filter((message) => message !== null)
     .flatMap((message) => [
-      { name: 'thread.message.created', data: withoutContent(message) },
+      { name: 'thread.message.created', data: message },
       { name: 'thread.message.completed', data: message },
     ]);
 }

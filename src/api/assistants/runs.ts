@@ -14,6 +14,7 @@ import { cancelEvents } from '../../turns/changes.ts';
 import { attach, requireAttached, resourcesFrom, type ResourcesInput } from '../../turns/resources.ts';
 import { sealedKey } from '../../turns/seal-request.ts';
 import { whenBusy } from '../../turns/settle.ts';
+import { steer } from '../../turns/steer.ts';
 import { admitWrite } from '../../turns/trial-writes.ts';
 import { checkPictureFiles } from '../http/picture-files.ts';
 import type { Call } from '../http/call.ts';
@@ -71,7 +72,9 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
     const sealed = sealedKey(services, call);
     const ask = (resources: ToolResources | null): Pick<NewRun, 'run' | 'origin'> =>
       newRun(services, call, ids, runRequest(services, input, assistant, sealed, resources));
-    const how = multitaskOf(input);
+    const asked = multitaskOf(input);
+    // There is nothing to take in.
+    const how = asked === 'steer' && messages.length === 0 ? 'reject' : asked;
     // Whatever is wrong with the request is told before anything of it is kept.
     let made = ask(null);
     const inThread = given === null ? 'additional_messages' : 'thread.messages';
@@ -87,7 +90,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       if (isHosted) made = ask(thread.tool_resources);
     } else {
       if (messages.some(({ attachments }) => attachments.length > 0)) {
-        await whenFree(ref, makeRoom);
+        if (how !== 'steer') await whenFree(ref, makeRoom);
         await attach(services, call, ref, messages);
       }
       if (isHosted) made = ask((await objects.threads.get(ref))?.tool_resources ?? null);
@@ -102,6 +105,18 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
           // While it waited it had no room for its answer.
           call.admit(bytes);
         },
+        ...(how === 'steer' && {
+          steer: async (holder) =>
+            steer(services, call, holder, messages, {
+              fromThere: input.stream === true,
+              answer: (stored, after) => {
+                call.admit(runBytes(stored.state.run));
+                return input.stream === true
+                  ? runStream(services, call, stored, after, null)
+                  : answer(stored.state.run);
+              },
+            }),
+        }),
         answer: (stored) =>
           input.stream === true ? runStream(services, call, stored, 0, thread) : answer(stored.state.run),
         // The client does not know the id of a new thread, so without a key it could not ask for the run again.

@@ -113,7 +113,7 @@ export function readChat(call: Call, reading: ChatReading): ChatRequest {
     thread: thread === null ? null : String(thread),
     madeUp: '',
     turnKey: turnId === null ? digestOf(messages) : String(turnId),
-    multitask: choice(metadata, 'multitask', ['interrupt', 'reject', 'enqueue', 'rollback']),
+    multitask: choice(metadata, 'multitask', ['interrupt', 'reject', 'enqueue', 'rollback', 'steer']),
     onDisconnect: choice(metadata, 'on_disconnect', ['cancel', 'continue']),
     answersCalls: true,
     namedAnswers: said.namedAnswers,

@@ -7,6 +7,7 @@ import type { RunRef } from '../../store/keys.ts';
 import { findAgent } from '../../turns/agent.ts';
 import { begin, newRun, ThreadGoneOn } from '../../turns/begin.ts';
 import { MULTITASK, whenBusy, type Multitask } from '../../turns/settle.ts';
+import { steer } from '../../turns/steer.ts';
 import type { StoredRun } from '../../store/runs.ts';
 import type { Caller } from '../../turns/caller.ts';
 import type { Services } from '../http/services.ts';
@@ -80,6 +81,8 @@ export async function createResponse(
         },
         {
           whenBusy: busyPolicy(services, caller, given, place),
+          ...(place.inConversation &&
+            steers(given) && { steer: async (holder) => steered(services, caller, holder, line) }),
           answer: (stored) => stored,
           comesBack: caller.idempotencyKey !== null,
         },
@@ -191,6 +194,27 @@ function busyPolicy(
       throw new ThreadGoneOn();
     };
   return whenBusy(services, call, multitaskOf(given), ({ threadId }) => conversationLocked(threadId));
+}
+
+/** Whether a request in a busy conversation is taken in by the response that is being made. */
+export const steers = ({ metadata, input }: ResponseBody): boolean =>
+  metadata?.['multitask'] === 'steer' && input.length > 0;
+
+/** Has a response take in what a request brings. It is answered with that response, as if it had asked for that. */
+async function steered(
+  services: Services,
+  caller: Caller,
+  holder: RunRef,
+  line: Prepared['line'],
+): Promise<StoredRun | null> {
+  const at = line.findIndex((each) => each.object === 'thread.item' && each.item.type !== 'message');
+  if (at !== -1) throw notSteering(at);
+  return steer(services, caller, holder, line, { fromThere: false, answer: (stored) => stored });
+}
+
+function notSteering(index: number): ApiError {
+  const text = `Invalid 'input[${index}]': a response that is being made takes in messages only. Send other items when it has ended.`;
+  return new ApiError(400, text, { param: `input[${index}]`, code: 'invalid_value' });
 }
 
 function multitaskOf({ metadata }: ResponseBody): Multitask {

@@ -13,7 +13,7 @@ import type { Call } from '../http/call.ts';
 import { encoded } from '../http/encode.ts';
 import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
 import type { Services } from '../http/services.ts';
-import { createResponse } from './create.ts';
+import { createResponse, steers } from './create.ts';
 import { BROKEN_OFF } from './frame-writer.ts';
 import { ResponsesEncoder } from './frames.ts';
 import { responseId } from './ids.ts';
@@ -127,9 +127,12 @@ export function responseEndpoints(services: Services): readonly Endpoint[] {
   ];
 }
 
-/** Whether the response goes on when its caller hangs up: what is kept does, what is not has nobody else to read it. */
-const isLeftRunning = ({ store, background }: ResponseBody): boolean =>
-  store !== false || background === true;
+/**
+ * Whether the response goes on when its caller hangs up: what is kept does, and what others have asked for; what is not has
+ * nobody else to read it.
+ */
+const isLeftRunning = (given: ResponseBody): boolean =>
+  given.store !== false || given.background === true || steers(given);
 
 /** @param after the number of the last frame that the client has; -1 for none */
 function stream(
