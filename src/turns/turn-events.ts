@@ -110,6 +110,8 @@ export class TurnReader {
   /** The length of all text so far, and of the text before that message. */
   #told = 0;
   #start = 0;
+  /** Somebody has said something since the last text, and what follows answers that. */
+  #isSteered = false;
   /** The thoughts of the completion under way. */
   #thought = '';
   /** The tokens of the events after the cursor. */
@@ -168,9 +170,15 @@ export class TurnReader {
     });
   }
 
-  /** Keeps track of which message is open, and adds what an event takes back. */
+  /** Keeps track of which message is open, and adds what an event takes back, or what stands between two answers. */
   #takeBack(event: RunEvent, told: TurnEvent[]): void {
+    if (event.type === 'run.steered') this.#isSteered = this.#told > 0;
     if (event.type === 'message.created') {
+      if (this.#isSteered) {
+        told.push({ type: 'text', text: BETWEEN });
+        this.#told += BETWEEN.length;
+        this.#isSteered = false;
+      }
       this.#said = '';
       this.#start = this.#told;
     }
@@ -182,6 +190,9 @@ export class TurnReader {
       told.push({ type: 'thought.dropped', text: this.#thought });
   }
 }
+
+/** Stands between two answers that a caller hears as one. */
+const BETWEEN = '\n\n';
 
 /** A fragment of what is said or thought: it changes no status, and most events are such. */
 type Fragment = Extract<RunEvent, { type: 'message.delta' | 'thought.delta' }>;

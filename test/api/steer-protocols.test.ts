@@ -101,7 +101,7 @@ describe('a chat', () => {
     expect(await whole).toBe(answer);
     expect((await again).text).toBe(answer);
     expect(await other).toBe(answer);
-    expect((await begun).text).toBe(`Half and half${answer}`);
+    expect((await begun).text).toBe(`Half and half\n\n${answer}`);
     expect(await said(thread)).toEqual(['before', first, 'Half and half', late, `${late}!`, answer]);
     expect(await wire.list(`/threads/${thread}/runs`)).toHaveLength(1);
   });

@@ -82,6 +82,33 @@ describe('a conversation hears', () => {
     ]);
   });
 
+  test('two answers apart from each other, where the run was steered between them', async () => {
+    const closed = complete(1).slice(0, -1);
+    const steered: RunEvent = { type: 'run.steered', at, messages: ['msg_a'] };
+    const events = [
+      queued,
+      started,
+      ...openMessage('m'),
+      delta('One.'),
+      ...closed,
+      steered,
+      ...openMessage('m2'),
+      { type: 'message.delta', text: '【1】', annotations: [cited('file_b', 0)] } as const,
+      ...complete(1),
+    ];
+    expect(await heard(events)).toEqual([
+      { type: 'text', text: 'One.' },
+      { type: 'text', text: '\n\n' },
+      { type: 'text', text: '【1】', annotations: [cited('file_b', 6)] },
+      { type: 'end', reason: 'stop', usage: usage(2) },
+    ]);
+    const since = new TurnReader(events.indexOf(steered));
+    expect(since.read(events.map((event, index) => ({ seq: index + 1, event })))).toMatchObject([
+      { type: 'text', text: '【1】', annotations: [cited('file_b', 0)] },
+      { type: 'end', usage: usage(1) },
+    ]);
+  });
+
   test('annotations, whose indices count from the beginning of all that it hears', async () => {
     const marked = (text: string, file: string, start: number): RunEvent => ({
       type: 'message.delta',
