@@ -1,4 +1,7 @@
 /** What a response reads before it begins: its caller waits for every answer of Redis. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { startPrivateRedis, type PrivateRedis } from '../support/redis.ts';
@@ -54,22 +57,33 @@ function commandsOf(id: string, heard: readonly Command[]): readonly Command[] {
   return heard.filter((command) => command.some((word) => word.includes(threadId)));
 }
 
-/** Listens to what clients ask of Redis from now on. @returns what tells the commands that it has heard */
+/** A line of Redis' MONITOR: the time, who asks, and the command with its arguments, each in quotes. */
+const LINE = /^\+[\d.]+ \[\d+ ([^\]]+)\] (.*)$/;
+
+/**
+ * Listens to what clients ask of Redis from now on. ioredis' own monitor breaks where the first lines come together with the answer
+ * to its command. @returns what tells the commands that it has heard
+ */
 async function overheard(): Promise<() => Promise<readonly Command[]>> {
-  const admin = new Redis(redis.url);
-  const monitor = await admin.monitor();
-  onTestFinished(() => {
-    monitor.disconnect();
-    admin.disconnect();
-  });
+  const { hostname, port } = new URL(redis.url);
+  const socket = connect({ host: hostname, port: Number(port) });
+  onTestFinished(() => void socket.destroy());
+  const lines = createInterface(socket);
   const said: Command[] = [];
+  const isListening = once(lines, 'line');
   const { promise: isOver, resolve } = Promise.withResolvers<void>();
-  monitor.on('monitor', (_, [name = '', ...args]: Command, source: string) => {
-    if (source !== 'lua') said.push([name.toLowerCase(), ...args]);
+  lines.on('line', (line) => {
+    const [, source, text = ''] = LINE.exec(line) ?? [];
+    const [name = '', ...args] = (text.match(/"(?:[^"\\]|\\.)*"/g) ?? []).map((word) => word.slice(1, -1));
+    if (source !== 'lua' && name !== '') said.push([name.toLowerCase(), ...args]);
     if (args[0] === 'all heard') resolve();
   });
+  socket.write('MONITOR\r\n');
+  await isListening;
   return async () => {
+    const admin = new Redis(redis.url);
     await admin.ping('all heard');
+    admin.disconnect();
     await isOver;
     return said;
   };

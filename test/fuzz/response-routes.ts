@@ -117,7 +117,11 @@ const response = (random: Random, known: Known): object => ({
     },
     reasoning: { effort: random.pick(['low', '', null]) },
     include: random.pick<unknown>([['reasoning.encrypted_content'], ['nothing'], 'x']),
-    metadata: random.pick<unknown>([{}, { multitask: random.pick(['enqueue', 'interrupt', 'steer', 'never']) }, null]),
+    metadata: random.pick<unknown>([
+      {},
+      { multitask: random.pick(['enqueue', 'interrupt', 'steer', 'never']) },
+      null,
+    ]),
     prompt: { id: known.anyId(random), variables: { name: 'Ada' } },
     max_output_tokens: random.pick([1, 0, 16]),
     client_metadata: { unknown: true },

@@ -303,7 +303,11 @@ describe('what a run asks of its client', () => {
       ({ run, step }) => {
         const calls = step === null ? [] : callsOf(step).filter(isOpenCall);
         expect(pendingCalls(run)).toStrictEqual(
-          calls.map((call) => ({ id: call.id, type: 'function', function: calledFunction(call) })),
+          calls.map((call) => {
+            const { name, arguments: text } = calledFunction(call);
+            const asked = { id: call.id, type: 'function', function: { name, arguments: text } };
+            return call.type === 'approval' ? { ...asked, requires_approval: true } : asked;
+          }),
         );
       },
     );

@@ -73,7 +73,7 @@ export const approvals: CallKind<ApprovalCall, FunctionTool, RequiredFunctionCal
   isOpen: (call) => call.approval.decision === null,
 
   answeredBy: () => 'client',
-  calledFunction: (call) => (call.type === 'function' ? call.function : call.approval),
+  calledFunction: (call) => asked(call).function,
   required: (call) => ({ ...asked(call), requires_approval: true }),
 
   asked: (call) => asked(call),
@@ -86,7 +86,12 @@ export const approvals: CallKind<ApprovalCall, FunctionTool, RequiredFunctionCal
   answerDelta: () => null,
 };
 
-function asked({ id, approval: { name, arguments: text } }: ApprovalCall): RequiredFunctionCall {
+function asked(call: ApprovalCall | RequiredFunctionCall): RequiredFunctionCall {
+  if (call.type === 'function') return call;
+  const {
+    id,
+    approval: { name, arguments: text },
+  } = call;
   return { id, type: 'function', function: { name, arguments: text } };
 }
 
