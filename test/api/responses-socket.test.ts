@@ -278,6 +278,15 @@ describe('a request for a connection', () => {
     await expect(open('/v1/models')).rejects.toMatchObject({ status: 200 });
   });
 
+  test('at another path is answered whole, however large the answer is', async () => {
+    const content = 'x'.repeat(90_000);
+    const { id } = await wire.ok('POST', '/threads', { messages: [{ role: 'user', content }] });
+    const headers = { connection: 'upgrade', upgrade: 'websocket' };
+    const reply = await ask(service.url, 'GET', `/v1/threads/${id}/messages`, { headers });
+    expect(reply.status).toBe(200);
+    expect(reply.text).toContain(content);
+  });
+
   test('with a wrong handshake is refused', async () => {
     const headers = { connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' };
     const reply = await ask(service.url, 'GET', '/v1/responses', { headers });

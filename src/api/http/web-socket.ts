@@ -144,6 +144,8 @@ export function upgrading(
       socket.destroy();
       return;
     }
+    // Nor does it tell the response any more when the client has taken what was written.
+    socket.on('drain', () => void response.emit('drain'));
     response.once('finish', () => request.socket.destroySoon());
     noteUpgrade(response, head);
     app(request, response);
