@@ -88,7 +88,8 @@ export function attackOf(seed: number, index: number, known: Known, host: string
     manner,
     upTo: random.between(0, 30),
     odd: extra.length > 0 || coding.length > 0 || method !== plain.method || target !== plain.target,
-    planted: isPlanted(text),
+    // What steers another request's run hears how that one ends.
+    planted: isPlanted(text) || text.includes('"multitask":"steer"'),
   };
 }
 

@@ -1,11 +1,15 @@
 /** The queries that a model writes when it calls file_search. Pure. */
 
+import { extentOf, MAX_JSON_DEPTH } from '../json-extent.ts';
+
 const MAX_QUERIES = 8;
 const MAX_QUERY_LENGTH = 2_000;
 
 /** What the model asks, in any form that models write it. */
 export function queriesIn(written: string): readonly string[] {
-  const all = textsIn(parsed(written));
+  // Models in a loop nest thousands of lists.
+  const isDeep = extentOf(written).depth > MAX_JSON_DEPTH;
+  const all = isDeep ? [written] : textsIn(parsed(written));
   const queries = all.map((text) => text.trim().slice(0, MAX_QUERY_LENGTH)).filter((text) => text !== '');
   return [...new Set(queries)].slice(0, MAX_QUERIES);
 }
