@@ -73,10 +73,10 @@ const isRefusal = ({ target }: Attack, value: unknown): boolean =>
   (FOUNDRY_PATH.test(target) && foundryEnvelope.safeParse(value).success) ||
   (AGENT_PATH.test(target) && agentEnvelope.safeParse(value).success);
 
-/** The model was made to fail; another request took the conversation away; there is too much to do. */
+/** The model was made to fail, and it cannot speak; another request took the conversation away; there is too much to do. */
 function isExpected({ planted, target }: Attack, { status, headers, body }: Answer): boolean {
   if (body.includes(OUR_FAULT)) return false;
-  if (TAKEN_AWAY.test(body)) return true;
+  if (TAKEN_AWAY.test(body) || body.includes('The answer could not be spoken.')) return true;
   if (status === 503) return headers.has('retry-after') || isReadiness(parsed(body));
   return planted && (status === 502 || (status === 500 && AGENT_PATH.test(target)));
 }
