@@ -25,6 +25,7 @@ import { Imports } from '../store/imports.ts';
 import { openStore } from '../store/open.ts';
 import { countWorkers, readWorkers } from '../store/presence.ts';
 import { readMemory } from '../store/redis-memory.ts';
+import { Approvals } from '../store/approvals.ts';
 import { PhotoWait } from '../store/photo-wait.ts';
 import { ToolCache } from '../store/tool-cache.ts';
 import { Trial } from '../store/trial.ts';
@@ -166,6 +167,7 @@ async function main(): Promise<void> {
       runTool: toolbox.runTool,
       listRemote: (project, server, signal) => toolbox.remoteServers.list(project, server, signal),
       photos: new PhotoWait(redis, keys),
+      approvals: new Approvals(redis, keys),
       listeners: new Listeners(redis, keys, config.runExpiresAfterS * 1000),
       seal: config.secret === undefined ? null : new Seal(config.secret),
       models: ({ key, upstreamKey }) =>

@@ -1,6 +1,6 @@
 /**
- * Calls that were approved and not made yet. A run begins with them: their decision came with its input, as an item of its
- * thread, or from the client that was asked for it. Pure.
+ * Calls that were approved for a run. It begins with them: their decision came with its input, as an item of its thread, or from
+ * the client that it has asked. No other run makes them. Pure.
  */
 import { callsOf } from './parts.ts';
 import type { CalledFunction } from './calls/kind.ts';
@@ -21,17 +21,14 @@ export function approvedCalls(
   for (const item of items) {
     if (item.object === 'thread.item') {
       const { approves } = item;
-      if (approves?.approve === true) approved.set(approves.approval, approves);
-      // Made elsewhere, by a client that brings its whole history.
-      else if (item.item.type === 'mcp_call') approved.delete(String(item.item['approval_request_id']));
+      if (approves?.approve === true && approves.run_id === runId) approved.set(approves.approval, approves);
       continue;
     }
-    if (item.object !== 'thread.run.step' || item.status !== 'completed') continue;
+    if (item.object !== 'thread.run.step' || item.run_id !== runId || item.status !== 'completed') continue;
     for (const call of callsOf(item)) {
       if (call.type === 'function' && call.approval_request_id !== undefined)
         approved.delete(call.approval_request_id);
-      if (call.type !== 'approval' || item.run_id !== runId || call.approval.decision?.approve !== true)
-        continue;
+      if (call.type !== 'approval' || call.approval.decision?.approve !== true) continue;
       const { name, arguments: text } = call.approval;
       approved.set(call.id, { name, arguments: text, approval: call.id });
     }

@@ -26,7 +26,7 @@ export interface StoredItem {
   /** What a sealed item says: a thought, or the summary of what came before. */
   readonly text?: string;
   /** What an approval decides: the call, by the name that the model of this run is offered. */
-  readonly approves?: DecidedCall;
+  readonly approves?: DecidedCall & { readonly run_id: string };
 }
 
 /** A call that somebody has decided about. */

@@ -115,20 +115,27 @@ export class IdempotencyRecords {
 
   /** Keeps an answer that got lost, for the next sending of the same request ({@link take}). */
   async keep(project: string, digest: string, answer: FirstAnswer, keptMs: number): Promise<void> {
-    await this.#redis.set(this.#keys.answer(project, digest), JSON.stringify(answer), 'PX', keptMs);
+    await this.#redis.set(
+      this.#keys.passing(project, 'answer', digest),
+      JSON.stringify(answer),
+      'PX',
+      keptMs,
+    );
   }
 
   /** The answer kept under `digest`, or null. It is handed out once: of two who ask at the same time, one gets it. */
   async take(project: string, digest: string): Promise<FirstAnswer | null> {
-    return decode<FirstAnswer | null>(await this.#redis.getdel(this.#keys.answer(project, digest)));
+    return decode<FirstAnswer | null>(
+      await this.#redis.getdel(this.#keys.passing(project, 'answer', digest)),
+    );
   }
 
   #nameOf({ project, name }: KeyedRequest): string {
-    return this.#keys.answer(project, name);
+    return this.#keys.passing(project, 'answer', name);
   }
 
   #urlOf({ project, key }: KeyedRequest): string {
-    return this.#keys.answer(project, key);
+    return this.#keys.passing(project, 'answer', key);
   }
 
   /** @returns whether it was written. */

@@ -222,19 +222,12 @@ export class RedisKeys {
     return `${this.#base(ref)}:audience:${ref.runId}`;
   }
 
-  /** String with expiry: the run that waits for a photo of this caller. */
-  photo(project: string, digest: string): string {
-    return `${this.#prefix}:${project}:photo:${digest}`;
-  }
-
-  /** String with expiry: the first answer to a request, for its retries. */
-  answer(project: string, digest: string): string {
-    return `${this.#prefix}:${project}:answer:${digest}`;
-  }
-
-  /** String with expiry: what a tool answered a project to certain arguments. */
-  toolCache(project: string, digest: string): string {
-    return `${this.#prefix}:${project}:tool:${digest}`;
+  /**
+   * String with expiry, by a name or digest: the run that waits for a photo of a caller (`photo`), the first answer to a request for
+   * its retries (`answer`), the run that has the decision about a call (`approval`), what a tool answered to certain arguments.
+   */
+  passing(project: string, kind: 'photo' | 'answer' | 'approval' | 'tool', name: string): string {
+    return `${this.#prefix}:${project}:${kind}:${name}`;
   }
 
   /** Hash with expiry: what a project has used on a UTC day. In one slot with the marks of its runs. */

@@ -14,11 +14,11 @@ export class PhotoWait {
 
   /** The run waits for the caller's photo; `digest` tells callers apart. */
   async wait(project: string, digest: string, ref: RunRef, ms: number): Promise<void> {
-    await this.#redis.set(this.#keys.photo(project, digest), JSON.stringify(ref), 'PX', ms);
+    await this.#redis.set(this.#keys.passing(project, 'photo', digest), JSON.stringify(ref), 'PX', ms);
   }
 
   /** The run that waits for this caller's photo, or null; it waits no longer. */
   async take(project: string, digest: string): Promise<RunRef | null> {
-    return decode<RunRef>(await this.#redis.getdel(this.#keys.photo(project, digest)));
+    return decode<RunRef>(await this.#redis.getdel(this.#keys.passing(project, 'photo', digest)));
   }
 }

@@ -50,6 +50,8 @@ const SCRIPTS = [
   'thaw',
   'strike',
   'steer',
+  'claim',
+  'unclaim',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];

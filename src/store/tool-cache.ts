@@ -13,10 +13,10 @@ export class ToolCache {
 
   /** Null when there is none. A Redis that is away has none either: the connection reports its loss by itself. */
   async get(project: string, digest: string): Promise<string | null> {
-    return this.#redis.get(this.#keys.toolCache(project, digest)).catch(() => null);
+    return this.#redis.get(this.#keys.passing(project, 'tool', digest)).catch(() => null);
   }
 
   async set(project: string, digest: string, answer: string, keptS: number): Promise<void> {
-    await this.#redis.set(this.#keys.toolCache(project, digest), answer, 'EX', keptS).catch(() => null);
+    await this.#redis.set(this.#keys.passing(project, 'tool', digest), answer, 'EX', keptS).catch(() => null);
   }
 }

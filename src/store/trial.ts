@@ -197,7 +197,7 @@ export class Trial {
     else if (made.startsWith('vs_')) await objects.vectorStores.delete(project, made);
     else if (made.startsWith(CHAT)) await this.#redis.unlink(...keysOfChat(this.#keys, project, made));
     else if (made.startsWith('answer:'))
-      await this.#redis.del(this.#keys.answer(project, made.slice('answer:'.length)));
+      await this.#redis.del(this.#keys.passing(project, 'answer', made.slice('answer:'.length)));
   }
 
   #know(project: string): void {

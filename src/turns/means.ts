@@ -2,6 +2,7 @@
 import type { Clock } from '../runs/ids.ts';
 import type { Plugins } from '../runs/tool.ts';
 import type { Seal } from '../seal.ts';
+import type { Approvals } from '../store/approvals.ts';
 import type { IdempotencyRecords } from '../store/idempotency-records.ts';
 import type { Listeners } from '../store/listeners.ts';
 import type { LogHub } from '../store/follow.ts';
@@ -23,6 +24,7 @@ export interface Means {
   /** The tools this server has. */
   readonly plugins: Plugins;
   readonly photos: PhotoWait;
+  readonly approvals: Approvals;
   readonly listeners: Listeners;
   /** Seals secrets of requests; null when the operator has set no SECRET. */
   readonly seal: Seal | null;

@@ -39,8 +39,10 @@ export function approvalsOf(
   asked: readonly (string | undefined)[],
   serverTools: readonly string[],
 ): readonly string[] {
-  const named = asked.flatMap((value = '') => value.split(',').map((name) => name.trim()));
-  return named.includes('true') ? serverTools : serverTools.filter((name) => named.includes(name));
+  const named = asked.flatMap((value = '') => value.split(',').map((name) => name.trim().toLowerCase()));
+  // What is written carelessly asks for more approvals, not for fewer.
+  if (named.includes('true') || named.includes('*')) return serverTools;
+  return serverTools.filter((name) => named.includes(name.toLowerCase()));
 }
 
 /**

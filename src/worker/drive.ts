@@ -5,6 +5,7 @@
  */
 import type { Logger } from '../log.ts';
 import { failedBy } from '../runs/ending.ts';
+import type { RunEvent } from '../runs/event.ts';
 import { execute, type Joined } from '../runs/execute.ts';
 import type { Clock, NewId } from '../runs/ids.ts';
 import type { Model } from '../runs/model.ts';
@@ -159,7 +160,7 @@ export class Driver {
       share?.shrink(material.bytes);
       sent = share?.shrinkAfter(SENT_AFTER_MS, material.bytes / PROMPT_COPIES);
       for await (const events of execute(state, material, context)) {
-        const isAnswer = events.some(({ type }) => type === 'step.created');
+        const isAnswer = events.some(isOfModel);
         if (isAnswer && state.origin.sealed !== null) this.#options.onAnswer(started.ref.project);
         await commits.push(events);
       }
@@ -243,6 +244,11 @@ function withJoined(items: readonly ThreadItem[], joined: readonly ThreadItem[])
   if (joined.length === 0) return items;
   const known = new Set(items.map(({ id }) => id));
   return [...items, ...joined.filter(({ id }) => !known.has(id))];
+}
+
+/** Whether a model has said it: calls that were approved are made without one. */
+function isOfModel(event: RunEvent): boolean {
+  return event.type === 'message.created' || (event.type === 'tool.called' && event.approval === undefined);
 }
 
 function tooLarge({ maxBytes }: HistoryTooLarge): RunError {

@@ -1,7 +1,7 @@
 /** `context_management`: a conversation is compacted before it has more tokens than a request allows. */
 import OpenAI from 'openai';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { refuses, says } from '../support/upstream.ts';
+import { gate, refuses, says } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
 
 const { upstream, service } = withService({ env: { SECRET: 'the secret of these tests' } });
@@ -94,6 +94,56 @@ test('a conversation keeps its summary as an item', async () => {
   const items = await client.conversations.items.list(conversation, { order: 'asc' });
   expect(items.data.map(({ type }) => type)).toEqual(['message', 'compaction', 'message', 'message']);
   expect(items.data[1]?.id).toBe(response.output[0]?.id);
+});
+
+test('what joins a conversation while it is summed up is not lost', async () => {
+  const holds = gate();
+  const asked: string[] = [];
+  upstream.reply(({ body, text }) => {
+    asked.push(text);
+    if (text.startsWith('Write the summary')) return [holds, ...says('They talked about tea.')];
+    return says(JSON.stringify(body.messages));
+  });
+  const { id: conversation } = await client.conversations.create({
+    items: [{ type: 'message', role: 'user', content: LONG }],
+  });
+  const creating = client.responses.create({
+    model: 'm',
+    input: 'and now?',
+    conversation,
+    context_management,
+  });
+  await holds.reached;
+  const items = [{ type: 'message' as const, role: 'user' as const, content: 'MY ACCOUNT IS 4711' }];
+  await client.conversations.items.create(conversation, { items });
+  holds.open();
+  const response = await creating;
+  expect(response.output_text).toContain('4711');
+  expect(asked.filter((text) => text.startsWith('Write the summary'))).toHaveLength(1);
+});
+
+test('a conversation that is busy is not summed up', async () => {
+  const holds = gate();
+  const asked: string[] = [];
+  upstream.reply(({ text }) => {
+    asked.push(text);
+    return text === 'wait' ? [holds, ...says('x')] : says('x');
+  });
+  const { id: conversation } = await client.conversations.create({
+    items: [{ type: 'message', role: 'user', content: LONG }],
+  });
+  const { id } = await client.responses.create({ model: 'm', input: 'wait', conversation, background: true });
+  await holds.reached;
+  const refused = client.responses.create({
+    model: 'm',
+    input: 'and now?',
+    conversation,
+    context_management,
+  });
+  await expect(refused).rejects.toMatchObject({ code: 'conversation_locked' });
+  holds.open();
+  await client.responses.cancel(id);
+  expect(asked).toEqual(['wait']);
 });
 
 test('a history that comes with the request is summed up before its last question', async () => {

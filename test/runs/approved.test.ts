@@ -25,7 +25,7 @@ function decision(approve: boolean, approval = 'mcpr_1'): StoredItem {
     run_id: null,
     status: 'completed',
     item: { type: 'mcp_approval_response', approval_request_id: approval, approve },
-    approves: { approval, approve, reason: null, name: 'remove', arguments: '{"q":1}' },
+    approves: { run_id: 'run_1', approval, approve, reason: null, name: 'remove', arguments: '{"q":1}' },
   };
 }
 

@@ -287,7 +287,7 @@ describe('first answers', () => {
     expect(await answers.claim(otherBody)).toEqual(refused);
     expect(await answers.claim(otherUrl)).toEqual(refused);
     expect(await answers.claim(request)).toMatchObject(answered);
-    expect(await store.redis.exists(store.keys.answer('p', otherUrl.name))).toBe(0);
+    expect(await store.redis.exists(store.keys.passing('p', 'answer', otherUrl.name))).toBe(0);
   });
 
   test('that got lost are handed out once, however many ask', async () => {
@@ -324,10 +324,11 @@ describe('first answers', () => {
 
   test('and claims expire', async () => {
     const { store, answers } = await openAnswers();
-    const ttlMs = async (): Promise<number> => store.redis.pttl(store.keys.answer('p', request.name));
+    const ttlMs = async (): Promise<number> =>
+      store.redis.pttl(store.keys.passing('p', 'answer', request.name));
     await answers.claim(request);
     expect(await ttlMs()).toBeGreaterThan(0);
-    expect(await store.redis.pttl(store.keys.answer('p', request.key))).toBeGreaterThan(0);
+    expect(await store.redis.pttl(store.keys.passing('p', 'answer', request.key))).toBeGreaterThan(0);
     await answers.settle(request, answer, 500_000);
     expect(await ttlMs()).toBeGreaterThan(100_000);
     expect(await ttlMs()).toBeLessThanOrEqual(500_000);
@@ -335,7 +336,7 @@ describe('first answers', () => {
 
   test('of processes of before, which kept no digest of the body, are given to whoever has the key', async () => {
     const { store, answers } = await openAnswers();
-    const record = store.keys.answer('p', request.name);
+    const record = store.keys.passing('p', 'answer', request.name);
     await store.redis.set(record, JSON.stringify({ type: 'claim', nonce: 'old', untilMs: 0 }));
     expect(await answers.claim(request)).toEqual({ type: 'claimed', nonce: 'old' });
     await store.redis.set(record, JSON.stringify(answer));

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ApiError, echo, notFound, wrongOutputs } from '../../errors.ts';
 import { decisionIn } from '../../runs/calls/approval.ts';
-import { answererOf, outputOf } from '../../runs/calls/kinds.ts';
+import { answererOf, outputOf, type StepCall } from '../../runs/calls/kinds.ts';
 import { callsOf } from '../../runs/parts.ts';
 import { deviceOutput } from '../../runs/pictures.ts';
 import { isBlocked, isTerminal, pendingCalls } from '../../runs/run.ts';
@@ -120,14 +120,22 @@ async function repetition(
     const theirs = callsOf(step).filter((call) => answererOf(call, state) === 'client');
     const ids = theirs.map((call) => call.id);
     if (step.status !== 'completed' || !sameIds(ids, got)) continue;
-    const taken = new Map(theirs.map((call) => [call.id, outputOf(call)]));
+    const taken = new Map(theirs.map((call) => [call.id, givenFor(call)]));
     const isSame = outputs.every(({ tool_call_id: id, output }) =>
-      [output ?? '', deviceOutput(output ?? '')].includes(taken.get(id ?? '') ?? ''),
+      [output ?? '', deviceOutput(output ?? ''), decisionText(output ?? '')].includes(
+        taken.get(id ?? '') ?? '',
+      ),
     );
     return isSame ? 'same outputs' : 'other outputs';
   }
   return null;
 }
+
+/** What a client gave for a call; of a decision, what it says. */
+const givenFor = (call: StepCall): string =>
+  call.type === 'approval' ? JSON.stringify(call.approval.decision) : outputOf(call);
+
+const decisionText = (output: string): string => JSON.stringify(decisionIn(output));
 
 /** How long a run is shown as queued to a client that has missed that it went on. */
 const REPEATED_GRACE_MS = 500;

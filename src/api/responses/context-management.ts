@@ -31,6 +31,8 @@ export interface Compacted {
   readonly item: StoredItem;
   /** How many of the request's items it stands for, and all before the request. */
   readonly stands: number;
+  /** Where the conversation stood then: what joins it meanwhile is not in the summary. Missing outside of one. */
+  readonly expectedOrder?: string;
 }
 
 /** Compacts what a response goes on from; null where that is small enough, or cannot be done now. */
@@ -39,15 +41,43 @@ export async function compactedBefore(
   caller: Caller,
   context: Context,
 ): Promise<Compacted | null> {
-  const { seal, now } = services;
-  const { given, agent, place, items, open } = context;
-  const limit = limitIn(given);
-  if (limit === null || seal === null || open.length > 0) return null;
-  const own = items.reduce((sum, item) => sum + estimateTokens(JSON.stringify(item)), 0);
+  const { place, items } = context;
+  if (!(await isTooLong(services, caller, context))) return null;
   const isAlone = place.previous === null && !place.inConversation;
-  if (own <= limit && (isAlone || !(await hasMoreTokens(services, caller, place, limit - own)))) return null;
   const stands = isAlone ? lastQuestion(items) : 0;
   if (isAlone && (stands <= 0 || refersBack(items, stands))) return null;
+  const head = place.inConversation
+    ? await services.objects.line.head({ project: caller.project, threadId: place.threadId })
+    : null;
+  // The response has to wait, or is refused.
+  if (head !== null && head.holder !== null) return null;
+  const item = await summed(services, caller, context, stands);
+  if (item === null) return null;
+  return { item, stands, ...(head !== null && { expectedOrder: head.order }) };
+}
+
+/** Whether there is more to go on from than the request allows. */
+async function isTooLong(
+  services: Services,
+  caller: Caller,
+  { given, place, items, open }: Context,
+): Promise<boolean> {
+  const limit = limitIn(given);
+  if (limit === null || services.seal === null || open.length > 0) return false;
+  const own = items.reduce((sum, item) => sum + estimateTokens(JSON.stringify(item)), 0);
+  if (own > limit) return true;
+  const isAlone = place.previous === null && !place.inConversation;
+  return !isAlone && (await hasMoreTokens(services, caller, place, limit - own));
+}
+
+/** The summary as an item; null where the model wrote none. */
+async function summed(
+  services: Services,
+  caller: Caller,
+  { given, agent, place, items }: Context,
+  stands: number,
+): Promise<StoredItem | null> {
+  const { seal, now } = services;
   try {
     const { conversation, previous_response_id: previous = null } = given;
     const named = typeof conversation === 'string' ? conversation : (conversation?.id ?? null);
@@ -55,8 +85,8 @@ export async function compactedBefore(
     const asked = { given, agent, place: beside, items: items.slice(0, stands) };
     const { output } = await whole(services, caller, await beginSummary(services, caller, asked));
     const text = summaryIn(output);
-    if (text === '') return null;
-    const item: StoredItem = {
+    if (text === '' || seal === null) return null;
+    return {
       id: caller.newId('item'),
       object: 'thread.item',
       created_at: now(),
@@ -66,7 +96,6 @@ export async function compactedBefore(
       item: { type: 'compaction', encrypted_content: seal.closeText(text, caller.project) },
       text,
     };
-    return { item, stands };
   } catch (err) {
     caller.gone.throwIfAborted();
     // The response can be made without: if it does not fit, its caller is told.

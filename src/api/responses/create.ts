@@ -2,17 +2,18 @@
 import { ApiError } from '../../errors.ts';
 import type { RunOrigin } from '../../runs/event.ts';
 import type { Assistant, Message, Run } from '../../runs/thread.ts';
-import type { StoredItem } from '../../runs/items.ts';
+import type { DecidedCall, StoredItem } from '../../runs/items.ts';
 import type { RunRef } from '../../store/keys.ts';
 import { findAgent } from '../../turns/agent.ts';
 import { begin, newRun, ThreadGoneOn } from '../../turns/begin.ts';
 import { MULTITASK, whenBusy, type Multitask } from '../../turns/settle.ts';
 import { steer } from '../../turns/steer.ts';
+import { Unconfirmed } from '../../turns/repeat.ts';
 import type { StoredRun } from '../../store/runs.ts';
 import type { Caller } from '../../turns/caller.ts';
 import type { Services } from '../http/services.ts';
 import { compactedBefore } from './context-management.ts';
-import { decisionsIn } from './decisions.ts';
+import { claimDecisions, decisionsIn, releaseDecisions, withoutOver } from './decisions.ts';
 import { checkCalls, checkedItem, toLine } from './input.ts';
 import { conversationId } from './ids.ts';
 import { listServers, serversIn, serversShown } from './mcp.ts';
@@ -42,6 +43,8 @@ export interface Prepared {
   readonly origin: RunOrigin;
   readonly place: ResponsePlace;
   readonly line: readonly (Message | StoredItem)[];
+  /** What it decides about calls that wait for that. */
+  readonly decided: readonly DecidedCall[];
 }
 
 /** What a connection knows of earlier requests. */
@@ -66,7 +69,11 @@ export async function createResponse(
   const names = placeNames(caller);
   for (let mayJoin = true; ; mayJoin = false) {
     const looking = { ...beside, mayJoin, names };
-    const { place, line, ...made } = await prepareResponse(services, caller, given, looking);
+    const { place, line: read, decided, ...made } = await prepareResponse(services, caller, given, looking);
+    const { runId, threadId } = place;
+    const isKept = !made.origin.ephemeral;
+    const claimed = await claimDecisions(services, caller.project, decided, { runId, threadId, isKept });
+    const line = withoutOver(read, claimed);
     try {
       return await begin<StoredRun>(
         services,
@@ -82,12 +89,16 @@ export async function createResponse(
         {
           whenBusy: busyPolicy(services, caller, given, place),
           ...(place.inConversation &&
+            decided.length === 0 &&
             steers(given) && { steer: async (holder) => steered(services, caller, holder, line) }),
           answer: (stored) => stored,
           comesBack: caller.idempotencyKey !== null,
         },
       );
     } catch (error) {
+      const isMade = error instanceof Unconfirmed;
+      if (!isMade && (error instanceof ApiError || error instanceof ThreadGoneOn))
+        await releaseDecisions(services, caller.project, claimed);
       // Another response has joined the thread in between: this one goes on from the same place beside it.
       if (!(error instanceof ThreadGoneOn) || !mayJoin) throw error;
     }
@@ -120,10 +131,12 @@ export async function prepareResponse(
   const shown = [...(place.servers ?? []), ...serversShown(whole)];
   const servers = await listServers(services, caller, named, shown);
   const read = toolsOf(services, given, agent, servers);
+  const decided = await decisionsIn(services, whole, { project: caller.project, place, read });
   const making = {
     now: services.now(),
     unseal: unsealer(services, caller.project),
-    decided: await decisionsIn(services, caller.project, whole, read),
+    decided,
+    runId: place.runId,
   };
   const line = [...repeated, ...whole].map((item) => toLine(making, caller, place.threadId, item));
   const before = await callsBefore(services, caller.project, place);
@@ -131,13 +144,8 @@ export async function prepareResponse(
   const own = line.slice(repeated.length);
   checkSizes(services, own, 'input');
   await checkPictures(services, caller.project, own, 'input');
-  const compacted = await compactedBefore(services, caller, {
-    given,
-    agent,
-    place,
-    items: whole,
-    open: before.open,
-  });
+  const context = { given, agent, place, items: whole, open: before.open };
+  const compacted = mayJoin ? await compactedBefore(services, caller, context) : null;
   const summary = compacted === null ? [] : [compacted.item];
   const stands = compacted?.stands ?? 0;
   const request = runRequest(services, caller, given, {
@@ -151,7 +159,13 @@ export async function prepareResponse(
   });
   await checkResources(services, caller.project, given);
   const joined = line.toSpliced(repeated.length + stands, 0, ...summary);
-  return { ...newRun(services, caller, place, request), place, line: joined };
+  return {
+    ...newRun(services, caller, place, request),
+    place:
+      compacted?.expectedOrder === undefined ? place : { ...place, expectedOrder: compacted.expectedOrder },
+    line: joined,
+    decided: [...decided.values()],
+  };
 }
 
 /** Where a response is to stand, and what it asks. @throws {ApiError} 400 where that is not said. */

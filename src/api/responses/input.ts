@@ -104,11 +104,13 @@ interface LineMaking {
   readonly unseal: Unseal;
   /** What approvals among them decide. */
   readonly decided?: ReadonlyMap<WireItem, DecidedCall>;
+  /** The run that is to carry them out. */
+  readonly runId?: string;
 }
 
 /** An item as it joins a thread. */
 export function toLine(
-  { now, unseal, decided }: LineMaking,
+  { now, unseal, decided, runId }: LineMaking,
   { newId }: Pick<Caller, 'newId'>,
   threadId: string,
   item: WireItem,
@@ -128,7 +130,7 @@ export function toLine(
     status: 'completed',
     item: { ...kept, type: item.type },
     ...(opened !== null && { text: opened }),
-    ...(approves !== undefined && { approves }),
+    ...(approves !== undefined && runId !== undefined && { approves: { ...approves, run_id: runId } }),
   };
 }
 

@@ -15,15 +15,18 @@ import {
   type View,
 } from './output.ts';
 
-/** The items that something in a thread is, in order. */
-export function lineItems({ item, thoughts }: Placed): readonly OutputItem[] {
+/**
+ * The items that something in a thread is, in order.
+ * @param isServers whether calls are known to be of the server's own tools
+ */
+export function lineItems({ item, thoughts }: Placed, isServers = false): readonly OutputItem[] {
   switch (item.object) {
     case 'thread.message':
       return [messageShown(item)];
     case 'thread.item':
       return [itemShown(item)];
     case 'thread.run.step':
-      return stepShown(item, thoughtText(thoughts));
+      return stepShown(item, thoughtText(thoughts), isServers);
   }
 }
 
@@ -60,6 +63,14 @@ const PREFIXES: Readonly<Record<string, string>> = {
   compaction: 'cmp',
 };
 
+/** The wire has none for them. */
+const WITHOUT_STATUS: ReadonlySet<string> = new Set([
+  'compaction',
+  'mcp_approval_request',
+  'mcp_approval_response',
+  'mcp_list_tools',
+]);
+
 function itemShown({ id, thread_id: threadId, item }: StoredItem): OutputItem {
   const { content } = item;
   const parts =
@@ -67,7 +78,7 @@ function itemShown({ id, thread_id: threadId, item }: StoredItem): OutputItem {
       ? [{ type: 'input_text', text: content }]
       : content;
   return {
-    status: 'completed',
+    ...(WITHOUT_STATUS.has(item.type) ? {} : { status: 'completed' }),
     ...item,
     ...(parts !== undefined && { content: parts }),
     id: itemId(PREFIXES[item.type] ?? 'item', id, { threadId }),
@@ -75,7 +86,7 @@ function itemShown({ id, thread_id: threadId, item }: StoredItem): OutputItem {
 }
 
 /** The calls of a step, and the outputs that a client of the Assistants API gave. */
-function stepShown(step: RunStep, thought: string): readonly OutputItem[] {
+function stepShown(step: RunStep, thought: string, isServers: boolean): readonly OutputItem[] {
   if (step.status !== 'completed') return [];
   const ref = { threadId: step.thread_id };
   const view: View = {
@@ -86,7 +97,7 @@ function stepShown(step: RunStep, thought: string): readonly OutputItem[] {
   };
   const calls = callsOf(step).flatMap((call, index) => {
     const item = callItem(
-      { ...view, run: { ...view.run, tools: declared(call) } },
+      { ...view, run: { ...view.run, tools: isServers ? [] : declared(call) } },
       step.id,
       index,
       call,

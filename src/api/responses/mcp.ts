@@ -160,8 +160,7 @@ function isAllowed({ allowed_tools: allowed }: GivenServer, tool: RemoteListing)
 function isAsked({ require_approval: asked }: GivenServer, tool: RemoteListing): boolean {
   if (asked == null || typeof asked === 'string') return asked !== 'never';
   if (asked.always != null && fits(asked.always, tool)) return true;
-  if (asked.never != null) return !fits(asked.never, tool);
-  return asked.always == null;
+  return asked.never == null || !fits(asked.never, tool);
 }
 
 function fits({ tool_names: names, read_only: isReadOnly }: Filter, tool: RemoteListing): boolean {
@@ -212,7 +211,6 @@ export function withoutSecrets({
   readonly type: string;
   readonly [field: string]: unknown;
 }): object {
-  if (type !== 'mcp') return { type, ...tool };
   const { authorization: _, headers: __, server_url: url, ...shown } = tool;
   return { type, ...shown, ...(typeof url === 'string' && { server_url: shownUrl(url) }) };
 }

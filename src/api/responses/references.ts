@@ -6,7 +6,7 @@ import type { Caller } from '../../turns/caller.ts';
 import { jsonBytes } from '../../turns/budgets.ts';
 import type { Services } from '../http/services.ts';
 import { itemName, type ItemName } from './ids.ts';
-import { AGAIN, reasoningItem, thoughtText, type OutputItem } from './output.ts';
+import { AGAIN, openingItems, reasoningItem, thoughtText, type OutputItem } from './output.ts';
 import { lineItems } from './line.ts';
 import { inputTooLarge } from './sizes.ts';
 
@@ -50,6 +50,10 @@ const idOf = (item: WireItem): string => String(item['id']);
 export async function findItem(services: Services, project: string, id: string): Promise<OutputItem | null> {
   const name = itemName(id);
   if (name.threadId === null) return null;
+  if (OPENING.has(name.prefix)) {
+    const opening = await openingNamed(services, project, id, name);
+    if (opening !== null) return opening;
+  }
   return name.prefix === 'rs' && name.number !== null
     ? thoughtNamed(services, project, id, name)
     : itemNamed(services, project, id, name);
@@ -64,8 +68,8 @@ async function itemNamed(
   const ref = { project, threadId: threadId ?? '' };
   if (number !== null) {
     const found = await objects.line.find(ref, `step_${own}`);
-    const items = found === null ? [] : lineItems(found);
-    // A call of the server's own tools has another prefix in the response that made it.
+    // Whose the calls were is told by the id: those of the server's own tools have another prefix than those of clients.
+    const items = found === null ? [] : lineItems(found, prefix === 'mcp' || prefix === 'ws');
     const isNamed = (item: OutputItem): boolean => item.id === id || itemName(item.id).number === number;
     return items.find((item) => item.id === id) ?? items.find(isNamed) ?? null;
   }
@@ -73,6 +77,22 @@ async function itemNamed(
     (prefix === 'msg' ? await objects.line.find(ref, `msg_${own}`) : null) ??
     (await objects.line.find(ref, `item_${own}`));
   return found === null ? null : (lineItems(found).find((item) => item.id === id) ?? null);
+}
+
+/** Prefixes of items that are made before their run, and known by its id. */
+const OPENING: ReadonlySet<string> = new Set(['mcpl']);
+
+async function openingNamed(
+  { runs }: Services,
+  project: string,
+  id: string,
+  { own, threadId }: ItemName,
+): Promise<OutputItem | null> {
+  const thread = threadId ?? '';
+  const ref = { project, threadId: thread, runId: `run_${own}_${thread.slice('thread_'.length)}` };
+  const state = (await runs.get(ref))?.stored.state;
+  if (state === undefined) return null;
+  return openingItems({ ...state, seal: null }).find((item) => item.id === id) ?? null;
 }
 
 /** A thought is kept with the step that it led to, and named by that step's number in its run. */

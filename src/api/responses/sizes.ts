@@ -20,7 +20,7 @@ export function checkSizes(
   const messages = line.map((each) => (each.object === 'thread.message' ? each : { content: [] }));
   checkMessages(messages, (at) => `${list}[${at}].content`, messageLimitBytes);
   for (const [at, each] of line.entries()) {
-    const bytes = each.object === 'thread.item' ? jsonBytes(each.item) : 0;
+    const bytes = each.object === 'thread.item' ? jsonBytes(each.item) + jsonBytes(each.approves ?? '') : 0;
     if (bytes <= messageLimitBytes) continue;
     const param = `${list}[${at}]`;
     const text = `Invalid '${param}': item too large. An item may have ${messageLimitBytes} bytes on this server, but this one has ${bytes}. Send less, or ask its operator to raise MESSAGE_LIMIT_BYTES.`;

@@ -124,13 +124,15 @@ export function readTools(
       tools: given.map(withoutSecrets),
     }),
     ...(allowed !== null && { tools: given.map(withoutSecrets) }),
-    ...(typeof choice === 'object' && choice !== null && { tool_choice: choice }),
+    ...(typeof choice === 'object' && choice !== null && { tool_choice: shownChoice(choice) }),
   };
   return {
     tools: [...declared.filter((tool) => tool.type === 'custom'), ...own.tools],
     choice: choiceOf(choice, reader),
     serverTools: [...new Set([...own.serverTools, ...reader.served])],
-    approvals: [...new Set([...reader.asking, ...approvalsOf(approve, own.serverTools)])],
+    approvals: [
+      ...new Set([...reader.asking, ...approvalsOf(approve, [...own.serverTools, ...reader.ownServed])]),
+    ],
     remotes: reader.remotes,
     resources: reader.resources,
     shown,
@@ -140,6 +142,8 @@ export function readTools(
 class ToolReader {
   readonly declared: DeclaredTool[] = [];
   readonly served: string[] = [];
+  /** Those that the server runs for any request that asks for them. */
+  readonly ownServed: string[] = [];
   /** Tools of servers whose calls wait for an approval. */
   readonly asking: string[] = [];
   readonly remotes: RemoteServer[] = [];
@@ -223,12 +227,15 @@ class ToolReader {
     if (plugin === null || this.served.includes(WEB_SEARCH)) return;
     const { name, description, parameters } = plugin;
     this.served.push(name);
+    this.ownServed.push(name);
     this.#add({ type: 'function', function: { name, description, parameters, strict: false } });
   }
 
   #namespace({ tools: inner }: z.infer<typeof namespaceTool>, param: string): void {
     inner.forEach((tool, index) => {
       const place = `${param}.tools[${index}]`;
+      const { type } = validate(anyTool, tool, false, place);
+      if (type === 'mcp' || type === 'namespace') throw nestedTool(type, `${place}.type`);
       this.read(validate(anyTool, tool, false, place), place);
     });
   }
@@ -269,6 +276,15 @@ function chatFormat(format: unknown): unknown {
 }
 
 const namedChoice = z.looseObject({ type: z.string(), name: z.string().min(1) });
+const namedFields = z.object({
+  type: z.string(),
+  name: z.string().nullish(),
+  server_label: z.string().nullish(),
+});
+const choiceFields = namedFields.extend({
+  mode: z.string().nullish(),
+  tools: z.array(namedFields).optional(),
+});
 const serverChoice = z.looseObject({ server_label: z.string().min(1), name: z.string().min(1).nullish() });
 const allowedChoice = z.looseObject({
   type: z.literal('allowed_tools'),
@@ -336,7 +352,8 @@ function choiceOf(choice: GivenChoice, { served }: ToolReader): ToolChoice {
 function freeName(label: string, own: string, taken: ReadonlySet<string>): string {
   const names = [own, `${label}_${own}`].map(safeName);
   for (let number = 2; ; number += 1) {
-    const free = names.find((name) => name !== '' && !taken.has(name));
+    // An object cannot have a field of that name.
+    const free = names.find((name) => name !== '' && name !== '__proto__' && !taken.has(name));
     if (free !== undefined) return free;
     names.push(safeName(`${label.slice(0, 20)}_${number}_${own}`));
   }
@@ -354,6 +371,17 @@ function requireFit(tools: readonly DeclaredTool[], servers: readonly ListedServ
 function unknownTool(type: string, param: string): ApiError {
   const text = `The tool '${echo(type)}' is not supported by this server. It has function, custom, namespace, mcp, web_search, file_search and code_interpreter.`;
   return new ApiError(400, text, { param, code: 'unsupported_tool' });
+}
+
+function nestedTool(type: string, param: string): ApiError {
+  const text = `A tool of the type '${type}' cannot be in a namespace. Put it beside the namespace, into 'tools'.`;
+  return new ApiError(400, text, { param, code: 'unsupported_tool' });
+}
+
+/** A choice as it is shown again: its own fields. Clients send whole declarations with what lets into servers. */
+function shownChoice(choice: object): object {
+  const shown = choiceFields.safeParse(choice);
+  return shown.success ? shown.data : {};
 }
 
 function invalid(param: string, text: string): ApiError {
