@@ -1,18 +1,20 @@
 /**
- * Figures in the text format that Prometheus reads, and counters for them. Knows nothing of their meaning.
+ * Figures as Prometheus reads them, and counters for them. Knows nothing of their meaning; prom-client writes the text.
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 
 export interface Metric {
   readonly name: string;
   readonly help: string;
-  readonly type: 'counter' | 'gauge';
+  readonly type: 'counter' | 'gauge' | 'histogram';
   readonly samples: readonly Sample[];
 }
 
 export interface Sample {
   readonly labels?: Readonly<Record<string, string>>;
   readonly value: number;
+  /** What the name of a histogram goes on with: `_bucket`, `_sum` or `_count`. */
+  readonly suffix?: string;
 }
 
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -55,25 +57,21 @@ export function samplesOf(
   return Object.entries(counts).map(([what, value]) => ({ labels: { ...labels, [label]: what }, value }));
 }
 
-/** The metrics as text; those without a sample are left out. */
-export function exposition(metrics: readonly Metric[]): string {
-  return metrics
-    .filter(({ samples }) => samples.length > 0)
-    .map(({ name, help, type, samples }) =>
-      [
-        `# HELP ${name} ${help}`,
-        `# TYPE ${name} ${type}`,
-        ...samples.map((sample) => line(name, sample)),
-        '',
-      ].join('\n'),
-    )
-    .join('');
+/** The metrics as text; those without a sample are named all the same. */
+export async function exposition(metrics: readonly Metric[]): Promise<string> {
+  // Loaded when the first monitor asks: most who try the service have none.
+  const { AggregatorRegistry } = await import('prom-client');
+  const told = metrics.map(({ name, help, type, samples }) => ({
+    name,
+    help,
+    type,
+    aggregator: 'sum',
+    values: samples.map(({ labels = {}, value, suffix = '' }) => ({
+      labels,
+      value,
+      metricName: name + suffix,
+    })),
+  }));
+  // A Registry takes only what counts by itself. This makes one of figures that were counted elsewhere.
+  return AggregatorRegistry.aggregate([told]).metrics();
 }
-
-function line(name: string, { labels = {}, value }: Sample): string {
-  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
-  return `${name}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${value}`;
-}
-
-const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '"': '\\"', '\n': '\\n' };
-const escaped = (text: string): string => text.replace(/[\\"\n]/g, (character) => ESCAPES[character] ?? '');

@@ -16,7 +16,8 @@ export async function metricsOf(url: string): Promise<ReadonlyMap<string, number
   const lines = text.slice(0, -1).split('\n');
   return new Map(
     lines.flatMap((line) => {
-      if (COMMENT.test(line)) return [];
+      // An empty line may stand between two metrics.
+      if (line === '' || COMMENT.test(line)) return [];
       const [, name, value = ''] = SAMPLE.exec(line) ?? [];
       if (name === undefined || Number.isNaN(Number(value)))
         throw new Error(`not a line of metrics: ${line}`);
