@@ -12,8 +12,9 @@ const IMAGES_ADVICE =
 
 /** The model takes no tools, and this request cannot do without: in the server's words, and with the advice. */
 export function toolsRefused(there: Route, refusal: UpstreamRefusal): UpstreamFailure {
-  const { code, message, facts } = refused(there, { status: 400, said: refusal.said, retry: NEVER });
+  const { code, kind, message, facts } = refused(there, { status: 400, said: refusal.said, retry: NEVER });
   const told = {
+    kind,
     message: `${message}${/[.!?…]$/.test(message) ? '' : '.'} ${TOOLS_ADVICE}`,
     reason: `${facts.reason} ${TOOLS_ADVICE}`,
     status: refusal.status,
@@ -24,8 +25,9 @@ export function toolsRefused(there: Route, refusal: UpstreamRefusal): UpstreamFa
 
 /** The model sees no pictures, and the user has just shown one: in the server's words. */
 export function imagesRefused(there: Route, refusal: UpstreamRefusal): UpstreamFailure {
-  const { code, message, facts } = refused(there, { status: 400, said: refusal.said, retry: NEVER });
-  const told = { message, reason: `${facts.reason} ${IMAGES_ADVICE}`, status: refusal.status, refusal };
+  const { code, kind, message, facts } = refused(there, { status: 400, said: refusal.said, retry: NEVER });
+  const reason = `${facts.reason} ${IMAGES_ADVICE}`;
+  const told = { kind, message, reason, status: refusal.status, refusal };
   return new UpstreamFailure(there, code, told, NEVER);
 }
 

@@ -4,6 +4,7 @@
  */
 import { ModelError, type Overflow } from '../runs/model.ts';
 import type { FailureFacts } from '../runs/thread.ts';
+import { kindOfRefusal, type FailureKind } from './failure-kind.ts';
 import { isFaultOfModel, isPassing, retryAfterLoss, retryFor, type Absence, type Retry } from './faults.ts';
 import { stringOr } from './json.ts';
 import { overflowIn } from './overflow.ts';
@@ -45,21 +46,10 @@ export class UpstreamFailure extends ModelError {
   readonly absence: Absence | null;
   /** What the upstream said; null where it did not refuse, but failed in another way. */
   readonly refusal: UpstreamRefusal | null;
+  readonly kind: FailureKind;
 
-  constructor(
-    there: Asked,
-    code: ModelError['code'],
-    told: string | Told,
-    retry: Retry,
-    options?: ErrorOptions,
-  ) {
-    const {
-      message,
-      reason = message,
-      status,
-      refusal = null,
-      overflow = null,
-    } = typeof told === 'string' ? { message: told } : told;
+  constructor(there: Asked, code: ModelError['code'], told: Told, retry: Retry, options?: ErrorOptions) {
+    const { message, kind, reason = message, status, refusal = null, overflow = null } = told;
     super(code, message, {
       ...options,
       retryAfterMs: retry.waitMs,
@@ -77,6 +67,7 @@ export class UpstreamFailure extends ModelError {
     this.retryable = retry.retryable;
     this.absence = retry.absence ?? null;
     this.refusal = refusal;
+    this.kind = kind;
   }
 }
 
@@ -86,6 +77,7 @@ type Asked = Pick<Route, 'upstream'> & Partial<Pick<Route, 'model'>>;
 /** The words for a failure. Where `message` quotes the upstream, `reason` is what the operator gets. */
 interface Told {
   readonly message: string;
+  readonly kind: FailureKind;
   readonly reason?: string;
   readonly status?: number;
   readonly refusal?: UpstreamRefusal;
@@ -110,8 +102,9 @@ export function refused(there: Route, answer: ErrorAnswer): UpstreamFailure {
   const retry = overflow === null ? retryFor(refusal, isFault, answer.retry) : NEVER;
   const said = clean(refusal.words, upstream) || `status ${status}, without a message`;
   const who = `The upstream '${upstream.name}'`;
+  const kind = kindOfRefusal(status, overflow !== null, isFault);
   const failed = (code: ModelError['code'], reason: string, message = `${reason} It said: ${said}`) =>
-    new UpstreamFailure(there, code, { message, reason, status, refusal, overflow }, retry);
+    new UpstreamFailure(there, code, { message, kind, reason, status, refusal, overflow }, retry);
   if (overflow !== null)
     return failed('invalid_prompt', `${who} refused the prompt as too long (${status}).`, said);
   // What a model does wrong is not the fault of the prompt.
@@ -169,7 +162,8 @@ export function unreachable(there: Asked, cause: unknown): UpstreamFailure {
   const why = code === null ? '' : ` (${code})`;
   const place = upstream.name === DEFAULT ? ' (OPENAI_BASE_URL)' : '';
   const text = `The upstream '${upstream.name}' cannot be reached${why}. Check that it runs, and its baseUrl${place}.`;
-  return new UpstreamFailure(there, 'server_error', text, retryAfterLoss(code), { cause });
+  const told = { message: text, kind: 'unreachable' } as const;
+  return new UpstreamFailure(there, 'server_error', told, retryAfterLoss(code), { cause });
 }
 
 /** An upstream that could not answer was waited for in vain. `isKnown`: it has answered this process before. */
@@ -179,11 +173,12 @@ export function outwaited(
   waitedMs: number,
   isKnown: boolean,
 ): UpstreamFailure {
-  const { facts, refusal, code, absence, retryAfterMs } = failure;
+  const { facts, kind, refusal, code, absence, retryAfterMs } = failure;
   const waited = `It was waited for ${Math.round(waitedMs / 1_000)} s`;
   const why = isKnown ? `${waited}.` : `${waited}, no longer because it has never answered this worker.`;
   const told = {
     message: `${failure.message} ${why}`,
+    kind,
     reason: `${facts.reason} ${why}`,
     ...(facts.status !== undefined && { status: facts.status }),
     ...(refusal !== null && { refusal }),
@@ -208,7 +203,12 @@ export function redirected(upstream: Upstream, status: number, location: string 
   const text =
     `The upstream '${upstream.name}' sends its callers on to ${placeOf(location, upstream.baseUrl)} (${status}), ` +
     `and redirects are not followed. Set ${place} to the address that answers itself.`;
-  return new UpstreamFailure({ upstream }, 'server_error', { message: text, status }, NEVER);
+  return new UpstreamFailure(
+    { upstream },
+    'server_error',
+    { message: text, kind: 'bad_answer', status },
+    NEVER,
+  );
 }
 
 function placeOf(location: string | null, base: string): string {
@@ -221,7 +221,7 @@ function placeOf(location: string | null, base: string): string {
 /** The answer ended before its end. */
 export function brokeOff(there: Route, cause?: unknown): UpstreamFailure {
   const text = `The upstream '${there.upstream.name}' broke off in the middle of its answer.`;
-  return new UpstreamFailure(there, 'server_error', text, AGAIN, { cause });
+  return new UpstreamFailure(there, 'server_error', { message: text, kind: 'broken_off' }, AGAIN, { cause });
 }
 
 const OVERDUE: Readonly<Record<Overrun, readonly [what: string, variable: string]>> = {
@@ -236,14 +236,15 @@ export function overdue(there: Route, limit: Overrun, limitMs: number): Upstream
   const [what, variable] = OVERDUE[limit];
   const setting = limit === 'idleMs' ? '' : ` The limit is ${variable}, or ${limit} of that upstream.`;
   const text = `The upstream '${there.upstream.name}' ${what} ${limitMs / 1000} s and was given up.${setting}`;
-  return new UpstreamFailure(there, 'server_error', text, NEVER);
+  return new UpstreamFailure(there, 'server_error', { message: text, kind: 'timeout' }, NEVER);
 }
 
 /** The answer cannot be read. `what` names what was expected; `sent` is quoted in part. */
 export function nonsense(there: Route, what: string, sent: string): UpstreamFailure {
   const { upstream } = there;
   const text = `The upstream '${upstream.name}' sent something that is not ${what}`;
-  const told = { message: `${text}: ${quoteOf(sent, upstream)}`, reason: `${text}.` };
+  const said = quoteOf(sent, upstream);
+  const told = { message: `${text}: ${said}`, kind: 'bad_answer', reason: `${text}.` } as const;
   return new UpstreamFailure(there, 'server_error', told, AGAIN);
 }
 
@@ -252,7 +253,8 @@ export function unsaid(there: Route, reason: string | null, sent: string): Upstr
   const { upstream } = there;
   const why = reason === null ? '' : `, with the reason '${quoteOf(reason, upstream)}'`;
   const text = `The upstream '${upstream.name}' ended its answer without a word or a call`;
-  const told = { message: `${text}${why}. It sent: ${quoteOf(sent, upstream)}`, reason: `${text}.` };
+  const message = `${text}${why}. It sent: ${quoteOf(sent, upstream)}`;
+  const told = { message, kind: 'bad_answer', reason: `${text}.` } as const;
   return new UpstreamFailure(there, 'server_error', told, AGAIN);
 }
 
@@ -262,15 +264,16 @@ export function gaveUp(there: Route, reason: string): UpstreamFailure {
   const text = `The upstream '${upstream.name}' did not finish its answer`;
   const told = {
     message: `${text}. The reason it gave is '${quoteOf(reason, upstream)}'.`,
+    kind: 'bad_answer',
     reason: `${text}.`,
-  };
+  } as const;
   return new UpstreamFailure(there, 'server_error', told, AGAIN);
 }
 
 /** The answer exceeded a limit; `what` says which. */
 export function tooLarge(there: Route, what: string): UpstreamFailure {
   const text = `The upstream '${there.upstream.name}' sent ${what}.`;
-  return new UpstreamFailure(there, 'server_error', text, NEVER);
+  return new UpstreamFailure(there, 'server_error', { message: text, kind: 'bad_answer' }, NEVER);
 }
 
 /** The beginning of what an upstream sent. */

@@ -18,6 +18,7 @@ import { showsPicture } from './request.ts';
 import type { ServerFamilies } from './settings.ts';
 import { limitsOf, route, type Route, type Upstream } from './upstreams.ts';
 import { Waits } from './waits.ts';
+import { WatchedRequest, type ModelMeasures } from './watched.ts';
 
 export interface OpenAiModelOptions {
   readonly upstreams: readonly Upstream[];
@@ -34,6 +35,8 @@ export interface OpenAiModelOptions {
   readonly families?: ServerFamilies;
   /** Keeps what a refusal taught about a model, beside this process. */
   readonly tellLesson?: TellLesson;
+  /** Takes what is measured of requests; null where nobody wants it. */
+  readonly measures?: ModelMeasures | null;
   /** The wait before the second try; it doubles with each further one. */
   readonly backoffMs?: number;
   readonly newId?: NewId;
@@ -52,7 +55,7 @@ export class OpenAiModel implements Model {
 
   constructor(options: OpenAiModelOptions) {
     const nowMs = (): number => performance.now();
-    const defaults = { backoffMs: 500, newId, upstreamKey: () => null, nowMs, families: {} };
+    const defaults = { backoffMs: 500, newId, upstreamKey: () => null, nowMs, families: {}, measures: null };
     this.#options = { ...defaults, tellLesson: () => {}, ...options };
     this.#descriptions = new Descriptions(this.#options);
     const { tellLesson: tell } = this.#options;
@@ -109,7 +112,7 @@ export class OpenAiModel implements Model {
     signal.throwIfAborted();
     const question = this.#habits.ask(request, there);
     const waits = this.#waits(there, request);
-    for (;;) {
+    for (let isAgain = false; ; isAgain = true) {
       // A model that has used its tools may have nothing to add; one that was asked something has to answer.
       const mayBeEmpty = hasStop(request) || (waits.isLast && isAfterTools(request));
       let isThought = false;
@@ -117,26 +120,31 @@ export class OpenAiModel implements Model {
       const mayTake = (part: ModelPart): boolean =>
         (isSaid || (isThought && part.type === 'thought')) && take(part);
       const exchange = this.#exchange(there, mayBeEmpty, signal, mayTake);
+      const watched = new WatchedRequest(there, this.#options.measures, isAgain);
       try {
         await exchange.send(() => this.#client(there).ask(question.body));
         this.noteAnswer(there.upstream.name);
         for (let part = await exchange.next(); part !== null; part = await exchange.next()) {
           signal.throwIfAborted();
+          watched.hear(part);
           if (!isThought && !isSaid) question.answered();
           isThought ||= part.type === 'thought';
           isSaid ||= part.type !== 'thought';
           yield part;
         }
+        watched.answered();
         return;
       } catch (error) {
         // Now, because the next try may come minutes later.
         exchange.close();
         signal.throwIfAborted();
+        watched.failed(error);
         if (isSaid) throw error;
         const asked = error instanceof ModelError ? error : unaskable(there, error);
         const failure = this.#noted(there, asked, request, question.body);
         if (!question.learn(failure)) await this.#rest(there, failure, waits, request, signal);
       } finally {
+        watched.cancelled();
         exchange.close();
       }
       if (isThought) yield { type: 'again' };
