@@ -4,7 +4,6 @@
  */
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import { unknownRoute } from '../errors.ts';
-import type { Tally } from '../metrics.ts';
 import { agentEndpoints } from './agents/execute.ts';
 import { agentRefusals } from './agents/frames.ts';
 import { assistantsApi } from './assistants/endpoints.ts';
@@ -13,6 +12,7 @@ import { azureMounts } from './azure/mounts.ts';
 import { chatEndpoint, chatEndpoints, type DeviceSettings, type ProfileName } from './chat/endpoint.ts';
 import { bringsFile, filesApi, type FileSettings } from './files/endpoints.ts';
 import { forwardEndpoints, isForm } from './forward/endpoints.ts';
+import { areaOf, inArea } from './http/area.ts';
 import { authenticate, identify, type AuthMode } from './http/auth.ts';
 import { bodyReader, type BodyLimits } from './http/body.ts';
 import { allowOrigins, checkFetchSite, checkOrigin, type Origins } from './http/cross-origin.ts';
@@ -56,23 +56,26 @@ export interface AppOptions extends EndpointOptions, HostRules, BodyLimits {
 export function createApp(services: Services, options: AppOptions): Express {
   const openStream = reopen(services);
   const endpoints = [
-    ...assistantsApi(services),
-    ...modelEndpoints(services),
-    ...pluginEndpoints(services),
-    ...usageEndpoints(services),
-    ...agentEndpoints(services),
-    ...chatEndpoints(services, options.chat),
-    ...filesApi(services, options.files),
-    ...storesApi(services),
-    ...responsesApi(services),
-    ...forwardEndpoints(services, options),
+    ...inArea('assistants', assistantsApi(services)),
+    ...inArea('models', modelEndpoints(services)),
+    ...inArea('plugins', pluginEndpoints(services)),
+    ...inArea('usage', usageEndpoints(services)),
+    ...inArea('agents', agentEndpoints(services)),
+    ...inArea('chat', chatEndpoints(services, options.chat)),
+    ...inArea('files', filesApi(services, options.files)),
+    ...inArea('stores', storesApi(services)),
+    ...inArea('responses', responsesApi(services)),
+    ...inArea('forward', forwardEndpoints(services, options)),
   ].map((endpoint) => repeatable(endpoint, services, openStream));
   const mounts: readonly Mount[] = [
     ...BASE_PATHS.map((base) => ({ base, endpoints })),
     ...ELSEWHERE.flatMap((mount) => mount(endpoints)),
   ];
-  const devices = options.devicePaths.map(({ path, profile }) =>
-    chatEndpoint(services, meantPath(path), profile, options.chat),
+  const devices = inArea(
+    'device',
+    options.devicePaths.map(({ path, profile }) =>
+      chatEndpoint(services, meantPath(path), profile, options.chat),
+    ),
   );
   const menus = menusBeside(devices, endpoints);
   const paths = [...pathsOf(mounts), ...devices.map(({ method, path }) => `${method} ${path}`)];
@@ -82,13 +85,13 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.disable('etag');
   app.set('query parser', 'simple');
   app.set('trust proxy', options.trustProxy);
-  app.use(counted(services.figures.requests));
+  app.use(counted(services.figures));
   app.use(identify());
   const turnedAway = turnAway(options.log);
   app.use(checkHost(options, turnedAway), checkOrigin(options.corsOrigins, turnedAway));
   app.use(allowOrigins(options.corsOrigins));
   app.use(readTypedPath);
-  const status = statusEndpoints(services, paths);
+  const status = inArea('ops', statusEndpoints(services, paths));
   const root = devices.some(({ path }) => path === '/') ? '/' : null;
   app.use(router(status, options, undefined, root));
   // After the status endpoints, because links may lead to those.
@@ -142,12 +145,14 @@ function pathsOf(mounts: readonly Mount[]): readonly string[] {
 const trustsProxy = ({ trustProxy }: AppOptions): boolean =>
   typeof trustProxy === 'number' ? trustProxy > 0 : trustProxy.length > 0;
 
-/** Counts answered requests by status. A client that hangs up before the answer counts as 499, the usual code for that. */
-function counted(requests: Tally): RequestHandler {
+/** Counts and times answered requests. A client that hangs up before the answer counts as 499, the usual code for that. */
+function counted({ answered }: Services['figures']): RequestHandler {
   return (_request, response, next) => {
+    const begunMs = performance.now();
     response.on('close', () => {
-      const isAnswered = response.headersSent || response.statusCode === SWITCHED;
-      requests.add(String(isAnswered ? response.statusCode : 499));
+      const isSocket = response.statusCode === SWITCHED;
+      const status = response.headersSent || isSocket ? response.statusCode : 499;
+      answered(areaOf(response), status, isSocket ? null : (performance.now() - begunMs) / 1_000);
     });
     next();
   };

@@ -105,7 +105,9 @@ async function main(): Promise<void> {
       return { all, cold };
     },
     coldCounts: store.cold.counts,
+    skewMs: () => store.clock.skewMs,
   });
+  await figures.begin();
   const lessons = new Lessons(redis, keys);
   const facts = new Facts({ families: PRESETS, lessons: () => lessons.all() });
   const catalog = new ModelCatalog({ upstreams: config.upstreams, facts, log });

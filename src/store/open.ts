@@ -40,6 +40,7 @@ export interface StoreOptions {
   readonly count: (what: string) => void;
   /** Hears of every run that failed, with the upstream that had a part in it. */
   readonly countFailure?: RunObserver['countFailure'];
+  readonly onTransition?: RunObserver['onTransition'];
 }
 
 export interface Store {
@@ -66,7 +67,8 @@ export interface Store {
  * @throws {CannotStart} when it answers, but does not let us in or do what is needed.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { redisUrl, redisPrefix, durability, logKeptS, whenAway, log, count, countFailure } = options;
+  const { redisUrl, redisPrefix, durability, logKeptS, whenAway, log, count, countFailure, onTransition } =
+    options;
   const redis = await openState(redisUrl, whenAway, log);
   const keys = new RedisKeys(redisPrefix);
   await insist(() => requirePermissions(redis, keys, options)).catch((error: unknown) => {
@@ -106,7 +108,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     logKeptS,
     count,
     countFailure,
-    onTransition: (transition) => usage.count(transition),
+    onTransition: (transition) => {
+      usage.count(transition);
+      onTransition?.(transition);
+    },
     confirm,
   });
   return {

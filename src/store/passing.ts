@@ -9,3 +9,28 @@ export interface Passing<T> extends AsyncIterable<T, void> {
    */
   readonly pass?: (take: ((value: T) => void) | null) => void;
 }
+
+/** The same values, each told to `hear` before whoever reads them is given it. */
+export function overheard<T>(source: Passing<T>, hear: (value: T) => void): Passing<T> {
+  return {
+    [Symbol.asyncIterator]: () => {
+      const values = source[Symbol.asyncIterator]();
+      return {
+        next: async () => {
+          const result = await values.next();
+          if (result.done !== true) hear(result.value);
+          return result;
+        },
+        return: async () => (await values.return?.()) ?? { done: true, value: undefined },
+      };
+    },
+    pass: (take) =>
+      source.pass?.(
+        take &&
+          ((value) => {
+            hear(value);
+            take(value);
+          }),
+      ),
+  };
+}

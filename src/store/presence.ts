@@ -24,6 +24,10 @@ export interface WorkerFigures {
   readonly cold: Readonly<ColdCounts>;
   /** Runs that it ended as failed, by the code of their error and then by upstream; `` is none. */
   readonly failures: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** How far its machine's clock is ahead of that of Redis, in milliseconds. */
+  readonly skewMs: number;
+  /** What it measured, by measure and then by labels: sums, and counts of buckets. */
+  readonly measured: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>>;
 }
 
 /** A worker's figures, under the part of its id that does not tell where it runs. */
@@ -82,6 +86,8 @@ const SILENT: WorkerFigures = {
   commits: {},
   cold: { frozen: 0, thawed: 0, thawMs: 0 },
   failures: {},
+  skewMs: 0,
+  measured: {},
 };
 
 /** Whether a worker on `host` has lately said that it is alive; their ids begin with {@link workerId}'s host. */

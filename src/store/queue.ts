@@ -193,9 +193,9 @@ export interface ConsumerOptions<T> {
   readonly lockMs: number;
   /**
    * Does one job. It may have been given to another worker as well, when its lock could not be renewed in time. May tell
-   * of its first question, so that what the queue asks next is not in its way.
+   * of its first question, so that what the queue asks next is not in its way. `addedMs`: when the job was added.
    */
-  readonly work: (job: T, goesFirst: GoesFirst) => Promise<JobOutcome>;
+  readonly work: (job: T, goesFirst: GoesFirst, addedMs: number) => Promise<JobOutcome>;
   /** Hears of a job that found no slot when it can be woken. */
   readonly onLaidAside?: (job: T) => void;
 }
@@ -260,7 +260,7 @@ export class JobConsumer<T extends object> {
   }
 
   async #process(job: Job<T, void>, token: string | undefined, goesFirst: GoesFirst): Promise<void> {
-    const outcome = await this.#options.work(job.data, goesFirst);
+    const outcome = await this.#options.work(job.data, goesFirst, job.timestamp);
     switch (outcome) {
       case 'done':
         return;

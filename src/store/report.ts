@@ -19,6 +19,8 @@ export interface CommittedTransition {
   readonly backend: string | null;
   readonly type: TransitionEvent['type'];
   readonly status: Run['status'];
+  /** When the run was created, in unix seconds. */
+  readonly created_at: number;
   /** The tokens of the whole run; null until it has ended. */
   readonly usage: Usage | null;
   /** Unix seconds. */
@@ -69,7 +71,7 @@ function transitionOf(
   { run, origin }: RunState,
   { type, at }: TransitionEvent,
 ): CommittedTransition {
-  const { assistant_id, model, status, usage } = run;
+  const { assistant_id, model, status, created_at, usage } = run;
   const backend = origin.backend_id;
   return {
     project,
@@ -80,6 +82,7 @@ function transitionOf(
     backend,
     type,
     status,
+    created_at,
     usage,
     at,
   };

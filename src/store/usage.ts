@@ -27,6 +27,9 @@ const ENDS: Readonly<Partial<Record<CommittedTransition['type'], End>>> = {
   'run.expired': 'expired',
 };
 
+/** How an event ends its run; null for one that does not. */
+export const endOf = (type: CommittedTransition['type']): End | null => ENDS[type] ?? null;
+
 const TOKENS = ['prompt_tokens', 'completion_tokens', 'total_tokens'] as const;
 
 /** What a project has used on one day. */
@@ -50,8 +53,8 @@ export class UsageCounts {
 
   /** Counts the run where the transition has ended it. Not waited for: what cannot be written is not counted. */
   count({ project, run_id, type, usage, at }: CommittedTransition): void {
-    const end = ENDS[type];
-    if (end === undefined) return;
+    const end = endOf(type);
+    if (end === null) return;
     const grown: (string | number)[] = [end, 1];
     for (const field of TOKENS) grown.push(field, usage?.[field] ?? 0);
     const keptMs = (usage?.total_tokens ?? 0) > 0 ? KEPT_DAYS * DAY_MS : UNANSWERED_KEPT_MS;

@@ -3,8 +3,15 @@
  * from the arrival of the run's events in this process, so only one clock is involved.
  */
 import type { RunEvent, RunEventType } from '../runs/event.ts';
+import { isQueued } from '../runs/run.ts';
+import type { LoggedEvent } from '../store/follow.ts';
+import { overheard, type Passing } from '../store/passing.ts';
+import type { StoredRun } from '../store/runs.ts';
 
 type TimeShare = 'queue' | 'tools' | 'upstream';
+
+/** What the time before a first word was spent on, in milliseconds. */
+export type SpentMs = Readonly<Record<TimeShare, number>>;
 
 /** What the time before an event was spent on; before any other event the run waited for the upstream. */
 const SHARES: Readonly<Partial<Record<RunEventType, TimeShare>>> = {
@@ -17,12 +24,15 @@ const SHARES: Readonly<Partial<Record<RunEventType, TimeShare>>> = {
 
 /** Measures from the creation of this object to the first word. */
 export class ServerTiming {
+  readonly #tell: (spentMs: SpentMs) => void;
   readonly #nowMs: () => number;
   readonly #spentMs: Record<TimeShare, number> = { queue: 0, tools: 0, upstream: 0 };
   #lastMs: number;
   #isOver = false;
 
-  constructor(nowMs = (): number => performance.now()) {
+  /** @param tell hears of the first word when it comes */
+  constructor(tell: (spentMs: SpentMs) => void = () => {}, nowMs = (): number => performance.now()) {
+    this.#tell = tell;
     this.#nowMs = nowMs;
     this.#lastMs = nowMs();
   }
@@ -34,6 +44,7 @@ export class ServerTiming {
     this.#spentMs[SHARES[event.type] ?? 'upstream'] += nowMs - this.#lastMs;
     this.#lastMs = nowMs;
     this.#isOver = event.type === 'message.delta' && event.text !== '';
+    if (this.#isOver) this.#tell(this.#spentMs);
   }
 
   /** The shares so far as a `server-timing` header, in milliseconds. */
@@ -41,4 +52,18 @@ export class ServerTiming {
     const shares = Object.entries(this.#spentMs);
     return shares.map(([share, ms]) => `${share};dur=${ms.toFixed(1)}`).join(', ');
   }
+}
+
+/** The log of a run. Where the run has just been queued, the time before the first word that follows is measured. */
+export function timed(
+  log: Passing<readonly LoggedEvent[]>,
+  { state, seq: begun }: StoredRun,
+  tell: (spentMs: SpentMs) => void,
+): Passing<readonly LoggedEvent[]> {
+  // Of a run that is under way, or is read again, nobody knows for how long its caller has waited.
+  if (!isQueued(state.run)) return log;
+  const timing = new ServerTiming(tell);
+  return overheard(log, (entries) => {
+    for (const { seq, event } of entries) if (seq > begun) timing.hear(event);
+  });
 }

@@ -24,6 +24,7 @@ import { Refused, type CommittedRun, type RunStore, type StoredRun } from '../st
 import { Beat } from './beat.ts';
 import { Commits } from './commits.ts';
 import type { HostedTools } from './hosted.ts';
+import { timedCommit, timedTools, type WorkerMeasures } from './own-figures.ts';
 import type { Pictures } from './pictures.ts';
 import type { Room, RoomShare } from './room.ts';
 
@@ -37,6 +38,7 @@ export interface DriveOptions {
   readonly hosted: HostedTools;
   /** The sensitive variables among the sealed secrets of a run. */
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
+  readonly measures: WorkerMeasures;
   readonly log: Logger;
   readonly now: Clock;
   readonly nowMs: () => number;
@@ -83,7 +85,7 @@ export class Driver {
   readonly #beat = new Beat();
 
   constructor(options: DriveOptions) {
-    this.#options = options;
+    this.#options = { ...options, ...timedTools(options, options.measures) };
   }
 
   /** What a model's context holds: what is set for all, or less where the model is known to take less. */
@@ -127,7 +129,7 @@ export class Driver {
     let sent: NodeJS.Timeout | undefined;
     try {
       const commits = new Commits(started, {
-        commit: runs.commit.bind(runs),
+        commit: timedCommit(runs, this.#options.measures),
         beat: this.#beat,
         onFailure: (error) => controller.abort(error),
       });

@@ -11,7 +11,6 @@ import {
   toolSettings,
 } from '../config.ts';
 import { createLog } from '../log.ts';
-import { Tally } from '../metrics.ts';
 import { endOfStart, givenBytes } from '../memory.ts';
 import { PRESETS } from '../config/presets.ts';
 import { lessonKey } from '../model/facts.ts';
@@ -56,6 +55,7 @@ import { LibraryCare } from './library-care.ts';
 import { lookAfterShelves } from './shelves.ts';
 import { isFolder, openVault } from '../vault/open.ts';
 import { FileCare } from './files.ts';
+import { OwnFigures } from './own-figures.ts';
 import { tidyFolders } from './own-folders.ts';
 import { Pictures } from './pictures.ts';
 import { Room } from './room.ts';
@@ -82,20 +82,15 @@ async function main(): Promise<void> {
   log.info({ config: redacted(config) }, 'starting');
   for (const note of config.notes) log.warn(note);
 
-  const commits = new Tally();
-  const failures = new Map<string, Tally>();
+  const own = new OwnFigures();
+  const { measures } = own;
   const coldRows = openColdRows(config.libraryUrl);
   const store = await openStore({
     ...config,
     whenAway: 'wait',
     coldRows,
     log,
-    count: (what) => commits.add(what),
-    countFailure: (code, upstream) => {
-      const tally = failures.get(code) ?? new Tally();
-      failures.set(code, tally);
-      tally.add(upstream ?? '');
-    },
+    ...own.observer,
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
   const { redis, keys, hub, queue, open, threadIndex, runs, objects } = store;
@@ -191,6 +186,7 @@ async function main(): Promise<void> {
       void lessons
         .keep(lessonKey(upstream, name), JSON.stringify(lesson))
         .catch((err: unknown) => log.warn({ err }, 'could not tell what a refusal taught')),
+    measures,
     log,
   });
   model.describe();
@@ -218,6 +214,7 @@ async function main(): Promise<void> {
       }),
       codeInterpreter,
     ),
+    measures,
     log,
     now,
     nowMs,
@@ -246,7 +243,7 @@ async function main(): Promise<void> {
     concurrency: config.workerConcurrency,
     holder: id,
     lockMs: config.lockMs,
-    work: (job, goesFirst) => worker.work(job, goesFirst),
+    work: (job, goesFirst, addedMs) => worker.work(job, goesFirst, addedMs),
     onLaidAside: (job) => slots.laidAside(job),
   });
   const indexing =
@@ -283,9 +280,9 @@ async function main(): Promise<void> {
       slots: config.workerConcurrency,
       rebuilds: watch.rebuilds,
       stalls: consumer.stalls,
-      commits: commits.counts,
       cold: store.cold.counts,
-      failures: Object.fromEntries([...failures].map(([code, { counts }]) => [code, counts])),
+      skewMs: store.clock.skewMs,
+      ...own.counts,
     };
     log.debug(figures, 'figures');
     return figures;

@@ -46,6 +46,8 @@ interface Work {
   /** Resolves when the job is over, however it ends. */
   readonly ended: PromiseWithResolvers<void>;
   readonly goesFirst: GoesFirst;
+  /** When the job was added to the queue; null where that is not known. */
+  readonly addedMs: number | null;
 }
 
 /** A key for one turn of one run. */
@@ -116,7 +118,11 @@ export class RunWorker {
    * still. That is no reason to stop: a worker that takes the run over changes it, and then our next commit is refused.
    * The queue may also give the job to this process once more; the work under way is not lost then (W4).
    */
-  async work(job: RunJob, goesFirst: GoesFirst = () => {}): Promise<JobOutcome> {
+  async work(
+    job: RunJob,
+    goesFirst: GoesFirst = () => {},
+    addedMs: number | null = null,
+  ): Promise<JobOutcome> {
     const startedMs = performance.now();
     const fields = { run_id: job.runId, thread_id: job.threadId, request_id: job.requestId };
     const turn = turnOf(job);
@@ -133,6 +139,7 @@ export class RunWorker {
       attempt: null,
       ended: Promise.withResolvers<void>(),
       goesFirst,
+      addedMs,
     };
     this.#working.set(turn, work);
     try {
@@ -192,6 +199,7 @@ export class RunWorker {
           const started = await starting;
           if (started === null) continue;
           work.attempt = started.state.attempts;
+          this.#noteWait(stored.state, work);
           return await this.#driver.drive(started, history, controller);
         } finally {
           slot();
@@ -199,6 +207,14 @@ export class RunWorker {
       }
     }
     return 'done';
+  }
+
+  /** How long the run waited, unless a worker has begun with this turn before: then it was not waiting all the time. */
+  #noteWait({ run, turn, attempts }: RunState, { addedMs }: Work): void {
+    const { measures, nowMs } = this.#options;
+    const isFirst = attempts === 0 && (turn > 1 || run.started_at === null);
+    if (isFirst && addedMs !== null)
+      measures.note('run_queue_seconds', Math.max(0, nowMs() - addedMs) / 1_000);
   }
 
   /** W6 */

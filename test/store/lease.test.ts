@@ -55,6 +55,8 @@ describe('a worker', () => {
       commits: {},
       cold: { frozen: 0, thawed: 0, thawMs: 0 },
       failures: {},
+      skewMs: 0,
+      measured: {},
     });
     const leave = await announceWorker(store, 'a', figures);
     await setEverywhere(store, 'min-replicas-to-write', '9');

@@ -168,6 +168,8 @@ describe('workers', () => {
     commits: { 'run.started': 5 },
     cold: { frozen: 6, thawed: 7, thawMs: 8 },
     failures: { server_error: { default: 6 } },
+    skewMs: 9,
+    measured: { run_seconds: { completed: [1.5, 0, 1] } },
   });
 
   beforeEach(() => {
@@ -216,17 +218,20 @@ describe('workers', () => {
     const leave = await announceWorker(store, 'host/abc', figures);
     // One of an older version.
     await redis.zadd(keys.workers, 1_000_000, 'host/old');
+    await redis.set(keys.worker('host/old'), '{"busy":1,"slots":5}');
     expect(await readWorkers(store)).toStrictEqual([
       { name: 'abc', ...figures() },
       {
         name: 'old',
-        busy: 0,
-        slots: 0,
+        busy: 1,
+        slots: 5,
         rebuilds: 0,
         stalls: 0,
         commits: {},
         cold: { frozen: 0, thawed: 0, thawMs: 0 },
         failures: {},
+        skewMs: 0,
+        measured: {},
       },
     ]);
     expect(await redis.pttl(keys.worker('host/abc'))).toBeGreaterThan(0);

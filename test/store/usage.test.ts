@@ -72,6 +72,7 @@ describe('transitions', () => {
       backend: null,
       type: 'run.completed',
       status: 'completed',
+      created_at: CREATED_AT,
       usage: usage(1),
       at: CREATED_AT + 1,
     });
@@ -150,6 +151,7 @@ describe('what a project has used', () => {
     backend: null,
     type: 'run.completed',
     status: 'completed',
+    created_at: 0,
     usage: spent,
     at,
   });

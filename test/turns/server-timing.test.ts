@@ -9,7 +9,7 @@ const EVENTS = eventsFor(null);
 /** The header after these events, each that many milliseconds after the one before. */
 function headerOf(...heard: readonly (readonly [ms: number, event: RunEvent])[]): string {
   let nowMs = 5_000;
-  const overhead = new ServerTiming(() => nowMs);
+  const overhead = new ServerTiming(undefined, () => nowMs);
   for (const [ms, event] of heard) {
     nowMs += ms;
     overhead.hear(event);

@@ -6,6 +6,7 @@ import type { RunState } from '../../src/runs/run.ts';
 import { jobOf, type RunJob } from '../../src/store/run-jobs.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { FolderVault } from '../../src/vault/folder.ts';
+import { Measures, WORKER_MEASURES } from '../../src/measures.ts';
 import { Pictures } from '../../src/worker/pictures.ts';
 import { RunWorker } from '../../src/worker/run-job.ts';
 import type { StoredRun } from '../../src/store/runs.ts';
@@ -72,6 +73,7 @@ async function workerOf(store: Store, slots = 10): Promise<RunWorker> {
   return new RunWorker({
     ...store,
     hub,
+    measures: new Measures(WORKER_MEASURES),
     lease: {
       id: 'host/worker',
       lives: async () => false,

@@ -7,6 +7,7 @@ import type { Assistant } from '../../runs/thread.ts';
 import { findAgent } from '../../turns/agent.ts';
 import { converse } from '../../turns/conversation.ts';
 import { Lookahead } from '../../turns/lookahead.ts';
+import { ServerTiming } from '../../turns/server-timing.ts';
 import type { TurnEvent } from '../../turns/turn-events.ts';
 import type { ChatTurn } from '../../turns/turn.ts';
 import {
@@ -72,7 +73,12 @@ export function agentEndpoints(services: Services): readonly Endpoint[] {
       conversation_id: given.conversation_id || randomText(CONVERSATION_ID_LENGTH),
     };
     const ahead = new Lookahead(
-      await converse(services, call, turnOf(services, call, given, agent, ids)),
+      await converse(
+        services,
+        call,
+        turnOf(services, call, given, agent, ids),
+        new ServerTiming(services.figures.firstWord),
+      ),
       isHeard,
     );
     // Begun at once, so that a caller that hangs up at `agent_start` is noticed as well.

@@ -4,6 +4,7 @@ import type { Metadata, Thread } from '../../runs/thread.ts';
 import type { RunRef } from '../../store/keys.ts';
 import type { ReadRun, StoredRun } from '../../store/runs.ts';
 import { runBytes } from '../../turns/budgets.ts';
+import { timed } from '../../turns/server-timing.ts';
 import type { Answer } from '../http/endpoint.ts';
 import type { Call } from '../http/call.ts';
 import type { OpenStream } from '../http/idempotency.ts';
@@ -28,16 +29,17 @@ export async function findRun({ runs, objects }: Services, call: Call): Promise<
 export function runStream(
   services: Services,
   call: Call,
-  { ref, state }: StoredRun,
+  stored: StoredRun,
   after: number,
   thread: Thread | null,
 ): Answer {
+  const { ref, state } = stored;
   call.admitBeside(runBytes(state.run));
   endInTime(services, call, ref, state.run.expires_at);
   const labels = (): Promise<Metadata | null> => services.objects.labels.get(ref, ref.runId);
   return {
     type: 'events',
-    frames: assistantsStream(services.hub.follow(ref, call.gone), {
+    frames: assistantsStream(timed(services.hub.follow(ref, call.gone), stored, services.figures.firstWord), {
       after,
       thread,
       labels,

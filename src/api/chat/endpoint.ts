@@ -155,7 +155,7 @@ async function begin(
   profile: ChatProfile,
   settings: DeviceSettings,
 ): Promise<Begun> {
-  const timing = new ServerTiming();
+  const timing = new ServerTiming(services.figures.firstWord);
   const { relaysPhotos, speaks: isDevice, speaksAlways, streamByDefault } = profile;
   const sampleRate = isDevice ? settings.speechSampleRate : null;
   const request = readChat(call, {

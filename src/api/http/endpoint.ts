@@ -18,6 +18,7 @@ import { Unreadable } from '../../store/json.ts';
 import type { RunRef } from '../../store/keys.ts';
 import { isFull, isUnavailable } from '../../store/away.ts';
 import type { Passing } from '../../store/passing.ts';
+import { noteArea, type Area } from './area.ts';
 import { writeBytes } from './bytes.ts';
 import { Call } from './call.ts';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
@@ -74,6 +75,8 @@ export interface Endpoint {
    * repetition gets the first answer.
    */
   readonly repeatsItself?: boolean;
+  /** The part of the API that it belongs to. */
+  readonly area?: Area;
 }
 
 /** Turns a refusal into a status and a body. */
@@ -95,6 +98,7 @@ export interface EndpointOptions extends DeliveryOptions {
 /** The express handler of an endpoint. */
 export function toHandler(endpoint: Endpoint, options: EndpointOptions): RequestHandler {
   return async (request, response) => {
+    noteArea(response, endpoint.area ?? 'none');
     const delivery = new Delivery(response, options);
     try {
       const call = new Call(request, response, delivery, options);

@@ -1,5 +1,5 @@
 /** What endpoints are given to work with: the means of turns, and what only the HTTP server needs. */
-import type { LabelledTally, Tally } from '../../metrics.ts';
+import type { LabelledTally } from '../../metrics.ts';
 import type { PictureFault } from '../../runs/file.ts';
 import type { RemoteTarget, RemoteTools } from '../../runs/remote.ts';
 import type { RunTool } from '../../runs/tool.ts';
@@ -8,6 +8,8 @@ import type { UsageCounts } from '../../store/usage.ts';
 import type { WriteRefusal } from '../../store/write-probe.ts';
 import type { Caller } from '../../turns/caller.ts';
 import type { Means } from '../../turns/means.ts';
+import type { SpentMs } from '../../turns/server-timing.ts';
+import type { Area } from './area.ts';
 
 /** A model as `/models` lists it. */
 export interface ListedModel {
@@ -88,9 +90,12 @@ export interface Services extends Means {
   /** The server that makes speech of text. @throws {ApiError} 502 when there is none. */
   readonly speechServer: (callersKey: string | null) => TargetServer;
   readonly readiness: () => Promise<Readiness>;
-  /** The text of `/metrics`, and what it counts: answered requests by status among others. */
+  /** The text of `/metrics`, and what it counts. */
   readonly figures: {
-    readonly requests: Tally;
+    /** Counts a request that was answered, or whose client has gone (499); `seconds` is null where a socket was opened. */
+    readonly answered: (area: Area, status: number, seconds: number | null) => void;
+    /** Hears what the time before the first word of an answer was spent on. */
+    readonly firstWord: (spentMs: SpentMs) => void;
     /** Requests that were passed on, and their bytes. */
     readonly forwarded: LabelledTally;
     readonly forwardedBytes: LabelledTally;

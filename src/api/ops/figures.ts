@@ -2,12 +2,15 @@
  * The figures of `GET /metrics`: those of this process, of the queue, and those that every worker reports with its
  * heartbeat.
  */
+import { API_MEASURES, Measures, metricsOf, WORKER_MEASURES } from '../../measures.ts';
 import { exposition, LabelledTally, samplesOf, Tally, type Metric, type Sample } from '../../metrics.ts';
 import type { ColdCounts } from '../../store/cold-threads.ts';
 import type { WorkerReport } from '../../store/presence.ts';
 import type { LibraryFigures } from '../../store/library-note.ts';
 import type { RedisMemory } from '../../store/redis-memory.ts';
 import type { Admission } from '../../turns/admission.ts';
+import type { SpentMs } from '../../turns/server-timing.ts';
+import { WorkerTotals } from './worker-totals.ts';
 
 export interface FiguresOptions {
   readonly admission: Admission;
@@ -23,28 +26,60 @@ export interface FiguresOptions {
   readonly threads: () => Promise<{ readonly all: number; readonly cold: number }>;
   /** What this process did with cold threads. */
   readonly coldCounts: Readonly<ColdCounts>;
+  /** How far the clock of this machine is ahead of that of Redis. */
+  readonly skewMs: () => number;
 }
 
 export class Figures {
-  /** Answered requests, by status. */
-  readonly requests = new Tally();
   /** Requests that were passed on to model servers, by route, upstream and status. */
   readonly forwarded = new LabelledTally();
   /** Their bytes, by route, upstream and direction. */
   readonly forwardedBytes = new LabelledTally();
   /** Texts that a speech server was asked to speak, by upstream and status. */
   readonly spoken = new LabelledTally();
+  /** Answered requests, by status. */
+  readonly #requests = new Tally();
+  readonly #measures = new Measures(API_MEASURES);
+  readonly #totals = new WorkerTotals();
   readonly #options: FiguresOptions;
 
   constructor(options: FiguresOptions) {
     this.#options = options;
   }
 
+  /** Notes what workers had measured before this process began. */
+  async begin(): Promise<void> {
+    await this.#workers();
+  }
+
+  /** A request was answered, or its client has gone; `seconds` is null where a socket was opened. */
+  readonly answered = (area: string, status: number, seconds: number | null): void => {
+    this.#requests.add(String(status));
+    if (seconds !== null)
+      this.#measures.note('request_seconds', seconds, area, `${Math.floor(status / 100)}xx`);
+  };
+
+  readonly firstWord = (spentMs: SpentMs): void => {
+    let totalMs = 0;
+    for (const [stage, ms] of Object.entries(spentMs)) {
+      totalMs += ms;
+      this.#measures.note('first_word_seconds', ms / 1_000, stage);
+    }
+    this.#measures.note('first_word_seconds', totalMs / 1_000, 'total');
+  };
+
+  /** What the workers say; null while Redis is away. */
+  async #workers(): Promise<readonly WorkerReport[] | null> {
+    const workers = await this.#options.workers().catch(() => null);
+    if (workers !== null) this.#totals.see(workers);
+    return workers;
+  }
+
   /** All figures in Prometheus' format. Without Redis, only those of this process. */
   async text(): Promise<string> {
     const { admission } = this.#options;
     const [workers, memory, threads, library] = await Promise.all([
-      this.#options.workers().catch(() => null),
+      this.#workers(),
       // Some hosted Redis services do not answer this.
       this.#options.memory().catch(() => null),
       this.#options.threads().catch(() => null),
@@ -56,14 +91,16 @@ export class Figures {
       ...(threads === null ? [] : ofThreads(threads)),
       ...(library === null ? [] : ofLibrary(library)),
       ...(workers === null ? [] : ofDeployment(workers, admission)),
+      ...metricsOf(WORKER_MEASURES, this.#totals.measured),
       ...this.#own(),
+      ...metricsOf(API_MEASURES, this.#measures.measured),
     ]);
   }
 
   #own(): readonly Metric[] {
-    const { admission, commits, sockets, coldCounts } = this.#options;
+    const { admission, commits, sockets, coldCounts, skewMs } = this.#options;
     return [
-      counter('requests_total', 'Answered requests.', samplesOf(this.requests.counts, 'status')),
+      counter('requests_total', 'Answered requests.', samplesOf(this.#requests.counts, 'status')),
       counter(
         'commits_total',
         'Transitions of runs that this process made, and commits that were refused.',
@@ -97,6 +134,11 @@ export class Figures {
         'event_loop_delay_seconds',
         'How late the event loop was lately, 99th percentile.',
         admission.loopDelayMs / 1_000,
+      ),
+      gauge(
+        'clock_skew_seconds',
+        "How far the clock of this process' machine is ahead of that of Redis.",
+        skewMs() / 1_000,
       ),
       gauge('memory_bytes', 'Memory that this process occupies.', admission.memoryBytes),
     ];
@@ -157,6 +199,11 @@ function ofDeployment(workers: readonly WorkerReport[], admission: Admission): r
       'worker_slots',
       'Runs a worker may execute at once.',
       each(({ slots }) => slots),
+    ),
+    gauge(
+      'worker_clock_skew_seconds',
+      "How far the clock of a worker's machine is ahead of that of Redis.",
+      each(({ skewMs }) => skewMs / 1_000),
     ),
     counter(
       'worker_rebuilds_total',

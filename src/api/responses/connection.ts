@@ -12,6 +12,7 @@ import type { RunRef } from '../../store/keys.ts';
 import type { StoredRun } from '../../store/runs.ts';
 import { jsonBytes, runBytes } from '../../turns/budgets.ts';
 import { cancelRun } from '../../turns/changes.ts';
+import { timed } from '../../turns/server-timing.ts';
 import type { Call } from '../http/call.ts';
 import { encoded } from '../http/encode.ts';
 import { refusalOfError, type Endpoint } from '../http/endpoint.ts';
@@ -199,18 +200,16 @@ class Connection implements SocketServer {
     return this.#stream(lane, stored, needs);
   }
 
-  async #stream(
-    lane: ResponseLane,
-    { ref, state }: StoredRun,
-    needs: ReadonlyMap<string, RunRef>,
-  ): Promise<boolean> {
-    const { hub } = this.#services;
+  async #stream(lane: ResponseLane, stored: StoredRun, needs: ReadonlyMap<string, RunRef>): Promise<boolean> {
+    const { hub, figures } = this.#services;
+    const { ref, state } = stored;
     const { ephemeral } = state.origin;
     const encoder = new ResponsesEncoder(-1, sealerOf(this.#services, state), lineOf(lane.streamId));
     try {
       const release = this.#socket.admitBeside(runBytes(state.run));
       try {
-        await this.#socket.stream(encoded(hub.follow(ref, this.#call.gone), encoder));
+        const log = timed(hub.follow(ref, this.#call.gone), stored, figures.firstWord);
+        await this.#socket.stream(encoded(log, encoder));
       } finally {
         release();
       }

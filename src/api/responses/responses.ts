@@ -9,6 +9,7 @@ import type { RunRef } from '../../store/keys.ts';
 import type { StoredRun } from '../../store/runs.ts';
 import { runBytes } from '../../turns/budgets.ts';
 import { cancelEvents, cancelRun } from '../../turns/changes.ts';
+import { timed } from '../../turns/server-timing.ts';
 import type { Call } from '../http/call.ts';
 import { encoded } from '../http/encode.ts';
 import { json, type Answer, type Endpoint } from '../http/endpoint.ts';
@@ -135,13 +136,8 @@ const isLeftRunning = (given: ResponseBody): boolean =>
   given.store !== false || given.background === true || steers(given);
 
 /** @param after the number of the last frame that the client has; -1 for none */
-function stream(
-  services: Services,
-  call: Call,
-  { ref, state }: StoredRun,
-  after: number,
-  goesOn: boolean,
-): Answer {
+function stream(services: Services, call: Call, stored: StoredRun, after: number, goesOn: boolean): Answer {
+  const { ref, state } = stored;
   call.admitBeside(runBytes(state.run));
   const encoder = new ResponsesEncoder(after, sealerOf(services, state));
   if (!goesOn) {
@@ -154,7 +150,7 @@ function stream(
   }
   return {
     type: 'events',
-    frames: encoded(services.hub.follow(ref, call.gone), encoder),
+    frames: encoded(timed(services.hub.follow(ref, call.gone), stored, services.figures.firstWord), encoder),
     failure: BROKEN_OFF,
   };
 }
