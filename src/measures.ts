@@ -76,6 +76,11 @@ export const API_MEASURES = {
     labels: ['area', 'status'],
     bounds: USUAL,
   },
+  event_delay_seconds: {
+    help: 'How long what is said on a channel of Redis takes to be heard in this process, tried every five seconds.',
+    labels: [],
+    bounds: SHORT,
+  },
   first_word_seconds: {
     help: 'How long clients waited for the first word of a streamed answer or of a chat, all together (total), and for what.',
     labels: ['stage'],

@@ -16,6 +16,7 @@ import { cannotListen } from '../port.ts';
 import { newId } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
+import { Echo } from '../store/echo.ts';
 import { IdempotencyRecords } from '../store/idempotency-records.ts';
 import { announceFolder } from '../store/folder-hosts.ts';
 import { Lessons } from '../store/lessons.ts';
@@ -107,7 +108,8 @@ async function main(): Promise<void> {
     coldCounts: store.cold.counts,
     skewMs: () => store.clock.skewMs,
   });
-  await figures.begin();
+  const echo = new Echo({ redis, keys, hub });
+  await Promise.all([figures.begin(), echo.begin(figures.eventDelay)]);
   const lessons = new Lessons(redis, keys);
   const facts = new Facts({ families: PRESETS, lessons: () => lessons.all() });
   const catalog = new ModelCatalog({ upstreams: config.upstreams, facts, log });
@@ -237,6 +239,7 @@ async function main(): Promise<void> {
         await delay(SETTLE_MS);
         await toolbox.close();
         admission.close();
+        echo.close();
         await library.close();
         await coldRows.close();
         await indexQueue.close();

@@ -98,6 +98,11 @@ export class RedisKeys {
     return `${this.#prefix}:assistants:changes`;
   }
 
+  /** Channel: what processes say to themselves, to see how soon they hear it. */
+  get echoes(): string {
+    return `${this.#prefix}:echoes`;
+  }
+
   /** BullMQ's own prefix: a hash tag, because a queue must stay in one slot. */
   get queue(): string {
     return `{${this.#prefix}}`;
@@ -377,14 +382,10 @@ export function isSafeId(id: string): boolean {
 export const BASE_FIELD = 'base';
 
 /** The field of the thoughts of a step, in the hash of the steps. */
-export function thoughtsOf(stepId: string): string {
-  return `${stepId}:thoughts`;
-}
+export const thoughtsOf = (stepId: string): string => `${stepId}:thoughts`;
 
 /** The field of the asides of a step, in the hash of the steps. */
-export function asidesOf(stepId: string): string {
-  return `${stepId}:asides`;
-}
+export const asidesOf = (stepId: string): string => `${stepId}:asides`;
 
 function collection(base: string): CollectionKeys {
   return { docs: base, index: `${base}:index`, gone: `${base}:gone` };

@@ -157,6 +157,9 @@ describe('a worker', () => {
       'area="none",status="4xx"',
       'area="ops",status="2xx"',
     ];
+    expect(
+      sumOf(await when((now) => sumOf(now, 'event_delay_seconds_count') > 0), 'event_delay_seconds_sum'),
+    ).toBeGreaterThan(0);
     // A request is counted when its connection is through with it, which may be after its answer was read.
     const figures = await when((now) =>
       labels.every((label) => (now.get(`longrun_request_seconds_count{${label}}`) ?? 0) > 0),

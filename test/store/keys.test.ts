@@ -113,6 +113,7 @@ describe('keys', () => {
       keys.worker('host/a'),
       keys.sweeper,
       keys.changes,
+      keys.echoes,
       keys.queue,
     ];
     expect(new Set(all).size).toBe(all.length);

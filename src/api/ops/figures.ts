@@ -59,6 +59,8 @@ export class Figures {
       this.#measures.note('request_seconds', seconds, area, `${Math.floor(status / 100)}xx`);
   };
 
+  readonly eventDelay = (seconds: number): void => this.#measures.note('event_delay_seconds', seconds);
+
   readonly firstWord = (spentMs: SpentMs): void => {
     let totalMs = 0;
     for (const [stage, ms] of Object.entries(spentMs)) {
