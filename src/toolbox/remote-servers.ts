@@ -3,6 +3,7 @@
  * used them for a while. They are foreign: only guarded addresses, no secret of ours, and nothing of one project serves another.
  */
 import { hash } from 'node:crypto';
+import { z } from 'zod';
 import type { Logger } from '../log.ts';
 import { isRecord } from '../runs/record.ts';
 import type { RemoteListing, RemoteTarget, RemoteTools } from '../runs/remote.ts';
@@ -42,13 +43,25 @@ const LIMITS: RemoteLimits = {
   connections: 128,
   projectConnections: 32,
 };
+const listingsSchema: z.ZodType<readonly RemoteListing[]> = z.array(
+  z.object({
+    name: z.string(),
+    description: z.string(),
+    parameters: z.record(z.string(), z.unknown()),
+    annotations: z.record(z.string(), z.unknown()).nullable(),
+    isReadOnly: z.boolean(),
+  }),
+);
 const PING_MS = 10_000;
 const MAX_OUTPUT_BYTES = 256 * 1024;
 
 /** A connection, and the tools at its other end. */
 interface Connected {
   readonly link: Link;
-  tools: readonly ListedTool[];
+  /** By the server's own names, without their schemas. */
+  readonly tools: ReadonlyMap<string, ListedTool>;
+  /** The {@link RemoteListing}s as JSON: values can take twenty times as much memory. */
+  readonly listings: string;
 }
 
 interface KeptLink {
@@ -73,8 +86,8 @@ export class RemoteServers {
   async list(project: string, target: RemoteTarget, signal: AbortSignal): Promise<RemoteTools> {
     try {
       return await this.#use(project, target, async (connected) => {
-        const { tools } = await settledBy(connected, signal);
-        return { type: 'tools', tools: tools.map(listingOf) };
+        const { listings } = await settledBy(connected, signal);
+        return { type: 'tools', tools: listingsSchema.parse(JSON.parse(listings)) };
       });
     } catch (error) {
       if (error instanceof RemoteUnavailable) return { type: 'unavailable', reason: error.message };
@@ -136,7 +149,7 @@ export class RemoteServers {
     const once = async (): Promise<unknown> =>
       this.#use(project, target, async (connected) => {
         const { link, tools } = await settledBy(connected, signal);
-        const listed = tools.find(({ remote }) => remote.name === tool);
+        const listed = tools.get(tool);
         return listed === undefined
           ? noTool(tool)
           : link.call(listed, args, { callId, timeoutMs: callMs, signal });
@@ -200,25 +213,25 @@ export class RemoteServers {
       import('./mcp/http.ts'),
       import('./mcp/broken.ts'),
     ]);
+    const { connectMs } = this.#limits;
     let tools: readonly ListedTool[] = [];
-    let known: Connected | null = null;
     try {
       const link = await Opened.open(
         {
-          transport: new HttpTransport(target, fetch),
-          choice: { prefix: '' },
-          connectMs: this.#limits.connectMs,
+          transport: new HttpTransport(target, fetch, true),
+          choice: { prefix: '', isForeign: true },
+          connectMs,
           pingMs: PING_MS,
           log,
-          onTools: (listed) => {
-            tools = listed;
-            if (known !== null) known.tools = listed;
-          },
+          onTools: (listed) => (tools = listed),
         },
         signal,
       );
-      known = { link, tools };
-      return known;
+      return {
+        link,
+        tools: new Map(tools.map((tool) => [tool.remote.name, calledPart(tool)])),
+        listings: JSON.stringify(tools.map(listingOf)),
+      };
     } catch (error) {
       throw new RemoteUnavailable(reasonOf(error), { cause: error });
     }
@@ -260,6 +273,16 @@ export class RemoteServers {
 
 function keyOf(project: string, { url, headers }: RemoteTarget): string {
   return `${project}/${hash('sha256', JSON.stringify([url, headers]))}`;
+}
+
+/** What a call needs of a tool. */
+function calledPart({ name, remote }: ListedTool): ListedTool {
+  const { name: original, annotations } = remote;
+  return {
+    name,
+    description: '',
+    remote: { name: original, inputSchema: { type: 'object' }, ...(annotations && { annotations }) },
+  };
 }
 
 function listingOf({ description, remote }: ListedTool): RemoteListing {

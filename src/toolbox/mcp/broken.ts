@@ -63,7 +63,9 @@ export function isCutOff(error: unknown): boolean {
 /** One sentence about the server, for any error thrown while talking to it. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Broken) return error.message;
-  if (error instanceof Unreachable) return `It cannot be reached: ${quote(error.message)}`;
+  // An answer that cannot be read to its end fails with the guard's own error.
+  if (error instanceof Unreachable || error instanceof ToolError)
+    return `It cannot be reached: ${quote(error.message)}`;
   if (error instanceof ProtocolError) return `${SAYS}${quote(error.message)}`;
   if (error instanceof SdkHttpError) return `It answered with HTTP status ${error.status ?? 'unknown'}.`;
   if (error instanceof SdkError) return reasonOfCode(error.code);

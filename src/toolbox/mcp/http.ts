@@ -3,6 +3,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { ToolFetch } from '../../runs/tool.ts';
 import { Unreachable } from './broken.ts';
 import { MAX_MESSAGE_BYTES } from './child.ts';
+import { FOREIGN_MESSAGE_BYTES } from './foreign.ts';
 
 /** The address of a server, and the headers for it. */
 export interface HttpServer {
@@ -19,12 +20,14 @@ const GOODBYE_MS = 1_000;
 export class HttpTransport extends StreamableHTTPClientTransport {
   #closing: Promise<void> | null = null;
 
-  constructor({ url, headers }: HttpServer, fetch: ToolFetch) {
+  /** @param isForeign whether the server came with a request, and is bounded as one that may mean harm. */
+  constructor({ url, headers }: HttpServer, fetch: ToolFetch, isForeign = false) {
+    const maxBytes = isForeign ? FOREIGN_MESSAGE_BYTES : MAX_MESSAGE_BYTES;
     super(new URL(url), {
       requestInit: { headers: { ...headers } },
       fetch: async (address, init) => {
         try {
-          return await fetch(address, { ...init, maxBytes: MAX_MESSAGE_BYTES });
+          return await fetch(address, { ...init, maxBytes });
         } catch (error) {
           throw init?.signal?.aborted === true ? error : new Unreachable(messageOf(error));
         }

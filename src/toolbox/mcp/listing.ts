@@ -8,7 +8,8 @@ import { AjvJsonSchemaValidator } from '@modelcontextprotocol/client/validators/
 import { z } from 'zod';
 import type { Logger } from '../../log.ts';
 import { extentOf, MAX_JSON_DEPTH } from '../../runs/json-extent.ts';
-import { quote } from './broken.ts';
+import { Broken, quote } from './broken.ts';
+import { FOREIGN_KEPT_BYTES, FOREIGN_LIST_BYTES, foreignPart } from './foreign.ts';
 
 /** A tool of a server, and the name it is offered by. */
 export interface ListedTool {
@@ -23,6 +24,8 @@ export interface Choice {
   readonly allow?: readonly string[] | undefined;
   /** Before each name. */
   readonly prefix: string;
+  /** Whether the server came with a request: little of its tools is kept, and none of their output schemas. */
+  readonly isForeign?: boolean;
 }
 
 /** How many tools a server may add to a request; the model servers' own limit is often 128 as well. */
@@ -32,6 +35,7 @@ const MAX_NAME_CHARS = 64;
 const MAX_DESCRIPTION_CHARS = 1_024;
 const MAX_SCHEMA_BYTES = 32 * 1024;
 const HASH_CHARS = 8;
+const TOO_MUCH = `more than ${FOREIGN_KEPT_BYTES} bytes of tools`;
 
 /** Used because the library's own schema refuses a whole page for one bad tool. */
 const pageSchema = z.looseObject({ tools: z.array(z.unknown()), nextCursor: z.string().optional() });
@@ -40,6 +44,7 @@ const pageSchema = z.looseObject({ tools: z.array(z.unknown()), nextCursor: z.st
  * Asks for all pages. Tools that are left out are logged.
  * @param timeoutMs for all of them
  * @throws what the client throws when a page cannot be fetched.
+ * @throws {Broken} when the pages of a foreign server are too large.
  */
 export async function listTools(
   client: Client,
@@ -50,14 +55,18 @@ export async function listTools(
   const listing = new Listing(choice, log);
   const options = { timeout: timeoutMs, signal: AbortSignal.timeout(timeoutMs) };
   let cursor: string | undefined;
-  for (let page = 0; page < MAX_PAGES; page += 1) {
+  let pages = 0;
+  while (pages < MAX_PAGES) {
     const params = cursor === undefined ? {} : { cursor };
     const answer = await client.request({ method: 'tools/list', params }, pageSchema, options);
+    listing.weigh(answer);
     for (const tool of answer.tools) listing.add(tool);
     cursor = answer.nextCursor;
     if (cursor === undefined) return listing.end();
+    pages += 1;
+    if (listing.isFull) break;
   }
-  log.warn({ pages: MAX_PAGES }, 'list of tools not read to its end');
+  log.warn({ pages }, 'list of tools not read to its end');
   return listing.end();
 }
 
@@ -69,9 +78,26 @@ class Listing {
   /** By reason: how many, and one of them. So ten thousand bad tools are a few log lines. */
   readonly #leftOut = new Map<string, { count: number; readonly first: string }>();
 
+  #readBytes = 0;
+  #keptBytes = 0;
+
   constructor(choice: Choice, log: Logger) {
     this.#choice = choice;
     this.#log = log;
+  }
+
+  /** Whether a foreign server need not be asked for more. */
+  get isFull(): boolean {
+    if (this.#choice.isForeign !== true) return false;
+    return this.#tools.size >= MAX_TOOLS || this.#keptBytes >= FOREIGN_KEPT_BYTES;
+  }
+
+  /** @throws {Broken} when the pages of a foreign server are too large together. */
+  weigh(page: object): void {
+    if (this.#choice.isForeign !== true) return;
+    this.#readBytes += bytesOf(page);
+    if (this.#readBytes > FOREIGN_LIST_BYTES)
+      throw new Broken(`Its list of tools has more than ${FOREIGN_LIST_BYTES} bytes.`);
   }
 
   add(tool: unknown): void {
@@ -94,18 +120,31 @@ class Listing {
   }
 
   /** The tool as it is offered, or why it is not. */
-  #accept(tool: unknown): ListedTool | string {
+  #accept(given: unknown): ListedTool | string {
     if (this.#tools.size >= MAX_TOOLS) return `more than ${MAX_TOOLS}`;
+    if (this.isFull) return TOO_MUCH;
+    const tool = this.#choice.isForeign === true ? foreignPart(given) : given;
     // Checked first, because the other checks are recursive.
     if (isTooDeep(tool)) return `nested deeper than ${MAX_JSON_DEPTH} levels`;
     if (!isSpecType.Tool(tool) || tool.name === '') return 'invalid definition';
     if (bytesOf(tool.inputSchema) > MAX_SCHEMA_BYTES || bytesOf(tool.outputSchema) > MAX_SCHEMA_BYTES)
       return `schema of more than ${MAX_SCHEMA_BYTES} bytes`;
-    if (!this.#isSchema(tool.outputSchema)) return 'output schema that is none';
+    if (this.#choice.isForeign !== true && !this.#isSchema(tool.outputSchema))
+      return 'output schema that is none';
     const name = this.#freeName(this.#choice.prefix + tool.name);
     if (name === null) return 'named twice';
     const description = (tool.description ?? tool.title ?? '').slice(0, MAX_DESCRIPTION_CHARS).toWellFormed();
+    if (this.#choice.isForeign === true) return this.#keep({ name, description, remote: tool });
     return { name, description, remote: tool };
+  }
+
+  /** Counts what is kept of a foreign tool. After the first that is too much, there are no more. */
+  #keep({ name, description, remote }: ListedTool): ListedTool | string {
+    // The full description and the title have served.
+    const { name: original, inputSchema, annotations } = remote;
+    const kept = { name, description, remote: { name: original, inputSchema, annotations } };
+    this.#keptBytes += bytesOf(kept);
+    return this.#keptBytes > FOREIGN_KEPT_BYTES ? TOO_MUCH : kept;
   }
 
   #isSchema(schema: RemoteTool['outputSchema']): boolean {
@@ -133,8 +172,14 @@ function nameOf(tool: unknown): string {
   return typeof tool === 'object' && tool !== null && 'name' in tool ? String(tool.name) : '';
 }
 
-function bytesOf(schema: object | undefined): number {
-  return schema === undefined ? 0 : Buffer.byteLength(JSON.stringify(schema));
+/** As JSON. What is nested too deep to be written is infinitely large. */
+function bytesOf(value: object | undefined): number {
+  if (value === undefined) return 0;
+  try {
+    return Buffer.byteLength(JSON.stringify(value));
+  } catch {
+    return Infinity;
+  }
 }
 
 function isTooDeep(value: unknown): boolean {
