@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { createGuard } from '../../src/guard/fetch.ts';
 import type { RemoteTarget, RemoteTools } from '../../src/runs/remote.ts';
 import { RemoteServers } from '../../src/toolbox/remote-servers.ts';
+import { closeSources, openSource } from './mcp-source.ts';
 
 const messageSchema = z.looseObject({
   id: z.number().optional(),
@@ -93,6 +94,7 @@ class Hostile {
 
 const open: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
+  await closeSources();
   for (const close of open.splice(0).toReversed()) await close();
 });
 
@@ -237,4 +239,18 @@ test('a page of more than 512 KB is refused', async () => {
     type: 'unavailable',
     reason: 'It cannot be reached: 127.0.0.1 sent more than 524288 bytes.',
   });
+});
+
+test('a tool that is left out by its name has its output schema not compiled', async () => {
+  const { target } = await hostile({
+    page: () => ({
+      tools: [
+        tool('same'),
+        tool('same'),
+        tool('same', { outputSchema: { type: 'object', $ref: '#/nowhere' } }),
+      ],
+    }),
+  });
+  const { lines, until } = openSource(target);
+  expect(await until(() => lines.find((line) => line.includes('left out')))).toContain('named twice');
 });

@@ -129,13 +129,14 @@ class Listing {
     if (!isSpecType.Tool(tool) || tool.name === '') return 'invalid definition';
     if (bytesOf(tool.inputSchema) > MAX_SCHEMA_BYTES || bytesOf(tool.outputSchema) > MAX_SCHEMA_BYTES)
       return `schema of more than ${MAX_SCHEMA_BYTES} bytes`;
-    if (this.#choice.isForeign !== true && !this.#isSchema(tool.outputSchema))
-      return 'output schema that is none';
     const name = this.#freeName(this.#choice.prefix + tool.name);
     if (name === null) return 'named twice';
     const description = (tool.description ?? tool.title ?? '').slice(0, MAX_DESCRIPTION_CHARS).toWellFormed();
     if (this.#choice.isForeign === true) return this.#keep({ name, description, remote: tool });
-    return { name, description, remote: tool };
+    // Last, because compiling takes longest.
+    return this.#isSchema(tool.outputSchema)
+      ? { name, description, remote: tool }
+      : 'output schema that is none';
   }
 
   /** Counts what is kept of a foreign tool. After the first that is too much, there are no more. */
