@@ -31,6 +31,8 @@ export interface RemoteLimits {
   readonly callMs: number;
   /** A connection that nobody has used for so long is closed. */
   readonly idleMs: number;
+  /** After this time the tools are listed again, over a new connection: the servers cannot say that they have changed. */
+  readonly freshMs: number;
   readonly connections: number;
   /** Of one project, so that it leaves some to the others. */
   readonly projectConnections: number;
@@ -40,6 +42,7 @@ const LIMITS: RemoteLimits = {
   connectMs: 15_000,
   callMs: 60_000,
   idleMs: 60_000,
+  freshMs: 60_000,
   connections: 128,
   projectConnections: 32,
 };
@@ -67,6 +70,7 @@ interface Connected {
 interface KeptLink {
   readonly connected: Promise<Connected>;
   readonly stop: AbortController;
+  readonly openedMs: number;
   idle: NodeJS.Timeout | undefined;
   users: number;
 }
@@ -172,6 +176,9 @@ export class RemoteServers {
     what: (connected: Promise<Connected>) => Promise<T>,
   ): Promise<T> {
     const key = keyOf(project, target);
+    const kept = this.#entries.get(key);
+    // One in use is left in peace.
+    if (kept?.users === 0 && performance.now() - kept.openedMs >= this.#limits.freshMs) void this.#end(key);
     const entry = this.#entries.get(key) ?? this.#open(project, key, target);
     this.#entries.delete(key);
     this.#entries.set(key, entry);
@@ -192,6 +199,7 @@ export class RemoteServers {
     const entry: KeptLink = {
       connected: this.#connect(target, stop.signal),
       stop,
+      openedMs: performance.now(),
       idle: undefined,
       users: 0,
     };

@@ -7,7 +7,7 @@ import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { createGuard } from '../../src/guard/fetch.ts';
 import type { RemoteTarget, RemoteTools } from '../../src/runs/remote.ts';
-import { RemoteServers } from '../../src/toolbox/remote-servers.ts';
+import { RemoteServers, type RemoteLimits } from '../../src/toolbox/remote-servers.ts';
 import { closeSources, openSource } from './mcp-source.ts';
 
 const messageSchema = z.looseObject({
@@ -109,7 +109,10 @@ const asked = {
   secrets: {},
 };
 
-async function hostile(changes: Partial<Hostile> = {}): Promise<{
+async function hostile(
+  changes: Partial<Hostile> = {},
+  limits: Partial<RemoteLimits> = {},
+): Promise<{
   readonly server: Hostile;
   readonly target: RemoteTarget;
   readonly list: () => Promise<RemoteTools>;
@@ -125,6 +128,7 @@ async function hostile(changes: Partial<Hostile> = {}): Promise<{
     fetch: guard.fetch,
     cache: { get: async () => null, set: async () => {} },
     log: pino({ level: 'silent' }),
+    limits,
   });
   open.push(() => remotes.close());
   return {
@@ -239,6 +243,54 @@ test('a page of more than 512 KB is refused', async () => {
     type: 'unavailable',
     reason: 'It cannot be reached: 127.0.0.1 sent more than 524288 bytes.',
   });
+});
+
+test('a connection is given up whose server asks too much', async () => {
+  const { server, list, close } = await hostile({
+    before: Array.from({ length: 5_000 }, (_, id) => JSON.stringify({ jsonrpc: '2.0', id, method: 'ping' })),
+  });
+  expect(await list()).toStrictEqual({
+    type: 'unavailable',
+    reason: 'It sends too many requests of its own.',
+  });
+  await close();
+  expect(server.answered).toBeLessThanOrEqual(20);
+});
+
+test('a connection is given up whose server tells too much', async () => {
+  const { list } = await hostile({
+    before: Array.from({ length: 2_000 }, () =>
+      JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } }),
+    ),
+  });
+  expect(await list()).toStrictEqual({ type: 'unavailable', reason: 'It sends too many notifications.' });
+});
+
+test('a few requests and notifications do no harm', async () => {
+  const { server, list } = await hostile({
+    before: [
+      ...Array.from({ length: 5 }, (_, id) => JSON.stringify({ jsonrpc: '2.0', id, method: 'ping' })),
+      ...Array.from({ length: 50 }, () =>
+        JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }),
+      ),
+    ],
+  });
+  expect(namesOf(await list())).toStrictEqual(['look_up']);
+  expect(server.listed).toBe(1);
+});
+
+test('a server is not heard between the calls, and its tools are not listed again', async () => {
+  const { server, list, call } = await hostile({ result: { content: [{ type: 'text', text: 'found' }] } });
+  await list();
+  await call('look_up');
+  expect([server.opened, server.listed]).toStrictEqual([0, 1]);
+});
+
+test('the tools are listed again after some time', async () => {
+  const { server, list } = await hostile({}, { freshMs: 0 });
+  expect(namesOf(await list())).toStrictEqual(['look_up']);
+  server.page = () => ({ tools: [tool('changed')] });
+  expect(namesOf(await list())).toStrictEqual(['changed']);
 });
 
 test('a tool that is left out by its name has its output schema not compiled', async () => {

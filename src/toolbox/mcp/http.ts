@@ -3,7 +3,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { ToolFetch } from '../../runs/tool.ts';
 import { Unreachable } from './broken.ts';
 import { MAX_MESSAGE_BYTES } from './child.ts';
-import { FOREIGN_MESSAGE_BYTES } from './foreign.ts';
+import { FOREIGN_MESSAGE_BYTES, Hearing } from './foreign.ts';
 
 /** The address of a server, and the headers for it. */
 export interface HttpServer {
@@ -18,6 +18,7 @@ const MIN_STREAM_PAUSE_MS = 1_000;
 const GOODBYE_MS = 1_000;
 
 export class HttpTransport extends StreamableHTTPClientTransport {
+  readonly #hearing: Hearing | null;
   #closing: Promise<void> | null = null;
 
   /** @param isForeign whether the server came with a request, and is bounded as one that may mean harm. */
@@ -26,6 +27,7 @@ export class HttpTransport extends StreamableHTTPClientTransport {
     super(new URL(url), {
       requestInit: { headers: { ...headers } },
       fetch: async (address, init) => {
+        if (isForeign && opensStream(init)) return new Response(null, { status: 405 });
         try {
           return await fetch(address, { ...init, maxBytes });
         } catch (error) {
@@ -37,6 +39,18 @@ export class HttpTransport extends StreamableHTTPClientTransport {
         return () => clearTimeout(timer);
       },
     });
+    this.#hearing = isForeign ? new Hearing() : null;
+  }
+
+  override async start(): Promise<void> {
+    const hearing = this.#hearing;
+    // The client listens before it starts.
+    const hear = this.onmessage;
+    if (hearing !== null && hear !== undefined)
+      this.onmessage = (message) => {
+        if (hearing.hears(message)) hear(message);
+      };
+    await super.start();
   }
 
   /** Also ends the session on the server, if that answers soon. */
@@ -51,6 +65,11 @@ export class HttpTransport extends StreamableHTTPClientTransport {
     clearTimeout(late);
     await super.close();
   }
+}
+
+/** Whether the request is for a stream on which the server speaks unasked. Streams of answers go on from their last event. */
+function opensStream(init: RequestInit | undefined): boolean {
+  return init?.method === 'GET' && !new Headers(init.headers).has('last-event-id');
 }
 
 /** The message of a guarded fetch may be shown; the global fetch hides the reason in the cause. */

@@ -19,7 +19,7 @@ export interface LinkOptions {
   /** Time limit of a ping. */
   readonly pingMs: number;
   readonly log: Logger;
-  /** Called with the tools at the start, and whenever the server has changed them. */
+  /** Called with the tools at the start, and whenever a server of the operator's has changed them. */
   readonly onTools: (tools: readonly ListedTool[]) => void;
 }
 
@@ -59,13 +59,16 @@ export class Link {
       { name: packageJson.name, version: packageJson.version },
       {
         capabilities: {},
-        listChanged: {
-          tools: {
-            autoRefresh: false,
-            debounceMs: CHANGES_SETTLE_MS,
-            onChanged: () => void this.#refresh(),
+        // One that may mean harm could make us list its tools again and again.
+        ...(options.choice.isForeign !== true && {
+          listChanged: {
+            tools: {
+              autoRefresh: false,
+              debounceMs: CHANGES_SETTLE_MS,
+              onChanged: () => void this.#refresh(),
+            },
           },
-        },
+        }),
       },
     );
     this.#client.onclose = () => this.#end('It has ended the connection.');
