@@ -27,6 +27,7 @@ export interface RemoteMeans {
 
 /** Times and numbers; they have defaults. */
 export interface RemoteLimits {
+  /** For the handshake and the list of tools together. */
   readonly connectMs: number;
   readonly callMs: number;
   /** A connection that nobody has used for so long is closed. */
@@ -39,7 +40,7 @@ export interface RemoteLimits {
 }
 
 const LIMITS: RemoteLimits = {
-  connectMs: 15_000,
+  connectMs: 10_000,
   callMs: 60_000,
   idleMs: 60_000,
   freshMs: 60_000,
@@ -222,6 +223,7 @@ export class RemoteServers {
       import('./mcp/broken.ts'),
     ]);
     const { connectMs } = this.#limits;
+    const late = AbortSignal.timeout(connectMs);
     let tools: readonly ListedTool[] = [];
     try {
       const link = await Opened.open(
@@ -233,7 +235,7 @@ export class RemoteServers {
           log,
           onTools: (listed) => (tools = listed),
         },
-        signal,
+        AbortSignal.any([signal, late]),
       );
       return {
         link,
@@ -241,7 +243,8 @@ export class RemoteServers {
         listings: JSON.stringify(tools.map(listingOf)),
       };
     } catch (error) {
-      throw new RemoteUnavailable(reasonOf(error), { cause: error });
+      const reason = late.aborted ? 'It did not answer in time.' : reasonOf(error);
+      throw new RemoteUnavailable(reason, { cause: error });
     }
   }
 
