@@ -5,7 +5,7 @@ import type { Violation } from './checkers.ts';
 import type { Deployment } from './deployment.ts';
 
 /** Kinds of keys that must expire; the names are those of src/store/keys.ts. */
-const EXPIRING = /:(?:log|audience|photo|answer|input|tool):|:usage\}:|:sweeper$|:files:looked$/;
+const EXPIRING = /:(?:log|audience|photo|answer|approval|input|tool):|:usage\}:|:sweeper$|:files:looked$/;
 /** A job of a queue, or its lock: of a run, or of a file that is to be read. */
 const JOB = /:(?:runs:run_\w+-\d+|index:vs_\w+-[\w.-]+)(?::lock)?$/;
 /** A key of one vector store: what its files and batches are. */
@@ -45,10 +45,11 @@ async function transient(deployment: Deployment, plateau: Plateau): Promise<read
   }
   const standing = `${service.redisPrefix}:changes`;
   // Every API process hears on it that an assistant has changed.
-  const assistants = `${service.redisPrefix}:assistants:changes`;
+  // Every API process hears all the time of changed assistants, and itself.
+  const own = [`${service.redisPrefix}:assistants:changes`, `${service.redisPrefix}:echoes`];
   const channels = [await admin.pubsub('CHANNELS', '*'), await admin.pubsub('SHARDCHANNELS', '*')];
   for (const channel of channels.flat()) {
-    if (channel !== standing && channel !== assistants)
+    if (channel !== standing && !own.includes(String(channel)))
       wrong('no subscription outlives its readers', String(channel));
   }
   const [, listening] = await admin.pubsub('NUMSUB', standing);
