@@ -13,6 +13,8 @@ export interface Claim {
   readonly runId: string;
   /** Whether the run is stored; others are gone soon after their end. */
   readonly isKept: boolean;
+  /** When the decision was claimed, in Unix milliseconds: its run is made right afterwards. */
+  readonly atMs: number;
 }
 
 export class Approvals {
@@ -43,5 +45,5 @@ export class Approvals {
   }
 }
 
-const textOf = ({ approve, threadId, runId, isKept }: Claim): string =>
-  JSON.stringify({ approve, threadId, runId, isKept });
+const textOf = ({ approve, threadId, runId, isKept, atMs }: Claim): string =>
+  JSON.stringify({ approve, threadId, runId, isKept, atMs });

@@ -13,6 +13,8 @@ import { findItem } from './references.ts';
 import { inputTooLarge } from './sizes.ts';
 import type { ReadTools } from './tools.ts';
 
+/** A run is made at once after its decisions were claimed; a process that has not done so by then will not. */
+const MADE_WITHIN_MS = 120_000;
 /** More than a model calls at once. */
 const MAX_DECISIONS = 128;
 
@@ -109,13 +111,13 @@ export async function claimDecisions(
   services: Services,
   project: string,
   decided: readonly DecidedCall[],
-  run: Omit<Claim, 'approve'>,
+  run: Omit<Claim, 'approve' | 'atMs'>,
 ): Promise<ClaimedDecisions> {
   const claims: [string, Claim][] = [];
   const over = new Set<string>();
   try {
     for (const { approval, approve } of decided) {
-      const mine: Claim = { ...run, approve };
+      const mine: Claim = { ...run, approve, atMs: services.nowMs() };
       const isOver = await claimOne(services, project, approval, mine);
       if (isOver) over.add(approval);
       else claims.push([approval, mine]);
@@ -152,7 +154,9 @@ async function claimOne(
   }
   const ref = { project, threadId: held.threadId, runId: held.runId };
   const run = (await services.runs.get(ref))?.stored.state.run;
-  if (run !== undefined && !isTerminal(run))
+  // One that is not there is being made, unless its process died before.
+  const isComing = run === undefined && mine.atMs - held.atMs < MADE_WITHIN_MS;
+  if (isComing || (run !== undefined && !isTerminal(run)))
     throw decidedBefore(approval, `approved, and response '${responseId(held.runId)}' is making the call`);
   const isMade = run === undefined ? !held.isKept : await hasMade(services, ref, approval);
   if (isMade) {
