@@ -10,9 +10,11 @@ import { Sdk, Traffic } from './sdk.ts';
 const READERS = 200;
 const RUNS = 10;
 const LOOK_EVERY_MS = 20;
+/** The model says nothing while the readers come, which takes a busy machine a while. */
+const PATIENT = { UPSTREAM_IDLE_MS: '120000' };
 
 test(`an API dies under ${READERS} readers, and each hears every event exactly once`, async () => {
-  const deployment = await Deployment.start({ apis: 2, workers: 2, persistence: 'everysec' });
+  const deployment = await Deployment.start({ apis: 2, workers: 2, persistence: 'everysec', env: PATIENT });
   try {
     const { service, upstream } = deployment;
     const [dying = '', other = ''] = service.origins;
