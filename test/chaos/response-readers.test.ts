@@ -15,7 +15,7 @@ const READERS = 200;
 const LOCK_MS = '3000';
 
 test(`a response outlives its processes, and ${READERS} readers then read what its client did`, async () => {
-  const env = { LOCK_MS };
+  const env = { LOCK_MS, UPSTREAM_IDLE_MS: '120000' };
   const deployment = await Deployment.start({ apis: 2, workers: 1, persistence: 'everysec', env });
   try {
     const { service, upstream } = deployment;
