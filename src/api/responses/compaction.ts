@@ -12,7 +12,7 @@ import { itemId, responseId } from './ids.ts';
 import { checkedItem } from './input.ts';
 import { placeBeside } from './place.ts';
 import { resolved } from './references.ts';
-import { body, type ResponseBody } from './request.ts';
+import { body, conversationIn, type ResponseBody } from './request.ts';
 import { usageOf } from './response.ts';
 import { beginSummary, summaryIn } from './summary.ts';
 import { whole } from './whole.ts';
@@ -49,12 +49,12 @@ export function compactEndpoint(services: Services): Endpoint {
 }
 
 async function begun(services: Services, call: Call, given: ResponseBody): Promise<StoredRun> {
-  const { conversation, previous_response_id: previous = null } = given;
-  const named = typeof conversation === 'string' ? conversation : (conversation?.id ?? null);
-  if (given.input.length === 0 && previous === null && named === null) throw missing('input');
+  const { previous_response_id: previous = null } = given;
+  const conversation = conversationIn(given);
+  if (given.input.length === 0 && previous === null && conversation === null) throw missing('input');
   const agent = await agentOf(services, call, given);
   const checked = given.input.map((item, index) => checkedItem(item, `input[${index}]`));
-  const place = await placeBeside(services, call, { previous, conversation: named });
+  const place = await placeBeside(services, call, { previous, conversation });
   const items = await resolved(services, call, checked, 'input');
   return beginSummary(services, call, { given, agent, place, items });
 }

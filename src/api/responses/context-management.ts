@@ -9,7 +9,7 @@ import type { Assistant } from '../../runs/thread.ts';
 import type { Caller } from '../../turns/caller.ts';
 import type { Services } from '../http/services.ts';
 import { itemsBefore, placeBeside, type ResponsePlace } from './place.ts';
-import type { ResponseBody } from './request.ts';
+import { conversationIn, type ResponseBody } from './request.ts';
 import { beginSummary, summaryIn } from './summary.ts';
 import { whole } from './whole.ts';
 
@@ -79,9 +79,8 @@ async function summed(
 ): Promise<StoredItem | null> {
   const { seal, now } = services;
   try {
-    const { conversation, previous_response_id: previous = null } = given;
-    const named = typeof conversation === 'string' ? conversation : (conversation?.id ?? null);
-    const beside = await placeBeside(services, caller, { previous, conversation: named });
+    const { previous_response_id: previous = null } = given;
+    const beside = await placeBeside(services, caller, { previous, conversation: conversationIn(given) });
     const asked = { given, agent, place: beside, items: items.slice(0, stands) };
     const { output } = await whole(services, caller, await beginSummary(services, caller, asked));
     const text = summaryIn(output);

@@ -29,7 +29,7 @@ import {
   type Unkept,
 } from './place.ts';
 import { resolved } from './references.ts';
-import type { ResponseBody } from './request.ts';
+import { conversationIn, type ResponseBody } from './request.ts';
 import { runRequest, toolsOf } from './run-request.ts';
 import { unsealer } from './sealing.ts';
 import { checkSizes } from './sizes.ts';
@@ -144,6 +144,8 @@ export async function prepareResponse(
   const own = line.slice(repeated.length);
   checkSizes(services, own, 'input');
   await checkPictures(services, caller.project, own, 'input');
+  await checkResources(services, caller.project, given);
+  // Last, because a model has to be asked.
   const context = { given, agent, place, items: whole, open: before.open };
   const compacted = mayJoin ? await compactedBefore(services, caller, context) : null;
   const summary = compacted === null ? [] : [compacted.item];
@@ -157,7 +159,6 @@ export async function prepareResponse(
     servers,
     compacted,
   });
-  await checkResources(services, caller.project, given);
   const joined = line.toSpliced(repeated.length + stands, 0, ...summary);
   return {
     ...newRun(services, caller, place, request),
@@ -173,14 +174,14 @@ function askedOf(
   given: ResponseBody,
   agent: Assistant | null,
 ): Omit<AskedPlace, 'names'> & { readonly model: string } {
-  const { conversation, previous_response_id: previous = null, input, instructions, store } = given;
+  const { previous_response_id: previous = null, input, instructions, store } = given;
+  const conversation = conversationIn(given);
   const model = given.model ?? agent?.model;
   if (model === undefined) throw missing('model');
-  const named = typeof conversation === 'string' ? conversation : (conversation?.id ?? null);
   const hasWords = input.length > 0 || Boolean(instructions) || Boolean(agent?.instructions);
-  if (!hasWords && previous === null && named === null) throw missing('input');
+  if (!hasWords && previous === null && conversation === null) throw missing('input');
   // What joins a conversation is kept, whatever the request says.
-  return { model, previous, conversation: named, isKept: store !== false || named !== null };
+  return { model, previous, conversation, isKept: store !== false || conversation !== null };
 }
 
 /** The assistant that answers: a prompt's, or one that is named as the model. */

@@ -8,7 +8,7 @@ import type { Claim } from '../../store/approvals.ts';
 import type { Services } from '../http/services.ts';
 import { itemName, responseId } from './ids.ts';
 import { OWN_LABEL } from './mcp.ts';
-import { isBehind, type ResponsePlace } from './place.ts';
+import { threadsBehind, type ResponsePlace } from './place.ts';
 import { findItem } from './references.ts';
 import { inputTooLarge } from './sizes.ts';
 import type { ReadTools } from './tools.ts';
@@ -33,6 +33,7 @@ export async function decisionsIn(
   items: readonly WireItem[],
   { project, place, read }: Deciding,
 ): Promise<ReadonlyMap<WireItem, DecidedCall>> {
+  if (!items.some(({ type }) => type === 'mcp_approval_response')) return new Map();
   const decided = new Map<WireItem, DecidedCall>();
   const seen = new Set<string>();
   const given = new Map(
@@ -41,6 +42,7 @@ export async function decisionsIn(
   const over = new Set(
     items.flatMap((item) => (item.type === 'mcp_call' ? [textOf(item['approval_request_id'])] : [])),
   );
+  const behind = await threadsBehind(services, project, place);
   let leftBytes = services.settings.promptLimitBytes;
   for (const [index, item] of items.entries()) {
     if (item.type !== 'mcp_approval_response') continue;
@@ -54,8 +56,7 @@ export async function decisionsIn(
     // What is stored counts: nobody may approve other arguments than were asked about.
     const stored = await findItem(services, project, approval);
     const brought = given.get(approval);
-    const isHere =
-      brought !== undefined || (await isBehind(services, project, place, approvalThread(approval)));
+    const isHere = brought !== undefined || behind.has(itemName(approval).threadId ?? '');
     const request = isHere ? (stored ?? brought) : null;
     if (request?.type !== 'mcp_approval_request')
       throw invalid(`No approval request found with id '${echo(approval)}'.`, param);
@@ -66,8 +67,6 @@ export async function decisionsIn(
   }
   return decided;
 }
-
-const approvalThread = (approval: string): string => itemName(approval).threadId ?? '';
 
 function decidedCall(
   item: WireItem,

@@ -287,13 +287,9 @@ function codeOutput(output: CodeOutput): object {
 
 /** What was searched for, where the arguments say it. */
 function queryIn(text: string): string {
-  try {
-    const given: unknown = JSON.parse(text);
-    const query = isRecord(given) ? (given['query'] ?? given['q']) : null;
-    return typeof query === 'string' ? query : '';
-  } catch {
-    return '';
-  }
+  const given = parsed(text);
+  const query = isRecord(given) ? (given['query'] ?? given['q']) : null;
+  return typeof query === 'string' ? query : '';
 }
 
 /** The namespace in which a client declared a function; null where it is in none. */

@@ -246,22 +246,20 @@ export async function callsBefore(means: Means, project: string, place: Response
 /** Threads that one after the other go on from each other; more are not looked at. */
 const MAX_BASES = 64;
 
-/** Whether a thread is one in which something stands before a response. */
-export async function isBehind(
+/** The threads in which something stands before a response. */
+export async function threadsBehind(
   { objects }: Means,
   project: string,
-  place: ResponsePlace,
-  threadId: string,
-): Promise<boolean> {
-  if (place.threadId === threadId || place.repeats?.threadId === threadId) return true;
-  let at = place.base?.thread_id ?? place.threadId;
-  for (let looks = 0; looks < MAX_BASES; looks += 1) {
-    if (at === threadId) return true;
-    const base = await objects.line.base({ project, threadId: at });
-    if (base === null) return false;
-    at = base.thread_id;
+  { threadId, base, repeats }: ResponsePlace,
+): Promise<ReadonlySet<string>> {
+  const behind = new Set([threadId]);
+  if (repeats !== undefined) behind.add(repeats.threadId);
+  let next = base ?? (await objects.line.base({ project, threadId }));
+  for (let looks = 0; next !== null && looks < MAX_BASES; looks += 1) {
+    behind.add(next.thread_id);
+    next = await objects.line.base({ project, threadId: next.thread_id });
   }
-  return false;
+  return behind;
 }
 
 /** What stands before a response, newest first, in pages. */

@@ -2,6 +2,7 @@
 import { ApiError, echo } from '../../errors.ts';
 import type { WireItem } from '../../runs/items.ts';
 import type { RunStep } from '../../runs/thread.ts';
+import type { RunRef } from '../../store/keys.ts';
 import type { Caller } from '../../turns/caller.ts';
 import { jsonBytes } from '../../turns/budgets.ts';
 import type { Services } from '../http/services.ts';
@@ -50,10 +51,7 @@ const idOf = (item: WireItem): string => String(item['id']);
 export async function findItem(services: Services, project: string, id: string): Promise<OutputItem | null> {
   const name = itemName(id);
   if (name.threadId === null) return null;
-  if (OPENING.has(name.prefix)) {
-    const opening = await openingNamed(services, project, id, name);
-    if (opening !== null) return opening;
-  }
+  if (name.prefix === 'mcpl') return openingNamed(services, id, runNamed(project, name));
   return name.prefix === 'rs' && name.number !== null
     ? thoughtNamed(services, project, id, name)
     : itemNamed(services, project, id, name);
@@ -79,17 +77,14 @@ async function itemNamed(
   return found === null ? null : (lineItems(found).find((item) => item.id === id) ?? null);
 }
 
-/** Prefixes of items that are made before their run, and known by its id. */
-const OPENING: ReadonlySet<string> = new Set(['mcpl']);
-
-async function openingNamed(
-  { runs }: Services,
-  project: string,
-  id: string,
-  { own, threadId }: ItemName,
-): Promise<OutputItem | null> {
+/** The run of an item that is named by it. */
+function runNamed(project: string, { own, threadId }: ItemName): RunRef {
   const thread = threadId ?? '';
-  const ref = { project, threadId: thread, runId: `run_${own}_${thread.slice('thread_'.length)}` };
+  return { project, threadId: thread, runId: `run_${own}_${thread.slice('thread_'.length)}` };
+}
+
+/** An item that was made before its run. */
+async function openingNamed({ runs }: Services, id: string, ref: RunRef): Promise<OutputItem | null> {
   const state = (await runs.get(ref))?.stored.state;
   if (state === undefined) return null;
   return openingItems({ ...state, seal: null }).find((item) => item.id === id) ?? null;
@@ -100,21 +95,20 @@ async function thoughtNamed(
   { objects }: Services,
   project: string,
   id: string,
-  { own, number, threadId }: ItemName,
+  name: ItemName,
 ): Promise<OutputItem | null> {
-  const thread = threadId ?? '';
-  const ref = { project, threadId: thread, runId: `run_${own}_${thread.slice('thread_'.length)}` };
+  const ref = runNamed(project, name);
   const query = { limit: 100, order: 'asc', after: null, before: null } as const;
   const page = await objects.steps.list(ref, query);
   const steps: readonly RunStep[] = page.type === 'page' ? page.items : [];
-  const at = (number ?? 0) % AGAIN;
+  const at = (name.number ?? 0) % AGAIN;
   // Those that led to calls after some words are kept with the calls.
   const candidates = steps.slice(at, at + 2).map((step) => step.id);
   const thoughts = await objects.line.thoughts(ref, candidates);
   const kept = candidates.map((stepId) => thoughts.get(stepId)).find((found) => found !== undefined);
   const text = thoughtText(kept ?? []);
   if (text === '') return null;
-  const run = { id: ref.runId, thread_id: thread, tools: [], started_at: null };
+  const run = { id: ref.runId, thread_id: ref.threadId, tools: [], started_at: null };
   return reasoningItem({ run, origin: { server_tools: [] }, seal: null }, id, text, 'completed');
 }
 

@@ -60,6 +60,11 @@ export const body = z.looseObject({
 
 export type ResponseBody = z.infer<typeof body>;
 
+/** The conversation that a request names; null for none. */
+export function conversationIn({ conversation }: ResponseBody): string | null {
+  return typeof conversation === 'string' ? conversation : (conversation?.id ?? null);
+}
+
 /** Parameters that go on to the model server as they came. */
 const PASSED_ON = [
   'presence_penalty',

@@ -234,9 +234,9 @@ class ToolReader {
   #namespace({ tools: inner }: z.infer<typeof namespaceTool>, param: string): void {
     inner.forEach((tool, index) => {
       const place = `${param}.tools[${index}]`;
-      const { type } = validate(anyTool, tool, false, place);
-      if (type === 'mcp' || type === 'namespace') throw nestedTool(type, `${place}.type`);
-      this.read(validate(anyTool, tool, false, place), place);
+      const named = validate(anyTool, tool, false, place);
+      if (named.type === 'mcp' || named.type === 'namespace') throw nestedTool(named.type, `${place}.type`);
+      this.read(named, place);
     });
   }
 
