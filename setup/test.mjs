@@ -11,6 +11,7 @@ import { BIN, COMPILE_CACHE } from './machine.mjs';
 /** npm scripts of the same checks are for running one alone. */
 const STEPS = [
   ['Types', 'tsc'],
+  ['Types of the console', 'tsc', '-p', 'src/console'],
   ['Lint', 'oxlint', '--type-aware', '--deny-warnings'],
   ['Format', 'oxfmt', '--check'],
   ['Dead code', 'knip'],

@@ -10,6 +10,8 @@ import { assistantsApi } from './assistants/endpoints.ts';
 import { reopen } from './assistants/stream.ts';
 import { azureMounts } from './azure/mounts.ts';
 import { chatEndpoint, chatEndpoints, type DeviceSettings, type ProfileName } from './chat/endpoint.ts';
+import { ConsoleAssets } from './console/assets.ts';
+import { consoleEndpoints, forBrowsers } from './console/console.ts';
 import { bringsFile, filesApi, type FileSettings } from './files/endpoints.ts';
 import { forwardEndpoints, isForm } from './forward/endpoints.ts';
 import { areaOf, inArea } from './http/area.ts';
@@ -51,6 +53,8 @@ export interface AppOptions extends EndpointOptions, HostRules, BodyLimits {
   /** A form that is passed on to a model server. */
   readonly uploadLimitBytes: number;
   readonly files: FileSettings;
+  /** Whether the web console is served. */
+  readonly console: boolean;
 }
 
 export function createApp(services: Services, options: AppOptions): Express {
@@ -91,7 +95,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.use(checkHost(options, turnedAway), checkOrigin(options.corsOrigins, turnedAway));
   app.use(allowOrigins(options.corsOrigins));
   app.use(readTypedPath);
-  const status = inArea('ops', statusEndpoints(services, paths));
+  const status = withConsole(options, inArea('ops', statusEndpoints(services, paths)));
   const root = devices.some(({ path }) => path === '/') ? '/' : null;
   app.use(router(status, options, undefined, root));
   // After the status endpoints, because links may lead to those.
@@ -111,6 +115,14 @@ export function createApp(services: Services, options: AppOptions): Express {
   for (const { base, refusal } of mounts) if (refusal !== undefined) app.use(base, refused(options, refusal));
   app.use(refused(options));
   return app;
+}
+
+/** Adds the web console, which browsers also find at `/`. */
+function withConsole(options: AppOptions, status: readonly Endpoint[]): readonly Endpoint[] {
+  if (!options.console) return status;
+  const assets = new ConsoleAssets();
+  const found = status.map((endpoint) => (endpoint.path === '/' ? forBrowsers(endpoint, assets) : endpoint));
+  return [...found, ...inArea('console', consoleEndpoints(assets))];
 }
 
 /** Answers errors that occur before or outside an endpoint. */

@@ -202,6 +202,7 @@ async function main(): Promise<void> {
       devicePaths: config.devicePaths,
       chat: { ...config, voiceApology: config.voiceApology ?? config.apology },
       strictParameters: config.strictParameters,
+      console: config.console,
       heartbeatMs: config.heartbeatMs,
       answers,
       sockets,

@@ -32,6 +32,7 @@ export const NAMES = {
   CALM_AFTER_SUBMIT_MS: 'calmAfterSubmitMs',
   PARALLEL_TOOL_CALLS: 'parallelToolCalls',
   STRICT_PARAMETERS: 'strictParameters',
+  CONSOLE: 'console',
   CONTEXT_TOKENS: 'contextTokens',
   UPSTREAM_IDLE_MS: 'upstreamIdleMs',
   UPSTREAM_STALL_MS: 'upstreamStallMs',

@@ -17,6 +17,8 @@ export const webFields = {
    */
   auth: z.enum(['none', 'key', 'passthrough']).default('none'),
   apiKey: z.string().min(1).optional(),
+  /** Whether the web console is served, at `/console` and, to browsers, at `/`. */
+  console: z.stringbool().or(z.boolean()).default(true),
   /** Origins of browser pages that may call the API, besides its own; `*` is every page. */
   corsOrigins: list(
     z

@@ -88,6 +88,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'api/plugins': { holds: "the server's own tools, listed and called", mayImport: PROTOCOL },
   'api/usage': { holds: 'what a project has used, by day', mayImport: PROTOCOL },
   'api/ops': { holds: 'health, readiness, metrics', mayImport: PROTOCOL },
+  'api/console': {
+    holds: 'the web console as browsers take it: built from `src/console`, with its policy',
+    mayImport: PROTOCOL,
+  },
   api: {
     holds: '`app.ts`: every protocol and its paths',
     mayImport: [
@@ -104,12 +108,17 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'api/plugins',
       'api/usage',
       'api/ops',
+      'api/console',
       'turns',
       'runs',
       'store',
       'vault',
       'root',
     ],
+  },
+  console: {
+    holds: 'the pages of the web console; run in browsers and speak the public API',
+    mayImport: [],
   },
   config: { holds: 'groups of settings: their schemas, their secrets', mayImport: [] },
   local: { holds: 'what `npm start` runs on one machine', mayImport: ['root'] },

@@ -16,6 +16,7 @@ export type Area =
   | 'forward'
   | 'device'
   | 'ops'
+  | 'console'
   | 'none';
 
 const areas = new WeakMap<Response, Area>();

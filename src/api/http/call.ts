@@ -48,6 +48,7 @@ type HeaderName =
   | 'x-stainless-retry-count'
   | 'last-event-id'
   | 'accept'
+  | 'accept-encoding'
   | 'content-encoding'
   | 'content-length'
   | 'content-type'

@@ -1,0 +1,143 @@
+/**
+ * Answers of models are written in Markdown. This draws them from the parts that `marked` finds, each as an element of ours or as
+ * text: HTML in an answer is shown as text, and links lead to web pages or nowhere.
+ */
+import { html, nothing, type TemplateResult } from 'lit-html';
+import { marked, type MarkedToken, type Token, type Tokens } from 'marked';
+import { say } from './say.ts';
+
+type Drawn = TemplateResult | string | typeof nothing | readonly Drawn[];
+
+/** The longest text that is read as Markdown; longer ones are shown as they are. */
+const MAX_LENGTH = 200_000;
+
+export function markdown(text: string): TemplateResult {
+  if (text.length > MAX_LENGTH) return html`<pre>${text}</pre>`;
+  return html`<div class="markdown">${blocks(marked.lexer(text, { gfm: true, breaks: true }))}</div>`;
+}
+
+function blocks(tokens: readonly Token[] = []): Drawn {
+  return tokens.map((token) => (isKnown(token) ? block(token) : token.raw));
+}
+
+/** Every token is one of these, as long as `marked` is not extended. */
+function isKnown(token: Token): token is MarkedToken {
+  return typeof token.type === 'string';
+}
+
+function block(token: MarkedToken): Drawn {
+  switch (token.type) {
+    case 'space':
+    case 'def':
+      return nothing;
+    case 'heading':
+      return heading(token);
+    case 'paragraph':
+      return html`<p>${inlines(token.tokens)}</p>`;
+    case 'code':
+      return html`<pre
+        class="code"
+        tabindex="0"
+        aria-label=${say('Code', '代码')}
+      ><code>${token.text}</code></pre>`;
+    case 'blockquote':
+      return html`<blockquote>${blocks(token.tokens)}</blockquote>`;
+    case 'list':
+      return list(token);
+    case 'table':
+      return table(token);
+    case 'hr':
+      return html`<hr />`;
+    case 'text':
+      return plain(token);
+    default:
+      return html`<p>${token.raw}</p>`;
+  }
+}
+
+/** Headings of an answer stand below those of the page. */
+function heading({ depth, tokens }: Tokens.Heading): TemplateResult {
+  return depth <= 2 ? html`<h4>${inlines(tokens)}</h4>` : html`<h5>${inlines(tokens)}</h5>`;
+}
+
+function list({ ordered, start, items }: Tokens.List): TemplateResult {
+  const drawn = items.map((item) => html`<li>${box(item)}${blocks(item.tokens)}</li>`);
+  return ordered
+    ? html`<ol start=${start || 1}>
+        ${drawn}
+      </ol>`
+    : html`<ul>
+        ${drawn}
+      </ul>`;
+}
+
+/** Whether a task is done. */
+function box({ task, checked }: Tokens.ListItem): string {
+  if (!task) return '';
+  return checked === true ? '☑ ' : '☐ ';
+}
+
+function table({ header, rows }: Tokens.Table): TemplateResult {
+  return html`<div class="scrolls" tabindex="0" role="region" aria-label=${say('Table', '表格')}>
+    <table>
+      <thead>
+        <tr>
+          ${header.map(({ tokens }) => html`<th scope="col">${inlines(tokens)}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          (row) =>
+            html`<tr>
+              ${row.map(({ tokens }) => html`<td>${inlines(tokens)}</td>`)}
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function inlines(tokens: readonly Token[] = []): Drawn {
+  return tokens.map((token) => (isKnown(token) ? inline(token) : token.raw));
+}
+
+function inline(token: MarkedToken): Drawn {
+  switch (token.type) {
+    case 'strong':
+      return html`<strong>${inlines(token.tokens)}</strong>`;
+    case 'em':
+      return html`<em>${inlines(token.tokens)}</em>`;
+    case 'del':
+      return html`<del>${inlines(token.tokens)}</del>`;
+    case 'codespan':
+      return html`<code>${token.text}</code>`;
+    case 'br':
+      return html`<br />`;
+    case 'link':
+      return webLink(token.href, inlines(token.tokens));
+    case 'image':
+      // Loading it would tell a stranger's server that somebody reads this.
+      return webLink(token.href, token.text || token.href);
+    case 'escape':
+      return token.text;
+    case 'text':
+      return plain(token);
+    default:
+      return token.raw;
+  }
+}
+
+function plain(token: Tokens.Text | Tokens.Tag): Drawn {
+  return 'tokens' in token && token.tokens !== undefined ? inlines(token.tokens) : token.text;
+}
+
+function webLink(href: string, text: Drawn): TemplateResult {
+  return isWebAddress(href)
+    ? html`<a href=${href} target="_blank" rel="noopener noreferrer nofollow">${text}</a>`
+    : html`<span title=${href}>${text}</span>`;
+}
+
+export function isWebAddress(href: string): boolean {
+  if (!URL.canParse(href)) return false;
+  return ['http:', 'https:', 'mailto:'].includes(new URL(href).protocol);
+}

@@ -1,0 +1,29 @@
+/** Light or dark: as the system has it, unless the reader chooses. */
+
+export type Theme = 'system' | 'light' | 'dark';
+
+const STORED = 'longrun.theme';
+
+export function currentTheme(): Theme {
+  return themeOf(localStorage.getItem(STORED));
+}
+
+export function themeOf(name: string | null): Theme {
+  return name === 'light' || name === 'dark' ? name : 'system';
+}
+
+export function chooseTheme(theme: Theme): void {
+  localStorage.setItem(STORED, theme);
+  applyTheme();
+}
+
+/** Style sheets read the choice from the root element. */
+export function applyTheme(): void {
+  document.documentElement.dataset['theme'] = currentTheme();
+}
+
+/** Whether it is dark now. */
+export function isDark(): boolean {
+  const theme = currentTheme();
+  return theme === 'system' ? matchMedia('(prefers-color-scheme: dark)').matches : theme === 'dark';
+}

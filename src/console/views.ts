@@ -1,0 +1,129 @@
+/** Small things that all pages show in the same way. */
+import { html, nothing, type TemplateResult } from 'lit-html';
+import { BASE } from './app.ts';
+import { say, tag } from './say.ts';
+import type { RunStatus } from './wire.ts';
+
+/** A link to another page of the console. */
+export function link(path: string, text: unknown, className = ''): TemplateResult {
+  return html`<a href="${BASE}${path}" class="${className}">${text}</a>`;
+}
+
+/** What a list says that has nothing in it: why, and what to do. */
+export function empty(text: string, action: TemplateResult | typeof nothing = nothing): TemplateResult {
+  return html`<div class="empty">
+    <p>${text}</p>
+    ${action}
+  </div>`;
+}
+
+const STATUS_WORDS: Readonly<Record<RunStatus, readonly [string, string]>> = {
+  queued: ['queued', '排队中'],
+  in_progress: ['in progress', '进行中'],
+  requires_action: ['waits for the client', '等待客户端'],
+  cancelling: ['cancelling', '取消中'],
+  cancelled: ['cancelled', '已取消'],
+  failed: ['failed', '失败'],
+  completed: ['completed', '已完成'],
+  incomplete: ['incomplete', '不完整'],
+  expired: ['expired', '已过期'],
+};
+
+/** The status of a run in words and colour. */
+export function statusView(status: RunStatus): TemplateResult {
+  return html`<span class="status ${status}">${say(...STATUS_WORDS[status])}</span>`;
+}
+
+export function statusWords(status: RunStatus): string {
+  return say(...STATUS_WORDS[status]);
+}
+
+/** A moment, in the reader's own time; the whole of it as a tooltip. @param at unix seconds */
+export function moment(at: number | null | undefined): TemplateResult | string {
+  if (at == null) return '–';
+  const date = new Date(at * 1000);
+  return html`<time datetime=${date.toISOString()} title=${date.toLocaleString(tag())}
+    >${shortTime(date)}</time
+  >`;
+}
+
+function shortTime(date: Date): string {
+  const isToday = date.toDateString() === new Date().toDateString();
+  const time: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit', second: '2-digit' };
+  const day: Intl.DateTimeFormatOptions = {
+    month: 'short',
+    day: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+  };
+  return date.toLocaleString(tag(), isToday ? time : day);
+}
+
+/** `340 ms`, `12.4 s`, `3 min 20 s`. */
+export function duration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+  const minutes = Math.floor(ms / 60_000);
+  if (minutes < 60) return `${minutes} min ${Math.round((ms % 60_000) / 1_000)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export function count(value: number): string {
+  return value.toLocaleString(tag());
+}
+
+/** `3.4 MB`. */
+export function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let [value, unit] = [bytes, 0];
+  while (value >= 1_000 && unit < units.length - 1) [value, unit] = [value / 1_000, unit + 1];
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** An id that can be copied. */
+export function idView(id: string): TemplateResult {
+  return html`<code class="id">${id}</code>`;
+}
+
+/** JSON for people; what is no JSON stays as it is. */
+export function jsonText(value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value, null, 2) ?? '';
+  try {
+    return JSON.stringify(JSON.parse(value), null, 2);
+  } catch {
+    return value;
+  }
+}
+
+/** Text with its line breaks, in a box that scrolls. */
+export function codeView(text: string, label: string): TemplateResult {
+  return html`<pre class="code" tabindex="0" aria-label=${label}><code>${text}</code></pre>`;
+}
+
+/** Names and values. */
+export function facts(pairs: readonly (readonly [string, unknown])[]): TemplateResult {
+  const shown = pairs.filter(([, value]) => value != null && value !== '');
+  return html`<dl class="facts">
+    ${shown.map(
+      ([name, value]) =>
+        html`<div>
+          <dt>${name}</dt>
+          <dd>${value}</dd>
+        </div>`,
+    )}
+  </dl>`;
+}
+
+/** How long a button says that it has copied something. */
+const COPIED_MS = 1_500;
+
+/** Copies text, and says so on the button for a moment. */
+export function copyButton(text: () => string, words = say('Copy', '复制')): TemplateResult {
+  const copy = async ({ currentTarget: button }: Event): Promise<void> => {
+    await navigator.clipboard.writeText(text());
+    if (!(button instanceof HTMLButtonElement)) return;
+    button.dataset['copied'] = say('Copied', '已复制');
+    setTimeout(() => delete button.dataset['copied'], COPIED_MS);
+  };
+  return html`<button class="small" @click=${(event: Event) => void copy(event)}>${words}</button>`;
+}
