@@ -76,7 +76,10 @@ async function start(config: Config, started: AsyncDisposableStack): Promise<voi
   const look =
     demo === null ? await firstLook(config) : { model: demo.model, problem: null, mayAnswer: true };
   const key = KEYS[config.auth];
-  process.stdout.write(welcome({ url, key, ...look, isDemo: demo !== null, workers, logFolder: LOGS }));
+  const { console } = config;
+  process.stdout.write(
+    welcome({ url, key, ...look, isDemo: demo !== null, console, workers, logFolder: LOGS }),
+  );
   endOfStart();
 }
 

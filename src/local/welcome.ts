@@ -8,6 +8,8 @@ export interface Welcome {
   /** A model to ask; null when none is known. */
   readonly model: string | null;
   readonly isDemo: boolean;
+  /** Whether the console is served. */
+  readonly console: boolean;
   /** What is wrong with the model server, and what to do; null when nothing is. */
   readonly problem: string | null;
   /** Whether a run may succeed nevertheless. */
@@ -30,11 +32,12 @@ const KEY_ADVICE = {
 /** The text, ready to be printed. */
 export function welcome(about: Welcome): string {
   const { url, key, model, isDemo, problem, mayAnswer, workers, logFolder } = about;
+  const look = about.console ? `\nIn a browser, to look around: ${url}` : '';
   const models = isDemo
     ? 'No model is configured, so the demo model answers. For a real one: OPENAI_BASE_URL=… OPENAI_API_KEY=… npm start'
     : 'The models are those of your model server.';
   return `
-Longrun is up: ${url}/v1
+Longrun is up: ${url}/v1${look}
 ${models}${problem === null ? '' : `\nBUT: ${problem}`}
 API, ${workers === 1 ? 'a worker' : `${workers} workers`} and Redis log to ${logFolder}. Ctrl-C stops everything; the data stays.
 ${KEY_ADVICE[key]}${!mayAnswer && model === null ? LATER : snippets(about)}`;

@@ -1,6 +1,6 @@
 /** What `npm start` finds out about a model server, and how it says that: an address that is nearly right, above all. */
 import { afterEach, expect, test } from 'vitest';
-import { upstreamProblem } from '../../src/local/welcome.ts';
+import { upstreamProblem, welcome } from '../../src/local/welcome.ts';
 import { firstModel, probe } from '../../src/model/probe.ts';
 import { startUpstream, upstreamAt, type TestUpstream } from '../model/upstream.ts';
 
@@ -48,4 +48,20 @@ test('what is secret in an address is not said', () => {
   const upstream = { name: 'default', baseUrl: 'http://user:secret@127.0.0.1:1/a?key=secret' };
   const answer = { type: 'elsewhere', baseUrl: 'http://user:secret@127.0.0.1:1/a/v1?key=secret' } as const;
   expect(upstreamProblem(upstream, answer)).not.toContain('secret');
+});
+
+test('the console is named where there is one', () => {
+  const about = {
+    url: 'http://127.0.0.1:8080',
+    key: 'none',
+    model: 'demo',
+    isDemo: true,
+    problem: null,
+    mayAnswer: true,
+    workers: 1,
+    logFolder: '.data/log',
+  } as const;
+  const line = 'In a browser, to look around: http://127.0.0.1:8080\n';
+  expect(welcome({ ...about, console: true })).toContain(line);
+  expect(welcome({ ...about, console: false })).not.toContain('browser');
 });
