@@ -80,8 +80,8 @@ export async function barriersEverywhere(page: Page, name: string): Promise<read
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       await page.setViewportSize(viewport);
       const where = `${name}-${colorScheme}-${device}`;
-      const { scrollWidth, clientWidth } = await page.evaluate(() => document.documentElement);
-      if (scrollWidth > clientWidth) found.push(`${where}: wider than the screen`);
+      const isWide = 'document.documentElement.scrollWidth > document.documentElement.clientWidth';
+      if (await page.evaluate<boolean>(isWide)) found.push(`${where}: wider than the screen`);
       found.push(...(await barriers(page)).map((barrier) => `${where}: ${barrier}`));
       if (SHOTS !== undefined) {
         mkdirSync(SHOTS, { recursive: true });
