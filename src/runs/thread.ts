@@ -179,16 +179,19 @@ export interface Message {
   readonly metadata: Metadata;
 }
 
-export type RunStatus =
-  | 'queued'
-  | 'in_progress'
-  | 'requires_action'
-  | 'cancelling'
-  | 'cancelled'
-  | 'failed'
-  | 'completed'
-  | 'incomplete'
-  | 'expired';
+export const RUN_STATUSES = [
+  'queued',
+  'in_progress',
+  'requires_action',
+  'cancelling',
+  'cancelled',
+  'failed',
+  'completed',
+  'incomplete',
+  'expired',
+] as const;
+
+export type RunStatus = (typeof RUN_STATUSES)[number];
 
 /** Why a run failed, as the wire says it: one of three codes, and a message that the user can act on. */
 export interface RunError {

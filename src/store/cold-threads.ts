@@ -9,7 +9,7 @@ import { ApiError, retryAfter } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { ColdRows } from '../runs/cold-row.ts';
 import { keyOf, unpacked } from './frozen.ts';
-import type { RedisKeys, ThreadRef } from './keys.ts';
+import type { RedisKeys, RunRef, ThreadRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
 
@@ -37,6 +37,12 @@ export interface ColdCounts {
   thawed: number;
   /** Time spent bringing threads back, in milliseconds. */
   thawMs: number;
+}
+
+/** A run of a cold thread, as it is stored; `label` as in {@link Row}. */
+export interface ColdRun {
+  readonly doc: string;
+  readonly label: string | null;
 }
 
 export class ColdThreads {
@@ -105,6 +111,27 @@ export class ColdThreads {
     if (mark === null) return null;
     const card = await this.#asked(ref, (rows) => rows.card(versionIn(mark)));
     return card !== null && isOf(card, ref) ? card.document : null;
+  }
+
+  /**
+   * The document of a run and the metadata a client gave it since, without bringing its thread back; null where the thread is
+   * not cold, or has no such run. Unpacks the whole thread.
+   */
+  async run(ref: RunRef): Promise<ColdRun | null> {
+    const { redis, keys } = this.#options;
+    const mark = await redis.hget(keys.thread(ref), COLD_FIELD);
+    if (mark === null) return null;
+    const row = await this.#asked(ref, (rows) => rows.fetch(versionIn(mark)));
+    if (row === null || !isOf(row, ref)) return null;
+    const frozen = await unpacked(row.body, ref);
+    const valueOf = (values: readonly string[] | undefined, field: string): string | null => {
+      const at = values?.findIndex((value, index) => index % 2 === 0 && value === field) ?? -1;
+      return at < 0 ? null : (values?.[at + 1] ?? null);
+    };
+    const run = frozen.find(({ name, runId }) => name === 'run' && runId === ref.runId);
+    const labels = frozen.find(({ name }) => name === 'labels');
+    const doc = valueOf(run?.values, 'doc');
+    return doc === null ? null : { doc, label: valueOf(labels?.values, ref.runId) };
   }
 
   /**

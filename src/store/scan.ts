@@ -7,13 +7,16 @@ import type { CollectionKeys } from './keys.ts';
 
 /** Where a list's objects are. */
 export interface Elsewhere<T> {
-  /** Bytes of an object; 0 when it is gone. */
-  readonly sizeOf: (row: Row) => Promise<number>;
-  /** An object, or null when it cannot be read or is not wanted. */
-  readonly read: (row: Row) => Promise<T | null>;
+  /** Bytes of an object; 0 when it is gone, null when it is known not to be wanted, and so is not read. */
+  readonly sizeOf: (row: Row) => Promise<number | null>;
+  /** An object, or null when it cannot be read or is not wanted; {@link BEYOND} when nothing behind it is wanted either. */
+  readonly read: (row: Row) => Promise<T | null | typeof BEYOND>;
   /** Hears which objects are gone. Nothing waits for it. */
   readonly forget: (ids: readonly string[]) => void;
 }
+
+/** What is read in place of an object behind which, in the direction of the walk, nothing is wanted. */
+export const BEYOND = Symbol('beyond');
 
 /** Of an index, in one request. A page with fewer items than its limit then says that there are more, and where to go on. */
 const MAX_SCANNED = 1_000;
@@ -49,6 +52,7 @@ class Walk<T> {
   readonly #gone: string[] = [];
   #bytes = 0;
   #scanned = 0;
+  #isBeyond = false;
   /** The last item of the index that was looked at. */
   #readTo: string | null = null;
 
@@ -67,7 +71,7 @@ class Walk<T> {
       if (found.type === 'unknown cursor') return this.#readTo === null ? found : this.#end(false);
       const rows = this.#isBackwards ? found.items.toReversed() : found.items;
       const read = await this.#take(rows);
-      if (read === rows.length && !found.hasMore) return this.#end(false);
+      if (this.#isBeyond || (read === rows.length && !found.hasMore)) return this.#end(false);
       if (read === 0 || this.#items.length === this.#query.limit) return this.#end(true);
       if (this.#scanned >= MAX_SCANNED) return this.#end(true, this.#readTo);
     }
@@ -95,10 +99,14 @@ class Walk<T> {
     if (bytes > LARGE_PAGE_BYTES) this.#query.admit?.(bytes);
     const fitting = rows.slice(0, count);
     const read = await Promise.all(
-      fitting.map(async (row, index) => (sizes[index] === 0 ? null : this.#elsewhere.read(row))),
+      fitting.map(async (row, index) => ((sizes[index] ?? 0) === 0 ? null : this.#elsewhere.read(row))),
     );
     for (const [index, { id }] of fitting.entries()) {
       const item = read[index] ?? null;
+      if (item === BEYOND) {
+        this.#isBeyond = true;
+        return index;
+      }
       if (sizes[index] === 0) this.#gone.push(id);
       if (item !== null) {
         // Another one is wanted, but has no room: the next page begins with it.
@@ -113,9 +121,10 @@ class Walk<T> {
   }
 
   /** How many of these sizes fit, and their sum. The first item of a page always fits. */
-  #fitting(sizes: readonly number[]): readonly [count: number, bytes: number] {
+  #fitting(sizes: readonly (number | null)[]): readonly [count: number, bytes: number] {
     let [count, bytes] = [0, 0];
-    for (const size of sizes) {
+    for (const known of sizes) {
+      const size = known ?? 0;
       const isFirst = this.#items.length + count === 0;
       if (!isFirst && this.#bytes + bytes + size > this.#collections.pageLimitBytes) break;
       count += 1;

@@ -251,6 +251,21 @@ export const ROUTES: Routes = {
       return `/v1/threads${query}${query === '' ? '?' : '&'}${filter}`;
     }),
   ],
+  'GET /v1/runs': [
+    2,
+    get((random, known) => {
+      const query = list(random, known);
+      const filter = random.pick([
+        '',
+        'status=queued,completed',
+        'status[]=failed&status[]=x',
+        `thread_id=${thread(random, known)}&created_after=0`,
+        'created_before=1e99&created_after=-1',
+        `assistant_id=${known.anyId(random)}&project=p`,
+      ]);
+      return `/v1/runs${query}${query === '' ? '?' : '&'}${filter}`;
+    }),
+  ],
   'GET /v1/threads/:thread_id/runs': [
     2,
     get((random, known) => `/v1/threads/${thread(random, known)}/runs${list(random, known)}`),

@@ -117,7 +117,6 @@ const TOUCHES: Readonly<Record<string, (store: Store) => Promise<unknown>>> = {
   'its runs': ({ objects }) => objects.runs.list(THREAD, PAGE),
   'a step': ({ objects }) => objects.steps.get(THREAD, 'step_1'),
   'the steps of a run': ({ objects }) => objects.steps.list(refOf(), PAGE),
-  'the runs of its project': ({ objects }) => objects.recentRuns.list(PROJECT, PAGE),
   'a new run': ({ runs }) => runs.create(PROJECT, newRun(refOf('run_2'), { thread: null })),
   'an import': async (store) => [
     ...(await new Imports(store, store.objects.assistants).messages(PROJECT, newThread(), [
@@ -194,6 +193,15 @@ describe('a thread that is frozen', () => {
     await freeze(store);
     expect(await store.objects.threads.exists(THREAD)).toBe(true);
     expect(await store.objects.threads.activeRun(THREAD)).toEqual({ exists: true, runId: null });
+    expect(await isCold(store)).toBe(true);
+  });
+
+  test('has its runs in the list of its project, and stays where it is', async () => {
+    const [store, other] = [await withThread(), await withThread()];
+    await freeze(store);
+    const list = async ({ objects }: Store): Promise<string> =>
+      comparable(await objects.recentRuns.list(PROJECT, PAGE));
+    expect(await list(store)).toBe(await list(other));
     expect(await isCold(store)).toBe(true);
   });
 

@@ -4,6 +4,7 @@ import type { Services } from '../http/services.ts';
 import { assistantEndpoints } from './assistants.ts';
 import { importEndpoints } from './import.ts';
 import { messageEndpoints } from './messages.ts';
+import { runListEndpoints } from './run-list.ts';
 import { runEndpoints } from './runs.ts';
 import { threadEndpoints } from './threads.ts';
 import { toolOutputEndpoints } from './tool-outputs.ts';
@@ -13,6 +14,7 @@ export function assistantsApi(services: Services): readonly Endpoint[] {
     ...assistantEndpoints(services),
     // `/threads/runs` before `/threads/:thread_id`, or a thread named "runs" would be modified.
     ...runEndpoints(services),
+    ...runListEndpoints(services),
     ...toolOutputEndpoints(services),
     ...threadEndpoints(services),
     ...messageEndpoints(services),
