@@ -313,6 +313,7 @@ export function redacted({
     redisUrl: withoutRedisPassword(config.redisUrl),
     libraryUrl: withoutLibraryPassword(config.libraryUrl),
     ...(config.apiKey !== undefined && { apiKey: '[redacted]' }),
+    ...(config.adminKey !== undefined && { adminKey: '[redacted]' }),
     ...(config.secret !== undefined && { secret: '[redacted]' }),
     ...(config.braveApiKey !== undefined && { braveApiKey: '[redacted]' }),
     ...(config.tavilyApiKey !== undefined && { tavilyApiKey: '[redacted]' }),

@@ -8,11 +8,13 @@ const THROTTLED_MS = 10_000;
 /** Paths that are masked, in case code logs a whole request or configuration by mistake. */
 const SECRET_PATHS = [
   'apiKey',
+  'adminKey',
   'secret',
   'authorization',
   'headers.authorization',
   'req.headers.authorization',
   'config.apiKey',
+  'config.adminKey',
   'config.secret',
 ];
 

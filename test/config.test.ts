@@ -144,6 +144,17 @@ describe('what is refused', () => {
     expect(problems({ AUTH: 'key' })).toStrictEqual([expect.stringContaining('API_KEY is not set')]);
   });
 
+  test('ADMIN_KEY is long, and another one than API_KEY', () => {
+    const key = 'sixteen-letters-';
+    expect(readConfig({ ADMIN_KEY: key }, NO_FILE).adminKey).toBe(key);
+    expect(problems({ ADMIN_KEY: key.slice(1) })).toStrictEqual([
+      'ADMIN_KEY: must have at least 16 characters.',
+    ]);
+    expect(problems({ AUTH: 'key', API_KEY: key, ADMIN_KEY: key })).toStrictEqual([
+      expect.stringContaining('ADMIN_KEY is the same as API_KEY'),
+    ]);
+  });
+
   test('AUTH=passthrough needs a SECRET to seal the keys of callers with, and may then be reached from anywhere', () => {
     expect(problems({ AUTH: 'passthrough' })).toStrictEqual([expect.stringContaining('SECRET is not set')]);
     expect(
@@ -427,6 +438,7 @@ describe('secrets', () => {
   const env = {
     ...KEYED,
     SECRET: `${SECRET}-of-some-length`,
+    ADMIN_KEY: `${SECRET}-for-operators`,
     B_KEY: SECRET,
     OPENAI_API_KEY: SECRET,
     BRAVE_API_KEY: SECRET,
@@ -436,7 +448,7 @@ describe('secrets', () => {
 
   test('are in the configuration but not in what may be logged', () => {
     const config = readConfig(env, from);
-    expect(JSON.stringify(config).split(SECRET)).toHaveLength(9);
+    expect(JSON.stringify(config).split(SECRET)).toHaveLength(10);
     expect(JSON.stringify(redacted(config))).not.toContain(SECRET);
     expect(redacted(config)).toMatchObject({ port: 8080, apiKey: '[redacted]' });
   });

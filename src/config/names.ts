@@ -8,6 +8,7 @@ export const NAMES = {
   REDIS_PREFIX: 'redisPrefix',
   AUTH: 'auth',
   API_KEY: 'apiKey',
+  ADMIN_KEY: 'adminKey',
   SECRET: 'secret',
   CORS_ORIGINS: 'corsOrigins',
   ALLOWED_HOSTS: 'allowedHosts',

@@ -19,6 +19,8 @@ export const webFields = {
   apiKey: z.string().min(1).optional(),
   /** Whether the web console is served, at `/console` and, to browsers, at `/`. */
   console: z.stringbool().or(z.boolean()).default(true),
+  /** The key of operators, who see every project. Without it everybody is one, but for callers with keys of their own. */
+  adminKey: z.string().min(16, 'must have at least 16 characters').optional(),
   /** Origins of browser pages that may call the API, besides its own; `*` is every page. */
   corsOrigins: list(
     z
@@ -66,6 +68,9 @@ export function checkWeb(config: WebConfig, report: (problem: string) => void): 
   }
   if (config.auth === 'passthrough' && config.secret === undefined) {
     report("AUTH is passthrough, but SECRET is not set: callers' keys would lie in Redis in clear.");
+  }
+  if (config.adminKey !== undefined && config.adminKey === config.apiKey) {
+    report('ADMIN_KEY is the same as API_KEY, so every client would be an operator. Give it another value.');
   }
   if (config.auth === 'key' && config.apiKey === undefined) {
     report('AUTH is key, but API_KEY is not set. Set it to the key that clients must send.');

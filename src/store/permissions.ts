@@ -13,7 +13,7 @@ const OF_KEYS = [
   ['del', 'exists', 'get', 'getdel', 'incr', 'incrby', 'pexpire', 'pttl', 'set', 'strlen', 'unlink'],
   ['hdel', 'hexists', 'hget', 'hgetall', 'hincrby', 'hkeys', 'hlen', 'hmget', 'hset', 'hsetnx', 'hstrlen'],
   ['bzpopmin', 'zadd', 'zcard', 'zcount', 'zpopmin', 'zrange', 'zrangebyscore', 'zrank', 'zrem', 'zscan'],
-  ['zremrangebyrank', 'zremrangebyscore', 'zrevrange', 'zscore'],
+  ['zremrangebyrank', 'zremrangebyscore', 'zrevrange', 'zrevrangebyscore', 'zscore'],
   ['llen', 'lpush', 'lrange', 'lrem', 'ltrim', 'rpop', 'rpush'],
   ['sadd', 'scard', 'sismember', 'smembers', 'srem', 'xadd', 'xlen', 'xrange', 'xrevrange', 'xtrim'],
   ['hscan', 'pexpireat'],

@@ -18,6 +18,8 @@ export interface Identity {
   readonly address: string | null;
   /** The caller's key, where it is a key of the upstream; else null. */
   readonly upstreamKey: string | null;
+  /** Whether it may see the service and every project. */
+  readonly isOperator: boolean;
 }
 
 /** One request of a caller, while it is worked on. */

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { isOverdue } from '../../runs/run.ts';
 import { RUN_STATUSES, type Run } from '../../runs/thread.ts';
+import { isSafeId } from '../../store/keys.ts';
 import type { WantedRuns } from '../../store/recent-runs.ts';
 import type { Endpoint } from '../http/endpoint.ts';
 import { page } from '../http/list.ts';
@@ -21,6 +22,8 @@ const runsQuery = z.object({
   thread_id: z.string().min(1).optional(),
   created_after: seconds,
   created_before: seconds,
+  /** Only operators may name another one than their own. */
+  project: z.string().refine(isSafeId, 'must be the name of a project').optional(),
 });
 
 export function runListEndpoints({ runs, objects, now }: Services): readonly Endpoint[] {
@@ -28,9 +31,10 @@ export function runListEndpoints({ runs, objects, now }: Services): readonly End
     {
       method: 'GET',
       path: '/runs',
-      handle: (call) => {
+      handle: async (call) => {
         const asked = call.query(runsQuery);
-        const { project } = call;
+        const { project = call.project } = asked;
+        if (project !== call.project) await call.requireOperator();
         const fits = (run: Run): boolean =>
           (asked.assistant_id === undefined || run.assistant_id === asked.assistant_id) &&
           // What it will be once it has been ended is not known yet.

@@ -1,7 +1,7 @@
 /** Authentication: gives every request its id and its project, and refuses wrong keys. */
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Request, RequestHandler } from 'express';
-import { missingKey, oldBeta, wrongKey } from '../../errors.ts';
+import type { Request, RequestHandler, Response } from 'express';
+import { missingKey, oldBeta, operatorNeeded, wrongKey } from '../../errors.ts';
 import { newId } from '../../runs/ids.ts';
 import { addressOf } from './address.ts';
 import { Guesses } from './guesses.ts';
@@ -9,7 +9,7 @@ import { API_HEADERS } from './headers.ts';
 import { noteHolder, noteRequest, type KeyHolder } from './identity.ts';
 
 /** The owner of a key. */
-type KeyOwner = Pick<KeyHolder, 'project' | 'upstreamKey'>;
+type KeyOwner = Pick<KeyHolder, 'project' | 'upstreamKey' | 'isOperator'>;
 
 /** How callers are authenticated, and which project they get. */
 export interface AuthMode {
@@ -24,7 +24,8 @@ export interface AuthMode {
 }
 
 /** The project of callers whose key does not name one. */
-const DEFAULT: KeyOwner = { project: 'default', upstreamKey: null };
+const DEFAULT: KeyOwner = { project: 'default', upstreamKey: null, isOperator: false };
+const OPERATOR: KeyOwner = { ...DEFAULT, isOperator: true };
 
 /** No key is needed (allowed only when bound to loopback). */
 const ANYBODY: AuthMode = {
@@ -39,7 +40,7 @@ const PASSTHROUGH: AuthMode = {
   needsKey: true,
   isUpstreams: true,
   canBeWrong: false,
-  ownerOf: async (key) => ({ project: `p-${digestOf(key)}`, upstreamKey: key }),
+  ownerOf: async (key) => ({ project: `p-${digestOf(key)}`, upstreamKey: key, isOperator: false }),
 };
 
 /** All callers share one key. */
@@ -56,6 +57,17 @@ function sharedKey(key: string): AuthMode {
 /** The mode that the operator has chosen. */
 export function authMode(
   auth: 'none' | 'key' | 'passthrough',
+  keys: { readonly apiKey?: string | undefined; readonly adminKey?: string | undefined },
+): AuthMode {
+  const mode = modeOf(auth, keys);
+  const { adminKey } = keys;
+  if (adminKey !== undefined) return withOperators(mode, keyTest(adminKey));
+  // Callers with keys of their own are strangers to each other.
+  return mode.isUpstreams ? mode : { ...mode, ownerOf: async (key) => (await mode.ownerOf(key)) && OPERATOR };
+}
+
+function modeOf(
+  auth: 'none' | 'key' | 'passthrough',
   { apiKey }: { readonly apiKey?: string | undefined },
 ): AuthMode {
   switch (auth) {
@@ -66,6 +78,24 @@ export function authMode(
     case 'passthrough':
       return PASSTHROUGH;
   }
+}
+
+/** Whoever has the operators' key needs no other. */
+function withOperators(mode: AuthMode, isOperators: (key: string) => boolean): AuthMode {
+  return { ...mode, ownerOf: async (key) => (isOperators(key) ? OPERATOR : mode.ownerOf(key)) };
+}
+
+/** How refusals of those who are no operators are held back, by the response: with some modes every other key is right. */
+const holdBack = new WeakMap<Response, () => Promise<void>>();
+
+/**
+ * Ends a request that only operators may make. The answers to many keys from one address are delayed more and more, as those
+ * to wrong keys are.
+ * @throws {ApiError} always: 403, or 429 where too many such answers are delayed already.
+ */
+export async function refuseStranger(response: Response): Promise<never> {
+  await holdBack.get(response)?.();
+  throw operatorNeeded();
 }
 
 const apiHeaders = Object.entries(API_HEADERS);
@@ -83,7 +113,7 @@ export function identify(): RequestHandler {
 }
 
 /**
- * Lets requests with the right key pass and gives them their project. The answers to wrong keys are delayed more and
+ * Lets requests with a right key pass and gives them their project. The answers to wrong keys are delayed more and
  * more (guesses.ts). Keys arrive as `Authorization: Bearer k`, `Authorization: k`, `X-API-Key` or `api-key`.
  * @param trustsProxy whether a proxy reports clients' addresses; without one, many clients may share the address of a
  *   cloud or a router
@@ -99,6 +129,12 @@ export function authenticate(mode: AuthMode, trustsProxy: boolean): RequestHandl
     const owner = mode.canBeWrong ? await guesses.check(address, digest, look) : await look();
     if (owner === null) throw wrongKey(masked(key));
     if (request.get('openai-beta')?.includes('assistants=v1') === true) throw oldBeta();
+    if (!owner.isOperator && digest !== '') {
+      holdBack.set(response, async () => {
+        guesses.admit(address);
+        await guesses.wrong(address, digest);
+      });
+    }
     noteHolder(response, {
       ...owner,
       key: digest,

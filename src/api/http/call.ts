@@ -9,6 +9,7 @@ import type { Logger } from '../../log.ts';
 import { newId, type NewId } from '../../runs/ids.ts';
 import { isSafeId } from '../../store/keys.ts';
 import type { Caller } from '../../turns/caller.ts';
+import { refuseStranger } from './auth.ts';
 import { bodyChunks, holdBody, releaseBody, setAside } from './body.ts';
 import type { Delivery } from './delivery.ts';
 import { Identified, identityOf } from './identity.ts';
@@ -106,6 +107,11 @@ export class Call extends Identified implements Caller {
     const id = String(this.#request.params[name]);
     if (!id.startsWith(prefix) || !isSafeId(id)) throw notFound(kind, id);
     return id;
+  }
+
+  /** Lets operators pass. @throws {ApiError} 403 for others, ever later where many keys come from their address. */
+  async requireOperator(): Promise<void> {
+    if (!this.isOperator) await refuseStranger(this.#response);
   }
 
   /** The whole path, with its base and its query. */

@@ -9,7 +9,14 @@ import type { Identity } from '../../turns/caller.ts';
 export type KeyHolder = Omit<Identity, 'requestId'>;
 
 /** For a request whose key was not checked: without a project it finds nothing. */
-const UNKNOWN: KeyHolder = { project: '', caller: '', key: '', address: null, upstreamKey: null };
+const UNKNOWN: KeyHolder = {
+  project: '',
+  caller: '',
+  key: '',
+  address: null,
+  upstreamKey: null,
+  isOperator: false,
+};
 
 /** By the response, which all handlers of one request share. */
 const identities = new WeakMap<Response, Identity>();
