@@ -104,13 +104,6 @@ export function wrongKey(masked: string): ApiError {
   return new ApiError(401, message, { code: 'invalid_api_key' });
 }
 
-/** For what shows more than one project. */
-export function operatorNeeded(): ApiError {
-  const message =
-    "Only operators of this server may see this. Send the server's ADMIN_KEY as your API key; where none is set, its operator sets one and starts the API again.";
-  return new ApiError(403, message, { type: 'permission_error', code: 'operator_needed' });
-}
-
 /** Answered before the key is compared, so it does not reveal whether a guess was right. */
 export function tooManyWrongKeys(retryMs: number): ApiError {
   const message =

@@ -144,17 +144,6 @@ describe('what is refused', () => {
     expect(problems({ AUTH: 'key' })).toStrictEqual([expect.stringContaining('API_KEY is not set')]);
   });
 
-  test('ADMIN_KEY is long, and another one than API_KEY', () => {
-    const key = 'sixteen-letters-';
-    expect(readConfig({ ADMIN_KEY: key }, NO_FILE).adminKey).toBe(key);
-    expect(problems({ ADMIN_KEY: key.slice(1) })).toStrictEqual([
-      'ADMIN_KEY: must have at least 16 characters.',
-    ]);
-    expect(problems({ AUTH: 'key', API_KEY: key, ADMIN_KEY: key })).toStrictEqual([
-      expect.stringContaining('ADMIN_KEY is the same as API_KEY'),
-    ]);
-  });
-
   test('AUTH=passthrough needs a SECRET to seal the keys of callers with, and may then be reached from anywhere', () => {
     expect(problems({ AUTH: 'passthrough' })).toStrictEqual([expect.stringContaining('SECRET is not set')]);
     expect(

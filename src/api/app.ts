@@ -4,6 +4,7 @@
  */
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import { unknownRoute } from '../errors.ts';
+import { adminEndpoints, type AdminMeans } from './admin/endpoints.ts';
 import { agentEndpoints } from './agents/execute.ts';
 import { agentRefusals } from './agents/frames.ts';
 import { assistantsApi } from './assistants/endpoints.ts';
@@ -55,6 +56,7 @@ export interface AppOptions extends EndpointOptions, HostRules, BodyLimits {
   readonly files: FileSettings;
   /** Whether the web console is served. */
   readonly console: boolean;
+  readonly admin: AdminMeans;
 }
 
 export function createApp(services: Services, options: AppOptions): Express {
@@ -64,6 +66,7 @@ export function createApp(services: Services, options: AppOptions): Express {
     ...inArea('models', modelEndpoints(services)),
     ...inArea('plugins', pluginEndpoints(services)),
     ...inArea('usage', usageEndpoints(services)),
+    ...inArea('admin', adminEndpoints(services, options.admin)),
     ...inArea('agents', agentEndpoints(services)),
     ...inArea('chat', chatEndpoints(services, options.chat)),
     ...inArea('files', filesApi(services, options.files)),

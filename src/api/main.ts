@@ -13,9 +13,10 @@ import { ModelCatalog } from '../model/catalog.ts';
 import { Forwarder } from '../model/forward.ts';
 import { Facts } from '../model/facts.ts';
 import { cannotListen } from '../port.ts';
-import { newId } from '../runs/ids.ts';
+import { newId, randomText } from '../runs/ids.ts';
 import { Seal } from '../seal.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
+import { ApiReports } from '../store/api-reports.ts';
 import { Echo } from '../store/echo.ts';
 import { IdempotencyRecords } from '../store/idempotency-records.ts';
 import { announceFolder } from '../store/folder-hosts.ts';
@@ -40,6 +41,8 @@ import { LibraryShelf } from '../library/shelf.ts';
 import { embedderOf } from '../model/embeddings.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { isFolder, openVault } from '../vault/open.ts';
+import { samplerOptions } from './admin/read.ts';
+import { Sampler } from './admin/sampler.ts';
 import { createApp } from './app.ts';
 import { largestFileBody } from './files/endpoints.ts';
 import { pictureFaultOf } from './files/picture-fault.ts';
@@ -94,22 +97,30 @@ async function main(): Promise<void> {
     answers,
     heartbeatMs: config.heartbeatMs,
   });
-  const figures = new Figures({
-    admission,
-    sockets,
-    commits,
-    workers: () => readWorkers(presence),
+  const sources = {
     memory: () => readMemory(redis),
     library: () => libraryNote.figures(),
     threads: async () => {
       const [all, cold] = await Promise.all([threadIndex.count(), threadIndex.countCold()]);
       return { all, cold };
     },
+  };
+  const figures = new Figures({
+    admission,
+    sockets,
+    commits,
+    workers: () => readWorkers(presence),
+    ...sources,
     coldCounts: store.cold.counts,
     skewMs: () => store.clock.skewMs,
   });
   const echo = new Echo({ redis, keys, hub });
   await Promise.all([figures.begin(), echo.begin(figures.eventDelay)]);
+  const name = randomText(8);
+  const reports = new ApiReports(presence, name);
+  const sampler = new Sampler(
+    samplerOptions({ ...sources, ...store, name, reports, figures, admission, sockets, nowMs }),
+  );
   const lessons = new Lessons(redis, keys);
   const facts = new Facts({ families: PRESETS, lessons: () => lessons.all() });
   const catalog = new ModelCatalog({ upstreams: config.upstreams, facts, log });
@@ -206,6 +217,7 @@ async function main(): Promise<void> {
       heartbeatMs: config.heartbeatMs,
       answers,
       sockets,
+      admin: { auth: config.auth, sampler, news: store.news, details: { open, settings: config } },
     },
   );
   await Promise.all([queue.ready(), indexQueue.ready(), objects.assistants.remember(hub)]);
@@ -241,6 +253,8 @@ async function main(): Promise<void> {
         await toolbox.close();
         admission.close();
         echo.close();
+        sampler.close();
+        await reports.leave();
         await library.close();
         await coldRows.close();
         await indexQueue.close();

@@ -7,6 +7,7 @@
 import type { OwnKeys, RunKeys, ThreadKeys } from './thread-keys.ts';
 import { ColdKeys } from './cold-keys.ts';
 import { FileKeys } from './file-keys.ts';
+import { WatchKeys } from './watch-keys.ts';
 
 /** Names a thread. Ids come from clients, so they are checked before they get here ({@link isSafeId}). */
 export interface ThreadRef {
@@ -35,12 +36,14 @@ export class RedisKeys {
   /** Those of files and uploads. */
   readonly files: FileKeys;
   readonly cold: ColdKeys;
+  readonly watch: WatchKeys;
   readonly #prefix: string;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
     this.files = new FileKeys(prefix);
     this.cold = new ColdKeys(prefix);
+    this.watch = new WatchKeys(prefix);
   }
 
   /** Sorted set: members `project/thread/run` of runs that may still need a worker, by when to look at them (unix ms). */

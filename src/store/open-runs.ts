@@ -60,6 +60,11 @@ export class OpenRuns {
     return { runs: refs.filter((ref) => ref !== null), more: members.length === limit };
   }
 
+  /** How many runs are open, of all projects. */
+  async count(): Promise<number> {
+    return this.#redis.zcard(this.#keys.open);
+  }
+
   /**
    * How many runs each project has open: queued, executing, or waiting for their client. Counted anew each time, so that no
    * counter is left wrong by a crash; but a run that waits for its client and is deleted counts until its time is over. Reads

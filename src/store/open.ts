@@ -18,6 +18,7 @@ import { insist } from './away.ts';
 import { openFeed, openState } from './redis.ts';
 import type { ScriptedRedis, WhenAway } from './scripts.ts';
 import type { RunObserver } from './report.ts';
+import { RunNews } from './run-news.ts';
 import { RecentRuns } from './recent-runs.ts';
 import { RUN_JOBS, type RunJob } from './run-jobs.ts';
 import { RunStore } from './runs.ts';
@@ -57,6 +58,7 @@ export interface Store {
   readonly contents: Contents;
   readonly cold: ColdThreads;
   readonly usage: UsageCounts;
+  readonly news: RunNews;
   /** Why the servers are not fit to keep runs, for the operator; empty when they are. */
   readonly problems: readonly string[];
   close(): Promise<void>;
@@ -93,6 +95,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const ack = durability === 'replica' ? new ReplicaAck(redisUrl, keys) : null;
   const confirm = ack === null ? null : ack.confirm.bind(ack);
   const usage = new UsageCounts(redis, keys, log);
+  const news = new RunNews({ redis, keys, openFeed: () => openFeed(redisUrl, log) });
   const runs = new RunStore({
     redis,
     keys,
@@ -110,6 +113,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     countFailure,
     onTransition: (transition) => {
       usage.count(transition);
+      news.tell(transition, null);
       onTransition?.(transition);
     },
     confirm,
@@ -127,11 +131,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     contents,
     cold,
     usage,
+    news,
     problems,
     close: async () => {
       clock.close();
       await queue.close();
       hub.close();
+      news.close();
       ack?.close();
       redis.disconnect();
     },

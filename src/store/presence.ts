@@ -2,7 +2,7 @@
 import { randomText } from '../runs/ids.ts';
 import type { ColdCounts } from './cold-threads.ts';
 import { decode } from './json.ts';
-import type { RedisKeys } from './keys.ts';
+import type { RedisKeys, RunRef } from './keys.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
 const BEAT_MS = 5_000;
@@ -24,10 +24,27 @@ export interface WorkerFigures {
   readonly cold: Readonly<ColdCounts>;
   /** Runs that it ended as failed, by the code of their error and then by upstream; `` is none. */
   readonly failures: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** When its process began, and when it said this, in unix milliseconds; null of an older version. */
+  readonly sinceMs: number | null;
+  readonly saidMs: number | null;
+  /** Some of the runs it executes. */
+  readonly running: readonly RunRef[];
+  /** The MCP servers of the configuration, as it sees them. */
+  readonly mcp: readonly McpReport[];
   /** How far its machine's clock is ahead of that of Redis, in milliseconds. */
   readonly skewMs: number;
   /** What it measured, by measure and then by labels: sums, and counts of buckets. */
   readonly measured: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>>;
+}
+
+/** An MCP server of the configuration, as a process sees it. */
+export interface McpReport {
+  readonly name: string;
+  readonly tools: number;
+  /** `since` (unix seconds) and `reason` where it cannot be used. */
+  readonly health:
+    | { readonly status: 'ok' }
+    | { readonly status: 'unavailable'; readonly since: number; readonly reason: string };
 }
 
 /** A worker's figures, under the part of its id that does not tell where it runs. */
@@ -86,6 +103,10 @@ const SILENT: WorkerFigures = {
   commits: {},
   cold: { frozen: 0, thawed: 0, thawMs: 0 },
   failures: {},
+  sinceMs: null,
+  saidMs: null,
+  running: [],
+  mcp: [],
   skewMs: 0,
   measured: {},
 };

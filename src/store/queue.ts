@@ -150,6 +150,16 @@ export class JobQueue<T extends object> {
     };
   }
 
+  /** How many jobs there are, by their state. */
+  async counts(): Promise<JobCounts> {
+    const {
+      waiting = 0,
+      active = 0,
+      delayed = 0,
+    } = await this.#queue.getJobCounts('waiting', 'active', 'delayed');
+    return { waiting, active, delayed };
+  }
+
   async close(): Promise<void> {
     await this.#queue.close().catch(() => {
       // Closing cannot be confirmed while Redis is away.
@@ -158,6 +168,13 @@ export class JobQueue<T extends object> {
 }
 
 export type { GoesFirst };
+
+/** Jobs that wait for a worker, that workers have, and that were laid aside for later. */
+export interface JobCounts {
+  readonly waiting: number;
+  readonly active: number;
+  readonly delayed: number;
+}
 
 /** What waits for a worker. */
 export interface Backlog {

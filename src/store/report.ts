@@ -21,6 +21,11 @@ export interface CommittedTransition {
   readonly status: Run['status'];
   /** When the run was created, in unix seconds. */
   readonly created_at: number;
+  readonly started_at: number | null;
+  readonly completed_at: number | null;
+  readonly failed_at: number | null;
+  readonly cancelled_at: number | null;
+  readonly last_error: RunError | null;
   /** The tokens of the whole run; null until it has ended. */
   readonly usage: Usage | null;
   /** Unix seconds. */
@@ -71,19 +76,22 @@ function transitionOf(
   { run, origin }: RunState,
   { type, at }: TransitionEvent,
 ): CommittedTransition {
-  const { assistant_id, model, status, created_at, usage } = run;
-  const backend = origin.backend_id;
   return {
     project,
     run_id: runId,
     thread_id: threadId,
-    assistant_id,
-    model,
-    backend,
+    assistant_id: run.assistant_id,
+    model: run.model,
+    backend: origin.backend_id,
     type,
-    status,
-    created_at,
-    usage,
+    status: run.status,
+    created_at: run.created_at,
+    started_at: run.started_at,
+    completed_at: run.completed_at,
+    failed_at: run.failed_at,
+    cancelled_at: run.cancelled_at,
+    last_error: run.last_error,
+    usage: run.usage,
     at,
   };
 }

@@ -55,7 +55,7 @@ import { LibraryCare } from './library-care.ts';
 import { lookAfterShelves } from './shelves.ts';
 import { isFolder, openVault } from '../vault/open.ts';
 import { FileCare } from './files.ts';
-import { OwnFigures } from './own-figures.ts';
+import { mcpReports, OwnFigures } from './own-figures.ts';
 import { tidyFolders } from './own-folders.ts';
 import { Pictures } from './pictures.ts';
 import { Room } from './room.ts';
@@ -70,6 +70,8 @@ const STOP_MARGIN_MS = 10_000;
 /** Share of the memory: a prompt exists as text, as objects, as text again and on its way to the model server. */
 const LARGE_PROMPTS_SHARE = 1 / 8;
 const DRAIN_CHECK_MS = 50;
+/** Of the runs that a worker executes, in its reports. */
+const MAX_REPORTED_RUNS = 200;
 
 /** Files under way are given back by then. */
 const INDEXING_CLOSES_MS = 1_000;
@@ -274,6 +276,7 @@ async function main(): Promise<void> {
       rebuild: () => indexing.rebuild(),
       log,
     });
+  const sinceMs = nowMs();
   const leave = await announceWorker({ redis, keys, nowMs }, id, () => {
     const figures: WorkerFigures = {
       busy: worker.busy,
@@ -282,6 +285,10 @@ async function main(): Promise<void> {
       stalls: consumer.stalls,
       cold: store.cold.counts,
       skewMs: store.clock.skewMs,
+      sinceMs,
+      saidMs: nowMs(),
+      running: worker.running(MAX_REPORTED_RUNS),
+      mcp: mcpReports(toolbox.plugins),
       ...own.counts,
     };
     log.debug(figures, 'figures');

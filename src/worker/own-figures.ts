@@ -4,7 +4,8 @@ import { Tally } from '../metrics.ts';
 import { isDelta } from '../runs/event.ts';
 import type { HostedReply } from '../runs/hosted.ts';
 import type { StoreOptions } from '../store/open.ts';
-import type { WorkerFigures } from '../store/presence.ts';
+import type { Plugins } from '../runs/tool.ts';
+import type { McpReport, WorkerFigures } from '../store/presence.ts';
 import type { CommittedTransition } from '../store/report.ts';
 import type { RunStore } from '../store/runs.ts';
 import { endOf } from '../store/usage.ts';
@@ -44,6 +45,14 @@ export class OwnFigures {
     const end = endOf(type);
     if (end !== null) this.measures.note('run_seconds', Math.max(0, at - created_at), end);
   }
+}
+
+/** How the MCP servers of the configuration do. */
+export function mcpReports(plugins: Pick<Plugins, 'sources'>): readonly McpReport[] {
+  return plugins
+    .sources()
+    .filter(({ type }) => type === 'mcp')
+    .map((source) => ({ name: source.from, tools: source.tools().length, health: source.health() }));
 }
 
 /** The tools, with their calls timed. */

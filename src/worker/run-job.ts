@@ -16,6 +16,7 @@ import { holderOf, lossesOf, startersOf } from '../runs/attempts.ts';
 import { failedBy, type Ending } from '../runs/ending.ts';
 import { NewerFormat } from '../runs/format.ts';
 import { isBlocked, isCancelling, isExecuting, isOverdue, isTerminal, type RunState } from '../runs/run.ts';
+import type { RunRef } from '../store/keys.ts';
 import type { LogHub } from '../store/follow.ts';
 import { Unreadable } from '../store/json.ts';
 import type { Lease } from '../store/lease.ts';
@@ -106,6 +107,16 @@ export class RunWorker {
 
   stop(): void {
     this.#stopListening?.();
+  }
+
+  /** The runs that are under way, at most so many of them. */
+  running(most: number): readonly RunRef[] {
+    const refs: RunRef[] = [];
+    for (const { job } of this.#working.values()) {
+      if (refs.length === most) break;
+      refs.push({ project: job.project, threadId: job.threadId, runId: job.runId });
+    }
+    return refs;
   }
 
   /** How many jobs are under way. */

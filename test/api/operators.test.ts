@@ -72,7 +72,9 @@ describe('keys that are tried one after the other where any key is right', () =>
     new Wire(service.baseUrl, { authorization: `Bearer ${key}` }).ask('GET', '/runs?project=another');
 
   test('are refused in words', async () => {
-    expectRefusal(await ask('guess'), {
+    const reply = await ask('guess');
+    expect(reply.status).toBe(403);
+    expectRefusal(reply, {
       status: 403,
       type: 'permission_error',
       code: 'operator_needed',

@@ -350,6 +350,14 @@ export const ROUTES: Routes = {
       (random) => `/v1/usage?from=${random.pick(['2026-11-26', '2026-11-27', '1970-01-01'])}&to=2026-11-26`,
     ),
   ],
+  'GET /v1/admin/events': [
+    1,
+    get(
+      (random) =>
+        `/v1/admin/events?project=${random.pick(['*', 'default', 'p', '{}'])}&history_s=${random.pick([0, 60, -1])}`,
+    ),
+  ],
+  'GET /v1/admin/service': [1, get(() => '/v1/admin/service')],
   'GET /v1/models': [1, get(() => '/v1/models')],
   'GET /v1/models/*model': [1, get(() => '/v1/models/fake-model')],
   'DELETE /v1/models/*model': [1, remove(() => '/v1/models/vendor/model')],

@@ -87,6 +87,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'api/models': { holds: '`/models`', mayImport: PROTOCOL },
   'api/plugins': { holds: "the server's own tools, listed and called", mayImport: PROTOCOL },
   'api/usage': { holds: 'what a project has used, by day', mayImport: PROTOCOL },
+  'api/admin': {
+    holds: 'what operators see: the stream of what changes, the figures of the whole service',
+    mayImport: PROTOCOL,
+  },
   'api/ops': { holds: 'health, readiness, metrics', mayImport: PROTOCOL },
   'api/console': {
     holds: 'the web console as browsers take it: built from `src/console`, with its policy',
@@ -107,6 +111,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'api/models',
       'api/plugins',
       'api/usage',
+      'api/admin',
       'api/ops',
       'api/console',
       'turns',

@@ -114,6 +114,8 @@ describe('keys', () => {
       keys.sweeper,
       keys.changes,
       keys.echoes,
+      keys.watch.news,
+      keys.watch.apis,
       keys.queue,
     ];
     expect(new Set(all).size).toBe(all.length);

@@ -55,6 +55,10 @@ describe('a worker', () => {
       commits: {},
       cold: { frozen: 0, thawed: 0, thawMs: 0 },
       failures: {},
+      sinceMs: null,
+      saidMs: null,
+      running: [],
+      mcp: [],
       skewMs: 0,
       measured: {},
     });

@@ -168,6 +168,10 @@ describe('workers', () => {
     commits: { 'run.started': 5 },
     cold: { frozen: 6, thawed: 7, thawMs: 8 },
     failures: { server_error: { default: 6 } },
+    sinceMs: null,
+    saidMs: null,
+    running: [],
+    mcp: [],
     skewMs: 9,
     measured: { run_seconds: { completed: [1.5, 0, 1] } },
   });

@@ -73,6 +73,11 @@ describe('transitions', () => {
       type: 'run.completed',
       status: 'completed',
       created_at: CREATED_AT,
+      started_at: null,
+      completed_at: null,
+      failed_at: null,
+      cancelled_at: null,
+      last_error: null,
       usage: usage(1),
       at: CREATED_AT + 1,
     });
@@ -152,6 +157,11 @@ describe('what a project has used', () => {
     type: 'run.completed',
     status: 'completed',
     created_at: 0,
+    started_at: null,
+    completed_at: null,
+    failed_at: null,
+    cancelled_at: null,
+    last_error: null,
     usage: spent,
     at,
   });

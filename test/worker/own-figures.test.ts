@@ -23,6 +23,11 @@ const TOLD = {
   backend: null,
   status: 'completed',
   created_at: 100,
+  started_at: null,
+  completed_at: null,
+  failed_at: null,
+  cancelled_at: null,
+  last_error: null,
   usage: null,
 } as const satisfies Omit<CommittedTransition, 'type' | 'at'>;
 

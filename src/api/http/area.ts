@@ -13,6 +13,7 @@ export type Area =
   | 'models'
   | 'plugins'
   | 'usage'
+  | 'admin'
   | 'forward'
   | 'device'
   | 'ops'

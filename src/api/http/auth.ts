@@ -1,7 +1,7 @@
 /** Authentication: gives every request its id and its project, and refuses wrong keys. */
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Request, RequestHandler, Response } from 'express';
-import { missingKey, oldBeta, operatorNeeded, wrongKey } from '../../errors.ts';
+import { ApiError, missingKey, oldBeta, wrongKey } from '../../errors.ts';
 import { newId } from '../../runs/ids.ts';
 import { addressOf } from './address.ts';
 import { Guesses } from './guesses.ts';
@@ -96,6 +96,13 @@ const holdBack = new WeakMap<Response, () => Promise<void>>();
 export async function refuseStranger(response: Response): Promise<never> {
   await holdBack.get(response)?.();
   throw operatorNeeded();
+}
+
+/** For what shows more than one project. */
+function operatorNeeded(): ApiError {
+  const message =
+    "Only operators of this server may see this. Send the server's ADMIN_KEY as your API key; where none is set, its operator sets one and starts the API again.";
+  return new ApiError(403, message, { type: 'permission_error', code: 'operator_needed' });
 }
 
 const apiHeaders = Object.entries(API_HEADERS);

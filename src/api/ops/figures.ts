@@ -2,7 +2,7 @@
  * The figures of `GET /metrics`: those of this process, of the queue, and those that every worker reports with its
  * heartbeat.
  */
-import { API_MEASURES, Measures, metricsOf, WORKER_MEASURES } from '../../measures.ts';
+import { API_MEASURES, Measures, metricsOf, WORKER_MEASURES, type Measured } from '../../measures.ts';
 import { exposition, LabelledTally, samplesOf, Tally, type Metric, type Sample } from '../../metrics.ts';
 import type { ColdCounts } from '../../store/cold-threads.ts';
 import type { WorkerReport } from '../../store/presence.ts';
@@ -75,6 +75,21 @@ export class Figures {
     const workers = await this.#options.workers().catch(() => null);
     if (workers !== null) this.#totals.see(workers);
     return workers;
+  }
+
+  /** What this process has counted and measured itself. */
+  get own(): { readonly requests: Readonly<Record<string, number>>; readonly firstWord: readonly number[] } {
+    const { first_word_seconds: firstWord = {} } = this.#measures.measured;
+    return { requests: this.#requests.counts, firstWord: firstWord['total'] ?? [] };
+  }
+
+  /** What the workers say, and what all of them have measured since this process began; null while Redis is away. */
+  async workers(): Promise<{
+    readonly reports: readonly WorkerReport[];
+    readonly measured: Measured;
+  } | null> {
+    const reports = await this.#workers();
+    return reports && { reports, measured: this.#totals.measured };
   }
 
   /** All figures in Prometheus' format. Without Redis, only those of this process. */

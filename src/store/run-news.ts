@@ -1,0 +1,124 @@
+/**
+ * Tells whoever watches that runs have changed: one message on one sharded channel for each transition, sent in the tick of the
+ * commit's reply and waited for by nobody. Messages may be lost with a connection; watchers are told of that, and read again.
+ *
+ * While nobody listens, hardly anything is sent: Redis says how many heard a message, and after one that nobody heard, the next
+ * transitions of that process are not told for {@link QUIET_MS}. So a watcher hears everything from that long after it began to
+ * listen; {@link RunNews.hear} waits for it. In a Cluster Redis does not know who listens elsewhere, and everything is sent.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RedisKeys } from './keys.ts';
+import { FEED_IS_BACK, isSharded, type Feed } from './redis.ts';
+import type { CommittedTransition } from './report.ts';
+import type { ScriptedRedis } from './scripts.ts';
+
+const QUIET_MS = 250;
+/** Timers are not exact, and a message may have been sent just before this process listened. */
+const HEARS_AFTER_MS = 2 * QUIET_MS;
+
+/** That a run has changed: its project, and what is told as JSON. Null: something may have been missed. */
+type NewsListener = (news: { readonly project: string; readonly json: string } | null) => void;
+
+export interface RunNewsOptions {
+  readonly redis: ScriptedRedis;
+  readonly keys: RedisKeys;
+  /** Opens a connection that listens to nothing else. It is closed when nobody watches any more. */
+  readonly openFeed: () => Feed;
+}
+
+export class RunNews {
+  readonly #options: RunNewsOptions;
+  readonly #listeners = new Set<NewsListener>();
+  readonly #isSharded: boolean;
+  /** When a message was sent that nobody heard, by the clock of {@link performance}. */
+  #unheardMs = -Infinity;
+  #listening: { readonly feed: Feed; readonly standing: Promise<void> } | null = null;
+
+  constructor(options: RunNewsOptions) {
+    this.#options = options;
+    this.#isSharded = isSharded(options.redis);
+  }
+
+  /** Tells a transition. @param cost what the run has cost, in the currency of the configuration; null where that is not known */
+  tell(transition: CommittedTransition, cost: number | null): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#unheardMs < QUIET_MS) return;
+    const { redis, keys } = this.#options;
+    const message = `${transition.project} ${JSON.stringify(newsOf(transition, cost))}`;
+    redis.spublish(keys.watch.news, message).then(
+      (heard) => {
+        if (heard === 0 && !this.#isSharded) this.#unheardMs = nowMs;
+      },
+      // Redis is away, which its connections report; watchers have lost theirs as well, and read again.
+      () => undefined,
+    );
+  }
+
+  /**
+   * Calls `listener` for every transition from the moment on in which this resolves. @returns how to stop
+   * @throws when Redis cannot be listened to
+   */
+  async hear(listener: NewsListener): Promise<() => void> {
+    this.#listeners.add(listener);
+    const stop = (): void => {
+      if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.close();
+    };
+    try {
+      this.#listening ??= this.#listen();
+      await this.#listening.standing;
+    } catch (error) {
+      stop();
+      throw error;
+    }
+    return stop;
+  }
+
+  /** How many watch. */
+  get watchers(): number {
+    return this.#listeners.size;
+  }
+
+  close(): void {
+    this.#listening?.feed.disconnect();
+    this.#listening = null;
+  }
+
+  #listen(): { readonly feed: Feed; readonly standing: Promise<void> } {
+    const { keys, openFeed } = this.#options;
+    const feed = openFeed();
+    let stands = false;
+    const subscribe = async (): Promise<void> => void (await feed.ssubscribe(keys.watch.news));
+    feed.on('smessage', (_channel: string, message: string) => this.#deliver(message));
+    const isBack = (): void => {
+      if (!stands) return;
+      // ioredis subscribes again by itself, but does not say when that is done; this is answered after it. Others may have
+      // found meanwhile that nobody listens.
+      subscribe()
+        .then(async () => delay(HEARS_AFTER_MS))
+        .then(
+          () => this.#tell(null),
+          () => undefined,
+        );
+    };
+    for (const event of FEED_IS_BACK) feed.on(event, isBack);
+    const standing = subscribe().then(async () => {
+      stands = true;
+      await delay(HEARS_AFTER_MS);
+    });
+    return { feed, standing };
+  }
+
+  #deliver(message: string): void {
+    const end = message.indexOf(' ');
+    this.#tell({ project: message.slice(0, end), json: message.slice(end + 1) });
+  }
+
+  #tell(news: Parameters<NewsListener>[0]): void {
+    for (const listener of this.#listeners) listener(news);
+  }
+}
+
+function newsOf(transition: CommittedTransition, cost: number | null): object {
+  const { project, run_id: id, type, at, ...run } = transition;
+  return { object: 'admin.run', project, id, ...run, event: type, cost, at };
+}
