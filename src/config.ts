@@ -14,6 +14,7 @@ import { libraryFields, withoutLibraryPassword } from './config/library.ts';
 import { list } from './config/list.ts';
 import { NAMES } from './config/names.ts';
 import { inWords } from './config/problems.ts';
+import { priceFields } from './config/prices.ts';
 import { FOREIGN_SETTINGS, readEntries } from './config/mcp-entries.ts';
 import { mcpServersSchema, withSecrets, withoutSecrets } from './config/mcp-servers.ts';
 import { openApiSchema, withHeaders, withoutHeaders } from './config/openapi.ts';
@@ -103,6 +104,7 @@ const schema = z.strictObject({
   /** Prompts are cut to this many (estimated) tokens. */
   contextTokens: z.coerce.number().int().min(256).default(128_000),
   ...upstreamFields,
+  ...priceFields,
   /** Further paths of the chat endpoint, and the profile of each (docs/devices.md). */
   devicePaths: z
     .array(

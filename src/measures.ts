@@ -59,6 +59,10 @@ export const WORKER_MEASURES = {
     help: 'Tokens as model servers count them: input, of it cached; output, of it reasoning. A model that the configuration does not name is other.',
     labels: ['upstream', 'model', 'kind'],
   },
+  cost_total: {
+    help: 'What these tokens cost, in the currency of the configuration; only of models that have prices there.',
+    labels: ['upstream', 'model'],
+  },
   upstream_errors_total: {
     help: 'Requests to model servers that failed, by what went wrong; further tries may have succeeded.',
     labels: ['upstream', 'kind'],

@@ -50,7 +50,18 @@ describe('models', () => {
     expect(house?.modelSettings).toEqual({ a: {}, 'qwen3:8b': given });
   });
 
+  test('have prices of their own, or those of the upstream', () => {
+    const [dear, usual] = [
+      { input: 2.5, cachedInput: 1.25, output: 10 },
+      { input: 1, output: 2 },
+    ];
+    const house = read({ models: ['a', { name: 'b', prices: dear }], prices: usual });
+    expect(house).toMatchObject({ prices: usual, modelPrices: { b: dear }, modelSettings: { a: {}, b: {} } });
+  });
+
   test.each([
+    [{ prices: { input: 1 } }, 'upstreams.0.prices.output: must be a number.'],
+    [{ prices: { input: -1, output: 1 } }, 'upstreams.0.prices.input: must be 0 or more.'],
     [{ models: [{ name: 'a', colour: 'blue' }] }, 'upstreams.0.models.0: Unrecognized key: "colour".'],
     [{ models: [7] }, 'upstreams.0.models.0: must be an object.'],
     [{ models: [{ contextTokens: 4096 }] }, 'upstreams.0.models.0.name: must be text.'],

@@ -10,6 +10,7 @@ import { Tally } from '../metrics.ts';
 import { PRESETS } from '../config/presets.ts';
 import { CallersModels } from '../model/callers-models.ts';
 import { ModelCatalog } from '../model/catalog.ts';
+import { hasPrices, pricesOf } from '../model/upstreams.ts';
 import { Forwarder } from '../model/forward.ts';
 import { Facts } from '../model/facts.ts';
 import { cannotListen } from '../port.ts';
@@ -79,6 +80,7 @@ async function main(): Promise<void> {
     coldRows,
     log,
     count: (what) => commits.add(what),
+    pricesOf: (model, backend) => pricesOf(config.upstreams, model, backend),
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
   const { redis, keys, hub, queue, open, threadIndex, runs, objects, usage } = store;
@@ -193,6 +195,11 @@ async function main(): Promise<void> {
       speechServer: (callersKey) =>
         speaking === null ? forwarding.to(speechModel, callersKey) : speaking.to(speechModel, null),
       readiness,
+      money: {
+        isKnown: hasPrices(config.upstreams),
+        currency: config.currency,
+        pricesOf: (model, backend) => pricesOf(config.upstreams, model, backend),
+      },
       admission,
       figures,
       now,

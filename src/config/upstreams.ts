@@ -1,6 +1,7 @@
 /** `upstreams` in the configuration: the model servers, what is said to them, and the keys to them. */
 import { z } from 'zod';
 import type { Env } from './env.ts';
+import { pricesSchema } from './prices.ts';
 import { presetOfHost, PRESET_NAMES, PRESETS } from './presets.ts';
 import { sayingFields, type Saying } from './saying.ts';
 
@@ -41,7 +42,7 @@ const settings = {
 /** A name, or an object with a name and settings. */
 const modelSchema = z.preprocess(
   (given) => (typeof given === 'string' ? { name: given } : given),
-  z.strictObject({ name: z.string().min(1), ...settings }),
+  z.strictObject({ name: z.string().min(1), prices: pricesSchema.optional(), ...settings }),
 );
 
 /** Headers that make a request what it is. */
@@ -71,6 +72,8 @@ export const upstreamSchema = z.strictObject({
   aliases: z.record(z.string().min(1), z.string().min(1)).default({}),
   /** Names clients use → the model to ask instead when a picture is in the prompt. */
   visionModels: z.record(z.string().min(1), z.string().min(1)).default({}),
+  /** Of its models without prices of their own. */
+  prices: pricesSchema.optional(),
   ...settings,
   /** Where the thoughts are that it leaves in the text of its answers. */
   thinkTags: z.enum(['auto', 'closing', 'off']).default('auto'),
@@ -97,6 +100,8 @@ export interface UpstreamConfig extends Omit<WrittenUpstream, 'models'> {
   readonly models: readonly string[];
   /** Name of a model → what is set for it. */
   readonly modelSettings: Readonly<Record<string, PresetSaying>>;
+  /** Name of a model → what it costs; missing where no model has prices of its own. */
+  readonly modelPrices?: Readonly<Record<string, z.infer<typeof pricesSchema>>>;
   /** The header that carries the key, in place of `authorization`. */
   readonly keyHeader?: string | undefined;
   /** Values of headers and query that may be keys. */
@@ -154,17 +159,26 @@ export function completeUpstream(
     ...filledIn(upstream.query, `${place}: query`, env, report),
   };
   const apiKey = keyOf(upstream, env, report);
+  const modelPrices = models.flatMap(({ name, prices }) =>
+    prices === undefined ? [] : [[name, prices] as const],
+  );
   return {
     ...upstream,
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
     query,
     models: models.map(({ name }) => name),
-    modelSettings: Object.fromEntries(models.map(({ name, ...own }) => [name, own])),
+    modelSettings: Object.fromEntries(models.map(settingsOf)),
+    ...(modelPrices.length > 0 && { modelPrices: Object.fromEntries(modelPrices) }),
     secrets: secretsIn(headers, query),
     ...(apiKey !== undefined && { apiKey }),
     ...(presetName !== undefined && { preset: presetName }),
     ...(preset?.keyHeader !== undefined && { keyHeader: preset.keyHeader }),
   };
+}
+
+function settingsOf(model: WrittenUpstream['models'][number]): readonly [string, PresetSaying] {
+  const { name, prices: _, ...own } = model;
+  return [name, own];
 }
 
 function isAt(baseUrl: string, path: string): boolean {

@@ -1,5 +1,6 @@
 /** The model servers, and which of them a turn goes to. Pure: settings are passed in. */
 import { createHash } from 'node:crypto';
+import type { Prices } from '../runs/cost.ts';
 import { ModelError } from '../runs/model.ts';
 import type { Limits } from './patience.ts';
 import type { OwnSettings } from './settings.ts';
@@ -20,6 +21,9 @@ export interface Upstream extends OwnSettings {
   readonly visionModels: Readonly<Record<string, string>>;
   /** Settings of single models, by the upstream's names for them. */
   readonly modelSettings?: Readonly<Record<string, OwnSettings>> | undefined;
+  /** What its models cost; `modelPrices` by the upstream's names for them. */
+  readonly prices?: Prices | undefined;
+  readonly modelPrices?: Readonly<Record<string, Prices>> | undefined;
   /** Sent with every request; names in lower case. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Added to the address of every request. */
@@ -112,6 +116,30 @@ export function upstreamNameOf(
     if (error instanceof ModelError) return null;
     throw error;
   }
+}
+
+/** What a model costs at the upstream that {@link route} finds; null where that is not known. */
+export function pricesOf(
+  upstreams: readonly Upstream[],
+  model: string,
+  backendId: string | null,
+): Prices | null {
+  try {
+    return pricesAt(route(upstreams, model, backendId));
+  } catch (error) {
+    if (error instanceof ModelError) return null;
+    throw error;
+  }
+}
+
+/** What the model of a route costs; null where the configuration does not say. */
+export function pricesAt({ upstream: { prices, modelPrices = {} }, model }: Route): Prices | null {
+  return (Object.hasOwn(modelPrices, model) ? modelPrices[model] : undefined) ?? prices ?? null;
+}
+
+/** Whether any model has a price. */
+export function hasPrices(upstreams: readonly Upstream[]): boolean {
+  return upstreams.some(({ prices, modelPrices }) => prices !== undefined || modelPrices !== undefined);
 }
 
 function seeing({ visionModels }: Upstream, model: string, hasPicture: boolean): string {

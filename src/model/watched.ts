@@ -1,8 +1,9 @@
 /** What is measured of the requests to model servers: how long they take, how they fail, and the tokens they cost. */
+import { costOf } from '../runs/cost.ts';
 import type { ModelPart } from '../runs/model.ts';
 import { UpstreamFailure } from './failure.ts';
 import type { FailureKind } from './failure-kind.ts';
-import type { Route, Upstream } from './upstreams.ts';
+import { pricesAt, type Route, type Upstream } from './upstreams.ts';
 
 /** Takes figures; the labels are those of the measure, in their order. */
 export interface ModelMeasures {
@@ -11,6 +12,7 @@ export interface ModelMeasures {
       | 'model_request_seconds'
       | 'model_first_token_seconds'
       | 'tokens_total'
+      | 'cost_total'
       | 'upstream_errors_total'
       | 'upstream_retries_total',
     value: number,
@@ -75,6 +77,8 @@ export class WatchedRequest {
     count('cached', usage.prompt_token_details.cached_tokens);
     count('output', usage.completion_tokens);
     count('reasoning', usage.completion_tokens_details.reasoning_tokens);
+    const cost = costOf(usage, pricesAt(this.#route));
+    if (cost !== null) this.#measures?.note('cost_total', cost, upstream.name, modelLabel(upstream, model));
   }
 
   get #seconds(): number {

@@ -2,6 +2,7 @@
 import type { Logger } from '../log.ts';
 import { requirePermissions } from './permissions.ts';
 import { preflight } from './preflight.ts';
+import { fromMicros, microCostOf, type Prices } from '../runs/cost.ts';
 import type { ColdRows } from '../runs/cold-row.ts';
 import { RedisClock } from './clock.ts';
 import { ColdThreads } from './cold-threads.ts';
@@ -42,6 +43,8 @@ export interface StoreOptions {
   /** Hears of every run that failed, with the upstream that had a part in it. */
   readonly countFailure?: RunObserver['countFailure'];
   readonly onTransition?: RunObserver['onTransition'];
+  /** What the model of a run costs; null where that is not known. */
+  readonly pricesOf?: (model: string, backend: string | null) => Prices | null;
 }
 
 export interface Store {
@@ -112,8 +115,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     count,
     countFailure,
     onTransition: (transition) => {
-      usage.count(transition);
-      news.tell(transition, null);
+      const { model, backend, usage: used } = transition;
+      const micros = used && microCostOf(used, options.pricesOf?.(model, backend) ?? null);
+      usage.count(transition, micros);
+      news.tell(transition, micros === null ? null : fromMicros(micros));
       onTransition?.(transition);
     },
     confirm,

@@ -38,6 +38,8 @@ export interface DayUsage extends Readonly<Record<(typeof TOKENS)[number], numbe
   readonly date: string;
   /** Runs that ended on that day, by how. */
   readonly runs: Readonly<Record<End, number>>;
+  /** What its runs have cost, in millionths of the currency of the configuration. */
+  readonly costMicros: number;
 }
 
 export class UsageCounts {
@@ -51,12 +53,16 @@ export class UsageCounts {
     this.#log = log;
   }
 
-  /** Counts the run where the transition has ended it. Not waited for: what cannot be written is not counted. */
-  count({ project, run_id, type, usage, at }: CommittedTransition): void {
+  /**
+   * Counts the run where the transition has ended it. Not waited for: what cannot be written is not counted.
+   * @param costMicros millionths of the currency; null where that is not known
+   */
+  count({ project, run_id, type, usage, at }: CommittedTransition, costMicros: number | null = null): void {
     const end = endOf(type);
     if (end === null) return;
     const grown: (string | number)[] = [end, 1];
     for (const field of TOKENS) grown.push(field, usage?.[field] ?? 0);
+    if (costMicros !== null) grown.push('cost_micros', costMicros);
     const keptMs = (usage?.total_tokens ?? 0) > 0 ? KEPT_DAYS * DAY_MS : UNANSWERED_KEPT_MS;
     const names = [this.#keys.usage(project, dateOf(at)), this.#keys.counted(project, run_id)];
     this.#redis.usage(names.length, ...names, keptMs, COUNTED_KEPT_MS, ...grown).catch((err: unknown) => {
@@ -103,5 +109,6 @@ function dayOf(date: string, fields: Readonly<Record<string, string>>): DayUsage
     prompt_tokens: number('prompt_tokens'),
     completion_tokens: number('completion_tokens'),
     total_tokens: number('total_tokens'),
+    costMicros: number('cost_micros'),
   };
 }

@@ -15,7 +15,7 @@ import { endOfStart, givenBytes } from '../memory.ts';
 import { PRESETS } from '../config/presets.ts';
 import { lessonKey } from '../model/facts.ts';
 import { OpenAiModel } from '../model/openai.ts';
-import { upstreamNameOf } from '../model/upstreams.ts';
+import { pricesOf, upstreamNameOf } from '../model/upstreams.ts';
 import { newId } from '../runs/ids.ts';
 import { die, stopOnSignal } from '../shutdown.ts';
 import { Freezer } from '../store/freezer.ts';
@@ -93,6 +93,7 @@ async function main(): Promise<void> {
     coldRows,
     log,
     ...own.observer,
+    pricesOf: (model, backend) => pricesOf(config.upstreams, model, backend),
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
   const { redis, keys, hub, queue, open, threadIndex, runs, objects } = store;

@@ -62,6 +62,18 @@ test('an answer: how long it took, and its tokens', async () => {
   });
 });
 
+test('an answer: what it cost, where its model has prices', async () => {
+  upstream = await startUpstream((response) => {
+    begin(response);
+    response.end(COUNTED);
+  });
+  const measures = new Measures(WORKER_MEASURES);
+  const prices = { input: 100, cachedInput: 10, output: 1_000 };
+  await partsOf(modelAt(upstream.url, { measures, upstream: { models: ['gpt-test'], prices } }));
+  const [cost] = measures.measured['cost_total']?.['test\ngpt-test'] ?? [];
+  expect(cost).toBeCloseTo((4 * 100 + 16 * 10 + 9 * 1_000) / 1e6, 9);
+});
+
 test('a model that the configuration does not name is no label', async () => {
   upstream = await startUpstream((response) => {
     begin(response);

@@ -130,6 +130,7 @@ describe('what a project has used', () => {
     prompt_tokens: usage(1).prompt_tokens * times,
     completion_tokens: usage(1).completion_tokens * times,
     total_tokens: usage(1).total_tokens * times,
+    costMicros: 0,
   });
 
   test('is the runs that ended, by how, and their tokens', async () => {
@@ -183,6 +184,15 @@ describe('what a project has used', () => {
     await store.runs.commit(await startTalking(store), COMPLETED);
     used.count(ended('run_1', CREATED_AT));
     expect(await used.days(PROJECT, '1970-01-01', '1970-01-01')).toMatchObject([tokens(1)]);
+  });
+
+  test('has what runs have cost, where that is known', async () => {
+    const { used } = await counting(twice('usage'));
+    used.count(ended('run_1', 1), 250);
+    used.count(ended('run_2', 1), 0);
+    used.count(ended('run_3', 1), null);
+    used.count(ended('run_4', 1), 1_000_000);
+    expect(await used.days(PROJECT, '1970-01-01', '1970-01-01')).toMatchObject([{ costMicros: 1_000_250 }]);
   });
 
   test('is kept for more than a year, and for an hour where no model has answered', async () => {

@@ -1,7 +1,8 @@
 /** What operators see beside the figures: projects, tools, MCP servers, and the settings that matter. Nothing of it is secret. */
+import { fromMicros } from '../../runs/cost.ts';
 import type { Plugins, SourceHealth, ToolSource } from '../../runs/tool.ts';
 import type { OpenRuns } from '../../store/open-runs.ts';
-import type { UsageCounts } from '../../store/usage.ts';
+import type { DayUsage, UsageCounts } from '../../store/usage.ts';
 import type { ServiceView } from './reading.ts';
 
 /** Each costs one read of Redis. */
@@ -49,6 +50,7 @@ export interface DetailSources {
   readonly usage: Pick<UsageCounts, 'days'>;
   readonly plugins: Pick<Plugins, 'list' | 'sources'>;
   readonly settings: ShownSettings;
+  readonly money: { readonly isKnown: boolean; readonly currency: string };
   /** Unix milliseconds, the same for every process. */
   readonly nowMs: () => number;
 }
@@ -114,7 +116,7 @@ export async function detailsOf(sources: DetailSources, view: ServiceView, own: 
 }
 
 /** Those with open runs, the most first. */
-async function projectsOf({ open, usage, settings, nowMs }: DetailSources, own: string) {
+async function projectsOf({ open, usage, settings, money, nowMs }: DetailSources, own: string) {
   const counts = new Map([[own, 0], ...(await open.countByProject())]);
   const most = [...counts].toSorted(([, a], [, b]) => b - a).slice(0, MAX_PROJECTS);
   const today = new Date(nowMs()).toISOString().slice(0, 10);
@@ -124,7 +126,7 @@ async function projectsOf({ open, usage, settings, nowMs }: DetailSources, own: 
       return {
         project,
         open_runs: openRuns,
-        usage_today: used,
+        usage_today: used && usageView(used, money),
         limits: { max_open_runs: settings.maxOpenRunsPerProject || null },
       };
     }),
@@ -149,4 +151,9 @@ function stateOf(health: SourceHealth) {
   return health.status === 'ok'
     ? { state: health.status, since: null, last_error: null }
     : { state: health.status, since: health.since, last_error: health.reason };
+}
+
+/** As `GET /usage` tells it. */
+function usageView({ costMicros, ...used }: DayUsage, { isKnown, currency }: DetailSources['money']) {
+  return { ...used, ...(isKnown && { cost: fromMicros(costMicros), currency }) };
 }

@@ -144,6 +144,7 @@ async function helloOf(
     auth,
     demo: await isDemo(services, call),
     tools: services.plugins.list().length > 0,
+    currency: services.money.isKnown ? services.money.currency : null,
     server_time: services.now(),
     history_every_s: HISTORY_EVERY_MS / 1_000,
   };

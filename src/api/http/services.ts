@@ -1,5 +1,6 @@
 /** What endpoints are given to work with: the means of turns, and what only the HTTP server needs. */
 import type { LabelledTally } from '../../metrics.ts';
+import type { Prices } from '../../runs/cost.ts';
 import type { PictureFault } from '../../runs/file.ts';
 import type { RemoteTarget, RemoteTools } from '../../runs/remote.ts';
 import type { RunTool } from '../../runs/tool.ts';
@@ -72,6 +73,16 @@ export interface Forwarding {
   readonly to: (model: string, callersKey: string | null) => TargetServer;
 }
 
+/** What models cost, as far as the configuration says. */
+interface Money {
+  /** Whether any model has a price. */
+  readonly isKnown: boolean;
+  /** As it is shown, such as `USD`. */
+  readonly currency: string;
+  /** The prices of a model, at the upstream that a run names or that of the model; null where they are not known. */
+  readonly pricesOf: (model: string, backend: string | null) => Prices | null;
+}
+
 export interface Services extends Means {
   readonly imports: Imports;
   readonly usage: UsageCounts;
@@ -90,6 +101,8 @@ export interface Services extends Means {
   /** The server that makes speech of text. @throws {ApiError} 502 when there is none. */
   readonly speechServer: (callersKey: string | null) => TargetServer;
   readonly readiness: () => Promise<Readiness>;
+  /** What runs cost. */
+  readonly money: Money;
   /** The text of `/metrics`, and what it counts. */
   readonly figures: {
     /** Counts a request that was answered, or whose client has gone (499); `seconds` is null where a socket was opened. */

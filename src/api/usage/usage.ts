@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { ApiError } from '../../errors.ts';
+import { fromMicros } from '../../runs/cost.ts';
 import { json, type Endpoint } from '../http/endpoint.ts';
 import type { Services } from '../http/services.ts';
 
@@ -13,7 +14,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 
 const usageQuery = z.object({ from: z.iso.date().optional(), to: z.iso.date().optional() });
 
-export function usageEndpoints({ usage, nowMs }: Services): readonly Endpoint[] {
+export function usageEndpoints({ usage, nowMs, money }: Services): readonly Endpoint[] {
   return [
     {
       method: 'GET',
@@ -24,7 +25,12 @@ export function usageEndpoints({ usage, nowMs }: Services): readonly Endpoint[] 
         const from = asked.from ?? to;
         checkSpan(from, to);
         const days = await usage.days(call.project, from, to);
-        const data = days.map(({ date, ...used }) => ({ object: 'usage.day', date, ...used }));
+        const data = days.map(({ date, costMicros, ...used }) => ({
+          object: 'usage.day',
+          date,
+          ...used,
+          ...(money.isKnown && { cost: fromMicros(costMicros), currency: money.currency }),
+        }));
         return json({ object: 'list', data, has_more: false });
       },
     },
