@@ -45,6 +45,7 @@ const DEVICES: readonly Example[] = [
 export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   'README.md': README,
   'README.zh-CN.md': README,
+  'docs/admin.md': [],
   'docs/azure.md': [
     ['client = AzureOpenAI(', checks.runsInPython],
     ['new AzureOpenAI(', checks.runsInNode],
