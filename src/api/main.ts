@@ -168,6 +168,7 @@ async function main(): Promise<void> {
   });
   const embedder = embedderOf(config, log);
   const shelf = new LibraryShelf({ library, embedder, describe: (ref) => describeFile(objects, ref), log });
+  const stopping = new Set<() => void>();
   const app = createApp(
     {
       shelving,
@@ -224,7 +225,16 @@ async function main(): Promise<void> {
       heartbeatMs: config.heartbeatMs,
       answers,
       sockets,
-      admin: { auth: config.auth, sampler, news: store.news, details: { open, settings: config } },
+      admin: {
+        auth: config.auth,
+        sampler,
+        news: store.news,
+        onStop: (end) => {
+          stopping.add(end);
+          return () => stopping.delete(end);
+        },
+        details: { open, settings: config },
+      },
     },
   );
   await Promise.all([queue.ready(), indexQueue.ready(), objects.assistants.remember(hub)]);
@@ -248,6 +258,7 @@ async function main(): Promise<void> {
         server.close();
         server.closeIdleConnections();
         sockets.drain();
+        for (const end of stopping) end();
       },
       stop: async () => {
         // A connection whose last answer is over would be kept open for the next request, and would prolong the drain.

@@ -1,7 +1,11 @@
 /** `GET /admin/events`: what is told to whom, over several processes, and while Redis is away. */
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
+import { openLook } from '../support/contents.ts';
 import { startPrivateRedis, type PrivateRedis } from '../support/redis.ts';
+import { startService } from '../support/service.ts';
 import { gate, says } from '../support/upstream.ts';
 import { namesOf, Wire, type EventStream } from '../support/wire.ts';
 import { withService } from '../support/with-service.ts';
@@ -73,6 +77,37 @@ describe('with keys of callers, two APIs and a worker', () => {
       ]);
   });
 
+  test('a reader that does not read loses events, is told so, and goes on', async () => {
+    const redis = openLook(inject('redisUrl'));
+    onTestFinished(() => redis.disconnect());
+    const reader = await new Promise<IncomingMessage>((resolve, reject) => {
+      const headers = { authorization: `Bearer ${ADMIN_KEY}` };
+      const asking = request(`${service.baseUrl}/admin/events?history_s=0`, { headers, agent: false });
+      asking.once('error', reject);
+      asking.once('response', (response) => resolve(response));
+      asking.end();
+    });
+    onTestFinished(() => void reader.destroy());
+    let read = '';
+    reader.setEncoding('utf8').on('data', (text: string) => (read += text));
+    const until = async (words: string): Promise<void> => {
+      while (!read.includes(words)) await once(reader, 'data');
+    };
+    await until('event: hello');
+    reader.pause();
+    const tell = async (words: string): Promise<unknown> =>
+      redis.spublish(`${service.redisPrefix}:news`, `default ${JSON.stringify({ words })}`);
+    // More than the buffers on the way hold.
+    for (let count = 0; count < 400; count += 1) await tell(`lost ${'x'.repeat(100_000)}`);
+    const other = await watch(at(0, ADMIN_KEY), '?history_s=0');
+    await other.until('hello');
+    reader.resume();
+    await until('event: lagged');
+    await tell('the end');
+    await until('the end');
+    expect(read.split('lost ').length).toBeLessThan(400);
+  });
+
   test('only operators watch another project, or all', async () => {
     for (const query of ['?project=*', '?project=default'])
       expect(await at(0, 'one').ask('GET', `/admin/events${query}`)).toMatchObject({
@@ -110,6 +145,19 @@ describe('with keys of callers, two APIs and a worker', () => {
     }
     door.open();
   });
+});
+
+test('a stream ends when its process is told to stop, and does not keep it', async () => {
+  const service = await startService({
+    redisUrl: inject('redisUrl'),
+    workers: 0,
+    env: { DRAIN_MS: '600000' },
+  });
+  const stream = await watch(new Wire(service.baseUrl));
+  await stream.until('hello');
+  const [stopped, rest] = await Promise.all([service.stop(), stream.rest()]);
+  expect(stopped).toBeUndefined();
+  expect(rest.every(({ name }) => name === 'service')).toBe(true);
 });
 
 describe('where Redis goes away', () => {

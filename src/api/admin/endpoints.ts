@@ -15,9 +15,11 @@ export interface AdminMeans {
   readonly auth: 'none' | 'key' | 'passthrough';
   readonly sampler: {
     readonly now: () => Promise<ServiceView>;
-    readonly follow: (listener: (view: ServiceView) => void) => () => void;
+    readonly follow: (listener: (text: string) => void) => () => void;
     readonly history: (seconds: number) => readonly string[];
   };
+  /** Calls `end` when this process is told to stop. @returns how to forget that */
+  readonly onStop: (end: () => void) => () => void;
   readonly details: Pick<DetailSources, 'open' | 'settings'>;
   readonly news: {
     readonly hear: (
@@ -69,7 +71,7 @@ export function adminEndpoints(services: Services, means: AdminMeans): readonly 
 
 function events(
   services: Services,
-  { auth, sampler, news }: AdminMeans,
+  { auth, sampler, news, onStop }: AdminMeans,
   call: Call,
   { project, historyS }: { readonly project: string; readonly historyS: number },
 ): Answer {
@@ -81,6 +83,8 @@ function events(
     call.gone.addEventListener('abort', () => resolve(null), { once: true });
   });
   call.gone.addEventListener('abort', () => mailbox.end(), { once: true });
+  // It would go on for as long as the process may take to stop.
+  ends.push(onStop(() => mailbox.end()));
   let hasBegun = false;
   const begin = async (): Promise<readonly string[] | null> => {
     const deaf = await news.hear((told) => {
@@ -95,10 +99,13 @@ function events(
     hasBegun = true;
     const first = [frame('hello', JSON.stringify(hello))];
     if (!call.isOperator || call.gone.aborted) return first;
-    const tell = (view: ServiceView): void => mailbox.put(frame('service', JSON.stringify(view)));
+    const tell = (text: string): void => mailbox.put(frame('service', text));
     ends.push(sampler.follow(tell));
     // Without Redis there may be none; the next one comes.
-    sampler.now().then(tell, () => undefined);
+    sampler.now().then(
+      (view) => tell(JSON.stringify(view)),
+      () => undefined,
+    );
     return [...first, ...sampler.history(historyS).map((text) => frame('service', text))];
   };
   return { type: 'events', frames: framesOf(Promise.race([begin(), gone]), mailbox), failure: '' };

@@ -23,7 +23,7 @@ export interface SamplerOptions {
 export class Sampler {
   readonly #options: SamplerOptions;
   readonly #timer: NodeJS.Timeout;
-  readonly #listeners = new Set<(view: ServiceView) => void>();
+  readonly #listeners = new Set<(text: string) => void>();
   readonly #history: { readonly atMs: number; readonly text: string }[] = [];
   /** The latest readings of the history, the newest last. */
   readonly #readings: ServiceReading[] = [];
@@ -59,8 +59,8 @@ export class Sampler {
     }
   }
 
-  /** Calls `listener` every two seconds. @returns how to stop */
-  follow(listener: (view: ServiceView) => void): () => void {
+  /** Calls `listener` every two seconds with how the service is, as JSON. @returns how to stop */
+  follow(listener: (text: string) => void): () => void {
     this.#listeners.add(listener);
     this.#watching ??= setInterval(() => void this.#tellAll(), WATCHED_EVERY_MS);
     return () => {
@@ -85,8 +85,8 @@ export class Sampler {
   async #tellAll(): Promise<void> {
     if (this.#reading !== null) return;
     try {
-      const view = await this.now();
-      for (const listener of this.#listeners) listener(view);
+      const text = JSON.stringify(await this.now());
+      for (const listener of this.#listeners) listener(text);
     } catch {
       // The next one comes.
     }
