@@ -65,13 +65,11 @@ test('runs that wait, runs of chats and runs whose time is over are listed as wh
   const chat = { model: 'm', messages: [{ role: 'user', content: 'hello' }] };
   expect((await wire.ask('POST', '/chat/completions', { body: chat })).status).toBe(200);
   const [ofChat = ''] = await idsOf('?status=completed');
-  const { id: assistant_id } = await wire.ok('POST', '/assistants', {
-    model: 'm',
-    metadata: { expires_after_s: '1' },
-  });
+  const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
   const waits = gate();
   upstream.reply(() => [waits, ...says('late')]);
-  const { id } = await wire.run(await wire.thread('wait'), { assistant_id });
+  const metadata = { expires_after_s: '1' };
+  const { id } = await wire.run(await wire.thread('wait'), { assistant_id, metadata });
   expect(await idsOf()).toEqual([id, ofChat]);
   while ((await idsOf('?status=expired')).length === 0) expect(await idsOf()).toEqual([id, ofChat]);
   expect(await idsOf('?status=queued,in_progress')).toEqual([]);
