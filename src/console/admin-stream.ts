@@ -11,13 +11,19 @@ export interface AdminHello {
   readonly version: string;
   /** The reader's own. */
   readonly project: string;
+  /** The one whose runs are told of; `*` for all. */
+  readonly watched: string;
   /** Whether the reader may see all projects and the service itself. */
   readonly operator: boolean;
   readonly auth: string;
   /** Whether the demo model answers. */
   readonly demo: boolean;
+  /** Whether the server has tools of its own. */
+  readonly tools: boolean;
   /** The server's clock, in unix seconds. */
   readonly server_time: number;
+  /** How far apart the `service` events of the history are, in seconds. */
+  readonly history_every_s: number;
 }
 
 /** What became of a run: one for each change of its status. */
@@ -41,24 +47,28 @@ export interface RunNews {
   readonly at: number;
 }
 
-/** How the whole service is; only operators are told. */
+/** How the whole service is; only operators are told. Null is what Redis did not tell. */
 export interface ServiceNews {
+  /** Unix seconds. */
   readonly at: number;
+  /** From before the connection: first come some of these, the oldest first, without the runs of workers. */
+  readonly history?: true;
   readonly queue: {
     readonly waiting: number;
     readonly active: number;
     readonly delayed: number;
     readonly oldest_wait_ms: number;
-  };
+  } | null;
+  readonly open_runs: number | null;
   readonly workers: readonly WorkerNews[];
+  readonly apis: readonly ApiNews[];
   readonly redis: {
-    readonly used_memory_bytes: number;
-    readonly max_memory_bytes: number | null;
     readonly ok: boolean;
+    readonly used_memory_bytes: number | null;
+    readonly max_memory_bytes: number | null;
   };
-  readonly streams: number;
-  readonly sockets: number;
-  readonly open_runs: number;
+  readonly streams_open: number;
+  readonly sockets_open: number;
   readonly first_word: {
     readonly p50_s: number | null;
     readonly p90_s: number | null;
@@ -66,27 +76,56 @@ export interface ServiceNews {
     readonly count: number;
   };
   readonly requests: { readonly count: number; readonly errors_4xx: number; readonly errors_5xx: number };
-  readonly upstreams: readonly {
-    readonly name: string;
-    readonly requests: number;
-    readonly errors: number;
-    readonly retries: number;
-  }[];
-  readonly tokens: { readonly input: number; readonly output: number };
+  readonly upstreams: readonly UpstreamNews[];
+  readonly tokens: Readonly<Record<TokenKind, number>>;
   readonly failures: Readonly<Record<string, number>>;
-  readonly threads: { readonly all: number; readonly cold: number };
+  readonly threads: { readonly all: number; readonly cold: number } | null;
+  readonly library: { readonly files_to_embed: number; readonly files_lost: number } | null;
+  readonly last_minute: {
+    readonly seconds: number;
+    readonly requests: number;
+    readonly errors_4xx: number;
+    readonly errors_5xx: number;
+    readonly input_tokens: number;
+    readonly output_tokens: number;
+  } | null;
+}
+
+type TokenKind = 'input' | 'cached' | 'output' | 'reasoning';
+
+export interface UpstreamNews {
+  readonly name: string;
+  readonly requests: number;
+  readonly errors: number;
+  readonly errors_by_kind: Readonly<Record<string, number>>;
+  readonly retries: number;
+  readonly tokens: Readonly<Record<TokenKind, number>>;
 }
 
 export interface WorkerNews {
   readonly name: string;
   readonly busy: number;
   readonly slots: number;
+  readonly since: number | null;
+  readonly age_ms: number | null;
   readonly skew_ms: number;
+  readonly rebuilds: number;
+  readonly stalls: number;
   readonly running: readonly {
     readonly run_id: string;
     readonly thread_id: string;
     readonly project: string;
   }[];
+}
+
+export interface ApiNews {
+  readonly name: string;
+  readonly since: number | null;
+  readonly age_ms: number;
+  readonly streams: number;
+  readonly sockets: number;
+  readonly memory_bytes: number;
+  readonly loop_delay_ms: number;
 }
 
 /** A part of the console that listens. It redraws itself. */
@@ -104,25 +143,34 @@ export interface AdminListener {
   connection?(isThere: boolean, problem: string | null): void;
 }
 
-const connections = new WeakMap<App, AdminConnection>();
+/** By app, and by the project that is watched. */
+const connections = new WeakMap<App, Map<string, AdminConnection>>();
 
-/** Tells `listener` what happens. @returns how to stop */
-export function listenToAdmin(app: App, listener: AdminListener): () => void {
-  const connection = connections.get(app) ?? new AdminConnection(app);
-  connections.set(app, connection);
+/**
+ * Tells `listener` what happens.
+ * @param project whose runs are told of: the reader's own, unless an operator asks for another, or for `*`, all of them
+ * @returns how to stop
+ */
+export function listenToAdmin(app: App, listener: AdminListener, project = ''): () => void {
+  const all = connections.get(app) ?? new Map<string, AdminConnection>();
+  connections.set(app, all);
+  const connection = all.get(project) ?? new AdminConnection(app, project);
+  all.set(project, connection);
   return connection.add(listener);
 }
 
 class AdminConnection {
   readonly #app: App;
+  readonly #path: string;
   readonly #listeners = new Set<AdminListener>();
   #aborter: AbortController | null = null;
   #hello: AdminHello | null = null;
   /** Whether there was a connection before this one, of which the end was missed. */
   #wasLost = false;
 
-  constructor(app: App) {
+  constructor(app: App, project: string) {
     this.#app = app;
+    this.#path = `/admin/events${project === '' ? '' : `?project=${encodeURIComponent(project)}`}`;
     document.addEventListener('visibilitychange', this.#onVisibility);
   }
 
@@ -170,7 +218,7 @@ class AdminConnection {
       this.#tell((listener) => listener.connection?.(false, null));
     };
     try {
-      const events = this.#app.api.follow('/admin/events', { isOver: () => false, signal, onConnection });
+      const events = this.#app.api.follow(this.#path, { isOver: () => false, signal, onConnection });
       for await (const event of events) this.#take(event);
     } catch (error) {
       if (signal.aborted || isAbort(error)) return;
@@ -187,7 +235,9 @@ class AdminConnection {
           listener.connection?.(true, null);
           listener.hello?.(hello);
         });
-        if (this.#wasLost) this.#tell((listener) => listener.missed?.());
+        const wasLost = this.#wasLost;
+        this.#wasLost = false;
+        if (wasLost) this.#tell((listener) => listener.missed?.());
         return;
       }
       case 'run': {
