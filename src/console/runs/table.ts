@@ -1,0 +1,92 @@
+/** The table of runs, of which only what is to be seen is drawn. */
+import { html, nothing, type TemplateResult } from 'lit-html';
+import { ref } from 'lit-html/directives/ref.js';
+import { repeat } from 'lit-html/directives/repeat.js';
+import { say } from '../say.ts';
+import { count, duration, link, moment, statusView } from '../views.ts';
+import { hasEnded } from '../wire.ts';
+import { money } from './money.ts';
+import { hasAssistant, type RunRow } from './row.ts';
+import type { RowRange, RowWindow } from './row-window.ts';
+
+export interface TableMeans {
+  readonly rows: readonly RunRow[];
+  readonly range: RowRange;
+  /** How many there are; null while older ones may exist. */
+  readonly total: number | null;
+  readonly loaded: number;
+  readonly window: RowWindow;
+  readonly nameOf: (row: RunRow) => string;
+  /** Unix seconds, by the server's clock. */
+  readonly now: number;
+  readonly hasCosts: boolean;
+}
+
+export function runTable(means: TableMeans): TemplateResult {
+  const { rows, range, total, loaded, window, hasCosts } = means;
+  const height = window.rowHeight;
+  const take = (body?: Element): void => {
+    window.body = body ?? null;
+  };
+  return html`<table
+    class="runs ${hasCosts ? 'with-cost' : ''}"
+    aria-label=${say('Runs, newest first', '运行，最新的在前')}
+    aria-rowcount=${total === null ? -1 : total + 1}
+  >
+    <thead>
+      <tr aria-rowindex="1">
+        <th scope="col" class="state">${say('Status', '状态')}</th>
+        <th scope="col" class="when">${say('Created', '创建时间')}</th>
+        <th scope="col">${say('Assistant', '助手')}</th>
+        <th scope="col" class="wide">${say('Model', '模型')}</th>
+        <th scope="col" class="number took">${say('Duration', '用时')}</th>
+        <th scope="col" class="number wide tokens">${say('Tokens', '令牌数')}</th>
+        ${hasCosts ? html`<th scope="col" class="number wide tokens">${say('Cost', '费用')}</th>` : nothing}
+        <th scope="col" class="wide">${say('Thread', '会话')}</th>
+      </tr>
+    </thead>
+    <tbody ${ref(take)}>
+      ${spacer(range.from * height)}
+      ${repeat(
+        rows,
+        ({ id }) => id,
+        (row, index) => line(row, range.from + index + 2, means),
+      )}
+      ${spacer((loaded - range.to) * height)}
+    </tbody>
+  </table>`;
+}
+
+/** Stands for rows that are not drawn. */
+function spacer(height: number): TemplateResult {
+  return html`<tr aria-hidden="true" class="spacer">
+    <td colspan="8" .style=${`height: ${height}px`}></td>
+  </tr>`;
+}
+
+function line(row: RunRow, place: number, { nameOf, now, hasCosts }: TableMeans): TemplateResult {
+  const { id, thread_id, model, status, created_at, tokens, cost } = row;
+  const name = nameOf(row);
+  const path = `/runs/${encodeURIComponent(thread_id)}/${encodeURIComponent(id)}`;
+  return html`<tr data-row aria-rowindex=${place}>
+    <td class="state">${statusView(status)}</td>
+    <td class="when">${moment(created_at)}</td>
+    <td>
+      ${link(path, html`${name}<span class="unseen"> ${id}</span>`, hasAssistant(row) ? 'whole' : 'whole quiet')}
+    </td>
+    <td class="wide">${model}</td>
+    <td class="number took">${durationOf(row, now)}</td>
+    <td class="number wide tokens">${tokens === null ? '–' : count(tokens)}</td>
+    ${hasCosts ? html`<td class="number wide tokens">${cost === null ? '–' : money(cost)}</td>` : nothing}
+    <td class="wide">
+      ${thread_id === '' ? '–' : link(`/threads/${encodeURIComponent(thread_id)}`, thread_id, 'beside')}
+    </td>
+  </tr>`;
+}
+
+/** So far, or in all: runs tell whole seconds. */
+function durationOf({ status, created_at, ended_at }: RunRow, now: number): string {
+  if (ended_at === null && hasEnded(status)) return '–';
+  const seconds = Math.max(0, (ended_at ?? Math.floor(now)) - created_at);
+  return seconds < 1 ? '< 1 s' : duration(seconds * 1_000).replace(/\.0+ s$/, ' s');
+}
