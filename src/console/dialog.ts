@@ -3,10 +3,15 @@ import { html, type TemplateResult } from 'lit-html';
 import { ref } from 'lit-html/directives/ref.js';
 import { say } from './say.ts';
 
+/** Which element had the focus before a dialog was opened. */
+const openers = new Map<HTMLDialogElement, Element | null>();
+
 /** A dialog that is open as long as it is drawn. @param close called for Escape and for a click beside it */
 export function dialog(title: string, content: TemplateResult, close: () => void): TemplateResult {
   const open = (element?: Element): void => {
-    if (element instanceof HTMLDialogElement && !element.open) element.showModal();
+    // Templates hear of their elements before these are in the page.
+    if (element instanceof HTMLDialogElement) queueMicrotask(() => show(element));
+    else queueMicrotask(giveFocusBack);
   };
   const cancel = (event: Event): void => {
     event.preventDefault();
@@ -24,4 +29,21 @@ export function dialog(title: string, content: TemplateResult, close: () => void
       ${content}
     </div>
   </dialog>`;
+}
+
+function show(element: HTMLDialogElement): void {
+  if (element.open || !element.isConnected) return;
+  openers.set(element, document.activeElement);
+  element.showModal();
+}
+
+/** Browsers do so for dialogs that are closed; ours are taken out of the page. */
+function giveFocusBack(): void {
+  for (const [element, opener] of openers) {
+    if (element.isConnected) continue;
+    openers.delete(element);
+    if (document.activeElement !== document.body) continue;
+    if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+    else document.querySelector<HTMLElement>('main')?.focus();
+  }
 }
