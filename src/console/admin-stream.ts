@@ -20,6 +20,8 @@ export interface AdminHello {
   readonly demo: boolean;
   /** Whether the server has tools of its own. */
   readonly tools: boolean;
+  /** What costs are in; null where the server knows no prices. */
+  readonly currency: string | null;
   /** The server's clock, in unix seconds. */
   readonly server_time: number;
   /** How far apart the `service` events of the history are, in seconds. */

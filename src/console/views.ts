@@ -42,21 +42,27 @@ export function statusWords(status: RunStatus): string {
 export function moment(at: number | null | undefined): TemplateResult | string {
   if (at == null) return '–';
   const date = new Date(at * 1000);
-  return html`<time datetime=${date.toISOString()} title=${date.toLocaleString(tag())}
-    >${shortTime(date)}</time
+  return html`<time datetime=${date.toISOString()} title=${formatter('whole').format(date)}
+    >${formatter(isToday(date) ? 'time' : 'day').format(date)}</time
   >`;
 }
 
-function shortTime(date: Date): string {
-  const isToday = date.toDateString() === new Date().toDateString();
-  const time: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit', second: '2-digit' };
-  const day: Intl.DateTimeFormatOptions = {
-    month: 'short',
-    day: 'numeric',
-    hour: '2-digit',
-    minute: '2-digit',
-  };
-  return date.toLocaleString(tag(), isToday ? time : day);
+const isToday = (date: Date): boolean => date.toDateString() === new Date().toDateString();
+
+const MOMENTS = {
+  time: { hour: '2-digit', minute: '2-digit', second: '2-digit' },
+  day: { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' },
+  whole: { dateStyle: 'medium', timeStyle: 'medium' },
+} as const satisfies Readonly<Record<string, Intl.DateTimeFormatOptions>>;
+
+/** Making one takes far longer than using it, and tables use them for every row. */
+const formatters = new Map<string, Intl.DateTimeFormat>();
+
+function formatter(kind: keyof typeof MOMENTS): Intl.DateTimeFormat {
+  const key = `${tag()} ${kind}`;
+  const known = formatters.get(key) ?? new Intl.DateTimeFormat(tag(), MOMENTS[kind]);
+  formatters.set(key, known);
+  return known;
 }
 
 /** `340 ms`, `12.4 s`, `3 min 20 s`. */

@@ -11,6 +11,7 @@ export interface HeadMeans {
   readonly assistantName: string | null;
   readonly project: string | null;
   readonly cost: number | null;
+  readonly currency: string | null;
   /** Unix seconds, by the server's clock. */
   readonly now: number;
   /** The whole of it in milliseconds, where that is known better than to the second. */
@@ -18,7 +19,7 @@ export interface HeadMeans {
 }
 
 export function factsView(run: Run, means: HeadMeans): TemplateResult {
-  const { assistantName, project, cost, now, lengthMs } = means;
+  const { assistantName, project, cost, currency, now, lengthMs } = means;
   const { created_at, started_at, assistant_id, model, usage, metadata } = run;
   const ended = endOf(run);
   const waited = started_at === null ? null : (started_at - created_at) * 1_000;
@@ -27,31 +28,33 @@ export function factsView(run: Run, means: HeadMeans): TemplateResult {
   const assistant = hasAssistant(run)
     ? link(`/assistants/${encodeURIComponent(assistant_id)}`, assistantName ?? assistant_id)
     : say('none', '无');
-  return html`${facts([
-    [say('Assistant', '助手'), assistant],
-    [say('Model', '模型'), model],
-    [say('Project', '项目'), project],
-    [say('Created', '创建时间'), moment(created_at)],
-    [say('Started', '开始时间'), moment(started_at)],
-    [say('Ended', '结束时间'), hasEnded(run.status) ? moment(ended) : null],
-    [say('Waited for a worker', '等待工作进程'), waited === null ? null : wholeSeconds(waited)],
-    [
-      hasEnded(run.status) ? say('Duration', '用时') : say('Duration so far', '已用时'),
-      duration(Math.max(0, totalMs)),
-    ],
-    [say('Tokens', '令牌数'), usage === null ? null : usageWords(usage)],
-    [say('Cost', '费用'), cost === null ? null : money(cost)],
-    [say('Thread', '会话'), link(`/threads/${encodeURIComponent(run.thread_id)}`, idView(run.thread_id))],
-    [say('Run', '运行'), idView(run.id)],
-  ])}
-  ${
-    own.length === 0
-      ? nothing
-      : html`<details>
-          <summary>${say('Metadata', '元数据')} (${own.length})</summary>
-          ${facts(own)}
-        </details>`
-  }`;
+  return html`<div class="run-facts">
+      ${facts([
+        [say('Assistant', '助手'), assistant],
+        [say('Model', '模型'), model],
+        [say('Project', '项目'), project],
+        [say('Created', '创建时间'), moment(created_at)],
+        [say('Started', '开始时间'), moment(started_at)],
+        [say('Ended', '结束时间'), hasEnded(run.status) ? moment(ended) : null],
+        [say('Waited for a worker', '等待工作进程'), waited === null ? null : wholeSeconds(waited)],
+        [
+          hasEnded(run.status) ? say('Duration', '用时') : say('Duration so far', '已用时'),
+          duration(Math.max(0, totalMs)),
+        ],
+        [say('Tokens', '令牌数'), usage === null ? null : usageWords(usage)],
+        [say('Cost', '费用'), cost === null || currency === null ? null : money(cost, currency)],
+        [say('Thread', '会话'), link(`/threads/${encodeURIComponent(run.thread_id)}`, idView(run.thread_id))],
+        [say('Run', '运行'), idView(run.id)],
+      ])}
+    </div>
+    ${
+      own.length === 0
+        ? nothing
+        : html`<details>
+            <summary>${say('Metadata', '元数据')} (${own.length})</summary>
+            ${facts(own)}
+          </details>`
+    }`;
 }
 
 const wholeSeconds = (ms: number): string => (ms < 1_000 ? '< 1 s' : duration(ms));

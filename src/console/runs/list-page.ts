@@ -34,7 +34,6 @@ export class RunListPage implements Page {
   /** What was drawn last. */
   #drawn = { from: 0, to: 0 };
   #hasOpen = false;
-  #hasCosts = false;
 
   constructor(app: App, place: Place) {
     this.#app = app;
@@ -89,7 +88,6 @@ export class RunListPage implements Page {
     const drawn = rows.slice(range.from, range.to);
     this.#drawn = range;
     this.#hasOpen = drawn.some(({ status }) => !hasEnded(status));
-    this.#hasCosts ||= drawn.some(({ cost }) => cost !== null);
     if (range.to + AHEAD > rows.length && problem === null) void rows.more();
     const table = runTable({
       rows: drawn,
@@ -99,7 +97,7 @@ export class RunListPage implements Page {
       window: this.#window,
       nameOf: (row) => nameOf(row, names),
       now: this.#now(),
-      hasCosts: this.#hasCosts,
+      currency: this.#hello?.currency ?? null,
     });
     const end = rows.isWhole
       ? say(`${count(rows.length)} runs`, `共 ${count(rows.length)} 个运行`)

@@ -1,10 +1,9 @@
 /** What runs cost. */
 import { tag } from '../say.ts';
 
-/** An amount in the currency of the server's configuration, with two digits that count. */
-export function money(amount: number): string {
-  return amount.toLocaleString(tag(), {
-    minimumFractionDigits: 2,
-    maximumSignificantDigits: amount < 1 ? 2 : 6,
-  });
+/** An amount, with two digits that count. @param currency a code of ISO 4217, or any word */
+export function money(amount: number, currency: string): string {
+  const digits = amount < 1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 };
+  if (!/^[A-Z]{3}$/.test(currency)) return `${amount.toLocaleString(tag(), digits)} ${currency}`;
+  return amount.toLocaleString(tag(), { style: 'currency', currency, ...digits });
 }

@@ -44,6 +44,7 @@ export class RunPage implements Page {
   #isRefreshing = false;
   #project: string | null = null;
   #cost: number | null = null;
+  #currency: string | null = null;
   #aheadMs = 0;
   #open: ReadonlySet<string> = new Set();
   #choice: EventChoice = FIRST_CHOICE;
@@ -54,7 +55,8 @@ export class RunPage implements Page {
     this.#pictures = new Pictures(app);
     this.#known = new Loaded(app, async (signal) => this.#load(signal));
     this.#stopListening = listenToAdmin(app, {
-      hello: ({ project, server_time }: AdminHello) => {
+      hello: ({ project, currency, server_time }: AdminHello) => {
+        this.#currency = currency;
         this.#project = project;
         this.#aheadMs = server_time * 1_000 - Date.now();
         app.redraw();
@@ -97,6 +99,7 @@ export class RunPage implements Page {
         assistantName: this.#assistant?.value?.name ?? null,
         project: this.#project,
         cost: this.#cost ?? costOf(run),
+        currency: this.#currency,
         now: this.#nowMs / 1_000,
         lengthMs: timeline.isCoarse ? null : timeline.lengthMs,
       })}

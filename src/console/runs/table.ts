@@ -1,5 +1,6 @@
 /** The table of runs, of which only what is to be seen is drawn. */
 import { html, nothing, type TemplateResult } from 'lit-html';
+import { guard } from 'lit-html/directives/guard.js';
 import { ref } from 'lit-html/directives/ref.js';
 import { repeat } from 'lit-html/directives/repeat.js';
 import { say } from '../say.ts';
@@ -19,17 +20,18 @@ export interface TableMeans {
   readonly nameOf: (row: RunRow) => string;
   /** Unix seconds, by the server's clock. */
   readonly now: number;
-  readonly hasCosts: boolean;
+  /** What costs are in; null where there are none to be shown. */
+  readonly currency: string | null;
 }
 
 export function runTable(means: TableMeans): TemplateResult {
-  const { rows, range, total, loaded, window, hasCosts } = means;
+  const { rows, range, total, loaded, window, currency } = means;
   const height = window.rowHeight;
   const take = (body?: Element): void => {
     window.body = body ?? null;
   };
   return html`<table
-    class="runs ${hasCosts ? 'with-cost' : ''}"
+    class="runs ${currency === null ? '' : 'with-cost'}"
     aria-label=${say('Runs, newest first', '运行，最新的在前')}
     aria-rowcount=${total === null ? -1 : total + 1}
   >
@@ -41,7 +43,7 @@ export function runTable(means: TableMeans): TemplateResult {
         <th scope="col" class="wide">${say('Model', '模型')}</th>
         <th scope="col" class="number took">${say('Duration', '用时')}</th>
         <th scope="col" class="number wide tokens">${say('Tokens', '令牌数')}</th>
-        ${hasCosts ? html`<th scope="col" class="number wide tokens">${say('Cost', '费用')}</th>` : nothing}
+        ${currency === null ? nothing : html`<th scope="col" class="number wide tokens">${say('Cost', '费用')}</th>`}
         <th scope="col" class="wide">${say('Thread', '会话')}</th>
       </tr>
     </thead>
@@ -50,7 +52,7 @@ export function runTable(means: TableMeans): TemplateResult {
       ${repeat(
         rows,
         ({ id }) => id,
-        (row, index) => line(row, range.from + index + 2, means),
+        (row, index) => guardedLine(row, range.from + index + 2, means),
       )}
       ${spacer((loaded - range.to) * height)}
     </tbody>
@@ -60,11 +62,17 @@ export function runTable(means: TableMeans): TemplateResult {
 /** Stands for rows that are not drawn. */
 function spacer(height: number): TemplateResult {
   return html`<tr aria-hidden="true" class="spacer">
-    <td colspan="8" .style=${`height: ${height}px`}></td>
+    <td .style=${`height: ${height}px`}></td>
   </tr>`;
 }
 
-function line(row: RunRow, place: number, { nameOf, now, hasCosts }: TableMeans): TemplateResult {
+/** A row, made anew only where it has changed: most of them stay as they are while the reader scrolls. */
+function guardedLine(row: RunRow, place: number, means: TableMeans): unknown {
+  const took = durationOf(row, means.now);
+  return guard([row, place, means.nameOf(row), took, means.currency], () => line(row, place, means));
+}
+
+function line(row: RunRow, place: number, { nameOf, now, currency }: TableMeans): TemplateResult {
   const { id, thread_id, model, status, created_at, tokens, cost } = row;
   const name = nameOf(row);
   const path = `/runs/${encodeURIComponent(thread_id)}/${encodeURIComponent(id)}`;
@@ -77,7 +85,7 @@ function line(row: RunRow, place: number, { nameOf, now, hasCosts }: TableMeans)
     <td class="wide">${model}</td>
     <td class="number took">${durationOf(row, now)}</td>
     <td class="number wide tokens">${tokens === null ? '–' : count(tokens)}</td>
-    ${hasCosts ? html`<td class="number wide tokens">${cost === null ? '–' : money(cost)}</td>` : nothing}
+    ${currency === null ? nothing : html`<td class="number wide tokens">${cost === null ? '–' : money(cost, currency)}</td>`}
     <td class="wide">
       ${thread_id === '' ? '–' : link(`/threads/${encodeURIComponent(thread_id)}`, thread_id, 'beside')}
     </td>
