@@ -31,7 +31,13 @@ export interface Assets {
 
 const SOURCES = fileURLToPath(new URL('../../console/', import.meta.url));
 const FIRST_MODULE = 'main.ts';
-const STYLES = ['uplot/uPlot.min.css', 'style.css', 'runs/style.css'];
+const STYLES = [
+  'uplot/uPlot.min.css',
+  'style.css',
+  'runs/style.css',
+  'objects/editor.css',
+  'playground/style.css',
+];
 
 /** The libraries: what the console's modules import, and where it lies in its package. */
 const LIBRARIES = {
