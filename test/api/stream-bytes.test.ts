@@ -78,9 +78,12 @@ async function streamsOf(batches: Batches, isPassed = false): Promise<readonly s
   const options = { after: 0, thread: null, labels: async () => null, message: async () => null };
   const [queued] = batches.flat();
   if (queued?.event.type !== 'run.queued') throw new Error('this is no log');
+  const { run } = queued.event;
   const streams = [
     assistantsStream(of(batches, typeOfEntry), options),
-    watchStream(of(batches, typeOfEntry), 0, queued.event.run, async () => null),
+    ...[false, true].map((withThoughts) =>
+      watchStream(of(batches, typeOfEntry), { ...options, run, withThoughts }),
+    ),
     agentFrames(of(told, typeOfEvent), IDS, ODD),
     ...REPLIES.map((reply) => chatFrames(of(audible, typeOfEvent), reply)),
   ];

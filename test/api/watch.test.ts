@@ -4,11 +4,12 @@
  */
 /* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
 import { beforeAll, describe, expect, inject, test } from 'vitest';
+import { z } from 'zod';
 import { lookUntil } from '../support/looks.ts';
 import { problemsOf } from '../support/order.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { startService } from '../support/service.ts';
-import { calls, gate, says, text } from '../support/upstream.ts';
+import { calls, gate, says, text, type Step } from '../support/upstream.ts';
 import { namesOf, runIn, saidIn, Wire, type Frame, type WireRun } from '../support/wire.ts';
 import { withService } from '../support/with-service.ts';
 
@@ -56,6 +57,13 @@ async function talkative(): Promise<WireRun> {
   );
   return wire.play(await wire.thread('weather?'), { assistant_id });
 }
+
+const thoughtSchema = z.strictObject({
+  object: z.literal('thread.run.thought.delta'),
+  run_id: z.string().startsWith('run_'),
+  delta: z.strictObject({ text: z.string() }),
+});
+const thoughtIn = (data: unknown): string => thoughtSchema.parse(data).delta.text;
 
 describe('a run that has ended', () => {
   let frames: readonly Frame[];
@@ -190,6 +198,44 @@ describe('a run that goes on', () => {
         { id: null, name: 'done', data: '[DONE]' },
       ]);
     expect((await wire.ask('GET', pathOf(run))).status).toBe(404);
+  });
+});
+
+describe('what a model thinks', () => {
+  const THOUGHTS = ['Is it ', 'sunny?', ' It is.'];
+  let path: string;
+
+  beforeAll(async () => {
+    const thinks = (reasoning_content: string): Step => ({
+      type: 'chunk',
+      delta: { reasoning_content },
+      finish: null,
+    });
+    upstream.reply(() => [...THOUGHTS.map(thinks), ...says('Sunny', '.')]);
+    path = pathOf(await wire.play(await wire.thread('weather?'), { assistant_id }));
+  });
+
+  test('is told to a reader that asks for it, before the words it led to, and from any cursor', async () => {
+    const frames = await framesOf(`${path}?thoughts=true`);
+    const thoughts = frames.filter(({ name }) => name === 'thread.run.thought.delta');
+    expect(thoughts.map(({ data }) => thoughtIn(data)).join('')).toBe(THOUGHTS.join(''));
+    const names = namesOf(frames);
+    expect(names.lastIndexOf('thread.run.thought.delta')).toBeLessThan(
+      names.indexOf('thread.message.created'),
+    );
+    const [first = 0] = idsOf(thoughts);
+    expect(await framesOf(`${path}?thoughts=true&after=${first}`)).toEqual(behind(frames, first));
+    expect(saidIn(frames)).toBe('Sunny.');
+  });
+
+  test('is not told to others', async () => {
+    for (const query of ['', '?thoughts=false'])
+      expect(namesOf(await framesOf(path + query))).not.toContain('thread.run.thought.delta');
+    expectRefusal(await wire.ask('GET', `${path}?thoughts=1`), {
+      message: /^Invalid /,
+      param: 'thoughts',
+      code: 'invalid_value',
+    });
   });
 });
 

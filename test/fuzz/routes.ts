@@ -287,7 +287,13 @@ export const ROUTES: Routes = {
   ],
   'GET /v1/threads/:thread_id/runs/:run_id/events': [
     3,
-    get((random, known) => runPath(random, known, `/events?after=${random.between(0, 9)}`)),
+    get((random, known) =>
+      runPath(
+        random,
+        known,
+        `/events?after=${random.between(0, 9)}&thoughts=${random.pick(['true', 'false'])}`,
+      ),
+    ),
   ],
   'GET /v1/threads/:thread_id/runs/:run_id/steps': [
     2,

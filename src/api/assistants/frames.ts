@@ -30,6 +30,7 @@ interface WireEvent {
 /** Encodes one run's log, from its first event on. */
 class AssistantsEncoder {
   readonly #view: CallView;
+  readonly #withThoughts: boolean;
   #state: RunState | null = null;
   #messageHasDelta = false;
   /** How many annotations of the message were sent. */
@@ -40,15 +41,17 @@ class AssistantsEncoder {
   #unfolded: MessageDelta | null = null;
   #blocked = false;
 
-  constructor(view: CallView) {
+  /** @param withThoughts whether what the model thinks is told, by events that the hosted API did not have */
+  constructor(view: CallView, withThoughts = false) {
     this.#view = view;
+    this.#withThoughts = withThoughts;
   }
 
   /** The wire's events for the next event of the log. */
   encode(event: RunEvent): readonly WireEvent[] {
     const { message = null } = this.#state ?? {};
     if (event.type === 'message.delta' && message !== null) return [this.#messageDelta(message.id, event)];
-    if (event.type === 'thought.delta') return [];
+    if (event.type === 'thought.delta') return this.#thoughtDelta(event);
     const applied = apply(this.#folded(), event);
     this.#state = applied.state;
     // Set by the event, not by the status: the answered step completes while the run's status still says that it waits,
@@ -156,6 +159,12 @@ class AssistantsEncoder {
     return subject.object === 'thread.run.step' ? shownStep(subject, this.#view) : subject;
   }
 
+  #thoughtDelta({ text }: ThoughtDelta): readonly WireEvent[] {
+    if (!this.#withThoughts || text === '') return [];
+    const data = { object: 'thread.run.thought.delta', run_id: this.#state?.run.id, delta: { text } };
+    return [{ name: 'thread.run.thought.delta', data }];
+  }
+
   #messageDelta(id: string, event: MessageDelta): WireEvent {
     const { text: value, annotations = [] } = event;
     this.#unfolded = this.#unfolded === null ? event : together(this.#unfolded, event);
@@ -183,6 +192,7 @@ function pictureDeltas({ message_id: id, images = [] }: MessageCreated): readonl
 }
 
 type MessageDelta = Extract<RunEvent, { type: 'message.delta' }>;
+type ThoughtDelta = Extract<RunEvent, { type: 'thought.delta' }>;
 
 function together(first: MessageDelta, { text, annotations: more = [] }: MessageDelta): MessageDelta {
   const { annotations = [] } = first;
@@ -258,20 +268,26 @@ async function lastFrames(
   return events.map(({ name, data }) => frame({ name, data: labelled(data) })).join('') + DONE;
 }
 
+interface WatchOptions {
+  /** Sequence number of the last event that is not sent (again); 0 sends everything. */
+  readonly after: number;
+  /** As it is stored: for a run whose log has expired, only its end can be sent. */
+  readonly run: Run;
+  readonly message: FindMessage;
+  /** Whether what the model thinks is told too. */
+  readonly withThoughts?: boolean;
+}
+
 /**
  * The frames of our own endpoint for watching a run: the same events with the log's sequence number as `id:`, through
  * every `requires_action` until the run has ended. When one event has several frames, only the last has its id, so a
  * client that resumes never loses the rest of an event.
- * @param run as it is stored: for a run whose log has expired, only its end can be sent
- * @param message looks up what has joined the thread
  */
 export async function* watchStream(
   log: AsyncIterable<readonly LoggedEvent[]>,
-  after: number,
-  run: Run,
-  message: FindMessage,
+  { after, run, message, withThoughts = false }: WatchOptions,
 ): AsyncGenerator<string, void> {
-  const events = new AssistantsEncoder(PLAIN_VIEW);
+  const events = new AssistantsEncoder(PLAIN_VIEW, withThoughts);
   const encoder = {
     isOver: false,
     encode({ seq, event }: LoggedEvent): string | Promise<string> {

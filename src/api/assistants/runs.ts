@@ -35,7 +35,10 @@ const RUN_PATH = `${PATH}/:run_id`;
 /** Others may begin a run in the moment when one has ended. */
 const MAX_LOOKS = 20;
 const modifyBody = z.strictObject({ metadata: shapes.metadata });
-const watchQuery = z.object({ after: z.coerce.number().int().min(0).optional() });
+const watchQuery = z.object({
+  after: z.coerce.number().int().min(0).optional(),
+  thoughts: z.enum(['true', 'false']).optional(),
+});
 
 /** A thread that is to be made with its first run, and the resources that its request asks for. */
 interface GivenThread extends NewThread {
@@ -219,7 +222,7 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
       handle: async (call) => {
         const found = await findRun(services, call);
         const { stored } = found;
-        const { after } = call.query(watchQuery);
+        const { after, thoughts } = call.query(watchQuery);
         const lastEventId = Number(call.header('last-event-id') ?? '0');
         admission.admitStream(call.gone);
         call.admitBeside(runBytes(stored.state.run));
@@ -227,12 +230,12 @@ export function runEndpoints(services: Services): readonly Endpoint[] {
         endInTime(services, call, stored.ref, stored.state.run.expires_at);
         return {
           type: 'events',
-          frames: watchStream(
-            hub.follow(stored.ref, call.gone),
-            cursor,
-            runView(stored.state.run, found, nowMs()),
-            async (id) => objects.messages.get(stored.ref, id),
-          ),
+          frames: watchStream(hub.follow(stored.ref, call.gone), {
+            after: cursor,
+            run: runView(stored.state.run, found, nowMs()),
+            message: async (id) => objects.messages.get(stored.ref, id),
+            withThoughts: thoughts === 'true',
+          }),
         };
       },
     },
