@@ -11,9 +11,21 @@ type Drawn = TemplateResult | string | typeof nothing | readonly Drawn[];
 /** The longest text that is read as Markdown; longer ones are shown as they are. */
 const MAX_LENGTH = 200_000;
 
-export function markdown(text: string): TemplateResult {
-  if (text.length > MAX_LENGTH) return html`<pre>${text}</pre>`;
-  return html`<div class="markdown">${blocks(marked.lexer(text, { gfm: true, breaks: true }))}</div>`;
+/** Draws a link in a way of its own; null for one like others. */
+export type OwnLink = (href: string, text: unknown) => TemplateResult | null;
+const likeOthers: OwnLink = () => null;
+/** Of the text that is being drawn, which is done at once. */
+let ownLink = likeOthers;
+
+export function markdown(text: string, own: OwnLink = likeOthers): TemplateResult {
+  if (text.length > MAX_LENGTH)
+    return html`<pre class="code" tabindex="0" aria-label=${say('Text', '文本')}>${text}</pre>`;
+  ownLink = own;
+  try {
+    return html`<div class="markdown">${blocks(marked.lexer(text, { gfm: true, breaks: true }))}</div>`;
+  } finally {
+    ownLink = likeOthers;
+  }
 }
 
 function blocks(tokens: readonly Token[] = []): Drawn {
@@ -132,6 +144,8 @@ function plain(token: Tokens.Text | Tokens.Tag): Drawn {
 }
 
 function webLink(href: string, text: Drawn): TemplateResult {
+  const own = ownLink(href, text);
+  if (own !== null) return own;
   return isWebAddress(href)
     ? html`<a href=${href} target="_blank" rel="noopener noreferrer nofollow">${text}</a>`
     : html`<span title=${href}>${text}</span>`;

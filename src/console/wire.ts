@@ -79,12 +79,14 @@ export type Content =
   | { readonly type: 'image_url'; readonly image_url: { readonly url: string } };
 
 export interface Annotation {
-  readonly type: 'file_citation' | 'file_path';
-  readonly text: string;
+  readonly type: 'file_citation' | 'file_path' | 'url_citation';
+  /** What stands for it in the text. */
+  readonly text?: string;
   readonly start_index: number;
   readonly end_index: number;
   readonly file_citation?: { readonly file_id: string; readonly quote?: string };
   readonly file_path?: { readonly file_id: string };
+  readonly url_citation?: { readonly url: string; readonly title: string };
 }
 
 export type RunStatus =
@@ -136,6 +138,8 @@ export interface RequiredAction {
 export interface FunctionCall {
   readonly id: string;
   readonly type: 'function';
+  /** Its output is a decision: `{"approve": true}`, or `{"approve": false, "reason": "…"}`. */
+  readonly requires_approval?: boolean;
   readonly function: { readonly name: string; readonly arguments: string; readonly output?: string | null };
 }
 
@@ -152,13 +156,15 @@ export type CodeOutput =
 export interface SearchCall {
   readonly id: string;
   readonly type: 'file_search';
-  readonly file_search: {
-    readonly results?: readonly {
-      readonly file_id: string;
-      readonly file_name: string;
-      readonly score: number;
-    }[];
-  };
+  readonly file_search: { readonly results?: readonly SearchResult[] };
+}
+
+export interface SearchResult {
+  readonly file_id: string;
+  readonly file_name: string;
+  readonly score: number;
+  /** Only where it was asked for. */
+  readonly content?: readonly { readonly text: string }[];
 }
 
 export type StepCall = FunctionCall | CodeCall | SearchCall;

@@ -37,8 +37,8 @@ function toolsIn(form: FormData, before: Assistant | null): readonly Tool[] {
   // A hosted tool may have settings of its own, which the form does not show.
   const hosted = (type: 'code_interpreter' | 'file_search'): readonly Tool[] =>
     form.get(type) === 'on' ? [before?.tools.find((tool) => tool.type === type) ?? { type }] : [];
-  const functions = form.getAll('function').map((text, index): Tool => {
-    const value = objectIn(String(text), say(`Function ${index + 1}`, `函数 ${index + 1}`));
+  const functions = textsIn(form, 'function').map((text, index): Tool => {
+    const value = objectIn(text, say(`Function ${index + 1}`, `函数 ${index + 1}`));
     // As the SDKs take it, with its wrapping, or without.
     const own = 'function' in value ? value.function : value;
     if (!isNamed(own))
@@ -50,8 +50,8 @@ function toolsIn(form: FormData, before: Assistant | null): readonly Tool[] {
 
 function metadataIn(form: FormData, before: Assistant | null): Metadata {
   const others = objectIn(textIn(form, 'metadata') || '{}', say('The metadata', '元数据'));
-  const chosen = form.getAll('plugin').map(String);
-  const asks = form.getAll('approve').map(String);
+  const chosen = textsIn(form, 'plugin');
+  const asks = textsIn(form, 'approve');
   const askedAll =
     before?.metadata['approve']?.trim() === 'true' && chosen.every((name) => asks.includes(name));
   const approve = askedAll ? 'true' : asks.join(',');
@@ -61,6 +61,9 @@ function metadataIn(form: FormData, before: Assistant | null): Metadata {
     ...(approve !== '' && { approve }),
   };
 }
+
+const textsIn = (form: FormData, name: string): readonly string[] =>
+  form.getAll(name).filter((value) => typeof value === 'string');
 
 function numberIn(form: FormData, name: string): number | null {
   const text = textIn(form, name).trim();

@@ -1,5 +1,261 @@
-/** A page that is not there yet. */
-import { html } from 'lit-html';
+/** The playground: conversations with assistants, with all that happens in them. */
+import { html, nothing, type TemplateResult } from 'lit-html';
+import { guard } from 'lit-html/directives/guard.js';
+import { repeat } from 'lit-html/directives/repeat.js';
+import type { App, Page } from '../app.ts';
+import { assistantEditor, type AssistantEditor } from '../objects/assistant-editor.ts';
+import { problemView } from '../loaded.ts';
 import type { OpenPage } from '../pages.ts';
+import { say } from '../say.ts';
+import { empty, idView, statusWords } from '../views.ts';
+import type { Assistant } from '../wire.ts';
+import { answerForm } from './answer-form.ts';
+import { Assistants } from './assistants.ts';
+import { callsView, thoughtsView } from './call-view.ts';
+import { CodePanel } from './code-panel.ts';
+import { Composer } from './composer.ts';
+import { Conversation, type NewMessage } from './conversation.ts';
+import { examples, isDemo, type Example } from './examples.ts';
+import { citationDialog, messageView, type OpenCitation } from './message-view.ts';
+import { Unfolded } from './parts-view.ts';
+import { runView } from './run-view.ts';
+import { staysAtEnd } from './scrolling.ts';
+import { StoredFiles } from './stored-files.ts';
+import { timeline, type Entry } from './timeline.ts';
 
-export const open: OpenPage = () => ({ title: 'playground', view: () => html`<h1>playground</h1>` });
+export const open: OpenPage = (app, { query }) =>
+  new Playground(app, query.get('thread'), query.get('assistant'));
+
+class Playground implements Page {
+  readonly #app: App;
+  readonly #assistants: Assistants;
+  readonly #files: StoredFiles;
+  readonly #unfolded: Unfolded;
+  readonly #composer: Composer;
+  readonly #code: CodePanel;
+  #conversation: Conversation;
+  #editor: AssistantEditor | null = null;
+  #citation: OpenCitation | null = null;
+  #shownVersion = -1;
+  #isStarting = false;
+
+  constructor(app: App, threadId: string | null, assistantId: string | null) {
+    this.#app = app;
+    this.#files = new StoredFiles(app);
+    this.#unfolded = new Unfolded(app.redraw);
+    this.#composer = new Composer(app, this.#files);
+    this.#code = new CodePanel(app);
+    this.#assistants = new Assistants(app, assistantId);
+    this.#conversation = new Conversation(app, threadId);
+    void this.#load(this.#conversation);
+  }
+
+  get title(): string {
+    return say('Playground', '演练场');
+  }
+
+  close(): void {
+    this.#conversation.close();
+    this.#assistants.close();
+    this.#files.close();
+    this.#editor?.close();
+  }
+
+  view(): TemplateResult {
+    const { chosen } = this.#assistants;
+    return html`<section class="playground ${this.#code.isOpen ? 'with-code' : ''}">
+        <div class="heading">
+          <h1>${say('Playground', '演练场')}</h1>
+          ${this.#toolbar()}
+        </div>
+        ${this.#assistants.problem === null ? nothing : problemView(this.#assistants.problem, () => void this.#assistants.load())}
+        <div class="columns">
+          <div class="conversation">${this.#conversationView()}</div>
+          ${this.#code.isOpen && chosen !== null ? this.#code.view(chosen, this.#conversation.record) : nothing}
+        </div>
+      </section>
+      ${this.#editor?.view() ?? nothing}
+      ${this.#citation === null ? nothing : citationDialog(this.#citation, this.#means(), () => this.#cite(null))}`;
+  }
+
+  #toolbar(): TemplateResult {
+    const { chosen } = this.#assistants;
+    return html`<div class="buttons">
+      ${this.#assistants.view()}
+      ${chosen === null ? nothing : html`<button @click=${() => this.#edit(chosen)}>${say('Edit', '编辑')}</button>`}
+      <button @click=${() => this.#edit(null)}>${say('New assistant', '新建助手')}</button>
+      <button @click=${() => this.#startAnew()}>${say('New conversation', '新对话')}</button>
+      ${
+        chosen === null
+          ? nothing
+          : html`<button aria-expanded=${this.#code.isOpen} @click=${this.#code.toggle}>
+              ${say('Code', '代码')}
+            </button>`
+      }
+    </div>`;
+  }
+
+  #conversationView(): TemplateResult {
+    const conversation = this.#conversation;
+    const { record, openTurn, version } = conversation;
+    const entries = timeline(record, !conversation.hasEarlier);
+    if (version !== this.#shownVersion) staysAtEnd();
+    this.#shownVersion = version;
+    return html`
+      ${conversation.threadId === null ? nothing : html`<p class="quiet thread-id">${idView(conversation.threadId)}</p>`}
+      ${this.#earlier()} ${entries.length === 0 ? this.#beginning() : nothing}
+      <div class="entries" role="log" aria-live="off" aria-label=${say('Conversation', '对话')}>
+        ${repeat(
+          entries,
+          ({ key, kind }) => kind + key,
+          (entry) => this.#entryView(entry),
+        )}
+      </div>
+      <p class="hidden-label" role="status">
+        ${openTurn === null ? this.#lastWords() : statusWords(openTurn.run.status)}
+      </p>
+      ${conversation.isConnected ? nothing : html`<p class="quiet" role="status">${say('The server is away. Connecting again …', '服务器无响应，正在重新连接……')}</p>`}
+      ${openTurn === null ? nothing : answerForm(openTurn.run, this.#answering())} ${this.#trouble()}
+      ${this.#composer.view({
+        assistant: this.#assistants.chosen,
+        steers: openTurn !== null,
+        isSending: conversation.isSending || conversation.isLoading || this.#isStarting,
+        send: async (message) => this.#send(message),
+        cancel: () => void conversation.cancel(),
+      })}
+    `;
+  }
+
+  /** What the end of a run is told as to those who do not see it. */
+  #lastWords(): string {
+    const { lastTurn } = this.#conversation.record;
+    return lastTurn === null ? '' : statusWords(lastTurn.run.status);
+  }
+
+  #entryView(entry: Entry): unknown {
+    const means = this.#means();
+    switch (entry.kind) {
+      case 'message':
+        return messageView(entry.message, entry.turn, means);
+      case 'thoughts':
+        return guard([entry.text], () => thoughtsView(entry.text));
+      case 'calls':
+        return callsView(entry.step, means);
+      case 'run':
+        return guard([entry.turn.run], () => runView(entry.turn.run));
+    }
+  }
+
+  #means() {
+    return {
+      files: this.#files,
+      unfolded: this.#unfolded,
+      openCitation: (citation: OpenCitation) => this.#cite(citation),
+    };
+  }
+
+  #answering() {
+    return {
+      unfolded: this.#unfolded,
+      isBusy: this.#conversation.isSending,
+      submit: (outputs: ReadonlyMap<string, string>) => void this.#conversation.submit(outputs),
+      complain: (problem: string) => this.#app.tell(problem, true),
+    };
+  }
+
+  #earlier(): TemplateResult | typeof nothing {
+    const conversation = this.#conversation;
+    if (conversation.isLoading)
+      return html`<p class="quiet" aria-busy="true">${say('Loading …', '加载中……')}</p>`;
+    return conversation.hasEarlier
+      ? html`<button class="small" @click=${() => void conversation.loadEarlier()}>
+          ${say('Earlier messages', '更早的消息')}
+        </button>`
+      : nothing;
+  }
+
+  /** What stands in place of a conversation that has not begun. */
+  #beginning(): TemplateResult | typeof nothing {
+    const { all, chosen } = this.#assistants;
+    if (all === null || this.#conversation.isLoading || this.#isStarting) return nothing;
+    const isFirst = all.length === 0;
+    if (!isFirst && (chosen === null || !isDemo(chosen)))
+      return empty(
+        say('Write a message to begin a conversation with this assistant.', '输入消息，开始与此助手对话。'),
+      );
+    const words = isFirst
+      ? say(
+          'Ask something: that makes a demo assistant, which you can change.',
+          '点一个问题试试：会自动创建一个可修改的演示助手。',
+        )
+      : say('Ask something, or write a message.', '点一个问题，或输入消息。');
+    return empty(
+      words,
+      html`<ul class="examples">
+        ${examples().map(
+          (example) =>
+            html`<li>
+              <button @click=${() => void this.#ask(example)}>${example.question}</button>
+              <span class="hint">${example.about}</span>
+            </li>`,
+        )}
+      </ul>`,
+    );
+  }
+
+  #trouble(): TemplateResult | typeof nothing {
+    const { problem, lacksRun } = this.#conversation;
+    if (problem === null) return nothing;
+    const again = (): void => void this.#conversation.begin(this.#assistants.chosen?.id ?? '');
+    return lacksRun ? problemView(problem, again) : problemView(problem);
+  }
+
+  async #load(conversation: Conversation): Promise<void> {
+    await Promise.all([this.#assistants.load(), conversation.load()]);
+    const answered = conversation.record.lastTurn?.run.assistant_id;
+    if (answered !== undefined) await this.#assistants.choose(answered);
+    this.#app.redraw();
+  }
+
+  async #ask({ question }: Example): Promise<void> {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    this.#app.redraw();
+    const isThere = await this.#app.attempt(async () => this.#assistants.needsOne());
+    this.#isStarting = false;
+    if (isThere !== undefined)
+      await this.#send({ role: 'user', content: [{ type: 'text', text: question }] });
+  }
+
+  async #send(message: NewMessage): Promise<boolean> {
+    const { chosen } = this.#assistants;
+    if (chosen === null) return false;
+    const conversation = this.#conversation;
+    const sending = conversation.send(message, chosen.id);
+    scrollTo(0, document.documentElement.scrollHeight);
+    const isThere = await sending;
+    if (conversation === this.#conversation && conversation.threadId !== null)
+      this.#app.note(`/?thread=${encodeURIComponent(conversation.threadId)}`);
+    return isThere;
+  }
+
+  #startAnew(): void {
+    this.#conversation.close();
+    this.#conversation = new Conversation(this.#app, null);
+    this.#app.note('');
+    document.querySelector<HTMLElement>('#composer-text')?.focus();
+  }
+
+  #edit(assistant: Assistant | null): void {
+    this.#editor = assistantEditor(this.#app, assistant, {
+      saved: (stored) => this.#assistants.put(stored),
+      closed: () => (this.#editor = null),
+    });
+    this.#app.redraw();
+  }
+
+  #cite(citation: OpenCitation | null): void {
+    this.#citation = citation;
+    this.#app.redraw();
+  }
+}

@@ -1,0 +1,109 @@
+/** What a run did besides speaking: calls of tools as they happen, and what the model thought. */
+import { html, nothing, type TemplateResult } from 'lit-html';
+import { say } from '../say.ts';
+import { jsonText } from '../views.ts';
+import type { CodeCall, FunctionCall, SearchCall, Step, StepCall } from '../wire.ts';
+import { pictureView, type Unfolded } from './parts-view.ts';
+import { nameOf, type StoredFiles } from './stored-files.ts';
+
+interface CallMeans {
+  readonly files: StoredFiles;
+  readonly unfolded: Unfolded;
+}
+
+/** Folded, because a reader wants the answer first. */
+export function thoughtsView(text: string): TemplateResult {
+  return html`<details class="thoughts">
+    <summary>${say('Thoughts', '思考过程')}</summary>
+    <p class="said">${text}</p>
+  </details>`;
+}
+
+export function callsView(step: Step, means: CallMeans): TemplateResult | typeof nothing {
+  const { step_details: details } = step;
+  if (details.type !== 'tool_calls') return nothing;
+  return html`${details.tool_calls.map((call) => callView(call, step, means))}`;
+}
+
+function callView(call: StepCall, step: Step, means: CallMeans): TemplateResult {
+  switch (call.type) {
+    case 'function':
+      return functionView(call, step, means);
+    case 'code_interpreter':
+      return codeCallView(call, step, means);
+    case 'file_search':
+      return searchView(call, step, means);
+  }
+}
+
+function frame(name: string, state: string, isOpen: boolean, content: TemplateResult): TemplateResult {
+  return html`<details class="call" ?open=${isOpen}>
+    <summary><code>${nameOf(name)}</code> <span class="quiet">${state}</span></summary>
+    ${content}
+  </details>`;
+}
+
+/** How a call stands, from its step where it has no answer of its own. */
+function stateOf({ status }: Step, isAnswered: boolean): string {
+  if (isAnswered || status === 'completed') return say('answered', '已返回');
+  if (status === 'in_progress') return say('is being made …', '调用中……');
+  return say('not made', '未执行');
+}
+
+function functionView(call: FunctionCall, step: Step, { unfolded }: CallMeans): TemplateResult {
+  const { name, arguments: args, output } = call.function;
+  const isAnswered = output != null;
+  return frame(
+    name,
+    stateOf(step, isAnswered),
+    false,
+    html`<p class="part">${say('Arguments', '参数')}</p>
+      ${unfolded.text(jsonText(args), say(`Arguments of ${nameOf(name)}`, `${nameOf(name)} 的参数`), `${call.id}-in`)}
+      ${
+        isAnswered
+          ? html`<p class="part">${say('Output', '输出')}</p>
+              ${unfolded.text(jsonText(output), say(`Output of ${nameOf(name)}`, `${nameOf(name)} 的输出`), `${call.id}-out`)}`
+          : nothing
+      }`,
+  );
+}
+
+function codeCallView(
+  { id, code_interpreter: code }: CodeCall,
+  step: Step,
+  means: CallMeans,
+): TemplateResult {
+  const { files, unfolded } = means;
+  const pictures = code.outputs.filter((output) => output.type === 'image');
+  const content = html`<p class="part">Python</p>
+    ${unfolded.text(code.input, 'Python', `${id}-code`)}
+    ${code.outputs.map((output, index) =>
+      output.type === 'logs'
+        ? html`<p class="part">${say('Printed', '打印输出')}</p>
+            ${unfolded.text(output.logs, say('Printed', '打印输出'), `${id}-${index}`)}`
+        : nothing,
+    )}`;
+  // A chart is an answer; it is seen without unfolding anything.
+  return html`${frame('code_interpreter', stateOf(step, false), false, content)}
+  ${pictures.map(({ image }) => pictureView(files, image.file_id, say('Chart', '图表')))}`;
+}
+
+function searchView({ id, file_search: search }: SearchCall, step: Step, means: CallMeans): TemplateResult {
+  const results = search.results ?? [];
+  const content = html`${
+      results.length === 0
+        ? html`<p class="quiet">${say('Nothing found so far.', '暂无结果。')}</p>`
+        : nothing
+    }
+    <ol>
+      ${results.map(({ file_name: name, score, content: found }, index) => {
+        const text = found?.map((part) => part.text).join('\n') ?? '';
+        return html`<li>
+          <bdi>${nameOf(name)}</bdi> <span class="quiet">${score.toFixed(2)}</span>
+          ${text === '' ? nothing : means.unfolded.text(text, nameOf(name), `${id}-${index}`)}
+        </li>`;
+      })}
+    </ol>`;
+  const found = say(`${results.length} found`, `找到 ${results.length} 条`);
+  return frame('file_search', results.length > 0 ? found : stateOf(step, false), false, content);
+}
