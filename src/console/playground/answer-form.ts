@@ -99,7 +99,7 @@ function fieldFor(call: FunctionCall, means: AnswerMeans): TemplateResult {
     ${argumentsOf(call, means)}
     <label
       >${say(`Output of ${nameOf(name)}`, `${nameOf(name)} 的输出`)}
-      <textarea class="code" name=${call.id} rows="4" spellcheck="false" .value=${proposal(call)}></textarea>
+      <textarea class="code" name=${call.id} rows="6" spellcheck="false" .value=${proposal(call)}></textarea>
       <span class="hint"
         >${say('JSON or text: what your program would answer.', 'JSON 或文本：你的程序会返回的内容。')}</span
       >

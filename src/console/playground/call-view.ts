@@ -2,11 +2,15 @@
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { say } from '../say.ts';
 import { jsonText } from '../views.ts';
+import type { Turn } from './record.ts';
 import type { CodeCall, FunctionCall, SearchCall, Step, StepCall } from '../wire.ts';
 import { pictureView, type Unfolded } from './parts-view.ts';
 import { nameOf, type StoredFiles } from './stored-files.ts';
 
 interface CallMeans {
+  readonly turn: Turn;
+  /** Pictures that are seen in messages. */
+  readonly shown: ReadonlySet<string>;
   readonly files: StoredFiles;
   readonly unfolded: Unfolded;
 }
@@ -44,18 +48,20 @@ function frame(name: string, state: string, isOpen: boolean, content: TemplateRe
 }
 
 /** How a call stands, from its step where it has no answer of its own. */
-function stateOf({ status }: Step, isAnswered: boolean): string {
+function stateOf({ status }: Step, { turn: { run } }: CallMeans, isAnswered: boolean): string {
   if (isAnswered || status === 'completed') return say('answered', '已返回');
+  if (run.status === 'requires_action') return say('waits for you', '等待你处理');
   if (status === 'in_progress') return say('is being made …', '调用中……');
   return say('not made', '未执行');
 }
 
-function functionView(call: FunctionCall, step: Step, { unfolded }: CallMeans): TemplateResult {
+function functionView(call: FunctionCall, step: Step, means: CallMeans): TemplateResult {
+  const { unfolded } = means;
   const { name, arguments: args, output } = call.function;
   const isAnswered = output != null;
   return frame(
     name,
-    stateOf(step, isAnswered),
+    stateOf(step, means, isAnswered),
     false,
     html`<p class="part">${say('Arguments', '参数')}</p>
       ${unfolded.text(jsonText(args), say(`Arguments of ${nameOf(name)}`, `${nameOf(name)} 的参数`), `${call.id}-in`)}
@@ -74,7 +80,9 @@ function codeCallView(
   means: CallMeans,
 ): TemplateResult {
   const { files, unfolded } = means;
-  const pictures = code.outputs.filter((output) => output.type === 'image');
+  const pictures = code.outputs
+    .filter((output) => output.type === 'image')
+    .filter(({ image }) => !means.shown.has(image.file_id));
   const content = html`<p class="part">Python</p>
     ${unfolded.text(code.input, 'Python', `${id}-code`)}
     ${code.outputs.map((output, index) =>
@@ -84,7 +92,7 @@ function codeCallView(
         : nothing,
     )}`;
   // A chart is an answer; it is seen without unfolding anything.
-  return html`${frame('code_interpreter', stateOf(step, false), false, content)}
+  return html`${frame('code_interpreter', stateOf(step, means, false), false, content)}
   ${pictures.map(({ image }) => pictureView(files, image.file_id, say('Chart', '图表')))}`;
 }
 
@@ -105,5 +113,5 @@ function searchView({ id, file_search: search }: SearchCall, step: Step, means: 
       })}
     </ol>`;
   const found = say(`${results.length} found`, `找到 ${results.length} 条`);
-  return frame('file_search', results.length > 0 ? found : stateOf(step, false), false, content);
+  return frame('file_search', results.length > 0 ? found : stateOf(step, means, false), false, content);
 }

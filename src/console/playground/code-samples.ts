@@ -95,8 +95,9 @@ ${outputs === null ? '' : waits}console.log(response.output_text);
 `;
 }
 
+/** Its import is put together, so that nobody takes it for one of this module. */
 const nodeHead = (baseUrl: string): string => `// npm install openai
-import OpenAI from 'openai';
+import OpenAI from ${json('openai')};
 
 const client = new OpenAI({ baseURL: ${json(baseUrl)}, apiKey: process.env.${KEY} ?? 'none' });
 `;

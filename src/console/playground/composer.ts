@@ -9,16 +9,21 @@ import type { NewMessage } from './conversation.ts';
 import { nameOf, type StoredFiles } from './stored-files.ts';
 
 /** What the composer is given to decide with. */
-export interface ComposerState {
-  readonly assistant: Assistant | null;
+interface ComposerState {
   /** A run is under way, which takes in what is sent. */
   readonly steers: boolean;
   readonly isSending: boolean;
-  readonly send: (message: NewMessage) => Promise<boolean>;
+  /** Whether it is in the thread. */
+  readonly send: (draft: Draft) => Promise<boolean>;
   readonly cancel: () => void;
 }
 
-/** A file that goes with the next message. */
+/** What the reader has written, and the files that go with it. */
+export interface Draft {
+  readonly text: string;
+  readonly chosen: readonly Chosen[];
+}
+
 interface Chosen {
   readonly file: StoredFile;
   readonly isPicture: boolean;
@@ -68,7 +73,7 @@ export class Composer {
         @paste=${(event: ClipboardEvent) => this.#paste(event)}
       ></textarea>
       <div class="buttons">
-        <button class="primary" ?disabled=${state.isSending || this.#uploads > 0 || state.assistant === null}>
+        <button class="primary" ?disabled=${state.isSending || this.#uploads > 0}>
           ${state.steers ? say('Steer', '插话') : say('Send', '发送')}
         </button>
         <label class="button attach"
@@ -153,11 +158,10 @@ export class Composer {
     }
   }
 
-  async #send({ assistant, isSending, send }: ComposerState, form: HTMLFormElement): Promise<void> {
+  async #send({ isSending, send }: ComposerState, form: HTMLFormElement): Promise<void> {
     const text = this.#text.trim();
-    if (assistant === null || isSending || this.#uploads > 0 || (text === '' && this.#chosen.length === 0))
-      return;
-    const isThere = await send(messageOf(text, this.#chosen, assistant));
+    if (isSending || this.#uploads > 0 || (text === '' && this.#chosen.length === 0)) return;
+    const isThere = await send({ text, chosen: this.#chosen });
     if (!isThere) return;
     this.#chosen = [];
     // Unless the reader has gone on writing meanwhile.
@@ -169,7 +173,7 @@ export class Composer {
 }
 
 /** A message with its pictures as content, and its other files for the tools that the assistant has. */
-function messageOf(text: string, chosen: readonly Chosen[], { tools }: Assistant): NewMessage {
+export function messageOf({ text, chosen }: Draft, { tools }: Assistant): NewMessage {
   const hosted = tools.filter(({ type }) => type !== 'function').map(({ type }) => ({ type }));
   const pictures = chosen.filter(({ isPicture }) => isPicture);
   const others = chosen.filter(({ isPicture }) => !isPicture);

@@ -13,13 +13,13 @@ import { answerForm } from './answer-form.ts';
 import { Assistants } from './assistants.ts';
 import { callsView, thoughtsView } from './call-view.ts';
 import { CodePanel } from './code-panel.ts';
-import { Composer } from './composer.ts';
-import { Conversation, type NewMessage } from './conversation.ts';
-import { examples, isDemo, type Example } from './examples.ts';
+import { Composer, messageOf, type Draft } from './composer.ts';
+import { Conversation } from './conversation.ts';
+import { examples, isDemo } from './examples.ts';
 import { citationDialog, messageView, type OpenCitation } from './message-view.ts';
 import { Unfolded } from './parts-view.ts';
 import { runView } from './run-view.ts';
-import { staysAtEnd } from './scrolling.ts';
+import { goToEnd, staysAtEnd } from './scrolling.ts';
 import { StoredFiles } from './stored-files.ts';
 import { timeline, type Entry } from './timeline.ts';
 
@@ -117,10 +117,9 @@ class Playground implements Page {
       ${conversation.isConnected ? nothing : html`<p class="quiet" role="status">${say('The server is away. Connecting again …', '服务器无响应，正在重新连接……')}</p>`}
       ${openTurn === null ? nothing : answerForm(openTurn.run, this.#answering())} ${this.#trouble()}
       ${this.#composer.view({
-        assistant: this.#assistants.chosen,
         steers: openTurn !== null,
         isSending: conversation.isSending || conversation.isLoading || this.#isStarting,
-        send: async (message) => this.#send(message),
+        send: async (draft) => this.#send(draft),
         cancel: () => void conversation.cancel(),
       })}
     `;
@@ -140,7 +139,11 @@ class Playground implements Page {
       case 'thoughts':
         return guard([entry.text], () => thoughtsView(entry.text));
       case 'calls':
-        return callsView(entry.step, means);
+        return callsView(entry.step, {
+          ...means,
+          turn: entry.turn,
+          shown: this.#conversation.record.pictures,
+        });
       case 'run':
         return guard([entry.turn.run], () => runView(entry.turn.run));
     }
@@ -195,7 +198,9 @@ class Playground implements Page {
         ${examples().map(
           (example) =>
             html`<li>
-              <button @click=${() => void this.#ask(example)}>${example.question}</button>
+              <button @click=${() => void this.#send({ text: example.question, chosen: [] })}>
+                ${example.question}
+              </button>
               <span class="hint">${example.about}</span>
             </li>`,
         )}
@@ -217,25 +222,20 @@ class Playground implements Page {
     this.#app.redraw();
   }
 
-  async #ask({ question }: Example): Promise<void> {
-    if (this.#isStarting) return;
+  /** Sends a message; where there is no assistant, that of the examples is made to answer it. */
+  async #send(draft: Draft): Promise<boolean> {
+    if (this.#isStarting) return false;
     this.#isStarting = true;
     this.#app.redraw();
-    const isThere = await this.#app.attempt(async () => this.#assistants.needsOne());
+    const assistant = await this.#app.attempt(async () => this.#assistants.needsOne());
     this.#isStarting = false;
-    if (isThere !== undefined)
-      await this.#send({ role: 'user', content: [{ type: 'text', text: question }] });
-  }
-
-  async #send(message: NewMessage): Promise<boolean> {
-    const { chosen } = this.#assistants;
-    if (chosen === null) return false;
+    if (assistant === undefined) return false;
     const conversation = this.#conversation;
-    const sending = conversation.send(message, chosen.id);
-    scrollTo(0, document.documentElement.scrollHeight);
-    const isThere = await sending;
-    if (conversation === this.#conversation && conversation.threadId !== null)
+    const isThere = await conversation.send(messageOf(draft, assistant), assistant.id);
+    if (conversation !== this.#conversation) return isThere;
+    if (conversation.threadId !== null)
       this.#app.note(`/?thread=${encodeURIComponent(conversation.threadId)}`);
+    goToEnd();
     return isThere;
   }
 

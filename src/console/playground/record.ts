@@ -66,7 +66,12 @@ export class ThreadRecord {
     this.#change(runId, () => ({ steps: [], thoughts: [] }));
   }
 
-  /** The run that is not over yet, if there is one. */
+  /** The pictures that messages show. */
+  get pictures(): ReadonlySet<string> {
+    const parts = [...this.messages.values()].flatMap(({ content }) => content);
+    return new Set(parts.flatMap((part) => (part.type === 'image_file' ? [part.image_file.file_id] : [])));
+  }
+
   get lastTurn(): Turn | null {
     return [...this.turns.values()].at(-1) ?? null;
   }
@@ -160,7 +165,7 @@ function grownCode(
   return { id, type: 'code_interpreter', code_interpreter: { input: before.input + input, outputs: all } };
 }
 
-const placeOf = ({ index = 0 }: Piece): number => index;
+const placeOf = ({ index = 0 }: CodeOutput & Piece): number => index;
 
 const grownOutput = (last: CodeOutput | undefined, output: CodeOutput): CodeOutput =>
   last?.type === 'logs' && output.type === 'logs' ? { ...output, logs: last.logs + output.logs } : output;

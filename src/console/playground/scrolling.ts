@@ -8,5 +8,9 @@ export function staysAtEnd(): void {
   const page = document.documentElement;
   const isAtEnd = page.scrollHeight - innerHeight - scrollY < NEAR;
   // Behind the drawing that goes on now.
-  if (isAtEnd) queueMicrotask(() => scrollTo({ top: page.scrollHeight, behavior: 'instant' }));
+  if (isAtEnd) queueMicrotask(goToEnd);
+}
+
+export function goToEnd(): void {
+  scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
 }
