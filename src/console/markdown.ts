@@ -3,33 +3,60 @@
  * text: HTML in an answer is shown as text, and links lead to web pages or nowhere.
  */
 import { html, nothing, type TemplateResult } from 'lit-html';
-import { marked, type MarkedToken, type Token, type Tokens } from 'marked';
+import { Lexer, type MarkedToken, type Token, type Tokens } from 'marked';
 import { say } from './say.ts';
 
 type Drawn = TemplateResult | string | typeof nothing | readonly Drawn[];
 
 /** The longest text that is read as Markdown; longer ones are shown as they are. */
 const MAX_LENGTH = 200_000;
+/** The longest paragraph in which marks are looked for: with some texts that takes the square of their length. */
+const MAX_PARAGRAPH = 4_000;
+/** How long marks are looked for, in milliseconds. What is left then is shown as it is. */
+const MAX_MS = 400;
+/** How deep lists and quotes are drawn within each other. */
+const MAX_DEPTH = 24;
 
 /** Draws a link in a way of its own; null for one like others. */
 export type OwnLink = (href: string, text: unknown) => TemplateResult | null;
 const likeOthers: OwnLink = () => null;
 /** Of the text that is being drawn, which is done at once. */
 let ownLink = likeOthers;
+let depth = 0;
 
 export function markdown(text: string, own: OwnLink = likeOthers): TemplateResult {
-  if (text.length > MAX_LENGTH)
-    return html`<pre class="code" tabindex="0" aria-label=${say('Text', '文本')}>${text}</pre>`;
   ownLink = own;
   try {
-    return html`<div class="markdown">${blocks(marked.lexer(text, { gfm: true, breaks: true }))}</div>`;
+    if (text.length <= MAX_LENGTH) return html`<div class="markdown">${blocks(tokensOf(text))}</div>`;
+  } catch {
+    // Quotes in quotes in quotes: too deep to be read.
   } finally {
     ownLink = likeOthers;
+    depth = 0;
   }
+  return html`<pre class="code" tabindex="0" aria-label=${say('Text', '文本')}>${text}</pre>`;
+}
+
+/** As `marked.lexer` does it, within limits. */
+function tokensOf(text: string): readonly Token[] {
+  const lexer = new Lexer({ gfm: true, breaks: true });
+  const tokens = lexer.blockTokens(text.replace(/\r\n?/g, '\n'), lexer.tokens);
+  const deadline = performance.now() + MAX_MS;
+  // It grows on the way.
+  for (const { src, tokens: found } of lexer.inlineQueue) {
+    if (src.length > MAX_PARAGRAPH || performance.now() > deadline)
+      found.push({ type: 'text', raw: src, text: src, escaped: false });
+    else lexer.inlineTokens(src, found);
+  }
+  return tokens;
 }
 
 function blocks(tokens: readonly Token[] = []): Drawn {
-  return tokens.map((token) => (isKnown(token) ? block(token) : token.raw));
+  if (depth >= MAX_DEPTH) return tokens.map(({ raw }) => raw);
+  depth += 1;
+  const drawn = tokens.map((token) => (isKnown(token) ? block(token) : token.raw));
+  depth -= 1;
+  return drawn;
 }
 
 /** Every token is one of these, as long as `marked` is not extended. */
