@@ -32,8 +32,6 @@ export class Conversation {
   problem: string | null = null;
   /** The messages of the thread wait for an answer, but no run could be made. */
   lacksRun = false;
-  /** Grows with everything that comes. */
-  version = 0;
   readonly #app: App;
   readonly #aborter = new AbortController();
   #followed: string | null = null;
@@ -136,7 +134,6 @@ export class Conversation {
       if (!isAbort(error)) this.problem = wordsOf(error);
     }
     this[state] = false;
-    this.version += 1;
     this.#app.redraw();
   }
 
@@ -165,7 +162,6 @@ export class Conversation {
     const query = { limit: 100, order: 'asc', 'include[]': WITH_TEXTS };
     const { data } = await this.#get<List<Step>>(this.#path(`/runs/${runId}/steps`), query);
     this.record.putSteps(runId, data);
-    this.version += 1;
     this.#app.redraw();
   }
 
@@ -216,7 +212,6 @@ export class Conversation {
     if (event === 'error') {
       this.problem = decoded<{ readonly error?: { readonly message?: string } }>(data).error?.message ?? data;
     } else this.record.take(runId, event, data);
-    this.version += 1;
     this.#app.redraw();
   }
 

@@ -4,16 +4,16 @@ import { guard } from 'lit-html/directives/guard.js';
 import { dialog } from '../dialog.ts';
 import { isWebAddress, markdown } from '../markdown.ts';
 import { say } from '../say.ts';
-import type { Annotation, Content, Message } from '../wire.ts';
+import type { Annotation, Content, Message, Step } from '../wire.ts';
 import { annotationAt, quoteOf, withMarks } from './citations.ts';
 import { pictureView, type Unfolded } from './parts-view.ts';
-import type { Turn } from './record.ts';
 import type { StoredFiles } from './stored-files.ts';
 
 /** A citation that the reader has opened. */
 export interface OpenCitation {
   readonly annotation: Annotation;
-  readonly turn: Turn | null;
+  /** The run that cited it. */
+  readonly runId: string | null;
 }
 
 export interface MessageMeans {
@@ -22,29 +22,24 @@ export interface MessageMeans {
   readonly openCitation: (citation: OpenCitation) => void;
 }
 
-export function messageView(message: Message, turn: Turn | null, means: MessageMeans): TemplateResult {
+export function messageView(message: Message, means: MessageMeans): TemplateResult {
   const { role, content, attachments } = message;
   const isUser = role === 'user';
   return html`<article
     class="message ${role}"
     aria-label=${isUser ? say('You', '你') : say('Assistant', '助手')}
   >
-    ${content.map((part) => partView(part, message, turn, means))}
+    ${content.map((part) => partView(part, message, means))}
     ${(attachments ?? []).map(
       ({ file_id: id }) => html`<p class="attached">📎 <bdi>${means.files.name(id)}</bdi></p>`,
     )}
   </article>`;
 }
 
-function partView(
-  part: Content,
-  message: Message,
-  turn: Turn | null,
-  means: MessageMeans,
-): TemplateResult | typeof nothing {
+function partView(part: Content, message: Message, means: MessageMeans): TemplateResult | typeof nothing {
   switch (part.type) {
     case 'text':
-      return textView(part.text, message, turn, means);
+      return textView(part.text, message, means);
     case 'image_file':
       return pictureView(means.files, part.image_file.file_id, say('Picture', '图片'));
     case 'image_url':
@@ -63,17 +58,16 @@ function pictureLink(url: string): TemplateResult {
 
 function textView(
   { value, annotations }: Extract<Content, { type: 'text' }>['text'],
-  { role }: Message,
-  turn: Turn | null,
+  { role, run_id: runId }: Message,
   means: MessageMeans,
 ): TemplateResult {
   // What the reader has written is shown as it was written.
   if (role === 'user') return html`<p class="said">${value}</p>`;
   const open = (annotation: Annotation): void => {
     if (annotation.file_path !== undefined) void means.files.download(annotation.file_path.file_id);
-    else means.openCitation({ annotation, turn });
+    else means.openCitation({ annotation, runId });
   };
-  return html`${guard([value, annotations, turn], () =>
+  return html`${guard([value, annotations], () =>
     markdown(withMarks(value, annotations), (href, text) => {
       const index = annotationAt(href, annotations);
       const annotation = index === null ? undefined : annotations[index];
@@ -110,12 +104,12 @@ function madeFiles(annotations: readonly Annotation[], files: StoredFiles): Temp
 
 /** What lies behind a mark: the file, and what was found in it. */
 export function citationDialog(
-  { annotation, turn }: OpenCitation,
-  { files, unfolded }: MessageMeans,
+  { annotation }: OpenCitation,
+  { files, unfolded, steps }: MessageMeans & { readonly steps: readonly Step[] },
   close: () => void,
 ): TemplateResult {
   const id = annotation.file_citation?.file_id ?? '';
-  const quote = quoteOf(annotation, turn?.steps ?? []);
+  const quote = quoteOf(annotation, steps);
   const content = html`<p>
       <strong><bdi>${files.name(id)}</bdi></strong>
     </p>

@@ -1,6 +1,7 @@
 /** The playground: conversations with assistants, with all that happens in them. */
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { guard } from 'lit-html/directives/guard.js';
+import { ref } from 'lit-html/directives/ref.js';
 import { repeat } from 'lit-html/directives/repeat.js';
 import type { App, Page } from '../app.ts';
 import { assistantEditor, type AssistantEditor } from '../objects/assistant-editor.ts';
@@ -19,7 +20,7 @@ import { examples, isDemo } from './examples.ts';
 import { citationDialog, messageView, type OpenCitation } from './message-view.ts';
 import { Unfolded } from './parts-view.ts';
 import { runView } from './run-view.ts';
-import { goToEnd, staysAtEnd } from './scrolling.ts';
+import { EndKeeper } from './scrolling.ts';
 import { StoredFiles } from './stored-files.ts';
 import { timeline, type Entry } from './timeline.ts';
 
@@ -33,10 +34,10 @@ class Playground implements Page {
   readonly #unfolded: Unfolded;
   readonly #composer: Composer;
   readonly #code: CodePanel;
+  readonly #end = new EndKeeper();
   #conversation: Conversation;
   #editor: AssistantEditor | null = null;
   #citation: OpenCitation | null = null;
-  #shownVersion = -1;
   #isStarting = false;
 
   constructor(app: App, threadId: string | null, assistantId: string | null) {
@@ -59,6 +60,7 @@ class Playground implements Page {
     this.#assistants.close();
     this.#files.close();
     this.#editor?.close();
+    this.#end.close();
   }
 
   view(): TemplateResult {
@@ -75,7 +77,7 @@ class Playground implements Page {
         </div>
       </section>
       ${this.#editor?.view() ?? nothing}
-      ${this.#citation === null ? nothing : citationDialog(this.#citation, this.#means(), () => this.#cite(null))}`;
+      ${this.#citation === null ? nothing : citationDialog(this.#citation, this.#sources(), () => this.#cite(null))}`;
   }
 
   #toolbar(): TemplateResult {
@@ -97,18 +99,23 @@ class Playground implements Page {
 
   #conversationView(): TemplateResult {
     const conversation = this.#conversation;
-    const { record, openTurn, version } = conversation;
+    const { record, openTurn } = conversation;
     const entries = timeline(record, !conversation.hasEarlier);
-    if (version !== this.#shownVersion) staysAtEnd();
-    this.#shownVersion = version;
+    const { pictures } = record;
     return html`
       ${conversation.threadId === null ? nothing : html`<p class="quiet thread-id">${idView(conversation.threadId)}</p>`}
       ${this.#earlier()} ${entries.length === 0 ? this.#beginning() : nothing}
-      <div class="entries" role="log" aria-live="off" aria-label=${say('Conversation', '对话')}>
+      <div
+        ${ref(this.#end.watch)}
+        class="entries"
+        role="log"
+        aria-live="off"
+        aria-label=${say('Conversation', '对话')}
+      >
         ${repeat(
           entries,
           ({ key, kind }) => kind + key,
-          (entry) => this.#entryView(entry),
+          (entry) => this.#entryView(entry, pictures),
         )}
       </div>
       <p class="hidden-label" role="status">
@@ -131,19 +138,20 @@ class Playground implements Page {
     return lastTurn === null ? '' : statusWords(lastTurn.run.status);
   }
 
-  #entryView(entry: Entry): unknown {
+  /** What has not changed is not drawn anew. @param shown the pictures that are seen in messages */
+  #entryView(entry: Entry, shown: ReadonlySet<string>): unknown {
     const means = this.#means();
+    const { version } = this.#files;
     switch (entry.kind) {
       case 'message':
-        return messageView(entry.message, entry.turn, means);
+        return guard([entry.message, version], () => messageView(entry.message, means));
       case 'thoughts':
         return guard([entry.text], () => thoughtsView(entry.text));
-      case 'calls':
-        return callsView(entry.step, {
-          ...means,
-          turn: entry.turn,
-          shown: this.#conversation.record.pictures,
-        });
+      case 'calls': {
+        const { step, turn } = entry;
+        const seen = [step, turn.run.status, shown.size, version, this.#unfolded.version];
+        return guard(seen, () => callsView(step, { ...means, turn, shown }));
+      }
       case 'run':
         return guard([entry.turn.run], () => runView(entry.turn.run));
     }
@@ -171,10 +179,15 @@ class Playground implements Page {
     if (conversation.isLoading)
       return html`<p class="quiet" aria-busy="true">${say('Loading …', '加载中……')}</p>`;
     return conversation.hasEarlier
-      ? html`<button class="small" @click=${() => void conversation.loadEarlier()}>
+      ? html`<button class="small" @click=${() => this.#loadEarlier()}>
           ${say('Earlier messages', '更早的消息')}
         </button>`
       : nothing;
+  }
+
+  #loadEarlier(): void {
+    this.#end.leave();
+    void this.#conversation.loadEarlier();
   }
 
   /** What stands in place of a conversation that has not begun. */
@@ -235,7 +248,7 @@ class Playground implements Page {
     if (conversation !== this.#conversation) return isThere;
     if (conversation.threadId !== null)
       this.#app.note(`/?thread=${encodeURIComponent(conversation.threadId)}`);
-    goToEnd();
+    this.#end.go();
     return isThere;
   }
 
@@ -252,6 +265,12 @@ class Playground implements Page {
       closed: () => (this.#editor = null),
     });
     this.#app.redraw();
+  }
+
+  /** What the run has done that says what is cited. */
+  #sources() {
+    const { turns } = this.#conversation.record;
+    return { ...this.#means(), steps: turns.get(this.#citation?.runId ?? '')?.steps ?? [] };
   }
 
   #cite(citation: OpenCitation | null): void {

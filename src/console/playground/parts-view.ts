@@ -10,6 +10,8 @@ const SHOWN = 8_000;
 
 /** Which of the long texts the reader wants whole. */
 export class Unfolded {
+  /** Grows with every wish. */
+  version = 0;
   readonly #keys = new Set<string>();
   readonly #redraw: () => void;
 
@@ -22,6 +24,7 @@ export class Unfolded {
     const isCut = text.length > SHOWN && !this.#keys.has(key);
     const unfold = (): void => {
       this.#keys.add(key);
+      this.version += 1;
       this.#redraw();
     };
     const shown = isCut ? `${text.slice(0, SHOWN).replace(/[\uD800-\uDBFF]$/, '')}…` : text;

@@ -3,6 +3,8 @@ import type { App } from '../app.ts';
 import type { StoredFile } from '../wire.ts';
 
 export class StoredFiles {
+  /** Grows with everything that has come. */
+  version = 0;
   readonly #app: App;
   readonly #aborter = new AbortController();
   /** What was asked for; null until it has come, or where it cannot be had. */
@@ -65,7 +67,9 @@ export class StoredFiles {
   ): Promise<void> {
     try {
       const value = await load(this.#aborter.signal);
-      if (!this.#aborter.signal.aborted) known.set(id, value);
+      if (this.#aborter.signal.aborted) return;
+      known.set(id, value);
+      this.version += 1;
       this.#app.redraw();
     } catch {
       // It stays what it is without: an id, or no picture.

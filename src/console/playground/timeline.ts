@@ -3,7 +3,7 @@ import type { Message, Step } from '../wire.ts';
 import type { ThreadRecord, Turn } from './record.ts';
 
 export type Entry =
-  | { readonly kind: 'message'; readonly key: string; readonly message: Message; readonly turn: Turn | null }
+  | { readonly kind: 'message'; readonly key: string; readonly message: Message }
   | { readonly kind: 'thoughts'; readonly key: string; readonly text: string }
   | { readonly kind: 'calls'; readonly key: string; readonly step: Step; readonly turn: Turn }
   | { readonly kind: 'run'; readonly key: string; readonly turn: Turn };
@@ -29,10 +29,9 @@ export function timeline(record: ThreadRecord, hasAll: boolean): readonly Entry[
     behind.set(key, [...(behind.get(key) ?? []), ...rest, { kind: 'run', key: turn.run.id, turn }]);
   }
   const told = messages.flatMap((message): readonly Entry[] => {
-    const turn = record.turns.get(message.run_id ?? '') ?? null;
     return [
       ...(before.get(message.id) ?? []),
-      { kind: 'message', key: message.id, message, turn },
+      { kind: 'message', key: message.id, message },
       ...(behind.get(message.id) ?? []),
     ];
   });
