@@ -82,6 +82,9 @@ export async function barriersEverywhere(page: Page, name: string): Promise<read
       const where = `${name}-${colorScheme}-${device}`;
       const isWide = 'document.documentElement.scrollWidth > document.documentElement.clientWidth';
       if (await page.evaluate<boolean>(isWide)) found.push(`${where}: wider than the screen`);
+      // A screen as high as the page: what stays in view while readers scroll covers nothing there.
+      const height = await page.evaluate<number>('document.documentElement.scrollHeight');
+      await page.setViewportSize({ ...viewport, height: Math.max(viewport.height, height) });
       found.push(...(await barriers(page)).map((barrier) => `${where}: ${barrier}`));
       if (SHOTS !== undefined) {
         mkdirSync(SHOTS, { recursive: true });

@@ -38,10 +38,7 @@ async function opened(assistant: object = {}): Promise<Page> {
 
 describe.skipIf(CHROMIUM === null)('the playground', () => {
   beforeAll(async () => browser.launch());
-  afterAll(async () => {
-    await browser.close();
-    expect(browser.complaints).toEqual([]);
-  });
+  afterAll(async () => browser.close());
 
   test('makes an assistant for those who are here for the first time, and answers them', async () => {
     upstream.reply(({ body }) => {
@@ -147,7 +144,7 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
 
   test.each([
     ['Approve', 'Done: {"timezone":'],
-    ['Refuse', 'the user has denied it'],
+    ['Refuse', 'Not this late.'],
   ])('asks before a call, and is answered: %s', async (button, said) => {
     upstream.reply(({ outputs }) =>
       outputs.length > 0 ? says(`Done: ${outputs.join()}`) : calls([{ name: 'clock', arguments: {} }]),
@@ -155,13 +152,10 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     const page = await opened({ metadata: { auto_tools: 'clock', approve: 'clock' } });
     await ask(page, 'What time is it?');
     await page.getByRole('heading', { name: 'May clock be called?' }).waitFor();
-    if (button === 'Refuse') {
-      expect(await barriersEverywhere(page, 'playground-approval')).toEqual([]);
-      await page.getByLabel('Reason').fill('Not this late.');
-    }
+    expect(await barriersEverywhere(page, 'playground-approval')).toEqual([]);
+    await page.getByLabel('Reason').fill('Not this late.');
     await page.getByRole('button', { name: button }).click();
     await answers(page).getByText(said).waitFor();
-    if (button === 'Refuse') await answers(page).getByText('Not this late.').waitFor();
     await page.context().close();
   });
 
@@ -246,7 +240,7 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     await page.getByRole('button', { name: 'New conversation' }).click();
     await page.getByText('Write a message to begin').waitFor();
     expect(page.url()).not.toContain('thread');
-    expect(await field(page).evaluate((element) => element.matches(':focus'))).toBe(true);
+    await page.locator('#composer-text:focus').waitFor();
     await page.context().close();
   });
 
@@ -263,5 +257,9 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     await page.getByText('已完成').first().waitFor();
     expect(await barriersEverywhere(page, 'playground-chinese')).toEqual([]);
     await page.context().close();
+  });
+
+  test('has no errors in its scripts, and does nothing that its policy forbids', () => {
+    expect(browser.complaints).toEqual([]);
   });
 });

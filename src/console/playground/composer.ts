@@ -99,7 +99,7 @@ export class Composer {
     };
     return html`<li>
       <span
-        >${chosen.isPicture ? '🖼' : '📎'} <bdi>${name}</bdi>
+        >${chosen.isPicture ? say('Picture', '图片') : say('File', '文件')} <bdi>${name}</bdi>
         <span class="quiet">${size(chosen.file.bytes)}</span></span
       >
       <button

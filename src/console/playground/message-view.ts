@@ -31,7 +31,8 @@ export function messageView(message: Message, means: MessageMeans): TemplateResu
   >
     ${content.map((part) => partView(part, message, means))}
     ${(attachments ?? []).map(
-      ({ file_id: id }) => html`<p class="attached">📎 <bdi>${means.files.name(id)}</bdi></p>`,
+      ({ file_id: id }) =>
+        html`<p class="attached">${say('File', '文件')} <bdi>${means.files.name(id)}</bdi></p>`,
     )}
   </article>`;
 }
