@@ -166,7 +166,7 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     const problem = page.getByRole('alert');
     await problem.getByText('The run failed.').waitFor();
     expect(await problem.textContent()).toMatch(/OPENAI_API_KEY|key/);
-    expect(await problem.textContent()).toContain('Send the message again.');
+    expect(await problem.textContent()).toContain('send the message again');
     expect(await barriersEverywhere(page, 'playground-failed')).toEqual([]);
     upstream.reply(() => says('Here I am.'));
     await ask(page, 'Hello again');

@@ -1,5 +1,6 @@
 /** “The same in code”: the conversation as a program, in the reader's language of choice. */
 import { html, type TemplateResult } from 'lit-html';
+import { ref } from 'lit-html/directives/ref.js';
 import type { App } from '../app.ts';
 import { say } from '../say.ts';
 import { codeView, copyButton } from '../views.ts';
@@ -9,6 +10,11 @@ import type { ThreadRecord } from './record.ts';
 
 /** What stands for a conversation that has not begun. */
 const GREETING: SampleMessage = { role: 'user', content: [{ type: 'text', text: 'Hello' }] };
+
+/** On a narrow screen it is drawn below all else, where nobody would look for it. */
+function come(panel?: Element): void {
+  if (matchMedia('(width < 70rem)').matches) queueMicrotask(() => panel?.scrollIntoView());
+}
 
 export class CodePanel {
   isOpen = false;
@@ -27,7 +33,7 @@ export class CodePanel {
   view(assistant: Assistant, record: ThreadRecord): TemplateResult {
     const variant = VARIANTS.find(({ key }) => key === this.#key) ?? VARIANTS[0];
     const code = variant?.code(sampleOf(this.#app.api.base, assistant, record)) ?? '';
-    return html`<aside class="code-panel card" aria-label=${say('The same in code', '对应代码')}>
+    return html`<aside ${ref(come)} class="code-panel card" aria-label=${say('The same in code', '对应代码')}>
       <h2>${say('The same in code', '对应代码')}</h2>
       <div
         class="tabs"

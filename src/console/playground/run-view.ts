@@ -55,8 +55,8 @@ function adviceFor(code: string): string {
       );
     default:
       return say(
-        'Send the message again. If it fails again, the page of the run shows every try, and the logs of the workers say more.',
-        '请重新发送消息。如果仍然失败，运行详情页会列出每次尝试，worker 日志里有更多信息。',
+        'Put right what it says, or send the message again. The page of the run shows every try, and the logs of the workers say more.',
+        '请按提示修正，或重新发送消息。运行详情页会列出每次尝试，worker 日志里有更多信息。',
       );
   }
 }
