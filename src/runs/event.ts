@@ -59,6 +59,11 @@ export interface RunOrigin {
   readonly response?: ResponseOrigin;
   /** What the hosted tools of the run work with; missing where it has none. */
   readonly resources?: RunResources;
+  /**
+   * The span of the request that created the run, as the header of W3C Trace Context: all that is exported of the run is of its
+   * trace. Missing where nothing is exported.
+   */
+  readonly traceparent?: string;
   /** Tells whether a repeated chat request means this same turn; null for runs that no chat created. */
   readonly turn_key: string | null;
 }
