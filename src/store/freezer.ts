@@ -275,6 +275,9 @@ export class Freezer {
     const { thread: doc, active, order, messagesIndex, runs, ...others } = own;
     const named = new Set([doc, active, order, messagesIndex, runs, ...Object.values(others)]);
     for (const key of thread.keys) named.add(keyOf(keys, ref, key));
+    // Traces do not become cold: whoever deletes a cold thread does not know its runs.
+    for (const { name, runId } of thread.keys)
+      if (name === 'run' && runId !== undefined) named.add(keys.trace({ ...ref, runId }));
     const mark = markOf(version, Buffer.byteLength(thread.document));
     const { document, order: wasAt, messages, newestMessage, newestRun } = thread;
     const args = [

@@ -33,7 +33,7 @@ export const OWN_KINDS: Readonly<Record<keyof OwnKeys, KeyKind | null>> = {
   toolSteps: 'zset',
 };
 
-/** Those of each of its runs; null for those that only chats without a thread have, and for what expires by itself. */
+/** Those of each of its runs; null for those that only chats without a thread have, and for what a cold thread does without. */
 export const RUN_KINDS: Readonly<Record<keyof RunKeys, KeyKind | null>> = {
   run: 'hash',
   log: 'stream',
@@ -41,6 +41,7 @@ export const RUN_KINDS: Readonly<Record<keyof RunKeys, KeyKind | null>> = {
   runSteps: 'zset',
   input: null,
   listeners: null,
+  trace: null,
 };
 
 /** One key of a thread, and what is under it. */

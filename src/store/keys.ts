@@ -309,6 +309,11 @@ export class RedisKeys {
     return `${this.#base(ref)}:input:${ref.runId}`;
   }
 
+  /** List with expiry: what workers note of a run for its trace, as JSON; bounded. */
+  trace(ref: RunRef): string {
+    return `${this.#base(ref)}:trace:${ref.runId}`;
+  }
+
   /** Documents of all steps of the thread, and what was thought and said beside them ({@link thoughtsOf}, {@link asidesOf}) (hash); one run's order is {@link runSteps}. */
   steps(ref: ThreadRef): string {
     return `${this.#base(ref)}:steps`;
@@ -364,6 +369,7 @@ export class RedisKeys {
       runSteps: this.runSteps(ref),
       input: this.input(ref),
       listeners: this.listeners(ref),
+      trace: this.trace(ref),
     };
   }
 

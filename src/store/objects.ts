@@ -18,6 +18,7 @@ import { Steps } from './steps.ts';
 import type { ThreadIndex } from './thread-index.ts';
 import { StoreFiles } from './store-files.ts';
 import { Threads } from './threads.ts';
+import { KeptTraces } from './traces.ts';
 import { Uploads } from './uploads.ts';
 import { VectorStores } from './vector-stores.ts';
 
@@ -39,6 +40,8 @@ export interface Objects {
   readonly files: Files;
   /** Files that come in parts. */
   readonly uploads: Uploads;
+  /** What workers have noted of runs. */
+  readonly traces: KeptTraces;
   /** What prompts are made from. */
   readonly histories: Histories;
 }
@@ -74,6 +77,7 @@ export function openObjects(options: ObjectsOptions): Objects {
     labels: new Labels(redis, keys, cold),
     files,
     uploads: new Uploads({ ...options, files }),
+    traces: new KeptTraces(redis, keys, damage),
     histories: new Histories(redis, keys, damage, cold),
   };
 }

@@ -14,7 +14,7 @@ const OF_KEYS = [
   ['hdel', 'hexists', 'hget', 'hgetall', 'hincrby', 'hkeys', 'hlen', 'hmget', 'hset', 'hsetnx', 'hstrlen'],
   ['bzpopmin', 'zadd', 'zcard', 'zcount', 'zpopmin', 'zrange', 'zrangebyscore', 'zrank', 'zrem', 'zscan'],
   ['zremrangebyrank', 'zremrangebyscore', 'zrevrange', 'zrevrangebyscore', 'zscore'],
-  ['llen', 'lpush', 'lrange', 'lrem', 'ltrim', 'rpop', 'rpush'],
+  ['lindex', 'llen', 'lpush', 'lrange', 'lrem', 'ltrim', 'rpop', 'rpush'],
   ['sadd', 'scard', 'sismember', 'smembers', 'srem', 'xadd', 'xlen', 'xrange', 'xrevrange', 'xtrim'],
   ['hscan', 'pexpireat'],
 ].flat();

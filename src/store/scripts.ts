@@ -52,6 +52,7 @@ const SCRIPTS = [
   'steer',
   'claim',
   'unclaim',
+  'trace',
 ] as const;
 
 type ScriptName = (typeof SCRIPTS)[number];

@@ -19,7 +19,7 @@ export type OwnKeys = Readonly<
 
 /** The keys that each run of a thread has, by name. */
 export type RunKeys = Readonly<
-  Record<'run' | 'log' | 'runMessages' | 'runSteps' | 'input' | 'listeners', string>
+  Record<'run' | 'log' | 'runMessages' | 'runSteps' | 'input' | 'listeners' | 'trace', string>
 >;
 
 /** All keys of a thread; `perRun` are those of its runs, without the run's id that each ends in. */

@@ -6,7 +6,7 @@ import type { Deployment } from './deployment.ts';
 
 /** Kinds of keys that must expire; the names are those of src/store/keys.ts. */
 const EXPIRING =
-  /:(?:log|audience|photo|answer|approval|input|tool):|:usage\}:|:sweeper$|:files:looked$|:apis$/;
+  /:(?:log|audience|photo|answer|approval|input|tool|trace):|:usage\}:|:sweeper$|:files:looked$|:apis$/;
 /** A job of a queue, or its lock: of a run, or of a file that is to be read. */
 const JOB = /:(?:runs:run_\w+-\d+|index:vs_\w+-[\w.-]+)(?::lock)?$/;
 /** A key of one vector store: what its files and batches are. */
