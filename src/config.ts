@@ -30,6 +30,7 @@ import {
   withoutKey,
   type UpstreamConfig,
 } from './config/upstreams.ts';
+import { tracingEnvironmentOf } from './config/tracing.ts';
 import { checkWeb, webFields } from './config/web.ts';
 import { placeIn } from './json-place.ts';
 import { parseRedisUrl, withoutRedisPassword } from './redis-url.ts';
@@ -239,6 +240,9 @@ export function childEnvironment(changes: Readonly<Record<string, string>>): Nod
 
 /** What S3 needs to know that its own client does not read. */
 export const readS3Environment = (env: Env = process.env) => s3EnvironmentOf(env);
+
+/** Whether traces are collected, and what the operator is told about that. */
+export const readTracing = (env: Env = process.env) => tracingEnvironmentOf(env);
 
 /** Which process of a worker this is, where `npm start` runs it: see `Succession` in local/workers.ts. */
 export function readSuccession(env: Env = process.env): {

@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DelayedError, ErrorCode, WaitingError, Worker, type Job, type JobJson } from 'bullmq';
 import { throttled, type Logger } from '../log.ts';
-import type { JobKind } from './job-kind.ts';
+import type { JobKind, JobTracing } from './job-kind.ts';
 import { JobLocks } from './job-locks.ts';
 import type { RedisKeys } from './keys.ts';
 import { connect } from './redis.ts';
@@ -35,6 +35,7 @@ export interface BullWorkerOptions<T> {
   readonly process: (job: Job<T, void>, token: string | undefined, goesFirst: GoesFirst) => Promise<void>;
   /** Hears of each job that another worker had lost. */
   readonly onStalled: () => void;
+  readonly tracing?: JobTracing | null;
 }
 
 /** Told by a job, in the tick in which it begins, of the first question that it has sent. */
@@ -141,7 +142,18 @@ export class BullWorker<T extends object> {
 
   constructor(
     kind: JobKind<T>,
-    { redisUrl, keys, log, nowMs, concurrency, holder, lockMs, process, onStalled }: BullWorkerOptions<T>,
+    {
+      redisUrl,
+      keys,
+      log,
+      nowMs,
+      concurrency,
+      holder,
+      lockMs,
+      process,
+      onStalled,
+      tracing,
+    }: BullWorkerOptions<T>,
   ) {
     this.#connection = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
     this.#worker = new PromptWorker<T>(
@@ -168,6 +180,7 @@ export class BullWorker<T extends object> {
         maxStalledCount: MAX_STALLS,
         drainDelay: 2,
         runRetryDelay: RETRY_AFTER_ERROR_MS,
+        ...(tracing && { telemetry: tracing.telemetry }),
         removeOnComplete: { count: 0 },
         removeOnFail: { count: 0 },
       },

@@ -1,4 +1,12 @@
 /** What one kind of job is to BullMQ. Each kind has a queue of its own, and is described in a file of its own. */
+import type { Telemetry } from 'bullmq';
+
+/** What BullMQ tells of jobs, for whoever collects traces. */
+export interface JobTracing {
+  readonly telemetry: Telemetry;
+  /** Does work as part of the span that the header `traceparent` names; without one, as part of none. */
+  within<T>(traceparent: string | undefined, work: () => T): T;
+}
 
 export interface JobKind<T extends object> {
   /** Names the queue, in Redis as well: it never changes. */
@@ -9,4 +17,6 @@ export interface JobKind<T extends object> {
   readonly idOf: (job: T) => string;
   /** Says which job it is in the log. */
   readonly fieldsOf: (job: T) => Readonly<Record<string, string>>;
+  /** The span that it belongs to; missing for a kind whose jobs belong to none. */
+  readonly spanOf?: (job: T) => string | undefined;
 }

@@ -11,6 +11,7 @@ import { Contents } from './contents.ts';
 import { Damage } from './damage.ts';
 import { ReplicaAck } from './replica-ack.ts';
 import { LogHub } from './follow.ts';
+import type { JobTracing } from './job-kind.ts';
 import { RedisKeys } from './keys.ts';
 import { openObjects, type Objects } from './objects.ts';
 import { OpenRuns } from './open-runs.ts';
@@ -45,6 +46,8 @@ export interface StoreOptions {
   readonly onTransition?: RunObserver['onTransition'];
   /** What the model of a run costs; null where that is not known. */
   readonly pricesOf?: (model: string, backend: string | null) => Prices | null;
+  /** Null or missing where no traces are collected. */
+  readonly tracing?: JobTracing | null;
 }
 
 export interface Store {
@@ -85,7 +88,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const clock = new RedisClock(redis, log);
   await clock.begin();
   const { now, nowMs } = clock;
-  const queue = new JobQueue(RUN_JOBS, { redis, keys, log, nowMs });
+  const queue = new JobQueue(RUN_JOBS, { redis, keys, log, nowMs, tracing: options.tracing ?? null });
   const open = new OpenRuns(redis, keys, nowMs, log);
   const damage = new Damage(redis, keys, log);
   const collections = new Collections({ ...options, redis, damage, nowMs });

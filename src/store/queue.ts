@@ -7,7 +7,7 @@ import { DelayedError, Queue, WaitingError, type Job } from 'bullmq';
 import type { Logger } from '../log.ts';
 import { insist } from './away.ts';
 import { BullWorker, isLockLost, isLockOf, queueErrors, type GoesFirst } from './bull-worker.ts';
-import type { JobKind } from './job-kind.ts';
+import type { JobKind, JobTracing } from './job-kind.ts';
 import type { RedisKeys } from './keys.ts';
 import type { Client } from './scripts.ts';
 
@@ -24,6 +24,8 @@ export interface QueueOptions {
   readonly log: Logger;
   /** Unix milliseconds, the same for every process. */
   readonly nowMs: () => number;
+  /** Null or missing where no traces are collected. */
+  readonly tracing?: JobTracing | null;
 }
 
 /** Adds jobs of one kind to their queue, and tells how many wait. */
@@ -56,6 +58,7 @@ export class JobQueue<T extends object> {
       connection: this.#options.redis,
       // BullMQ tells what becomes of jobs in a stream, which nobody reads here.
       streams: { events: { maxLen: 0 } },
+      ...(this.#options.tracing && { telemetry: this.#options.tracing.telemetry }),
       // A retained job would silently swallow a later one with the same id.
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
     });
@@ -66,7 +69,10 @@ export class JobQueue<T extends object> {
   /** Adds a job; it is sent in the tick of the call. Adding it again while it exists changes nothing. */
   async add(job: T): Promise<void> {
     const timestamp = this.#options.nowMs();
-    await this.#queue.add(this.#kind.name, job, { jobId: this.#kind.idOf(job), timestamp });
+    const add = async (): Promise<unknown> =>
+      this.#queue.add(this.#kind.name, job, { jobId: this.#kind.idOf(job), timestamp });
+    const { tracing } = this.#options;
+    await (tracing ? tracing.within(this.#kind.spanOf?.(job), add) : add());
   }
 
   /**
@@ -215,6 +221,8 @@ export interface ConsumerOptions<T> {
   readonly work: (job: T, goesFirst: GoesFirst, addedMs: number) => Promise<JobOutcome>;
   /** Hears of a job that found no slot when it can be woken. */
   readonly onLaidAside?: (job: T) => void;
+  /** Null or missing where no traces are collected. */
+  readonly tracing?: JobTracing | null;
 }
 
 /** Takes jobs of one kind and does them. */

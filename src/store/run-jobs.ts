@@ -14,6 +14,8 @@ export interface RunJob extends RunRef {
   readonly requestId: string;
   /** The turn of the run it was added for; a job of an earlier turn is too late. */
   readonly turn: number;
+  /** The span that its run belongs to; missing where nothing is exported. */
+  readonly traceparent?: string;
   /** The run as it was queued; missing where it is large or was not queued, and in jobs of older versions. */
   readonly run?: QueuedRun;
 }
@@ -34,7 +36,9 @@ export function jobOf(
   length: number = JSON.stringify(state).length,
 ): RunJob {
   const { project, threadId, runId } = ref;
-  const job = { project, threadId, runId, requestId: state.origin.request_id, turn: state.turn };
+  const { request_id: requestId, traceparent } = state.origin;
+  const traced = traceparent === undefined ? {} : { traceparent };
+  const job = { project, threadId, runId, requestId, turn: state.turn, ...traced };
   if (!isQueued(state.run) || length > MAX_RUN_LENGTH) return job;
   return { ...job, run: { state, version, seq } };
 }
@@ -78,4 +82,5 @@ export const RUN_JOBS: JobKind<RunJob> = {
   name: 'run',
   idOf: ({ runId, turn }) => `${runId}-${turn}`,
   fieldsOf: ({ runId, threadId }) => ({ run_id: runId, thread_id: threadId }),
+  spanOf: ({ traceparent }) => traceparent,
 };

@@ -55,7 +55,7 @@ export interface RunRequest extends Pick<
  */
 export function newRun(
   { now, settings }: Pick<Means, 'now' | 'settings'>,
-  { project, requestId }: Pick<Caller, 'project' | 'requestId'>,
+  { project, requestId, traceparent }: Pick<Caller, 'project' | 'requestId' | 'traceparent'>,
   { runId, threadId }: RunIds,
   { parallelToolCalls, lifetimeS, origin, ...asked }: RunRequest,
 ): { readonly run: Run; readonly origin: RunOrigin } {
@@ -69,7 +69,8 @@ export function newRun(
     expires_at: at + lifetimeS,
     parallel_tool_calls: parallelToolCalls ?? settings.parallelToolCalls,
   });
-  return { run, origin: { ...PLAIN_ORIGIN, project, request_id: requestId, ...origin } };
+  const traced = traceparent === undefined ? {} : { traceparent };
+  return { run, origin: { ...PLAIN_ORIGIN, project, request_id: requestId, ...traced, ...origin } };
 }
 
 /** Something has joined the thread since it was looked at, so the run was not created. */

@@ -7,6 +7,8 @@ export interface Identity {
   /** The project that everything the request makes or finds belongs to. */
   readonly project: string;
   readonly requestId: string;
+  /** The span of the request, as the header of W3C Trace Context; missing where it is not traced. */
+  readonly traceparent?: string;
   /** A name for callers that give none: a digest of their key, or else of their address. Other callers may share either. */
   readonly caller: string;
   /** A digest that tells keys apart without revealing them; empty without a key. Many callers may share one key. */

@@ -54,6 +54,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     holds: 'the text of documents and its chunks; runs inside the tool processes',
     mayImport: ['runs', 'tools'],
   },
+  otel: {
+    holds: 'OpenTelemetry: spans that are sent to a collector; loaded only where there is one',
+    mayImport: ['runs', 'log.ts'],
+  },
   worker: {
     holds: 'executes runs; finds those that lost their job or their worker',
     mayImport: ['runs', 'store', 'vault', 'root'],

@@ -31,6 +31,11 @@ export function noteHolder(response: Response, holder: KeyHolder): void {
   identities.set(response, { ...identityOf(response), ...holder });
 }
 
+/** Notes the span of the request, by its header `traceparent`. */
+export function noteSpan(response: Response, traceparent: string): void {
+  identities.set(response, { ...identityOf(response), traceparent });
+}
+
 export function identityOf(response: Response): Identity {
   return identities.get(response) ?? { ...UNKNOWN, requestId: '' };
 }
