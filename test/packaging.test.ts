@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { ENV, readConfig } from '../src/config.ts';
+import { TRACING_VARIABLES } from '../src/config/tracing.ts';
 import { YOUNG_GENERATION } from '../src/memory.ts';
 
 const REPOSITORY = join(import.meta.dirname, '..');
@@ -172,7 +173,8 @@ describe('docker-compose.yml', () => {
   });
 
   test('hands every setting on to the API and the workers, but those that it decides or that make no sense here', () => {
-    const names = [...Object.keys(ENV), 'LONGRUN_CONFIG', 'OPENAI_BASE_URL', 'OPENAI_API_KEY'];
+    const others = ['LONGRUN_CONFIG', 'OPENAI_BASE_URL', 'OPENAI_API_KEY', ...TRACING_VARIABLES];
+    const names = [...Object.keys(ENV), ...others];
     const missing = (service: string, not: Readonly<Record<string, string>>): readonly string[] => {
       const environment = services[service]?.environment ?? {};
       // Handed on means by its own name: `NAME: ${NAME…}`.

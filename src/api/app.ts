@@ -23,6 +23,7 @@ import { renderError, type Endpoint, type EndpointOptions, type Refusal } from '
 import { checkHost, type HostRules } from './http/host-check.ts';
 import { repeatable } from './http/idempotency.ts';
 import { router, type Mount } from './http/router.ts';
+import { traced, type RequestTraces } from './http/traced.ts';
 import { turnAway } from './http/turned-away.ts';
 import { SWITCHED } from './http/web-socket.ts';
 import { meantPath, readTypedPath } from './http/typed-path.ts';
@@ -57,6 +58,8 @@ export interface AppOptions extends EndpointOptions, HostRules, BodyLimits {
   /** Whether the web console is served. */
   readonly console: boolean;
   readonly admin: AdminMeans;
+  /** Null where no traces are collected. */
+  readonly collector: RequestTraces | null;
 }
 
 export function createApp(services: Services, options: AppOptions): Express {
@@ -94,6 +97,7 @@ export function createApp(services: Services, options: AppOptions): Express {
   app.set('trust proxy', options.trustProxy);
   app.use(counted(services.figures));
   app.use(identify());
+  if (options.collector !== null) app.use(traced(options.collector));
   const turnedAway = turnAway(options.log);
   app.use(checkHost(options, turnedAway), checkOrigin(options.corsOrigins, turnedAway));
   app.use(allowOrigins(options.corsOrigins));

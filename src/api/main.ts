@@ -2,7 +2,14 @@
 import '../node-version.ts';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError, readConfig, readS3Environment, redacted, toolSettings } from '../config.ts';
+import {
+  ConfigError,
+  readConfig,
+  readS3Environment,
+  readTracing,
+  redacted,
+  toolSettings,
+} from '../config.ts';
 import { isLoopback } from '../config/web.ts';
 import { createLog } from '../log.ts';
 import { endOfStart, givenBytes } from '../memory.ts';
@@ -40,6 +47,7 @@ import { describeFile } from '../store/describe-file.ts';
 import { openColdRows, openLibrary } from '../library/open.ts';
 import { LibraryShelf } from '../library/shelf.ts';
 import { embedderOf } from '../model/embeddings.ts';
+import { openCollector } from '../otel/open.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { isFolder, openVault } from '../vault/open.ts';
 import { samplerOptions } from './admin/read.ts';
@@ -70,7 +78,10 @@ async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog(config, 'api');
   log.info({ config: redacted(config) }, 'starting');
-  for (const note of config.notes) log.warn(note);
+  const tracing = readTracing();
+  for (const note of [...config.notes, ...tracing.notes]) log.warn(note);
+  const instance = `${hostname()}/${process.pid}`;
+  const collector = await openCollector(tracing.settings, { kind: 'api', instance }, log);
 
   const commits = new Tally();
   const coldRows = openColdRows(config.libraryUrl);
@@ -81,6 +92,7 @@ async function main(): Promise<void> {
     log,
     count: (what) => commits.add(what),
     pricesOf: (model, backend) => pricesOf(config.upstreams, model, backend),
+    tracing: collector,
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
   const { redis, keys, hub, queue, open, threadIndex, runs, objects, usage } = store;
@@ -235,6 +247,7 @@ async function main(): Promise<void> {
         },
         details: { open, settings: config },
       },
+      collector,
     },
   );
   await Promise.all([queue.ready(), indexQueue.ready(), objects.assistants.remember(hub)]);
@@ -277,6 +290,7 @@ async function main(): Promise<void> {
         await coldRows.close();
         await indexQueue.close();
         await leaveFolder?.();
+        await collector?.close();
         await store.close();
       },
     },

@@ -6,6 +6,8 @@ export const keptFields = {
   runExpiresAfterS: z.coerce.number().int().min(1).max(86_400).default(600),
   /** How long the event log of an ended run stays readable. */
   logKeptS: z.coerce.number().int().min(1).default(600),
+  /** How long the trace of a run stays after its last change, or of a chat without a thread as long as its log; 0: none is kept. */
+  traceKeptS: z.coerce.number().int().min(0).max(31_536_000).default(604_800),
   /**
    * Threads are deleted this many days after their last use. 0 is never, because operators do not expect a store to
    * delete by itself.

@@ -26,6 +26,7 @@ export const NAMES = {
   LOCK_MS: 'lockMs',
   RUN_EXPIRES_AFTER_S: 'runExpiresAfterS',
   LOG_KEPT_S: 'logKeptS',
+  TRACE_KEPT_S: 'traceKeptS',
   THREAD_KEPT_DAYS: 'threadKeptDays',
   THREAD_COLD_AFTER_H: 'threadColdAfterH',
   THREAD_COLD_ABOVE_MB: 'threadColdAboveMb',

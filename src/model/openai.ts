@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
 import { newId, type NewId } from '../runs/ids.ts';
 import { ModelError, type Model, type ModelPart, type ModelRequest, type TakePart } from '../runs/model.ts';
+import type { ModelTraces } from '../runs/trace/export.ts';
 import { estimateRequest } from '../runs/prompt-size.ts';
 import { callersRoute, ChatClient } from './client.ts';
 import { ContextSizes } from './context-sizes.ts';
@@ -37,6 +38,8 @@ export interface OpenAiModelOptions {
   readonly tellLesson?: TellLesson;
   /** Takes what is measured of requests; null where nobody wants it. */
   readonly measures?: ModelMeasures | null;
+  /** Hears of requests; null where nobody wants to. */
+  readonly traces?: ModelTraces | null;
   /** The wait before the second try; it doubles with each further one. */
   readonly backoffMs?: number;
   readonly newId?: NewId;
@@ -55,7 +58,15 @@ export class OpenAiModel implements Model {
 
   constructor(options: OpenAiModelOptions) {
     const nowMs = (): number => performance.now();
-    const defaults = { backoffMs: 500, newId, upstreamKey: () => null, nowMs, families: {}, measures: null };
+    const defaults = {
+      backoffMs: 500,
+      newId,
+      upstreamKey: () => null,
+      nowMs,
+      families: {},
+      measures: null,
+      traces: null,
+    };
     this.#options = { ...defaults, tellLesson: () => {}, ...options };
     this.#descriptions = new Descriptions(this.#options);
     const { tellLesson: tell } = this.#options;
@@ -120,7 +131,7 @@ export class OpenAiModel implements Model {
       const mayTake = (part: ModelPart): boolean =>
         (isSaid || (isThought && part.type === 'thought')) && take(part);
       const exchange = this.#exchange(there, mayBeEmpty, signal, mayTake);
-      const watched = new WatchedRequest(there, this.#options.measures, isAgain);
+      const watched = new WatchedRequest(request, there, this.#options, isAgain);
       try {
         await exchange.send(() => this.#client(there).ask(question.body));
         this.noteAnswer(there.upstream.name);

@@ -1,6 +1,7 @@
 /** What is measured of the requests to model servers: how long they take, how they fail, and the tokens they cost. */
 import { costOf } from '../runs/cost.ts';
-import type { ModelPart } from '../runs/model.ts';
+import type { ModelPart, ModelRequest } from '../runs/model.ts';
+import type { ModelTraces, RequestTrace } from '../runs/trace/export.ts';
 import { UpstreamFailure } from './failure.ts';
 import type { FailureKind } from './failure-kind.ts';
 import { pricesAt, type Route, type Upstream } from './upstreams.ts';
@@ -20,43 +21,63 @@ export interface ModelMeasures {
   ): void;
 }
 
+/** Who hears of requests; null where nobody does. */
+export interface WatchedBy {
+  readonly measures: ModelMeasures | null;
+  readonly traces: ModelTraces | null;
+}
+
 type RequestOutcome = 'answered' | 'failed' | 'cancelled';
 
 /** One request, from its sending to its end. */
 export class WatchedRequest {
   readonly #route: Route;
   readonly #measures: ModelMeasures | null;
+  readonly #trace: RequestTrace | null;
   readonly #sentMs = performance.now();
   #hasBegun = false;
   #isOver = false;
 
   /** @param isAgain whether the same turn was asked before */
-  constructor(route: Route, measures: ModelMeasures | null, isAgain: boolean) {
+  constructor(
+    { run_id, model }: Pick<ModelRequest, 'run_id' | 'model'>,
+    route: Route,
+    { measures, traces }: WatchedBy,
+    isAgain: boolean,
+  ) {
     this.#route = route;
     this.#measures = measures;
+    const { upstream, model: named } = route;
+    this.#trace = traces?.request(run_id, { model, upstream, named, isAgain }) ?? null;
     if (isAgain) measures?.note('upstream_retries_total', 1, route.upstream.name);
   }
 
   hear(part: ModelPart): void {
     if (!this.#hasBegun && part.type !== 'finish') {
       this.#hasBegun = true;
+      this.#trace?.begun();
       this.#measures?.note('model_first_token_seconds', this.#seconds, this.#route.upstream.name);
     }
-    if (part.type === 'finish') this.#count(part.usage);
+    if (part.type !== 'finish') return;
+    this.#trace?.finished(part.reason, part.usage);
+    this.#count(part.usage);
   }
 
   answered(): void {
+    this.#trace?.answered();
     this.#end('answered');
   }
 
   failed(error: unknown): void {
     const { name } = this.#route.upstream;
+    this.#trace?.failed(kindOf(error));
     if (!this.#isOver) this.#measures?.note('upstream_errors_total', 1, name, kindOf(error));
     this.#end('failed');
   }
 
   /** Whoever asked does not want to hear more. */
   cancelled(): void {
+    this.#trace?.cancelled();
     this.#end('cancelled');
   }
 

@@ -27,6 +27,8 @@ import type { HostedTools } from './hosted.ts';
 import { timedCommit, timedTools, type WorkerMeasures } from './own-figures.ts';
 import type { Pictures } from './pictures.ts';
 import type { Room, RoomShare } from './room.ts';
+import type { RunTraces } from './run-traces.ts';
+import { tracedTools } from './traced-tools.ts';
 
 export interface DriveOptions {
   readonly runs: RunStore;
@@ -39,6 +41,7 @@ export interface DriveOptions {
   /** The sensitive variables among the sealed secrets of a run. */
   readonly secretsIn: (sealed: string) => Readonly<Record<string, string>>;
   readonly measures: WorkerMeasures;
+  readonly traces: Pick<RunTraces, 'call'>;
   readonly log: Logger;
   readonly now: Clock;
   readonly nowMs: () => number;
@@ -85,7 +88,8 @@ export class Driver {
   readonly #beat = new Beat();
 
   constructor(options: DriveOptions) {
-    this.#options = { ...options, ...timedTools(options, options.measures) };
+    const tools = tracedTools(timedTools(options, options.measures), options.traces);
+    this.#options = { ...options, ...tools };
   }
 
   /** What a model's context holds: what is set for all, or less where the model is known to take less. */

@@ -7,6 +7,7 @@ import {
   readConfig,
   readS3Environment,
   readSuccession,
+  readTracing,
   redacted,
   toolSettings,
 } from '../config.ts';
@@ -30,6 +31,7 @@ import { readMemory } from '../store/redis-memory.ts';
 import { QueueWatch } from '../store/queue-watch.ts';
 import { RUN_JOBS } from '../store/run-jobs.ts';
 import { ToolCache } from '../store/tool-cache.ts';
+import { TraceNotes } from '../store/traces.ts';
 import { Trial } from '../store/trial.ts';
 import { INDEX_JOBS } from '../store/index-jobs.ts';
 import { Shelving } from '../store/shelving.ts';
@@ -44,6 +46,7 @@ import { removeFolder } from '../sandbox/files.ts';
 import { openSandbox } from '../sandbox/open.ts';
 import { NoSandbox } from '../sandbox/sandbox.ts';
 import { vaultKey } from '../vault/vault.ts';
+import { openCollector } from '../otel/open.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { ColdCare } from './cold.ts';
 import { documentChunks } from './document-chunks.ts';
@@ -58,6 +61,7 @@ import { FileCare } from './files.ts';
 import { mcpReports, OwnFigures } from './own-figures.ts';
 import { tidyFolders } from './own-folders.ts';
 import { Pictures } from './pictures.ts';
+import { RunTraces } from './run-traces.ts';
 import { Room } from './room.ts';
 import { RunWorker } from './run-job.ts';
 import { unsealer } from './secrets.ts';
@@ -82,7 +86,9 @@ async function main(): Promise<void> {
   const id = workerId(hostname(), name);
   const log = createLog(config, 'worker').child({ worker: id });
   log.info({ config: redacted(config) }, 'starting');
-  for (const note of config.notes) log.warn(note);
+  const tracing = readTracing();
+  for (const note of [...config.notes, ...tracing.notes]) log.warn(note);
+  const collector = await openCollector(tracing.settings, { kind: 'worker', instance: id }, log);
 
   const own = new OwnFigures();
   const { measures } = own;
@@ -94,10 +100,18 @@ async function main(): Promise<void> {
     log,
     ...own.observer,
     pricesOf: (model, backend) => pricesOf(config.upstreams, model, backend),
+    onTransition: (transition) => {
+      own.observer.onTransition?.(transition);
+      traces.heard(transition);
+    },
+    tracing: collector,
   });
   if (store.problems.length > 0) throw new ConfigError(store.problems);
   const { redis, keys, hub, queue, open, threadIndex, runs, objects } = store;
   const { now, nowMs } = store.clock;
+  const { traceKeptS: keptS } = config;
+  const notes = keptS === 0 ? null : new TraceNotes({ redis, keys, log, keptS });
+  const traces = new RunTraces({ worker: id, nowMs, notes, collector });
   const unseal = unsealer(config.secret);
   const isOwnFolder = isFolder(config.filesUrl) && !config.filesShared;
   const leaveFolder = isOwnFolder ? await announceFolder({ redis, keys, nowMs }, hostname()) : null;
@@ -190,6 +204,7 @@ async function main(): Promise<void> {
         .keep(lessonKey(upstream, name), JSON.stringify(lesson))
         .catch((err: unknown) => log.warn({ err }, 'could not tell what a refusal taught')),
     measures,
+    traces,
     log,
   });
   model.describe();
@@ -218,6 +233,7 @@ async function main(): Promise<void> {
       codeInterpreter,
     ),
     measures,
+    traces,
     log,
     now,
     nowMs,
@@ -248,6 +264,7 @@ async function main(): Promise<void> {
     lockMs: config.lockMs,
     work: (job, goesFirst, addedMs) => worker.work(job, goesFirst, addedMs),
     onLaidAside: (job) => slots.laidAside(job),
+    tracing: collector,
   });
   const indexing =
     config.indexConcurrency === 0
@@ -367,7 +384,7 @@ async function main(): Promise<void> {
         // The consumer of files has nothing to finish, and may wait for a server that was lost.
         await Promise.all([consumer.close(), Promise.race([indexing?.close(), delay(INDEXING_CLOSES_MS)])]);
         worker.stop();
-        await lease.end();
+        await Promise.all([lease.end(), notes?.close(), collector?.close()]);
         await toolbox.close();
         await sandbox.close();
         await library.close();

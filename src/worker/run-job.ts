@@ -25,6 +25,7 @@ import { runOf, type RunJob } from '../store/run-jobs.ts';
 import { logFields } from '../store/report.ts';
 import { Refused, type CommittedRun, type StoredRun } from '../store/runs.ts';
 import { Driver, Stop, type DriveOptions } from './drive.ts';
+import type { RunTraces } from './run-traces.ts';
 import type { Slot, Slots } from './slots.ts';
 
 export interface RunWorkerOptions extends DriveOptions {
@@ -32,6 +33,7 @@ export interface RunWorkerOptions extends DriveOptions {
   /** Names this worker, and tells whether other workers are alive. */
   readonly lease: Pick<Lease, 'id' | 'lives' | 'confirm' | 'survived'>;
   readonly slots: Slots;
+  readonly traces: Pick<RunTraces, 'begin' | 'end' | 'call'>;
   /** The name of the upstream that will answer a run; null when there is none. */
   readonly upstreamOf: (state: RunState) => string | null;
   /** How many workers a turn may lose before its run fails. */
@@ -181,7 +183,7 @@ export class RunWorker {
   /** Looks at the run until it is ours to execute, or needs nothing more. */
   async #look(work: Work): Promise<JobOutcome> {
     const { job, controller, goesFirst } = work;
-    const { runs, slots, now } = this.#options;
+    const { runs, slots, now, traces } = this.#options;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
       if (this.#leaving) return 'handed over';
       // What found no slot before has waited, and a wait is long enough for changes.
@@ -211,8 +213,10 @@ export class RunWorker {
           if (started === null) continue;
           work.attempt = started.state.attempts;
           this.#noteWait(stored.state, work);
+          traces.begin(started, work.addedMs);
           return await this.#driver.drive(started, history, controller);
         } finally {
+          traces.end(job.runId);
           slot();
         }
       }

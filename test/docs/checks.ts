@@ -7,6 +7,7 @@ import { expect, type TestContext } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { ENV, readConfig } from '../../src/config.ts';
+import { TRACING_VARIABLES } from '../../src/config/tracing.ts';
 import { missingProgram, pythonWithOpenAi, runProgram } from '../clients/programs.ts';
 import { missingShell } from '../devices/documents.ts';
 import { assistant, message, pagesOf, thread } from '../import/exports.ts';
@@ -27,6 +28,7 @@ const VARIABLES_ONLY = [
   'AWS_REGION',
   'AWS_ACCESS_KEY_ID',
   'AWS_SECRET_ACCESS_KEY',
+  ...TRACING_VARIABLES,
 ];
 
 const text = (path: string): string => readFileSync(join(REPOSITORY, path), 'utf8');
@@ -65,19 +67,38 @@ export const printed =
     expect(answer).toMatch(printedPattern(block.text));
   };
 
-/** A run with events to be watched: its ids take the place of THREAD and RUN. */
-export const watches: Check = async (block, stage, context) => {
+/** Plays a run, whose ids take the place of THREAD and RUN in a command, and types that. */
+const asksAboutRun = async (
+  block: Parameters<Check>[0],
+  stage: Stage,
+  type: (command: string) => Promise<unknown>,
+) => {
   const { beta } = new OpenAI({ baseURL: (await stage.service()).baseUrl, apiKey: 'none' });
   const { id } = await beta.assistants.create({ model: 'demo' });
   const run = await beta.threads.createAndRunPoll({
     assistant_id: id,
     thread: { messages: [{ role: 'user', content: 'Hello' }] },
   });
-  const command = block.text.replace('THREAD', run.thread_id).replace('RUN', run.id);
-  await answers({ ...block, text: command }, stage, context);
-  expect(stage.printed).toMatch(/^id: 1$/m);
+  await type(block.text.replace('THREAD', run.thread_id).replace('RUN', run.id));
   // The examples behind this one list the assistants.
   await beta.assistants.delete(id);
+};
+
+/** The events of a run are watched. */
+export const watches: Check = async (block, stage, context) => {
+  await asksAboutRun(block, stage, async (command) => answers({ ...block, text: command }, stage, context));
+  expect(stage.printed).toMatch(/^id: 1$/m);
+};
+
+/** The trace of a run is a tree of spans. */
+export const traces: Check = async (block, stage) => {
+  await asksAboutRun(block, stage, async (command) => {
+    const { stdout } = await stage.type(command);
+    expect(JSON.parse(stdout)).toMatchObject({
+      object: 'thread.run.trace',
+      spans: [{ kind: 'run' }, {}, {}, {}],
+    });
+  });
 };
 
 /** `npm start` and other scripts exist, and what is set before them are settings with values that are taken. */

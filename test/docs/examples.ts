@@ -89,6 +89,8 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['[Unit]', operations.isUnit],
     ['sudo systemctl enable', operations.startsUnits],
     ["curl -N 'http://127.0.0.1:8080/v1/threads/THREAD", checks.watches],
+    ['/runs/RUN/trace', checks.traces],
+    ['docker run -d -p 16686', checks.starts],
     ['tar -czf', operations.isPacked],
     ['tar -xzf', operations.isUnpacked],
     ['git pull', checks.starts],

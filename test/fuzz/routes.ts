@@ -295,6 +295,10 @@ export const ROUTES: Routes = {
       ),
     ),
   ],
+  'GET /v1/threads/:thread_id/runs/:run_id/trace': [
+    2,
+    get((random, known) => runPath(random, known, '/trace')),
+  ],
   'GET /v1/threads/:thread_id/runs/:run_id/steps': [
     2,
     get((random, known) => runPath(random, known, `/steps${list(random, known)}`)),

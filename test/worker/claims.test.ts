@@ -11,6 +11,7 @@ import { Pictures } from '../../src/worker/pictures.ts';
 import { RunWorker } from '../../src/worker/run-job.ts';
 import type { StoredRun } from '../../src/store/runs.ts';
 import { Room } from '../../src/worker/room.ts';
+import { RunTraces } from '../../src/worker/run-traces.ts';
 import { Slots } from '../../src/worker/slots.ts';
 import { noHostedTools, noRemoteTools } from '../support/hosted.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -74,6 +75,12 @@ async function workerOf(store: Store, slots = 10): Promise<RunWorker> {
     ...store,
     hub,
     measures: new Measures(WORKER_MEASURES),
+    traces: new RunTraces({
+      worker: 'host/worker',
+      nowMs: () => store.clock.s * 1_000,
+      notes: null,
+      collector: null,
+    }),
     lease: {
       id: 'host/worker',
       lives: async () => false,

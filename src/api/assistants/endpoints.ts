@@ -8,6 +8,7 @@ import { runListEndpoints } from './run-list.ts';
 import { runEndpoints } from './runs.ts';
 import { threadEndpoints } from './threads.ts';
 import { toolOutputEndpoints } from './tool-outputs.ts';
+import { traceEndpoints } from './trace.ts';
 
 export function assistantsApi(services: Services): readonly Endpoint[] {
   return [
@@ -15,6 +16,7 @@ export function assistantsApi(services: Services): readonly Endpoint[] {
     // `/threads/runs` before `/threads/:thread_id`, or a thread named "runs" would be modified.
     ...runEndpoints(services),
     ...runListEndpoints(services),
+    ...traceEndpoints(services),
     ...toolOutputEndpoints(services),
     ...threadEndpoints(services),
     ...messageEndpoints(services),
