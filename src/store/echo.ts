@@ -35,7 +35,7 @@ export class Echo {
       if (this.#awaited !== null) onHeard((performance.now() - this.#awaited.atMs) / 1_000);
       this.#awaited = null;
     };
-    await hub.hear(keys.echoes, (said) => {
+    await hub.hear(keys.watch.echoes, (said) => {
       // Other processes speak here too.
       if (said !== null && said === this.#awaited?.said) end();
     });
@@ -51,7 +51,7 @@ export class Echo {
   #say(): void {
     const awaited = { said: randomText(12), atMs: performance.now() };
     this.#awaited = awaited;
-    this.#options.redis.publish(this.#options.keys.echoes, awaited.said).catch(() => {
+    this.#options.redis.publish(this.#options.keys.watch.echoes, awaited.said).catch(() => {
       // Redis is away, which its connections report.
       if (this.#awaited === awaited) this.#awaited = null;
     });

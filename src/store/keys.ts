@@ -101,11 +101,6 @@ export class RedisKeys {
     return `${this.#prefix}:assistants:changes`;
   }
 
-  /** Channel: what processes say to themselves, to see how soon they hear it. */
-  get echoes(): string {
-    return `${this.#prefix}:echoes`;
-  }
-
   /** BullMQ's own prefix: a hash tag, because a queue must stay in one slot. */
   get queue(): string {
     return `{${this.#prefix}}`;

@@ -16,4 +16,9 @@ export class WatchKeys {
   get apis(): string {
     return `${this.#prefix}:apis`;
   }
+
+  /** Channel: what processes say to themselves, to see how soon they hear it. */
+  get echoes(): string {
+    return `${this.#prefix}:echoes`;
+  }
 }

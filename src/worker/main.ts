@@ -40,7 +40,6 @@ import { Superseded } from '../library/library.ts';
 import { openColdRows, openLibrary } from '../library/open.ts';
 import { LibraryShelf } from '../library/shelf.ts';
 import { embedderOf } from '../model/embeddings.ts';
-import { fileName, madeFile } from '../runs/file.ts';
 import { withCodeFiles } from '../runs/hosted.ts';
 import { removeFolder } from '../sandbox/files.ts';
 import { openSandbox } from '../sandbox/open.ts';
@@ -50,6 +49,7 @@ import { openCollector } from '../otel/open.ts';
 import { openToolbox } from '../toolbox/open.ts';
 import { ColdCare } from './cold.ts';
 import { documentChunks } from './document-chunks.ts';
+import { keepCodeFile } from './code-files.ts';
 import { fileSearchEngine } from './file-search.ts';
 import { CodeInterpreter } from './code-interpreter.ts';
 import { hostedTools } from './hosted.ts';
@@ -161,15 +161,7 @@ async function main(): Promise<void> {
       const chunks = file && (await vault.get(vaultKey(project, fileId)));
       return file && chunks && { file, chunks };
     },
-    keep: async (project, name, chunks) => {
-      const fileId = newId('file');
-      const key = vaultKey(project, fileId);
-      const { bytes } = await vault.put(key, chunks);
-      const file = madeFile({ id: fileId, bytes, filename: fileName(name), created_at: now() });
-      if (await files.add(project, file, config.maxProjectFilesBytes)) return fileId;
-      await vault.drop(key);
-      throw new Error('the files of the project are full');
-    },
+    keep: async (...file) => keepCodeFile({ vault, files, now, ...config }, ...file),
     remove: removeFolder,
     give: async (project, threadId, fileIds) => {
       await objects.threads.update({ project, threadId }, (thread) => ({

@@ -113,7 +113,7 @@ describe('keys', () => {
       keys.worker('host/a'),
       keys.sweeper,
       keys.changes,
-      keys.echoes,
+      keys.watch.echoes,
       keys.watch.news,
       keys.watch.apis,
       keys.queue,

@@ -268,7 +268,7 @@ async function lastFrames(
   return events.map(({ name, data }) => frame({ name, data: labelled(data) })).join('') + DONE;
 }
 
-interface WatchOptions {
+interface WatchStreamOptions {
   /** Sequence number of the last event that is not sent (again); 0 sends everything. */
   readonly after: number;
   /** As it is stored: for a run whose log has expired, only its end can be sent. */
@@ -285,7 +285,7 @@ interface WatchOptions {
  */
 export async function* watchStream(
   log: AsyncIterable<readonly LoggedEvent[]>,
-  { after, run, message, withThoughts = false }: WatchOptions,
+  { after, run, message, withThoughts = false }: WatchStreamOptions,
 ): AsyncGenerator<string, void> {
   const events = new AssistantsEncoder(PLAIN_VIEW, withThoughts);
   const encoder = {

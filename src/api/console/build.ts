@@ -31,13 +31,9 @@ export interface Assets {
 
 const SOURCES = fileURLToPath(new URL('../../console/', import.meta.url));
 const FIRST_MODULE = 'main.ts';
-const STYLES = [
-  'uplot/uPlot.min.css',
-  'style.css',
-  'runs/style.css',
-  'objects/editor.css',
-  'playground/style.css',
-];
+/** Style sheets count in this order; those of the pages follow. */
+const LIBRARY_STYLE = 'uplot/uPlot.min.css';
+const SHARED_STYLE = 'style.css';
 
 /** The libraries: what the console's modules import, and where it lies in its package. */
 const LIBRARIES = {
@@ -61,8 +57,10 @@ export function build(base: string): Assets {
   const texts = new Map<string, string>();
   const early = new Set<string>();
   take(FIRST_MODULE, texts, early);
-  for (const name of ownFiles('.css', '.svg')) texts.set(name, readFileSync(join(SOURCES, name), 'utf8'));
-  texts.set('uplot/uPlot.min.css', readFileSync(packagePath('uplot/dist/uPlot.min.css'), 'utf8'));
+  texts.set(LIBRARY_STYLE, readFileSync(packagePath('uplot/dist/uPlot.min.css'), 'utf8'));
+  for (const name of [SHARED_STYLE, ...ownFiles('.css', '.svg')])
+    texts.set(name, readFileSync(join(SOURCES, name), 'utf8'));
+  const styles = [...texts.keys()].filter((name) => extname(name) === '.css');
 
   const version = versionOf(texts);
   const root = `${base}/${version}`;
@@ -71,7 +69,7 @@ export function build(base: string): Assets {
   });
   const files = [...texts].map(([name, text]) => [name, asset(name, text)] as const);
   return {
-    page: asset('index.html', page(root, importMap, [...early])),
+    page: asset('index.html', page(root, importMap, { styles, modules: [...early] })),
     importMapDigest: createHash('sha256').update(importMap).digest('base64'),
     files: new Map(files.map(([name, file]) => [`${version}/${name}`, file])),
   };
@@ -138,12 +136,18 @@ function versionOf(texts: ReadonlyMap<string, string>): string {
   return digest.digest('hex').slice(0, 12);
 }
 
-function page(root: string, importMap: string, early: readonly string[]): string {
+/** What the page names: all that is needed before anything can be shown. */
+interface Early {
+  readonly styles: readonly string[];
+  readonly modules: readonly string[];
+}
+
+function page(root: string, importMap: string, { styles, modules }: Early): string {
   const lines = [
     `<link rel="icon" href="${root}/icon.svg" type="image/svg+xml">`,
-    ...STYLES.map((name) => `<link rel="stylesheet" href="${root}/${name}">`),
+    ...styles.map((name) => `<link rel="stylesheet" href="${root}/${name}">`),
     `<script type="importmap">${importMap}</script>`,
-    ...early.map((name) => `<link rel="modulepreload" href="${root}/${name}">`),
+    ...modules.map((name) => `<link rel="modulepreload" href="${root}/${name}">`),
     `<script type="module" src="${root}/${FIRST_MODULE}"></script>`,
   ];
   return readFileSync(join(SOURCES, 'index.html'), 'utf8').replace('<!-- assets -->', lines.join('\n    '));
