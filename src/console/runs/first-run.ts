@@ -4,10 +4,11 @@ import type { App } from '../app.ts';
 import { say } from '../say.ts';
 import { codeView, copyButton, empty, link } from '../views.ts';
 
-export function firstRun(app: App): TemplateResult {
+/** @param model the name of one that can be asked */
+export function firstRun(app: App, model: string): TemplateResult {
   const key = app.session.key === null ? '' : ` -H "Authorization: Bearer $LONGRUN_KEY"`;
   const body = JSON.stringify({
-    model: 'default',
+    model,
     messages: [{ role: 'user', content: say('Hello!', '你好！') }],
   });
   const line = `curl ${app.api.base}/chat/completions${key} -H 'content-type: application/json' -d '${body}'`;

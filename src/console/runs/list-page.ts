@@ -5,7 +5,7 @@ import type { App, Page, Place } from '../app.ts';
 import { Loaded, problemView } from '../loaded.ts';
 import { say } from '../say.ts';
 import { count, empty } from '../views.ts';
-import { hasEnded, type Assistant } from '../wire.ts';
+import { hasEnded, type Assistant, type List, type Model } from '../wire.ts';
 import { ANY_RUN, filtersIn, filtersView, isAny, pathOf, type RunFilters } from './filters.ts';
 import { firstRun } from './first-run.ts';
 import { RunRows } from './rows.ts';
@@ -21,6 +21,7 @@ const TICK_MS = 1_000;
 export class RunListPage implements Page {
   readonly #app: App;
   readonly #assistants: Loaded<readonly Assistant[]>;
+  readonly #models: Loaded<List<Model>>;
   readonly #window = new RowWindow();
   #filters: RunFilters;
   #rows: RunRows;
@@ -39,6 +40,7 @@ export class RunListPage implements Page {
     this.#app = app;
     this.#filters = filtersIn(place.query);
     this.#assistants = new Loaded(app, async () => app.api.all<Assistant>('/assistants'));
+    this.#models = new Loaded(app, async (signal) => app.api.get<List<Model>>('/models', {}, signal));
     this.#rows = new RunRows(app, this.#filters, this.#now);
     this.#listen();
     addEventListener('scroll', this.#onScroll, { passive: true });
@@ -56,6 +58,7 @@ export class RunListPage implements Page {
     this.#stopListening();
     this.#rows.close();
     this.#assistants.close();
+    this.#models.close();
     clearInterval(this.#timer);
     removeEventListener('scroll', this.#onScroll);
     removeEventListener('resize', this.#app.redraw);
@@ -107,7 +110,7 @@ export class RunListPage implements Page {
   }
 
   #emptyView(): TemplateResult {
-    if (isAny(this.#filters)) return firstRun(this.#app);
+    if (isAny(this.#filters)) return firstRun(this.#app, this.#models.value?.data[0]?.id ?? '…');
     const words = say('No run fits these filters.', '没有符合筛选条件的运行。');
     const reset = html`<button @click=${() => this.#change(ANY_RUN)}>
       ${say('Show all runs', '显示全部运行')}

@@ -111,6 +111,7 @@ export class RunPage implements Page {
         <h2 id="talk">${say('Steps and messages', '步骤和消息')}</h2>
         ${talkView(talk, {
           steps,
+          hasEnded: hasEnded(run.status),
           pictures: this.#pictures,
           saidSoFar: (id) => (hasEnded(run.status) ? '' : this.#log.saidSoFar(id)),
         })}

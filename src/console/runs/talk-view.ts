@@ -10,21 +10,28 @@ import type { Talk } from './talk.ts';
 
 interface TalkMeans {
   readonly steps: readonly Step[];
+  readonly hasEnded: boolean;
   readonly pictures: Pictures;
   /** What a message says that is not in the thread yet. */
   readonly saidSoFar: (messageId: string) => string;
 }
 
-export function talkView(talk: Talk | null, { steps, pictures, saidSoFar }: TalkMeans): TemplateResult {
+export function talkView(
+  talk: Talk | null,
+  { steps, hasEnded, pictures, saidSoFar }: TalkMeans,
+): TemplateResult {
   const notKept = html`<p class="quiet">
     ${say(
       'This run belongs to a chat without a thread: its messages are not kept.',
       '此运行来自没有会话的聊天：消息不会保存。',
     )}
   </p>`;
+  const nothingSaid = hasEnded
+    ? say('It has said and done nothing.', '没有任何输出。')
+    : say('It has not said or done anything yet.', '尚无输出。');
   return html`${talk === null ? notKept : talk.asked.map((message) => messageView(message, pictures))}
   ${steps.map((step) => stepView(step, talk, pictures, saidSoFar))}
-  ${steps.length === 0 ? html`<p class="quiet">${say('It has not said or done anything yet.', '尚无输出。')}</p>` : nothing}`;
+  ${steps.length === 0 ? html`<p class="quiet">${nothingSaid}</p>` : nothing}`;
 }
 
 function messageView(message: Message, pictures: Pictures): TemplateResult {
