@@ -69,6 +69,21 @@ export class Api {
     return this.#json<T>('DELETE', path, {});
   }
 
+  /**
+   * A request to an address outside of the base, with the reader's key. @returns the answer as it came, be it a refusal
+   * @param body what is posted; without it, it is a GET
+   * @throws {ApiProblem} where none came.
+   */
+  async beside(
+    path: string,
+    { body, signal }: { readonly body?: object; readonly signal: AbortSignal },
+  ): Promise<Response> {
+    const url = location.origin + path;
+    if (body === undefined) return this.#sent('GET', url, { signal });
+    const headers = { 'content-type': 'application/json' };
+    return this.#sent('POST', url, { body: JSON.stringify(body), headers, signal });
+  }
+
   /** The bytes of a file. */
   async blob(path: string, signal?: AbortSignal): Promise<Blob> {
     return (await this.#answer('GET', path, { signal })).blob();
@@ -143,12 +158,19 @@ export class Api {
     return decoded<T>(await answer.text());
   }
 
-  async #answer(method: string, path: string, { headers = {}, ...sent }: Sent): Promise<Response> {
+  async #answer(method: string, path: string, sent: Sent): Promise<Response> {
+    const answer = await this.#sent(method, this.base + path, sent);
+    if (answer.ok) return answer;
+    throw await problemOf(answer);
+  }
+
+  /** What the server answers, whatever it is. */
+  async #sent(method: string, url: string, { headers = {}, ...sent }: Sent): Promise<Response> {
     const { key } = this.#session;
     const all = { ...headers, ...(key !== null && { authorization: `Bearer ${key}` }) };
     let answer: Response;
     try {
-      answer = await fetch(this.base + path, {
+      answer = await fetch(url, {
         method,
         headers: all,
         ...(sent.body && { body: sent.body }),
@@ -158,9 +180,8 @@ export class Api {
       if (sent.signal?.aborted === true) throw error;
       throw new ApiProblem(0, say('The server does not answer.', '服务器没有响应。'));
     }
-    if (answer.ok) return answer;
     if (answer.status === 401) this.#onRefusedKey();
-    throw await problemOf(answer);
+    return answer;
   }
 }
 
@@ -178,7 +199,7 @@ export function decoded(text: string): unknown {
 }
 
 /** The error in an answer, in the words of whoever made it. */
-async function problemOf(answer: Response): Promise<ApiProblem> {
+export async function problemOf(answer: Response): Promise<ApiProblem> {
   const text = await answer.text().catch(() => '');
   const requestId = answer.headers.get('x-request-id');
   let error: { readonly message?: unknown; readonly code?: unknown } = {};

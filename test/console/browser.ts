@@ -34,7 +34,7 @@ export class ConsoleBrowser {
     const executablePath = CHROMIUM ?? '';
     this.#browser = await chromium.launch({
       executablePath,
-      args: ['--no-sandbox', '--disable-dev-shm-usage'],
+      args: ['--no-sandbox', '--disable-dev-shm-usage', '--use-fake-device-for-media-stream'],
     });
   }
 
