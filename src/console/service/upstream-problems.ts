@@ -31,7 +31,7 @@ function kindsBetween(before: UpstreamNews | undefined, now: UpstreamNews): read
 }
 
 /** By the kinds of `longrun_upstream_errors_total`. */
-export function adviceOf(kind: string): string {
+function adviceOf(kind: string): string {
   switch (kind) {
     case 'unreachable':
       return say(

@@ -7,7 +7,7 @@ import type { UsageDay } from './details.ts';
 import { Plot } from './plot.ts';
 import { tableView, type Cell } from './table.ts';
 
-export const USAGE_DAYS = 30;
+const USAGE_DAYS = 30;
 const DAY_S = 86_400;
 
 /** What is asked for: so many days up to today, in UTC. */
