@@ -84,9 +84,9 @@ export class Api {
     return this.#sent('POST', url, { body: JSON.stringify(body), headers, signal });
   }
 
-  /** The bytes of a file. */
-  async blob(path: string, signal?: AbortSignal): Promise<Blob> {
-    return (await this.#answer('GET', path, { signal })).blob();
+  /** The bytes of a file, or of the part of it that a header `range` names. */
+  async blob(path: string, signal?: AbortSignal, headers: Sent['headers'] = {}): Promise<Blob> {
+    return (await this.#answer('GET', path, { signal, headers })).blob();
   }
 
   /** All objects of a list, page by page, up to `most` of them. */

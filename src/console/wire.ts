@@ -190,6 +190,7 @@ export interface StoredFile {
   readonly created_at: number;
   readonly filename: string;
   readonly purpose: string;
+  readonly expires_at?: number | null;
 }
 
 export interface VectorStore {
@@ -202,7 +203,30 @@ export interface VectorStore {
   readonly file_counts: Readonly<
     Record<'in_progress' | 'completed' | 'failed' | 'cancelled' | 'total', number>
   >;
-  readonly metadata: Metadata;
+  readonly metadata: Metadata | null;
+  readonly description?: string | null;
+  readonly expires_after: { readonly anchor: string; readonly days: number } | null;
+  readonly expires_at: number | null;
+  readonly last_active_at: number | null;
+}
+
+/** A file in a vector store; its id is that of the file. */
+export interface StoreFile {
+  readonly id: string;
+  readonly object: 'vector_store.file';
+  readonly created_at: number;
+  readonly usage_bytes: number;
+  readonly status: 'in_progress' | 'completed' | 'cancelled' | 'failed';
+  readonly last_error: { readonly code: string; readonly message: string } | null;
+  readonly attributes: Readonly<Record<string, string | number | boolean>> | null;
+}
+
+/** What a search in a vector store finds. */
+export interface StoreHit {
+  readonly file_id: string;
+  readonly filename: string;
+  readonly score: number;
+  readonly content: readonly { readonly type: string; readonly text: string }[];
 }
 
 export interface Model {

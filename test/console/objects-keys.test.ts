@@ -1,0 +1,68 @@
+/** The console where keys are asked for: whose objects are shown, and what is said of a key that is wrong. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { withService } from '../support/with-service.ts';
+import { Wire } from '../support/wire.ts';
+import { barriersEverywhere, CHROMIUM, ConsoleBrowser } from './browser.ts';
+
+const { service, upstream } = withService({ env: { AUTH: 'key', API_KEY: 'the-right-key' } });
+const browser = new ConsoleBrowser(() => service.url);
+
+const keyed = (base: string, key: string): Wire => new Wire(base, { authorization: `Bearer ${key}` });
+
+describe.skipIf(CHROMIUM === null)('the console, where keys are asked for,', () => {
+  beforeAll(async () => browser.launch());
+  afterAll(async () => {
+    await browser.close();
+  });
+
+  test('asks for one, says that it is wrong, shows what the right one may see, and forgets it', async () => {
+    const wire = keyed(service.baseUrl, 'the-right-key');
+    await wire.ok('POST', '/threads', { messages: [{ role: 'user', content: 'seen with a key' }] });
+    const page = await browser.open('/threads');
+    const key = page.getByLabel('Key', { exact: true });
+    await key.waitFor();
+    await key.fill('a-wrong-key');
+    await page.getByRole('button', { name: 'Enter' }).click();
+    await page.getByRole('alert').filter({ hasText: 'The server does not know this key.' }).waitFor();
+    expect(await barriersEverywhere(page, 'key-wrong')).toStrictEqual([]);
+    await key.fill('the-right-key');
+    await page.getByRole('button', { name: 'Enter' }).click();
+    await page.getByRole('link', { name: 'seen with a key' }).waitFor();
+    await page.getByRole('button', { name: 'Forget key' }).click();
+    await key.waitFor();
+    expect(await page.getByText('seen with a key').count()).toBe(0);
+    await page.context().close();
+  });
+
+  test('shows nobody the objects of another project', async () => {
+    const origin = await service.startApi(undefined, {
+      AUTH: 'passthrough',
+      API_KEY: '',
+      SECRET: 'a secret for the keys of callers',
+      OPENAI_BASE_URL: upstream.baseUrl,
+    });
+    const anns = await keyed(`${origin}/v1`, 'key-of-ann').ok('POST', '/threads', {
+      messages: [{ role: 'user', content: 'what Ann said' }],
+    });
+    await keyed(`${origin}/v1`, 'key-of-bob').ok('POST', '/threads', {
+      messages: [{ role: 'user', content: 'what Bob said' }],
+    });
+    const other = new ConsoleBrowser(() => origin);
+    await other.launch();
+    const page = await other.open('/threads');
+    await page.getByLabel('Key', { exact: true }).fill('key-of-bob');
+    await page.getByRole('button', { name: 'Enter' }).click();
+    await page.getByRole('link', { name: 'what Bob said' }).waitFor();
+    expect(await page.locator('.objects tbody tr').count()).toBe(1);
+    await page.getByRole('searchbox', { name: 'Search' }).fill(anns.id);
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').filter({ hasText: 'No thread found' }).waitFor();
+    expect(await page.getByText('what Ann said').count()).toBe(0);
+    await other.close();
+    expect(other.complaints).toStrictEqual([]);
+  });
+
+  test('lets no script of others run meanwhile', () => {
+    expect(browser.complaints).toStrictEqual([]);
+  });
+});
