@@ -65,6 +65,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['docker run -d -p', checks.runsInDocker],
     ['API_KEY=a-key-that-nobody-guesses', checks.configuresTheImage],
   ],
+  'docs/console.md': [],
   'docs/devices.md': DEVICES,
   'docs/devices.zh-CN.md': DEVICES,
   'docs/durability.md': [['npm run chaos -- --runs 1000 --seed 7 ', checks.isCampaign]],
