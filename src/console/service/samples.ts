@@ -2,7 +2,7 @@
 import type { ServiceNews } from '../admin-stream.ts';
 
 /** What is kept, in seconds. */
-export const SPAN_S = 900;
+const SPAN_S = 900;
 const MINUTE_S = 60;
 /** Counters are compared over so many seconds at least: workers tell theirs every five, so shorter steps would be jagged. */
 const RATE_OVER_S = 10;
