@@ -35,7 +35,7 @@ const TOOLS = [
   },
 ];
 
-type Content = string | readonly object[];
+type SentContent = string | readonly object[];
 
 interface Chunk {
   readonly choices?: readonly {
@@ -96,7 +96,7 @@ export class GlassesDevice {
     this.#changed();
   }
 
-  async #send({ who, device, thread }: SetUp, content: Content): Promise<void> {
+  async #send({ who, device, thread }: SetUp, content: SentContent): Promise<void> {
     this.#call?.abort();
     const call = new AbortController();
     this.#call = call;

@@ -12,7 +12,7 @@ export interface Problem {
   readonly todo: string;
 }
 
-export interface Known {
+export interface KnownState {
   readonly news: ServiceNews | null;
   readonly ready: Readiness | null;
   readonly details: ServiceDetails | null;
@@ -25,7 +25,7 @@ const FULL_SHARE = 0.9;
 const SKEW_MS = 2_000;
 
 /** The worst first; each once. */
-export function problemsOf({ news, ready, details, gone }: Known): readonly Problem[] {
+export function problemsOf({ news, ready, details, gone }: KnownState): readonly Problem[] {
   const found = [
     ...(ready?.because ?? []).map(ofReadiness),
     ...(news === null ? [] : ofFigures(news)),
