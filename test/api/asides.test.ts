@@ -9,12 +9,12 @@ import { z } from 'zod';
 import { answerOf, asking, hear, post, type Chunk } from '../support/chat.ts';
 import { refuses, says, type Script, type Step, type UpstreamRequest } from '../support/upstream.ts';
 import { outputsOf } from '../support/wire.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
 // Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-const { upstream, service, wire } = withService();
+const { upstream, service, wire } = withSharedService();
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -7,7 +7,7 @@ import { SDKS } from '../support/sdks.ts';
 import { calls, says } from '../support/upstream.ts';
 import { problemsOf } from '../support/order.ts';
 import { namesOf, outputsOf } from '../support/wire.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
 // Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -22,7 +22,7 @@ const AUTO = { metadata: { auto_tools: 'true' } };
 
 let assistant_id = '';
 
-const { upstream, service, wire } = withService();
+const { upstream, service, wire } = withSharedService();
 
 beforeAll(async () => {
   const body = { model: 'm', tools: [tool('clock'), tool('weather')] };

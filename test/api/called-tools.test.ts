@@ -7,12 +7,12 @@ import { z } from 'zod';
 import { answerOf, asking, hear, post } from '../support/chat.ts';
 import { says, type Script, type Step } from '../support/upstream.ts';
 import { outputsOf, runIn, textOf, type WireRun } from '../support/wire.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
 // Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-const { upstream, service, wire } = withService();
+const { upstream, service, wire } = withSharedService();
 
 const tool = (name: string) => ({
   type: 'function' as const,

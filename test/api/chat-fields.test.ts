@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { answerOf, asking, hear, post, refusalOf, textOf } from '../support/chat.ts';
 import { keysLike, openLook } from '../support/contents.ts';
 import { calls, finish, gate, says, text } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
 const WEATHER = { type: 'function' as const, function: { name: 'weather' } };
 const SEARCH = { type: 'function' as const, function: { name: 'SEARCH' } };
@@ -16,7 +16,7 @@ const CLOCK = { type: 'function' as const, function: { name: 'clock' } };
 
 let openai: OpenAI;
 
-const { upstream, service } = withService({ env: { UPSTREAM_RETRIES: '0' } });
+const { upstream, service } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 beforeAll(async () => {
   openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any', maxRetries: 0 });

@@ -11,7 +11,7 @@ import { zodResponseFormat } from 'openai/helpers/zod';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { calls, finish, refuses, says, text, TURN_USAGE } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
 type Messages = OpenAI.Chat.Completions.ChatCompletionMessageParam[];
 
@@ -24,7 +24,7 @@ const WEATHER = {
   },
 } as const;
 
-const { upstream, service } = withService({ env: { UPSTREAM_RETRIES: '0' } });
+const { upstream, service } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 /** Asks for the weather of the cities once; with the outputs at hand, repeats them. */
 function weatherOf(...cities: readonly string[]): void {

@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { answerOf, asking, hear, post, refusalOf } from '../support/chat.ts';
 import { calls, finish, text } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
-const { upstream, service } = withService({ env: { UPSTREAM_RETRIES: '0' } });
+const { upstream, service } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 /** Programs, voice engines and glasses. */
 const PROGRAM = '/v1/chat/completions';

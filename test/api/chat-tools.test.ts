@@ -6,9 +6,9 @@ import OpenAI from 'openai';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { answerOf, asking, hear, post, refusalOf } from '../support/chat.ts';
 import { calls, finish, says, type Script } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
-const { upstream, service } = withService({ env: { UPSTREAM_RETRIES: '0' } });
+const { upstream, service } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 let openai: OpenAI;
 beforeAll(() => {

@@ -5,9 +5,9 @@
 import { describe, expect, test } from 'vitest';
 import { finish, gate, text as word } from '../support/upstream.ts';
 import { saidIn, textOf } from '../support/wire.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
-const { upstream, wire } = withService();
+const { upstream, wire } = withSharedService();
 
 describe('an empty array of PHP is an object where an object is meant', () => {
   /** What PHP sends for a schema without properties in every place that has one. */

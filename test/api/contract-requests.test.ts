@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { keysLike, openLook } from '../support/contents.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import { calls, gate, says, text } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 import { runIn, type WireRun } from '../support/wire.ts';
 
-const { upstream, service, wire } = withService();
+const { upstream, service, wire } = withSharedService();
 
 const TOOLS = [{ type: 'function', function: { name: 'f' } }];
 /** What the .NET client adds to the creation of every run, and to every look at its steps. */

@@ -5,10 +5,10 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { calls, finish, gate, refuses, says, text } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 import { namesOf, outputsOf, runIn, type Frame, type WireRun } from '../support/wire.ts';
 
-const { upstream, wire } = withService({ env: { UPSTREAM_RETRIES: '0' } });
+const { upstream, wire } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 const TOOLS = [{ type: 'function', function: { name: 'f' } }];
 /** Every event there ever was on this wire that this service can have reason to send. */

@@ -2,9 +2,9 @@
 import OpenAI from 'openai';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { calls, finish, gate, refuses, says, text, TURN_USAGE, type Step } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
-const { upstream, service } = withService();
+const { upstream, service } = withSharedService();
 
 let client: OpenAI;
 

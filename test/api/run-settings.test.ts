@@ -5,14 +5,14 @@
 import { describe, expect, test } from 'vitest';
 import { calls, says } from '../support/upstream.ts';
 import { textOf, type WireRun } from '../support/wire.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
 const TOOL = {
   type: 'function',
   function: { name: 'f', parameters: { type: 'object', properties: {} }, strict: false },
 };
 
-const { upstream, wire } = withService();
+const { upstream, wire } = withSharedService();
 
 /** An assistant of these fields; its id. */
 async function assistantOf(fields: object = {}): Promise<string> {

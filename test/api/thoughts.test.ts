@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { answerOf, asking, hear, post } from '../support/chat.ts';
 import { calls, says, type Script, type Step } from '../support/upstream.ts';
 import { outputsOf } from '../support/wire.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
 // Tools' processes come up in a fifth of a second, on a loaded machine in half a minute.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -17,7 +17,7 @@ const tool = (name: string) => ({
   function: { name, parameters: { type: 'object', properties: {} } },
 });
 
-const { upstream, service, wire } = withService();
+const { upstream, service, wire } = withSharedService();
 
 const last = () => upstream.requests.at(-1)?.body.messages ?? [];
 /** What the model is told of its own turns: their thoughts by field, and whether they called. */

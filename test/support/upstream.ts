@@ -178,6 +178,9 @@ export class FakeUpstream {
   readonly requests: UpstreamRequest[] = [];
   readonly #servers: readonly Server[];
   readonly #problems: unknown[] = [];
+  readonly #listed = Promise.withResolvers<void>();
+  /** Resolves when it has told somebody which models it has. */
+  readonly listed = this.#listed.promise;
   /** Resolves when the next request comes; renewed with each request. */
   #arrival = Promise.withResolvers<void>();
   #reply: Reply = () => undefined;
@@ -199,24 +202,24 @@ export class FakeUpstream {
     return upstream;
   }
 
-  /** Listens on a free port of the loopback interface. */
-  async listen(): Promise<void> {
-    let port = 0;
+  /** Listens on the loopback interface. @param port 0 is a free one */
+  async listen(port = 0): Promise<void> {
+    let at = port;
     for (const server of this.#servers) {
-      const options = { port, host: '127.0.0.1', reusePort: this.#servers.length > 1 };
+      const options = { port: at, host: '127.0.0.1', reusePort: this.#servers.length > 1 };
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject).listen(options, resolve);
       });
-      port = this.#port;
+      at = this.port;
     }
   }
 
   /** The base URL for an OpenAI client; ends in `/v1`. */
   get baseUrl(): string {
-    return `http://127.0.0.1:${this.#port}/v1`;
+    return `http://127.0.0.1:${this.port}/v1`;
   }
 
-  get #port(): number {
+  get port(): number {
     const address = this.#servers[0]?.address() ?? null;
     if (address === null || typeof address === 'string') throw new Error('the upstream is stopped');
     return address.port;
@@ -257,6 +260,7 @@ export class FakeUpstream {
         const model = { id: 'fake-model', object: 'model', created: 0, owned_by: 'vllm' };
         // What the glasses of the tests ask for, as `<yuntianshiren>`.
         const agent = { ...model, id: 'yuntianshiren' };
+        response.once('finish', this.#listed.resolve);
         return sendJson(response, 200, { object: 'list', data: [model, agent] });
       }
       if (OTHER_ENDPOINTS.test(incoming.url ?? '')) {

@@ -1,0 +1,74 @@
+/**
+ * As support/with-service.ts, for files that only ask the service and its model: the service is one that other files have had
+ * before (support/keeper.ts), the model is the file's own. All share a project, so a file that lists what a project has, that
+ * looks at logs or figures, or that ends processes has a service of its own.
+ */
+import { afterAll, beforeAll, beforeEach, inject } from 'vitest';
+import { loanSchema, type Loan } from './loan.ts';
+import { FakeUpstream } from './upstream.ts';
+import { Wire } from './wire.ts';
+
+/** What tests can use while they run; not available before. */
+export interface Shared {
+  /** The model. It answers `You said: …` unless a test sets another reply, which holds until the test ends. */
+  readonly upstream: FakeUpstream;
+  readonly service: SharedService;
+  readonly wire: Wire;
+}
+
+/** A service that the file was lent. */
+export class SharedService {
+  #loan: Loan | null = null;
+
+  /** Its origin. */
+  get url(): string {
+    return this.#lent.url;
+  }
+
+  /** The value for an SDK's `baseURL`. */
+  get baseUrl(): string {
+    return `${this.url}/v1`;
+  }
+
+  /** The prefix of every key it writes, those of other files among them. */
+  get redisPrefix(): string {
+    return this.#lent.redisPrefix;
+  }
+
+  /** @returns the port where its model has to listen. */
+  async borrow(env: Readonly<Record<string, string>>): Promise<number> {
+    this.#loan = loanSchema.parse(await ask('POST', env));
+    return this.#loan.upstreamPort;
+  }
+
+  async giveBack(): Promise<void> {
+    if (this.#loan !== null) await ask('DELETE', this.#loan);
+  }
+
+  get #lent(): Loan {
+    if (this.#loan === null) throw new Error('the service is there when the tests run, not before');
+    return this.#loan;
+  }
+}
+
+/** @param env settings of the service; files with the same settings share services */
+export function withSharedService(env: Readonly<Record<string, string>> = {}): Shared {
+  const upstream = new FakeUpstream();
+  const service = new SharedService();
+  beforeAll(async () => upstream.listen(await service.borrow(env)));
+  beforeEach(() => upstream.keepReply());
+  afterAll(async () => {
+    try {
+      await upstream.stop();
+    } finally {
+      await service.giveBack();
+    }
+  });
+  return { upstream, service, wire: new Wire(() => service.baseUrl) };
+}
+
+async function ask(method: 'POST' | 'DELETE', body: object): Promise<unknown> {
+  const response = await fetch(inject('keeperUrl'), { method, body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(`no service can be lent: ${await response.text()}`);
+  return response.json();
+}
