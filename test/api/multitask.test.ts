@@ -3,11 +3,12 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { asking, post, textOf } from '../support/chat.ts';
 import { calls, finish, gate, text } from '../support/upstream.ts';
 import { type WireRun } from '../support/wire.ts';
+import { withSharedService } from '../support/shared-service.ts';
 import { withService } from '../support/with-service.ts';
 
 let assistant_id: string;
 
-const { upstream, service, wire } = withService();
+const { upstream, service, wire } = withSharedService();
 
 beforeAll(async () => {
   const tools = [{ type: 'function', function: { name: 'weather' } }];

@@ -6,9 +6,9 @@ import { describe, expect, inject, test } from 'vitest';
 import { startService } from '../support/service.ts';
 import { calls, says, text, TURN_USAGE } from '../support/upstream.ts';
 import { textOf, Wire, type WireObject } from '../support/wire.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
-const { upstream, service, wire } = withService();
+const { upstream, service, wire } = withSharedService();
 
 const id = (prefix: string): unknown => expect.stringMatching(new RegExp(`^${prefix}_[A-Za-z0-9]{24}$`));
 const seconds: unknown = expect.toSatisfy(

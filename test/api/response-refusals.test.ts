@@ -4,9 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { expectRefusal, type Refusal } from '../support/refusal.ts';
 import { finish, gate, refuses, text } from '../support/upstream.ts';
+import { withSharedService } from '../support/shared-service.ts';
 import { withService } from '../support/with-service.ts';
 
-const { upstream, wire } = withService(() => ({ env: { UPSTREAM_RETRIES: '0' } }));
+const { upstream, wire } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 const OBJECT = z.looseObject({ id: z.string() });
 const PAGE = z.looseObject({ data: z.array(OBJECT) });

@@ -2,6 +2,7 @@
 import OpenAI from 'openai';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { says, TURN_USAGE } from '../support/upstream.ts';
+import { withSharedService } from '../support/shared-service.ts';
 import { withService } from '../support/with-service.ts';
 
 const { upstream, service, wire } = withService({
@@ -77,7 +78,7 @@ describe('compaction', () => {
   });
 
   describe('without a SECRET', () => {
-    const bare = withService();
+    const bare = withSharedService();
 
     test('says what to do', async () => {
       const body = { model: 'm', input: 'x' };

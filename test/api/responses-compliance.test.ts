@@ -6,9 +6,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { calls, says } from '../support/upstream.ts';
 import { SocketClient } from '../support/web-socket.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
-const { upstream, service, wire } = withService({ env: { SECRET: 'the secret of these tests' } });
+const { upstream, service, wire } = withSharedService({ SECRET: 'the secret of these tests' });
 
 const count = z.int().nonnegative();
 const usage = z.strictObject({

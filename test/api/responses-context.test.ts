@@ -2,9 +2,9 @@
 import OpenAI from 'openai';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { gate, refuses, says } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
-const { upstream, service } = withService({ env: { SECRET: 'the secret of these tests' } });
+const { upstream, service } = withSharedService({ SECRET: 'the secret of these tests' });
 
 let client: OpenAI;
 

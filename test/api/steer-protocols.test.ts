@@ -11,9 +11,9 @@ import { SDKS } from '../support/sdks.ts';
 import { startService } from '../support/service.ts';
 import { calls, finish, gate, text } from '../support/upstream.ts';
 import { textOf, Wire, type WireRun } from '../support/wire.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
-const { upstream, service, wire } = withService({ env: { UPSTREAM_RETRIES: '0' } });
+const { upstream, service, wire } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 let assistant_id: string;
 let redis: ScriptedRedis;

@@ -15,9 +15,9 @@ import {
   type UpstreamRequest,
 } from '../support/upstream.ts';
 import { outputsOf, type WireRun } from '../support/wire.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
-const { upstream, service, wire } = withService({ env: { UPSTREAM_RETRIES: '0' } });
+const { upstream, service, wire } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 const tool = (name: string) => ({
   type: 'function' as const,

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { calls, says } from '../support/upstream.ts';
 import { INSTALL_MS, pythonWithOpenAi, runProgram, type Python } from './programs.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
 const PROGRAM = fileURLToPath(new URL('tools/mixed_turn.py', import.meta.url));
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
   );
 });
 
-const { upstream, service } = withService();
+const { upstream, service } = withSharedService();
 
 describe.each([2, 3])('openai %i', (major) => {
   let python: Python;

@@ -6,7 +6,7 @@ import { APICallError, generateText, Output, stepCountIs, streamText, tool } fro
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { answer, WEATHER_TEXT } from './model.ts';
-import { withService } from '../../support/with-service.ts';
+import { withSharedService } from '../../support/shared-service.ts';
 
 const Weather = z.object({ city: z.string(), degrees: z.number() });
 const City = z.object({ city: z.string() });
@@ -15,7 +15,7 @@ beforeAll(async () => {
   upstream.reply(answer);
 });
 
-const { upstream, service } = withService(() => ({ env: { UPSTREAM_RETRIES: '0' } }));
+const { upstream, service } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 describe('LangChain', () => {
   const weather = {

@@ -3,13 +3,13 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { INSTALL_MS, pythonWith, pythonWithOpenAi, runProgram, type Python } from '../programs.ts';
 import { answer, WEATHER_TEXT } from './model.ts';
-import { withService } from '../../support/with-service.ts';
+import { withSharedService } from '../../support/shared-service.ts';
 
 beforeAll(async () => {
   upstream.reply(answer);
 });
 
-const { upstream, service } = withService(() => ({ env: { UPSTREAM_RETRIES: '0' } }));
+const { upstream, service } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 /** What the program told. */
 async function told(python: string, script: string): Promise<unknown> {

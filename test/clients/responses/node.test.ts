@@ -4,14 +4,14 @@ import { zodResponsesFunction, zodTextFormat } from 'openai/helpers/zod';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { WEATHER_TEXT } from '../chat/model.ts';
-import { withService } from '../../support/with-service.ts';
+import { withSharedService } from '../../support/shared-service.ts';
 import { respond } from './model.ts';
 
 const Weather = z.object({ city: z.string(), degrees: z.number() });
 const City = z.object({ city: z.string() });
 const weather = zodResponsesFunction({ name: 'weather', parameters: City });
 
-const { upstream, service } = withService(() => ({ env: { UPSTREAM_RETRIES: '0' } }));
+const { upstream, service } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 let client: OpenAI;
 beforeAll(() => {

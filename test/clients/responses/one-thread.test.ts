@@ -4,9 +4,9 @@ import OpenAI from 'openai';
 import { beforeAll, expect, test } from 'vitest';
 import { INSTALL_MS, pythonWithOpenAi, runProgram, type Python } from '../programs.ts';
 import { says } from '../../support/upstream.ts';
-import { withService } from '../../support/with-service.ts';
+import { withSharedService } from '../../support/shared-service.ts';
 
-const { upstream, service } = withService();
+const { upstream, service } = withSharedService();
 const PROGRAM = fileURLToPath(new URL('one_thread.py', import.meta.url));
 
 let python: Python;
