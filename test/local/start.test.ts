@@ -57,14 +57,20 @@ beforeAll(async () => {
   await cp(join(REPOSITORY, 'package.json'), join(folder, 'package.json'));
   await symlink(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'));
 });
-afterEach(async () => {
-  for (const start of running.splice(0)) await start.end('SIGTERM');
+// A start without settings is left to the next test that needs one: each takes seconds.
+afterEach(() => endAll(({ hasSettings }) => hasSettings));
+afterAll(async () => {
+  await endAll();
+  await rm(root, { recursive: true, force: true });
 });
-afterAll(() => rm(root, { recursive: true, force: true }));
+
+async function endAll(which: (start: Start) => boolean = () => true): Promise<void> {
+  for (const start of running.filter((one) => which(one))) await start.end('SIGTERM');
+}
 
 describe('npm start', () => {
   test('answers with the demo model, stops cleanly, and finds its data again', async () => {
-    const first = await Start.up();
+    const first = await Start.usual();
     const { beta } = first.client;
     const assistant = await beta.assistants.create({ model: 'demo' });
     const thread = await beta.threads.create({ messages: [{ role: 'user', content: 'Hello' }] });
@@ -75,24 +81,24 @@ describe('npm start', () => {
     expect(await first.end('SIGINT')).toBe(0);
     expect(pids.filter(isAlive)).toEqual([]);
 
-    const second = await Start.up();
+    const second = await Start.usual();
     const messages = await second.client.beta.threads.messages.list(thread.id);
     expect(messages.data.map(({ role }) => role)).toEqual(['assistant', 'user']);
   });
 
   test('stores what only its owner can read, and closes what an older version left open', async () => {
-    await Start.up();
+    const first = await Start.usual();
     expect(await openToOthers()).toEqual([]);
-    for (const start of running.splice(0)) await start.end('SIGINT');
+    await first.end('SIGINT');
 
     for (const path of await stored()) await chmod(path, (await lstat(path)).isDirectory() ? 0o755 : 0o644);
     expect(await openToOthers()).not.toEqual([]);
-    await Start.up();
+    await Start.usual();
     expect(await openToOthers()).toEqual([]);
   });
 
   test('has a Redis of its own that no network leads to', async () => {
-    await Start.up();
+    await Start.usual();
     // Relative, because of the limit for the path of a socket.
     const here = process.cwd();
     process.chdir(folder);
@@ -103,7 +109,7 @@ describe('npm start', () => {
   });
 
   test('refuses a folder that is in use, and leaves whoever uses it alone', async () => {
-    const first = await Start.up();
+    const first = await Start.usual();
     const second = new Start();
     expect(await second.ended).toBe(1);
     expect(second.output).toContain('already running on this folder');
@@ -111,7 +117,7 @@ describe('npm start', () => {
   });
 
   test('starts a worker again that dies', async () => {
-    const start = await Start.up();
+    const start = await Start.usual();
     const [worker] = await loggedPids('worker-1.log');
     process.kill(worker ?? 0, 'SIGKILL');
     await start.says('worker 1 is up again.');
@@ -166,11 +172,11 @@ describe('npm start', () => {
   });
 
   test('leaves nothing behind when it is killed outright', async () => {
-    const start = await Start.up();
+    const start = await Start.usual();
     const pids = await loggedPids();
     await start.end('SIGKILL');
     while (pids.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-    expect((await Start.up()).url).not.toBe('');
+    expect((await Start.usual()).url).not.toBe('');
   });
 
   test.for([
@@ -184,7 +190,7 @@ describe('npm start', () => {
     ['a wrong password for Redis', { REDIS_URL: 'LOCKED' }, 'the user name or the password in REDIS_URL'],
   ] as const)('says in a sentence that there is %s', async ([, env, sentence]) => {
     const isLocked = 'REDIS_URL' in env && env.REDIS_URL === 'LOCKED';
-    const start = new Start(isLocked ? { REDIS_URL: await lockedRedis() } : env);
+    const start = await Start.alone(isLocked ? { REDIS_URL: await lockedRedis() } : env);
     expect(await start.ended).toBe(1);
     expect(start.output).toContain(sentence);
     expect(start.output).not.toContain('secret');
@@ -192,6 +198,7 @@ describe('npm start', () => {
   });
 
   test('says what is wrong with its data folder', async () => {
+    await endAll();
     await mkdir(join(folder, '.data'), { recursive: true });
     await rename(join(folder, '.data'), join(folder, 'data-away'));
     await writeFile(join(folder, '.data'), 'in the way');
@@ -212,7 +219,7 @@ describe('npm start', () => {
     await new Promise((resolve) => holder.once('listening', resolve));
     const address = holder.address();
     const port = address === null || typeof address === 'string' ? 0 : address.port;
-    const start = new Start({ PORT: String(port) });
+    const start = await Start.alone({ PORT: String(port) });
     expect(await start.ended).toBe(1);
     expect(start.output).toContain(
       `Port ${port} is taken by another program. Choose another one: PORT=${port + 1}`,
@@ -244,7 +251,7 @@ describe('the first paste', () => {
   }
 
   test('is answered by the demo model', async () => {
-    const start = await Start.up();
+    const start = await Start.usual();
     expect(await paste(start, 'curl')).toContain("Longrun's demo model. You said: “Hello”");
     expect(await paste(start, 'npm install')).toMatch(/completed I am Longrun's demo model/);
   });
@@ -289,7 +296,7 @@ describe('the first paste', () => {
   });
 
   test('needs a model server where callers bring its keys', async () => {
-    const start = new Start({ AUTH: 'passthrough' });
+    const start = await Start.alone({ AUTH: 'passthrough' });
     expect(await start.ended).toBe(1);
     expect(start.output).toContain('Set OPENAI_BASE_URL.');
   });
@@ -331,11 +338,13 @@ async function strictServer(): Promise<string> {
 
 class Start {
   readonly ended: Promise<number | null>;
+  readonly hasSettings: boolean;
   readonly #process: ChildProcess;
   readonly #lines: string[] = [];
   #arrival = Promise.withResolvers<void>();
 
   constructor(env: Readonly<Record<string, string>> = {}) {
+    this.hasSettings = Object.keys(env).length > 0;
     this.#process = spawn(process.execPath, [join(folder, 'src/main.ts')], {
       env: { ...process.env, PORT: '0', REDIS_URL: '', OPENAI_BASE_URL: '', OPENAI_API_KEY: '', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -344,15 +353,29 @@ class Start {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#hear(line));
     }
     this.ended = new Promise((resolve) => this.#process.once('close', (code) => resolve(code)));
-    void this.ended.then(() => this.#arrival.reject(new Error(`it ended:\n${this.output}`)));
+    void this.ended.then(() => {
+      running.splice(running.indexOf(this), 1);
+      this.#arrival.reject(new Error(`it ended:\n${this.output}`));
+    });
     // Whoever waits for a line hears of the end; nobody has to.
     this.#arrival.promise.catch(() => {});
     running.push(this);
   }
 
+  /** One without settings that is up, perhaps since an earlier test. */
+  static async usual(): Promise<Start> {
+    return running.find(({ hasSettings }) => !hasSettings) ?? Start.up({});
+  }
+
+  /** One whose folder no other has any more. */
+  static async alone(env: Readonly<Record<string, string>>): Promise<Start> {
+    await endAll();
+    return new Start(env);
+  }
+
   /** @param lastWords of what it says when it is up */
-  static async up(env: Readonly<Record<string, string>> = {}, lastWords = 'END'): Promise<Start> {
-    const start = new Start(env);
+  static async up(env: Readonly<Record<string, string>>, lastWords = 'END'): Promise<Start> {
+    const start = await Start.alone(env);
     await start.says(lastWords);
     return start;
   }
