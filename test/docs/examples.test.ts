@@ -6,7 +6,10 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { INSTALL_MS } from '../clients/programs.ts';
 import { blocksOf, DOCUMENTS } from './blocks.ts';
 import { EXAMPLES, prepare } from './examples.ts';
-import { Stage } from './stage.ts';
+import { DemoService, Stage } from './stage.ts';
+
+const shared = new DemoService(inject('redisUrl'));
+afterAll(() => shared.stop());
 
 test('the table has every document', () => {
   expect(Object.keys(EXAMPLES).toSorted()).toEqual(DOCUMENTS.toSorted());
@@ -18,7 +21,7 @@ describe.for(DOCUMENTS)('%s', (document) => {
   let stage: Stage;
 
   beforeAll(async () => {
-    stage = await Stage.open(inject('redisUrl'));
+    stage = await Stage.open(inject('redisUrl'), shared);
     await prepare(document, stage);
   });
   afterAll(() => stage?.close());

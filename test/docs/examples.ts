@@ -119,8 +119,12 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
 };
 
+/** Documents that count what is there, and a twin that has the conversation of the other once more. */
+const ALONE = new Set(['docs/operations.md', 'docs/devices.zh-CN.md']);
+
 /** What the examples of a document need to be there before the service starts. */
 export async function prepare(document: string, stage: Stage): Promise<void> {
+  stage.isAlone = ALONE.has(document);
   const blocks = blocksOf(document);
   const parcels = document === 'docs/tools.md' ? await parcelsOf(stage) : '';
   for (const block of blocks.filter(({ text }) => text.includes("from 'longrun/tool'"))) {
