@@ -55,7 +55,7 @@ export class LibraryThread {
 
   #start(): Worker {
     const worker = new Worker(new URL('thread.ts', import.meta.url), {
-      workerData: this.#data,
+      argv: [this.#data.path, this.#data.role],
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
     });
     worker.on('message', (reply: ThreadReply) => this.#take(worker, reply));

@@ -2,17 +2,15 @@
  * The thread that has a library in SQLite open. SQLite is synchronous here, and a worker's own thread carries a hundred
  * streams. Calls are answered one after the other.
  */
-import { parentPort, workerData } from 'node:worker_threads';
-import { z } from 'zod';
+import { parentPort } from 'node:worker_threads';
 import type { ThreadCall } from './calls.ts';
 import { ColdTable, openColdDatabase } from './cold-table.ts';
 import { LibraryReader } from './reader.ts';
 import { openDatabase } from './schema.ts';
 import { LibraryWriter } from './writer.ts';
 
-const { path, role } = z
-  .object({ path: z.string(), role: z.enum(['reader', 'writer', 'cold']) })
-  .parse(workerData);
+/** As arguments, which need no library to be read: a thread has to load all it imports once more. */
+const [, , path = '', role = ''] = process.argv;
 
 function answer(id: number, work: () => unknown): void {
   try {
@@ -34,12 +32,13 @@ function call(target: object, name: string, args: readonly unknown[]): unknown {
 answer(0, () => {
   const database = role === 'cold' ? openColdDatabase(path) : openDatabase(path);
   const now = (): number => Math.floor(Date.now() / 1_000);
-  const targetOf = {
-    reader: () => new LibraryReader(database),
-    writer: () => new LibraryWriter(database, now),
-    cold: () => new ColdTable(database),
-  };
-  const target = targetOf[role]();
+  const targetOf = new Map<string, () => object>([
+    ['reader', () => new LibraryReader(database)],
+    ['writer', () => new LibraryWriter(database, now)],
+    ['cold', () => new ColdTable(database)],
+  ]);
+  const target = targetOf.get(role)?.();
+  if (target === undefined) throw new Error(`a thread of a library is no ${role}`);
   parentPort?.on('message', ({ id, name, args }: ThreadCall) => {
     if (name !== 'close') return answer(id, () => call(target, name, args));
     database.close();
