@@ -4,10 +4,10 @@
  */
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { createGuard } from '../../guard/fetch.ts';
 import { extentOf } from '../../runs/json-extent.ts';
 import { ToolArgumentError, ToolError, type ToolLog } from '../../runs/tool.ts';
 import { readDefinition, type DefinedTool } from '../definition.ts';
@@ -15,6 +15,7 @@ import { endMembers } from '../family.ts';
 import { eachLine } from '../../lines.ts';
 import { checkedOutput } from '../output.ts';
 import { resolveFromHere } from '../resolve.ts';
+import { LateGuard } from './late-guard.ts';
 import {
   EVENTS_FD,
   MAX_FIELDS_CHARACTERS,
@@ -62,7 +63,7 @@ async function load(request: LoadRequest): Promise<Outcome> {
 async function call(request: CallRequest): Promise<Outcome> {
   if (tool === null) throw new Error('called before it was loaded');
   const { nonce } = request;
-  const guard = createGuard({ allow: request.allowHosts });
+  const guard = new LateGuard(request.allowHosts);
   try {
     const value = await tool.run(request.args, {
       ...request.call,
@@ -141,6 +142,8 @@ const watchdog = new Worker(new URL('watchdog.ts', import.meta.url), {
 });
 // A thread starts with the help of the main thread, which a tool may soon keep busy for ever.
 await once(watchdog, 'message');
+// By itself Node writes what it has compiled when it ends, unless it is killed, as this process is.
+flushCompileCache();
 const requests = new Socket({ fd: REQUESTS_FD, writable: false });
 // The owner is gone.
 requests.once('close', () => process.exit());
