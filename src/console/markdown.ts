@@ -89,7 +89,17 @@ function block(token: MarkedToken): Drawn {
       return html`<hr />`;
     case 'text':
       return plain(token);
-    default:
+    case 'br':
+    case 'checkbox':
+    case 'codespan':
+    case 'del':
+    case 'em':
+    case 'escape':
+    case 'html':
+    case 'image':
+    case 'link':
+    case 'list_item':
+    case 'strong':
       return html`<p>${token.raw}</p>`;
   }
 }
@@ -161,7 +171,18 @@ function inline(token: MarkedToken): Drawn {
       return token.text;
     case 'text':
       return plain(token);
-    default:
+    case 'blockquote':
+    case 'checkbox':
+    case 'code':
+    case 'def':
+    case 'heading':
+    case 'hr':
+    case 'html':
+    case 'list':
+    case 'list_item':
+    case 'paragraph':
+    case 'space':
+    case 'table':
       return token.raw;
   }
 }

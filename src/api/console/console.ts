@@ -5,7 +5,7 @@
 import { ApiError } from '../../errors.ts';
 import type { Call } from '../http/call.ts';
 import type { Answer, Endpoint } from '../http/endpoint.ts';
-import { ASSETS_PATH, ConsoleAssets } from './assets.ts';
+import { ASSETS_PATH, type ConsoleAssets } from './assets.ts';
 import type { Asset } from './build.ts';
 
 /** Its version is part of a file's address, so what was loaded once is good for ever. */
