@@ -4,6 +4,7 @@
  * Options: `--runs 5000`, `--step 400` (pixels per turn of the wheel), `--rounds 3`.
  */
 import { parseArgs } from 'node:util';
+import type { Page } from 'playwright-core';
 import { ConsoleBrowser } from '../test/console/browser.ts';
 import { copyRun } from '../test/console/many-runs.ts';
 import { scrollThrough, summary } from '../test/console/scrolling.ts';
@@ -22,6 +23,28 @@ const { values } = parseArgs({
 const [RUNS, STEP, ROUNDS] = [Number(values.runs), Number(values.step), Number(values.rounds)];
 /** Between runs that go on meanwhile. */
 const RUN_EVERY_MS = 500;
+
+const PARTS = ['ScriptDuration', 'LayoutDuration', 'RecalcStyleDuration', 'TaskDuration'];
+
+/**
+ * What the browser's thread of a page works from now on, in processor time: how long frames take says more about what else the
+ * machine does. @returns the work for each frame so far, in words
+ */
+async function workOf(page: Page): Promise<(frames: number) => Promise<string>> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const read = async (): Promise<ReadonlyMap<string, number>> => {
+    const { metrics } = await session.send('Performance.getMetrics');
+    return new Map(metrics.map(({ name, value }) => [name, value]));
+  };
+  const before = await read();
+  return async (frames) => {
+    const after = await read();
+    const perFrame = (name: string): string =>
+      ((((after.get(name) ?? 0) - (before.get(name) ?? 0)) * 1_000) / frames).toFixed(2);
+    return PARTS.map((name) => `${name} ${perFrame(name)} ms`).join(', ');
+  };
+}
 
 async function measure(service: Service, redisUrl: string): Promise<void> {
   const wire = new Wire(service.baseUrl);
@@ -42,9 +65,11 @@ async function measure(service: Service, redisUrl: string): Promise<void> {
         );
       }, RUN_EVERY_MS);
       const end = page.getByText(/^[\d,]+ runs$/);
+      const work = await workOf(page);
       const scrolled = await scrollThrough(page, STEP, async () => (await end.count()) > 0);
       clearInterval(goOn);
       console.log(`${RUNS} runs, round ${round}: ${summary(scrolled)}`);
+      console.log(`  of the page's own thread, per frame: ${await work(scrolled.frames.length)}`);
       await page.close();
     }
   } finally {

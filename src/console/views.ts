@@ -1,7 +1,7 @@
 /** Small things that all pages show in the same way. */
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { BASE } from './app.ts';
-import { say, tag } from './say.ts';
+import { currentLanguage, say, tag } from './say.ts';
 import type { RunStatus } from './wire.ts';
 
 /** A link to another page of the console. */
@@ -74,8 +74,10 @@ export function duration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+const NUMBERS = { en: new Intl.NumberFormat('en'), zh: new Intl.NumberFormat('zh-CN') };
+
 export function count(value: number): string {
-  return value.toLocaleString(tag());
+  return NUMBERS[currentLanguage()].format(value);
 }
 
 /** `3.4 MB`. */
