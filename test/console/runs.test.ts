@@ -6,7 +6,7 @@ import { Wire } from '../support/wire.ts';
 import { withService } from '../support/with-service.ts';
 import { barriersEverywhere, ConsoleBrowser, CHROMIUM } from './browser.ts';
 import { copyRun } from './many-runs.ts';
-import { scrollThrough, summary } from './scrolling.ts';
+import { scrollThrough, summary, untilStill } from './scrolling.ts';
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
 
@@ -137,7 +137,9 @@ describe.skipIf(CHROMIUM === null)('the list of runs', () => {
     await page.getByRole('link', { name: 'run_copy000040' }).waitFor();
 
     // What is being read stays where it is; what comes waits behind a button.
+    await untilStill(page);
     await page.evaluate('scrollTo({ top: 1_500, behavior: "instant" })');
+    await untilStill(page);
     const read = page.getByRole('link', { name: 'run_copy000040' });
     await read.waitFor();
     const before = await read.boundingBox();

@@ -44,6 +44,22 @@ const MEASURE = `(() => {
 
 const NEXT_FRAME = 'new Promise((resolve) => requestAnimationFrame(() => resolve(null)))';
 
+const UNTIL_STILL = `new Promise((resolve) => {
+  let [at, frames] = [scrollY, 0];
+  const look = () => {
+    frames = scrollY === at ? frames + 1 : 0;
+    at = scrollY;
+    if (frames > 10) resolve(null);
+    else requestAnimationFrame(look);
+  };
+  look();
+})`;
+
+/** Browsers take some frames to scroll by a key. */
+export async function untilStill(page: Page): Promise<void> {
+  await page.evaluate(UNTIL_STILL);
+}
+
 /** @param isThere whether the end was reached */
 export async function scrollThrough(
   page: Page,
