@@ -16,6 +16,9 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 /** A folder for pictures of the pages; none are taken without it. */
 const SHOTS = process.env['CONSOLE_SHOTS'];
 
+/** A page that takes longer than this hangs; on a busy machine the first one waits until the console is built. */
+const HANGS_MS = 120_000;
+
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 375, height: 740 };
 
@@ -46,6 +49,7 @@ export class ConsoleBrowser {
   async open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
     if (this.#browser === null) throw new Error('The browser was not launched.');
     const context = await this.#browser.newContext({ viewport: DESKTOP, locale: 'en-GB', ...options });
+    context.setDefaultTimeout(HANGS_MS);
     const page = await context.newPage();
     page.on('pageerror', (error) => this.complaints.push(String(error.stack ?? error)));
     page.on('console', (message) => {
