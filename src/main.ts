@@ -23,6 +23,8 @@ const ROOT = join(import.meta.dirname, '..');
 /** Relative to the repository, which becomes the working folder: the path of a socket may have about 100 characters. */
 const DATA = '.data';
 const LOGS = join(DATA, 'log');
+/** Where workers keep the packages of code_interpreter, whose programs run as nobody. */
+const CODE_PACKAGES = 'code';
 /** Time beyond the drain time, so that a worker can hand its runs over by itself. */
 const MARGIN_S = 10;
 /** Length of the demo model's key, which no page in a browser may guess. */
@@ -59,7 +61,7 @@ function configOfThisMachine(): Config {
 }
 
 async function start(config: Config, started: AsyncDisposableStack): Promise<void> {
-  await makePrivate(DATA);
+  await makePrivate(DATA, CODE_PACKAGES);
   started.defer(await claim(join(DATA, 'claim.sock')));
   if (config.port !== 0) await checkPort(config.port, config.host);
 
