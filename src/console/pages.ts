@@ -8,21 +8,43 @@ import { link } from './views.ts';
 /** Makes a page. `parts` are those of its path after its name. */
 export type OpenPage = (app: App, place: Place, parts: readonly string[]) => Page;
 
-const PAGES: Readonly<Record<string, () => Promise<{ readonly open: OpenPage }>>> = {
-  '': async () => import('./playground/page.ts'),
-  glasses: async () => import('./glasses/page.ts'),
-  runs: async () => import('./runs/page.ts'),
-  threads: async () => import('./objects/threads.ts'),
-  assistants: async () => import('./objects/assistants.ts'),
-  files: async () => import('./objects/files.ts'),
-  stores: async () => import('./objects/stores.ts'),
-  service: async () => import('./service/page.ts'),
+interface Way {
+  /** The folder of its module, whose style sheet counts for it. */
+  readonly folder: string;
+  readonly load: () => Promise<{ readonly open: OpenPage }>;
+}
+
+const PAGES: Readonly<Record<string, Way>> = {
+  '': { folder: 'playground', load: async () => import('./playground/page.ts') },
+  glasses: { folder: 'glasses', load: async () => import('./glasses/page.ts') },
+  runs: { folder: 'runs', load: async () => import('./runs/page.ts') },
+  threads: { folder: 'objects', load: async () => import('./objects/threads.ts') },
+  assistants: { folder: 'objects', load: async () => import('./objects/assistants.ts') },
+  files: { folder: 'objects', load: async () => import('./objects/files.ts') },
+  stores: { folder: 'objects', load: async () => import('./objects/stores.ts') },
+  service: { folder: 'service', load: async () => import('./service/page.ts') },
 };
 
 export function openPage(app: App, place: Place): Page {
-  const [name = '', ...parts] = place.path.slice(1).split('/').map(decodeURIComponent);
-  const load = Object.hasOwn(PAGES, name) ? PAGES[name] : undefined;
-  return load === undefined ? nowhere() : new LoadingPage(app, place, load, parts);
+  const [name = '', ...parts] = partsOf(place);
+  const way = wayTo(name);
+  return way === null ? nowhere() : new LoadingPage(app, place, way.load, parts);
+}
+
+/** The folder of the page at an address; empty where there is none. */
+export function folderOf(place: Place): string {
+  return wayTo(partsOf(place)[0] ?? '')?.folder ?? '';
+}
+
+const wayTo = (name: string): Way | null => (Object.hasOwn(PAGES, name) ? (PAGES[name] ?? null) : null);
+
+function partsOf({ path }: Place): readonly string[] {
+  try {
+    return path.slice(1).split('/').map(decodeURIComponent);
+  } catch {
+    // Somebody has cut the address in the middle of a letter.
+    return path.slice(1).split('/');
+  }
 }
 
 /** Shows a page once its module is there. */

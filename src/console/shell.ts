@@ -3,6 +3,7 @@ import { html, nothing, render, type TemplateResult } from 'lit-html';
 import { BASE, type App } from './app.ts';
 import { dialog } from './dialog.ts';
 import { submitted, textIn } from './forms.ts';
+import { folderOf } from './pages.ts';
 import { currentLanguage, chooseLanguage, say } from './say.ts';
 import { chooseTheme, currentTheme, themeOf } from './theme.ts';
 
@@ -39,7 +40,9 @@ function shell(app: App): TemplateResult {
       </nav>
       ${choices(app)}
     </header>
-    <main id="main" tabindex="-1">${app.needsKey ? keyForm(app) : app.page?.view()}</main>
+    <main id="main" tabindex="-1" data-page=${folderOf(app.place)}>
+      ${app.needsKey ? keyForm(app) : app.page?.view()}
+    </main>
     <div class="notices" role="status" aria-live="polite">${noticeView(app)}</div>
     ${questionView(app)}
   `;

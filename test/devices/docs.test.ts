@@ -17,7 +17,7 @@ const outlineOf = (document: string): string =>
 /** Where its links lead, but for headings, whose names differ. */
 const linksOf = (document: string): readonly string[] =>
   [...proseOf(document).matchAll(/\]\(([^)#]*)/g)]
-    .map(([, path = '']) => path.replace(CHINESE, '.md'))
+    .map(([, path = '']) => path.replace('.zh-CN.', '.'))
     .toSorted();
 
 /** An example without its comments, the names to be filled in, and the words that are said. */

@@ -58,8 +58,7 @@ export function build(base: string): Assets {
   const early = new Set<string>();
   take(FIRST_MODULE, texts, early);
   texts.set(LIBRARY_STYLE, readFileSync(packagePath('uplot/dist/uPlot.min.css'), 'utf8'));
-  for (const name of [SHARED_STYLE, ...ownFiles('.css', '.svg')])
-    texts.set(name, readFileSync(join(SOURCES, name), 'utf8'));
+  for (const name of [SHARED_STYLE, ...ownFiles('.css', '.svg')]) texts.set(name, ownText(name));
   const styles = [...texts.keys()].filter((name) => extname(name) === '.css');
 
   const version = versionOf(texts);
@@ -121,6 +120,13 @@ function packagePath(name: string): string {
   const path = folders.map((folder) => join(folder, name)).find((place) => existsSync(place));
   if (path === undefined) throw new Error(`The console needs ${name}, which is not installed.`);
   return path;
+}
+
+/** The style sheet of a page's folder counts for the pages of that folder only: the frame names it. */
+function ownText(name: string): string {
+  const text = readFileSync(join(SOURCES, name), 'utf8');
+  const folder = /^(.+)\/style\.css$/.exec(name)?.[1];
+  return folder === undefined ? text : `[data-page='${folder}'] {\n${text}}\n`;
 }
 
 function ownFiles(...endings: readonly string[]): readonly string[] {

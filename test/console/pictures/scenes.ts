@@ -1,40 +1,38 @@
 /** What is done on a page before its picture is taken, in both languages. */
 import type { Page } from 'playwright-core';
 import { plant } from './plant.ts';
+import { CHARTS, type Made } from './traffic.ts';
 
 export const LANGUAGES = ['en', 'zh'] as const;
 export type Language = (typeof LANGUAGES)[number];
 
-export interface Stage {
+export interface Stage extends Made {
   /** The origin of the service. */
   readonly url: string;
   readonly language: Language;
   readonly page: Page;
-  /** A run with tools that has ended. */
-  readonly threadId: string;
-  readonly runId: string;
 }
 
 const goTo = async ({ page, url }: Stage, path: string): Promise<void> =>
   void (await page.goto(`${url}/console${path}`));
 
 export const SCENES = {
-  /** A question, and an answer that a tool had a part in. */
+  /** A chart that a program has drawn. */
   playground: async (stage: Stage) => {
-    const { page } = stage;
-    await goTo(stage, '');
+    const { page, language, assistantId } = stage;
+    await goTo(stage, `?assistant=${assistantId}`);
+    const box = page.getByRole('textbox', { name: /^(?:Message|消息)/ });
+    await box.fill(CHARTS[language]);
+    await box.press('Enter');
+    await page.getByRole('img').first().waitFor();
     await page
-      .getByRole('button', { name: /Tokyo|东京/ })
-      .first()
-      .click();
-    await page
-      .getByText(/demo model|演示模型/)
-      .first()
+      .locator('.run-line .status')
+      .getByText(/completed|已完成/)
       .waitFor();
   },
   runs: async (stage: Stage) => {
     await goTo(stage, '/runs');
-    await stage.page.getByRole('row').nth(5).waitFor();
+    await stage.page.getByText(/^(?:Live|实时)/).waitFor();
   },
   run: async (stage: Stage) => {
     const { page, threadId, runId } = stage;
