@@ -4,6 +4,7 @@
  */
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { Lexer, type MarkedToken, type Token, type Tokens } from 'marked';
+import { piecesOf, type MarkdownPiece } from './markdown-pieces.ts';
 import { say } from './say.ts';
 
 type Drawn = TemplateResult | string | typeof nothing | readonly Drawn[];
@@ -12,7 +13,7 @@ type Drawn = TemplateResult | string | typeof nothing | readonly Drawn[];
 const MAX_LENGTH = 200_000;
 /** The longest paragraph in which marks are looked for: with some texts that takes the square of their length. */
 const MAX_PARAGRAPH = 4_000;
-/** How long marks are looked for, in milliseconds. What is left then is shown as it is. */
+/** How long a text is read, in milliseconds. What is left then is shown as it is. */
 const MAX_MS = 400;
 /** How deep lists and quotes are drawn within each other. */
 const MAX_DEPTH = 24;
@@ -37,19 +38,25 @@ export function markdown(text: string, own: OwnLink = likeOthers): TemplateResul
   return html`<pre class="code" tabindex="0" aria-label=${say('Text', '文本')}>${text}</pre>`;
 }
 
-/** As `marked.lexer` does it, within limits. */
+/** As `marked.lexer` does it, piece by piece and within limits. */
 function tokensOf(text: string): readonly Token[] {
-  const lexer = new Lexer({ gfm: true, breaks: true });
-  const tokens = lexer.blockTokens(text.replace(/\r\n?/g, '\n'), lexer.tokens);
   const deadline = performance.now() + MAX_MS;
+  return piecesOf(text.replace(/\r\n?/g, '\n')).flatMap((piece) => tokensIn(piece, deadline));
+}
+
+function tokensIn({ text, isReadable }: MarkdownPiece, deadline: number): readonly Token[] {
+  if (!isReadable || performance.now() > deadline) return [asItIs(text)];
+  const lexer = new Lexer({ gfm: true, breaks: true });
+  const tokens = lexer.blockTokens(text, lexer.tokens);
   // It grows on the way.
   for (const { src, tokens: found } of lexer.inlineQueue) {
-    if (src.length > MAX_PARAGRAPH || performance.now() > deadline)
-      found.push({ type: 'text', raw: src, text: src, escaped: false });
+    if (src.length > MAX_PARAGRAPH || performance.now() > deadline) found.push(asItIs(src));
     else lexer.inlineTokens(src, found);
   }
   return tokens;
 }
+
+const asItIs = (text: string): Tokens.Text => ({ type: 'text', raw: text, text, escaped: false });
 
 function blocks(tokens: readonly Token[] = []): Drawn {
   if (depth >= MAX_DEPTH) return tokens.map(({ raw }) => raw);

@@ -1,9 +1,10 @@
 /** The language of the console. Both versions of a sentence stand side by side, where it is said. */
+import { store, stored } from './stored.ts';
 
 export type Language = 'en' | 'zh';
 
-const STORED = 'longrun.language';
-let language: Language = stored() ?? (navigator.language.startsWith('zh') ? 'zh' : 'en');
+const NAME = 'longrun.language';
+let language: Language = kept() ?? (navigator.language.startsWith('zh') ? 'zh' : 'en');
 document.documentElement.lang = tag();
 
 /** A sentence in the language of the reader. */
@@ -23,11 +24,11 @@ export function tag(): string {
 /** Takes effect with the next drawing of the page. */
 export function chooseLanguage(chosen: Language): void {
   language = chosen;
-  localStorage.setItem(STORED, chosen);
+  store(NAME, chosen, 'machine');
   document.documentElement.lang = tag();
 }
 
-function stored(): Language | null {
-  const value = localStorage.getItem(STORED);
+function kept(): Language | null {
+  const value = stored(NAME, 'machine');
   return value === 'en' || value === 'zh' ? value : null;
 }

@@ -1,9 +1,10 @@
 /** Who looks: the key that requests carry, for this tab, or on this machine where the reader wants it kept. */
+import { forget, store, stored } from './stored.ts';
 
-const STORED = 'longrun.key';
+const NAME = 'longrun.key';
 
 export class Session {
-  #key = sessionStorage.getItem(STORED) ?? localStorage.getItem(STORED);
+  #key = stored(NAME, 'tab') ?? stored(NAME, 'machine');
 
   /** Null where none was given, which is enough where the server asks for none. */
   get key(): string | null {
@@ -13,13 +14,13 @@ export class Session {
   /** @param kept whether the key outlives this tab */
   signIn(key: string, kept: boolean): void {
     this.signOut();
-    (kept ? localStorage : sessionStorage).setItem(STORED, key);
+    store(NAME, key, kept ? 'machine' : 'tab');
     this.#key = key;
   }
 
   signOut(): void {
-    sessionStorage.removeItem(STORED);
-    localStorage.removeItem(STORED);
+    forget(NAME, 'tab');
+    forget(NAME, 'machine');
     this.#key = null;
   }
 }

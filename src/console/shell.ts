@@ -7,12 +7,12 @@ import { folderOf } from './pages.ts';
 import { currentLanguage, chooseLanguage, say } from './say.ts';
 import { chooseTheme, currentTheme, themeOf } from './theme.ts';
 
-interface Way {
+interface NavigationEntry {
   readonly path: string;
   readonly words: string;
 }
 
-const ways = (): readonly Way[] => [
+const ways = (): readonly NavigationEntry[] => [
   { path: '/', words: say('Playground', '演练场') },
   { path: '/glasses', words: say('Glasses', '眼镜') },
   { path: '/runs', words: say('Runs', '运行') },

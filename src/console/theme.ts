@@ -1,11 +1,12 @@
 /** Light or dark: as the system has it, unless the reader chooses. */
+import { store, stored } from './stored.ts';
 
 export type Theme = 'system' | 'light' | 'dark';
 
-const STORED = 'longrun.theme';
+const NAME = 'longrun.theme';
 
 export function currentTheme(): Theme {
-  return themeOf(localStorage.getItem(STORED));
+  return themeOf(stored(NAME, 'machine'));
 }
 
 export function themeOf(name: string | null): Theme {
@@ -13,7 +14,7 @@ export function themeOf(name: string | null): Theme {
 }
 
 export function chooseTheme(theme: Theme): void {
-  localStorage.setItem(STORED, theme);
+  store(NAME, theme, 'machine');
   applyTheme();
 }
 

@@ -93,14 +93,31 @@ export function idView(id: string): TemplateResult {
   return html`<code class="id">${id}</code>`;
 }
 
+/** How much longer indenting may make JSON: lists in lists in lists would fill the memory with blanks. */
+const MAX_GROWTH = 4;
+/** Deeper JSON is shown as it came. */
+const MAX_JSON_DEPTH = 40;
+
 /** JSON for people; what is no JSON stays as it is. */
 export function jsonText(value: unknown): string {
-  if (typeof value !== 'string') return JSON.stringify(value, null, 2) ?? '';
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  if (depthOf(text) > MAX_JSON_DEPTH) return text;
   try {
-    return JSON.stringify(JSON.parse(value), null, 2);
+    const indented = JSON.stringify(JSON.parse(text), null, 2);
+    return indented.length > MAX_GROWTH * text.length + 10_000 ? text : indented;
   } catch {
-    return value;
+    return text;
   }
+}
+
+/** How deep JSON is nested, or a little more where a string has brackets. */
+function depthOf(text: string): number {
+  let [depth, deepest] = [0, 0];
+  for (const [mark] of text.matchAll(/[[\]{}]/g)) {
+    depth += mark === '[' || mark === '{' ? 1 : -1;
+    deepest = Math.max(deepest, depth);
+  }
+  return deepest;
 }
 
 /** Text with its line breaks, in a box that scrolls. */

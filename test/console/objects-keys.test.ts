@@ -34,6 +34,21 @@ describe.skipIf(CHROMIUM === null)('the console, where keys are asked for,', () 
     await page.context().close();
   });
 
+  test('takes a key, a language and colours where the browser may keep nothing', async () => {
+    const page = await browser.open('/threads');
+    await page.addInitScript(
+      "for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(window, name, { get() { throw new DOMException('', 'SecurityError'); } })",
+    );
+    await page.reload();
+    await page.getByLabel('Language').selectOption('中文');
+    await page.getByLabel('密钥', { exact: true }).fill('the-right-key');
+    await page.getByRole('button', { name: '进入' }).click();
+    await page.getByRole('link', { name: 'seen with a key' }).waitFor();
+    await page.getByLabel('颜色').selectOption('深色');
+    await expect.poll(() => page.locator('html').getAttribute('data-theme')).toBe('dark');
+    await page.context().close();
+  });
+
   test('shows nobody the objects of another project', async () => {
     const origin = await service.startApi(undefined, {
       AUTH: 'passthrough',

@@ -1,7 +1,8 @@
 /** What was typed into the device's app. It outlives the page, but not the tab: two tabs are two devices. */
+import { store, stored } from '../stored.ts';
 import type { SetUp } from './device.ts';
 
-const STORED = 'longrun.glasses';
+const NAME = 'longrun.glasses';
 const WORD_LENGTH = 6;
 const LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789';
 
@@ -43,5 +44,5 @@ function madeUp(): string {
   return `glasses-${[...numbers].map((number) => LETTERS[number % LETTERS.length]).join('')}`;
 }
 
-const read = (name: string): string | null => sessionStorage.getItem(`${STORED}.${name}`);
-const write = (name: string, value: string): void => sessionStorage.setItem(`${STORED}.${name}`, value);
+const read = (name: string): string | null => stored(`${NAME}.${name}`, 'tab');
+const write = (name: string, value: string): void => store(`${NAME}.${name}`, value, 'tab');

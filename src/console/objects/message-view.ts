@@ -1,5 +1,6 @@
 /** A message of a thread, with all that belongs to it. */
 import { html, nothing, type TemplateResult } from 'lit-html';
+import { guard } from 'lit-html/directives/guard.js';
 import { isWebAddress, markdown } from '../markdown.ts';
 import { say } from '../say.ts';
 import type { Annotation, Content, Message } from '../wire.ts';
@@ -50,7 +51,8 @@ function contentView(content: Content, { role }: Message, { pictures, names }: M
     case 'text': {
       const { value, annotations } = content.text;
       // What models say is Markdown; what people type is not.
-      const text = role === 'assistant' ? markdown(value) : html`<p class="typed">${value}</p>`;
+      const text =
+        role === 'assistant' ? guard([value], () => markdown(value)) : html`<p class="typed">${value}</p>`;
       return html`${text}${annotations.length === 0 ? nothing : sourcesView(annotations, names)}`;
     }
     case 'image_file': {

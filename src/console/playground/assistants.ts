@@ -1,4 +1,5 @@
 /** The assistants to choose from, and the one that is chosen. */
+import { store, stored } from '../stored.ts';
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { wordsOf, type App } from '../app.ts';
 import { say } from '../say.ts';
@@ -18,7 +19,7 @@ export class Assistants {
   /** @param assistantId the one that the address names */
   constructor(app: App, assistantId: string | null) {
     this.#app = app;
-    this.#id = assistantId ?? localStorage.getItem(STORED);
+    this.#id = assistantId ?? stored(STORED, 'machine');
   }
 
   close(): void {
@@ -33,7 +34,7 @@ export class Assistants {
     try {
       this.all = await this.#app.api.all<Assistant>('/assistants');
       this.problem = null;
-      if (this.#id !== null && this.#id !== localStorage.getItem(STORED)) await this.choose(this.#id);
+      if (this.#id !== null && this.#id !== stored(STORED, 'machine')) await this.choose(this.#id);
     } catch (error) {
       this.problem = wordsOf(error);
     }
@@ -91,7 +92,7 @@ export class Assistants {
 
   #remember(id: string): void {
     this.#id = id;
-    localStorage.setItem(STORED, id);
+    store(STORED, id, 'machine');
     this.#app.redraw();
   }
 }

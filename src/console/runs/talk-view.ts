@@ -86,6 +86,10 @@ function stepView(
 /** Markdown, taken apart only where it has changed: a page that follows a run is drawn often. */
 const read = (text: string): unknown => guard([text], () => markdown(text));
 
+/** JSON, likewise. */
+const json = (text: string, label: string): unknown =>
+  guard([text, label], () => codeView(jsonText(text), label));
+
 /** Steps have a few of the statuses of runs. */
 const stepStatus = (status: Step['status']): TemplateResult => statusView(status);
 
@@ -95,12 +99,12 @@ function callView(call: StepCall, pictures: Pictures): TemplateResult {
       const { name, arguments: given, output } = call.function;
       return html`<section class="call">
         <h4><code>${name}</code></h4>
-        ${codeView(jsonText(given), say(`Arguments of ${name}`, `${name} 的参数`))}
+        ${json(given, say(`Arguments of ${name}`, `${name} 的参数`))}
         ${
           output == null
             ? html`<p class="quiet">${say('No output yet.', '尚无输出。')}</p>`
             : html`<p class="hint">${say('Output', '输出')}</p>
-                ${codeView(jsonText(output), say(`Output of ${name}`, `${name} 的输出`))}`
+                ${json(output, say(`Output of ${name}`, `${name} 的输出`))}`
         }
       </section>`;
     }
