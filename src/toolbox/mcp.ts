@@ -229,7 +229,8 @@ class McpSource implements ToolSource {
 
   #lose(reason: string): void {
     const since = this.#health.status === 'ok' ? this.#means.now() : this.#health.since;
-    this.#health = { status: 'unavailable', since, reason };
+    // Health is shown to callers, whom a server's own words would tell what it was sent: its key, its address.
+    this.#health = { status: 'unavailable', since, reason: reportable(reason) };
     this.#means.changed?.();
   }
 

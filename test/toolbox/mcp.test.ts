@@ -341,6 +341,31 @@ describe('a call', () => {
   });
 });
 
+test('a server that repeats what it was sent tells it to nobody', async () => {
+  const echoes = createHttpServer((request, response) => {
+    const message = `bad key ${String(request.headers['x-key'])} at ${request.url ?? ''}`;
+    request.setEncoding('utf8');
+    let body = '';
+    request.on('data', (text: string) => (body += text));
+    request.on('end', () => {
+      const id: unknown = Reflect.get(Object(JSON.parse(body || '{}')), 'id') ?? null;
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code: -1, message } }));
+    });
+  });
+  const url = `http://127.0.0.1:${await listen(echoes)}/mcp/sesame?token=sesame`;
+  const server = openSource({ url, headers: { 'x-key': 'sesame' } });
+  try {
+    expect(await failure(server)).toBe('It refused, in words of its own.');
+    // An operator who looks for the reason finds it.
+    expect(await logged(server, 'bad key sesame')).toContain('"level":20');
+  } finally {
+    await server.source.close();
+    echoes.close();
+    echoes.closeAllConnections();
+  }
+});
+
 describe('a server that lies', () => {
   test('has its bad tools left out, said in the log', async () => {
     const server = openHostile('lies');

@@ -73,7 +73,7 @@ export function reasonOf(error: unknown): string {
   return code === undefined ? 'It did not answer as an MCP server does.' : `It cannot be reached (${code}).`;
 }
 
-/** A reason for the log, without the server's own words, which may repeat the request. */
+/** A reason for the log and for callers, without the server's own words, which may repeat the request. */
 export function reportable(reason: string): string {
   return reason.startsWith(SAYS) ? 'It refused, in words of its own.' : reason;
 }
