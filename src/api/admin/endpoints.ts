@@ -8,7 +8,7 @@ import type { Services } from '../http/services.ts';
 import { detailsOf, type DetailSources } from './details.ts';
 import { MAILBOX_BYTES, Mailbox } from './mailbox.ts';
 import { HISTORY_EVERY_MS } from './sampler.ts';
-import type { ServiceView } from './reading.ts';
+import { streamedView, type ServiceView } from './reading.ts';
 
 /** What the endpoints are given beside {@link Services}. */
 export interface AdminMeans {
@@ -99,11 +99,11 @@ function events(
     hasBegun = true;
     const first = [frame('hello', JSON.stringify(hello))];
     if (!call.isOperator || call.gone.aborted) return first;
-    const tell = (text: string): void => mailbox.put(frame('service', text));
+    const tell = (text: string): void => mailbox.putSnapshot(frame('service', text));
     ends.push(sampler.follow(tell));
     // Without Redis there may be none; the next one comes.
     sampler.now().then(
-      (view) => tell(JSON.stringify(view)),
+      (view) => tell(JSON.stringify(streamedView(view))),
       () => undefined,
     );
     return [...first, ...sampler.history(historyS).map((text) => frame('service', text))];

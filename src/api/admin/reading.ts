@@ -54,6 +54,21 @@ export function serviceView(reading: ServiceReading, before: ServiceReading | nu
   };
 }
 
+/** Runs of all workers that one snapshot of the stream names: it goes to every reader every two seconds. */
+const MAX_STREAMED_RUNS = 100;
+
+/** What the stream tells: workers share the runs that it names, and `busy` says how many there are. */
+export function streamedView(view: ServiceView): ServiceView {
+  let room = MAX_STREAMED_RUNS;
+  const workers = view.workers.map((worker, index) => {
+    const share = Math.ceil(room / (view.workers.length - index));
+    const running = worker.running.slice(0, share);
+    room -= running.length;
+    return { ...worker, running };
+  });
+  return { ...view, workers };
+}
+
 function workerView(worker: WorkerReport, atMs: number) {
   const { name, busy, slots, sinceMs, saidMs, skewMs, rebuilds, stalls, running, mcp } = worker;
   return {

@@ -2,7 +2,7 @@
  * Reads the service: every ten seconds for the history of this process, which plots begin with, and every two seconds while
  * somebody watches. All watchers of a process share one reading. Owns its timers.
  */
-import { serviceView, type ServiceReading, type ServiceView } from './reading.ts';
+import { serviceView, streamedView, type ServiceReading, type ServiceView } from './reading.ts';
 
 /** Of the history. */
 export const HISTORY_EVERY_MS = 10_000;
@@ -59,7 +59,7 @@ export class Sampler {
     }
   }
 
-  /** Calls `listener` every two seconds with how the service is, as JSON. @returns how to stop */
+  /** Calls `listener` every two seconds with how the service is, as JSON of {@link streamedView}. @returns how to stop */
   follow(listener: (text: string) => void): () => void {
     this.#listeners.add(listener);
     this.#watching ??= setInterval(() => void this.#tellAll(), WATCHED_EVERY_MS);
@@ -85,7 +85,7 @@ export class Sampler {
   async #tellAll(): Promise<void> {
     if (this.#reading !== null) return;
     try {
-      const text = JSON.stringify(await this.now());
+      const text = JSON.stringify(streamedView(await this.now()));
       for (const listener of this.#listeners) listener(text);
     } catch {
       // The next one comes.
