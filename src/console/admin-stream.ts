@@ -139,7 +139,7 @@ export interface AdminListener {
   /** Some news did not come: the connection was lost, or the reader is slow. What was read before is to be read again. */
   missed?(): void;
   /**
-   * The connection has come or gone; a lost one comes back by itself.
+   * The connection has come or gone, or the server's own to its news; a lost one comes back by itself.
    * @param problem what the server says where it refuses, after which nothing comes any more
    */
   connection?(isThere: boolean, problem: string | null): void;
@@ -167,6 +167,8 @@ class AdminConnection {
   readonly #listeners = new Set<AdminListener>();
   #aborter: AbortController | null = null;
   #hello: AdminHello | null = null;
+  /** Whether the server has lost its own connection, to Redis, and has no news. */
+  #isAway = false;
   /** Whether there was a connection before this one, of which the end was missed. */
   #wasLost = false;
 
@@ -179,7 +181,7 @@ class AdminConnection {
   add(listener: AdminListener): () => void {
     this.#listeners.add(listener);
     if (this.#hello !== null) {
-      listener.connection?.(true, null);
+      listener.connection?.(!this.#isAway, null);
       listener.hello?.(this.#hello);
     }
     this.#begin();
@@ -233,6 +235,7 @@ class AdminConnection {
       case 'hello': {
         const hello = decoded<AdminHello>(data);
         this.#hello = hello;
+        this.#isAway = false;
         this.#tell((listener) => {
           listener.connection?.(true, null);
           listener.hello?.(hello);
@@ -250,7 +253,12 @@ class AdminConnection {
         const news = decoded<ServiceNews>(data);
         return this.#tell((listener) => listener.service?.(news));
       }
+      case 'away':
+        this.#isAway = true;
+        return this.#tell((listener) => listener.connection?.(false, null));
       case 'lagged':
+        if (this.#isAway) this.#tell((listener) => listener.connection?.(true, null));
+        this.#isAway = false;
         return this.#tell((listener) => listener.missed?.());
     }
   }

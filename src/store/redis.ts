@@ -212,6 +212,9 @@ export function openFeed(url: string, log: Logger): Feed {
 /** Events of a {@link Feed} after which messages may have been missed: of the whole connection, of one node's. */
 export const FEED_IS_BACK = ['ready', 'subscribersReady'] as const;
 
+/** Events of a {@link Feed} whose messages do not come from then on: it begins again by itself. Of a Cluster, all or one's. */
+export const FEED_IS_LOST = ['close', '-subscriber'] as const;
+
 export type Feed = Client;
 
 /** The servers that hold the data: one, or every master of a Cluster. */

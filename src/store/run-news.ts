@@ -8,7 +8,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RedisKeys } from './keys.ts';
-import { FEED_IS_BACK, isSharded, type Feed } from './redis.ts';
+import { FEED_IS_BACK, FEED_IS_LOST, isSharded, type Feed } from './redis.ts';
 import type { CommittedTransition } from './report.ts';
 import type { ScriptedRedis } from './scripts.ts';
 
@@ -16,8 +16,16 @@ const QUIET_MS = 250;
 /** Timers are not exact, and a message may have been sent just before this process listened. */
 const HEARS_AFTER_MS = 2 * QUIET_MS;
 
-/** That a run has changed: its project, and what is told as JSON. Null: something may have been missed. */
-type NewsListener = (news: { readonly project: string; readonly json: string } | null) => void;
+/** That a run has changed: its project, and what is told as JSON. */
+interface News {
+  readonly project: string;
+  readonly json: string;
+}
+
+/**
+ * `away`: nothing is heard any more. `missed`: everything is heard again, or still, but something may have been missed.
+ */
+type NewsListener = (news: News | 'away' | 'missed') => void;
 
 export interface RunNewsOptions {
   readonly redis: ScriptedRedis;
@@ -26,13 +34,21 @@ export interface RunNewsOptions {
   readonly openFeed: () => Feed;
 }
 
+interface Listening {
+  readonly feed: Feed;
+  readonly standing: Promise<void>;
+  /** How often it was lost, and whether it is. */
+  losses: number;
+  isAway: boolean;
+}
+
 export class RunNews {
   readonly #options: RunNewsOptions;
   readonly #listeners = new Set<NewsListener>();
   readonly #isSharded: boolean;
   /** When a message was sent that nobody heard, by the clock of {@link performance}. */
   #unheardMs = -Infinity;
-  #listening: { readonly feed: Feed; readonly standing: Promise<void> } | null = null;
+  #listening: Listening | null = null;
 
   constructor(options: RunNewsOptions) {
     this.#options = options;
@@ -55,7 +71,8 @@ export class RunNews {
   }
 
   /**
-   * Calls `listener` for every transition from the moment on in which this resolves. @returns how to stop
+   * Calls `listener` for every transition from the moment on in which this resolves, and with `away` at once where Redis is away.
+   * @returns how to stop
    * @throws when Redis cannot be listened to
    */
   async hear(listener: NewsListener): Promise<() => void> {
@@ -65,7 +82,9 @@ export class RunNews {
     };
     try {
       this.#listening ??= this.#listen();
-      await this.#listening.standing;
+      const listening = this.#listening;
+      await listening.standing;
+      if (listening.isAway) listener('away');
     } catch (error) {
       stop();
       throw error;
@@ -83,29 +102,44 @@ export class RunNews {
     this.#listening = null;
   }
 
-  #listen(): { readonly feed: Feed; readonly standing: Promise<void> } {
+  #listen(): Listening {
     const { keys, openFeed } = this.#options;
     const feed = openFeed();
-    let stands = false;
     const subscribe = async (): Promise<void> => void (await feed.ssubscribe(keys.watch.news));
+    let stands = false;
+    const standing = subscribe().then(async () => {
+      stands = true;
+      await delay(HEARS_AFTER_MS);
+    });
+    const listening: Listening = { feed, standing, losses: 0, isAway: false };
     feed.on('smessage', (_channel: string, message: string) => this.#deliver(message));
+    const isLost = (): void => {
+      // It is closed as well when nobody watches any more.
+      if (!stands || this.#listening !== listening) return;
+      listening.losses += 1;
+      if (listening.isAway) return;
+      listening.isAway = true;
+      this.#tell('away');
+    };
     const isBack = (): void => {
       if (!stands) return;
+      const { losses } = listening;
       // ioredis subscribes again by itself, but does not say when that is done; this is answered after it. Others may have
       // found meanwhile that nobody listens.
       subscribe()
         .then(async () => delay(HEARS_AFTER_MS))
         .then(
-          () => this.#tell(null),
+          () => {
+            if (losses !== listening.losses || this.#listening !== listening) return;
+            listening.isAway = false;
+            this.#tell('missed');
+          },
           () => undefined,
         );
     };
+    for (const event of FEED_IS_LOST) feed.on(event, isLost);
     for (const event of FEED_IS_BACK) feed.on(event, isBack);
-    const standing = subscribe().then(async () => {
-      stands = true;
-      await delay(HEARS_AFTER_MS);
-    });
-    return { feed, standing };
+    return listening;
   }
 
   #deliver(message: string): void {

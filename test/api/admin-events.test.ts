@@ -170,16 +170,20 @@ describe('where Redis goes away', () => {
   });
   const { upstream, wire } = withService(() => ({ redisUrl: redis.url, workers: 1 }));
 
-  test('the stream goes on when it is back, and says that something may be missing', async () => {
+  test('the stream says so, goes on when it is back, and says that something may be missing', async () => {
     upstream.reply(() => says('well'));
     const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
     const thread = await wire.thread('hello');
     const stream = await watch(wire, '?history_s=0');
     await stream.until('hello');
     await redis.crash();
+    await stream.until('away');
     await stream.until('service');
+    const late = await watch(wire, '?history_s=0');
+    expect(namesOf(await late.until('away'))).toEqual(['hello', 'away']);
     await redis.restart();
     await stream.until('lagged');
+    await late.until('lagged');
     let { status } = await wire.ask('GET', '/runs');
     while (status !== 200) ({ status } = await wire.ask('GET', '/runs'));
     const { id } = await wire.run(thread, { assistant_id });

@@ -40,13 +40,14 @@ function newsOver(store: Store, redis = store.redis): RunNews {
 
 /** Listens; what was heard by and by. */
 async function listen(news: RunNews) {
-  const heard: (string | null)[] = [];
+  const heard: string[] = [];
   let waits = Promise.withResolvers<void>();
   const stop = await news.hear((told) => {
-    heard.push(told && `${told.project} ${String(Reflect.get(JSON.parse(told.json), 'id'))}`);
+    const word = typeof told === 'string';
+    heard.push(word ? told : `${told.project} ${String(Reflect.get(JSON.parse(told.json), 'id'))}`);
     waits.resolve();
   });
-  const until = async (last: string | null): Promise<readonly (string | null)[]> => {
+  const until = async (last: string): Promise<readonly string[]> => {
     while (heard.at(-1) !== last) {
       waits = Promise.withResolvers();
       await waits.promise;
@@ -71,7 +72,7 @@ test('news say what the run is', async () => {
   const store = await openStore(server.url);
   const news = newsOver(store);
   const told = Promise.withResolvers<unknown>();
-  await news.hear((one) => told.resolve(one && JSON.parse(one.json)));
+  await news.hear((one) => told.resolve(typeof one === 'string' ? one : JSON.parse(one.json)));
   news.tell(transition('run_1'), 0.25);
   expect(await told.promise).toEqual({
     object: 'admin.run',
@@ -125,7 +126,7 @@ test('while nobody listens, hardly anything is sent, and the connection is close
   expect(sent).toBeLessThanOrEqual(1 + 4 * Math.ceil((performance.now() - beganMs) / 250));
 });
 
-test('after Redis was away listeners are told that they may have missed something, and hear on', async () => {
+test('listeners are told that Redis is away, and after that that they may have missed something, and hear on', async () => {
   const redis = await startPrivateRedis('everysec');
   onTestFinished(async () => redis.stop());
   const store = await openStore(redis.url);
@@ -134,8 +135,13 @@ test('after Redis was away listeners are told that they may have missed somethin
   news.tell(transition('run_1'), null);
   await until(`${PROJECT} run_1`);
   await redis.crash();
+  await until('away');
+  const late = await listen(news);
+  await late.until('away');
   await redis.restart();
-  await until(null);
+  await Promise.all([until('missed'), late.until('missed')]);
   news.tell(transition('run_2'), null);
-  expect(await until(`${PROJECT} run_2`)).toContain(null);
+  const all = [`${PROJECT} run_1`, 'away', 'missed', `${PROJECT} run_2`];
+  expect(await until(`${PROJECT} run_2`)).toEqual(all);
+  expect(await late.until(`${PROJECT} run_2`)).toEqual(all.slice(1));
 });

@@ -23,7 +23,7 @@ export interface AdminMeans {
   readonly details: Pick<DetailSources, 'open' | 'settings'>;
   readonly news: {
     readonly hear: (
-      listener: (news: { readonly project: string; readonly json: string } | null) => void,
+      listener: (news: { readonly project: string; readonly json: string } | 'away' | 'missed') => void,
     ) => Promise<() => void>;
   };
 }
@@ -42,6 +42,7 @@ const eventsQuery = z.object({
 const frame = (name: string, data: string): string => `event: ${name}\ndata: ${data}\n\n`;
 
 const LAGGED = frame('lagged', JSON.stringify({ object: 'admin.lagged' }));
+const AWAY = frame('away', JSON.stringify({ object: 'admin.away' }));
 
 export function adminEndpoints(services: Services, means: AdminMeans): readonly Endpoint[] {
   return [
@@ -86,18 +87,21 @@ function events(
   // It would go on for as long as the process may take to stop.
   ends.push(onStop(() => mailbox.end()));
   let hasBegun = false;
+  let isAway = false;
   const begin = async (): Promise<readonly string[] | null> => {
     const deaf = await news.hear((told) => {
+      if (typeof told === 'string') isAway = told === 'away';
       // What comes before the hello is in the lists that are read after it.
       if (!hasBegun) return;
-      if (told === null) mailbox.lag();
+      if (told === 'away') mailbox.put(AWAY);
+      else if (told === 'missed') mailbox.lag();
       else if (project === ALL || told.project === project) mailbox.put(frame('run', told.json));
     });
     ends.push(deaf);
     if (call.gone.aborted) deaf();
     const hello = await helloOf(services, call, { auth, project });
     hasBegun = true;
-    const first = [frame('hello', JSON.stringify(hello))];
+    const first = [frame('hello', JSON.stringify(hello)), ...(isAway ? [AWAY] : [])];
     if (!call.isOperator || call.gone.aborted) return first;
     const tell = (text: string): void => mailbox.putSnapshot(frame('service', text));
     ends.push(sampler.follow(tell));
