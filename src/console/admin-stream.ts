@@ -4,6 +4,7 @@
  */
 import { decoded, type StreamEvent } from './api.ts';
 import { isAbort, wordsOf, type App } from './app.ts';
+import { say } from './say.ts';
 import type { Run, RunStatus, Usage } from './wire.ts';
 
 /** Comes first on every connection. */
@@ -140,7 +141,8 @@ export interface AdminListener {
   missed?(): void;
   /**
    * The connection has come or gone, or the server's own to its news; a lost one comes back by itself.
-   * @param problem what the server says where it refuses, after which nothing comes any more
+   * @param problem what keeps news away although the server answers: what it says where it refuses, after which nothing comes
+   *   any more, or that it has lost Redis
    */
   connection?(isThere: boolean, problem: string | null): void;
 }
@@ -181,7 +183,7 @@ class AdminConnection {
   add(listener: AdminListener): () => void {
     this.#listeners.add(listener);
     if (this.#hello !== null) {
-      listener.connection?.(!this.#isAway, null);
+      listener.connection?.(!this.#isAway, this.#isAway ? awayWords() : null);
       listener.hello?.(this.#hello);
     }
     this.#begin();
@@ -255,7 +257,7 @@ class AdminConnection {
       }
       case 'away':
         this.#isAway = true;
-        return this.#tell((listener) => listener.connection?.(false, null));
+        return this.#tell((listener) => listener.connection?.(false, awayWords()));
       case 'lagged':
         if (this.#isAway) this.#tell((listener) => listener.connection?.(true, null));
         this.#isAway = false;
@@ -266,4 +268,11 @@ class AdminConnection {
   #tell(tell: (listener: AdminListener) => void): void {
     for (const listener of this.#listeners) tell(listener);
   }
+}
+
+function awayWords(): string {
+  return say(
+    'The server has lost its connection to Redis. This page goes on when it is back.',
+    '服务器与 Redis 的连接已断开。恢复后本页会继续更新。',
+  );
 }
