@@ -27,9 +27,24 @@ describe('the console', () => {
     }
   });
 
-  test('leaves / as it is to programs', async () => {
+  test('leaves / as it is to programs, and tells caches that there are two', async () => {
     const answer = await fetch(service.url);
     expect(await answer.json()).toMatchObject({ name: 'longrun' });
+    expect(answer.headers.get('vary')).toBe('accept');
+    const page = await fetch(service.url, { headers: asBrowser });
+    expect(page.headers.get('vary')).toBe('accept, accept-encoding');
+  });
+
+  test.each([
+    ['gzip, deflate, br, zstd', 'br'],
+    ['br;q=0, gzip', 'gzip'],
+    ['br;q=0, gzip;q=0', null],
+    ['*', 'br'],
+    ['identity', null],
+  ])('is compressed as the client takes it: %s', async (accepted, encoding) => {
+    const answer = await fetch(`${service.url}/console`, { headers: { 'accept-encoding': accepted } });
+    expect(answer.headers.get('content-encoding')).toBe(encoding);
+    expect(await answer.text()).toContain('<!doctype html>');
   });
 
   test('runs only scripts of this server, and needs no style or script in line', async () => {

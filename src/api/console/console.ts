@@ -34,14 +34,19 @@ export function consoleEndpoints(assets: ConsoleAssets): readonly Endpoint[] {
 export function forBrowsers(root: Endpoint, assets: ConsoleAssets): Endpoint {
   return {
     ...root,
-    handle: async (call) =>
-      call.header('accept')?.includes('text/html') === true ? pageAnswer(call, assets) : root.handle(call),
+    handle: async (call) => {
+      if (call.header('accept')?.includes('text/html') === true) return pageAnswer(call, assets);
+      const answer = await root.handle(call);
+      return { ...answer, headers: { ...answer.headers, vary: 'accept' } };
+    },
   };
 }
 
 async function pageAnswer(call: Call, assets: ConsoleAssets): Promise<Answer> {
   const { page, importMapDigest } = await assets.get();
   return sent(call, page, {
+    // Programs get something else at `/`.
+    vary: 'accept, accept-encoding',
     'cache-control': 'no-cache',
     'content-security-policy': policy(importMapDigest),
     'x-frame-options': 'DENY',
@@ -69,25 +74,24 @@ function policy(importMapDigest: string): string {
 }
 
 function sent(call: Call, file: Asset, headers: Readonly<Record<string, string>>): Answer {
-  const accepted = call.header('accept-encoding') ?? '';
-  const [encoding, bytes] = encoded(file, accepted);
+  const [encoding, bytes] = encoded(call, file);
   return {
     type: 'bytes',
     status: 200,
     headers: {
+      vary: 'accept-encoding',
       ...headers,
       'content-type': file.type,
       'content-length': String(bytes.length),
-      vary: 'accept-encoding',
       ...(encoding !== null && { 'content-encoding': encoding }),
     },
     chunks: once(call.wantsBody ? bytes : null),
   };
 }
 
-function encoded(file: Asset, accepted: string): readonly [string | null, Uint8Array] {
-  if (/\bbr\b/.test(accepted)) return ['br', file.brotli];
-  return /\bgzip\b/.test(accepted) ? ['gzip', file.gzip] : [null, file.plain];
+function encoded(call: Call, file: Asset): readonly [string | null, Uint8Array] {
+  if (call.takesEncoding('br')) return ['br', file.brotli];
+  return call.takesEncoding('gzip') ? ['gzip', file.gzip] : [null, file.plain];
 }
 
 async function* once(bytes: Uint8Array | null): AsyncGenerator<Uint8Array, void> {

@@ -49,7 +49,6 @@ type HeaderName =
   | 'x-stainless-retry-count'
   | 'last-event-id'
   | 'accept'
-  | 'accept-encoding'
   | 'content-encoding'
   | 'content-length'
   | 'content-type'
@@ -149,6 +148,11 @@ export class Call extends Identified implements Caller {
   /** A header; undefined also where it is empty, as programs send one that they have nothing for. */
   header(name: HeaderName): string | undefined {
     return this.#request.get(name) || undefined;
+  }
+
+  /** Whether the client takes an answer that is compressed like this. */
+  takesEncoding(name: 'br' | 'gzip'): boolean {
+    return this.#request.acceptsEncodings(name) !== false;
   }
 
   /** @throws {ApiError} 400 for a key that is too long. */
