@@ -24,3 +24,12 @@ test('ADMIN_KEY is long, and another one than API_KEY', () => {
     expect.stringContaining('ADMIN_KEY is the same as API_KEY'),
   ]);
 });
+
+test('ADMIN_KEY is hard to guess where the keys of callers are not ours to judge', () => {
+  const env = { AUTH: 'passthrough', SECRET: 'the secret of these tests' };
+  const long = 'x'.repeat(32);
+  expect(readConfig({ ...env, ADMIN_KEY: long }, NO_FILE).adminKey).toBe(long);
+  expect(problems({ ...env, ADMIN_KEY: long.slice(1) })).toStrictEqual([
+    expect.stringMatching(/ADMIN_KEY at least 32 random characters: openssl rand -hex 24$/),
+  ]);
+});

@@ -59,6 +59,9 @@ export const webFields = {
 
 type WebConfig = Readonly<z.infer<z.ZodObject<typeof webFields>>> & { readonly secret?: string | undefined };
 
+/** Of a key that may be guessed at any speed: 128 bits in hexadecimal. */
+const MIN_UNWATCHED_KEY_LENGTH = 32;
+
 /** Reports settings that do not go together. */
 export function checkWeb(config: WebConfig, report: (problem: string) => void): void {
   if (config.auth === 'none' && !isLoopback(config.host)) {
@@ -68,6 +71,15 @@ export function checkWeb(config: WebConfig, report: (problem: string) => void): 
   }
   if (config.auth === 'passthrough' && config.secret === undefined) {
     report("AUTH is passthrough, but SECRET is not set: callers' keys would lie in Redis in clear.");
+  }
+  if (
+    config.auth === 'passthrough' &&
+    config.adminKey !== undefined &&
+    config.adminKey.length < MIN_UNWATCHED_KEY_LENGTH
+  ) {
+    report(
+      `AUTH is passthrough, where guesses of ADMIN_KEY cannot be told from callers' keys and are not slowed down. Give ADMIN_KEY at least ${MIN_UNWATCHED_KEY_LENGTH} random characters: openssl rand -hex 24`,
+    );
   }
   if (config.adminKey !== undefined && config.adminKey === config.apiKey) {
     report('ADMIN_KEY is the same as API_KEY, so every client would be an operator. Give it another value.');

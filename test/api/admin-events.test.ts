@@ -10,7 +10,7 @@ import { gate, says } from '../support/upstream.ts';
 import { namesOf, Wire, type EventStream } from '../support/wire.ts';
 import { withService } from '../support/with-service.ts';
 
-const ADMIN_KEY = 'the key of the operators';
+const ADMIN_KEY = 'the key of the operators, and a long one';
 const runSchema = z.looseObject({ id: z.string(), project: z.string(), status: z.string() });
 const serviceSchema = z.looseObject({
   queue: z.object({

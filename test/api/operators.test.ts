@@ -4,7 +4,7 @@ import { expectRefusal } from '../support/refusal.ts';
 import { Wire } from '../support/wire.ts';
 import { withService } from '../support/with-service.ts';
 
-const ADMIN_KEY = 'the key of the operators';
+const ADMIN_KEY = 'the key of the operators, and a long one';
 const API_KEY = 'the key of the clients';
 const SECRET = 'the secret of these tests';
 

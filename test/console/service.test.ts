@@ -5,7 +5,7 @@ import { gate, refuses, says } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
 import { barriersEverywhere, CHROMIUM, ConsoleBrowser } from './browser.ts';
 
-const ADMIN_KEY = 'the key of the operators';
+const ADMIN_KEY = 'the key of the operators, and a long one';
 const STRANGER = 'a key of somebody else';
 
 describe.skipIf(CHROMIUM === null)('the service in the console', () => {

@@ -85,7 +85,10 @@ function withOperators(mode: AuthMode, isOperators: (key: string) => boolean): A
   return { ...mode, ownerOf: async (key) => (isOperators(key) ? OPERATOR : mode.ownerOf(key)) };
 }
 
-/** How refusals of those who are no operators are held back, by the response: with some modes every other key is right. */
+/**
+ * How refusals of those who are no operators are held back, by the response: with some modes every other key is right. There other
+ * answers tell a guess as well; the length of the operators' key is what protects it (config/web.ts).
+ */
 const holdBack = new WeakMap<Response, () => Promise<void>>();
 
 /**
