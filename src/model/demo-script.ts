@@ -1,7 +1,7 @@
 /**
  * What the demo model answers: a pure function of the request. It looks through the device's camera when it is asked
  * what is there, tells the time by the clock, computes and draws with a program, searches for news, calls any other tool that the
- * question names, and otherwise says that it is a demo and how to get a real model.
+ * question names, looks for the answers to other questions in files, and otherwise says that it is a demo and how to get a real model.
  */
 import { demoArguments } from './demo-arguments.ts';
 import { demoCode, wantsCode } from './demo-code.ts';
@@ -35,6 +35,8 @@ const TIME =
   /what(?:'s| is)? the time|what time|the time (?:is it|now|in)|what(?:'s| is)? the date|what day|which day|几点|幾點|什么时候|现在时间|現在時間|几号|幾號|星期几|星期幾|日期/i;
 const NEWS =
   /\b(?:news|weather|latest|today|tonight|tomorrow|currently|headlines?|forecast|olympics?|scores?|prices?|search|who won)\b|新闻|新聞|天气|天氣|最新|今天|今日|明天|现在|現在|奥运|奧運|表現|表现|搜索|搜尋|查一下|比赛|比賽|股价|股價/i;
+const ASKS =
+  /[?？][\s"'”’」』)）]*$|^(?:what|when|where|who|whom|whose|which|why|how|is|are|was|were|do|does|did|can|could|may|will|would|should)\b|(?:[吗嗎呢]|什么|什麼|谁|誰|哪|怎么|怎麼|多少|几|幾|为什么|為什麼)/i;
 const HAN = /\p{Script=Han}/u;
 /** Common characters of traditional Chinese only; a question without any of them is answered in simplified Chinese. */
 const TRADITIONAL =
@@ -109,7 +111,8 @@ function toolFor(
     (wantsCode(question) ? named('code_interpreter') : undefined) ??
     (NEWS.test(question) ? named('SEARCH') : undefined) ??
     tools.find(({ function: { name } }) => isNamed(name, question)) ??
-    demanded(tool_choice, tools);
+    demanded(tool_choice, tools) ??
+    (ASKS.test(question) ? named('file_search') : undefined);
   if (tool === undefined) return null;
   const { name, parameters } = tool.function;
   return { name, arguments: argumentsFor(name, parameters, question) };

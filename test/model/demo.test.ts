@@ -246,6 +246,40 @@ describe('the demo computes with a program', () => {
   });
 });
 
+describe('the demo looks into files', () => {
+  const parameters = {
+    type: 'object',
+    properties: { queries: { type: 'array', items: { type: 'string' } } },
+    required: ['queries'],
+  };
+  const files = { function: { name: 'file_search', parameters } };
+
+  test.each(['When is breakfast?', '早餐几点开始？', '有早餐嗎', 'Where do I get breakfast'])(
+    'when asked %s',
+    (question) => {
+      const said = demoReply({ messages: [user(question)], tools: [files] });
+      const call = { name: 'file_search', arguments: JSON.stringify({ queries: [question] }) };
+      expect(said).toEqual({ toolCalls: [call] });
+    },
+  );
+
+  test('and quotes what it found', () => {
+    const found = { role: 'tool', content: '[1:0] hotel.md\nBreakfast is from 7 to 10.' };
+    const messages = [user('When is breakfast?'), { role: 'assistant', content: null }, found];
+    expect(demoReply({ messages, tools: [files] })).toMatchObject({
+      content: expect.stringContaining('Breakfast is from 7 to 10.') as unknown,
+    });
+  });
+
+  test('only where no other tool fits, and for questions only', () => {
+    const both = [files, ...tools];
+    expect(demoReply({ messages: [user('What is this?')], tools: both })).toMatchObject({
+      toolCalls: [{ name: 'take_a_photo' }],
+    });
+    expect(demoReply({ messages: [user('Tell me a story')], tools: both })).toHaveProperty('content');
+  });
+});
+
 test('a tool that must be called is called', () => {
   const messages = [user('Hello')];
   expect(demoReply({ messages, tools, tool_choice: 'required' })).toHaveProperty('toolCalls');
