@@ -54,6 +54,25 @@ export class ServerTiming {
   }
 }
 
+/**
+ * The log of a run for one who watches it from its beginning, right after it was created: a worker may have begun by then, but
+ * where a word had been said already, nobody knows when it came.
+ */
+export function timedFromStart(
+  log: Passing<readonly LoggedEvent[]>,
+  { seq: begun }: StoredRun,
+  tell: (spentMs: SpentMs) => void,
+): Passing<readonly LoggedEvent[]> {
+  const timing = new ServerTiming(tell);
+  let isLate = false;
+  return overheard(log, (entries) => {
+    for (const { seq, event } of entries) {
+      if (seq <= begun) isLate ||= event.type === 'message.delta';
+      else if (!isLate) timing.hear(event);
+    }
+  });
+}
+
 /** The log of a run. Where the run has just been queued, the time before the first word that follows is measured. */
 export function timed(
   log: Passing<readonly LoggedEvent[]>,

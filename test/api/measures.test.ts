@@ -146,6 +146,25 @@ describe('a worker', () => {
     expect(seconds('queue') + seconds('tools') + seconds('upstream')).toBeCloseTo(seconds('total'), 9);
   });
 
+  test('a run that is watched from its creation tells the wait for its first word once', async () => {
+    const door = gate();
+    upstream.reply(() => [door, ...says('Hello', ' you')]);
+    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+    const waits = async (): Promise<number> =>
+      sumOf(await metricsOf(service.url), 'first_word_seconds_count', 'stage="total"');
+    const before = await waits();
+    const thread = await wire.thread('Hi');
+    const { id } = await wire.ok('POST', `/threads/${thread}/runs`, { assistant_id });
+    const url = `${service.baseUrl}/threads/${thread}/runs/${id}/events`;
+    const watched = await fetch(url);
+    door.open();
+    expect(await watched.text()).toContain('Hello');
+    expect(await waits()).toBe(before + 1);
+    // Read again, it has nothing to tell.
+    expect(await (await fetch(url)).text()).toContain('Hello');
+    expect(await waits()).toBe(before + 1);
+  });
+
   test('requests are timed by the part of the API and the class of their status', async () => {
     await wire.ask('GET', '/threads/thread_nobody_has_this');
     await wire.ask('GET', '/no/such/path');

@@ -60,12 +60,13 @@ function ofClients(news: ServiceNews): readonly Tile[] {
   const seconds = (value: number | null): string => (value === null ? UNKNOWN : duration(value * 1_000));
   return [
     {
-      name: say('First word', '首字等待'),
+      name: say('First word', '首字延迟'),
       value: seconds(word.p50_s),
       more:
         word.count === 0
-          ? say('none in the last minute', '最近一分钟没有')
-          : `p90 ${seconds(word.p90_s)} · p99 ${seconds(word.p99_s)}`,
+          ? say('no stream or chat in the last minute', '最近一分钟没有流或聊天')
+          : say('of streams and chats', '流和聊天') +
+            ` · p90 ${seconds(word.p90_s)} · p99 ${seconds(word.p99_s)}`,
     },
     {
       name: say('Failed requests', '失败的请求'),
