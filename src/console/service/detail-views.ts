@@ -6,19 +6,20 @@ import { count, duration, empty, facts, jsonText, moment, size } from '../views.
 import type { Health, McpServer, ProjectDetails, ServiceDetails, ToolDetails } from './details.ts';
 import { tableView, type Cell } from './table.ts';
 
-export function projectsView({ projects }: ServiceDetails): TemplateResult {
+export function projectsView({ projects, at }: ServiceDetails): TemplateResult {
   const name = say('Projects', '项目');
   const columns = [
     say('Project', '项目'),
     say('Open runs', '未结束的运行'),
     say('Runs today', '今日运行'),
-    say('Tokens today', '今日 Token'),
+    say('Tokens today', '今日令牌'),
     say('Cost today', '今日费用'),
   ];
   return html`<section>
     <h2>${name}</h2>
     <p class="quiet">
       ${say('Each key of callers has a project of its own with AUTH=passthrough; otherwise there is one.', '使用 AUTH=passthrough 时每个密钥对应一个项目，否则只有一个。')}
+      ${say('As of ', '截至 ')}${moment(at)}${say('.', '。')}
     </p>
     ${tableView(name, columns, projects.map(projectRow))}
   </section>`;
@@ -73,7 +74,9 @@ function toolRow({ name, description, source, health, timeout_ms: timeout }: Too
 function healthView(health: Health): TemplateResult {
   if (health.status === 'ok') return html`<span class="status completed">${say('works', '正常')}</span>`;
   return html`<span class="status failed">${say('cannot be used', '无法使用')}</span>
-    <span class="hint">${say('since', '自')} ${moment(health.since)}: ${health.reason}</span>`;
+    <span class="hint"
+      >${say('since', '自')} ${moment(health.since)}${say(': ', '：')}${health.reason}</span
+    >`;
 }
 
 function serversView(servers: readonly McpServer[]): TemplateResult {

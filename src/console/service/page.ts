@@ -22,7 +22,7 @@ import { usageSpan, UsageView } from './usage.ts';
 export const open: OpenPage = (app) => new ServicePage(app);
 
 /** What the stream does not tell is asked for anew so often. */
-const AGAIN_MS = 10_000;
+const AGAIN_MS = 15_000;
 
 class ServicePage implements Page {
   readonly #app: App;
@@ -60,8 +60,9 @@ class ServicePage implements Page {
         app.redraw();
       },
     });
-    this.#timer = setInterval(() => this.#again(), AGAIN_MS);
+    this.#timer = setInterval(this.#again, AGAIN_MS);
     this.#colours.addEventListener('change', app.redraw);
+    document.addEventListener('visibilitychange', this.#again);
   }
 
   get title(): string {
@@ -83,6 +84,7 @@ class ServicePage implements Page {
     this.#deaf();
     clearInterval(this.#timer);
     this.#colours.removeEventListener('change', this.#app.redraw);
+    document.removeEventListener('visibilitychange', this.#again);
     for (const part of [this.#plots, this.#usageView, this.#usage, this.#ready, this.#details]) part?.close();
   }
 
@@ -109,7 +111,7 @@ class ServicePage implements Page {
       news,
       ready: this.#ready.value,
       details: this.#details?.value ?? null,
-      gone: this.#gone.names,
+      gone: this.#gone.all,
     };
     return [
       ...problemsOf(known),
@@ -129,17 +131,17 @@ class ServicePage implements Page {
   #hear(news: ServiceNews): void {
     if (!this.#samples.add(news)) return;
     this.#news = news;
-    if (news.redis.ok) this.#gone.see(news.workers);
+    if (news.redis.ok) this.#gone.see(news.workers, news.at);
     // A history of hundreds is drawn once, with what follows it.
     if (news.history === true) return;
     this.#plots.show(this.#samples);
     this.#app.redraw();
   }
 
-  #again(): void {
+  readonly #again = (): void => {
     if (document.hidden) return;
     for (const part of [this.#usage, this.#ready, this.#details]) void part?.again();
-  }
+  };
 
   async #readUsage(signal: AbortSignal): Promise<List<UsageDay>> {
     const usage = await this.#app.api.get<List<UsageDay>>('/usage', usageSpan(Date.now()), signal);
@@ -164,15 +166,16 @@ function awayWords(): string {
 function problemsView(problems: readonly Problem[]): TemplateResult {
   return html`<section class="problems" aria-live="polite" aria-label=${say('Problems', '问题')}>
     ${
-      problems.length === 0
+      problems.every(({ isNote }) => isNote === true)
         ? html`<p class="all-well">✓ ${say('All is well', '一切正常')}</p>`
-        : problems.map(
-            ({ what, todo }) =>
-              html`<div class="problem">
-                <h2>${what}</h2>
-                <p>${todo}</p>
-              </div>`,
-          )
+        : nothing
     }
+    ${problems.map(
+      ({ what, todo, isNote }) =>
+        html`<div class=${isNote === true ? 'card note' : 'problem'}>
+          <h2>${what}</h2>
+          <p>${todo}</p>
+        </div>`,
+    )}
   </section>`;
 }

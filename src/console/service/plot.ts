@@ -34,7 +34,10 @@ export interface PlotData {
 const HEIGHT = 190;
 /** Above the highest value, as a share of it. */
 const HEADROOM = 0.12;
-const AXIS_WIDTH = 62;
+const AXIS_WIDTH = 72;
+/** Right of the plot, for the half of the last word below it. */
+const RIGHT = 36;
+const DAY_S = 86_400;
 const FONT = '12px system-ui, sans-serif';
 
 export class Plot {
@@ -129,6 +132,7 @@ export class Plot {
     return {
       width,
       height: HEIGHT,
+      padding: [null, RIGHT, null, null],
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, y: false, points: { show: looks === 'lines' } },
       scales: {
@@ -136,7 +140,12 @@ export class Plot {
         y: { range: (_, __, most) => [0, most > 0 ? most * (1 + HEADROOM) : 1] },
       },
       axes: [
-        { ...axis, values: (_, splits) => momentWords(splits, looks), space: 70 },
+        {
+          ...axis,
+          values: (_, splits) => momentWords(splits, looks),
+          space: 90,
+          ...(looks === 'bars' && { splits: days }),
+        },
         { ...axis, size: AXIS_WIDTH, values: (_, splits) => splits.map(this.#options.axis) },
       ],
       series: [{}, ...curves.map((curve, index) => seriesOf(curve, inkOf(element, index), looks))],
@@ -169,14 +178,29 @@ function seriesOf({ name }: Curve, ink: string, looks: PlotOptions['looks']): uP
   return paths === undefined ? line : { ...line, width: 0, fill: ink, paths };
 }
 
+const TO_THE_MINUTE = { hour: '2-digit', minute: '2-digit' } as const;
+
+/** A time of the day, as the tables of the console say it. @param at unix seconds */
+export function clockTime(at: number): string {
+  return new Date(at * 1_000).toLocaleTimeString(tag(), { ...TO_THE_MINUTE, second: '2-digit' });
+}
+
+/** The days that have a word below them: the newest always. @param step how far they are apart at least, in seconds */
+function days(_: uPlot, __: number, from: number, to: number, step: number): number[] {
+  const apart = Math.ceil(step / DAY_S) * DAY_S;
+  const last = Math.floor(to / DAY_S) * DAY_S;
+  return Array.from(
+    { length: Math.floor((last - from) / apart) + 1 },
+    (_, index) => last - index * apart,
+  ).toReversed();
+}
+
 /** What stands below the plot: days, or times to the minute where they are minutes apart. */
 function momentWords(splits: readonly number[], looks: PlotOptions['looks']): string[] {
   const [first = 0, second = 0] = splits;
   const time: Intl.DateTimeFormatOptions = {
-    hour: '2-digit',
-    minute: '2-digit',
+    ...TO_THE_MINUTE,
     ...(second - first < 60 && { second: '2-digit' }),
-    hourCycle: 'h23',
   };
   const day: Intl.DateTimeFormatOptions = { day: 'numeric', month: 'short', timeZone: 'UTC' };
   const format = new Intl.DateTimeFormat(tag(), looks === 'bars' ? day : time);

@@ -3,7 +3,7 @@ import { html, type TemplateResult } from 'lit-html';
 import type { ServiceNews } from '../admin-stream.ts';
 import { say, tag } from '../say.ts';
 import { duration, size } from '../views.ts';
-import { Plot, type PlotOptions } from './plot.ts';
+import { clockTime, Plot, type PlotOptions } from './plot.ts';
 import type { Samples } from './samples.ts';
 
 interface Column {
@@ -19,7 +19,11 @@ interface ServicePlot {
 const seconds = (value: number): string => duration(value * 1_000);
 const number = (value: number): string => value.toLocaleString(tag(), { maximumSignificantDigits: 3 });
 const aSecond = (value: number): string => say(`${number(value)} / s`, `${number(value)} / 秒`);
-const clock = (at: number): string => new Date(at * 1_000).toLocaleTimeString(tag());
+/** For axes, where there is no room for long numbers. */
+const shortASecond = (value: number): string => {
+  const short = value.toLocaleString(tag(), { notation: 'compact', maximumSignificantDigits: 3 });
+  return say(`${short} / s`, `${short} / 秒`);
+};
 
 export class ServicePlots {
   readonly #plots: readonly ServicePlot[];
@@ -39,7 +43,8 @@ export class ServicePlots {
       columns: readonly Column[],
     ): ServicePlot => {
       const curves = columns.map(({ name }) => ({ name, words }));
-      const options: PlotOptions = { title, curves, axis: words, looks: 'lines', time: clock };
+      const axis = words === aSecond ? shortASecond : words;
+      const options: PlotOptions = { title, curves, axis, looks: 'lines', time: clockTime };
       return { plot: new Plot(options, redraw), columns };
     };
     this.#plots = [
@@ -50,7 +55,7 @@ export class ServicePlots {
       made(say('Age of the oldest waiting run', '最久等待时间'), seconds, [
         { name: say('oldest', '最久'), of: column(({ queue }) => queue && queue.oldest_wait_ms / 1_000) },
       ]),
-      made(say('Wait for the first word', '首字等待'), seconds, [
+      made(say('Wait for the first word', '首字延迟'), seconds, [
         { name: 'p50', of: column((news) => news.first_word.p50_s) },
         { name: 'p90', of: column((news) => news.first_word.p90_s) },
         { name: 'p99', of: column((news) => news.first_word.p99_s) },
@@ -60,7 +65,7 @@ export class ServicePlots {
         { name: say('refused (4xx)', '被拒绝（4xx）'), of: rate(({ requests }) => requests.errors_4xx) },
         { name: say('failed (5xx)', '失败（5xx）'), of: rate(({ requests }) => requests.errors_5xx) },
       ]),
-      made(say('Tokens', 'Token'), aSecond, [
+      made(say('Tokens', '令牌'), aSecond, [
         { name: say('read', '输入'), of: rate(({ tokens }) => tokens.input) },
         { name: say('written', '输出'), of: rate(({ tokens }) => tokens.output) },
       ]),

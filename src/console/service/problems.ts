@@ -3,6 +3,7 @@ import type { ServiceNews } from '../admin-stream.ts';
 import { say } from '../say.ts';
 import { duration } from '../views.ts';
 import type { Readiness, ServiceDetails } from './details.ts';
+import type { GoneWorker } from './gone-workers.ts';
 import { share } from './tiles.ts';
 
 export interface Problem {
@@ -10,14 +11,15 @@ export interface Problem {
   readonly name: string;
   readonly what: string;
   readonly todo: string;
+  /** Whether it is over, and only worth knowing. */
+  readonly isNote?: boolean;
 }
 
 export interface KnownState {
   readonly news: ServiceNews | null;
   readonly ready: Readiness | null;
   readonly details: ServiceDetails | null;
-  /** Workers that were there and are not any more. */
-  readonly gone: readonly string[];
+  readonly gone: readonly GoneWorker[];
 }
 
 const OLD_MS = 30_000;
@@ -182,7 +184,20 @@ function brokenSource(whose: string, error: string | null): Problem {
   };
 }
 
-function goneWorker(name: string): Problem {
+function goneWorker({ name, replacedBy }: GoneWorker): Problem {
+  if (replacedBy !== null)
+    return {
+      name: `gone ${name}`,
+      isNote: true,
+      what: say(
+        `Worker ${name} has gone; ${replacedBy} has taken its place`,
+        `工作进程 ${name} 已消失，由 ${replacedBy} 接替`,
+      ),
+      todo: say(
+        'Its runs are taken over. If you did not stop it, see its log.',
+        '它的运行已被接管。若非人为停止，请查看它的日志。',
+      ),
+    };
   return {
     name: `gone ${name}`,
     what: say(`Worker ${name} has gone`, `工作进程 ${name} 已消失`),

@@ -104,8 +104,8 @@ export function upstreamsView({ upstreams }: ServiceNews): TemplateResult {
     say('Requests', '请求'),
     say('Failed', '失败'),
     say('Sent again', '重试'),
-    say('Tokens read', '输入 Token'),
-    say('Tokens written', '输出 Token'),
+    say('Tokens read', '输入令牌'),
+    say('Tokens written', '输出令牌'),
   ];
   return html`<section>
     <h2>${name}</h2>

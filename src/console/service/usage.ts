@@ -21,10 +21,10 @@ export class UsageView {
   #days: readonly UsageDay[] = [];
 
   constructor(redraw: () => void) {
-    const title = say('Tokens by day', '每日 Token');
+    const title = say('Tokens by day', '每日令牌');
     const axis = (value: number): string =>
       value.toLocaleString(tag(), { notation: 'compact', maximumSignificantDigits: 3 });
-    const curves = [{ name: say('tokens', 'Token'), words: count }];
+    const curves = [{ name: say('tokens', '令牌'), words: count }];
     this.#plot = new Plot({ title, curves, axis, looks: 'bars', time: dayWords }, redraw);
   }
 
@@ -65,8 +65,8 @@ export class UsageView {
       say('Day', '日期'),
       say('Runs', '运行'),
       say('Failed', '失败'),
-      say('Tokens read', '输入 Token'),
-      say('Tokens written', '输出 Token'),
+      say('Tokens read', '输入令牌'),
+      say('Tokens written', '输出令牌'),
       ...(hasCost ? [say('Cost', '费用')] : []),
     ];
     return tableView(
