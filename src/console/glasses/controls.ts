@@ -96,7 +96,7 @@ export function runView(run: Run | null): TemplateResult | typeof nothing {
       last_error === null
         ? nothing
         : html`<span class="hint"
-            >${say('What the device does not say', '设备没有说出的原因')}: ${last_error.message}</span
+            >${say('What the device does not say: ', '设备没有说出的原因：')}${last_error.message}</span
           >`
     }
   </p>`;

@@ -49,7 +49,7 @@ export class GlassesPage implements Page {
           <p class="quiet">
             ${say(
               'This page plays a pair of camera glasses. It speaks to the server as they do, so you see what their user hears, and what went over the wire.',
-              '此页面模拟一副带摄像头的眼镜，并以同样的方式与服务器通信：你能看到用户听到的内容，以及线路上传输的内容。',
+              '此页面模拟一副带摄像头的眼镜，并以同样的方式连接服务器：你能看到用户听到的内容，以及通信内容。',
             )}
           </p>
         </div>

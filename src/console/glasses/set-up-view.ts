@@ -69,7 +69,7 @@ export function setUpView(page: GlassesPage): TemplateResult {
           >`
         : ''
     }
-    <h3>${say('For real glasses', '用于真实的眼镜')}</h3>
+    <h3>${say('For real glasses', '供真实眼镜使用')}</h3>
     <p class="address"><code>${address}</code></p>
     <p class="buttons">${copyButton(() => address, say('Copy the URL', '复制 URL'))}</p>
   </section>`;

@@ -45,7 +45,7 @@ export function noteText(exchange: Exchange, text: string): void {
 
 export function wireView({ exchanges }: WireLog): TemplateResult {
   return html`<details class="card wire">
-    <summary>${say('What goes over the wire', '线路上的内容')} (${exchanges.length})</summary>
+    <summary>${say('What goes over the wire', '通信内容')} (${exchanges.length})</summary>
     ${
       exchanges.length === 0
         ? html`<p class="quiet">

@@ -6,6 +6,7 @@ import { hasEnded, type Run, type Usage } from '../wire.ts';
 import { explain } from './explain.ts';
 import { money } from './money.ts';
 import { endOf, hasAssistant } from './row.ts';
+import { lengthWords, wholeSeconds, type Waits } from './times.ts';
 
 export interface HeadMeans {
   readonly assistantName: string | null;
@@ -16,14 +17,16 @@ export interface HeadMeans {
   readonly now: number;
   /** The whole of it in milliseconds, where that is known better than to the second. */
   readonly lengthMs: number | null;
+  /** What the trace knows of its waits; null where nothing. */
+  readonly waits: Waits | null;
 }
 
 export function factsView(run: Run, means: HeadMeans): TemplateResult {
-  const { assistantName, project, cost, currency, now, lengthMs } = means;
+  const { assistantName, project, cost, currency, now, lengthMs, waits } = means;
   const { created_at, started_at, assistant_id, model, usage, metadata } = run;
   const ended = endOf(run);
-  const waited = started_at === null ? null : (started_at - created_at) * 1_000;
-  const totalMs = lengthMs ?? ((ended ?? now) - created_at) * 1_000;
+  const totalMs = Math.max(0, lengthMs ?? ((ended ?? now) - created_at) * 1_000);
+  const length = lengthMs === null ? wholeSeconds(totalMs) : duration(totalMs);
   const own = Object.entries(metadata);
   const assistant = hasAssistant(run)
     ? link(`/assistants/${encodeURIComponent(assistant_id)}`, assistantName ?? assistant_id)
@@ -34,12 +37,12 @@ export function factsView(run: Run, means: HeadMeans): TemplateResult {
         [say('Model', '模型'), model],
         [say('Project', '项目'), project],
         [say('Created', '创建时间'), moment(created_at)],
-        [say('Started', '开始时间'), moment(started_at)],
+        [say('Started', '开始时间'), moment(waits?.startedAt ?? started_at)],
         [say('Ended', '结束时间'), hasEnded(run.status) ? moment(ended) : null],
-        [say('Waited for a worker', '等待工作进程'), waited === null ? null : wholeSeconds(waited)],
+        [say('Waited for a worker', '等待工作进程'), waitWords(run, waits)],
         [
           hasEnded(run.status) ? say('Duration', '用时') : say('Duration so far', '已用时'),
-          duration(Math.max(0, totalMs)),
+          lengthWords(length, waits),
         ],
         [say('Tokens', '令牌数'), usage === null ? null : usageWords(usage)],
         [say('Cost', '费用'), cost === null || currency === null ? null : money(cost, currency)],
@@ -57,7 +60,11 @@ export function factsView(run: Run, means: HeadMeans): TemplateResult {
     }`;
 }
 
-const wholeSeconds = (ms: number): string => (ms < 1_000 ? '< 1 s' : duration(ms));
+/** A run tells when it was started last, so only its trace knows what one has waited that was taken over. */
+function waitWords({ created_at, started_at }: Run, waits: Waits | null): string | null {
+  if (waits !== null) return duration(waits.workerMs);
+  return started_at === null ? null : wholeSeconds((started_at - created_at) * 1_000);
+}
 
 function usageWords(usage: Usage): string {
   const cached = usage.prompt_token_details?.cached_tokens ?? 0;
@@ -96,7 +103,7 @@ export function troubleView(run: Run): TemplateResult | typeof nothing {
         `It waits for its client to answer: ${names}. The client sends the outputs with submit_tool_outputs.`,
         `正在等待客户端的工具输出：${names}。客户端通过 submit_tool_outputs 提交输出。`,
       )}
-      ${run.expires_at === null ? nothing : html`${say('It expires at', '过期时间：')} ${moment(run.expires_at)}.`}
+      ${run.expires_at === null ? nothing : html`${say('It expires at ', '过期时间：')}${moment(run.expires_at)}${say('.', '。')}`}
     </p>
   </section>`;
 }

@@ -15,6 +15,7 @@ import { hasAssistant } from './row.ts';
 import { loadTalk, type Talk } from './talk.ts';
 import { talkView } from './talk-view.ts';
 import { timelineView } from './timeline.ts';
+import { waitsOf } from './times.ts';
 import { coarseTrace, timelineOf, type RunTrace, type Timeline } from './trace.ts';
 
 /** Everything is read again at most so often, in milliseconds. */
@@ -102,6 +103,7 @@ export class RunPage implements Page {
         currency: this.#currency,
         now: this.#nowMs / 1_000,
         lengthMs: timeline.isCoarse ? null : timeline.lengthMs,
+        waits: waitsOf(trace, timeline.isCoarse, this.#nowMs),
       })}
       <section aria-labelledby="timeline">
         <h2 id="timeline">${say('Timeline', '时间线')}</h2>

@@ -4,10 +4,11 @@ import { guard } from 'lit-html/directives/guard.js';
 import { ref } from 'lit-html/directives/ref.js';
 import { repeat } from 'lit-html/directives/repeat.js';
 import { say } from '../say.ts';
-import { count, duration, link, moment, statusView } from '../views.ts';
+import { count, link, moment, statusView } from '../views.ts';
 import { hasEnded } from '../wire.ts';
 import { money } from './money.ts';
 import { hasAssistant, type RunRow } from './row.ts';
+import { wholeSeconds } from './times.ts';
 import type { RowRange, RowWindow } from './row-window.ts';
 
 export interface TableMeans {
@@ -75,15 +76,17 @@ function guardedLine(row: RunRow, place: number, means: TableMeans): unknown {
 function line(row: RunRow, place: number, { nameOf, now, currency }: TableMeans): TemplateResult {
   const { id, thread_id, model, status, created_at, tokens, cost } = row;
   const name = nameOf(row);
+  const took = durationOf(row, now);
+  const used = tokens === null ? [] : [say(`${count(tokens)} tokens`, `${count(tokens)} 令牌`)];
   const path = `/runs/${encodeURIComponent(thread_id)}/${encodeURIComponent(id)}`;
   return html`<tr data-row aria-rowindex=${place}>
-    <td class="state">${statusView(status)}</td>
+    <td class="state">${statusView(status)}<small class="narrow">${[took, ...used].join(' · ')}</small></td>
     <td class="when">${moment(created_at)}</td>
     <td>
       ${link(path, html`${name}<span class="unseen"> ${id}</span>`, hasAssistant(row) ? 'whole' : 'whole quiet')}
     </td>
     <td class="wide">${model}</td>
-    <td class="number took">${durationOf(row, now)}</td>
+    <td class="number took">${took}</td>
     <td class="number wide tokens">${tokens === null ? '–' : count(tokens)}</td>
     ${currency === null ? nothing : html`<td class="number wide tokens">${cost === null ? '–' : money(cost, currency)}</td>`}
     <td class="wide">
@@ -96,5 +99,5 @@ function line(row: RunRow, place: number, { nameOf, now, currency }: TableMeans)
 function durationOf({ status, created_at, ended_at }: RunRow, now: number): string {
   if (ended_at === null && hasEnded(status)) return '–';
   const seconds = Math.max(0, (ended_at ?? Math.floor(now)) - created_at);
-  return seconds < 1 ? '< 1 s' : duration(seconds * 1_000).replace(/\.0+ s$/, ' s');
+  return wholeSeconds(seconds * 1_000);
 }

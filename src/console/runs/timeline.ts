@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { say } from '../say.ts';
 import { count, duration, facts } from '../views.ts';
+import { failureWords, wholeSeconds } from './times.ts';
 import { speedOf, ticksOf, type PlacedSpan, type Timeline, type TraceSpan } from './trace.ts';
 
 interface TimelineMeans {
@@ -12,6 +13,8 @@ interface TimelineMeans {
 
 export function timelineView(timeline: Timeline, { open, toggle }: TimelineMeans): TemplateResult {
   const { spans, lengthMs, isCoarse } = timeline;
+  const all = spans.map(({ span }) => span);
+  const length = isCoarse ? wholeSeconds : duration;
   return html`${isCoarse ? html`<p class="hint">${say('To the second only: nothing finer is kept of this run.', '仅精确到秒：此运行没有更细的记录。')}</p>` : nothing}
     <table class="timeline">
       <thead>
@@ -23,20 +26,45 @@ export function timelineView(timeline: Timeline, { open, toggle }: TimelineMeans
         </tr>
       </thead>
       <tbody>
-        ${spans.map((placed) => row(placed, lengthMs, open.has(placed.span.id), () => toggle(placed.span.id)))}
+        ${spans.map((placed) =>
+          row(placed, {
+            all,
+            lengthMs,
+            length,
+            isOpen: open.has(placed.span.id),
+            toggle: () => toggle(placed.span.id),
+          }),
+        )}
       </tbody>
     </table>`;
 }
 
+/** Ticks after this share of the scale have their words on their left, where there is room. */
+const LATE = 0.9;
+
 function scale(lengthMs: number): TemplateResult {
   return html`<div class="scale" aria-hidden="true">
     ${ticksOf(lengthMs).map(
-      (tick) => html`<span .style=${`left: ${percent(tick, lengthMs)}`}>${shortTime(tick)}</span>`,
+      (tick) =>
+        html`<span class=${tick > LATE * lengthMs ? 'late' : ''} .style=${`left: ${percent(tick, lengthMs)}`}
+          >${shortTime(tick)}</span
+        >`,
     )}
   </div>`;
 }
 
-function row(placed: PlacedSpan, lengthMs: number, isOpen: boolean, toggle: () => void): TemplateResult {
+interface RowMeans {
+  /** All spans of the run. */
+  readonly all: readonly TraceSpan[];
+  /** Of the whole run. */
+  readonly lengthMs: number;
+  /** A time in words, as finely as times are known. */
+  readonly length: (ms: number) => string;
+  readonly isOpen: boolean;
+  readonly toggle: () => void;
+}
+
+function row(placed: PlacedSpan, { all, lengthMs, length, isOpen, toggle }: RowMeans): TemplateResult {
   const { span, depth, afterMs, durationMs, firstWordMs } = placed;
   const { id, status, error, kind } = span;
   const width = Math.max(durationMs, 0);
@@ -44,12 +72,12 @@ function row(placed: PlacedSpan, lengthMs: number, isOpen: boolean, toggle: () =
   return html`<tr class=${isOpen ? 'opened' : ''}>
       <th scope="row" class="what depth-${Math.min(depth, 4)}">
         <button class="bare" aria-expanded=${isOpen} @click=${toggle}>${nameOf(span)}</button>
-        ${error === null ? nothing : html`<span class="failed">${say('failed', '失败')}: ${error}</span>`}
+        ${error === null ? nothing : html`<span class="failed">${failureWords(span, all)}</span>`}
         ${note === '' ? nothing : html`<span class="hint">${note}</span>`}
       </th>
-      <td class="number start">+${duration(Math.max(0, afterMs))}</td>
+      <td class="number start">${startWords(afterMs, length)}</td>
       <td class="number took">
-        ${duration(durationMs)}${status === 'open' ? html` <span class="hint">${say('so far', '进行中')}</span>` : nothing}
+        ${length(durationMs)}${status === 'open' ? html` <span class="hint">${say('so far', '进行中')}</span>` : nothing}
       </td>
       <td class="bars" aria-hidden="true" @click=${toggle}>
         <div
@@ -63,11 +91,14 @@ function row(placed: PlacedSpan, lengthMs: number, isOpen: boolean, toggle: () =
     ${
       isOpen
         ? html`<tr id="span-${id}" class="attributes">
-            <td colspan="4">${attributesView(placed)}</td>
+            <td colspan="4">${attributesView(placed, length)}</td>
           </tr>`
         : nothing
     }`;
 }
+
+const startWords = (afterMs: number, length: RowMeans['length']): string =>
+  afterMs < 1 ? '+0 s' : `+${length(afterMs)}`;
 
 const percent = (part: number, whole: number): string => `${Math.min(100, (100 * part) / whole).toFixed(3)}%`;
 
@@ -101,7 +132,7 @@ function noteOf(placed: PlacedSpan): string {
   return [
     firstWordMs === null
       ? ''
-      : say(`first word after ${duration(firstWordMs)}`, `${duration(firstWordMs)} 后出现首词`),
+      : say(`first word after ${duration(firstWordMs)}`, `${duration(firstWordMs)} 后出现首字`),
     outputTokens === null ? '' : say(`${count(outputTokens)} tokens`, `${count(outputTokens)} 个令牌`),
     speed === null
       ? ''
@@ -112,15 +143,18 @@ function noteOf(placed: PlacedSpan): string {
 }
 
 /** All that is known of a span, in the words of those who noted it. */
-function attributesView({ span, afterMs, durationMs }: PlacedSpan): TemplateResult {
+function attributesView(
+  { span, afterMs, durationMs }: PlacedSpan,
+  length: RowMeans['length'],
+): TemplateResult {
   const { attributes, name, error } = span;
   const pairs = Object.entries(attributes).map(
     ([key, value]) => [key, typeof value === 'object' ? value.join(', ') : String(value)] as const,
   );
   return facts([
     [say('Name', '名称'), name],
-    [say('Start', '开始'), `+${duration(Math.max(0, afterMs))}`],
-    [say('Duration', '用时'), duration(durationMs)],
+    [say('Start', '开始'), startWords(afterMs, length)],
+    [say('Duration', '用时'), length(durationMs)],
     [say('Error', '错误'), error],
     ...pairs,
   ]);
