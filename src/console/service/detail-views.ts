@@ -19,8 +19,8 @@ export function projectsView({ projects, at }: ServiceDetails): TemplateResult {
     <h2>${name}</h2>
     <p class="quiet">
       ${say('Each key of callers has a project of its own with AUTH=passthrough; otherwise there is one.', '使用 AUTH=passthrough 时每个密钥对应一个项目，否则只有一个。')}
-      ${say('As of ', '截至 ')}${moment(at)}${say('.', '。')}
     </p>
+    <p class="hint">${say('As of', '截至')} ${moment(at)}</p>
     ${tableView(name, columns, projects.map(projectRow))}
   </section>`;
 }
