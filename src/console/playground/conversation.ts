@@ -217,6 +217,8 @@ export class Conversation {
 
   /** Lists know better than events what a run has taken back, and have the texts that searches have found. */
   async #settleEnd(runId: string): Promise<void> {
+    // What the stream said of it stands at the run itself.
+    if (this.record.turns.get(runId)?.run.last_error != null) this.problem = null;
     await this.#settle(runId);
     const query = { run_id: runId, limit: 100, order: 'asc' };
     const { data } = await this.#get<List<Message>>(this.#path('/messages'), query);

@@ -152,8 +152,11 @@ class Playground implements Page {
         const seen = [step, turn.run.status, shown.size, version, this.#unfolded.version];
         return guard(seen, () => callsView(step, { ...means, turn, shown }));
       }
-      case 'run':
-        return guard([entry.turn.run], () => runView(entry.turn.run));
+      case 'run': {
+        const isLast = entry.turn === this.#conversation.record.lastTurn;
+        const again = isLast ? (): void => this.#runAgain() : null;
+        return guard([entry.turn.run, isLast], () => runView(entry.turn.run, again));
+      }
     }
   }
 
@@ -224,8 +227,11 @@ class Playground implements Page {
   #trouble(): TemplateResult | typeof nothing {
     const { problem, lacksRun } = this.#conversation;
     if (problem === null) return nothing;
-    const again = (): void => void this.#conversation.begin(this.#assistants.chosen?.id ?? '');
-    return lacksRun ? problemView(problem, again) : problemView(problem);
+    return lacksRun ? problemView(problem, () => this.#runAgain()) : problemView(problem);
+  }
+
+  #runAgain(): void {
+    void this.#conversation.begin(this.#assistants.chosen?.id ?? '');
   }
 
   async #load(conversation: Conversation): Promise<void> {
