@@ -140,6 +140,8 @@ export interface FunctionCall {
   readonly type: 'function';
   /** Its output is a decision: `{"approve": true}`, or `{"approve": false, "reason": "…"}`. */
   readonly requires_approval?: boolean;
+  /** The call that asked whether this one may be made. */
+  readonly approval_request_id?: string;
   readonly function: { readonly name: string; readonly arguments: string; readonly output?: string | null };
 }
 

@@ -55,13 +55,18 @@ function stateOf({ status }: Step, { turn: { run } }: CallMeans, isAnswered: boo
   return say('not made', '未执行');
 }
 
+/** What was decided on a call that needed an approval. Those that were approved and made are told by the call itself. */
+function decisionWords(decision: string): string {
+  return /"approve":\s*true/.test(decision) ? say('approved', '已批准') : say('refused', '已拒绝');
+}
+
 function functionView(call: FunctionCall, step: Step, means: CallMeans): TemplateResult {
   const { unfolded } = means;
   const { name, arguments: args, output } = call.function;
   const isAnswered = output != null;
   return frame(
     name,
-    stateOf(step, means, isAnswered),
+    call.requires_approval === true && isAnswered ? decisionWords(output) : stateOf(step, means, isAnswered),
     false,
     html`<p class="part">${say('Arguments', '参数')}</p>
       ${unfolded.text(jsonText(args), say(`Arguments of ${nameOf(name)}`, `${nameOf(name)} 的参数`), `${call.id}-in`)}

@@ -89,6 +89,13 @@ export class ThreadRecord {
     if (name.startsWith('thread.message.')) this.putMessage(decoded<Message>(data));
     else if (name.startsWith('thread.run.step.')) this.#putStep(runId, decoded<Step>(data));
     else if (name.startsWith('thread.run.')) this.putRun(decoded<Run>(data));
+    if (name === 'thread.run.queued') this.#forgetBroken(runId);
+  }
+
+  /** A run that is queued again, after its worker was lost, says anew what it had not said to the end. */
+  #forgetBroken(runId: string): void {
+    for (const [id, { run_id, status }] of this.messages)
+      if (run_id === runId && status === 'incomplete') this.messages.delete(id);
   }
 
   #change(runId: string, change: (turn: Turn) => Partial<Turn>): void {
@@ -150,8 +157,10 @@ function grownCall(known: StepCall | undefined, piece: Partial<StepCall>): StepC
   if (piece.type === 'code_interpreter')
     return grownCode(known?.type === 'code_interpreter' ? known : null, id, piece.code_interpreter ?? {});
   if (piece.type === 'file_search') return { id, type: piece.type, file_search: piece.file_search ?? {} };
-  const more = piece.type === 'function' ? (piece.function ?? {}) : {};
-  return grownFunction(known?.type === 'function' ? known : null, id, more);
+  const before = known?.type === 'function' ? known : null;
+  if (piece.type !== 'function') return grownFunction(before, id, {});
+  const { function: more = {}, ...about } = piece;
+  return grownFunction(before, id, more, about);
 }
 
 function grownCode(
@@ -174,10 +183,12 @@ function grownFunction(
   known: FunctionCall | null,
   id: string,
   more: Partial<FunctionCall['function']>,
+  about: Partial<Omit<FunctionCall, 'function'>> = {},
 ): FunctionCall {
   const before = known?.function ?? { name: '', arguments: '' };
   return {
     ...known,
+    ...about,
     id,
     type: 'function',
     function: {
