@@ -133,6 +133,13 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
       city: 'Lisbon',
       temperature_c: 21,
     });
+    // What is proposed is selected, so that the reader only has to write.
+    await expect
+      .poll(() => fields.first().evaluate((field) => field === field.ownerDocument.activeElement))
+      .toBe(true);
+    await page.keyboard.type('{"warm"');
+    await form.getByRole('button', { name: 'Send outputs' }).click();
+    await page.getByText('The output of get_weather is no whole JSON').waitFor();
     await fields.first().fill('warm');
     await fields.last().fill('{"rain": true}');
     // By keyboard alone.
@@ -140,23 +147,41 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     await page.keyboard.press('Enter');
     await answers(page).getByText('The tool said warm and {"rain": true}').waitFor();
     await form.waitFor({ state: 'detached' });
+    await page.locator('#composer-text:focus').waitFor();
     await page.context().close();
   });
 
   test.each([
-    ['Approve', 'Done: {"timezone":'],
-    ['Refuse', 'Not this late.'],
-  ])('asks before a call, and is answered: %s', async (button, said) => {
+    ['Approve', 'Done: {"timezone":', 'clock answered'],
+    ['Refuse', 'Not this late.', 'clock refused'],
+  ])('asks before a call, and is answered: %s', async (button, said, told) => {
     upstream.reply(({ outputs }) =>
       outputs.length > 0 ? says(`Done: ${outputs.join()}`) : calls([{ name: 'clock', arguments: {} }]),
     );
     const page = await opened({ metadata: { auto_tools: 'clock', approve: 'clock' } });
+    const wide = page.viewportSize();
+    await page.setViewportSize({ width: 375, height: 667 });
     await ask(page, 'What time is it?');
     await page.getByRole('heading', { name: 'May clock be called?' }).waitFor();
+    // On a phone, nothing covers what is to be decided.
+    const isSeen = async (): Promise<boolean> =>
+      page.getByRole('button', { name: 'Approve' }).evaluate((seen) => {
+        const { x, y } = seen.getBoundingClientRect();
+        return seen.contains(seen.ownerDocument.elementFromPoint(x + 5, y + 5));
+      });
+    await expect.poll(isSeen).toBe(true);
+    if (wide !== null) await page.setViewportSize(wide);
     expect(await barriersEverywhere(page, 'playground-approval')).toEqual([]);
+    await page.locator('h2:focus').waitFor();
     await page.getByLabel('Reason').fill('Not this late.');
     await page.getByRole('button', { name: button }).click();
     await answers(page).getByText(said).waitFor();
+    await page.locator('#composer-text:focus').waitFor();
+    // One call is told once, live and later.
+    await expect.poll(() => page.locator('details.call summary').allTextContents()).toEqual([told]);
+    await page.reload();
+    await answers(page).getByText(said).waitFor();
+    await expect.poll(() => page.locator('details.call summary').allTextContents()).toEqual([told]);
     await page.context().close();
   });
 

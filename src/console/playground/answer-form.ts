@@ -1,5 +1,6 @@
 /** What a run waits for from its client: outputs of functions, pictures, and decisions about calls. */
 import { html, nothing, type TemplateResult } from 'lit-html';
+import { ref } from 'lit-html/directives/ref.js';
 import { decoded } from '../api.ts';
 import { submitted, textIn } from '../forms.ts';
 import { say } from '../say.ts';
@@ -13,7 +14,9 @@ interface AnswerMeans {
   readonly unfolded: Unfolded;
   readonly isBusy: boolean;
   readonly submit: (outputs: ReadonlyMap<string, string>) => void;
-  /** Tells what is wrong with a picture. */
+  /** Hears of the form that has come, as a `ref` of it. */
+  readonly arrived: (form?: Element) => void;
+  /** Tells what is wrong with an output. */
   readonly complain: (problem: string) => void;
 }
 
@@ -27,12 +30,18 @@ export function answerForm(run: Run, means: AnswerMeans): TemplateResult | typeo
   if (run.status !== 'requires_action' || calls.length === 0) return nothing;
   const [first] = calls;
   if (calls.length === 1 && first?.requires_approval === true) return decisionView(first, means);
-  const send = submitted(
-    (form) =>
-      void outputsIn(form, calls).then(means.submit, (error: unknown) => means.complain(String(error))),
-  );
-  return html`<form class="card answers" aria-label=${say('Outputs', '函数输出')} @submit=${send}>
-    <h2>${say('The run waits for you', '运行正在等待你')}</h2>
+  const send = submitted((form, element) => {
+    const broken = brokenJson(element);
+    if (broken !== null) return means.complain(broken);
+    void outputsIn(form, calls).then(means.submit, (error: unknown) => means.complain(wordsOf(error)));
+  });
+  return html`<form
+    ${ref(means.arrived)}
+    class="card answers"
+    aria-label=${say('Outputs', '函数输出')}
+    @submit=${send}
+  >
+    <h2 tabindex="-1">${say('The run waits for you', '运行正在等待你')}</h2>
     ${calls.map((call) => fieldFor(call, means))}
     <button class="primary" ?disabled=${means.isBusy}>${say('Send outputs', '提交输出')}</button>
   </form>`;
@@ -43,8 +52,13 @@ function decisionView(call: FunctionCall, means: AnswerMeans): TemplateResult {
   const decide = (isYes: boolean, reason = ''): void =>
     means.submit(new Map([[call.id, decision(isYes, reason)]]));
   const refuse = submitted((form) => decide(false, textIn(form, 'reason')));
-  return html`<form class="card answers" aria-label=${say('Approval', '审批')} @submit=${refuse}>
-    <h2>${question(call)}</h2>
+  return html`<form
+    ${ref(means.arrived)}
+    class="card answers"
+    aria-label=${say('Approval', '审批')}
+    @submit=${refuse}
+  >
+    <h2 tabindex="-1">${question(call)}</h2>
     ${argumentsOf(call, means)}
     <label
       >${say('Reason, if you refuse', '拒绝的理由（可选）')}<input name="reason" autocomplete="off"
@@ -99,13 +113,52 @@ function fieldFor(call: FunctionCall, means: AnswerMeans): TemplateResult {
     ${argumentsOf(call, means)}
     <label
       >${say(`Output of ${nameOf(name)}`, `${nameOf(name)} 的输出`)}
-      <textarea class="code" name=${call.id} rows="6" spellcheck="false" .value=${proposal(call)}></textarea>
+      <textarea
+        class="code"
+        name=${call.id}
+        data-function=${name}
+        rows="6"
+        spellcheck="false"
+        .value=${proposal(call)}
+        @focus=${selectOnce}
+      ></textarea>
       <span class="hint"
         >${say('JSON or text: what your program would answer.', 'JSON 或文本：你的程序会返回的内容。')}</span
       >
     </label>
   </fieldset>`;
 }
+
+/** What is proposed is replaced by what the reader writes; from the second look on, the reader works at it. */
+function selectOnce({ target }: FocusEvent): void {
+  if (!(target instanceof HTMLTextAreaElement) || target.dataset['seen'] !== undefined) return;
+  target.dataset['seen'] = '';
+  target.select();
+  // A click sets the caret after the focus has come.
+  setTimeout(() => target.select());
+}
+
+/** Says of the first output that seems to be JSON and is none, once for each text; null where all are well. */
+function brokenJson(form: HTMLFormElement): string | null {
+  for (const field of form.querySelectorAll<HTMLTextAreaElement>('textarea[data-function]')) {
+    const { value, dataset } = field;
+    if (!/^\s*[[{]/.test(value) || dataset['warned'] === value) continue;
+    try {
+      JSON.parse(value);
+    } catch (error) {
+      dataset['warned'] = value;
+      field.focus();
+      const name = nameOf(dataset['function'] ?? '');
+      return say(
+        `The output of ${name} is no whole JSON: ${wordsOf(error)}. Put it right, or send it once more as text.`,
+        `${name} 的输出不是完整的 JSON：${wordsOf(error)}。请修正，或再次提交以文本发送。`,
+      );
+    }
+  }
+  return null;
+}
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** An output to begin with: the arguments again, with something that could be an answer. */
 function proposal({ function: { name, arguments: args } }: FunctionCall): string {

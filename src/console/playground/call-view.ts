@@ -96,8 +96,10 @@ function codeCallView(
             ${unfolded.text(output.logs, say('Printed', '打印输出'), `${id}-${index}`)}`
         : nothing,
     )}`;
+  const isRunning = step.status === 'in_progress' && code.outputs.length === 0;
   // A chart is an answer; it is seen without unfolding anything.
   return html`${frame('code_interpreter', stateOf(step, means, false), false, content)}
+  ${isRunning ? html`<p class="quiet takes-long">${say('The first time, packages of Python are fetched: that takes a minute or two.', '首次使用需要下载 Python 软件包，大约一两分钟。')}</p>` : nothing}
   ${pictures.map(({ image }) => pictureView(files, image.file_id, say('Chart', '图表')))}`;
 }
 

@@ -13,20 +13,30 @@ const GREETING: SampleMessage = { role: 'user', content: [{ type: 'text', text: 
 
 /** On a narrow screen it is drawn below all else, where nobody would look for it. */
 function come(panel?: Element): void {
-  if (matchMedia('(width < 70rem)').matches) queueMicrotask(() => panel?.scrollIntoView());
+  if (panel === undefined || !matchMedia('(width < 70rem)').matches) return;
+  // Messages that come into view are laid out only then, which moves what is below them.
+  const go = (): void => panel.scrollIntoView({ block: 'start', behavior: 'instant' });
+  requestAnimationFrame(() => {
+    go();
+    requestAnimationFrame(go);
+  });
 }
 
 export class CodePanel {
   isOpen = false;
   #key = 'curl';
   readonly #app: App;
+  readonly #opened: () => void;
 
-  constructor(app: App) {
+  /** @param opened is told before it is drawn */
+  constructor(app: App, opened: () => void) {
     this.#app = app;
+    this.#opened = opened;
   }
 
   toggle = (): void => {
     this.isOpen = !this.isOpen;
+    if (this.isOpen) this.#opened();
     this.#app.redraw();
   };
 

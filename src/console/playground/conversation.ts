@@ -32,6 +32,8 @@ export class Conversation {
   problem: string | null = null;
   /** The messages of the thread wait for an answer, but no run could be made. */
   lacksRun = false;
+  /** Whether the reader has made its last run here, and did not only come to see it. */
+  isOwn = false;
   readonly #app: App;
   readonly #aborter = new AbortController();
   #followed: string | null = null;
@@ -169,6 +171,7 @@ export class Conversation {
     this.lacksRun = true;
     const run = await this.#app.api.post<Run>(this.#path('/runs'), { assistant_id: assistantId });
     this.lacksRun = false;
+    this.isOwn = true;
     this.record.putRun(run);
     void this.#follow(run);
   }

@@ -16,6 +16,7 @@ import { callsView, thoughtsView } from './call-view.ts';
 import { CodePanel } from './code-panel.ts';
 import { Composer, messageOf, type Draft } from './composer.ts';
 import { Conversation } from './conversation.ts';
+import { toComposer, toComposerIfFree, toForm } from './focus.ts';
 import { examples, isDemo } from './examples.ts';
 import { citationDialog, messageView, type OpenCitation } from './message-view.ts';
 import { Unfolded } from './parts-view.ts';
@@ -45,7 +46,7 @@ class Playground implements Page {
     this.#files = new StoredFiles(app);
     this.#unfolded = new Unfolded(app.redraw);
     this.#composer = new Composer(app, this.#files);
-    this.#code = new CodePanel(app);
+    this.#code = new CodePanel(app, () => this.#end.leave());
     this.#assistants = new Assistants(app, assistantId);
     this.#conversation = new Conversation(app, threadId);
     void this.#load(this.#conversation);
@@ -127,7 +128,10 @@ class Playground implements Page {
         steers: openTurn !== null,
         isSending: conversation.isSending || conversation.isLoading || this.#isStarting,
         send: async (draft) => this.#send(draft),
-        cancel: () => void conversation.cancel(),
+        cancel: () => {
+          toComposer();
+          void conversation.cancel();
+        },
       })}
     `;
   }
@@ -172,10 +176,25 @@ class Playground implements Page {
     return {
       unfolded: this.#unfolded,
       isBusy: this.#conversation.isSending,
-      submit: (outputs: ReadonlyMap<string, string>) => void this.#conversation.submit(outputs),
+      submit: (outputs: ReadonlyMap<string, string>) => this.#answer(outputs),
+      arrived: this.#askReader,
       complain: (problem: string) => this.#app.tell(problem, true),
     };
   }
+
+  /** The form goes, and the focus with it. */
+  #answer(outputs: ReadonlyMap<string, string>): void {
+    toComposer();
+    this.#conversation.isOwn = true;
+    this.#end.go();
+    void this.#conversation.submit(outputs);
+  }
+
+  /** Brings the reader to what a run of theirs waits for. */
+  readonly #askReader = (form?: Element): void => {
+    if (!(form instanceof HTMLElement) || !this.#conversation.isOwn) return;
+    requestAnimationFrame(() => toForm(form));
+  };
 
   #earlier(): TemplateResult | typeof nothing {
     const conversation = this.#conversation;
@@ -239,6 +258,7 @@ class Playground implements Page {
     const answered = conversation.record.lastTurn?.run.assistant_id;
     if (answered !== undefined) await this.#assistants.choose(answered);
     this.#app.redraw();
+    toComposerIfFree();
   }
 
   /** Sends a message; where there is no assistant, that of the examples is made to answer it. */
@@ -262,7 +282,7 @@ class Playground implements Page {
     this.#conversation.close();
     this.#conversation = new Conversation(this.#app, null);
     this.#app.note('');
-    document.querySelector<HTMLElement>('#composer-text')?.focus();
+    toComposer();
   }
 
   #edit(assistant: Assistant | null): void {
