@@ -42,10 +42,10 @@ export class Api {
   /** Where the endpoints are. */
   readonly base = `${location.origin}/v1`;
   readonly #session: Session;
-  /** Called when the server wants a key, or another one. */
-  readonly #onRefusedKey: () => void;
+  /** Called when the server wants a key, or another one, with what it says. */
+  readonly #onRefusedKey: (answer: Response) => void;
 
-  constructor(session: Session, onRefusedKey: () => void) {
+  constructor(session: Session, onRefusedKey: (answer: Response) => void) {
     this.#session = session;
     this.#onRefusedKey = onRefusedKey;
   }
@@ -180,7 +180,7 @@ export class Api {
       if (sent.signal?.aborted === true) throw error;
       throw new ApiProblem(0, say('The server does not answer.', '服务器没有响应。'));
     }
-    if (answer.status === 401) this.#onRefusedKey();
+    if (answer.status === 401) this.#onRefusedKey(answer.clone());
     return answer;
   }
 }

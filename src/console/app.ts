@@ -3,7 +3,7 @@
  * to be seen anew, and lit-html changes what differs.
  */
 import type { TemplateResult } from 'lit-html';
-import { Api, ApiProblem } from './api.ts';
+import { Api, ApiProblem, problemOf } from './api.ts';
 import { say } from './say.ts';
 import { Session } from './session.ts';
 
@@ -42,23 +42,27 @@ export interface Question {
 
 export class App {
   readonly session = new Session();
-  readonly api = new Api(this.session, () => this.#askForKey());
+  readonly api = new Api(this.session, (answer) => void this.#askForKey(answer));
   page: Page | null = null;
   place: Place = placeAt(location);
   notice: Notice | null = null;
   question: Question | null = null;
   /** Whether the server wants a key that it was not given. */
   needsKey = false;
+  /** The server's words about a key that is missing or wrong, once they have come. */
+  keyRefusal: string | null = null;
   readonly #draw: () => void;
   readonly #open: (place: Place) => Page;
   #isDrawing = false;
+  /** Whether another page was opened since the last drawing. */
+  #isOther = false;
   #noticeTimer = 0;
 
   /** @param open makes the page of an address */
   constructor(draw: (app: App) => void, open: (app: App, place: Place) => Page) {
     this.#draw = () => draw(this);
     this.#open = (place) => open(this, place);
-    addEventListener('popstate', () => this.#show());
+    addEventListener('popstate', () => this.#showOther());
   }
 
   start(): void {
@@ -73,13 +77,14 @@ export class App {
       this.#isDrawing = false;
       document.title = `${this.page?.title ?? ''} · Longrun`;
       this.#draw();
+      this.#focus();
     });
   };
 
   /** Goes to an address below `/console`, as a link to it does. */
   go(path: string, { replaces = false }: { readonly replaces?: boolean } = {}): void {
     history[replaces ? 'replaceState' : 'pushState'](null, '', BASE + path);
-    this.#show();
+    this.#showOther();
   }
 
   /** Notes in the address what the page shows now, without opening it anew. */
@@ -92,6 +97,7 @@ export class App {
   /** Opens the page anew: with another key, or in another language. */
   reload(): void {
     this.needsKey = false;
+    this.keyRefusal = null;
     this.#show();
   }
 
@@ -135,6 +141,19 @@ export class App {
     }
   }
 
+  #showOther(): void {
+    this.#isOther = true;
+    this.#show();
+  }
+
+  /** The link that was followed is gone, or above the page: the keyboard goes on in the page, unless it took the focus itself. */
+  #focus(): void {
+    if (!this.#isOther) return;
+    this.#isOther = false;
+    const main = document.querySelector('main');
+    if (main?.contains(document.activeElement) === false) main.focus({ preventScroll: true });
+  }
+
   #show(): void {
     this.page?.close?.();
     this.place = placeAt(location);
@@ -143,8 +162,10 @@ export class App {
     this.redraw();
   }
 
-  #askForKey(): void {
+  async #askForKey(answer: Response): Promise<void> {
     this.needsKey = true;
+    this.redraw();
+    this.keyRefusal = (await problemOf(answer)).message;
     this.redraw();
   }
 }
@@ -153,6 +174,11 @@ export class App {
 export function wordsOf(error: unknown): string {
   if (error instanceof ApiProblem) return error.message;
   return say(`Something in this page went wrong: ${String(error)}`, `此页面出错：${String(error)}`);
+}
+
+/** Whether the server gave no answer at all. */
+export function isAway(error: unknown): boolean {
+  return error instanceof ApiProblem && error.status === 0;
 }
 
 export function isAbort(error: unknown): boolean {

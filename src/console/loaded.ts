@@ -1,6 +1,7 @@
 /** Something that is being loaded, has come, or could not be had. */
 import { html, nothing, type TemplateResult } from 'lit-html';
-import { isAbort, wordsOf, type App } from './app.ts';
+import { isAbort, isAway, wordsOf, type App } from './app.ts';
+import { onReturn, waitWords } from './returning.ts';
 import { say } from './say.ts';
 
 export class Loaded<T> {
@@ -29,6 +30,10 @@ export class Loaded<T> {
     } catch (error) {
       if (signal.aborted || isAbort(error)) return;
       this.problem = wordsOf(error);
+      if (isAway(error)) {
+        this.problem += waitWords();
+        onReturn(() => void this.again(), signal);
+      }
     }
     this.#app.redraw();
   }

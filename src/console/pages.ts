@@ -2,6 +2,7 @@
 import { html } from 'lit-html';
 import type { App, Page, Place } from './app.ts';
 import { problemView } from './loaded.ts';
+import { isThere, onReturn, waitWords } from './returning.ts';
 import { say } from './say.ts';
 import { link } from './views.ts';
 
@@ -24,6 +25,9 @@ const PAGES: Readonly<Record<string, Way>> = {
   stores: { folder: 'objects', load: async () => import('./objects/stores.ts') },
   service: { folder: 'service', load: async () => import('./service/page.ts') },
 };
+
+/** So young a page is not started again by itself, in milliseconds. */
+const JUST_STARTED_MS = 10_000;
 
 export function openPage(app: App, place: Place): Page {
   const [name = '', ...parts] = partsOf(place);
@@ -51,7 +55,7 @@ function partsOf({ path }: Place): readonly string[] {
 class LoadingPage implements Page {
   #page: Page | null = null;
   #problem: string | null = null;
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(
     app: App,
@@ -61,15 +65,21 @@ class LoadingPage implements Page {
   ) {
     load()
       .then(({ open }) => {
-        if (!this.#isClosed) this.#page = open(app, place, parts);
+        if (!this.#closing.signal.aborted) this.#page = open(app, place, parts);
       })
-      .catch(() => {
-        this.#problem = say(
-          'The page could not be loaded. Is the server away?',
-          '无法加载此页面。服务器是否已停止？',
-        );
-      })
+      .catch(async () => this.#wait())
       .finally(app.redraw);
+  }
+
+  /** Browsers do not load a module again that they could not load: only a new start helps. */
+  async #wait(): Promise<void> {
+    const again = await isThere();
+    this.#problem = say('The page could not be loaded.', '无法加载此页面。');
+    // A start that has just failed with the server there would fail again and again.
+    if (again && performance.now() < JUST_STARTED_MS) return;
+    if (!again) this.#problem = say('The server is away.', '服务器没有响应。');
+    this.#problem += waitWords();
+    onReturn(() => location.reload(), this.#closing.signal);
   }
 
   get title(): string {
@@ -82,7 +92,7 @@ class LoadingPage implements Page {
   }
 
   close(): void {
-    this.#isClosed = true;
+    this.#closing.abort();
     this.#page?.close?.();
   }
 }

@@ -77,7 +77,7 @@ function choices(app: App): TemplateResult {
       <option value="en" ?selected=${language === 'en'}>English</option>
       <option value="zh" ?selected=${language === 'zh'}>中文</option>
     </select>
-    ${app.session.key === null ? nothing : html`<button class="small" @click=${signOut}>${say('Forget key', '清除密钥')}</button>`}
+    ${app.session.key === null || app.needsKey ? nothing : html`<button class="small" @click=${signOut}>${say('Forget key', '清除密钥')}</button>`}
   </div>`;
 }
 
@@ -109,14 +109,20 @@ function keyForm(app: App): TemplateResult {
     app.reload();
   });
   const hadKey = app.session.key !== null;
+  // Which key it is, only the server knows.
+  const words = app.keyRefusal === null ? nothing : html`<p lang="en">${app.keyRefusal}</p>`;
   return html`<section class="narrow">
     <h1>${say('Which key?', '请输入密钥')}</h1>
-    ${hadKey ? html`<p class="problem" role="alert">${say('The server does not know this key.', '服务器不认识这个密钥。')}</p>` : nothing}
+    ${
+      hadKey
+        ? html`<div class="problem" role="alert">
+            <p>${say('The server does not take this key.', '服务器不接受这个密钥。')}</p>
+            ${words}
+          </div>`
+        : words
+    }
     <p>
-      ${say(
-        'This server asks for a key: its API_KEY or ADMIN_KEY, or a key of your model server. You see what was made with it.',
-        '此服务器需要密钥：它的 API_KEY 或 ADMIN_KEY，或者你的模型服务器的密钥。你会看到用该密钥创建的内容。',
-      )}
+      ${say('Type the key here. You see what was made with it.', '在此输入密钥。你会看到用该密钥创建的内容。')}
     </p>
     <form @submit=${send}>
       <label
@@ -130,7 +136,7 @@ function keyForm(app: App): TemplateResult {
       <label class="check"
         ><input name="kept" type="checkbox" />${say('Keep it in this browser', '保存在此浏览器中')}</label
       >
-      <button class="primary">${say('Enter', '进入')}</button>
+      <button class="primary">${say('Sign in', '登录')}</button>
     </form>
   </section>`;
 }

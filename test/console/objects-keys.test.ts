@@ -21,12 +21,14 @@ describe.skipIf(CHROMIUM === null)('the console, where keys are asked for,', () 
     const page = await browser.open('/threads');
     const key = page.getByLabel('Key', { exact: true });
     await key.waitFor();
+    await page.getByText('the operator of this server has it').waitFor();
     await key.fill('a-wrong-key');
-    await page.getByRole('button', { name: 'Enter' }).click();
-    await page.getByRole('alert').filter({ hasText: 'The server does not know this key.' }).waitFor();
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('alert').filter({ hasText: 'Incorrect API key provided' }).waitFor();
+    expect(await page.getByRole('button', { name: 'Forget key' }).count()).toBe(0);
     expect(await barriersEverywhere(page, 'key-wrong')).toStrictEqual([]);
     await key.fill('the-right-key');
-    await page.getByRole('button', { name: 'Enter' }).click();
+    await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('link', { name: 'seen with a key' }).waitFor();
     await page.getByRole('button', { name: 'Forget key' }).click();
     await key.waitFor();
@@ -42,7 +44,7 @@ describe.skipIf(CHROMIUM === null)('the console, where keys are asked for,', () 
     await page.reload();
     await page.getByLabel('Language').selectOption('中文');
     await page.getByLabel('密钥', { exact: true }).fill('the-right-key');
-    await page.getByRole('button', { name: '进入' }).click();
+    await page.getByRole('button', { name: '登录' }).click();
     await page.getByRole('link', { name: 'seen with a key' }).waitFor();
     await page.getByLabel('颜色').selectOption('深色');
     await expect.poll(() => page.locator('html').getAttribute('data-theme')).toBe('dark');
@@ -65,8 +67,9 @@ describe.skipIf(CHROMIUM === null)('the console, where keys are asked for,', () 
     const other = new ConsoleBrowser(() => origin);
     await other.launch();
     const page = await other.open('/threads');
+    await page.getByText('it is a key of the model server behind this one').waitFor();
     await page.getByLabel('Key', { exact: true }).fill('key-of-bob');
-    await page.getByRole('button', { name: 'Enter' }).click();
+    await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('link', { name: 'what Bob said' }).waitFor();
     expect(await page.locator('.objects tbody tr').count()).toBe(1);
     await page.getByRole('searchbox', { name: 'Search' }).fill(anns.id);
