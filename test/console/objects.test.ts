@@ -46,8 +46,12 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
 
     await page.getByLabel('Search').fill('second');
     await expect.poll(() => rows(page).count()).toBe(1);
-    await page.getByText('1 of 4 found.').waitFor();
+    await page.getByText('1 of 4 found. Searched: the beginning of first messages').waitFor();
     await page.getByLabel('Search').fill('');
+    await page.getByLabel('Order').selectOption('Oldest first');
+    await expect.poll(async () => rows(page).last().textContent()).toContain('<img src=x');
+    await page.getByLabel('Order').selectOption('Newest first');
+    await expect.poll(async () => rows(page).first().textContent()).toContain('<img src=x');
     // The API finds by metadata, also what is not loaded.
     await page.getByLabel('Metadata name').fill('word');
     await page.getByLabel('Value').fill('third');
@@ -97,7 +101,7 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     // A picture from elsewhere is a link, and loaded by nobody.
     await page.getByRole('link', { name: picture }).waitFor();
     expect(await page.locator('main img').count()).toBe(0);
-    expect(await page.getByRole('link', { name: 'Open in the playground' }).getAttribute('href')).toBe(
+    expect(await page.getByRole('link', { name: 'Open in playground' }).getAttribute('href')).toBe(
       `/console?thread=${thread.id}`,
     );
     expect(await barriersEverywhere(page, 'thread')).toStrictEqual([]);
@@ -200,9 +204,11 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await client().beta.assistants.update(made?.id ?? '', {
       instructions: 'Be short.',
       tools: [{ type: 'function', function: { name: 'clock', parameters: { type: 'object' } } }],
+      metadata: { auto_tools: 'SEARCH' },
     });
     await page.reload();
     await page.getByText('Be short.').waitFor();
+    await page.getByRole('listitem').filter({ hasText: 'SEARCH answered by the server' }).waitFor();
     expect(await barriersEverywhere(page, 'assistant')).toStrictEqual([]);
     await page.getByRole('button', { name: 'Duplicate' }).click();
     await page.getByText('This is the copy.').waitFor();
@@ -214,6 +220,7 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     });
     await page.getByRole('link', { name: '← Assistants' }).click();
     await page.getByRole('link', { name: '(copy)' }).waitFor();
+    await page.getByText('clock, SEARCH (server)').first().waitFor();
     expect(await barriersEverywhere(page, 'assistants')).toStrictEqual([]);
     await page.getByRole('link', { name: '(copy)' }).click();
     await page.getByRole('button', { name: 'Delete assistant' }).click();
@@ -244,6 +251,10 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await page.evaluate("document.querySelector('.objects').scrollTo(0, 1e6)");
     await page.locator('tr[aria-rowindex="1001"]').waitFor();
     expect(await rows(page).count()).toBeLessThan(100);
+    // The words of rows that were never drawn are found, too.
+    await page.getByLabel('Search').fill('number 512');
+    await page.getByText('1 of 1,000 found.').waitFor();
+    await page.getByRole('link', { name: 'number 512' }).waitFor();
     await page.context().close();
   });
 

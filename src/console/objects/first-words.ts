@@ -1,5 +1,6 @@
-/** What threads begin with: ids say nothing to people. Asked for while rows are drawn, so for those only that are to be seen. */
-import { isAbort, wordsOf, type App } from '../app.ts';
+/** What threads begin with: ids say nothing to people. Asked for while rows are drawn; the others only while somebody searches. */
+import { isAbort, isAway, wordsOf, type App } from '../app.ts';
+import { onReturn } from '../returning.ts';
 import { say } from '../say.ts';
 import type { List, Message } from '../wire.ts';
 
@@ -12,7 +13,11 @@ const LENGTH = 160;
 export class FirstWords {
   readonly #app: App;
   readonly #words = new Map<string, string>();
+  readonly #asked = new Set<string>();
+  /** Of rows that are to be seen. */
   #waiting: string[] = [];
+  /** Of others, for a search. */
+  #sought: string[] = [];
   #asking = 0;
   readonly #aborter = new AbortController();
 
@@ -29,28 +34,53 @@ export class FirstWords {
   of(threadId: string): string {
     const known = this.#words.get(threadId);
     if (known !== undefined) return known;
-    if (!this.#waiting.includes(threadId)) {
+    if (!this.#asked.has(threadId) && !this.#waiting.includes(threadId)) {
       this.#waiting = [...this.#waiting.slice(1 - MOST_WAITING), threadId];
-      if (this.#asking < AT_A_TIME) void this.#ask();
+      this.#askMore();
     }
     return '…';
+  }
+
+  /** Asks for the words of all these threads, after those that are to be seen, and of no others. @returns how many have not come yet */
+  seek(threadIds: readonly string[]): number {
+    const missing = threadIds.filter((id) => !this.#words.has(id));
+    this.#sought = missing.filter((id) => !this.#asked.has(id));
+    this.#askMore();
+    return missing.length;
   }
 
   close(): void {
     this.#aborter.abort();
   }
 
+  #askMore(): void {
+    const wanted = this.#waiting.length + this.#sought.length;
+    const more = Math.min(wanted, AT_A_TIME - this.#asking);
+    for (let begun = 0; begun < more; begun += 1) void this.#ask();
+  }
+
+  #next(): string | undefined {
+    let id: string | undefined;
+    do id = this.#waiting.shift() ?? this.#sought.shift();
+    while (id !== undefined && this.#asked.has(id));
+    return id;
+  }
+
   async #ask(): Promise<void> {
     this.#asking += 1;
     const { signal } = this.#aborter;
-    for (let id = this.#waiting.shift(); id !== undefined && !signal.aborted; id = this.#waiting.shift()) {
+    for (let id = this.#next(); id !== undefined && !signal.aborted; id = this.#next()) {
+      this.#asked.add(id);
       try {
-        this.#words.set(id, '…');
         const path = `/threads/${encodeURIComponent(id)}/messages`;
         const page: List<Message> = await this.#app.api.get(path, { limit: 1, order: 'asc' }, signal);
         this.#words.set(id, wordsIn(page.data[0]));
       } catch (error) {
-        if (!isAbort(error)) this.#words.set(id, wordsOf(error));
+        if (isAway(error)) {
+          this.#asked.delete(id);
+          this.#waiting.push(id);
+          await new Promise<void>((back) => onReturn(back, signal));
+        } else if (!isAbort(error)) this.#words.set(id, wordsOf(error));
       }
       this.#app.redraw();
     }

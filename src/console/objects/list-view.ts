@@ -25,6 +25,8 @@ function toolbar<T extends Listed>(list: ObjectList<T>): TemplateResult {
     if (event.target instanceof HTMLInputElement) list.words = event.target.value;
     list.app.redraw();
   };
+  const sort = ({ target }: Event): void =>
+    void list.sortBy(target instanceof HTMLSelectElement && target.value === 'asc' ? 'asc' : 'desc');
   const send = (event: Event): void => {
     event.preventDefault();
     const text = list.words.trim();
@@ -41,6 +43,14 @@ function toolbar<T extends Listed>(list: ObjectList<T>): TemplateResult {
         /></label>
       </form>
       ${list.kind.filters?.() ?? nothing}
+      <label
+        >${say('Order', '排序')}<select @change=${sort}>
+          <option value="desc" ?selected=${list.order === 'desc'}>
+            ${say('Newest first', '最新的在前')}
+          </option>
+          <option value="asc" ?selected=${list.order === 'asc'}>${say('Oldest first', '最早的在前')}</option>
+        </select></label
+      >
       <button type="button" @click=${() => void list.reload()} ?disabled=${list.isLoading}>
         ${say('Reload', '刷新')}
       </button>
@@ -62,26 +72,35 @@ function chosenView<T extends Listed>(list: ObjectList<T>): TemplateResult | typ
     <button type="button" @click=${() => list.chooseAll(false)}>${say('Choose none', '取消选择')}</button>`;
 }
 
+/** Whether some of what the search looks at has yet to come; it is asked for. */
+function isSearching<T extends Listed>({ kind, items, words }: ObjectList<T>): boolean {
+  return kind.search !== undefined && kind.search.prepare(words.trim() === '' ? [] : items) > 0;
+}
+
 function foundWords<T extends Listed>(list: ObjectList<T>): string {
-  const { items, shown, hasMore, words } = list;
+  const { items, shown, hasMore, words, kind } = list;
   const all = count(items.length);
+  if (isSearching(list)) return say('Searching …', '搜索中……');
   if (words.trim() === '')
     return hasMore
       ? say(`${all} loaded; there are more.`, `已加载 ${all} 项，还有更多。`)
       : say(`${all} in all.`, `共 ${all} 项。`);
   const found = count(shown.length);
-  return hasMore
+  const result = hasMore
     ? say(
         `${found} found among the ${all} that are loaded. There are more.`,
         `在已加载的 ${all} 项中找到 ${found} 项，还有未加载的。`,
       )
     : say(`${found} of ${all} found.`, `共 ${all} 项，找到 ${found} 项。`);
+  return kind.search === undefined
+    ? result
+    : say(`${result} ${kind.search.words()}`, result + kind.search.words());
 }
 
 function tableView<T extends Listed>(list: ObjectList<T>): TemplateResult {
   const { kind, shown, rows } = list;
   if (shown.length === 0)
-    return list.isLoading
+    return list.isLoading || isSearching(list)
       ? html`<p class="quiet" aria-busy="true">${say('Loading …', '加载中……')}</p>`
       : empty(say('Nothing of what is loaded fits this.', '已加载的内容中没有匹配项。'));
   const columns = kind.columns();

@@ -1,6 +1,7 @@
 /** A list of objects: loaded page by page, searched, chosen from, deleted. Its view is in list-view.ts. */
 import { ApiProblem } from '../api.ts';
-import { isAbort, wordsOf, type App } from '../app.ts';
+import { isAbort, isAway, wordsOf, type App } from '../app.ts';
+import { onReturn, waitWords } from '../returning.ts';
 import type { List } from '../wire.ts';
 import { deleteAll, tellOutcome, type Progress } from './deleting.ts';
 import type { Kind, Listed } from './kind.ts';
@@ -21,6 +22,8 @@ export class ObjectList<T extends Listed> {
   items: readonly T[] = [];
   hasMore = true;
   isLoading = false;
+  /** By the time at which they were made. */
+  order: 'asc' | 'desc' = 'desc';
   problem: string | null = null;
   /** What is searched for in those that are loaded. */
   words = '';
@@ -66,9 +69,12 @@ export class ObjectList<T extends Listed> {
   /** Shows others: those that the API finds by this filter. */
   async filterBy(filter: Query): Promise<void> {
     this.filter = filter;
-    this.items = [];
-    this.chosen.clear();
-    await this.reload();
+    await this.#anew();
+  }
+
+  async sortBy(order: 'asc' | 'desc'): Promise<void> {
+    this.order = order;
+    await this.#anew();
   }
 
   /** Looks again whether what is there has changed; says nothing, and does not disturb what is being loaded. */
@@ -119,10 +125,13 @@ export class ObjectList<T extends Listed> {
     tellOutcome(app, outcome);
   }
 
-  /** Puts one that was just made in front, or changes it where it is. */
+  /** Puts one that was just made where new ones are, or changes it where it is. */
   put(item: T): void {
     const isThere = this.items.some(({ id }) => id === item.id);
-    this.items = isThere ? this.items.map((old) => (old.id === item.id ? item : old)) : [item, ...this.items];
+    if (isThere) this.items = this.items.map((old) => (old.id === item.id ? item : old));
+    else if (this.order === 'desc') this.items = [item, ...this.items];
+    // Where the end is not loaded yet, it comes with the rest.
+    else if (!this.hasMore) this.items = [...this.items, item];
     this.app.redraw();
   }
 
@@ -141,6 +150,12 @@ export class ObjectList<T extends Listed> {
     this.#aborter.abort();
   }
 
+  async #anew(): Promise<void> {
+    this.items = [];
+    this.chosen.clear();
+    await this.reload();
+  }
+
   /** Ends what is being read, and reads something else. */
   async #read(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     this.#aborter.abort();
@@ -154,6 +169,10 @@ export class ObjectList<T extends Listed> {
     } catch (error) {
       if (signal.aborted || isAbort(error)) return;
       this.problem = wordsOf(error);
+      if (isAway(error)) {
+        this.problem += waitWords();
+        onReturn(() => void this.reload(), signal);
+      }
     }
     if (signal.aborted) return;
     this.isLoading = false;
@@ -185,7 +204,7 @@ export class ObjectList<T extends Listed> {
   }> {
     let after = from;
     for (let pages = 1; ; pages += 1) {
-      const query = { limit: PAGE, ...this.filter, after };
+      const query = { limit: PAGE, order: this.order, ...this.filter, after };
       const page: List<T> = await this.app.api.get(this.kind.path, query, signal);
       const next = page.last_id ?? page.data.at(-1)?.id;
       const hasMore = page.has_more && next !== undefined;

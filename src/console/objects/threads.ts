@@ -53,6 +53,14 @@ class ThreadsPage implements Page {
       title: () => this.title,
       nameOf: ({ id }) => id,
       searched: ({ id, metadata }) => `${id} ${metadataText(metadata)} ${this.#words.known(id)}`,
+      search: {
+        words: () =>
+          say(
+            'Searched: the beginning of first messages, metadata and ids.',
+            '搜索范围：首条消息的开头、元数据和 ID。',
+          ),
+        prepare: (threads) => this.#words.seek(threads.map(({ id }) => id)),
+      },
       placeOf: path,
       isId: (text) => /^thread_\w+$/.test(text),
       columns: () => [
