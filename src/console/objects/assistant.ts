@@ -123,8 +123,7 @@ export class AssistantPage implements Page {
         <code class="name">${this.#app.api.base}/chat/completions</code>${say(
           ', or whatever of it the app asks for; seen from elsewhere, this machine has another name than here.',
           '（或应用要求的其中一部分）；从其他设备访问时，主机名可能与此处不同。',
-        )}
-        ${isAscii ? '' : say('Some devices take ASCII only: type the id there.', '有些设备只接受 ASCII 字符，此时请填写 ID。')}
+        )}${isAscii ? '' : say(' Some devices take ASCII only: type the id there.', '有些设备只接受 ASCII 字符，此时请填写 ID。')}
       </p>
       ${curlView(this.#app, '/chat/completions', `${JSON_BODY} ${body}`)}`;
   }

@@ -90,10 +90,7 @@ class AssistantsPage implements Page {
             'No assistants yet. An assistant is a model with instructions and tools; devices name it as their model.',
             '还没有助手。助手由模型、指令和工具组成；设备把它的名称当作模型来使用。',
           ),
-          html`<p>
-              <button class="primary" @click=${() => this.#create()}>${say('Make one', '新建一个')}</button>
-            </p>
-            ${curlView(this.#app, '/assistants', `${JSON_BODY} '{"name": "host", "model": "MODEL"}'`)}`,
+          curlView(this.#app, '/assistants', `${JSON_BODY} '{"name": "host", "model": "MODEL"}'`),
         ),
     };
   }

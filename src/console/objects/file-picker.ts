@@ -54,7 +54,7 @@ export class FilePicker {
   #choices(files: readonly StoredFile[]): TemplateResult {
     if (files.length === 0)
       return html`<p>
-        ${say('No files yet.', '还没有文件。')} ${link('/files', say('Upload some', '上传文件'))}
+        ${say('No files yet. ', '还没有文件。')}${link('/files', say('Upload some', '上传文件'))}
       </p>`;
     const search = ({ target }: Event): void => {
       if (target instanceof HTMLInputElement) this.#words = target.value.trim().toLowerCase();

@@ -67,7 +67,7 @@ export class FilePage implements Page {
         ])}
       </section>
       <section class="section">
-        <h2>${say('Used by', '使用处')}</h2>
+        <h2>${say('Used by', '被以下向量库和助手使用')}</h2>
         ${this.#used?.view() ?? nothing}
       </section>
       <section class="section">

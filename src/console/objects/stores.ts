@@ -91,10 +91,7 @@ class StoresPage implements Page {
             'No vector stores yet. Assistants with file_search find passages of the files in them.',
             '还没有向量库。带 file_search 的助手会在向量库的文件中检索内容。',
           ),
-          html`<p>
-              <button class="primary" @click=${() => this.#create()}>${say('Make one', '新建一个')}</button>
-            </p>
-            ${curlView(this.#app, '/vector_stores', `${JSON_BODY} '{"name": "Manuals"}'`)}`,
+          curlView(this.#app, '/vector_stores', `${JSON_BODY} '{"name": "Manuals"}'`),
         ),
     };
   }

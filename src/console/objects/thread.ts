@@ -68,7 +68,7 @@ export class ThreadPage implements Page {
     const stores = thread.tool_resources?.file_search?.vector_store_ids ?? [];
     const files = thread.tool_resources?.code_interpreter?.file_ids ?? [];
     return html`<div class="buttons">
-        ${link(`?thread=${encodeURIComponent(this.#id)}`, say('Open in the playground', '在演练场打开'), 'button primary')}
+        ${link(`?thread=${encodeURIComponent(this.#id)}`, say('Open in playground', '在演练场打开'), 'button primary')}
         <button @click=${() => this.#editThread(thread)}>${say('Edit metadata', '编辑元数据')}</button>
         <button @click=${() => void this.#download(thread)}>${say('Download as JSON', '下载 JSON')}</button>
         <button class="danger" @click=${() => void this.#delete()}>
