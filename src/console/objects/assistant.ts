@@ -51,7 +51,7 @@ export class AssistantPage implements Page {
         <button @click=${() => void this.#edit()}>${say('Edit', '编辑')}</button>
         <button @click=${() => this.#editMetadata(assistant)}>${say('Edit metadata', '编辑元数据')}</button>
         <button @click=${() => void this.#duplicate(assistant)}>${say('Duplicate', '复制一份')}</button>
-        ${copyButton(() => id, say('Copy the id', '复制 ID'))}
+        ${copyButton(() => id, say('Copy id', '复制 ID'))}
         <button class="danger" @click=${() => void this.#delete()}>
           ${say('Delete assistant', '删除助手')}
         </button>

@@ -51,7 +51,7 @@ export class FilePage implements Page {
         <button class="primary" @click=${() => void this.#download(file)} ?disabled=${this.#isDownloading}>
           ${say('Download', '下载')}
         </button>
-        ${copyButton(() => id, say('Copy the id', '复制 ID'))}
+        ${copyButton(() => id, say('Copy id', '复制 ID'))}
         <button class="danger" @click=${() => void this.#delete()}>${say('Delete file', '删除文件')}</button>
       </div>
       <section class="section">

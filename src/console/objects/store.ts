@@ -60,7 +60,7 @@ export class StorePage implements Page {
     return html`<div class="buttons">
         <button @click=${() => this.#edit(store)}>${say('Name and expiry', '名称与过期')}</button>
         <button @click=${() => this.#editMetadata(store)}>${say('Edit metadata', '编辑元数据')}</button>
-        ${copyButton(() => id, say('Copy the id', '复制 ID'))}
+        ${copyButton(() => id, say('Copy id', '复制 ID'))}
         <button class="danger" @click=${() => void this.#delete(store)}>
           ${say('Delete store', '删除向量库')}
         </button>

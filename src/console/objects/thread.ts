@@ -52,7 +52,7 @@ export class ThreadPage implements Page {
     return html`<p class="back">${link('/threads', say('← Threads', '← 会话'))}</p>
       <div class="heading">
         <h1>${say('Thread', '会话')} <span class="quiet">${idView(this.#id)}</span></h1>
-        ${copyButton(() => this.#id, say('Copy the id', '复制 ID'))}
+        ${copyButton(() => this.#id, say('Copy id', '复制 ID'))}
       </div>
       ${this.#thread.view((thread) => this.#threadView(thread))} ${this.#editor?.view() ?? nothing}`;
   }

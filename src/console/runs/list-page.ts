@@ -103,7 +103,7 @@ export class RunListPage implements Page {
       currency: this.#hello?.currency ?? null,
     });
     const end = rows.isWhole
-      ? say(`${count(rows.length)} runs`, `共 ${count(rows.length)} 个运行`)
+      ? say(rows.length === 1 ? '1 run' : `${count(rows.length)} runs`, `共 ${count(rows.length)} 个运行`)
       : say('Loading older runs …', '正在加载更早的运行……');
     return html`${table}${trouble}
       <p class="quiet end">${end}</p>`;

@@ -54,10 +54,11 @@ function workerRow(worker: WorkerNews, project: string): readonly Cell[] {
   ];
 }
 
-function runsOf({ running }: WorkerNews, project: string): TemplateResult | string {
+function runsOf({ running, busy }: WorkerNews, project: string): TemplateResult | string {
   if (running.length === 0) return say('nothing', '无');
   const shown = running.slice(0, SHOWN_RUNS);
-  const more = running.length - shown.length;
+  // The stream names a hundred runs of all workers.
+  const more = busy - shown.length;
   return html`${shown.map((run) => {
     const id = idView(run.run_id);
     // The runs of other projects are theirs to look into.
