@@ -134,9 +134,7 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
       temperature_c: 21,
     });
     // What is proposed is selected, so that the reader only has to write.
-    await expect
-      .poll(() => fields.first().evaluate((field) => field === field.ownerDocument.activeElement))
-      .toBe(true);
+    await form.locator('textarea:focus').first().waitFor();
     await page.keyboard.type('{"warm"');
     await form.getByRole('button', { name: 'Send outputs' }).click();
     await page.getByText('The output of get_weather is no whole JSON').waitFor();
@@ -164,12 +162,12 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     await ask(page, 'What time is it?');
     await page.getByRole('heading', { name: 'May clock be called?' }).waitFor();
     // On a phone, nothing covers what is to be decided.
-    const isSeen = async (): Promise<boolean> =>
-      page.getByRole('button', { name: 'Approve' }).evaluate((seen) => {
-        const { x, y } = seen.getBoundingClientRect();
-        return seen.contains(seen.ownerDocument.elementFromPoint(x + 5, y + 5));
-      });
-    await expect.poll(isSeen).toBe(true);
+    const isSeen = `(() => {
+      const button = document.querySelector('.answers .primary');
+      const { x, y } = button.getBoundingClientRect();
+      return button.contains(document.elementFromPoint(x + 5, y + 5));
+    })()`;
+    await expect.poll(() => page.evaluate(isSeen)).toBe(true);
     if (wide !== null) await page.setViewportSize(wide);
     expect(await barriersEverywhere(page, 'playground-approval')).toEqual([]);
     await page.locator('h2:focus').waitFor();

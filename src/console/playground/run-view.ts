@@ -1,6 +1,6 @@
 /** How a run stands: one line below what it said, and what to do where it failed. */
 import { html, nothing, type TemplateResult } from 'lit-html';
-import { explain } from '../runs/explain.ts';
+import { explain } from '../explain.ts';
 import { say } from '../say.ts';
 import { count, duration, link, statusView } from '../views.ts';
 import { hasEnded, type Run } from '../wire.ts';
