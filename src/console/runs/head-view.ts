@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit-html';
 import { say } from '../say.ts';
 import { copyButton, count, duration, facts, idView, link, moment } from '../views.ts';
 import { hasEnded, type Run, type Usage } from '../wire.ts';
-import { explain } from './explain.ts';
+import { explain } from '../explain.ts';
 import { money } from './money.ts';
 import { endOf, hasAssistant } from './row.ts';
 import { lengthWords, wholeSeconds, type Waits } from './times.ts';
