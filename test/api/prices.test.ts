@@ -36,6 +36,7 @@ const usageSchema = z.object({
     }),
   ),
 });
+const runsSchema = z.object({ data: z.array(z.looseObject({ id: z.string(), thread_id: z.string() })) });
 const runSchema = z.looseObject({ id: z.string(), status: z.string(), cost: z.number().nullable() });
 
 test('each run costs what its model does', async () => {
@@ -53,6 +54,14 @@ test('each run costs what its model does', async () => {
     }
   }
   stream.close();
+  const { data } = runsSchema.parse((await wire.ask('GET', '/runs')).body);
+  const traces = await Promise.all(
+    data.map(async ({ id, thread_id }) => wire.ask('GET', `/threads/${thread_id}/runs/${id}/trace`)),
+  );
+  expect(traces.map(({ body }) => body)).toMatchObject([
+    { cost: CHEAP, currency: 'EUR' },
+    { cost: DEAR, currency: 'EUR' },
+  ]);
   expect(Object.fromEntries(costs)).toEqual({
     'precious queued': null,
     'precious in_progress': null,

@@ -1,4 +1,5 @@
-/** The trace of a run: where its time went. */
+/** The trace of a run: where its time went, and what it cost. */
+import { costOf } from '../../runs/cost.ts';
 import { isTerminal } from '../../runs/run.ts';
 import { traceOf } from '../../runs/trace/trace.ts';
 import { runBytes } from '../../turns/budgets.ts';
@@ -10,6 +11,7 @@ import { findRun } from './stream.ts';
 const NEWEST = { limit: 100, order: 'desc', after: null, before: null } as const;
 
 export function traceEndpoints(services: Services): readonly Endpoint[] {
+  const { money } = services;
   const { steps, traces } = services.objects;
   return [
     {
@@ -26,7 +28,10 @@ export function traceEndpoints(services: Services): readonly Endpoint[] {
           ? null
           : await steps.list(ref, { ...NEWEST, admit: (bytes) => call.admit(bytes) });
         const listed = found?.type === 'page' ? found.items.toReversed() : [];
-        return json(traceOf(state, notes, listed));
+        const { run, origin } = state;
+        const cost = costOf(run.usage, money.pricesOf(run.model, origin.backend_id));
+        const currency = money.isKnown ? money.currency : null;
+        return json({ ...traceOf(state, notes, listed), cost, currency });
       },
     },
   ];

@@ -99,8 +99,8 @@ export class RunPage implements Page {
       ${factsView(run, {
         assistantName: this.#assistant?.value?.name ?? null,
         project: this.#project,
-        cost: this.#cost ?? costOf(run),
-        currency: this.#currency,
+        cost: this.#cost ?? trace.cost ?? null,
+        currency: this.#currency ?? trace.currency ?? null,
         now: this.#nowMs / 1_000,
         lengthMs: timeline.isCoarse ? null : timeline.lengthMs,
         waits: waitsOf(trace, timeline.isCoarse, this.#nowMs),
@@ -251,8 +251,6 @@ export class RunPage implements Page {
     return Date.now() + this.#aheadMs;
   }
 }
-
-const costOf = (run: Run & { readonly cost?: number | null }): number | null => run.cost ?? null;
 
 function goneView(): TemplateResult {
   return html`<h1>${say('There is no such run here', '这里没有这个运行')}</h1>

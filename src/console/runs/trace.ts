@@ -10,6 +10,9 @@ export interface RunTrace {
   readonly usage: Usage | null;
   /** Whether there were more spans than are kept. */
   readonly truncated: boolean;
+  /** Null while the run goes on, and where the server knows no prices. */
+  readonly cost?: number | null;
+  readonly currency?: string | null;
 }
 
 export interface TraceSpan {
