@@ -19,6 +19,8 @@ export interface CommittedTransition {
   readonly backend: string | null;
   readonly type: TransitionEvent['type'];
   readonly status: Run['status'];
+  /** The place in the run's log after the commit: of two transitions of a run, the later one has the larger or the same. */
+  readonly seq: number;
   /** When the run was created, in unix seconds. */
   readonly created_at: number;
   readonly started_at: number | null;
@@ -46,17 +48,23 @@ export interface RunObserver {
   readonly countFailure?: ((code: RunError['code'], upstream: string | null) => void) | undefined;
 }
 
+/** A run as it is after a commit. */
+interface ReportedRun {
+  readonly ref: RunRef;
+  readonly state: RunState;
+  readonly seq: number;
+}
+
 /** One line per transition. Ids, codes and our own words only: a run's texts are its users' business. */
 export function report(
-  ref: RunRef,
-  state: RunState,
+  { ref, state, seq }: ReportedRun,
   events: readonly RunEvent[],
   { log, count, countFailure, onTransition }: RunObserver,
 ): void {
   for (const event of events) {
     if (!isTransition(event)) continue;
     count?.(event.type);
-    onTransition?.(transitionOf(ref, state, event));
+    onTransition?.({ ...transitionOf(ref, state, event), seq });
     const fields = { event: event.type, ...logFields(ref, state) };
     if (event.type === 'run.failed') {
       const { error, facts } = event;
@@ -75,7 +83,7 @@ function transitionOf(
   { project, runId, threadId }: RunRef,
   { run, origin }: RunState,
   { type, at }: TransitionEvent,
-): CommittedTransition {
+): Omit<CommittedTransition, 'seq'> {
   return {
     project,
     run_id: runId,

@@ -114,7 +114,7 @@ export class RunCommits {
     const stored: StoredRun = { ref, state, version, seq: Number(detail) };
     switch (code) {
       case 1:
-        report(ref, state, events, this.#options);
+        report(stored, events, this.#options);
         if (isTerminal(state.run)) this.#forget(ref);
         this.reportJob(stored, await job?.committed());
         return { type: 'committed', stored, count: events.length, joined: waiting.items };

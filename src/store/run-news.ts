@@ -49,6 +49,7 @@ export class RunNews {
   /** When a message was sent that nobody heard, by the clock of {@link performance}. */
   #unheardMs = -Infinity;
   #listening: Listening | null = null;
+  readonly #order = new NewsOrder();
 
   constructor(options: RunNewsOptions) {
     this.#options = options;
@@ -60,7 +61,8 @@ export class RunNews {
     const nowMs = performance.now();
     if (nowMs - this.#unheardMs < QUIET_MS) return;
     const { redis, keys } = this.#options;
-    const message = `${transition.project} ${JSON.stringify(newsOf(transition, cost))}`;
+    const { project, run_id, seq } = transition;
+    const message = `${project} ${run_id} ${seq} ${JSON.stringify(newsOf(transition, cost))}`;
     redis.spublish(keys.watch.news, message).then(
       (heard) => {
         if (heard === 0 && !this.#isSharded) this.#unheardMs = nowMs;
@@ -143,12 +145,34 @@ export class RunNews {
   }
 
   #deliver(message: string): void {
-    const end = message.indexOf(' ');
-    this.#tell({ project: message.slice(0, end), json: message.slice(end + 1) });
+    const [project = '', runId = '', seq = '', ...rest] = message.split(' ');
+    if (this.#order.isOvertaken(runId, Number(seq))) return;
+    this.#tell({ project, json: rest.join(' ') });
   }
 
   #tell(news: Parameters<NewsListener>[0]): void {
     for (const listener of this.#listeners) listener(news);
+  }
+}
+
+/** Runs whose last news is remembered. */
+const MAX_REMEMBERED = 5_000;
+
+/**
+ * News of one run come from several processes, each after the reply to its commit, so that an earlier one may come later. What a
+ * later one has overtaken is not told: a watcher would take it for what the run is now.
+ */
+class NewsOrder {
+  readonly #lastSeqs = new Map<string, number>();
+
+  isOvertaken(runId: string, seq: number): boolean {
+    const last = this.#lastSeqs.get(runId) ?? 0;
+    if (seq < last) return true;
+    this.#lastSeqs.delete(runId);
+    this.#lastSeqs.set(runId, seq);
+    const [oldest] = this.#lastSeqs.keys();
+    if (this.#lastSeqs.size > MAX_REMEMBERED && oldest !== undefined) this.#lastSeqs.delete(oldest);
+    return false;
   }
 }
 

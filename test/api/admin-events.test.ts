@@ -69,12 +69,12 @@ describe('with keys of callers, two APIs and a worker', () => {
     await other.play(await other.thread('hello'), { assistant_id: others });
     const { id: assistant_id } = await here.ok('POST', '/assistants', { model: 'm' });
     const { id } = await here.play(await here.thread('hello'), { assistant_id });
-    for (const stream of streams)
-      expect(await runsUntil(stream, id, 'completed')).toEqual([
-        `${id} queued`,
-        `${id} in_progress`,
-        `${id} completed`,
-      ]);
+    const order = [`${id} queued`, `${id} in_progress`, `${id} completed`];
+    for (const stream of streams) {
+      const told = await runsUntil(stream, id, 'completed');
+      // In their order; but what the worker's news have overtaken is left out.
+      expect(order.filter((each) => told.includes(each))).toEqual(told);
+    }
   });
 
   test('a reader that does not read loses events, is told so, and goes on', async () => {
@@ -96,7 +96,7 @@ describe('with keys of callers, two APIs and a worker', () => {
     await until('event: hello');
     reader.pause();
     const tell = async (words: string): Promise<unknown> =>
-      redis.spublish(`${service.redisPrefix}:news`, `default ${JSON.stringify({ words })}`);
+      redis.spublish(`${service.redisPrefix}:news`, `default run_told 1 ${JSON.stringify({ words })}`);
     // More than the buffers on the way hold.
     for (let count = 0; count < 400; count += 1) await tell(`lost ${'x'.repeat(100_000)}`);
     const other = await watch(at(0, ADMIN_KEY), '?history_s=0');

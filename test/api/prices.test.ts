@@ -62,14 +62,16 @@ test('each run costs what its model does', async () => {
     { cost: CHEAP, currency: 'EUR' },
     { cost: DEAR, currency: 'EUR' },
   ]);
-  expect(Object.fromEntries(costs)).toEqual({
+  const expected: Readonly<Record<string, number | null>> = {
     'precious queued': null,
     'precious in_progress': null,
     'precious completed': DEAR,
     'cheap queued': null,
     'cheap in_progress': null,
     'cheap completed': CHEAP,
-  });
+  };
+  // News that later ones have overtaken are left out.
+  for (const [news, cost] of costs) expect([news, cost]).toEqual([news, expected[news]]);
   const days = await lookUntil(
     async () => usageSchema.parse((await wire.ask('GET', '/usage')).body).data,
     (found) => found.reduce((sum, { runs }) => sum + runs.completed, 0) === 2,

@@ -12,7 +12,8 @@ beforeAll(async () => {
 });
 afterAll(async () => server.stop());
 
-const transition = (run_id: string): CommittedTransition => ({
+const transition = (run_id: string, seq = 1): CommittedTransition => ({
+  seq,
   project: PROJECT,
   run_id,
   thread_id: 'thread_1',
@@ -57,6 +58,18 @@ async function listen(news: RunNews) {
   return { stop, until };
 }
 
+test('what a later transition of the run has overtaken is not told', async () => {
+  const store = await openStore(server.url);
+  const [one, other, watcher] = [newsOver(store), newsOver(store), newsOver(store)];
+  const { until } = await listen(watcher);
+  // Of two processes each tells its own, after the reply to its commit.
+  one.tell(transition('run_1', 7), null);
+  await until(`${PROJECT} run_1`);
+  other.tell(transition('run_1', 2), null);
+  other.tell(transition('run_2', 2), null);
+  expect(await until(`${PROJECT} run_2`)).toEqual([`${PROJECT} run_1`, `${PROJECT} run_2`]);
+});
+
 test('all listeners of all processes hear of every transition', async () => {
   const store = await openStore(server.url);
   const [teller, first, second] = [newsOver(store), newsOver(store), newsOver(store)];
@@ -84,6 +97,7 @@ test('news say what the run is', async () => {
     backend: null,
     event: 'run.started',
     status: 'in_progress',
+    seq: 1,
     created_at: 1,
     started_at: 2,
     completed_at: null,

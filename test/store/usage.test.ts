@@ -63,7 +63,10 @@ describe('transitions', () => {
       ['run.started', 'in_progress'],
       ['run.completed', 'completed'],
     ]);
+    const seqs = heard.map(({ seq }) => seq);
+    expect(seqs).toStrictEqual(seqs.toSorted((one, other) => one - other));
     expect(heard.at(-1)).toStrictEqual({
+      seq: seqs.at(-1),
       project: PROJECT,
       run_id: 'run_1',
       thread_id: 'thread_1',
@@ -149,6 +152,7 @@ describe('what a project has used', () => {
   });
 
   const ended = (run_id: string, at: number, spent = usage(1)): CommittedTransition => ({
+    seq: 1,
     project: PROJECT,
     run_id,
     thread_id: 'thread_1',

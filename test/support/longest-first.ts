@@ -8,6 +8,14 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** What takes longer than ten seconds on two processors, mostly because it waits. A file that is missing here costs seconds. */
 const LONGEST = [
   'toolbox/turns',
+  'console/objects',
+  'console/playground',
+  'console/service',
+  'console/objects-files',
+  'console/playground-content',
+  'console/runs',
+  'console/run-page',
+  'console/glasses',
   'local/start',
   'api/paused-workers',
   'docs/examples',
@@ -23,6 +31,8 @@ const LONGEST = [
   'chaos/response-readers',
   'api/lost-indexing',
   'api/lost-workers',
+  'api/steer-protocols',
+  'sandbox/escapes',
   'api/deletion',
   'api/file-processes',
   'api/tool-sources',

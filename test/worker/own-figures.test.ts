@@ -15,6 +15,7 @@ const countsOf = (measured: Measured, name: string): Record<string, number> =>
   );
 
 const TOLD = {
+  seq: 1,
   project: 'p',
   run_id: 'run_1',
   thread_id: 'thread_1',
