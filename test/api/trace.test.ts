@@ -32,6 +32,8 @@ const traceSchema = z.strictObject({
   spans: z.array(spanSchema),
   usage: z.looseObject({ total_tokens: z.int() }),
   truncated: z.boolean(),
+  cost: z.null(),
+  currency: z.null(),
 });
 
 type Trace = z.infer<typeof traceSchema>;
