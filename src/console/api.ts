@@ -20,6 +20,11 @@ export class ApiProblem extends Error {
   }
 }
 
+/** Whether what was asked for is not there, any more or for this reader. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof ApiProblem && error.status === 404;
+}
+
 export interface StreamEvent {
   readonly id: string | null;
   readonly event: string;

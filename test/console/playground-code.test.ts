@@ -1,7 +1,7 @@
 /** What code_interpreter does, as the playground shows it: the code, what it prints, and its charts. Where this machine can run code. */
-import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { hasBubblewrap } from '../sandbox/sandbox.ts';
 import { calls, says } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
 import { barriersEverywhere, CHROMIUM, ConsoleBrowser } from './browser.ts';
@@ -13,17 +13,9 @@ vi.setConfig({ testTimeout: 400_000 });
 /** Kept from one test to the next, because it takes so long to fill. */
 const CODE_FOLDER = fileURLToPath(new URL('../../node_modules/.cache/longrun-code', import.meta.url));
 
-const hasBubblewrap = ((): boolean => {
-  try {
-    execFileSync('bwrap', ['--unshare-all', '--ro-bind', '/', '/', 'true'], { stdio: 'ignore' });
-    execFileSync('python3', ['-c', 'import venv, ensurepip'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
+const canRun = await hasBubblewrap();
 
-describe.skipIf(CHROMIUM === null || !hasBubblewrap)('the playground, of code', () => {
+describe.skipIf(CHROMIUM === null || !canRun)('the playground, of code', () => {
   const { service, upstream, wire } = withService({ env: { CODE_FOLDER } });
   const browser = new ConsoleBrowser(() => service.url);
   beforeAll(async () => browser.launch());

@@ -35,5 +35,6 @@ async function firstMessage(thread: Worker): Promise<Assets> {
   return new Promise((resolve, reject) => {
     thread.once('message', resolve);
     thread.once('error', reject);
+    thread.once('exit', (code) => reject(new Error(`the thread that builds the console ended with ${code}`)));
   });
 }

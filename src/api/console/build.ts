@@ -32,7 +32,7 @@ export interface Assets {
 const SOURCES = fileURLToPath(new URL('../../console/', import.meta.url));
 const FIRST_MODULE = 'main.ts';
 /** Style sheets count in this order; those of the pages follow. */
-const LIBRARY_STYLE = 'uplot/uPlot.min.css';
+const LIBRARY_STYLE = 'uplot/dist/uPlot.min.css';
 const SHARED_STYLE = 'style.css';
 
 /** The libraries: what the console's modules import, and where it lies in its package. */
@@ -57,7 +57,7 @@ export function build(base: string): Assets {
   const texts = new Map<string, string>();
   const early = new Set<string>();
   take(FIRST_MODULE, texts, early);
-  texts.set(LIBRARY_STYLE, readFileSync(packagePath('uplot/dist/uPlot.min.css'), 'utf8'));
+  texts.set(LIBRARY_STYLE, readFileSync(packagePath(LIBRARY_STYLE), 'utf8'));
   for (const name of [SHARED_STYLE, ...ownFiles('.css', '.svg')]) texts.set(name, ownText(name));
   const styles = [...texts.keys()].filter((name) => extname(name) === '.css');
 

@@ -2,7 +2,7 @@
  * The web console: one page for all its addresses, and the files that the page loads. Nothing of it is secret, so none of it
  * needs a key; what the page shows comes from the API, with the key of whoever looks.
  */
-import { ApiError } from '../../errors.ts';
+import { ApiError, echo } from '../../errors.ts';
 import type { Call } from '../http/call.ts';
 import type { Answer, Endpoint } from '../http/endpoint.ts';
 import { ASSETS_PATH, type ConsoleAssets } from './assets.ts';
@@ -21,7 +21,7 @@ export function consoleEndpoints(assets: ConsoleAssets): readonly Endpoint[] {
         const name = call.part('name');
         const file = (await assets.get()).files.get(name);
         if (file === undefined)
-          throw new ApiError(404, `The console has no file '${name}'. Load the page anew.`);
+          throw new ApiError(404, `The console has no file '${echo(name)}'. Load the page anew.`);
         return sent(call, file, { 'cache-control': FOR_EVER });
       },
     },

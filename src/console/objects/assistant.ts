@@ -9,7 +9,7 @@ import { assistantEditor, type AssistantEditor } from './assistant-editor.ts';
 import { curlView, JSON_BODY, shellText } from './curl.ts';
 import { deleteOne } from './deleting.ts';
 import { MetadataEditor, metadataView } from './metadata.ts';
-import { FileNames } from './refs.ts';
+import { FileNames } from '../stored-files.ts';
 import { toolsView } from './tool-views.ts';
 
 export class AssistantPage implements Page {

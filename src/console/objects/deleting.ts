@@ -1,5 +1,5 @@
 /** Deleting objects, and saying what became of it. */
-import { ApiProblem, type Api } from '../api.ts';
+import { isMissing, type Api } from '../api.ts';
 import { wordsOf, type App } from '../app.ts';
 import { say } from '../say.ts';
 import { count } from '../views.ts';
@@ -86,8 +86,4 @@ export async function deleteOne(app: App, path: string, question: string, words:
     else app.tell(wordsOf(error), true);
     return isMissing(error);
   }
-}
-
-export function isMissing(error: unknown): boolean {
-  return error instanceof ApiProblem && error.status === 404;
 }

@@ -6,7 +6,7 @@ import { say } from '../say.ts';
 import type { StoredFile } from '../wire.ts';
 import { copyButton, count, facts, idView, link, moment, size } from '../views.ts';
 import { deleteOne } from './deleting.ts';
-import { download } from './download.ts';
+import { download } from '../download.ts';
 import { Preview } from './preview.ts';
 import { Used } from './used.ts';
 

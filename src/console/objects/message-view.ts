@@ -6,11 +6,11 @@ import { say } from '../say.ts';
 import type { Annotation, Content, Message } from '../wire.ts';
 import { codeView, idView, jsonText, link, moment } from '../views.ts';
 import { metadataText } from './metadata.ts';
-import type { FileNames, SentPictures } from './refs.ts';
+import type { FileNames, FilePictures } from '../stored-files.ts';
 
 export interface MessageParts {
   readonly names: FileNames;
-  readonly pictures: SentPictures;
+  readonly pictures: FilePictures;
   readonly edit: (message: Message) => void;
   readonly remove: (message: Message) => void;
 }

@@ -5,7 +5,7 @@ import { Loaded } from '../loaded.ts';
 import { say } from '../say.ts';
 import type { StoredFile } from '../wire.ts';
 import { codeView, size } from '../views.ts';
-import { HEAD_BYTES, pictureType } from './pictures.ts';
+import { HEAD_BYTES, pictureType } from '../picture-type.ts';
 
 /** How much text is shown. */
 const TEXT_BYTES = 64 * 1024;

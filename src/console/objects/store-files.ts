@@ -8,7 +8,7 @@ import { FilePicker } from './file-picker.ts';
 import type { Kind } from './kind.ts';
 import { ObjectList } from './list.ts';
 import { listView } from './list-view.ts';
-import { FileNames } from './refs.ts';
+import { FileNames } from '../stored-files.ts';
 import { Uploads } from './uploads.ts';
 import { indexWords } from './used.ts';
 

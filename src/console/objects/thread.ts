@@ -8,10 +8,10 @@ import type { List, Message, Run, Thread } from '../wire.ts';
 import { copyButton, facts, idView, link, moment, statusView } from '../views.ts';
 import { ThreadMessages } from './thread-messages.ts';
 import { deleteOne } from './deleting.ts';
-import { downloadJson } from './download.ts';
+import { downloadJson } from '../download.ts';
 import { messageView } from './message-view.ts';
 import { MetadataEditor, metadataView } from './metadata.ts';
-import { FileNames, SentPictures } from './refs.ts';
+import { FileNames, FilePictures } from '../stored-files.ts';
 
 /** Runs that are shown; the page of runs has them all. */
 const RUNS = 20;
@@ -26,7 +26,7 @@ export class ThreadPage implements Page {
   readonly #runs: Loaded<List<Run>>;
   readonly #conversation: ThreadMessages;
   readonly #names: FileNames;
-  readonly #pictures: SentPictures;
+  readonly #pictures: FilePictures;
   #editor: MetadataEditor<Thread> | MetadataEditor<Message> | null = null;
   #isAdding = false;
   #problem: string | null = null;
@@ -41,7 +41,7 @@ export class ThreadPage implements Page {
     );
     this.#conversation = new ThreadMessages(app, id);
     this.#names = new FileNames(app);
-    this.#pictures = new SentPictures(app);
+    this.#pictures = new FilePictures(app);
   }
 
   get title(): string {

@@ -5,7 +5,7 @@ import { Loaded } from '../loaded.ts';
 import { say } from '../say.ts';
 import type { Assistant, StoreFile, VectorStore } from '../wire.ts';
 import { link } from '../views.ts';
-import { isMissing } from './deleting.ts';
+import { isMissing } from '../api.ts';
 
 const MOST_STORES = 100;
 const MOST_ASSISTANTS = 500;

@@ -8,7 +8,7 @@ import { jsonText } from '../views.ts';
 import type { FunctionCall, Run } from '../wire.ts';
 import type { Unfolded } from './parts-view.ts';
 import { samplePicture } from './sample-picture.ts';
-import { nameOf } from './stored-files.ts';
+import { plainName } from '../plain-name.ts';
 
 interface AnswerMeans {
   readonly unfolded: Unfolded;
@@ -73,7 +73,7 @@ function decisionView(call: FunctionCall, means: AnswerMeans): TemplateResult {
 }
 
 function question({ function: { name } }: FunctionCall): string {
-  return say(`May ${nameOf(name)} be called?`, `允许调用 ${nameOf(name)} 吗？`);
+  return say(`May ${plainName(name)} be called?`, `允许调用 ${plainName(name)} 吗？`);
 }
 
 function argumentsOf(
@@ -82,7 +82,7 @@ function argumentsOf(
 ): TemplateResult {
   return unfolded.text(
     jsonText(args),
-    say(`Arguments of ${nameOf(name)}`, `${nameOf(name)} 的参数`),
+    say(`Arguments of ${plainName(name)}`, `${plainName(name)} 的参数`),
     `${id}-asked`,
   );
 }
@@ -109,10 +109,10 @@ function fieldFor(call: FunctionCall, means: AnswerMeans): TemplateResult {
       >
     </fieldset>`;
   return html`<fieldset>
-    <legend>${nameOf(name)}</legend>
+    <legend>${plainName(name)}</legend>
     ${argumentsOf(call, means)}
     <label
-      >${say(`Output of ${nameOf(name)}`, `${nameOf(name)} 的输出`)}
+      >${say(`Output of ${plainName(name)}`, `${plainName(name)} 的输出`)}
       <textarea
         class="code"
         name=${call.id}
@@ -148,7 +148,7 @@ function brokenJson(form: HTMLFormElement): string | null {
     } catch (error) {
       dataset['warned'] = value;
       field.focus();
-      const name = nameOf(dataset['function'] ?? '');
+      const name = plainName(dataset['function'] ?? '');
       return say(
         `The output of ${name} is no whole JSON: ${wordsOf(error)}. Put it right, or send it once more as text.`,
         `${name} 的输出不是完整的 JSON：${wordsOf(error)}。请修正，或再次提交以文本发送。`,

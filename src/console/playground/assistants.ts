@@ -5,7 +5,7 @@ import { wordsOf, type App } from '../app.ts';
 import { say } from '../say.ts';
 import type { Assistant } from '../wire.ts';
 import { makeDemo } from './examples.ts';
-import { nameOf } from './stored-files.ts';
+import { plainName } from '../plain-name.ts';
 
 const STORED = 'longrun.assistant';
 
@@ -84,7 +84,7 @@ export class Assistants {
       ${all.map(
         (each) =>
           html`<option value=${each.id} .selected=${each.id === chosen.id}>
-            ${nameOf(each.name || each.id)} · ${nameOf(each.model)}
+            ${plainName(each.name || each.id)} · ${plainName(each.model)}
           </option>`,
       )}
     </select>`;

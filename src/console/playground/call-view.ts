@@ -4,8 +4,9 @@ import { say } from '../say.ts';
 import { jsonText } from '../views.ts';
 import type { Turn } from './record.ts';
 import type { CodeCall, FunctionCall, SearchCall, Step, StepCall } from '../wire.ts';
-import { pictureView, type Unfolded } from './parts-view.ts';
-import { nameOf, type StoredFiles } from './stored-files.ts';
+import type { Unfolded } from './parts-view.ts';
+import { plainName } from '../plain-name.ts';
+import type { StoredFiles } from '../stored-files.ts';
 
 interface CallMeans {
   readonly turn: Turn;
@@ -42,7 +43,7 @@ function callView(call: StepCall, step: Step, means: CallMeans): TemplateResult 
 
 function frame(name: string, state: string, isOpen: boolean, content: TemplateResult): TemplateResult {
   return html`<details class="call" ?open=${isOpen}>
-    <summary><code>${nameOf(name)}</code> <span class="quiet">${state}</span></summary>
+    <summary><code>${plainName(name)}</code> <span class="quiet">${state}</span></summary>
     ${content}
   </details>`;
 }
@@ -69,11 +70,11 @@ function functionView(call: FunctionCall, step: Step, means: CallMeans): Templat
     call.requires_approval === true && isAnswered ? decisionWords(output) : stateOf(step, means, isAnswered),
     false,
     html`<p class="part">${say('Arguments', '参数')}</p>
-      ${unfolded.text(jsonText(args), say(`Arguments of ${nameOf(name)}`, `${nameOf(name)} 的参数`), `${call.id}-in`)}
+      ${unfolded.text(jsonText(args), say(`Arguments of ${plainName(name)}`, `${plainName(name)} 的参数`), `${call.id}-in`)}
       ${
         isAnswered
           ? html`<p class="part">${say('Output', '输出')}</p>
-              ${unfolded.text(jsonText(output), say(`Output of ${nameOf(name)}`, `${nameOf(name)} 的输出`), `${call.id}-out`)}`
+              ${unfolded.text(jsonText(output), say(`Output of ${plainName(name)}`, `${plainName(name)} 的输出`), `${call.id}-out`)}`
           : nothing
       }`,
   );
@@ -100,7 +101,7 @@ function codeCallView(
   // A chart is an answer; it is seen without unfolding anything.
   return html`${frame('code_interpreter', stateOf(step, means, false), false, content)}
   ${isRunning ? html`<p class="quiet takes-long">${say('The first time, packages of Python are fetched: that takes a minute or two.', '首次使用需要下载 Python 软件包，大约一两分钟。')}</p>` : nothing}
-  ${pictures.map(({ image }) => pictureView(files, image.file_id, say('Chart', '图表')))}`;
+  ${pictures.map(({ image }) => files.pictures.view(image.file_id, say('Chart', '图表')))}`;
 }
 
 function searchView({ id, file_search: search }: SearchCall, step: Step, means: CallMeans): TemplateResult {
@@ -114,8 +115,8 @@ function searchView({ id, file_search: search }: SearchCall, step: Step, means: 
       ${results.map(({ file_name: name, score, content: found }, index) => {
         const text = found?.map((part) => part.text).join('\n') ?? '';
         return html`<li>
-          <bdi>${nameOf(name)}</bdi> <span class="quiet">${score.toFixed(2)}</span>
-          ${text === '' ? nothing : means.unfolded.text(text, nameOf(name), `${id}-${index}`)}
+          <bdi>${plainName(name)}</bdi> <span class="quiet">${score.toFixed(2)}</span>
+          ${text === '' ? nothing : means.unfolded.text(text, plainName(name), `${id}-${index}`)}
         </li>`;
       })}
     </ol>`;

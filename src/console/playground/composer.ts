@@ -6,7 +6,8 @@ import { say } from '../say.ts';
 import { size } from '../views.ts';
 import type { Assistant, StoredFile } from '../wire.ts';
 import type { NewMessage } from './conversation.ts';
-import { nameOf, type StoredFiles } from './stored-files.ts';
+import { plainName } from '../plain-name.ts';
+import type { StoredFiles } from '../stored-files.ts';
 
 /** What the composer is given to decide with. */
 interface ComposerState {
@@ -56,7 +57,7 @@ export class Composer {
               ${this.#chosen.map((each) => this.#chip(each))}
             </ul>`
       }
-      <label class="hidden-label" for="composer-text">${say('Message', '消息')}</label>
+      <label class="unseen" for="composer-text">${say('Message', '消息')}</label>
       <textarea
         id="composer-text"
         rows="2"
@@ -92,7 +93,7 @@ export class Composer {
   }
 
   #chip(chosen: Chosen): TemplateResult {
-    const name = nameOf(chosen.file.filename);
+    const name = plainName(chosen.file.filename);
     const remove = (): void => {
       this.#chosen = this.#chosen.filter((each) => each !== chosen);
       this.#app.redraw();
@@ -151,7 +152,7 @@ export class Composer {
     this.#app.redraw();
     try {
       const stored = await this.#app.api.send<StoredFile>('/files', form);
-      this.#files.know(stored);
+      this.#files.names.know(stored);
       this.#chosen = [...this.#chosen, { file: stored, isPicture }];
     } finally {
       this.#uploads -= 1;

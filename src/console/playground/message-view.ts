@@ -6,8 +6,8 @@ import { isWebAddress, markdown } from '../markdown.ts';
 import { say } from '../say.ts';
 import type { Annotation, Content, Message, Step } from '../wire.ts';
 import { annotationAt, quoteOf, withMarks } from './citations.ts';
-import { pictureView, type Unfolded } from './parts-view.ts';
-import type { StoredFiles } from './stored-files.ts';
+import type { Unfolded } from './parts-view.ts';
+import type { StoredFiles } from '../stored-files.ts';
 
 /** A citation that the reader has opened. */
 export interface OpenCitation {
@@ -32,7 +32,7 @@ export function messageView(message: Message, means: MessageMeans): TemplateResu
     ${content.map((part) => partView(part, message, means))}
     ${(attachments ?? []).map(
       ({ file_id: id }) =>
-        html`<p class="attached">${say('File', '文件')} <bdi>${means.files.name(id)}</bdi></p>`,
+        html`<p class="attached">${say('File', '文件')} <bdi>${means.files.names.of(id)}</bdi></p>`,
     )}
   </article>`;
 }
@@ -42,7 +42,7 @@ function partView(part: Content, message: Message, means: MessageMeans): Templat
     case 'text':
       return textView(part.text, message, means);
     case 'image_file':
-      return pictureView(means.files, part.image_file.file_id, say('Picture', '图片'));
+      return means.files.pictures.view(part.image_file.file_id, say('Picture', '图片'));
     case 'image_url':
       return pictureLink(part.image_url.url);
   }
@@ -65,7 +65,7 @@ function textView(
   // What the reader has written is shown as it was written.
   if (role === 'user') return html`<p class="said">${value}</p>`;
   const open = (annotation: Annotation): void => {
-    if (annotation.file_path !== undefined) void means.files.download(annotation.file_path.file_id);
+    if (annotation.file_path !== undefined) void means.files.save(annotation.file_path.file_id);
     else means.openCitation({ annotation, runId });
   };
   return html`${guard([value, annotations], () =>
@@ -96,8 +96,8 @@ function madeFiles(annotations: readonly Annotation[], files: StoredFiles): Temp
   return html`<div class="buttons">
     ${[...ids].map(
       (id) =>
-        html`<button class="small" @click=${() => void files.download(id)}>
-          ${say('Save', '保存')} <bdi>${files.name(id)}</bdi>
+        html`<button class="small" @click=${() => void files.save(id)}>
+          ${say('Save', '保存')} <bdi>${files.names.of(id)}</bdi>
         </button>`,
     )}
   </div>`;
@@ -112,7 +112,7 @@ export function citationDialog(
   const id = annotation.file_citation?.file_id ?? '';
   const quote = quoteOf(annotation, steps);
   const content = html`<p>
-      <strong><bdi>${files.name(id)}</bdi></strong>
+      <strong><bdi>${files.names.of(id)}</bdi></strong>
     </p>
     ${
       quote === null
@@ -120,7 +120,7 @@ export function citationDialog(
         : unfolded.text(quote, say('Quote', '引文'), `quote-${id}`)
     }
     <div class="buttons">
-      <button @click=${() => void files.download(id)}>${say('Save the file', '保存文件')}</button>
+      <button @click=${() => void files.save(id)}>${say('Save the file', '保存文件')}</button>
     </div>`;
   return dialog(say('Source', '来源'), content, close);
 }

@@ -22,7 +22,7 @@ import { citationDialog, messageView, type OpenCitation } from './message-view.t
 import { Unfolded } from './parts-view.ts';
 import { runView } from './run-view.ts';
 import { EndKeeper } from './scrolling.ts';
-import { StoredFiles } from './stored-files.ts';
+import { StoredFiles } from '../stored-files.ts';
 import { timeline, type Entry } from './timeline.ts';
 
 export const open: OpenPage = (app, { query }) =>
@@ -119,7 +119,7 @@ class Playground implements Page {
           (entry) => this.#entryView(entry, pictures),
         )}
       </div>
-      <p class="hidden-label" role="status">
+      <p class="unseen" role="status">
         ${openTurn === null ? this.#lastWords() : statusWords(openTurn.run.status)}
       </p>
       ${conversation.isConnected ? nothing : html`<p class="quiet" role="status">${say('The server is away. Connecting again …', '服务器无响应，正在重新连接……')}</p>`}

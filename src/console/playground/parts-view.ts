@@ -3,7 +3,6 @@ import { html, nothing, type TemplateResult } from 'lit-html';
 import { guard } from 'lit-html/directives/guard.js';
 import { say } from '../say.ts';
 import { count } from '../views.ts';
-import type { StoredFiles } from './stored-files.ts';
 
 /** How many characters of a text are shown at first. */
 const SHOWN = 8_000;
@@ -38,12 +37,4 @@ ${guard([shown], () => html`<code>${shown}</code>`)}</pre>
           : nothing
       }`;
   }
-}
-
-/** A picture of the service. */
-export function pictureView(files: StoredFiles, fileId: string, alt: string): TemplateResult {
-  const address = files.picture(fileId);
-  return address === null
-    ? html`<p class="quiet">${say('Picture', '图片')} ${fileId}</p>`
-    : html`<img class="picture" src=${address} alt=${alt} />`;
 }

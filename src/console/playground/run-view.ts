@@ -4,7 +4,7 @@ import { explain } from '../explain.ts';
 import { say } from '../say.ts';
 import { count, duration, link, statusView } from '../views.ts';
 import { hasEnded, type Run } from '../wire.ts';
-import { nameOf } from './stored-files.ts';
+import { plainName } from '../plain-name.ts';
 
 /** @param again makes another run for the same question; null where that would make no sense */
 export function runView(run: Run, again: (() => void) | null): TemplateResult {
@@ -33,7 +33,7 @@ function failureView(run: Run, again: (() => void) | null): TemplateResult | typ
   const { what, todo, words } = explanation;
   return html`<div class="problem" role="alert">
     <p><strong>${what}</strong>${say(' ', '')}${todo}</p>
-    ${words === null ? nothing : html`<p class="words">${nameOf(words)}</p>`}
+    ${words === null ? nothing : html`<p class="words">${plainName(words)}</p>`}
     ${again === null ? nothing : html`<button class="small" @click=${again}>${say('Run again', '重新运行')}</button>`}
   </div>`;
 }

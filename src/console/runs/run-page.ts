@@ -10,7 +10,7 @@ import { hasEnded, type Assistant, type Run, type Step } from '../wire.ts';
 import { EventLog } from './event-log.ts';
 import { eventsView, FIRST_CHOICE, type EventChoice } from './events-view.ts';
 import { actionsView, factsView, troubleView } from './head-view.ts';
-import { Pictures } from './pictures.ts';
+import { FilePictures } from '../stored-files.ts';
 import { hasAssistant } from './row.ts';
 import { loadTalk, type Talk } from './talk.ts';
 import { talkView } from './talk-view.ts';
@@ -32,7 +32,7 @@ export class RunPage implements Page {
   readonly #app: App;
   readonly #path: string;
   readonly #known: Loaded<Known>;
-  readonly #pictures: Pictures;
+  readonly #pictures: FilePictures;
   readonly #log = new EventLog();
   readonly #aborter = new AbortController();
   readonly #stopListening: () => void;
@@ -53,7 +53,7 @@ export class RunPage implements Page {
   constructor(app: App, threadId: string, runId: string) {
     this.#app = app;
     this.#path = `/threads/${encodeURIComponent(threadId)}/runs/${encodeURIComponent(runId)}`;
-    this.#pictures = new Pictures(app);
+    this.#pictures = new FilePictures(app);
     this.#known = new Loaded(app, async (signal) => this.#load(signal));
     this.#stopListening = listenToAdmin(app, {
       hello: ({ project, currency, server_time }: AdminHello) => {

@@ -5,13 +5,13 @@ import { markdown } from '../markdown.ts';
 import { say } from '../say.ts';
 import { codeView, jsonText, moment, statusView } from '../views.ts';
 import type { CodeOutput, Content, Message, Step, StepCall } from '../wire.ts';
-import type { Pictures } from './pictures.ts';
+import type { FilePictures } from '../stored-files.ts';
 import type { Talk } from './talk.ts';
 
 interface TalkMeans {
   readonly steps: readonly Step[];
   readonly hasEnded: boolean;
-  readonly pictures: Pictures;
+  readonly pictures: FilePictures;
   /** What a message says that is not in the thread yet. */
   readonly saidSoFar: (messageId: string) => string;
 }
@@ -34,7 +34,7 @@ export function talkView(
   ${steps.length === 0 ? html`<p class="quiet">${nothingSaid}</p>` : nothing}`;
 }
 
-function messageView(message: Message, pictures: Pictures): TemplateResult {
+function messageView(message: Message, pictures: FilePictures): TemplateResult {
   const { role, content, created_at, attachments } = message;
   const isUser = role === 'user';
   return html`<article class="card said ${role}">
@@ -46,7 +46,7 @@ function messageView(message: Message, pictures: Pictures): TemplateResult {
   </article>`;
 }
 
-function partView(part: Content, isUser: boolean, pictures: Pictures): unknown {
+function partView(part: Content, isUser: boolean, pictures: FilePictures): unknown {
   switch (part.type) {
     case 'text':
       return isUser ? html`<p class="as-is">${part.text.value}</p>` : read(part.text.value);
@@ -60,7 +60,7 @@ function partView(part: Content, isUser: boolean, pictures: Pictures): unknown {
 function stepView(
   step: Step,
   talk: Talk | null,
-  pictures: Pictures,
+  pictures: FilePictures,
   saidSoFar: (messageId: string) => string,
 ): TemplateResult {
   const { step_details: details, last_error, status } = step;
@@ -93,7 +93,7 @@ const json = (text: string, label: string): unknown =>
 /** Steps have a few of the statuses of runs. */
 const stepStatus = (status: Step['status']): TemplateResult => statusView(status);
 
-function callView(call: StepCall, pictures: Pictures): TemplateResult {
+function callView(call: StepCall, pictures: FilePictures): TemplateResult {
   switch (call.type) {
     case 'function': {
       const { name, arguments: given, output } = call.function;
@@ -130,7 +130,7 @@ function callView(call: StepCall, pictures: Pictures): TemplateResult {
   }
 }
 
-function codeOutput(output: CodeOutput, pictures: Pictures): TemplateResult {
+function codeOutput(output: CodeOutput, pictures: FilePictures): TemplateResult {
   return output.type === 'logs'
     ? codeView(output.logs, say('What the code printed', '代码输出'))
     : pictures.view(output.image.file_id, say('A picture that the code made', '代码生成的图片'));

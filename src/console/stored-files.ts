@@ -1,14 +1,20 @@
-/** Files that other objects name: their names, and their pictures. Each is asked for once, when it is first drawn. */
+/** Files that messages and runs name: what they are called, and the pictures among them. Each is asked for once, when it is first drawn. */
 import { html, type TemplateResult } from 'lit-html';
-import { wordsOf, type App } from '../app.ts';
-import { say } from '../say.ts';
-import type { StoredFile } from '../wire.ts';
-import { link } from '../views.ts';
-import { isMissing } from './deleting.ts';
-import { pictureType, HEAD_BYTES } from './pictures.ts';
+import { isMissing } from './api.ts';
+import { wordsOf, type App } from './app.ts';
+import { download } from './download.ts';
+import { HEAD_BYTES, pictureType } from './picture-type.ts';
+import { plainName } from './plain-name.ts';
+import { say } from './say.ts';
+import { link } from './views.ts';
+import type { StoredFile } from './wire.ts';
+
+const pathOf = (id: string): string => `/files/${encodeURIComponent(id)}`;
 
 /** The names of files by their ids. */
 export class FileNames {
+  /** Grows with each name that has come. */
+  version = 0;
   readonly #app: App;
   readonly #names = new Map<string, string>();
 
@@ -18,7 +24,7 @@ export class FileNames {
 
   /** The name of a file as a link to its page; its id until the name is known. */
   link(id: string): TemplateResult {
-    return link(`/files/${encodeURIComponent(id)}`, this.of(id), 'name');
+    return link(pathOf(id), this.of(id), 'name');
   }
 
   /** The name, as far as it is known; empty where it is not. */
@@ -34,35 +40,44 @@ export class FileNames {
     return id;
   }
 
+  /** Knows a file that was just uploaded. */
+  know({ id, filename }: StoredFile): void {
+    this.#names.set(id, plainName(filename));
+  }
+
   async #ask(id: string): Promise<void> {
     try {
-      const file: StoredFile = await this.#app.api.get(`/files/${encodeURIComponent(id)}`);
-      this.#names.set(id, file.filename);
+      this.know(await this.#app.api.get<StoredFile>(pathOf(id)));
     } catch (error) {
       if (isMissing(error)) this.#names.set(id, say(`${id} (deleted)`, `${id}（已删除）`));
     }
+    this.version += 1;
     this.#app.redraw();
   }
 }
 
-interface SentPicture {
+/** One picture: what it is shown from, or why it cannot be. Both are null while it is loaded. */
+interface Picture {
   readonly url: string | null;
   readonly problem: string | null;
 }
 
-/** SentPictures that were uploaded, fetched with the reader's key. */
-export class SentPictures {
+/** Pictures, fetched with the reader's key: an address alone would not show them. */
+export class FilePictures {
+  /** Grows with each picture that has come. */
+  version = 0;
   readonly #app: App;
-  readonly #shown = new Map<string, SentPicture>();
+  readonly #shown = new Map<string, Picture>();
   readonly #aborter = new AbortController();
 
   constructor(app: App) {
     this.#app = app;
   }
 
+  /** @param words what those hear who do not see it */
   view(id: string, words: string): TemplateResult {
     const { url, problem } = this.#of(id);
-    if (problem !== null) return html`<p class="failure">${problem}</p>`;
+    if (problem !== null) return html`<p class="quiet">${problem}</p>`;
     return url === null
       ? html`<p class="quiet" aria-busy="true">${say('Loading the picture …', '正在加载图片……')}</p>`
       : html`<img class="picture" src=${url} alt=${words} />`;
@@ -74,7 +89,7 @@ export class SentPictures {
     for (const { url } of this.#shown.values()) if (url !== null) URL.revokeObjectURL(url);
   }
 
-  #of(id: string): SentPicture {
+  #of(id: string): Picture {
     const known = this.#shown.get(id);
     if (known !== undefined) return known;
     const none = { url: null, problem: null };
@@ -86,7 +101,7 @@ export class SentPictures {
   async #load(id: string): Promise<void> {
     const { signal } = this.#aborter;
     try {
-      const blob = await this.#app.api.blob(`/files/${encodeURIComponent(id)}/content`, signal);
+      const blob = await this.#app.api.blob(`${pathOf(id)}/content`, signal);
       const type = pictureType(new Uint8Array(await blob.slice(0, HEAD_BYTES).arrayBuffer()));
       if (signal.aborted) return;
       this.#shown.set(
@@ -100,6 +115,35 @@ export class SentPictures {
       const words = isMissing(error) ? say('The picture was deleted.', '图片已被删除。') : wordsOf(error);
       this.#shown.set(id, { url: null, problem: words });
     }
+    this.version += 1;
     this.#app.redraw();
+  }
+}
+
+/** Names and pictures of one page, and how a file gets to the reader's machine. */
+export class StoredFiles {
+  readonly names: FileNames;
+  readonly pictures: FilePictures;
+  readonly #app: App;
+
+  constructor(app: App) {
+    this.#app = app;
+    this.names = new FileNames(app);
+    this.pictures = new FilePictures(app);
+  }
+
+  /** Grows with everything that has come. */
+  get version(): number {
+    return this.names.version + this.pictures.version;
+  }
+
+  /** Saves a file under the last part of its name. */
+  async save(id: string): Promise<void> {
+    const blob = await this.#app.attempt(this.#app.api.blob(`${pathOf(id)}/content`));
+    if (blob !== undefined) download(blob, this.names.of(id).split('/').at(-1) ?? id);
+  }
+
+  close(): void {
+    this.pictures.close();
   }
 }
