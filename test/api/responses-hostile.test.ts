@@ -1,6 +1,7 @@
 /** Requests of the Responses API that are meant to take more than they bring: none of them costs the others anything. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { responseIn, SocketClient } from '../support/web-socket.ts';
@@ -79,6 +80,7 @@ describe('a connection', () => {
     const { hostname, port } = new URL(service.url);
     const socket = connect({ host: hostname, port: Number(port) });
     socket.on('error', () => {});
+    const closed = new Promise((resolve) => socket.once('close', resolve));
     await once(socket, 'connect');
     const head = [
       'GET /v1/responses HTTP/1.1',
@@ -93,15 +95,11 @@ describe('a connection', () => {
     socket.pause();
     // One letter in each, under a mask of zeros.
     const frames = Buffer.from('81810000000078'.repeat(10_000), 'hex');
-    for (let sent = 0; sent < 60 && !socket.destroyed; sent += 1) {
-      if (socket.write(frames)) continue;
-      await new Promise<void>((resolve) => {
-        socket.once('drain', resolve);
-        socket.once('close', () => resolve());
-      });
+    // Until it is closed: what the kernel takes of it, a busy server reads later.
+    while (!socket.destroyed) {
+      if (socket.write(frames)) await setImmediate();
+      else await Promise.race([closed, new Promise((resolve) => socket.once('drain', resolve))]);
     }
-    // It was closed under 600,000 messages, and each would have been answered.
-    expect(socket.destroyed).toBe(true);
     expect(await wire.ask('GET', '/models')).toMatchObject({ status: 200 });
     socket.destroy();
     expect(await wire.ask('GET', '/models')).toMatchObject({ status: 200 });
