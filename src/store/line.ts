@@ -15,6 +15,9 @@ import type { ThreadBase } from './new-run.ts';
 import type { ScriptedRedis } from './scripts.ts';
 import type { ThreadIndex } from './thread-index.ts';
 
+/** How long it is noted of a run that is there no more that it was forgotten: longer than any reader needs. */
+const FORGOTTEN_MS = 60_000;
+
 /** What became of messages and items that were to join a thread. */
 export type Appended =
   | { readonly type: 'appended' }
@@ -282,8 +285,10 @@ export class ThreadLine {
     const { redis, keys, cold } = this.#options;
     const names = [keys.thread(ref), keys.run(ref), keys.order(ref)];
     const isDone = await cold.reach(ref, async () => redis.label(names.length, ...names, 'forgotten', '1'));
-    // One without a thread.
-    if (isDone !== 1) await redis.hset(keys.run(ref), 'forgotten', '1');
+    if (isDone === 1) return;
+    // One without a thread. Where it has expired meanwhile, this must not stay for ever.
+    const run = keys.run(ref);
+    await redis.multi().hset(run, 'forgotten', '1').pexpire(run, FORGOTTEN_MS, 'NX').exec();
   }
 
   async isForgotten(ref: RunRef): Promise<boolean> {

@@ -417,6 +417,28 @@ describe('lifetimes', () => {
     expect(pexpire).toBe(`${5 + 3 + 1 + 5 + 13}`);
   });
 
+  test('a run without a thread leaves nothing for ever where a client deletes what it said', async () => {
+    const store = await openStore(server.url);
+    const origin = { ...PLAIN_ORIGIN, project: PROJECT, request_id: 'req_1', ephemeral: true };
+    let held = await create(store, refOf(), { origin, thread: null, input: [] });
+    for (const events of [[STARTED], OPEN_MESSAGE, [delta('a')], COMPLETED])
+      held = await store.runs.commit(held, events);
+    const listed = await store.objects.messages.list(THREAD, 'run_1', {
+      limit: 10,
+      order: 'asc',
+      after: null,
+      before: null,
+    });
+    const said = listed.type === 'page' ? listed.items : [];
+    expect(said).toHaveLength(1);
+    for (const message of said) expect(await store.objects.messages.delete(THREAD, message)).toBe(true);
+    await store.objects.line.forgetResponse(refOf());
+    await store.objects.line.forgetResponse({ ...THREAD, runId: 'run_expired' });
+    const names = (await keysOf(store)).filter((key) => key.includes('{thread_1}'));
+    const ttls = await Promise.all(names.map(async (key) => [key, await store.redis.pttl(key)]));
+    expect(ttls.filter(([, ms]) => ms === -1)).toStrictEqual([]);
+  });
+
   test('everything else of a thread stays until it is deleted', async () => {
     const store = await openStore(server.url);
     await store.runs.commit(await start(store), CALL);
