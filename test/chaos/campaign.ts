@@ -1,5 +1,6 @@
 /** One campaign: a plan is carried out against a deployment of its own, and everything is checked when it is quiet again. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { hasBubblewrap } from '../sandbox/sandbox.ts';
 import type { Persistence } from '../support/redis.ts';
 import { Wire } from '../support/wire.ts';
@@ -73,11 +74,16 @@ export async function runCampaign(options: CampaignOptions): Promise<Result> {
     const late = setTimeout(() => patience.abort(new Error('was not done in time')), SETTLE_MS);
     outcomes = await living;
     clearTimeout(late);
-    violations.push(...(await checkLeaks(deployment, plateau)));
-    violations.push(...(await checkAll(outcomes, service.origins, model)));
-    memoryMb = memoryOf(deployment);
-    const { storeId } = assistants;
-    violations.push(...(await checkFiles(deployment, outcomes, new Wire(`${service.url}/v1`), storeId)));
+    try {
+      violations.push(...(await checkLeaks(deployment, plateau)));
+      violations.push(...(await checkAll(outcomes, service.origins, model)));
+      memoryMb = memoryOf(deployment);
+      const { storeId } = assistants;
+      violations.push(...(await checkFiles(deployment, outcomes, new Wire(`${service.url}/v1`), storeId)));
+    } catch (error) {
+      // An API that did not come up again, for one: the report says why, and where the logs are.
+      violations.push({ rule: 'everything can be checked', runId: null, detail: inspect(error) });
+    }
   } finally {
     await deployment.stop().catch((error: unknown) => {
       violations.push({ rule: 'every process ends as it is told', runId: null, detail: String(error) });
