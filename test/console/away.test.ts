@@ -1,17 +1,13 @@
 /** The console while the server is away, and how it goes on when it is back; where the keyboard is after a link. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { withService } from '../support/with-service.ts';
-import { CHROMIUM, ConsoleBrowser, PHONE } from './browser.ts';
+import { CHROMIUM, PHONE } from './browser.ts';
+import { withBrowser } from './with-browser.ts';
 
 const { service, wire } = withService();
-const browser = new ConsoleBrowser(() => service.url);
+const browser = withBrowser(() => service.url);
 
 describe.skipIf(CHROMIUM === null)('the console', () => {
-  beforeAll(async () => browser.launch());
-  afterAll(async () => {
-    await browser.close();
-  });
-
   test('goes on by itself when the server is back: pages that were never loaded, lists, and single objects', async () => {
     await wire.ok('POST', '/threads', { messages: [{ role: 'user', content: 'still here' }] });
     const page = await browser.open('/threads');
@@ -32,7 +28,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await followAway('Assistants');
     await page.getByText('No assistants yet.').waitFor();
     expect(await waiting.count()).toBe(0);
-    await page.context().close();
   });
 
   test('gives the keyboard to the page that a link opens, and leaves it where a page is opened anew', async () => {
@@ -45,7 +40,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await page.getByLabel('Language').selectOption('中文');
     await page.getByText('还没有向量库。').waitFor();
     expect(await focused()).toBe('SELECT');
-    await page.context().close();
   });
 
   test('shows the ways to all pages on a phone', async () => {
@@ -57,7 +51,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
         const box = await way.boundingBox();
         expect(box === null || box.x < 0 || box.x + box.width > PHONE.width).toBe(false);
       }
-      await page.context().close();
     }
   });
 

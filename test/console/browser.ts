@@ -27,6 +27,9 @@ export class ConsoleBrowser {
   readonly complaints: string[] = [];
   readonly #url: () => string;
   #browser: Browser | null = null;
+  /** The window of readers who ask for nothing special. To make another one costs as much as to load the console three times. */
+  #usual: Page | null = null;
+  #isTaken = false;
 
   /** @param url the origin of the service */
   constructor(url: () => string) {
@@ -45,12 +48,12 @@ export class ConsoleBrowser {
     await this.#browser?.close();
   }
 
-  /** A window of a reader who was never here, at an address below `/console`. */
-  async open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
-    if (this.#browser === null) throw new Error('The browser was not launched.');
-    const context = await this.#browser.newContext({ viewport: DESKTOP, locale: 'en-GB', ...options });
-    context.setDefaultTimeout(HANGS_MS);
-    const page = await context.newPage();
+  /**
+   * A window of a reader who was never here, at an address below `/console`.
+   * @param options of a window of its own, which those need that leave something there for good, such as scripts
+   */
+  async open(path: string, options?: BrowserContextOptions): Promise<Page> {
+    const page = options === undefined ? await this.#take() : await this.#window(options);
     page.on('pageerror', (error) => this.complaints.push(String(error.stack ?? error)));
     page.on('console', (message) => {
       // The browser says so of every answer that is a refusal, and those are shown on the page.
@@ -60,15 +63,55 @@ export class ConsoleBrowser {
     await page.goto(`${this.#url()}/console${path}`);
     return page;
   }
+
+  /** The reader has gone. */
+  async leave(page: Page): Promise<void> {
+    if (page !== this.#usual) return page.close();
+    const context = page.context();
+    await Promise.all([
+      context.unrouteAll({ behavior: 'ignoreErrors' }),
+      page.unrouteAll({ behavior: 'ignoreErrors' }),
+    ]);
+    page.removeAllListeners();
+    const { origin } = new URL(page.url());
+    await page.evaluate('sessionStorage.clear()');
+    await page.goto('about:blank');
+    const session = await context.newCDPSession(page);
+    await session.send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
+    await session.detach();
+    await page.emulateMedia({ colorScheme: null, reducedMotion: null });
+    await page.setViewportSize(DESKTOP);
+    this.#isTaken = false;
+  }
+
+  async #take(): Promise<Page> {
+    if (this.#isTaken) return this.#window();
+    this.#isTaken = true;
+    this.#usual ??= await this.#window();
+    return this.#usual;
+  }
+
+  async #window(options: BrowserContextOptions = {}): Promise<Page> {
+    if (this.#browser === null) throw new Error('The browser was not launched.');
+    const context = await this.#browser.newContext({ viewport: DESKTOP, locale: 'en-GB', ...options });
+    context.setDefaultTimeout(HANGS_MS);
+    return context.newPage();
+  }
 }
 
-/** What axe finds that keeps people out: serious and critical violations of WCAG 2.2 A and AA. */
-export async function barriers(page: Page): Promise<readonly string[]> {
+/** What axe can find here that keeps people out. */
+const RULES = {
+  all: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+  /** All that depends on colours. */
+  contrast: ['color-contrast', 'link-in-text-block'],
+} as const;
+
+/** Serious and critical violations of WCAG 2.2 A and AA. */
+export async function barriers(page: Page, rules: keyof typeof RULES = 'all'): Promise<readonly string[]> {
   // The page's policy forbids scripts from elsewhere; this one comes by the protocol of the browser's tools.
-  await page.evaluate(AXE);
-  const results = await page.evaluate<AxeResults>(
-    "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })",
-  );
+  if (!(await page.evaluate<boolean>("'axe' in globalThis"))) await page.evaluate(AXE);
+  const runOnly = { type: rules === 'all' ? 'tag' : 'rule', values: RULES[rules] };
+  const results = await page.evaluate<AxeResults>(`axe.run(document, ${JSON.stringify({ runOnly })})`);
   return results.violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(
@@ -89,7 +132,8 @@ export async function barriersEverywhere(page: Page, name: string): Promise<read
       // A screen as high as the page: what stays in view while readers scroll covers nothing there.
       const height = await page.evaluate<number>('document.documentElement.scrollHeight');
       await page.setViewportSize({ ...viewport, height: Math.max(viewport.height, height) });
-      found.push(...(await barriers(page)).map((barrier) => `${where}: ${barrier}`));
+      const rules = colorScheme === 'light' ? 'all' : 'contrast';
+      found.push(...(await barriers(page, rules)).map((barrier) => `${where}: ${barrier}`));
       if (SHOTS !== undefined) {
         mkdirSync(SHOTS, { recursive: true });
         await page.screenshot({ path: join(SHOTS, `${where}.png`), fullPage: true });

@@ -1,10 +1,11 @@
 /** The console's glasses: a device that asks, is asked for a photo, and says the answer, as real ones do. */
 import OpenAI from 'openai';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { calls, gate, refuses, says, text } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
-import { barriers, barriersEverywhere, CHROMIUM, ConsoleBrowser } from './browser.ts';
+import { barriers, barriersEverywhere, CHROMIUM } from './browser.ts';
+import { withBrowser } from './with-browser.ts';
 
 const APOLOGY = 'Sorry, please try again later.';
 /** One red pixel. */
@@ -15,15 +16,13 @@ const PICTURE = Buffer.from(
 
 describe.skipIf(CHROMIUM === null)('the glasses of the console', () => {
   const { upstream, service } = withService({ env: { APOLOGY, UPSTREAM_RETRIES: '0' } });
-  const browser = new ConsoleBrowser(() => service.url);
+  const browser = withBrowser(() => service.url);
   let openai: OpenAI;
 
   beforeAll(async () => {
-    await browser.launch();
     openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'none' });
     await openai.beta.assistants.create({ name: 'host', model: 'fake-model' });
   });
-  afterAll(async () => browser.close());
 
   async function ask(page: Page, question: string): Promise<void> {
     await page.getByRole('textbox', { name: 'Say to the glasses' }).fill(question);

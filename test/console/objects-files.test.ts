@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI, { toFile } from 'openai';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { calls, says } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
-import { barriersEverywhere, CHROMIUM, ConsoleBrowser } from './browser.ts';
+import { barriersEverywhere, CHROMIUM } from './browser.ts';
+import { withBrowser } from './with-browser.ts';
 
 const { service, upstream, wire } = withService();
-const browser = new ConsoleBrowser(() => service.url);
+const browser = withBrowser(() => service.url);
 const client = (): OpenAI => new OpenAI({ baseURL: service.baseUrl, apiKey: 'none', maxRetries: 0 });
 const folder = mkdtempSync(join(tmpdir(), 'console-files-'));
 
@@ -31,9 +32,7 @@ async function upload(content: string | Buffer, name: string): Promise<string> {
 }
 
 describe.skipIf(CHROMIUM === null)('the console', () => {
-  beforeAll(async () => browser.launch());
   afterAll(async () => {
-    await browser.close();
     rmSync(folder, { recursive: true });
   });
 
@@ -71,7 +70,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await confirm(page, 'Delete');
     await page.getByText('Deleted: 1.').waitFor();
     expect((await client().files.list()).data).toHaveLength(2);
-    await page.context().close();
   });
 
   test('shows what is in a file as text or as a picture, gives it out, and deletes it', async () => {
@@ -97,17 +95,14 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     const image = shown.getByRole('img', { name: 'a.txt' });
     await image.waitFor();
     await expect.poll(async () => (await image.boundingBox())?.width).toBeGreaterThan(0);
-    await shown.context().close();
     const neither = await browser.open(`/files/${other}`);
     await neither.getByText('neither text nor a picture').waitFor();
-    await neither.context().close();
 
     await wire.ok('DELETE', `/files/${text}`);
     await page.getByRole('button', { name: 'Delete file' }).click();
     await confirm(page, 'Delete');
     await page.getByText('Somebody had already deleted it.').waitFor();
     await page.getByRole('heading', { name: 'Files', level: 1 }).waitFor();
-    await page.context().close();
   });
 
   test('makes a store, indexes files in it, searches in it, and says why a file is not indexed', async () => {
@@ -164,7 +159,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await page.getByRole('heading', { name: 'Vector stores', level: 1 }).waitFor();
     expect((await wire.ask('GET', `/vector_stores/${store?.id}`)).status).toBe(404);
     expect((await wire.ask('GET', `/files/${ships}`)).status).toBe(200);
-    await page.context().close();
   });
 
   test('leads from a citation and an attachment to their file, and shows pictures of messages', async () => {
@@ -201,7 +195,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await wire.ok('DELETE', `/files/${picture}`);
     await page.reload();
     await page.getByText('The picture was deleted.').waitFor();
-    await page.context().close();
   });
 
   test('lets no script of others run meanwhile', () => {

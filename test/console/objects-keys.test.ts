@@ -1,20 +1,18 @@
 /** The console where keys are asked for: whose objects are shown, and what is said of a key that is wrong. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { withService } from '../support/with-service.ts';
 import { Wire } from '../support/wire.ts';
-import { barriersEverywhere, CHROMIUM, ConsoleBrowser } from './browser.ts';
+import { barriersEverywhere, CHROMIUM } from './browser.ts';
+import { withBrowser } from './with-browser.ts';
 
 const { service, upstream } = withService({ env: { AUTH: 'key', API_KEY: 'the-right-key' } });
-const browser = new ConsoleBrowser(() => service.url);
+/** Of an API that has other keys. */
+let origin: string | null = null;
+const browser = withBrowser(() => origin ?? service.url);
 
 const keyed = (base: string, key: string): Wire => new Wire(base, { authorization: `Bearer ${key}` });
 
 describe.skipIf(CHROMIUM === null)('the console, where keys are asked for,', () => {
-  beforeAll(async () => browser.launch());
-  afterAll(async () => {
-    await browser.close();
-  });
-
   test('asks for one, says that it is wrong, shows what the right one may see, and forgets it', async () => {
     const wire = keyed(service.baseUrl, 'the-right-key');
     await wire.ok('POST', '/threads', { messages: [{ role: 'user', content: 'seen with a key' }] });
@@ -33,11 +31,10 @@ describe.skipIf(CHROMIUM === null)('the console, where keys are asked for,', () 
     await page.getByRole('button', { name: 'Forget key' }).click();
     await key.waitFor();
     expect(await page.getByText('seen with a key').count()).toBe(0);
-    await page.context().close();
   });
 
   test('takes a key, a language and colours where the browser may keep nothing', async () => {
-    const page = await browser.open('/threads');
+    const page = await browser.open('/threads', {});
     await page.addInitScript(
       "for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(window, name, { get() { throw new DOMException('', 'SecurityError'); } })",
     );
@@ -48,11 +45,10 @@ describe.skipIf(CHROMIUM === null)('the console, where keys are asked for,', () 
     await page.getByRole('link', { name: 'seen with a key' }).waitFor();
     await page.getByLabel('颜色').selectOption('深色');
     await expect.poll(() => page.locator('html').getAttribute('data-theme')).toBe('dark');
-    await page.context().close();
   });
 
   test('shows nobody the objects of another project', async () => {
-    const origin = await service.startApi(undefined, {
+    origin = await service.startApi(undefined, {
       AUTH: 'passthrough',
       API_KEY: '',
       SECRET: 'a secret for the keys of callers',
@@ -64,9 +60,7 @@ describe.skipIf(CHROMIUM === null)('the console, where keys are asked for,', () 
     await keyed(`${origin}/v1`, 'key-of-bob').ok('POST', '/threads', {
       messages: [{ role: 'user', content: 'what Bob said' }],
     });
-    const other = new ConsoleBrowser(() => origin);
-    await other.launch();
-    const page = await other.open('/threads');
+    const page = await browser.open('/threads');
     await page.getByText('it is a key of the model server behind this one').waitFor();
     await page.getByLabel('Key', { exact: true }).fill('key-of-bob');
     await page.getByRole('button', { name: 'Sign in' }).click();
@@ -76,8 +70,6 @@ describe.skipIf(CHROMIUM === null)('the console, where keys are asked for,', () 
     await page.keyboard.press('Enter');
     await page.getByRole('alert').filter({ hasText: 'No thread found' }).waitFor();
     expect(await page.getByText('what Ann said').count()).toBe(0);
-    await other.close();
-    expect(other.complaints).toStrictEqual([]);
   });
 
   test('lets no script of others run meanwhile', () => {

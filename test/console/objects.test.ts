@@ -1,12 +1,13 @@
 /** The console's pages of threads and assistants: what is done there is done in the API, and what is in the API is shown as text. */
 import OpenAI from 'openai';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { withService } from '../support/with-service.ts';
-import { barriersEverywhere, CHROMIUM, ConsoleBrowser } from './browser.ts';
+import { barriersEverywhere, CHROMIUM } from './browser.ts';
+import { withBrowser } from './with-browser.ts';
 
 const { service, wire } = withService();
-const browser = new ConsoleBrowser(() => service.url);
+const browser = withBrowser(() => service.url);
 const client = (): OpenAI => new OpenAI({ baseURL: service.baseUrl, apiKey: 'none', maxRetries: 0 });
 
 const HOSTILE = '<img src=x onerror="document.title=1"> "quoted" {{x}} \u202Eabc';
@@ -20,18 +21,12 @@ async function newThread(text: string, metadata: Record<string, string> = {}): P
 const rows = (page: Page) => page.locator('.objects tbody tr:not(.space)');
 
 describe.skipIf(CHROMIUM === null)('the console', () => {
-  beforeAll(async () => browser.launch());
-  afterAll(async () => {
-    await browser.close();
-  });
-
   test('says of empty lists what to do', async () => {
     const page = await browser.open('/threads');
     await page.getByText('No threads yet.').waitFor();
     expect(await barriersEverywhere(page, 'threads-empty')).toStrictEqual([]);
     await page.getByRole('link', { name: 'Assistants' }).click();
     await page.getByText('No assistants yet.').waitFor();
-    await page.context().close();
   });
 
   test('lists threads by what they begin with, finds some, and deletes several after a question', async () => {
@@ -75,7 +70,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await expect.poll(() => rows(page).count()).toBe(2);
     expect((await wire.ask('GET', `/threads/${ids[1]}`)).status).toBe(404);
     expect((await wire.ask('GET', `/threads/${ids[2]}`)).status).toBe(200);
-    await page.context().close();
   });
 
   test('shows a conversation with its runs, and changes, adds to and deletes what is in it', async () => {
@@ -136,7 +130,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     expect((await wire.ask('GET', `/threads/${thread.id}`)).status).toBe(404);
     await page.goBack();
     await page.getByRole('alert').filter({ hasText: 'No thread found' }).waitFor();
-    await page.context().close();
   });
 
   test('does not overwrite what somebody else has changed meanwhile', async () => {
@@ -151,7 +144,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByText('Saved.').waitFor();
     expect(await wire.ok('GET', `/threads/${id}`)).toMatchObject({ metadata: { owner: 'two' } });
-    await page.context().close();
   });
 
   test('edits by the keyboard alone, and gives the focus back', async () => {
@@ -186,7 +178,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await page.getByRole('dialog').waitFor();
     await page.keyboard.press('Escape');
     await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
-    await page.context().close();
   });
 
   test('makes, shows, changes, copies and deletes assistants', async () => {
@@ -227,7 +218,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
     await page.getByRole('heading', { name: 'Assistants', level: 1 }).waitFor();
     expect((await wire.ask('GET', `/assistants/${copy?.id}`)).status).toBe(404);
-    await page.context().close();
   });
 
   test('speaks Chinese', async () => {
@@ -235,7 +225,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await page.getByRole('heading', { name: '会话', level: 1 }).waitFor();
     await page.getByRole('button', { name: '刷新' }).waitFor();
     expect(await barriersEverywhere(page, 'threads-zh')).toStrictEqual([]);
-    await page.context().close();
   });
 
   test('draws only rows that are to be seen, of a thousand threads', async () => {
@@ -255,7 +244,6 @@ describe.skipIf(CHROMIUM === null)('the console', () => {
     await page.getByLabel('Search').fill('number 512');
     await page.getByText('1 of 1,000 found.').waitFor();
     await page.getByRole('link', { name: 'number 512' }).waitFor();
-    await page.context().close();
   });
 
   test('lets no script of others run meanwhile', () => {

@@ -1,10 +1,11 @@
 /** What code_interpreter does, as the playground shows it: the code, what it prints, and its charts. Where this machine can run code. */
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { hasBubblewrap } from '../sandbox/sandbox.ts';
 import { calls, says } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
-import { barriersEverywhere, CHROMIUM, ConsoleBrowser } from './browser.ts';
+import { barriersEverywhere, CHROMIUM } from './browser.ts';
+import { withBrowser } from './with-browser.ts';
 
 /** The packages are set up once on a machine, which takes a minute or two. */
 const SETUP_MS = 300_000;
@@ -17,9 +18,7 @@ const canRun = await hasBubblewrap();
 
 describe.skipIf(CHROMIUM === null || !canRun)('the playground, of code', () => {
   const { service, upstream, wire } = withService({ env: { CODE_FOLDER } });
-  const browser = new ConsoleBrowser(() => service.url);
-  beforeAll(async () => browser.launch());
-  afterAll(async () => browser.close());
+  const browser = withBrowser(() => service.url);
 
   test('shows what it prints, the chart that it draws, once, and the files that it makes', async () => {
     const code = `import matplotlib.pyplot as plt

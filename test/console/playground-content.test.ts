@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { calls, says, type Step } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
-import { barriersEverywhere, CHROMIUM, ConsoleBrowser } from './browser.ts';
+import { barriersEverywhere, CHROMIUM } from './browser.ts';
+import { withBrowser } from './with-browser.ts';
 
 const { service, upstream, wire } = withService();
-const browser = new ConsoleBrowser(() => service.url);
+const browser = withBrowser(() => service.url);
 
 /** Where a program finds the SDK. */
 const FOLDER = fileURLToPath(new URL('../../node_modules/.cache/longrun-console', import.meta.url));
@@ -47,9 +48,6 @@ async function upload(name: string, bytes: Buffer, purpose: string): Promise<str
 }
 
 describe.skipIf(CHROMIUM === null)('the playground', () => {
-  beforeAll(async () => browser.launch());
-  afterAll(async () => browser.close());
-
   test('sends pictures and files, and shows where an answer has its words from', async () => {
     upstream.reply(({ outputs }) =>
       outputs.length > 0
@@ -86,7 +84,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     expect(await barriersEverywhere(page, 'playground-source')).toEqual([]);
     await page.keyboard.press('Escape');
     await source.waitFor({ state: 'detached' });
-    await page.context().close();
   });
 
   test('shows the pictures of an answer', async () => {
@@ -101,7 +98,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     const picture = answers(page).getByRole('img', { name: 'Picture' });
     await picture.waitFor();
     await expect.poll(() => page.evaluate("document.querySelector('.picture').naturalWidth")).toBe(1);
-    await page.context().close();
   });
 
   test('lets nothing that anybody says become a part of the page', async () => {
@@ -162,7 +158,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     expect(await barriersEverywhere(page, 'playground-hostile')).toEqual([]);
     expect(await page.evaluate('window.hacked')).toBeUndefined();
     expect({ strangers, dialogs }).toEqual({ strangers: [], dialogs: [] });
-    await page.context().close();
   });
 
   test('shows the same in code, which runs as it is shown', async () => {
@@ -203,7 +198,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     // Arrow keys go from tab to tab.
     await page.getByRole('tab', { name: 'curl' }).press('ArrowRight');
     await page.getByRole('tab', { name: 'Python (Assistants)', selected: true }).waitFor();
-    await page.context().close();
   });
 
   test('changes an assistant', async () => {
@@ -239,7 +233,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'Discard' }).click();
     await editor.waitFor({ state: 'detached' });
-    await page.context().close();
   });
 
   test('has no errors in its scripts, and does nothing that its policy forbids', () => {

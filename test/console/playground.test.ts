@@ -1,13 +1,14 @@
 /** The playground: conversations that stream, wait for the reader, fail, break off and go on. */
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { demoReply } from '../../src/model/demo-script.ts';
 import { calls, finish, gate, refuses, says, text, type Step } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
-import { barriersEverywhere, CHROMIUM, ConsoleBrowser } from './browser.ts';
+import { barriersEverywhere, CHROMIUM } from './browser.ts';
+import { withBrowser } from './with-browser.ts';
 
 const { service, upstream, wire } = withService();
-const browser = new ConsoleBrowser(() => service.url);
+const browser = withBrowser(() => service.url);
 
 const field = (page: Page) => page.getByRole('textbox', { name: 'Message' });
 const status = (page: Page) => page.locator('.run-line .status').last();
@@ -37,9 +38,6 @@ async function opened(assistant: object = {}): Promise<Page> {
 }
 
 describe.skipIf(CHROMIUM === null)('the playground', () => {
-  beforeAll(async () => browser.launch());
-  afterAll(async () => browser.close());
-
   test('makes an assistant for those who are here for the first time, and answers them', async () => {
     upstream.reply(({ body }) => {
       const reply = demoReply({ messages: body.messages });
@@ -70,7 +68,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     const [run] = await wire.list(`/threads/${thread}/runs`);
     await page.getByRole('link', { name: 'Run', exact: true }).click();
     expect(new URL(page.url()).pathname).toBe(`/console/runs/${thread}/${run?.id}`);
-    await page.context().close();
   });
 
   test('shows what comes as it comes: thoughts folded, words, and calls with what they say', async () => {
@@ -105,12 +102,13 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     await page.getByText('clock is being made …').click();
     await page.getByLabel('Arguments of clock').getByText('{"tim').waitFor();
     upstream.requests.length = 0;
+    const cancelled = page.waitForResponse('**/cancel');
     await page.getByRole('button', { name: 'Cancel the run' }).click();
+    await cancelled;
     calling.open();
     await expect.poll(() => status(page).textContent()).toBe('cancelled');
     // What was said stays.
     await answers(page).getByText('Let me look.').waitFor();
-    await page.context().close();
   });
 
   test('asks for the outputs that a run waits for', async () => {
@@ -146,7 +144,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     await answers(page).getByText('The tool said warm and {"rain": true}').waitFor();
     await form.waitFor({ state: 'detached' });
     await page.locator('#composer-text:focus').waitFor();
-    await page.context().close();
   });
 
   test.each([
@@ -180,7 +177,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     await page.reload();
     await answers(page).getByText(said).waitFor();
     await expect.poll(() => page.locator('details.call summary').allTextContents()).toEqual([told]);
-    await page.context().close();
   });
 
   test('says in plain words why a run failed, and what to do', async () => {
@@ -196,7 +192,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     upstream.reply(() => says('Here I am.'));
     await ask(page, 'Hello again');
     await answers(page).getByText('Here I am.').waitFor();
-    await page.context().close();
   });
 
   test('takes in what is said to a run under way', async () => {
@@ -216,7 +211,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
         (words) => expect.stringContaining(words) as unknown,
       ),
     );
-    await page.context().close();
   });
 
   test('goes on with a stream after the API has crashed, and after the page was loaded anew', async () => {
@@ -234,7 +228,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     await answers(page).getByText('Before, between, behind.').waitFor();
     await expect.poll(() => status(page).textContent()).toBe('completed');
     expect(await answers(page).count()).toBe(1);
-    await page.context().close();
   });
 
   test('shows the end of a long thread, and what was before on demand', async () => {
@@ -250,7 +243,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     expect(await page.getByRole('article').allTextContents()).toEqual(
       texts.map((words) => expect.stringContaining(words) as unknown),
     );
-    await page.context().close();
   });
 
   test('begins a new line with Shift+Enter, and a new conversation on demand', async () => {
@@ -266,7 +258,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     await page.getByText('Write a message to begin').waitFor();
     expect(page.url()).not.toContain('thread');
     await page.locator('#composer-text:focus').waitFor();
-    await page.context().close();
   });
 
   test('speaks Chinese, and leaves Enter to the composition of characters', async () => {
@@ -281,7 +272,6 @@ describe.skipIf(CHROMIUM === null)('the playground', () => {
     await page.getByRole('article', { name: '助手' }).getByText('收到：你好').waitFor();
     await page.getByText('已完成').first().waitFor();
     expect(await barriersEverywhere(page, 'playground-chinese')).toEqual([]);
-    await page.context().close();
   });
 
   test('has no errors in its scripts, and does nothing that its policy forbids', () => {

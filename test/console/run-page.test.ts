@@ -1,10 +1,11 @@
 /** The page of one run: what went wrong in plain words, where its time went, what was said, and what can be done with it. */
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { calls, finish, gate, refuses, says, text } from '../support/upstream.ts';
 import type { WireRun } from '../support/wire.ts';
 import { withService } from '../support/with-service.ts';
-import { barriersEverywhere, ConsoleBrowser, CHROMIUM } from './browser.ts';
+import { barriersEverywhere, CHROMIUM } from './browser.ts';
+import { withBrowser } from './with-browser.ts';
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
 
@@ -16,15 +17,13 @@ const tool = (name: string) => ({
 
 describe.skipIf(CHROMIUM === null)('the page of a run', () => {
   const { service, upstream, wire } = withService({ env: { UPSTREAM_RETRIES: '0' } });
-  const browser = new ConsoleBrowser(() => service.url);
+  const browser = withBrowser(() => service.url);
   let assistant_id = '';
 
   beforeAll(async () => {
-    await browser.launch();
     const body = { model: 'some-model', name: 'Weather desk', tools: [tool('weather'), tool('clock')] };
     assistant_id = (await wire.ok('POST', '/assistants', body)).id;
   });
-  afterAll(async () => browser.close());
 
   const show = async ({ thread_id, id }: WireRun): Promise<Page> => browser.open(`/runs/${thread_id}/${id}`);
   const play = async (words = 'hello', more = {}): Promise<WireRun> =>
@@ -48,7 +47,6 @@ describe.skipIf(CHROMIUM === null)('the page of a run', () => {
     await page.getByRole('row', { name: 'failed' }).first().waitFor();
     const found = status === 401 ? await barriersEverywhere(page, 'run-failed') : [];
     expect(found).toEqual([]);
-    await page.close();
   });
 
   test('shows where the time of a run with a tool went, and opens each part', async () => {
@@ -79,7 +77,6 @@ describe.skipIf(CHROMIUM === null)('the page of a run', () => {
     await page.getByLabel('Kind').selectOption('the run');
     await expect.poll(async () => page.getByText('thread.message.delta').count()).toBe(0);
     expect(await barriersEverywhere(page, 'run-tool')).toEqual([]);
-    await page.close();
   });
 
   test('follows a run that waits for its client, and shows hostile outputs as text', async () => {
@@ -99,7 +96,6 @@ describe.skipIf(CHROMIUM === null)('the page of a run', () => {
     await expect.poll(async () => waiting.getByText('so far').count()).toBe(0);
     expect(await page.locator('img, main script').count()).toBe(0);
     expect(await page.title()).toBe('Run · Longrun');
-    await page.close();
   });
 
   test('cancels a run, and runs it again', async () => {
@@ -123,14 +119,12 @@ describe.skipIf(CHROMIUM === null)('the page of a run', () => {
     expect(page.url()).toContain(run.thread_id);
     const playground = page.getByRole('link', { name: 'Open in playground' });
     expect(await playground.getAttribute('href')).toBe(`/console?thread=${run.thread_id}`);
-    await page.close();
   });
 
   test('says that a run is not there', async () => {
     const page = await browser.open(`/runs/${await wire.thread()}/run_none`);
     await page.getByRole('heading', { name: 'There is no such run here' }).waitFor();
     expect(await barriersEverywhere(page, 'run-gone')).toEqual([]);
-    await page.close();
   });
 
   test('shows a chat without a thread, in Chinese', async () => {
@@ -142,7 +136,6 @@ describe.skipIf(CHROMIUM === null)('the page of a run', () => {
     await page.getByText('此运行来自没有会话的聊天').waitFor();
     await page.getByRole('status').getByText('已完成').waitFor();
     expect(await page.getByRole('button', { name: '再次运行' }).count()).toBe(0);
-    await page.close();
   });
 
   test('complains of nothing', () => expect(browser.complaints).toEqual([]));

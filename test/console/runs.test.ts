@@ -1,10 +1,11 @@
 /** The list of runs: live over two API processes, filtered, and quick with thousands of them. */
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { describe, expect, inject, test, vi } from 'vitest';
 import { finish, gate, text } from '../support/upstream.ts';
 import { Wire } from '../support/wire.ts';
 import { withService } from '../support/with-service.ts';
-import { barriersEverywhere, ConsoleBrowser, CHROMIUM } from './browser.ts';
+import { barriersEverywhere, CHROMIUM } from './browser.ts';
+import { withBrowser } from './with-browser.ts';
 import { copyRun } from './many-runs.ts';
 import { scrollThrough, summary, untilStill } from './scrolling.ts';
 
@@ -12,13 +13,10 @@ vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
 
 describe.skipIf(CHROMIUM === null)('the list of runs', () => {
   const { service, upstream, wire } = withService({ apis: 2 });
-  const browser = new ConsoleBrowser(() => service.url);
+  const browser = withBrowser(() => service.url);
   /** The API that the browser does not use. */
   const elsewhere = new Wire(() => `${service.origins.find((origin) => origin !== service.url) ?? ''}/v1`);
   let assistant_id = '';
-
-  beforeAll(async () => browser.launch());
-  afterAll(async () => browser.close());
 
   const rows = (page: Page) => page.getByRole('table', { name: 'Runs' }).locator('tr[data-row]');
   const live = (page: Page) => page.getByRole('status').getByText('Live', { exact: true });
@@ -37,7 +35,6 @@ describe.skipIf(CHROMIUM === null)('the list of runs', () => {
     assistant_id = (await wire.ok('POST', '/assistants', body)).id;
     const run = await elsewhere.play(await wire.thread('hello'), { assistant_id });
     await page.getByRole('link', { name: run.id }).waitFor();
-    await page.close();
   });
 
   test('changes in place while runs go on elsewhere, and leads to each of them', async () => {
@@ -58,7 +55,6 @@ describe.skipIf(CHROMIUM === null)('the list of runs', () => {
     await row.getByText('some-model').click({ force: true });
     await page.getByRole('heading', { name: 'Run' }).waitFor();
     expect(new URL(page.url()).pathname).toBe(`/console/runs/${run.thread_id}/${run.id}`);
-    await page.close();
   });
 
   test('is filtered by what the address says', async () => {
@@ -87,7 +83,6 @@ describe.skipIf(CHROMIUM === null)('the list of runs', () => {
     expect(run.status).toBe('incomplete');
     await page.getByRole('link', { name: run.id }).waitFor();
     expect(await rows(page).count()).toBe(1);
-    await page.close();
   });
 
   test('connects again, and shows what it missed', async () => {
@@ -102,7 +97,6 @@ describe.skipIf(CHROMIUM === null)('the list of runs', () => {
     await live(page).waitFor();
     await page.getByRole('link', { name: run.id }).waitFor();
     expect(await rows(page).first().textContent()).toContain(run.id);
-    await page.close();
   });
 
   test('speaks Chinese', async () => {
@@ -110,7 +104,6 @@ describe.skipIf(CHROMIUM === null)('the list of runs', () => {
     await page.getByRole('heading', { name: '运行' }).waitFor();
     await page.getByText('实时', { exact: true }).waitFor();
     expect(await page.getByRole('columnheader').allTextContents()).toContain('令牌数');
-    await page.close();
   });
 
   test('draws few of 5,000 runs, wherever the reader is', async () => {
@@ -156,7 +149,6 @@ describe.skipIf(CHROMIUM === null)('the list of runs', () => {
     for (let count = 0; count < 100; count += 1) await page.keyboard.press('Tab');
     const focused = await page.evaluate<string>('document.activeElement.closest("tr").textContent');
     expect(focused).toContain('run_copy0000');
-    await page.close();
   });
 
   test('complains of nothing', () => expect(browser.complaints).toEqual([]));

@@ -1,9 +1,10 @@
 /** The console's page about the service: figures that move while runs go on, what is wrong in plain words, and who may see it. */
-import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
 import { gate, refuses, says } from '../support/upstream.ts';
 import { withService } from '../support/with-service.ts';
-import { barriersEverywhere, CHROMIUM, ConsoleBrowser } from './browser.ts';
+import { barriersEverywhere, CHROMIUM } from './browser.ts';
+import { withBrowser } from './with-browser.ts';
 
 const ADMIN_KEY = 'the key of the operators, and a long one';
 const STRANGER = 'a key of somebody else';
@@ -13,13 +14,10 @@ describe.skipIf(CHROMIUM === null)('the service in the console', () => {
     workers: 2,
     env: { AUTH: 'passthrough', SECRET: 'sixteen letters or more', ADMIN_KEY, UPSTREAM_RETRIES: '0' },
   });
-  const browser = new ConsoleBrowser(() => service.url);
+  const browser = withBrowser(() => service.url);
 
-  beforeAll(async () => browser.launch());
-  afterAll(async () => browser.close());
-
-  async function openAs(key: string, locale = 'en-GB'): Promise<Page> {
-    const page = await browser.open('', { locale });
+  async function openAs(key: string, options?: BrowserContextOptions): Promise<Page> {
+    const page = await browser.open('', options);
     await page.evaluate(`sessionStorage.setItem('longrun.key', ${JSON.stringify(key)})`);
     await page.goto(`${service.url}/console/service`);
     return page;
@@ -79,7 +77,7 @@ describe.skipIf(CHROMIUM === null)('the service in the console', () => {
   }, 60_000);
 
   test('tells of a worker that was killed, and what to do when there is none', async () => {
-    const page = await openAs(ADMIN_KEY, 'zh-CN');
+    const page = await openAs(ADMIN_KEY, { locale: 'zh-CN' });
     await expect.poll(async () => tile(page, '工作进程').textContent()).toContain('2');
     await Promise.all([service.killWorker(0), service.killWorker(1)]);
     const problems = page.getByRole('region', { name: '问题' });
