@@ -56,7 +56,7 @@ const { service } = withService(() => {
       ANSWERS_LIMIT_BYTES: String(2 * MIB),
       UPLOAD_LIMIT_BYTES: String(LIMIT),
       MAX_FORWARDED: String(MOST_AT_ONCE),
-      UPSTREAM_IDLE_MS: '700',
+      UPSTREAM_IDLE_MS: '3000',
     },
   };
 });
@@ -282,7 +282,7 @@ describe('a server that says nothing', () => {
     const refused = await wire.ask('POST', '/embeddings', { body: { input: 'x' } });
     expectRefusal(refused, {
       status: 504,
-      message: "The upstream 'default' sent nothing for 0.7 s and was given up.",
+      message: "The upstream 'default' sent nothing for 3 s and was given up.",
       type: 'server_error',
       code: 'upstream_error',
     });
@@ -302,7 +302,7 @@ describe('a server that says nothing', () => {
     for (const piece of [HEAD, 'a', 'b', 'c']) {
       await write(sent, piece);
       // Each pause is shorter than the limit, and together they are longer.
-      await new Promise((resolve) => setTimeout(resolve, 400));
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
     sent.end(TAIL);
     expect((await answer).statusCode).toBe(200);
