@@ -35,7 +35,7 @@ beforeAll(async () => {
   await writeFile(file, JSON.stringify({ upstreams: [{ name: 'dead', baseUrl }] }));
   const env = {
     LONGRUN_CONFIG: file,
-    UPSTREAM_IDLE_MS: '300',
+    UPSTREAM_IDLE_MS: '2000',
     UPSTREAM_RETRIES: String(RETRIES),
     UPSTREAM_WAIT_MS: '1500',
   };
@@ -180,7 +180,7 @@ describe('before it said anything, a model server that', () => {
       1,
       {
         code: 'server_error',
-        message: /^The upstream 'default' sent nothing for 0\.3 s and was given up\.$/,
+        message: /^The upstream 'default' sent nothing for 2 s and was given up\.$/,
       },
     ],
     [
@@ -254,7 +254,7 @@ describe('in the middle of its answer, a model server that', () => {
     [
       'falls silent',
       [text('Once'), text(' upon'), { type: 'stall' }],
-      /^The upstream 'default' sent nothing for 0\.3 s/,
+      /^The upstream 'default' sent nothing for 2 s/,
     ],
     [
       'talks nonsense',
