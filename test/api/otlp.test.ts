@@ -19,7 +19,7 @@ const settings = (): Record<string, string> => ({
   OTEL_BSP_SCHEDULE_DELAY: '100',
   OTEL_EXPORTER_OTLP_HEADERS: 'x-collector-key=collector-secret-1',
   DRAIN_MS: '0',
-  LOCK_MS: '1000',
+  LOCK_MS: '3000',
 });
 
 const pathOf = ({ thread_id, id }: WireRun): string => `/threads/${thread_id}/runs/${id}`;

@@ -257,7 +257,7 @@ describe('with keys of callers', () => {
 });
 
 test('a killed worker’s attempt is shown, and the next one’s', async () => {
-  const env = { LOCK_MS: '1000', DRAIN_MS: '0' };
+  const env = { LOCK_MS: '3000', DRAIN_MS: '0' };
   const own = await startService({ redisUrl: inject('redisUrl'), upstream, workers: 1, env });
   try {
     const at = new Wire(own.baseUrl);
