@@ -42,7 +42,8 @@ const MEASURE = `(() => {
   requestAnimationFrame(frame);
 })()`;
 
-const NEXT_FRAME = 'new Promise((resolve) => requestAnimationFrame(() => resolve(null)))';
+/** Run in a page: resolves when it draws next. */
+export const NEXT_FRAME = 'new Promise((resolve) => requestAnimationFrame(() => resolve(null)))';
 
 const UNTIL_STILL = `new Promise((resolve) => {
   let [at, frames] = [scrollY, 0];
