@@ -51,15 +51,33 @@ export class SharedService {
   }
 }
 
-/** @param env settings of the service; files with the same settings share services */
-export function withSharedService(env: Readonly<Record<string, string>> = {}): Shared {
-  const upstream = new FakeUpstream();
+/** The key of {@link KEYED}. */
+export const KEY = 'the right key';
+/** Settings for files that need a key to be asked for. Waits are short, because none of them says how long one takes. */
+export const KEYED = { AUTH: 'key', API_KEY: KEY, HEARTBEAT_MS: '100', POLL_AFTER_MS: '20' } as const;
+/** Settings for files that need several projects; each file has keys of its own. */
+export const PASSTHROUGH = { AUTH: 'passthrough', SECRET: 'the secret of these tests' } as const;
+
+/**
+ * @param env settings of the service; files with the same settings share services
+ * @param model the model of another service of the file, to be that of this one as well; it is there before, and longer
+ */
+export function withSharedService(
+  env: Readonly<Record<string, string>> = {},
+  model: FakeUpstream | null = null,
+): Shared {
+  const upstream = model ?? new FakeUpstream();
   const service = new SharedService();
-  beforeAll(async () => upstream.listen(await service.borrow(env)));
-  beforeEach(() => upstream.keepReply());
+  let stop = async (): Promise<void> => (model === null ? upstream.stop() : undefined);
+  beforeAll(async () => {
+    const port = await service.borrow(env);
+    if (model === null) await upstream.listen(port);
+    else stop = await model.alsoListen(port);
+  });
+  if (model === null) beforeEach(() => upstream.keepReply());
   afterAll(async () => {
     try {
-      await upstream.stop();
+      await stop();
     } finally {
       await service.giveBack();
     }

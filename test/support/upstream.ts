@@ -9,6 +9,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import type { ListenOptions } from 'node:net';
 import { json, text as readText } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
@@ -176,7 +177,7 @@ type Reply = (request: UpstreamRequest) => Iterable<Step> | undefined;
 export class FakeUpstream {
   /** Every request so far, in order of arrival. */
   readonly requests: UpstreamRequest[] = [];
-  readonly #servers: readonly Server[];
+  readonly #servers: Server[];
   readonly #problems: unknown[] = [];
   readonly #listed = Promise.withResolvers<void>();
   /** Resolves when it has told somebody which models it has. */
@@ -190,9 +191,7 @@ export class FakeUpstream {
    *   process with long turns keeps clients waiting that connect together. More than one works on Linux only.
    */
   constructor(sockets = 1) {
-    this.#servers = Array.from({ length: sockets }, () =>
-      createServer((request, response) => void this.#answer(request, response)),
-    );
+    this.#servers = Array.from({ length: sockets }, () => this.#server());
   }
 
   /** A server on a free port of the loopback interface. */
@@ -207,11 +206,20 @@ export class FakeUpstream {
     let at = port;
     for (const server of this.#servers) {
       const options = { port: at, host: '127.0.0.1', reusePort: this.#servers.length > 1 };
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject).listen(options, resolve);
-      });
+      await opened(server, options);
       at = this.port;
     }
+  }
+
+  /** Listens at one more port, as the same model. @returns what ends that, and closes the connections there */
+  async alsoListen(port: number): Promise<() => Promise<void>> {
+    const server = this.#server();
+    await opened(server, { port, host: '127.0.0.1' });
+    this.#servers.push(server);
+    return async () => {
+      this.#servers.splice(this.#servers.indexOf(server), 1);
+      await closed(server);
+    };
   }
 
   /** The base URL for an OpenAI client; ends in `/v1`. */
@@ -247,10 +255,13 @@ export class FakeUpstream {
 
   /** Closes all connections. @throws errors of the tests' replies, so that they cannot pass unnoticed. */
   async stop(): Promise<void> {
-    for (const server of this.#servers) server.closeAllConnections();
-    await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    await Promise.all(this.#servers.map(closed));
     if (this.#problems.length > 0)
       throw new AggregateError(this.#problems, 'the fake upstream could not answer');
+  }
+
+  #server(): Server {
+    return createServer((request, response) => void this.#answer(request, response));
   }
 
   async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -284,6 +295,17 @@ export class FakeUpstream {
         sendJson(response, 500, { error: { message: String(error), type: 'server_error' } });
     }
   }
+}
+
+function opened(server: Server, options: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject).listen(options, resolve);
+  });
+}
+
+async function closed(server: Server): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
 }
 
 async function play(
