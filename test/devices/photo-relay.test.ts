@@ -9,6 +9,7 @@ import { startService, type Service } from '../support/service.ts';
 import { calls, says, type UpstreamRequest } from '../support/upstream.ts';
 import { Device, endOf, textIn } from './device.ts';
 import { matching, SOME_TEXT } from './matchers.ts';
+import { KEY, KEYED, PASSTHROUGH, withSharedService, type SharedService } from '../support/shared-service.ts';
 import { withService } from '../support/with-service.ts';
 
 const QUESTION = '眼前的植物叫什么？';
@@ -34,11 +35,22 @@ const photo = (url = PHOTO_URL, text = ''): object => ({
 });
 
 /** The key that all glasses here have. */
-const SHARED = { authorization: 'Bearer everybody' };
+const SHARED = { authorization: `Bearer ${KEY}` };
 
 let openai: OpenAI;
 
-const { upstream, service } = withService();
+/** The keys of those who wait for a photo, each with its milliseconds. */
+async function waitsIn({ redisPrefix }: { readonly redisPrefix: string }): Promise<Map<string, number>> {
+  const redis = openLook(inject('redisUrl'));
+  try {
+    const keys = await keysLike(redis, `${redisPrefix}*photo*`);
+    return new Map(await Promise.all(keys.map(async (key) => [key, await redis.pttl(key)] as const)));
+  } finally {
+    redis.disconnect();
+  }
+}
+
+const { upstream, service } = withSharedService();
 
 beforeAll(async () => {
   openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'none' });
@@ -213,58 +225,39 @@ describe('a photo that never comes', () => {
   });
 
   test('is waited for no longer than two minutes', async () => {
-    const redis = openLook(inject('redisUrl'));
-    try {
-      await asks(glasses());
-      const keys = await keysLike(redis, `${service.redisPrefix}*photo*`);
-      const waits = await Promise.all(keys.map((key) => redis.pttl(key)));
-      expect(waits.length).toBeGreaterThan(0);
-      for (const ms of waits) {
-        expect(ms).toBeGreaterThan(0);
-        expect(ms).toBeLessThanOrEqual(120_000);
-      }
-    } finally {
-      redis.disconnect();
-    }
-  });
-
-  test('lets its run expire, and leaves the thread free', async () => {
-    const brief = await startService({
-      redisUrl: inject('redisUrl'),
-      upstream,
-      env: { RUN_EXPIRES_AFTER_S: '3' },
-    });
-    try {
-      const sdk = new OpenAI({ baseURL: brief.baseUrl, apiKey: 'none' });
-      const { id } = await sdk.beta.threads.create({});
-      const device = glasses(brief.url);
-      await asks(device, { ...TURN, thread_id: id });
-      const [run] = (await sdk.beta.threads.runs.list(id)).data;
-      expect(await ended(sdk, id, run?.id ?? '')).toBe('expired');
-      upstream.reply(() => says('好'));
-      expect(await hears(device, { ...TURN, tools: [], thread_id: id })).toBe('好');
-    } finally {
-      await brief.stop();
+    const before = await waitsIn(service);
+    await asks(glasses());
+    const waits = await waitsIn(service);
+    const made = [...waits].filter(([key]) => !before.has(key));
+    expect(made.length).toBeGreaterThan(0);
+    for (const [, ms] of made) {
+      expect(ms).toBeGreaterThan(0);
+      expect(ms).toBeLessThanOrEqual(120_000);
     }
   });
 });
 
-describe('a photo that comes too late', () => {
-  test('is a question of its own', async () => {
-    const brief = await startService({
-      redisUrl: inject('redisUrl'),
-      upstream,
-      env: { RUN_EXPIRES_AFTER_S: '3' },
-    });
-    try {
-      const device = glasses(brief.url);
-      await asks(device);
-      await brief.waitForLog(({ event }) => event === 'run.expired');
-      expect(await hears(device, photo())).toBe(`我看到了 ${PHOTO_URL}`);
-      expect(last().body.messages).toHaveLength(1);
-    } finally {
-      await brief.stop();
-    }
+describe('where runs expire soon', () => {
+  const { service: brief } = withService(() => ({ upstream, env: { RUN_EXPIRES_AFTER_S: '3' } }));
+
+  test('a photo that comes too late is a question of its own', async () => {
+    const device = glasses(brief.url);
+    await asks(device);
+    // The first that expires there.
+    await brief.waitForLog(({ event }) => event === 'run.expired');
+    expect(await hears(device, photo())).toBe(`我看到了 ${PHOTO_URL}`);
+    expect(last().body.messages).toHaveLength(1);
+  });
+
+  test('a photo that never comes lets its run expire, and leaves the thread free', async () => {
+    const sdk = new OpenAI({ baseURL: brief.baseUrl, apiKey: 'none' });
+    const { id } = await sdk.beta.threads.create({});
+    const device = glasses(brief.url);
+    await asks(device, { ...TURN, thread_id: id });
+    const [run] = (await sdk.beta.threads.runs.list(id)).data;
+    expect(await ended(sdk, id, run?.id ?? '')).toBe('expired');
+    upstream.reply(() => says('好'));
+    expect(await hears(device, { ...TURN, tools: [], thread_id: id })).toBe('好');
   });
 });
 
@@ -419,45 +412,38 @@ describe('glasses that nothing tells apart', () => {
     expect(last().body.messages).toMatchObject([{ role: 'user', content: [image(SECOND_URL)] }]);
   }
 
+  const { service: keyed } = withSharedService(KEYED, upstream);
+  const { service: passthrough } = withSharedService(PASSTHROUGH, upstream);
+
   test.each([
-    ['without any key', {}, {}],
-    ['with one key that nobody checks', {}, SHARED],
-    ['with the key of AUTH=key', { AUTH: 'key', API_KEY: 'everybody' }, SHARED],
-  ])('%s have each photo taken as a question of its own', async (_, env, headers) => {
-    const own = await startService({ redisUrl: inject('redisUrl'), upstream, env });
-    try {
-      const pair = (): Device => new Device(`${own.url}/custom_agent/chat`, headers);
-      await expectNoneRelayed(pair(), pair());
-      const empty = new Device(`${own.url}/custom_agent/chat?device=%20`, headers);
-      await asks(empty, { ...TURN, user: '' });
-      await hears(empty, { ...photo(), user: '' });
-      expect(last().body.messages).toHaveLength(1);
-      // Nothing is left waiting for anybody.
-      const redis = openLook(inject('redisUrl'));
-      expect(await keysLike(redis, `${own.redisPrefix}*photo*`)).toEqual([]);
-      redis.disconnect();
-    } finally {
-      await own.stop();
-    }
+    ['without any key', service, {}],
+    ['with one key that nobody checks', service, SHARED],
+    ['with the key of AUTH=key', keyed, SHARED],
+  ])('%s have each photo taken as a question of its own', async (_, at, headers) => {
+    const before = await waitsIn(at);
+    const pair = (): Device => new Device(`${at.url}/custom_agent/chat`, headers);
+    await expectNoneRelayed(pair(), pair());
+    const empty = new Device(`${at.url}/custom_agent/chat?device=%20`, headers);
+    await asks(empty, { ...TURN, user: '' });
+    await hears(empty, { ...photo(), user: '' });
+    expect(last().body.messages).toHaveLength(1);
+    // Nothing is left waiting for anybody.
+    const after = await waitsIn(at);
+    expect([...after.keys()].filter((key) => !before.has(key))).toEqual([]);
   });
 
   test('but for keys of their own are told apart by these', async () => {
-    const env = { AUTH: 'passthrough', SECRET: 'a secret of the operator' };
-    const own = await startService({ redisUrl: inject('redisUrl'), upstream, env });
-    try {
-      const [alice, bob] = ['alice', 'bob'].map(
-        (name) => new Device(`${own.url}/custom_agent/chat`, { authorization: `Bearer key-of-${name}` }),
-      );
-      if (alice === undefined || bob === undefined) throw new Error('two were named');
-      await asks(alice);
-      await asks(bob);
-      expect(await hears(alice, photo())).toBe(`我看到了 ${PHOTO_URL}`);
-      expectQuestionWithPhoto(last());
-      await hears(bob, photo(SECOND_URL));
-      expectQuestionWithPhoto(last(), SECOND_URL);
-    } finally {
-      await own.stop();
-    }
+    const [alice, bob] = ['alice', 'bob'].map(
+      (name) =>
+        new Device(`${passthrough.url}/custom_agent/chat`, { authorization: `Bearer key-of-${name}` }),
+    );
+    if (alice === undefined || bob === undefined) throw new Error('two were named');
+    await asks(alice);
+    await asks(bob);
+    expect(await hears(alice, photo())).toBe(`我看到了 ${PHOTO_URL}`);
+    expectQuestionWithPhoto(last());
+    await hears(bob, photo(SECOND_URL));
+    expectQuestionWithPhoto(last(), SECOND_URL);
   });
 
   test('are told apart by a header that a gateway puts in, too', async () => {
@@ -476,42 +462,33 @@ describe('glasses that nothing tells apart', () => {
 
 describe('glasses behind a proxy that TRUST_PROXY names', () => {
   /** Two pairs that say the same of themselves, at two addresses. */
-  const pair = (own: Service, from: string, path = ''): Device =>
-    new Device(`${own.url}/custom_agent/chat${path}`, { ...SHARED, 'x-forwarded-for': from });
+  const pair = (at: Service | SharedService, from: string, path = ''): Device =>
+    new Device(`${at.url}/custom_agent/chat${path}`, { ...SHARED, 'x-forwarded-for': from });
   const [ALICE, BOB] = ['192.0.2.1', '192.0.2.2'] as const;
-  const trusting = async (env: Readonly<Record<string, string>>): Promise<Service> =>
-    startService({ redisUrl: inject('redisUrl'), upstream, env: { TRUST_PROXY: 'loopback', ...env } });
+  const TRUST_PROXY = 'loopback';
+  const { service: keyed } = withService(() => ({ upstream, env: { ...KEYED, TRUST_PROXY } }));
+  const { service: passthrough } = withService(() => ({ upstream, env: { ...PASSTHROUGH, TRUST_PROXY } }));
 
   test.each([
-    ['with one user', { AUTH: 'key', API_KEY: 'everybody' }, { user: 'app' }],
-    ['with one key of the model server', { AUTH: 'passthrough', SECRET: 'a secret of the operator' }, {}],
-  ])('are told apart by their addresses: %s', async (_, env, same) => {
-    const own = await trusting(env);
-    try {
-      const [alice, bob] = [pair(own, ALICE), pair(own, BOB)];
-      await asks(bob, { ...TURN, ...same });
-      await hears(alice, { ...photo(), ...same });
-      expect(last().body.messages, 'a photo of somebody else').toHaveLength(1);
-      expect(await hears(bob, { ...photo(SECOND_URL), ...same })).toBe(`我看到了 ${SECOND_URL}`);
-      expectQuestionWithPhoto(last(), SECOND_URL);
-    } finally {
-      await own.stop();
-    }
+    ['with one user', keyed, { user: 'app' }],
+    ['with one key of the model server', passthrough, {}],
+  ])('are told apart by their addresses: %s', async (_, at, same) => {
+    const [alice, bob] = [pair(at, ALICE), pair(at, BOB)];
+    await asks(bob, { ...TURN, ...same });
+    await hears(alice, { ...photo(), ...same });
+    expect(last().body.messages, 'a photo of somebody else').toHaveLength(1);
+    expect(await hears(bob, { ...photo(SECOND_URL), ...same })).toBe(`我看到了 ${SECOND_URL}`);
+    expectQuestionWithPhoto(last(), SECOND_URL);
   });
 
   test('are not known by an address alone, and a device that is named is the same at any', async () => {
-    const own = await trusting({ AUTH: 'key', API_KEY: 'everybody' });
-    try {
-      const nameless = pair(own, ALICE);
-      await asks(nameless);
-      await hears(nameless, photo());
-      expect(last().body.messages).toHaveLength(1);
-      await asks(pair(own, ALICE, '?device=mine'));
-      await hears(pair(own, BOB, '?device=mine'), photo());
-      expectQuestionWithPhoto(last());
-    } finally {
-      await own.stop();
-    }
+    const nameless = pair(keyed, ALICE);
+    await asks(nameless);
+    await hears(nameless, photo());
+    expect(last().body.messages).toHaveLength(1);
+    await asks(pair(keyed, ALICE, '?device=mine'));
+    await hears(pair(keyed, BOB, '?device=mine'), photo());
+    expectQuestionWithPhoto(last());
   });
 
   test('but not by what anybody may write where no proxy is trusted', async () => {
