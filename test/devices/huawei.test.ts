@@ -1,6 +1,6 @@
 /** Agents under their own address (huawei, Huawei's "execute"): typed events, memory of three kinds, and variables. */
 import OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { noHostedTools, noRemoteTools } from '../support/hosted.ts';
 import { z } from 'zod';
 import { INSTALL_MS, type Python } from '../clients/programs.ts';
@@ -8,11 +8,12 @@ import { execute } from '../../src/runs/execute.ts';
 import type { RunTool } from '../../src/runs/tool.ts';
 import { Seal } from '../../src/seal.ts';
 import { stateAfter } from '../runs/histories.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, refuses, says, text, type UpstreamRequest } from '../support/upstream.ts';
+import { KEYED, withSharedService } from '../support/shared-service.ts';
+import { calls, refuses, says, text, type UpstreamRequest } from '../support/upstream.ts';
 import { Device } from './device.ts';
 import { containing, matching, SOME_TEXT } from './matchers.ts';
 import { missingShell, playDocument, pythonWithRequests } from './documents.ts';
+import { withService } from '../support/with-service.ts';
 import { everythingIn } from './storage.ts';
 
 const SENSITIVE = 'the-users-bank-card-6225';
@@ -28,30 +29,19 @@ const eventSchema = z.strictObject({
 });
 type AgentEvent = z.infer<typeof eventSchema>;
 
-let upstream: FakeUpstream;
-let service: Service;
 let openai: OpenAI;
 let agentId: string;
 let noShell: string | null;
 let python: Python;
 
+const { upstream, service } = withService({ env: { SECRET, UPSTREAM_RETRIES: '0' } });
+
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    env: { SECRET, UPSTREAM_RETRIES: '0' },
-  });
   openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'none' });
   agentId = (await openai.beta.assistants.create({ model: 'any', name: 'host', instructions: '你是主人。' }))
     .id;
   [noShell, python] = await Promise.all([missingShell(), pythonWithRequests()]);
 }, INSTALL_MS);
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
 
 beforeEach(() => upstream.reply(() => says('您好，', '请坐。')));
 
@@ -375,9 +365,10 @@ describe('variables', () => {
     ).toBe('end');
   });
 
-  test('a server without SECRET refuses sensitive ones rather than keep them', async () => {
-    const open = await startService({ redisUrl: inject('redisUrl'), upstream });
-    try {
+  describe('to a server without SECRET', () => {
+    const { service: open } = withSharedService();
+
+    test('sensitive ones are refused rather than kept', async () => {
       const sdk = new OpenAI({ baseURL: open.baseUrl, apiKey: 'none' });
       const { id } = await sdk.beta.assistants.create({ model: 'any' });
       const device = new Device(`${open.url}/v1/routes/open/${id}/execute`);
@@ -386,9 +377,7 @@ describe('variables', () => {
         variables: { sensitive_variables: { card: SENSITIVE } },
       });
       expect(refused(heard)).toEqual({ status: 400, body: refusal('SECRET') });
-    } finally {
-      await open.stop();
-    }
+    });
   });
 });
 
@@ -436,18 +425,13 @@ describe('refusals', () => {
     });
   });
 
-  test('a missing key', async () => {
-    const keyed = await startService({
-      redisUrl: inject('redisUrl'),
-      upstream,
-      env: { AUTH: 'key', API_KEY: 'k-1' },
-    });
-    try {
+  describe('of a server that asks for a key', () => {
+    const { service: keyed } = withSharedService(KEYED);
+
+    test('a missing key', async () => {
       const device = new Device(`${keyed.url}/v1/routes/open/any/execute`);
       expect(refused(await device.ask({ query: '您好' }))).toEqual({ status: 401, body: refusal('API key') });
-    } finally {
-      await keyed.stop();
-    }
+    });
   });
 });
 
