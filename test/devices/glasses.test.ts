@@ -6,10 +6,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, type TestContext } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, type TestContext } from 'vitest';
 import { INSTALL_MS, type Python } from '../clients/programs.ts';
-import { startService, type Service } from '../support/service.ts';
-import { calls, FakeUpstream, refuses, says, text } from '../support/upstream.ts';
+import { KEYED, withSharedService } from '../support/shared-service.ts';
+import { calls, refuses, says, text } from '../support/upstream.ts';
+import { withService } from '../support/with-service.ts';
 import { chunksIn, Device, endOf, textIn, wholeText } from './device.ts';
 import { containing, SOME_TEXT } from './matchers.ts';
 import { missingShell, playDocument, pythonWithRequests, type Fill } from './documents.ts';
@@ -33,14 +34,11 @@ const TURN = {
 const APOLOGY = '抱歉，出了点问题。';
 
 const folder = mkdtempSync(join(tmpdir(), 'longrun-glasses-'));
-let upstream: FakeUpstream;
-let service: Service;
 let url: string;
 let noShell: string | null;
 let python: Python;
 
-beforeAll(async () => {
-  upstream = await FakeUpstream.start();
+const { upstream, service } = withService(() => {
   const config = join(folder, 'longrun.config.json');
   const aliases = { '<yuntianshiren>': 'a-text-model', doubao: 'another-model' };
   const visionModels = { yuntianshiren: 'a-seeing-model' };
@@ -57,20 +55,16 @@ beforeAll(async () => {
       ],
     }),
   );
-  service = await startService({
-    redisUrl: inject('redisUrl'),
-    env: { LONGRUN_CONFIG: config, APOLOGY, UPSTREAM_RETRIES: '0' },
-  });
+  return { env: { LONGRUN_CONFIG: config, APOLOGY, UPSTREAM_RETRIES: '0' } };
+});
+
+beforeAll(async () => {
   url = `${service.url}/custom_agent/chat`;
   noShell = await missingShell();
   python = await pythonWithRequests();
 }, INSTALL_MS);
 
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => rmSync(folder, { recursive: true }));
 
 beforeEach(() =>
   upstream.reply(({ body: { messages, tools } }) => {
@@ -230,38 +224,29 @@ describe('paths and keys', () => {
     expect((await new Device(url, headers).ask(TURN)).status).toBe(200);
   });
 
-  test('with AUTH=key the key is asked for', async () => {
-    const keyed = await startService({
-      redisUrl: inject('redisUrl'),
-      upstream,
-      env: { AUTH: 'key', API_KEY: KEY },
-    });
-    try {
+  describe('with AUTH=key', () => {
+    const { service: keyed } = withSharedService(KEYED, upstream);
+
+    test('the key is asked for', async () => {
       upstream.reply(() => says('好'));
       const path = `${keyed.url}/custom_agent/chat`;
+      const headers = { authorization: `Bearer ${KEYED.API_KEY}` };
       expect((await new Device(path).ask(TURN)).status).toBe(401);
-      expect((await new Device(path, { authorization: `Bearer ${KEY}` }).ask(TURN)).status).toBe(200);
-    } finally {
-      await keyed.stop();
-    }
+      expect((await new Device(path, headers).ask(TURN)).status).toBe(200);
+    });
   });
 });
 
-test('a photo that is too big for the server is refused with its limit', async () => {
-  const small = await startService({
-    redisUrl: inject('redisUrl'),
-    upstream,
-    env: { BODY_LIMIT_BYTES: '2048' },
-  });
-  try {
+describe('a photo that is too big for the server', () => {
+  const { service: small } = withService({ workers: 0, env: { BODY_LIMIT_BYTES: '2048' } });
+
+  test('is refused with its limit', async () => {
     const image = { type: 'image_url', image_url: { url: `data:image/jpeg;base64,${'A'.repeat(4096)}` } };
     const messages = [{ role: 'user', content: [image] }];
     const heard = await new Device(`${small.url}/custom_agent/chat`).ask({ ...TURN, messages });
     expect(heard.status).toBe(413);
     expect(heard.raw).toContain('2048 bytes');
-  } finally {
-    await small.stop();
-  }
+  });
 });
 
 describe('what the model is told', () => {
