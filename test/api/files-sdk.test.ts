@@ -7,7 +7,7 @@ import * as OpenAI7 from 'openai';
 import { describe, expect, test } from 'vitest';
 import { withService } from '../support/with-service.ts';
 
-const { service } = withService();
+const { service } = withService({ workers: 0 });
 const options = () => ({ baseURL: service.baseUrl, apiKey: 'any', maxRetries: 0 });
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -11,6 +11,7 @@ import { withService } from '../support/with-service.ts';
 const MAX_FILE_BYTES = 200_000;
 const MAX_PROJECT_BYTES = 2_000_000;
 const { service, wire } = withService({
+  workers: 0,
   env: { MAX_FILE_BYTES: String(MAX_FILE_BYTES), MAX_PROJECT_FILES_BYTES: String(MAX_PROJECT_BYTES) },
 });
 

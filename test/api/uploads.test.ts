@@ -8,6 +8,7 @@ import { containing, matching, objectWith, SOME_NUMBER } from '../devices/matche
 import { withService } from '../support/with-service.ts';
 
 const { service, wire } = withService({
+  workers: 0,
   env: { MAX_FILE_BYTES: '100000', MAX_PROJECT_FILES_BYTES: '3000000' },
 });
 
