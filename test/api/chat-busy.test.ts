@@ -2,13 +2,11 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { asking, post } from '../support/chat.ts';
 import { refuses } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
 let headers: Readonly<Record<string, string>>;
 
-const env = { UPSTREAM_RETRIES: '0' };
-
-const { upstream, service, wire } = withService({ env });
+const { upstream, service, wire } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
 beforeAll(async () => {
   upstream.reply(() => refuses(429, 'Rate limit reached', headers));

@@ -3,11 +3,8 @@ import OpenAI from 'openai';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { says, TURN_USAGE } from '../support/upstream.ts';
 import { withSharedService } from '../support/shared-service.ts';
-import { withService } from '../support/with-service.ts';
 
-const { upstream, service, wire } = withService({
-  env: { SECRET: 'the secret of these tests' },
-});
+const { upstream, service, wire } = withSharedService({ SECRET: 'the secret of these tests' });
 
 let client: OpenAI;
 

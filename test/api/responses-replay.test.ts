@@ -2,9 +2,9 @@
 import OpenAI from 'openai';
 import { expect, test, vi } from 'vitest';
 import { calls, says } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
-const { upstream, service, wire } = withService({ env: { LOG_KEPT_S: '1' } });
+const { upstream, service, wire } = withSharedService({ LOG_KEPT_S: '1' });
 
 test('an old response is told in few frames, and not from a number on', async () => {
   const client = new OpenAI({ baseURL: service.baseUrl, apiKey: 'none', maxRetries: 0 });

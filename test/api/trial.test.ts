@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { asking, post, refusalOf, textOf } from '../support/chat.ts';
 import { contentsOf, keysLike, openLook } from '../support/contents.ts';
 import { startService, type Service } from '../support/service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 import { FakeUpstream, refuses } from '../support/upstream.ts';
 import { Wire, type Reply } from '../support/wire.ts';
 
@@ -169,17 +170,15 @@ describe('one answered chat', () => {
   });
 });
 
-test('with a key of the operator’s nothing is on trial', async () => {
-  const own = await startService({ redisUrl: inject('redisUrl'), upstream, workers: 0 });
-  try {
-    const wire = new Wire(own.baseUrl);
+describe('with a key of the operator’s', () => {
+  const { service: own, wire } = withSharedService();
+
+  test('nothing is on trial', async () => {
     const replies = await Promise.all(
       Array.from({ length: 120 }, () => wire.ask('POST', '/threads', { body: {} })),
     );
     expect(taken(replies)).toBe(120);
     expect(await keysLike(redis, `${own.redisPrefix}*trial*`)).toEqual([]);
     expect(await refusalOf(await post(`${own.baseUrl}/threads/x`, {}))).toMatchObject({ status: 404 });
-  } finally {
-    await own.stop();
-  }
+  });
 });

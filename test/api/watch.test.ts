@@ -3,14 +3,14 @@
  * long after the run has ended.
  */
 /* oxlint-disable vitest/expect-expect -- expectRefusal asserts. */
-import { beforeAll, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { lookUntil } from '../support/looks.ts';
 import { problemsOf } from '../support/order.ts';
 import { expectRefusal } from '../support/refusal.ts';
-import { startService } from '../support/service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 import { calls, gate, says, text, type Step } from '../support/upstream.ts';
-import { namesOf, runIn, saidIn, Wire, type Frame, type WireRun } from '../support/wire.ts';
+import { namesOf, runIn, saidIn, type Frame, type WireRun } from '../support/wire.ts';
 import { withService } from '../support/with-service.ts';
 
 const READERS = 12;
@@ -240,29 +240,24 @@ describe('what a model thinks', () => {
 });
 
 describe('a run whose log has expired', () => {
+  const { upstream: model, wire: own } = withSharedService({ LOG_KEPT_S: '1' });
+
   test('is told by its end alone', async () => {
-    const redisUrl = inject('redisUrl');
-    const forgetful = await startService({ redisUrl, upstream, env: { LOG_KEPT_S: '1' } });
-    try {
-      upstream.reply(() => says('Once', ' upon'));
-      const own = new Wire(forgetful.baseUrl);
-      const assistant = (await own.ok('POST', '/assistants', { model: 'm' })).id;
-      const run = await own.play(await own.thread('a story'), { assistant_id: assistant });
-      // Nobody is told when a key expires, so it is asked for until it has.
-      const frames = await lookUntil(
-        async () => (await own.stream('GET', pathOf(run))).rest(),
-        (told) => !namesOf(told).includes('thread.run.created'),
-      );
-      expect(frames).toEqual([
-        { id: null, name: 'thread.run.completed', data: run },
-        { id: null, name: 'done', data: '[DONE]' },
-      ]);
-      for (const after of [0, 3])
-        expect(await (await own.stream('GET', `${pathOf(run)}?after=${after}`)).rest()).toEqual(frames);
-      expect(await own.list(`/threads/${run.thread_id}/messages`)).toHaveLength(2);
-      expect(await own.list(`/threads/${run.thread_id}/runs/${run.id}/steps`)).toHaveLength(1);
-    } finally {
-      await forgetful.stop();
-    }
+    model.reply(() => says('Once', ' upon'));
+    const assistant = (await own.ok('POST', '/assistants', { model: 'm' })).id;
+    const run = await own.play(await own.thread('a story'), { assistant_id: assistant });
+    // Nobody is told when a key expires, so it is asked for until it has.
+    const frames = await lookUntil(
+      async () => (await own.stream('GET', pathOf(run))).rest(),
+      (told) => !namesOf(told).includes('thread.run.created'),
+    );
+    expect(frames).toEqual([
+      { id: null, name: 'thread.run.completed', data: run },
+      { id: null, name: 'done', data: '[DONE]' },
+    ]);
+    for (const after of [0, 3])
+      expect(await (await own.stream('GET', `${pathOf(run)}?after=${after}`)).rest()).toEqual(frames);
+    expect(await own.list(`/threads/${run.thread_id}/messages`)).toHaveLength(2);
+    expect(await own.list(`/threads/${run.thread_id}/runs/${run.id}/steps`)).toHaveLength(1);
   });
 });

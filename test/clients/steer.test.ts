@@ -6,13 +6,13 @@ import { openState } from '../../src/store/redis.ts';
 import type { ScriptedRedis } from '../../src/store/scripts.ts';
 import { silent } from '../store/fixture.ts';
 import { finish, gate, text } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 import { INSTALL_MS, pythonWithOpenAi, runProgram, type Python } from './programs.ts';
 
 vi.setConfig({ testTimeout: 400_000 });
 
 const PROGRAM = fileURLToPath(new URL('steer/steer.py', import.meta.url));
-const { upstream, service, wire } = withService();
+const { upstream, service, wire } = withSharedService();
 
 let redis: ScriptedRedis;
 

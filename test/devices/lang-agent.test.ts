@@ -1,9 +1,9 @@
 /** The chat API of a LangChain agent (lang-agent): no key, no stream unless asked, and memory behind `thread_id`. */
 import OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { INSTALL_MS, type Python } from '../clients/programs.ts';
-import { startService, type Service } from '../support/service.ts';
-import { FakeUpstream, gate, says, text, type UpstreamRequest } from '../support/upstream.ts';
+import { withSharedService } from '../support/shared-service.ts';
+import { gate, says, text, type UpstreamRequest } from '../support/upstream.ts';
 import { Device, textIn, wholeText } from './device.ts';
 import { listWith, matching, SOME_NUMBER, SOME_TEXT } from './matchers.ts';
 import { missingShell, playDocument, pythonWithRequests, pythonWithSdk } from './documents.ts';
@@ -12,16 +12,13 @@ const ANSWER = '你好!我是小盏。';
 const HELLO = '你好,请介绍一下你自己。';
 const TURN = { model: 'qwen-flash', messages: [{ role: 'user', content: HELLO }] };
 
-let upstream: FakeUpstream;
-let service: Service;
+const { upstream, service } = withSharedService();
 let device: Device;
 let noShell: string | null;
 let plainPython: Python;
 let sdkPython: Python;
 
 beforeAll(async () => {
-  upstream = await FakeUpstream.start();
-  service = await startService({ redisUrl: inject('redisUrl'), upstream });
   device = new Device(`${service.url}/v1/chat/completions`);
   [noShell, plainPython, sdkPython] = await Promise.all([
     missingShell(),
@@ -29,11 +26,6 @@ beforeAll(async () => {
     pythonWithSdk(),
   ]);
 }, INSTALL_MS);
-
-afterAll(async () => {
-  await service?.stop();
-  await upstream?.stop();
-});
 
 beforeEach(() => upstream.reply(() => says('你好!', '我是小盏。')));
 

@@ -7,13 +7,13 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { runProgram, type Ended } from '../clients/programs.ts';
 import { calls, says } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 import { assistant, message, thread } from './exports.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/import/main.ts', import.meta.url));
 const PNG = Buffer.from('89504e470d0a1a0a0000000d', 'hex');
 
-const { upstream, service } = withService();
+const { upstream, service } = withSharedService();
 
 let client: OpenAI;
 let folder: string;

@@ -9,14 +9,14 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { runProgram, type Ended } from '../clients/programs.ts';
 import { assistant, message, pagesOf, thread } from './exports.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/import/main.ts', import.meta.url));
 
 let folder: string;
 let client: OpenAI;
 
-const { upstream, service } = withService();
+const { upstream, service } = withSharedService();
 
 beforeAll(async () => {
   client = new OpenAI({ baseURL: service.baseUrl, apiKey: 'none', maxRetries: 0 });

@@ -1,7 +1,8 @@
 /**
  * As support/with-service.ts, for files that only ask the service and its model: the service is one that other files have had
  * before (support/keeper.ts), the model is the file's own. All share a project, so a file that lists what a project has, that
- * looks at logs or figures, or that ends processes has a service of its own.
+ * looks at logs or figures, or that ends processes has a service of its own; and ids that a file makes up, such as those of a
+ * chat's threads, are in no other file with the same settings.
  */
 import { afterAll, beforeAll, beforeEach, inject } from 'vitest';
 import { loanSchema, type Loan } from './loan.ts';
