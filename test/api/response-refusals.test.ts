@@ -4,8 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { expectRefusal, type Refusal } from '../support/refusal.ts';
 import { finish, gate, refuses, text } from '../support/upstream.ts';
-import { withSharedService } from '../support/shared-service.ts';
-import { withService } from '../support/with-service.ts';
+import { PASSTHROUGH, withSharedService } from '../support/shared-service.ts';
 
 const { upstream, wire } = withSharedService({ UPSTREAM_RETRIES: '0' });
 
@@ -309,9 +308,7 @@ describe('what the model server refuses', () => {
 
 /** Shows R-ERROR-05. */
 describe('another project', () => {
-  const { wire: guarded } = withService({
-    env: { AUTH: 'passthrough', SECRET: 'a secret for the keys of callers' },
-  });
+  const { wire: guarded } = withSharedService(PASSTHROUGH);
   const as = (name: string) => ({ headers: { authorization: `Bearer ${name}` } });
   test('knows nothing of a response, a conversation or an item', async () => {
     const body = { items: [{ role: 'user', content: 'a secret' }] };

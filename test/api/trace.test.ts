@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { lookUntil } from '../support/looks.ts';
 import { startService } from '../support/service.ts';
+import { PASSTHROUGH, withSharedService } from '../support/shared-service.ts';
 import { calls, finish, gate, refuses, says, text, TURN_USAGE } from '../support/upstream.ts';
 import { outputsOf, Wire, type WireRun } from '../support/wire.ts';
 import { withService } from '../support/with-service.ts';
@@ -241,8 +242,7 @@ test('without notes, what the run and its steps tell is shown', async () => {
 });
 
 describe('with keys of callers', () => {
-  const env = { AUTH: 'passthrough', SECRET: 's'.repeat(32) };
-  const { service: shared } = withService({ env });
+  const { service: shared } = withSharedService(PASSTHROUGH);
 
   test('another caller finds nothing', async () => {
     const [owner, other] = ['one', 'other'].map(

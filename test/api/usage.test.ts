@@ -2,13 +2,11 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { expectRefusal } from '../support/refusal.ts';
+import { PASSTHROUGH, withSharedService } from '../support/shared-service.ts';
 import { says } from '../support/upstream.ts';
 import { Wire } from '../support/wire.ts';
-import { withService } from '../support/with-service.ts';
 
-const { upstream, service } = withService({
-  env: { AUTH: 'passthrough', SECRET: 'the secret of these tests' },
-});
+const { upstream, service } = withSharedService(PASSTHROUGH);
 
 const as = (key: string): Wire => new Wire(service.baseUrl, { authorization: `Bearer ${key}` });
 
