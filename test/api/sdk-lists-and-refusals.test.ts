@@ -13,12 +13,10 @@ import {
   type Pages,
   type Sdk,
 } from '../support/sdks.ts';
+import { KEY, KEYED, withSharedService } from '../support/shared-service.ts';
 import { calls, says, text } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
 
-const KEY = 'the-right-key';
-
-const { upstream, service } = withService({ env: { AUTH: 'key', API_KEY: KEY, POLL_AFTER_MS: '20' } });
+const { upstream, service } = withSharedService(KEYED);
 
 describe.each(SDKS)('$name', (sdk) => {
   let client: Client;

@@ -6,12 +6,11 @@ import { AgentsClient, ToolUtility, type AgentRunResponse } from '@azure/ai-agen
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { KEY, KEYED, withSharedService } from '../../support/shared-service.ts';
 import { calls, finish, gate, says, text } from '../../support/upstream.ts';
-import { withService } from '../../support/with-service.ts';
 import { INSTALL_MS, pythonWithAzureAgents, runProgram, type Python } from '../programs.ts';
 import { TlsProxy } from './tls.ts';
 
-const KEY = 'the right key';
 const PROGRAM = fileURLToPath(new URL('foundry_agents.py', import.meta.url));
 /** The events of a run that calls nothing. */
 const STREAMED = [
@@ -40,7 +39,7 @@ const waitingSchema = z.object({
   }),
 });
 
-const { upstream, service } = withService({ env: { AUTH: 'key', API_KEY: KEY, HEARTBEAT_MS: '100' } });
+const { upstream, service } = withSharedService(KEYED);
 let proxy: TlsProxy;
 let endpoint: string;
 

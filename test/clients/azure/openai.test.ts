@@ -8,11 +8,10 @@ import * as OpenAI6 from 'openai-v6';
 import * as OpenAI7 from 'openai';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { KEY, KEYED, withSharedService } from '../../support/shared-service.ts';
 import { calls, finish, gate, says, text } from '../../support/upstream.ts';
-import { withService } from '../../support/with-service.ts';
 import { INSTALL_MS, pythonWithOpenAi, runProgram, type Python } from '../programs.ts';
 
-const KEY = 'the right key';
 const PROGRAM = fileURLToPath(new URL('openai_azure.py', import.meta.url));
 const RUN_BEGINS = ['thread.run.created', 'thread.run.queued', 'thread.run.in_progress'];
 const RUN_RESUMES = ['thread.run.step.completed', 'thread.run.queued', 'thread.run.in_progress'];
@@ -27,7 +26,7 @@ const ANSWER = [
 ];
 const CALLS = [...RUN_BEGINS, ...STEP_BEGINS, 'thread.run.step.delta', 'thread.run.requires_action'];
 
-const { upstream, service } = withService({ env: { AUTH: 'key', API_KEY: KEY, POLL_AFTER_MS: '20' } });
+const { upstream, service } = withSharedService(KEYED);
 
 beforeEach(() =>
   upstream.reply(({ text: asked, outputs }) => {
