@@ -5,14 +5,10 @@
 import OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
 import { asking, hear, post, textOf } from '../support/chat.ts';
+import { FILLER, HURRIED, withSharedService } from '../support/shared-service.ts';
 import { calls, finish, gate, refuses, says, text } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
 
-const FILLER = '嗯，';
-
-const { upstream, service } = withService({
-  env: { UPSTREAM_RETRIES: '0', FILLER_AFTER_MS: '400', FILLER_TEXT: FILLER, HEARTBEAT_MS: '100' },
-});
+const { upstream, service } = withSharedService(HURRIED);
 
 const voice = (body: object): Promise<Response> => post(`${service.url}/chat/completions`, body);
 const chat = (body: object): Promise<Response> => post(`${service.baseUrl}/chat/completions`, body);

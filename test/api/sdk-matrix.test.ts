@@ -13,7 +13,7 @@ import {
   type Stream,
 } from '../support/sdks.ts';
 import { calls, finish, gate, says, text, TURN_USAGE } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { HURRIED, withSharedService } from '../support/shared-service.ts';
 
 const RUN_BEGINS = ['thread.run.created', 'thread.run.queued', 'thread.run.in_progress'];
 const MESSAGE_STEP = [
@@ -40,10 +40,7 @@ const OPEN_MESSAGE = {
 };
 const RUN_RESUMES = ['thread.run.step.completed', 'thread.run.queued', 'thread.run.in_progress'];
 
-const { upstream, service } = withService({
-  // A short interval only spares the SDKs' sleep; every wait is still for an answer.
-  env: { POLL_AFTER_MS: '20' },
-});
+const { upstream, service } = withSharedService(HURRIED);
 
 /** Asks for the weather of the cities once; with the outputs at hand, repeats them. */
 function weatherOf(...cities: readonly string[]): void {

@@ -6,8 +6,8 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import OpenAI from 'openai';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { HURRIED, withSharedService } from '../support/shared-service.ts';
 import { finish, gate, refuses, says, text, type Script } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
 
 /** Nothing but events of one line of data each, and comments that end no event. */
 const FRAMES = /^(?:: ping\n|event: [a-z_.]+\ndata: [^\n]+\n\n)+$/;
@@ -16,9 +16,7 @@ const LAST_FRAME = 'event: done\ndata: [DONE]\n\n';
 let openai: OpenAI;
 let assistantId: string;
 
-const { upstream, service } = withService({
-  env: { HEARTBEAT_MS: '100', POLL_AFTER_MS: '20', UPSTREAM_RETRIES: '0' },
-});
+const { upstream, service } = withSharedService(HURRIED);
 
 beforeAll(async () => {
   openai = new OpenAI({ baseURL: service.baseUrl, apiKey: 'any', maxRetries: 0 });

@@ -58,6 +58,17 @@ export const KEY = 'the right key';
 export const KEYED = { AUTH: 'key', API_KEY: KEY, HEARTBEAT_MS: '100', POLL_AFTER_MS: '20' } as const;
 /** Settings for files that need several projects; each file has keys of its own. */
 export const PASSTHROUGH = { AUTH: 'passthrough', SECRET: 'the secret of these tests' } as const;
+/** What is said where an answer is slow, with {@link HURRIED}. */
+export const FILLER = '嗯，';
+/** Settings for files each of which needs some of these, and for which the others change nothing. */
+export const HURRIED = {
+  CODE_SANDBOX: 'off',
+  FILLER_AFTER_MS: '400',
+  FILLER_TEXT: FILLER,
+  HEARTBEAT_MS: '100',
+  POLL_AFTER_MS: '20',
+  UPSTREAM_RETRIES: '0',
+} as const;
 
 /**
  * @param env settings of the service; files with the same settings share services
