@@ -1,16 +1,13 @@
 /** code_interpreter end to end, where this machine can run code: logs, pictures, files, and what comes of a server that cannot. */
 import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import OpenAI, { toFile } from 'openai';
 import { describe, expect, test, vi } from 'vitest';
+import { options } from '../sandbox/options.ts';
+import { HURRIED, withSharedService } from '../support/shared-service.ts';
 import { calls, says } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
 
 // The packages are set up once on a machine, which takes a minute or two.
 vi.setConfig({ testTimeout: 400_000 });
-
-/** Kept from one test to the next, because it takes so long to fill. */
-const CODE_FOLDER = fileURLToPath(new URL('../../node_modules/.cache/longrun-code', import.meta.url));
 
 const hasBubblewrap = ((): boolean => {
   try {
@@ -26,7 +23,10 @@ const hasBubblewrap = ((): boolean => {
 const containing = (text: string): unknown => expect.stringContaining(text);
 
 describe.skipIf(!hasBubblewrap)('a run with code_interpreter', () => {
-  const { upstream, service } = withService({ env: { CODE_FOLDER } });
+  const { upstream, service } = withSharedService({
+    CODE_FOLDER: options().codeFolder,
+    POLL_AFTER_MS: '20',
+  });
   const client = (): OpenAI => new OpenAI({ baseURL: service.baseUrl, apiKey: 'none', maxRetries: 0 });
 
   const CODE = `import pandas as pd
@@ -121,7 +121,7 @@ frame.describe().to_csv('/mnt/data/out.csv')
 });
 
 describe('a server that runs no code', () => {
-  const { upstream, service } = withService({ env: { CODE_SANDBOX: 'off' } });
+  const { upstream, service } = withSharedService(HURRIED);
 
   /** Shows A-HOSTED-15. */
   test('fails the run, and says why', async () => {

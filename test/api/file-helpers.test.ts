@@ -10,14 +10,15 @@ import { describe, expect, test, vi } from 'vitest';
 import { options as sandboxOptions } from '../sandbox/options.ts';
 import { hasBubblewrap } from '../sandbox/sandbox.ts';
 import { calls, says } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 
 // Where the packages are not there yet, they are set up, which takes a minute or two.
 vi.setConfig({ testTimeout: 400_000 });
 
 const canRun = await hasBubblewrap();
-const { upstream, service } = withService({
-  env: { CODE_FOLDER: sandboxOptions().codeFolder, POLL_AFTER_MS: '20' },
+const { upstream, service } = withSharedService({
+  CODE_FOLDER: sandboxOptions().codeFolder,
+  POLL_AFTER_MS: '20',
 });
 
 const CODE = 'print(6 * 7)';

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { options } from '../sandbox/options.ts';
 import { hasBubblewrap } from '../sandbox/sandbox.ts';
 import { calls, says } from '../support/upstream.ts';
-import { withService } from '../support/with-service.ts';
+import { withSharedService } from '../support/shared-service.ts';
 import { INSTALL_MS, pythonWithOpenAi, runProgram, type Python } from './programs.ts';
 
 // Where the packages of the interpreter are not there yet, they are set up, which takes a minute or two.
@@ -14,9 +14,7 @@ const PROGRAM = fileURLToPath(new URL('files/helpers.py', import.meta.url));
 const canRun = await hasBubblewrap();
 const CODE = 'print(6 * 7)';
 
-const { upstream, service } = withService({
-  env: { CODE_FOLDER: options().codeFolder, POLL_AFTER_MS: '20' },
-});
+const { upstream, service } = withSharedService({ CODE_FOLDER: options().codeFolder, POLL_AFTER_MS: '20' });
 
 beforeAll(async () => {
   upstream.reply(({ text, outputs }) => {
