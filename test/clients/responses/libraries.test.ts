@@ -9,8 +9,8 @@ import { z } from 'zod';
 import { WEATHER_TEXT } from '../chat/model.ts';
 import { runProgram } from '../programs.ts';
 import { McpServer } from '../../support/mcp-server.ts';
-import { withService } from '../../support/with-service.ts';
-import { respond } from './model.ts';
+import { withSharedService } from '../../support/shared-service.ts';
+import { respond, SEALED } from './model.ts';
 
 const Weather = z.object({ city: z.string(), degrees: z.number() });
 const City = z.object({ city: z.string() });
@@ -24,9 +24,7 @@ mcp.tools = { remove: { run: ({ q }) => `removed ${String(q)}` } };
 beforeAll(() => mcp.listen());
 afterAll(() => mcp.stop());
 
-const { upstream, service } = withService(() => ({
-  env: { UPSTREAM_RETRIES: '0', SECRET: 'a secret that seals addresses', ALLOW_HOSTS: mcp.host },
-}));
+const { upstream, service } = withSharedService(SEALED);
 
 describe('the Agents SDK', () => {
   test('runs tools, streams, continues, keeps a session of 48 items, approves, and hands off', async () => {

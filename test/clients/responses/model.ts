@@ -2,6 +2,13 @@
 import { calls, finish, says, text, type Script, type UpstreamRequest } from '../../support/upstream.ts';
 import { answer } from '../chat/model.ts';
 
+/** The settings of the service for clients that hand over sealed items, and MCP servers of the tests. */
+export const SEALED = {
+  UPSTREAM_RETRIES: '0',
+  SECRET: 'the secret of these tests',
+  ALLOW_HOSTS: '127.0.0.1',
+} as const;
+
 /** The call by which an agent of OpenAI's Agents SDK hands over to the one that is called Specialist. */
 const TRANSFER = 'transfer_to_specialist';
 /** A call of a custom tool, whose text comes in two pieces. */

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WEATHER_TEXT } from '../chat/model.ts';
 import { INSTALL_MS, pythonWith, pythonWithOpenAi, runProgram, type Python } from '../programs.ts';
 import { McpServer } from '../../support/mcp-server.ts';
-import { withService } from '../../support/with-service.ts';
-import { respond } from './model.ts';
+import { withSharedService } from '../../support/shared-service.ts';
+import { respond, SEALED } from './model.ts';
 
 beforeAll(async () => {
   upstream.reply(respond);
@@ -16,13 +16,7 @@ mcp.tools = { remove: { run: ({ q }) => `removed ${String(q)}` } };
 beforeAll(() => mcp.listen());
 afterAll(() => mcp.stop());
 
-const { upstream, service } = withService(() => ({
-  env: {
-    UPSTREAM_RETRIES: '0',
-    SECRET: 'a secret that seals thoughts for clients',
-    ALLOW_HOSTS: mcp.host,
-  },
-}));
+const { upstream, service } = withSharedService(SEALED);
 
 /** What the program told. */
 async function told(python: string, script: string): Promise<unknown> {
