@@ -207,6 +207,13 @@ export class Service {
   }
 }
 
+/** Those that run: a test run that is ended in the middle must not leave processes behind. */
+const children = new Set<ChildProcess>();
+
+function killChildren(): void {
+  for (const child of children) child.kill('SIGKILL');
+}
+
 /** One process of the service. */
 export class ServiceProcess {
   readonly name: string;
@@ -223,12 +230,12 @@ export class ServiceProcess {
     this.name = name;
     const child = spawn(process.execPath, [script], { cwd: FOLDER, env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
-    const killChild = (): void => void child.kill('SIGKILL');
-    // A test run that is ended in the middle must not leave processes behind.
-    process.once('exit', killChild);
+    if (children.size === 0) process.on('exit', killChildren);
+    children.add(child);
     this.ended = new Promise((resolve) => {
       child.once('close', () => {
-        process.off('exit', killChild);
+        children.delete(child);
+        if (children.size === 0) process.off('exit', killChildren);
         resolve();
       });
     });
