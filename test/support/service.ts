@@ -19,7 +19,7 @@ export interface ServiceOptions {
   readonly workers?: number;
   /** How many API processes; one by default. */
   readonly apis?: number;
-  /** Further settings, by environment variable. */
+  /** Further settings, by environment variable. Where CODE_FOLDER is among them, workers can run code. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -116,6 +116,8 @@ export class Service {
       REDIS_URL: redisUrl,
       REDIS_PREFIX: this.redisPrefix,
       FILES_URL: this.filesFolder,
+      // Only tests that run code say where its packages are. Any other worker would try its sandbox out for nothing.
+      ...(env?.['CODE_FOLDER'] === undefined && { CODE_SANDBOX: 'off' }),
       ...(upstream && { OPENAI_BASE_URL: upstream.baseUrl, OPENAI_API_KEY: 'upstream-key' }),
       ...env,
     };
