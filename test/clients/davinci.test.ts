@@ -11,14 +11,8 @@ import search from '../../src/tools/search.ts';
 import { toolContext } from '../support/tool-context.ts';
 import { startService, type Service } from '../support/service.ts';
 import { calls, FakeUpstream, says, type Script } from '../support/upstream.ts';
-import {
-  INSTALL_MS,
-  missingProgram,
-  pythonWithOpenAi,
-  runProgram,
-  type Ended,
-  type Python,
-} from './programs.ts';
+import { ForkingPython } from './forking-python.ts';
+import { INSTALL_MS, missingProgram, pythonWithOpenAi, runProgram, type Ended } from './programs.ts';
 import { Tap } from './tap.ts';
 
 const KEY = 'the-users-key';
@@ -39,7 +33,15 @@ let upstream: FakeUpstream;
 let service: Service;
 let assistantId: string;
 let missing: string | null;
-const pythons = new Map<number, Python>();
+/** By major version; a text where there is none, which says why. */
+const pythons = new Map<number, ForkingPython | string>();
+/** What the scripts import, and what clients load when they first need it. */
+const IMPORTS = `
+from openai import AssistantEventHandler, OpenAI
+from openai.types.beta import AssistantStreamEvent, threads
+client = OpenAI(api_key='none')
+client.beta.assistants, client.beta.threads.messages, client.beta.threads.runs
+`;
 
 beforeAll(async () => {
   upstream = await FakeUpstream.start();
@@ -55,10 +57,17 @@ beforeAll(async () => {
   });
   assistantId = assistant.id;
   missing = await missingProgram('bash', 'jq', 'curl');
-  await Promise.all(MAJORS.map(async (major) => pythons.set(major, await pythonWithOpenAi(major))));
+  await Promise.all(
+    MAJORS.map(async (major) => {
+      const python = await pythonWithOpenAi(major);
+      const isThere = 'path' in python;
+      pythons.set(major, isThere ? await ForkingPython.start(python.path, IMPORTS) : python.missing);
+    }),
+  );
 }, INSTALL_MS);
 
 afterAll(async () => {
+  for (const python of pythons.values()) if (typeof python !== 'string') await python.stop();
   await service?.stop();
   await upstream?.stop();
 });
@@ -81,7 +90,7 @@ describe.each([
 
   test.concurrent('the bash script prints the answer about an image', async (context) => {
     if (missing !== null) return context.skip(`${missing} is not installed`);
-    const { ended, tap } = await play('image.sh', 'bash', (script, url) => ({
+    const { ended, tap } = await play('image.sh', bash, (script, url) => ({
       script: script.replace('https://prod.dvcbot.net', url),
       env: { API_KEY: KEY, ASSISTANT_ID: assistantId, IMAGE_URL },
     }));
@@ -139,6 +148,9 @@ describe.each([
   }
 });
 
+/** Runs a script to its end. */
+type Run = (path: string, surroundings: Omit<Filled, 'script'> & { readonly cwd: string }) => Promise<Ended>;
+
 interface Filled {
   readonly script: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -147,7 +159,7 @@ interface Filled {
 /** Runs a script of davinci in a folder that holds FILES, its placeholders filled in. */
 async function play(
   name: string,
-  command: string,
+  run: Run,
   fill: (script: string, url: string) => Filled,
 ): Promise<{ readonly ended: Ended; readonly tap: Tap }> {
   const tap = await Tap.start(service.url);
@@ -158,16 +170,18 @@ async function play(
     for (const file of FILES) await writeFile(join(folder, file), '');
     const path = join(folder, name);
     await writeFile(path, script);
-    return { tap, ended: await runProgram(command, [path], { cwd: folder, ...(env && { env }) }) };
+    return { tap, ended: await run(path, { cwd: folder, ...(env && { env }) }) };
   } finally {
     await tap.stop();
     await rm(folder, { recursive: true });
   }
 }
 
-function pythonOf(major: number, context: TestContext): string {
-  const python = pythons.get(major) ?? { missing: 'it was not looked for' };
-  return 'path' in python ? python.path : context.skip(python.missing);
+const bash: Run = (path, surroundings) => runProgram('bash', [path], surroundings);
+
+function pythonOf(major: number, context: TestContext): Run {
+  const python = pythons.get(major) ?? 'it was not looked for';
+  return typeof python === 'string' ? context.skip(python) : (path, { cwd }) => python.run(path, cwd);
 }
 
 /** What the server's own tool finds for these arguments. */

@@ -8,7 +8,7 @@ import { COMPILE_CACHE } from '../support/compile-cache.ts';
 
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/longrun/', import.meta.url));
 /** Limits for what hangs, each a little shorter than the test's or hook's own, which would not say what the program wrote. */
-const PROGRAM_MS = 200_000;
+export const PROGRAM_MS = 200_000;
 const STEP_MS = 400_000;
 /** A hook's limit where a Python is made in it: that takes as long as network and machine do. */
 export const INSTALL_MS = 900_000;
