@@ -86,17 +86,6 @@ describe('npm start', () => {
     expect(messages.data.map(({ role }) => role)).toEqual(['assistant', 'user']);
   });
 
-  test('stores what only its owner can read, and closes what an older version left open', async () => {
-    const first = await Start.usual();
-    expect(await openToOthers()).toEqual([]);
-    await first.end('SIGINT');
-
-    for (const path of await stored()) await chmod(path, (await lstat(path)).isDirectory() ? 0o755 : 0o644);
-    expect(await openToOthers()).not.toEqual([]);
-    await Start.usual();
-    expect(await openToOthers()).toEqual([]);
-  });
-
   test('has a Redis of its own that no network leads to', async () => {
     await Start.usual();
     // Relative, because of the limit for the path of a socket.
@@ -124,106 +113,21 @@ describe('npm start', () => {
     expect(start.output).toContain('worker 1 was killed; starting it again in 0.25 s.');
   });
 
-  test('has an answer go on at once when its only worker is killed, and when the next one is', async () => {
-    const upstream = await FakeUpstream.start();
-    onTestFinished(() => upstream.stop());
-    const doors = [gate(), gate()];
-    upstream.reply(() => {
-      const door = doors[upstream.requests.length - 1];
-      return door === undefined ? says('Once upon a time') : [text('Once'), door, { type: 'stall' }];
-    });
-    const redisUrl = inject('redisUrl');
-    const prefix = `start-${process.pid}-${Date.now()}`;
-    const start = await Start.up({
-      REDIS_URL: redisUrl,
-      REDIS_PREFIX: prefix,
-      OPENAI_BASE_URL: upstream.baseUrl,
-      OPENAI_API_KEY: 'upstream-key',
-      WORKERS: '1',
-      // No lease and no lock of the dead lapses in the time of this test.
-      LOCK_MS: '600000',
-    });
-    const wire = new Wire(`${start.url}/v1`);
-    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
-    const run = await wire.run(await wire.thread('a story'), { assistant_id });
-    for (const door of doors) {
-      await door.reached;
-      const [worker] = await loggedPids('worker-1.log');
-      process.kill(worker ?? 0, 'SIGKILL');
-    }
-    const events = await wire.stream('GET', `/threads/${run.thread_id}/runs/${run.id}/events`);
-    const ends = namesOf(await events.rest()).filter((name) => /run\.(completed|failed|expired)$/.test(name));
-    expect(ends).toEqual(['thread.run.completed']);
-    const [said] = await wire.list(`/threads/${run.thread_id}/messages`);
-    expect(textOf(said)).toBe('Once upon a time');
-
-    const admin = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
-    onTestFinished(() => admin.disconnect());
-    const log = await readFile(join(folder, '.data/log/worker-1.log'), 'utf8');
-    const starts = log
-      .split('\n')
-      .filter((line) => line.includes('"run.started"') && line.includes(run.id))
-      .map((line) => startedSchema.parse(JSON.parse(line)).worker);
-    // Each counts as lost: another worker, without a lease but for the last one.
-    expect(new Set(starts).size).toBe(3);
-    const leases = starts.map(async (worker) => admin.exists(`${prefix}:worker:${worker}:lease`));
-    expect(await Promise.all(leases)).toEqual([0, 0, 1]);
-    while ((await admin.exists(`{${prefix}}:runs:${run.id}-1`)) > 0);
+  test('stores what only its owner can read', async () => {
+    await Start.usual();
+    expect(await openToOthers()).toEqual([]);
   });
 
-  test('leaves nothing behind when it is killed outright', async () => {
+  test('leaves nothing behind when it is killed outright, and closes what an older version left open', async () => {
     const start = await Start.usual();
     const pids = await loggedPids();
     await start.end('SIGKILL');
     while (pids.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+
+    for (const path of await stored()) await chmod(path, (await lstat(path)).isDirectory() ? 0o755 : 0o644);
+    expect(await openToOthers()).not.toEqual([]);
     expect((await Start.usual()).url).not.toBe('');
-  });
-
-  test.for([
-    ['a wrong setting', { PORT: 'abc' }, 'PORT'],
-    [
-      'a Redis that is not there',
-      { REDIS_URL: 'redis://:secret@127.0.0.1:1' },
-      'No Redis answers at 127.0.0.1, port 1',
-    ],
-    // The placeholder stands for a Redis that asks for another password.
-    ['a wrong password for Redis', { REDIS_URL: 'LOCKED' }, 'the user name or the password in REDIS_URL'],
-  ] as const)('says in a sentence that there is %s', async ([, env, sentence]) => {
-    const isLocked = 'REDIS_URL' in env && env.REDIS_URL === 'LOCKED';
-    const start = await Start.alone(isLocked ? { REDIS_URL: await lockedRedis() } : env);
-    expect(await start.ended).toBe(1);
-    expect(start.output).toContain(sentence);
-    expect(start.output).not.toContain('secret');
-    expect(start.output).not.toContain('    at ');
-  });
-
-  test('says what is wrong with its data folder', async () => {
-    await endAll();
-    await mkdir(join(folder, '.data'), { recursive: true });
-    await rename(join(folder, '.data'), join(folder, 'data-away'));
-    await writeFile(join(folder, '.data'), 'in the way');
-    onTestFinished(async () => {
-      await rm(join(folder, '.data'));
-      await rename(join(folder, 'data-away'), join(folder, '.data'));
-    });
-    const start = new Start();
-    expect(await start.ended).toBe(1);
-    expect(start.output).toBe(
-      `longrun: ${join(folder, '.data')} cannot be written (EEXIST). A file is in its place: move that away.`,
-    );
-  });
-
-  test('says which port is taken and how to choose another', async () => {
-    const holder = createServer().listen(0, '127.0.0.1');
-    onTestFinished(() => void holder.close());
-    await new Promise((resolve) => holder.once('listening', resolve));
-    const address = holder.address();
-    const port = address === null || typeof address === 'string' ? 0 : address.port;
-    const start = await Start.alone({ PORT: String(port) });
-    expect(await start.ended).toBe(1);
-    expect(start.output).toContain(
-      `Port ${port} is taken by another program. Choose another one: PORT=${port + 1}`,
-    );
+    expect(await openToOthers()).toEqual([]);
   });
 });
 
@@ -294,6 +198,103 @@ describe('the first paste', () => {
     expect(start.output).toContain("BUT: the model server 'default' at 127.0.0.1:1 does not answer.");
     expect(start.output).not.toContain('MODEL');
   });
+});
+
+// Behind the tests of a start without settings, which they would end.
+describe('npm start with settings', () => {
+  test('has an answer go on at once when its only worker is killed, and when the next one is', async () => {
+    const upstream = await FakeUpstream.start();
+    onTestFinished(() => upstream.stop());
+    const doors = [gate(), gate()];
+    upstream.reply(() => {
+      const door = doors[upstream.requests.length - 1];
+      return door === undefined ? says('Once upon a time') : [text('Once'), door, { type: 'stall' }];
+    });
+    const redisUrl = inject('redisUrl');
+    const prefix = `start-${process.pid}-${Date.now()}`;
+    const start = await Start.up({
+      REDIS_URL: redisUrl,
+      REDIS_PREFIX: prefix,
+      OPENAI_BASE_URL: upstream.baseUrl,
+      OPENAI_API_KEY: 'upstream-key',
+      WORKERS: '1',
+      // No lease and no lock of the dead lapses in the time of this test.
+      LOCK_MS: '600000',
+    });
+    const wire = new Wire(`${start.url}/v1`);
+    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+    const run = await wire.run(await wire.thread('a story'), { assistant_id });
+    for (const door of doors) {
+      await door.reached;
+      const [worker] = await loggedPids('worker-1.log');
+      process.kill(worker ?? 0, 'SIGKILL');
+    }
+    const events = await wire.stream('GET', `/threads/${run.thread_id}/runs/${run.id}/events`);
+    const ends = namesOf(await events.rest()).filter((name) => /run\.(completed|failed|expired)$/.test(name));
+    expect(ends).toEqual(['thread.run.completed']);
+    const [said] = await wire.list(`/threads/${run.thread_id}/messages`);
+    expect(textOf(said)).toBe('Once upon a time');
+
+    const admin = connect(redisUrl, { use: 'queue', whenAway: 'wait' });
+    onTestFinished(() => admin.disconnect());
+    const log = await readFile(join(folder, '.data/log/worker-1.log'), 'utf8');
+    const starts = log
+      .split('\n')
+      .filter((line) => line.includes('"run.started"') && line.includes(run.id))
+      .map((line) => startedSchema.parse(JSON.parse(line)).worker);
+    // Each counts as lost: another worker, without a lease but for the last one.
+    expect(new Set(starts).size).toBe(3);
+    const leases = starts.map(async (worker) => admin.exists(`${prefix}:worker:${worker}:lease`));
+    expect(await Promise.all(leases)).toEqual([0, 0, 1]);
+    while ((await admin.exists(`{${prefix}}:runs:${run.id}-1`)) > 0);
+  });
+
+  test.for([
+    ['a wrong setting', { PORT: 'abc' }, 'PORT'],
+    [
+      'a Redis that is not there',
+      { REDIS_URL: 'redis://:secret@127.0.0.1:1' },
+      'No Redis answers at 127.0.0.1, port 1',
+    ],
+    // The placeholder stands for a Redis that asks for another password.
+    ['a wrong password for Redis', { REDIS_URL: 'LOCKED' }, 'the user name or the password in REDIS_URL'],
+  ] as const)('says in a sentence that there is %s', async ([, env, sentence]) => {
+    const isLocked = 'REDIS_URL' in env && env.REDIS_URL === 'LOCKED';
+    const start = await Start.alone(isLocked ? { REDIS_URL: await lockedRedis() } : env);
+    expect(await start.ended).toBe(1);
+    expect(start.output).toContain(sentence);
+    expect(start.output).not.toContain('secret');
+    expect(start.output).not.toContain('    at ');
+  });
+
+  test('says what is wrong with its data folder', async () => {
+    await endAll();
+    await mkdir(join(folder, '.data'), { recursive: true });
+    await rename(join(folder, '.data'), join(folder, 'data-away'));
+    await writeFile(join(folder, '.data'), 'in the way');
+    onTestFinished(async () => {
+      await rm(join(folder, '.data'));
+      await rename(join(folder, 'data-away'), join(folder, '.data'));
+    });
+    const start = new Start();
+    expect(await start.ended).toBe(1);
+    expect(start.output).toBe(
+      `longrun: ${join(folder, '.data')} cannot be written (EEXIST). A file is in its place: move that away.`,
+    );
+  });
+
+  test('says which port is taken and how to choose another', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void holder.close());
+    await new Promise((resolve) => holder.once('listening', resolve));
+    const address = holder.address();
+    const port = address === null || typeof address === 'string' ? 0 : address.port;
+    const start = await Start.alone({ PORT: String(port) });
+    expect(await start.ended).toBe(1);
+    expect(start.output).toContain(
+      `Port ${port} is taken by another program. Choose another one: PORT=${port + 1}`,
+    );
+  });
 
   test('needs a model server where callers bring its keys', async () => {
     const start = await Start.alone({ AUTH: 'passthrough' });
@@ -346,7 +347,16 @@ class Start {
   constructor(env: Readonly<Record<string, string>> = {}) {
     this.hasSettings = Object.keys(env).length > 0;
     this.#process = spawn(process.execPath, [join(folder, 'src/main.ts')], {
-      env: { ...process.env, PORT: '0', REDIS_URL: '', OPENAI_BASE_URL: '', OPENAI_API_KEY: '', ...env },
+      env: {
+        ...process.env,
+        PORT: '0',
+        REDIS_URL: '',
+        OPENAI_BASE_URL: '',
+        OPENAI_API_KEY: '',
+        // Those without settings have tried it.
+        ...(this.hasSettings && { CODE_SANDBOX: 'off' }),
+        ...env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
