@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { FakeUpstream, gate, says, text } from '../support/upstream.ts';
 import { saidIn, Wire } from '../support/wire.ts';
@@ -17,12 +17,14 @@ const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const lineSchema = z.looseObject({ msg: z.string(), url: z.string().optional() });
 /** What each logs when it is up. */
 const UP = { api: 'api listening', worker: 'worker ready' } as const;
+type Name = keyof typeof UP;
 type Line = z.infer<typeof lineSchema>;
 
 let folder: string;
 let upstream: FakeUpstream;
 let env: NodeJS.ProcessEnv;
-let services = 0;
+/** Those that npm runs and that no test has stopped yet. */
+const running = new Map<Name, Program>();
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'longrun-stop-'));
@@ -31,25 +33,26 @@ beforeAll(async () => {
   await symlink(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'));
   // What is installed is what is wanted: the set-up must not begin to install under the feet of the tests.
   await cp(join(REPOSITORY, 'node_modules/.package-lock.json'), join(folder, 'package-lock.json'));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
-
-beforeEach(async () => {
   upstream = await FakeUpstream.start();
-  services += 1;
   env = {
     PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
     HOME: process.env['HOME'],
     PORT: '0',
     REDIS_URL: inject('redisUrl'),
-    REDIS_PREFIX: `stop-${process.pid}-${services}-${Date.now()}`,
+    REDIS_PREFIX: `stop-${process.pid}-${Date.now()}`,
     OPENAI_BASE_URL: upstream.baseUrl,
     OPENAI_API_KEY: 'upstream-key',
+    // No test runs code.
+    CODE_SANDBOX: 'off',
     // Far longer than what is in flight takes once its gate is open.
     DRAIN_MS: '60000',
   };
 });
-afterEach(() => upstream.stop());
+afterAll(async () => {
+  for (const program of running.values()) program.signal('SIGKILL');
+  await upstream?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
 
 test.for([
   ['api', 'SIGINT', 'its whole group'],
@@ -62,6 +65,7 @@ test.for([
   'npm run %s lets a stream go on to its end when %s goes to %s',
   async ([stopped, signal, whom]) => {
     const service = { api: npmRun('api'), worker: npmRun('worker') };
+    leave(stopped);
     const [{ url = '' }] = await Promise.all([service.api.logs(UP.api), service.worker.logs(UP.worker)]);
     const wire = new Wire(`${url}/v1`);
     const rest = gate();
@@ -103,13 +107,16 @@ test.each(['api', 'worker'] as const)(
 
 test('the api stops when the npm that started it is killed', async () => {
   const program = npmRun('api');
+  leave('api');
   await program.logs(UP.api);
   program.signalFirst('SIGKILL');
   expect(await program.logs('stopped')).toMatchObject({ msg: 'stopped' });
 });
 
-/** `npm run NAME` as a terminal starts it: in a process group of its own. */
-function npmRun(name: 'api' | 'worker'): Program {
+/** `npm run NAME` as a terminal starts it: in a process group of its own; the one that runs already, if one does. */
+function npmRun(name: Name): Program {
+  const earlier = running.get(name);
+  if (earlier !== undefined) return earlier;
   const child = spawn('npm', ['run', '--silent', name], {
     cwd: folder,
     env,
@@ -117,8 +124,15 @@ function npmRun(name: 'api' | 'worker'): Program {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const program = new Program(name, child);
-  onTestFinished(() => program.signal('SIGKILL'));
+  running.set(name, program);
   return program;
+}
+
+/** No later test has it: this one stops it. */
+function leave(name: Name): void {
+  const program = running.get(name);
+  running.delete(name);
+  onTestFinished(() => program?.signal('SIGKILL'));
 }
 
 /** A process, or a group of them, whose log is read. */
@@ -128,7 +142,7 @@ class Program {
   readonly #lines: Line[] = [];
   #arrival = Promise.withResolvers<void>();
 
-  constructor(name: string, child: ChildProcess) {
+  constructor(name: Name, child: ChildProcess) {
     this.#process = child;
     this.ended = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
     if (child.stdout === null) throw new Error('its output is not read');
