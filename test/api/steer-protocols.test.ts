@@ -8,7 +8,7 @@ import { silent } from '../store/fixture.ts';
 import { asking, hear, post, textOf as chatText } from '../support/chat.ts';
 import { problemsOf } from '../support/order.ts';
 import { SDKS } from '../support/sdks.ts';
-import { startService } from '../support/service.ts';
+import { startService, type Service } from '../support/service.ts';
 import { calls, finish, gate, text } from '../support/upstream.ts';
 import { textOf, Wire, type WireRun } from '../support/wire.ts';
 import { withSharedService } from '../support/shared-service.ts';
@@ -258,49 +258,53 @@ describe('a response in a conversation', () => {
 });
 
 describe('a worker that is killed', () => {
-  test.each(['while it waits', 'when it has come in'])('loses no message %s', async (when) => {
-    const own = await startService({
+  let own: Service;
+  let on: Wire;
+  /** The number of the worker that lives. */
+  let worker = 0;
+  beforeAll(async () => {
+    own = await startService({
       redisUrl: inject('redisUrl'),
       upstream,
       env: { DRAIN_MS: '0', UPSTREAM_RETRIES: '0' },
     });
-    try {
-      const on = new Wire(own.baseUrl);
-      const [first, late] = [name(), name()];
-      const doors = [gate(), gate()];
-      let asked = 0;
-      upstream.reply((request) => {
-        const isFirst = request.text === first;
-        const door = isFirst ? doors[0] : doors[1];
-        asked += request.text === late ? 1 : 0;
-        if (door === undefined || (!isFirst && (request.text !== late || asked > 1))) return undefined;
-        return [text(isFirst ? 'Half' : 'Lost'), door, text(' and half'), finish('stop')];
-      });
-      const thread = await on.thread(first);
-      const { id } = await on.ok('POST', '/assistants', { model: 'm' });
-      const run = await on.run(thread, { assistant_id: id });
-      await doors[0]?.reached;
-      const additional_messages = [{ role: 'user', content: late }];
-      const steered: WireRun = await on.run(thread, { assistant_id: id, metadata, additional_messages });
-      expect(steered.id).toBe(run.id);
-      const isIn = when === 'when it has come in';
-      if (isIn) {
-        doors[0]?.open();
-        await doors[1]?.reached;
-      }
-      asked = isIn ? 1 : 2;
-      await own.killWorker(0);
-      await own.startWorker();
-      expect(await on.rested(run)).toMatchObject({ status: 'completed' });
-      const half = isIn ? ['Half and half'] : [];
-      expect(await said(thread, on)).toEqual([first, ...half, late, `You said: ${late}`]);
-      const events = await on.stream('GET', `/threads/${thread}/runs/${run.id}/events`);
-      const frames = (await events.rest()).map((frame) => ({ ...frame, id: null }));
-      const isOfUser = ({ data }: { data: unknown }): boolean => Reflect.get(Object(data), 'role') === 'user';
-      expect(frames.filter(isOfUser)).toHaveLength(2);
-      expect(problemsOf(frames.filter((frame) => !isOfUser(frame)))).toEqual([]);
-    } finally {
-      await own.stop();
+    on = new Wire(own.baseUrl);
+  });
+  afterAll(() => own?.stop());
+
+  test.each(['while it waits', 'when it has come in'])('loses no message %s', async (when) => {
+    const [first, late] = [name(), name()];
+    const doors = [gate(), gate()];
+    let asked = 0;
+    upstream.reply((request) => {
+      const isFirst = request.text === first;
+      const door = isFirst ? doors[0] : doors[1];
+      asked += request.text === late ? 1 : 0;
+      if (door === undefined || (!isFirst && (request.text !== late || asked > 1))) return undefined;
+      return [text(isFirst ? 'Half' : 'Lost'), door, text(' and half'), finish('stop')];
+    });
+    const thread = await on.thread(first);
+    const { id } = await on.ok('POST', '/assistants', { model: 'm' });
+    const run = await on.run(thread, { assistant_id: id });
+    await doors[0]?.reached;
+    const additional_messages = [{ role: 'user', content: late }];
+    const steered: WireRun = await on.run(thread, { assistant_id: id, metadata, additional_messages });
+    expect(steered.id).toBe(run.id);
+    const isIn = when === 'when it has come in';
+    if (isIn) {
+      doors[0]?.open();
+      await doors[1]?.reached;
     }
+    asked = isIn ? 1 : 2;
+    await own.killWorker(worker);
+    worker = await own.startWorker();
+    expect(await on.rested(run)).toMatchObject({ status: 'completed' });
+    const half = isIn ? ['Half and half'] : [];
+    expect(await said(thread, on)).toEqual([first, ...half, late, `You said: ${late}`]);
+    const events = await on.stream('GET', `/threads/${thread}/runs/${run.id}/events`);
+    const frames = (await events.rest()).map((frame) => ({ ...frame, id: null }));
+    const isOfUser = ({ data }: { data: unknown }): boolean => Reflect.get(Object(data), 'role') === 'user';
+    expect(frames.filter(isOfUser)).toHaveLength(2);
+    expect(problemsOf(frames.filter((frame) => !isOfUser(frame)))).toEqual([]);
   });
 });
