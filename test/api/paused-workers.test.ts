@@ -28,6 +28,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  await kept?.service.stop();
   await upstream?.stop();
   await admin?.quit();
   await redis?.stop();
@@ -40,8 +41,13 @@ beforeEach(() => {
 /** How often the model was asked in this test. */
 const questions = (): number => upstream.requests.length - asked;
 
+/** The service of the last scene, which the next one has as well if it has the same settings. */
+let kept: { readonly service: Service; readonly settings: string } | undefined;
+
 interface Stage {
   readonly service: Service;
+  /** Where the log of this scene begins. */
+  readonly since: number;
   readonly wire: Wire;
   readonly workers: readonly ServiceProcess[];
   /** Runs that have said their first word; they say the others when the door is opened. */
@@ -53,33 +59,41 @@ async function onStage(
   env: Readonly<Record<string, string>>,
   scene: (stage: Stage) => Promise<void>,
 ): Promise<void> {
-  const settings = { LOCK_MS: String(LOCK_MS), DRAIN_MS: '0', UPSTREAM_RETRIES: '0', ...env };
-  const service = await startService({ redisUrl: redis.url, upstream, workers, env: settings });
-  try {
-    const wire = new Wire(service.baseUrl);
-    const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
-    const begin: Stage['begin'] = async (count) => {
-      const doors = Array.from({ length: count }, () => gate());
-      let next = 0;
-      upstream.reply(() => {
-        const door = doors[next++];
-        return [text('Once'), ...(door === undefined ? [] : [door]), text(' upon a time'), finish('stop')];
-      });
-      const threads = await Promise.all(doors.map(async () => wire.thread('a story')));
-      const runs = await Promise.all(threads.map(async (thread) => wire.run(thread, { assistant_id })));
-      await Promise.all(doors.map(async ({ reached }) => reached));
-      return { runs, open: () => doors.forEach((door) => door.open()) };
-    };
-    await scene({
-      service,
-      wire,
-      workers: service.living.filter(({ name }) => name.startsWith('worker')),
-      begin,
+  const service = await serviceOf(env);
+  for (const surplus of workersOf(service).slice(workers)) await surplus.end('SIGTERM');
+  while (workersOf(service).length < workers) await service.startWorker();
+  const wire = new Wire(service.baseUrl);
+  const { id: assistant_id } = await wire.ok('POST', '/assistants', { model: 'm' });
+  const begin: Stage['begin'] = async (count) => {
+    const doors = Array.from({ length: count }, () => gate());
+    let next = 0;
+    upstream.reply(() => {
+      const door = doors[next++];
+      return [text('Once'), ...(door === undefined ? [] : [door]), text(' upon a time'), finish('stop')];
     });
-  } finally {
-    await service.stop();
-  }
+    const threads = await Promise.all(doors.map(async () => wire.thread('a story')));
+    const runs = await Promise.all(threads.map(async (thread) => wire.run(thread, { assistant_id })));
+    await Promise.all(doors.map(async ({ reached }) => reached));
+    return { runs, open: () => doors.forEach((door) => door.open()) };
+  };
+  await scene({ service, since: service.logs.length, wire, workers: workersOf(service), begin });
 }
+
+/** One with these settings: that of the last scene if it has them. */
+async function serviceOf(env: Readonly<Record<string, string>>): Promise<Service> {
+  const settings = { LOCK_MS: String(LOCK_MS), DRAIN_MS: '0', UPSTREAM_RETRIES: '0', ...env };
+  const named = JSON.stringify(settings);
+  if (kept?.settings === named) return kept.service;
+  const before = kept;
+  kept = undefined;
+  await before?.service.stop();
+  const service = await startService({ redisUrl: redis.url, upstream, workers: 0, env: settings });
+  kept = { service, settings: named };
+  return service;
+}
+
+const workersOf = ({ living }: Service): readonly ServiceProcess[] =>
+  living.filter(({ name }) => name.startsWith('worker'));
 
 /** Resolves when each of the runs, which the queue thought lost, is in the hands of the worker that has it. */
 async function takenUp(service: Service, runs: readonly WireRun[]): Promise<void> {
@@ -108,7 +122,7 @@ describe('runs go on as if nothing had happened', () => {
   test(
     'when the only worker was paused',
     () =>
-      onStage(1, {}, async ({ service, wire, workers, begin }) => {
+      onStage(1, {}, async ({ service, since, wire, workers, begin }) => {
         const { runs, open } = await begin(5);
         await pause(workers);
         await takenUp(service, runs);
@@ -116,7 +130,7 @@ describe('runs go on as if nothing had happened', () => {
         await delay(STILL_MS);
         open();
         await expectUndisturbed(wire, runs);
-        expect(service.logs.filter(({ level }) => level >= 50)).toEqual([]);
+        expect(service.logs.slice(since).filter(({ level }) => level >= 50)).toEqual([]);
       }),
     SLOW_MS,
   );
@@ -124,14 +138,14 @@ describe('runs go on as if nothing had happened', () => {
   test(
     'when two workers were paused together, as on a laptop that slept',
     () =>
-      onStage(2, {}, async ({ service, wire, workers, begin }) => {
+      onStage(2, {}, async ({ service, since, wire, workers, begin }) => {
         const { runs, open } = await begin(20);
         await pause(workers);
         await takenUp(service, runs);
         await delay(STILL_MS);
         open();
         await expectUndisturbed(wire, runs);
-        expect(service.logs.filter(({ level }) => level >= 50)).toEqual([]);
+        expect(service.logs.slice(since).filter(({ level }) => level >= 50)).toEqual([]);
       }),
     SLOW_MS,
   );
@@ -203,11 +217,13 @@ describe('a run that was taken from worker after worker', () => {
         upstream.reply(() => [text('Once'), { type: 'stall' }]);
         for (let killed = 0; killed < 2; killed++) {
           await upstream.asked(() => questions() > killed);
+          const [holder] = workersOf(service);
           await service.waitForLog(
-            ({ event, process }) => event === 'run.started' && process === `worker ${killed}`,
+            ({ event, process, run_id }) =>
+              event === 'run.started' && process === holder?.name && run_id === run.id,
           );
           const next = service.startWorker();
-          await service.killWorker(killed, 'SIGKILL');
+          await holder?.end('SIGKILL');
           await next;
         }
         expect(await wire.rested(run)).toMatchObject({
