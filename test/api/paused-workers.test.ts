@@ -14,7 +14,7 @@ import { textOf, Wire, type WireRun } from '../support/wire.ts';
 const LOCK_MS = 1_000;
 /** Long enough for every lock and lease to lapse. */
 const STILL_MS = 2_500;
-const SLOW_MS = 60_000;
+const SLOW_MS = 120_000;
 const TAKEN_UP = ['a job has come again while it is being done', 'leaving a run to the worker that has it'];
 
 let redis: PrivateRedis;
