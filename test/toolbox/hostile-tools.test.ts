@@ -106,7 +106,7 @@ describe('a tool that speaks to its owner itself', () => {
       const body = `const { pid } = { pid: ${victim.pid} };
         say({ nonce: [...seen].at(-1), type: 'settled', outcome: { type: 'answered', value: 'done' }, pid, isSpent: true });
         say({ nonce: [...seen].at(-1), type: 'ready', isSpent: true, pid });
-        for (;;) {}`;
+        hang();`;
       const hostile = await files.tool(body, 'timeoutMs: 1_000', SAYS);
       expect(await run(hostile)).toBe('done');
       await run(hostile).catch(() => {});
@@ -187,7 +187,7 @@ describe('what a tool has started', () => {
   });
 
   test.each([
-    ['it overstays', 'for (;;) {}', 'timeoutMs: 3_000'],
+    ['it overstays', 'hang();', 'timeoutMs: 3_000'],
     ['it ends its process', 'process.exit(1);', 'timeoutMs: 60_000'],
     ['it crashes', 'process.abort();', 'timeoutMs: 60_000'],
   ])('is ended when %s', async (_, then, fields) => {
@@ -212,11 +212,7 @@ describe('when the owner goes', () => {
 
   test('all are ended when it closes', async () => {
     owned = await ToolFiles.open();
-    const tool = await owned.tool(
-      `context.log.info({ pids: all() }, 'started'); for (;;) {}`,
-      undefined,
-      STARTS,
-    );
+    const tool = await owned.tool(`context.log.info({ pids: all() }, 'started'); hang();`, undefined, STARTS);
     const running = run(tool).catch(String);
     const { pids } = z.object({ pids: pidsSchema }).parse(await owned.logged('started'));
     await owned.pool.close();
@@ -227,7 +223,7 @@ describe('when the owner goes', () => {
 
   test('all are ended though it was killed outright', async () => {
     const file = await files.file(
-      `context.log.info({ pids: [process.pid, ...all()] }, 'started'); for (;;) {}`,
+      `context.log.info({ pids: [process.pid, ...all()] }, 'started'); hang();`,
       undefined,
       STARTS,
     );

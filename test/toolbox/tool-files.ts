@@ -39,7 +39,10 @@ export class ToolFiles {
     await rm(this.folder, { recursive: true });
   }
 
-  /** The file of a tool of this body. `fields` are further fields of its definition, `top` is what stands before it. */
+  /**
+   * The file of a tool of this body. `fields` are further fields of its definition, `top` is what stands before it. Body and
+   * top may call `hang`, which is as deaf as an endless loop and takes no processor from the tests beside it.
+   */
   async file(body: string, fields = 'timeoutMs: 60_000', top = ''): Promise<string> {
     this.count += 1;
     const file = path.join(this.folder, `t${this.count}.ts`);
@@ -52,6 +55,9 @@ export class ToolFiles {
        const folder = ${JSON.stringify(this.folder)};
        const until = async (name: string): Promise<void> => {
          while (!existsSync(folder + '/' + name)) await new Promise((resolve) => setTimeout(resolve, 20));
+       };
+       const hang = (): void => {
+         for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
        };
        ${top}
        export default defineTool({

@@ -104,11 +104,11 @@ describe('a process that does not come up', () => {
 
   test('because its file hangs for once is tried again; a file that always does is refused', async () => {
     await open({ processes: 1, limits: { loadMs: 5_000, slowMs: 1_000 } });
-    const once = `if (!existsSync(folder + '/hung')) { writeFileSync(folder + '/hung', ''); for (;;) {} }`;
+    const once = `if (!existsSync(folder + '/hung')) { writeFileSync(folder + '/hung', ''); hang(); }`;
     expect(await files.answer('return "well";')).toBe('well');
     expect(await run(await files.tool('return "well";', undefined, once))).toBe('well');
     expect(await files.logged('t2.ts","ms":')).toMatchObject({ msg: 'a tool takes long to load' });
-    await expect(files.tool('', undefined, 'for (;;) {}')).rejects.toThrow('it did not load within 5 s');
+    await expect(files.tool('', undefined, 'hang();')).rejects.toThrow('it did not load within 5 s');
   });
 });
 
