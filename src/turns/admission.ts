@@ -198,8 +198,10 @@ export class Admission {
     this.#loopDelay.disable();
   }
 
+  /** Of few measurements, such as those since the start, all but the longest: one long moment is not overload. */
   get #recentDelayMs(): number {
-    return this.#loopDelay.percentile(99) / 1e6;
+    const { count } = this.#loopDelay;
+    return count < 2 ? 0 : this.#loopDelay.percentile(Math.min(99, 100 * (1 - 1.5 / count))) / 1e6;
   }
 
   get #isQueueFull(): boolean {
