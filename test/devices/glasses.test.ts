@@ -224,10 +224,10 @@ describe('paths and keys', () => {
     expect((await new Device(url, headers).ask(TURN)).status).toBe(200);
   });
 
-  describe('with AUTH=key', () => {
+  describe('of a key', () => {
     const { service: keyed } = withSharedService(KEYED, upstream);
 
-    test('the key is asked for', async () => {
+    test('with AUTH=key the key is asked for', async () => {
       upstream.reply(() => says('好'));
       const path = `${keyed.url}/custom_agent/chat`;
       const headers = { authorization: `Bearer ${KEYED.API_KEY}` };
