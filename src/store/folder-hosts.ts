@@ -3,6 +3,7 @@
  * machine would be missing on the other, and nobody would notice before a client asks for it.
  */
 import { CannotStart } from '../cannot-start.ts';
+import { insist } from './away.ts';
 import type { Presence } from './presence.ts';
 
 const BEAT_MS = 5_000;
@@ -10,7 +11,7 @@ const BEAT_MS = 5_000;
 const ABSENT_AFTER_MS = 15_000;
 
 /**
- * Says that a process on `host` keeps files in a folder of its own, until the returned function is called.
+ * Says that a process on `host` keeps files in a folder of its own, until the returned function is called. Waits while Redis is away.
  * @throws {CannotStart} where processes on another machine do as well
  */
 export async function announceFolder(
@@ -22,8 +23,10 @@ export async function announceFolder(
     await redis.host(1, keys.files.hosts, host, atMs, atMs - ABSENT_AFTER_MS);
   };
   // Said first and looked then: of two that start at once, each sees the other.
-  await beat();
-  const hosts = await redis.zrangebyscore(keys.files.hosts, nowMs() - ABSENT_AFTER_MS, '+inf');
+  await insist(beat);
+  const hosts = await insist(async () =>
+    redis.zrangebyscore(keys.files.hosts, nowMs() - ABSENT_AFTER_MS, '+inf'),
+  );
   const others = hosts.filter((other) => other !== host);
   const leave = async (): Promise<void> => void (await redis.zrem(keys.files.hosts, host).catch(() => 0));
   if (others.length > 0) {

@@ -9,7 +9,7 @@ import { announceFolder } from '../../src/store/folder-hosts.ts';
 import { FolderVault } from '../../src/vault/folder.ts';
 import { vaultKey } from '../../src/vault/vault.ts';
 import { FileCare } from '../../src/worker/files.ts';
-import { openStore, PROJECT, silent, type Store } from '../store/fixture.ts';
+import { openStore, PROJECT, silent, withMethod, type Store } from '../store/fixture.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { chunksOf, keysIn } from '../vault/promises.ts';
 
@@ -177,4 +177,26 @@ test('a folder that is not shared is refused on a second machine, until the firs
   await (
     await announceFolder(store, 'two')
   )();
+});
+
+test('a process waits with its folder while Redis is away', async () => {
+  const { store } = await scene();
+  // How ioredis says so; once for what is said, once for what is asked.
+  const away = async (): Promise<never> =>
+    Promise.reject(new Error("Stream isn't writeable and enableOfflineQueue options is false"));
+  const tries = { host: 0, zrangebyscore: 0 };
+  const method =
+    <K extends keyof typeof tries>(name: K) =>
+    async (...args: Parameters<typeof store.redis.host>): Promise<unknown> => {
+      tries[name] += 1;
+      return tries[name] === 1 ? away() : Reflect.apply(store.redis[name], store.redis, args);
+    };
+  const redis = withMethod(
+    withMethod(store.redis, 'host', method('host')),
+    'zrangebyscore',
+    method('zrangebyscore'),
+  );
+  const leave = await announceFolder({ ...store, redis }, 'one');
+  expect(tries).toEqual({ host: 2, zrangebyscore: 2 });
+  await leave();
 });
