@@ -1,28 +1,20 @@
 /** code_interpreter end to end, where this machine can run code: logs, pictures, files, and what comes of a server that cannot. */
-import { execFileSync } from 'node:child_process';
 import OpenAI, { toFile } from 'openai';
 import { describe, expect, test, vi } from 'vitest';
 import { options } from '../sandbox/options.ts';
+import { hasBubblewrap } from '../sandbox/sandbox.ts';
 import { HURRIED, withSharedService } from '../support/shared-service.ts';
 import { calls, says } from '../support/upstream.ts';
 
 // The packages are set up once on a machine, which takes a minute or two.
 vi.setConfig({ testTimeout: 400_000 });
 
-const hasBubblewrap = ((): boolean => {
-  try {
-    execFileSync('bwrap', ['--unshare-all', '--ro-bind', '/', '/', 'true'], { stdio: 'ignore' });
-    execFileSync('python3', ['-c', 'import venv, ensurepip'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
+const canRun = await hasBubblewrap();
 
 /** Some text that has this in it. */
 const containing = (text: string): unknown => expect.stringContaining(text);
 
-describe.skipIf(!hasBubblewrap)('a run with code_interpreter', () => {
+describe.skipIf(!canRun)('a run with code_interpreter', () => {
   const { upstream, service } = withSharedService({
     CODE_FOLDER: options().codeFolder,
     POLL_AFTER_MS: '20',

@@ -8,7 +8,15 @@ import { problemsOf } from '../support/order.ts';
 import { expectRefusal } from '../support/refusal.ts';
 import type { ServiceProcess } from '../support/service.ts';
 import { calls, gate, says, text } from '../support/upstream.ts';
-import { namesOf, runIn, saidIn, textOf, type EventStream, type WireRun } from '../support/wire.ts';
+import {
+  namesOf,
+  runIn,
+  saidIn,
+  textOf,
+  type EventStream,
+  type Frame,
+  type WireRun,
+} from '../support/wire.ts';
 import { withService } from '../support/with-service.ts';
 
 const { upstream, service, wire } = withService({
@@ -59,6 +67,9 @@ async function expectToldOnce(run: WireRun, attempts: readonly string[]): Promis
   expect(steps.map(({ status }) => status)).toEqual(attempts);
   await wire.ok('POST', `/threads/${run.thread_id}/messages`, { role: 'user', content: 'Another!' });
 }
+
+const withoutDeltas = (frames: readonly Frame[]): readonly string[] =>
+  namesOf(frames).filter((name) => !name.endsWith('delta'));
 
 const TAKEN_BACK = [
   'thread.message.incomplete',
@@ -145,11 +156,7 @@ describe('a worker that is stopped in the middle of an answer', () => {
     await replaceWorker('SIGTERM');
     expect(await first?.closed).toMatchObject({ by: 'client' });
     const frames = await stream.rest();
-    expect(
-      namesOf(frames)
-        .filter((name) => !name.endsWith('delta'))
-        .slice(0, 4),
-    ).toEqual(TAKEN_BACK);
+    expect(withoutDeltas(frames).slice(0, 4)).toEqual(TAKEN_BACK);
     const whole = await (await wire.stream('GET', `${pathOf(run)}/events`)).rest();
     expect(problemsOf(whole.map((frame) => ({ ...frame, id: null })))).toEqual([]);
     expect(whole.slice(-frames.length).map(({ data }) => data)).toEqual(frames.map(({ data }) => data));
@@ -219,15 +226,11 @@ describe('a worker that is killed in the middle of an answer', () => {
     });
 
     const frames = await stream.rest();
-    expect(
-      namesOf(frames)
-        .filter((name) => !name.endsWith('delta'))
-        .slice(0, 4),
-    ).toEqual(TAKEN_BACK);
+    expect(withoutDeltas(frames).slice(0, 4)).toEqual(TAKEN_BACK);
     expect(namesOf(frames).slice(-2)).toEqual(['thread.run.completed', 'done']);
     await expectToldOnce(run, ['failed', 'completed']);
 
-    expect(namesOf(await cancelled.stream.rest()).filter((name) => !name.endsWith('delta'))).toEqual([
+    expect(withoutDeltas(await cancelled.stream.rest())).toEqual([
       'thread.run.cancelling',
       'thread.message.incomplete',
       'thread.run.step.cancelled',
